@@ -1,0 +1,50 @@
+"""What a user can meet, each with its remedy in one sentence.
+
+Everything here is a ``SteadygradError``: the command line prints its message alone and exits with 2, a Python caller
+catches one class. An exception raised by the user's own code is never turned into one of these.
+"""
+
+from __future__ import annotations
+
+
+class SteadygradError(Exception):
+    """A check could not be made; the message says what was wrong and what to do."""
+
+
+class TargetError(SteadygradError):
+    """The model could not be found or built from what was given."""
+
+
+class BatchError(SteadygradError):
+    """No batch could be made, or the one given does not fit."""
+
+
+class SubjectError(SteadygradError):
+    """The model, loss and optimizer do not make a subject: no gradient, loss not scalar, nothing to train."""
+
+
+class SettingsError(SteadygradError):
+    """A setting or option is unknown or has a value it cannot have."""
+
+
+class OutputError(SteadygradError):
+    """The report could not be written where it was asked for."""
+
+
+class CorruptReportError(SteadygradError):
+    """A saved report is not what ``to_json`` wrote."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"cannot read the report: {why}")
+
+
+class UnknownRuleError(SteadygradError):
+    """No rule has this code or name."""
+
+
+class FindingsError(SteadygradError):
+    """Raised by ``report.raise_for`` when there are findings at the given severity."""
+
+
+class UserCodeError(SteadygradError):
+    """The user's own code raised while the probe ran it; ``__cause__`` is their exception, with its traceback."""

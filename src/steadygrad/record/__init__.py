@@ -1,0 +1,48 @@
+"""What was seen, as frozen dataclasses that go to JSON and back.
+
+The lowest room of the house: standard library only, nothing measured, nothing judged. Every other
+room speaks to its neighbours in these words.
+"""
+
+from steadygrad.record.check import CheckRecord, Cost, Setup
+from steadygrad.record.codec import SCHEMA_VERSION, from_jsonable, to_jsonable
+from steadygrad.record.finding import Evidence, Finding, Severity, Verdict
+from steadygrad.record.span import Location
+from steadygrad.record.steptest import StepTest
+from steadygrad.record.trace import (
+    BlindSpot,
+    NonFinite,
+    Operation,
+    OutputStatistics,
+    Parameter,
+    Recurrence,
+    Saturation,
+    Step,
+    Trace,
+    Trunk,
+)
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "BlindSpot",
+    "CheckRecord",
+    "Cost",
+    "Evidence",
+    "Finding",
+    "Location",
+    "NonFinite",
+    "Operation",
+    "OutputStatistics",
+    "Parameter",
+    "Recurrence",
+    "Saturation",
+    "Setup",
+    "Severity",
+    "Step",
+    "StepTest",
+    "Trace",
+    "Trunk",
+    "Verdict",
+    "from_jsonable",
+    "to_jsonable",
+]

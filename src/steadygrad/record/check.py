@@ -1,0 +1,102 @@
+"""One check, whole: the verdict, the findings, and everything they rest on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Self
+
+from steadygrad.errors import CorruptReportError, FindingsError
+from steadygrad.record.codec import SCHEMA_VERSION, from_jsonable, to_jsonable
+from steadygrad.record.finding import Finding, Severity, Verdict
+from steadygrad.record.steptest import StepTest
+from steadygrad.record.trace import BlindSpot, Trace, Trunk
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What was examined, in words, with every assumption that the user did not state."""
+
+    model: str
+    """Class name of the model."""
+    parameters: int
+    """Number of parameter elements."""
+    batch: str
+    loss: str
+    optimizer: str
+    device: str
+    seed: int
+    assumptions: tuple[str, ...] = ()
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Wall-clock cost, in seconds; ratios are to one plain forward and backward of the same model."""
+
+    plain: float | None
+    probe: float
+    step_test: float | None = None
+    total: float = 0.0
+
+
+@dataclass(frozen=True)
+class CheckRecord:
+    """The outcome of one check. Never prints or exits by itself."""
+
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+    trace: Trace
+    trial: StepTest | None
+    """The step test; None with ``trial=0`` or where it could not run (a note says why)."""
+    setup: Setup
+    cost: Cost
+    tiers: tuple[str, ...]
+    """What each tier saw, in words, in the order they ran: probe, step test, trial."""
+    notes: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+    """Findings that settings or a comment suppressed, one line each."""
+
+    @property
+    def trunk(self) -> Trunk | None:
+        """The trunk of the trace."""
+        return self.trace.trunk
+
+    @property
+    def blind_spots(self) -> tuple[BlindSpot, ...]:
+        """What the probe could not follow."""
+        return self.trace.blind_spots
+
+    def at_least(self, severity: Severity | str) -> tuple[Finding, ...]:
+        """Findings of this severity or worse."""
+        rank = Severity(severity).rank
+        return tuple(finding for finding in self.findings if finding.severity.rank <= rank)
+
+    def raise_for(self, severity: Severity | str = Severity.ERROR) -> None:
+        """Raise ``FindingsError`` if there is a finding of this severity or worse."""
+        found = self.at_least(severity)
+        if found:
+            lines = [f"{f.location or f.module or 'model'}: {f.code} {f.message}" for f in found]
+            raise FindingsError(f"{self.verdict.value}: " + "; ".join(lines))
+
+    def to_json(self, *, indent: int | None = 2) -> str:
+        """The whole record as JSON, ``"version": 1`` first; the published schema describes it."""
+        body = to_jsonable(self)
+        trunk = body["trace"]["trunk"]
+        if trunk is not None and self.trunk is not None:
+            trunk["decades"] = to_jsonable(self.trunk.decades)
+            trunk["blame"] = to_jsonable(self.trunk.blame)
+        return json.dumps({"version": SCHEMA_VERSION, **body}, indent=indent, ensure_ascii=False, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read back what ``to_json`` wrote. Raises ``CorruptReportError`` for anything else."""
+        try:
+            body: Any = json.loads(text)
+        except ValueError as error:
+            raise CorruptReportError(f"not JSON: {error}") from None
+        if not isinstance(body, dict) or "version" not in body:
+            raise CorruptReportError("it has no 'version'; it was not written by steadygrad check --output-format json")
+        if body["version"] != SCHEMA_VERSION:
+            raise CorruptReportError(f"its version is {body['version']!r}, this steadygrad reads {SCHEMA_VERSION}")
+        return from_jsonable(cls, {key: value for key, value in body.items() if key != "version"})

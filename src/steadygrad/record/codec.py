@@ -1,0 +1,88 @@
+"""Frozen dataclasses to JSON values and back, driven by their annotations.
+
+JSON has no NaN or infinity, so non-finite floats travel as the strings "NaN", "Infinity" and "-Infinity".
+Unknown keys are passed over, so that an older reader opens a newer file of the same version.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+import typing
+from enum import Enum
+from typing import Any, TypeVar
+
+from steadygrad.errors import CorruptReportError
+
+SCHEMA_VERSION = 1
+
+T = TypeVar("T")
+
+_TO_NAME = {math.inf: "Infinity", -math.inf: "-Infinity"}
+_FROM_NAME = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+def to_jsonable(value: Any) -> Any:
+    """Plain dicts, lists, strings and finite numbers for a record."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: to_jsonable(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, (tuple, list)):
+        return [to_jsonable(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): to_jsonable(item) for key, item in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return _TO_NAME.get(value, "NaN")
+    return value
+
+
+def from_jsonable(kind: type[T], value: Any, where: str = "report") -> T:
+    """The record of type ``kind`` that ``value`` describes. Raises ``CorruptReportError`` where it does not fit."""
+    return typing.cast(T, _read(kind, value, where))
+
+
+def _read(kind: Any, value: Any, where: str) -> Any:
+    origin = typing.get_origin(kind)
+    if origin in (typing.Union, types.UnionType):
+        options = typing.get_args(kind)
+        if value is None and type(None) in options:
+            return None
+        return _read(next(option for option in options if option is not type(None)), value, where)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise CorruptReportError(f"{where} is {value!r}, expected a list")
+        items = typing.get_args(kind)
+        kinds = [items[0]] * len(value) if len(items) == 2 and items[1] is ... else list(items)
+        if len(kinds) != len(value):
+            raise CorruptReportError(f"{where} has {len(value)} entries, expected {len(kinds)}")
+        return tuple(_read(k, item, f"{where}[{i}]") for i, (k, item) in enumerate(zip(kinds, value, strict=True)))
+    if dataclasses.is_dataclass(kind):
+        return _read_dataclass(kind, value, where)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        try:
+            return kind(value)
+        except ValueError:
+            raise CorruptReportError(f"{where} is {value!r}, expected one of {[m.value for m in kind]}") from None
+    if kind is float:
+        if isinstance(value, str) and value in _FROM_NAME:
+            return _FROM_NAME[value]
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return float(value)
+    elif isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+        return value
+    raise CorruptReportError(f"{where} is {value!r}, expected {kind.__name__}")
+
+
+def _read_dataclass(kind: Any, value: Any, where: str) -> Any:
+    if not isinstance(value, dict):
+        raise CorruptReportError(f"{where} is {value!r}, expected an object")
+    hints = typing.get_type_hints(kind)
+    values = {}
+    for field in dataclasses.fields(kind):
+        if field.name in value:
+            values[field.name] = _read(hints[field.name], value[field.name], f"{where}.{field.name}")
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise CorruptReportError(f"{where} has no {field.name!r}")
+    return kind(**values)

@@ -1,0 +1,35 @@
+"""A place in the user's source: the very expression, not only its line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """An expression in a source file.
+
+    Lines and columns are 1-based and count characters; ``end_column`` is one past the last character,
+    so that ``text[column - 1 : end_column - 1]`` is the expression when it lies on one line.
+    """
+
+    path: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    source: str = ""
+    """The source lines ``line`` to ``end_line`` as they were when the model ran ("" where unknown)."""
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}:{self.column}"
+
+    @property
+    def text(self) -> str:
+        """The expression itself, or "" where the source is unknown."""
+        lines = self.source.splitlines()
+        if len(lines) != self.end_line - self.line + 1:
+            return ""
+        if len(lines) == 1:
+            return lines[0][self.column - 1 : self.end_column - 1]
+        return "\n".join([lines[0][self.column - 1 :], *lines[1:-1], lines[-1][: self.end_column - 1]])

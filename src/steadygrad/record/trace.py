@@ -1,0 +1,238 @@
+"""What one probe recorded: operations as they ran, the trunk, the parameters, and what could not be followed.
+
+Units: norms are L2; *decades* are log10 of a ratio of gradient norms (negative = lost); *spread* and *share*
+are in [0, 1]. A quantity that was not measured is None; a gradient of exactly zero has log10 of -inf.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from steadygrad.record.span import Location
+
+
+@dataclass(frozen=True, slots=True)
+class OutputStatistics:
+    """Forward statistics of one operation's output, on at most a few thousand sampled elements."""
+
+    mean: float
+    std: float
+    spread: float | None
+    """Share of the energy that differs between the samples of the batch; None for a batch of one."""
+    largest: float
+    """Greatest magnitude among the sampled elements."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saturation:
+    """An activation's derivative over this batch, from the autograd of the activation itself."""
+
+    derivative_rms: float
+    derivative_max: float
+    """Greatest derivative the activation can have (theory), e.g. 0.25 for sigmoid."""
+    saturated_share: float
+    """Share of elements whose derivative is below 5 % of the maximum."""
+    dead_share: float
+    """Share of units (last or channel dimension) whose derivative is exactly 0 on the whole batch."""
+    input_mean: float
+    input_std: float
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One call of a torch function, as it ran in the forward pass."""
+
+    index: int
+    """Position in the order of execution."""
+    name: str
+    """torch's own name: "sigmoid", "linear", "add"."""
+    kind: str
+    """What it is to a gradient: one of ``KINDS``."""
+    module: str
+    """Path of the innermost module that ran it ("" = the model itself)."""
+    module_type: str
+    location: Location | None
+    """The user's expression: the call, or the construction where torch's own container makes the call."""
+    call: Location | None
+    construction: Location | None
+    output_shape: tuple[int, ...]
+    dtype: str
+    output: OutputStatistics | None = None
+    saturation: Saturation | None = None
+    log10_gradient: float | None = None
+    """log10 norm of the loss's gradient with respect to the output, where it was measured."""
+    weight: str = ""
+    """Name of the parameter it multiplies by ("" = none)."""
+    fan_in: int | None = None
+    attention_entropy: float | None = None
+    """Mean entropy of the attention weights ÷ log(number of keys), in [0, 1]; softmax and fused attention only."""
+    attention_logit_std: float | None = None
+    parents: tuple[int, ...] = ()
+    """Indices of the operations whose outputs it took."""
+
+
+KINDS = (
+    "activation",
+    "linear",
+    "normalisation",
+    "attention",
+    "pooling",
+    "loss",
+    "recurrent",
+    "embedding",
+    "dropout",
+    "arithmetic",
+    "shape",
+    "custom",
+    "other",
+)
+
+CAUSES = (
+    "activation derivative",
+    "weight scale",
+    "normalisation",
+    "attention",
+    "pooling",
+    "loss",
+    "recurrence",
+    "block with a skip",
+    "block without a skip",
+    "arithmetic",
+    "other",
+)
+"""What decades are divided among; every step of the trunk has exactly one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """From one trunk point to the next, in the direction of the gradient: loss → input."""
+
+    operation: int | None
+    """Index of the operation in front (the one whose output gradient is ``log10_gradient``)."""
+    cause: str
+    log10_gradient: float
+    """log10 norm of the gradient in front of the step."""
+    decades: float
+    """log10 of the gain: gradient norm behind ÷ norm in front; negative = lost."""
+    operations: int = 1
+    """Number of autograd nodes the step spans (more than one for a block)."""
+    location: Location | None = None
+    module: str = ""
+    name: str = ""
+    path: str = ""
+    """"trunk" for a single operation, "block" for a region with several paths."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trunk:
+    """The operations that every path from the loss to the input must pass."""
+
+    end: str
+    """Where it ends, in words: "input 0", "output of wte"."""
+    steps: tuple[Step, ...]
+    log10_start: float
+    """log10 norm of the gradient at the first trunk point (in front of the first step)."""
+    body: tuple[int, int] = (0, 0)
+    """Slice of ``steps`` between the loss/head end and the input end over which ``decades`` is measured."""
+
+    @property
+    def decades(self) -> float:
+        """log10 gain from the loss to the input end of the trunk; negative = lost."""
+        return sum(step.decades for step in self.steps)
+
+    @property
+    def blame(self) -> dict[str, float]:
+        """Decades by cause; they add up to ``decades``."""
+        shares: dict[str, float] = {}
+        for step in self.steps:
+            shares[step.cause] = shares.get(step.cause, 0.0) + step.decades
+        return shares
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter, and what the loss's gradient does to it."""
+
+    name: str
+    shape: tuple[int, ...]
+    requires_grad: bool
+    connected: bool
+    """Whether a path of the autograd graph leads from the loss to it."""
+    used: bool
+    """Whether its module ran, or any operation took it."""
+    log10_gradient: float
+    """log10 L2 norm of its gradient, corrected for rescaling; -inf = exactly zero or none."""
+    norm: float
+    update_ratio: float | None = None
+    """‖first update by the optimizer‖ ÷ ‖weight‖; None without a step test, or for a zero weight."""
+    zero_share: float = 0.0
+    """Share of gradient elements that are exactly 0."""
+    location: Location | None = None
+    opened: bool | None = None
+    """For a gradient of exactly zero: whether it was nonzero after the step test (None = not looked)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recurrence:
+    """The same weights applied step after step: gradient from the last step back."""
+
+    name: str
+    """Module path or parameter name."""
+    kind: str
+    steps: int
+    decades_per_step: float
+    """Slope of log10 ‖gradient at step t‖, going back in time; negative = lost."""
+    decades: float
+    """Total from the last step to the first."""
+    location: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NonFinite:
+    """The first operation that made an inf or a NaN out of finite numbers."""
+
+    value: str
+    """"nan" or "inf"."""
+    direction: str
+    """"forward" or "backward"."""
+    operation: int | None
+    name: str
+    module: str
+    location: Location | None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BlindSpot:
+    """Something the probe could not follow: healthy never means "not seen"."""
+
+    what: str
+    where: str
+    location: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """The immutable record of one probe."""
+
+    operations: tuple[Operation, ...]
+    trunk: Trunk | None
+    """None where no gradient path leads from the loss to any input (the blind spots say why)."""
+    parameters: tuple[Parameter, ...]
+    loss: float
+    batch_size: int | None
+    training: bool
+    dtype: str
+    input_mean: float | None
+    input_std: float | None
+    input_largest: float | None
+    output_spread: float | None
+    """Spread of the model's output over the samples of the batch."""
+    smallest_normal: float
+    """Smallest normal number of the lowest-precision dtype that gradients pass."""
+    underflow_share: float
+    """Share of gradient elements that the dtype rounds to 0 or to denormals though float32 would hold them."""
+    recurrences: tuple[Recurrence, ...] = ()
+    nonfinite: NonFinite | None = None
+    blind_spots: tuple[BlindSpot, ...] = ()
+    underflow_operation: int | None = None
