@@ -86,17 +86,20 @@ class CheckRecord:
         if trunk is not None and self.trunk is not None:
             trunk["decades"] = to_jsonable(self.trunk.decades)
             trunk["blame"] = to_jsonable(self.trunk.blame)
-        return json.dumps({"version": SCHEMA_VERSION, **body}, indent=indent, ensure_ascii=False, allow_nan=False)
+        text = json.dumps({"version": SCHEMA_VERSION, **body}, indent=indent, ensure_ascii=False, allow_nan=False)
+        # A lone surrogate (from a file name that is not UTF-8) becomes \udcXX, which is its JSON escape.
+        return text.encode("utf-8", errors="backslashreplace").decode("utf-8")
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Read back what ``to_json`` wrote. Raises ``CorruptReportError`` for anything else."""
         try:
             body: Any = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise CorruptReportError(f"not JSON: {error}") from None
         if not isinstance(body, dict) or "version" not in body:
             raise CorruptReportError("it has no 'version'; it was not written by steadygrad check --output-format json")
         if body["version"] != SCHEMA_VERSION:
-            raise CorruptReportError(f"its version is {body['version']!r}, this steadygrad reads {SCHEMA_VERSION}")
+            version = str(body["version"])[:20]
+            raise CorruptReportError(f"its version is {version!r}, this steadygrad reads {SCHEMA_VERSION}")
         return from_jsonable(cls, {key: value for key, value in body.items() if key != "version"})

@@ -7,7 +7,9 @@ Unknown keys are passed over, so that an older reader opens a newer file of the 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
+import reprlib
 import types
 import typing
 from enum import Enum
@@ -52,7 +54,7 @@ def _read(kind: Any, value: Any, where: str) -> Any:
         return _read(next(option for option in options if option is not type(None)), value, where)
     if origin is tuple:
         if not isinstance(value, list):
-            raise CorruptReportError(f"{where} is {value!r}, expected a list")
+            raise CorruptReportError(f"{where} is {_short(value)}, expected a list")
         items = typing.get_args(kind)
         kinds = [items[0]] * len(value) if len(items) == 2 and items[1] is ... else list(items)
         if len(kinds) != len(value):
@@ -64,21 +66,24 @@ def _read(kind: Any, value: Any, where: str) -> Any:
         try:
             return kind(value)
         except ValueError:
-            raise CorruptReportError(f"{where} is {value!r}, expected one of {[m.value for m in kind]}") from None
+            raise CorruptReportError(f"{where} is {_short(value)}, expected one of {[m.value for m in kind]}") from None
     if kind is float:
         if isinstance(value, str) and value in _FROM_NAME:
             return _FROM_NAME[value]
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return float(value)
+            try:
+                return float(value)
+            except OverflowError:
+                raise CorruptReportError(f"{where} is too large for a number") from None
     elif isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
         return value
-    raise CorruptReportError(f"{where} is {value!r}, expected {kind.__name__}")
+    raise CorruptReportError(f"{where} is {_short(value)}, expected {kind.__name__}")
 
 
 def _read_dataclass(kind: Any, value: Any, where: str) -> Any:
     if not isinstance(value, dict):
-        raise CorruptReportError(f"{where} is {value!r}, expected an object")
-    hints = typing.get_type_hints(kind)
+        raise CorruptReportError(f"{where} is {_short(value)}, expected an object")
+    hints = _hints(kind)
     values = {}
     for field in dataclasses.fields(kind):
         if field.name in value:
@@ -86,3 +91,12 @@ def _read_dataclass(kind: Any, value: Any, where: str) -> Any:
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise CorruptReportError(f"{where} has no {field.name!r}")
     return kind(**values)
+
+
+@functools.cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
+def _short(value: Any) -> str:
+    return reprlib.repr(value)

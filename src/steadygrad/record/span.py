@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -25,10 +26,19 @@ class Location:
         return f"{self.path}:{self.line}:{self.column}"
 
     @property
+    def lines(self) -> tuple[str, ...]:
+        """The source lines ``line`` to ``end_line``, or () where they are unknown."""
+        lines = re.split(r"\r\n|\r|\n", self.source)
+        expected = self.end_line - self.line + 1
+        if len(lines) == expected + 1 and not lines[-1]:
+            lines.pop()
+        return tuple(lines) if self.source and len(lines) == expected else ()
+
+    @property
     def text(self) -> str:
         """The expression itself, or "" where the source is unknown."""
-        lines = self.source.splitlines()
-        if len(lines) != self.end_line - self.line + 1:
+        lines = self.lines
+        if not lines:
             return ""
         if len(lines) == 1:
             return lines[0][self.column - 1 : self.end_column - 1]

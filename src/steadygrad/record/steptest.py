@@ -23,7 +23,8 @@ class StepTest:
     """Spread of the model's output after the last step."""
     constant_fall: float | None = None
     """Relative fall of the loss when every sample's output is replaced by the batch mean: learned without the input."""
-    input_gradient_decades_after: float | None = None
+    trunk_decades_after: float | None = None
+    """Decades along the trunk after the last step; looked at only where a gradient was exactly zero before."""
 
     @property
     def fall(self) -> float:

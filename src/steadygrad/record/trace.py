@@ -84,6 +84,7 @@ KINDS = (
     "arithmetic",
     "shape",
     "custom",
+    "cut",
     "other",
 )
 
@@ -132,8 +133,6 @@ class Trunk:
     steps: tuple[Step, ...]
     log10_start: float
     """log10 norm of the gradient at the first trunk point (in front of the first step)."""
-    body: tuple[int, int] = (0, 0)
-    """Slice of ``steps`` between the loss/head end and the input end over which ``decades`` is measured."""
 
     @property
     def decades(self) -> float:
@@ -165,8 +164,6 @@ class Parameter:
     norm: float
     update_ratio: float | None = None
     """‖first update by the optimizer‖ ÷ ‖weight‖; None without a step test, or for a zero weight."""
-    zero_share: float = 0.0
-    """Share of gradient elements that are exactly 0."""
     location: Location | None = None
     opened: bool | None = None
     """For a gradient of exactly zero: whether it was nonzero after the step test (None = not looked)."""
@@ -236,3 +233,5 @@ class Trace:
     nonfinite: NonFinite | None = None
     blind_spots: tuple[BlindSpot, ...] = ()
     underflow_operation: int | None = None
+    cuts: tuple[Operation, ...] = ()
+    """Operations that took a gradient's path and gave none on: ``detach``, rounding, everything under ``no_grad``."""

@@ -1,0 +1,37 @@
+"""steadygrad finds where and why gradients vanish or explode in a PyTorch model. Public names, resolved when first used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from steadygrad._check import Report, check
+    from steadygrad.errors import SteadygradError
+    from steadygrad.record import Evidence, Finding, Location, Severity, Verdict
+
+_HOME = {
+    "check": "steadygrad._check",
+    "Report": "steadygrad._check",
+    "SteadygradError": "steadygrad.errors",
+    "Evidence": "steadygrad.record",
+    "Finding": "steadygrad.record",
+    "Location": "steadygrad.record",
+    "Severity": "steadygrad.record",
+    "Verdict": "steadygrad.record",
+}
+
+__all__ = ["Evidence", "Finding", "Location", "Report", "Severity", "SteadygradError", "Verdict", "__version__", "check"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'steadygrad' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

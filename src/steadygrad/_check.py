@@ -1,0 +1,199 @@
+"""Subject → probe → rules → report: the one place where these meet.
+
+``check`` is the public function; ``check_subject`` is what it and the command line share. Neither prints or exits.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from steadygrad import rules
+from steadygrad.errors import SteadygradError, SubjectError, UserCodeError
+from steadygrad.probe.copying import on_copy, unwrapped
+from steadygrad.probe.instrument import hunt, needs_hunt, probe
+from steadygrad.probe.steptest import Stepped, fits_in_memory, in_words, look_again, step_test
+from steadygrad.probe.subject import Subject, make_subject
+from steadygrad.record import CheckRecord, Cost, Setup, StepTest, Trace
+from steadygrad.report import render
+from steadygrad.report.html import render as render_html
+from steadygrad.settings import Settings, apply_ignores
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Report(CheckRecord):
+    """The outcome of a check. ``print(report)`` shows it as the terminal does; a notebook shows it by itself."""
+
+    def __str__(self) -> str:
+        return render(self, "text")
+
+    def _repr_html_(self) -> str:
+        return render_html(self)
+
+
+def check(
+    model: nn.Module,
+    batch: Any = None,
+    loss_fn: Callable[..., torch.Tensor] | None = None,
+    *,
+    optimizer: torch.optim.Optimizer | None = None,
+    seed: int = 0,
+    trial: int = 10,
+    select: Sequence[str] | None = None,
+    ignore: Sequence[str] | None = None,
+) -> Report:
+    """Find where and why gradients vanish or explode in ``model``, from one batch.
+
+    Args:
+        model: Any module that runs. It is copied; the one passed in is left bit for bit as it was.
+        batch: ``(x, y)`` with ``loss_fn``: the loss is ``loss_fn(model(x), y)``, where a tuple ``x`` becomes positional
+            and a dict keyword arguments. Without ``loss_fn`` the whole batch is the model's input and the output's
+            ``.loss`` (or ``["loss"]``) is the loss. None: a batch is made from the model's first layers, and the
+            report says so.
+        loss_fn: From output and target to a scalar tensor.
+        optimizer: The one that will train the model; AdamW at 1e-3 when not given. It is copied too.
+        seed: For whatever the model or the made batch draws.
+        trial: Steps of the step test; 0 for the probe alone, more than 10 for a trial.
+        select: Codes, code prefixes or names of the rules to run; all when None.
+        ignore: Codes, code prefixes or names of the rules not to run.
+
+    Returns:
+        A report: ``verdict``, ``findings``, ``trunk``, ``trial``; ``to_json()``, ``raise_for("error")``.
+
+    Raises:
+        SteadygradError: No check could be made; the message says what to do.
+        Exception: Whatever the model itself raises, with one line of ours added.
+    """
+    settings = Settings(select=tuple(select or ()), ignore=tuple(ignore or ()))
+    rules.resolve(settings.select), rules.resolve(settings.ignore)
+    try:
+        subject = make_subject(model, batch, loss_fn, optimizer=optimizer, seed=seed)
+        return check_subject(subject, trial=trial, settings=settings)
+    except UserCodeError as error:
+        if error.__cause__ is None:
+            raise
+        error.__cause__.add_note(f"steadygrad: {error}")
+        raise error.__cause__ from None
+
+
+def check_subject(
+    subject: Subject, *, trial: int = 10, settings: Settings | None = None, progress: Progress | None = None
+) -> Report:
+    """Check a subject that has been put together already. Raises ``UserCodeError`` for an exception of the model's own."""
+    settings = settings or Settings()
+    if trial < 0:
+        raise SubjectError(f"trial is {trial}, expected 0 (the probe alone) or a number of steps")
+    began = time.perf_counter()
+    try:
+        trace, stepped, spent, notes = _measure(subject, trial, progress)
+    except SteadygradError:
+        raise
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:
+        raise UserCodeError(
+            "the model, its loss or its optimizer raised this while it was checked; fix it, or pass the batch it expects"
+        ) from error
+    record = stepped.record if stepped is not None else None
+    found = rules.run(trace, record, settings)
+    kept, ignored, unused = apply_ignores(found, settings, sources=_sources(trace))
+    return Report(
+        verdict=rules.verdict(kept),
+        findings=tuple(kept),
+        trace=trace,
+        trial=record,
+        setup=_setup(subject),
+        cost=Cost(
+            plain=stepped.seconds if stepped is not None else None,
+            probe=spent,
+            step_test=stepped.seconds * record.steps if stepped is not None and record is not None else None,
+            total=time.perf_counter() - began,
+        ),
+        tiers=tuple(_tiers(trace, record)),
+        notes=(*notes, *unused),
+        ignored=tuple(ignored),
+    )
+
+
+def _measure(
+    subject: Subject, trial: int, progress: Progress | None
+) -> tuple[Trace, Stepped | None, float, list[str]]:
+    """Probe and step test on one copy, which is then gone."""
+    notes: list[str] = []
+    say = progress or (lambda _: None)
+    with on_copy(subject.model, subject.optimizer) as copied:
+        say("probe")
+        began = time.perf_counter()
+        trace = probe(copied.model, subject.objective, subject.batch, seed=subject.seed)
+        spent = time.perf_counter() - began
+        trace = replace(trace, blind_spots=(*copied.blind_spots, *trace.blind_spots))
+        if needs_hunt(trace):
+            say("looking for the first inf or NaN")
+            trace = replace(trace, nonfinite=hunt(copied.model, subject.objective, subject.batch, seed=subject.seed))
+        if not copied.model.training:
+            notes.append("the model is in eval mode and was checked so: call model.train() first to check it as it trains")
+        if trial == 0:
+            return trace, None, spent, notes
+        if copied.optimizer is None:
+            notes.append("no step test: the optimizer cannot be copied")
+        elif not fits_in_memory(copied.model, copied.optimizer):
+            notes.append("no step test: gradients and optimizer state of a copy do not fit into the free memory")
+        else:
+            stepped = step_test(
+                copied, subject.objective, subject.batch, steps=trial, seed=subject.seed, progress=progress
+            )
+            trace = replace(
+                trace,
+                parameters=tuple(
+                    replace(parameter, update_ratio=stepped.update_ratio.get(parameter.name))
+                    for parameter in trace.parameters
+                ),
+            )
+            if not stepped.record.diverged:
+                trace, decades = look_again(trace, copied, subject.objective, subject.batch, subject.seed)
+                stepped = replace(stepped, record=replace(stepped.record, trunk_decades_after=decades))
+            return trace, stepped, spent, notes
+    return trace, None, spent, notes
+
+
+def _setup(subject: Subject) -> Setup:
+    model = unwrapped(subject.model)
+    parameters = list(model.parameters())
+    return Setup(
+        model=type(model).__name__,
+        parameters=sum(p.numel() for p in parameters if not isinstance(p, nn.UninitializedParameter)),
+        batch=subject.batch_words,
+        loss=subject.loss_name,
+        optimizer=in_words(subject.optimizer),
+        device=str(parameters[0].device) if parameters else "cpu",
+        seed=subject.seed,
+        assumptions=subject.assumptions,
+        target=subject.target,
+    )
+
+
+def _sources(trace: Trace) -> tuple[str, ...]:
+    """The files that the model's operations stand in: where an ignore comment could be."""
+    places = [place for one in (*trace.operations, *trace.cuts) for place in (one.call, one.construction)]
+    return tuple(sorted({place.path for place in places if place is not None}))
+
+
+def _tiers(trace: Trace, trial: StepTest | None) -> list[str]:
+    trunk = "no path from the loss to the input" if trace.trunk is None else (
+        f"{trace.trunk.decades:+.1f} decades over {len(trace.trunk.steps)} steps of the trunk"
+    )
+    tiers = [f"probe: {trunk}"]
+    if trial is not None:
+        name = "step test" if trial.steps <= 10 else "trial"
+        change = "the loss stopped being finite" if trial.diverged else (
+            f"the loss {'fell' if trial.fall >= 0 else 'rose'} by {abs(trial.fall):.2%}"
+        )
+        tiers.append(f"{name}: {change} in {trial.steps} steps of {trial.optimizer}")
+    return tiers

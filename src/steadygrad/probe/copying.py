@@ -1,0 +1,184 @@
+"""No mark: the probe and the step test work on a copy, and what cannot be copied is put back bit for bit.
+
+A copy is a deep copy of the model with its optimizer, in one memo, so that the new optimizer steps the new parameters.
+Where a model holds what cannot be copied, its tensors are swapped for clones while it runs and swapped back after.
+Knows modules and optimizers; runs nothing.
+"""
+
+from __future__ import annotations
+
+import copy
+import random
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map
+
+from steadygrad.record import BlindSpot
+
+
+@dataclass(frozen=True)
+class Copied:
+    """A model and optimizer that may be run and stepped without leaving a mark on the user's own."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer | None
+    blind_spots: tuple[BlindSpot, ...]
+    original: dict[str, Tensor]
+    """The user's own parameters by name: the values before the first step."""
+
+
+@contextmanager
+def on_copy(model: nn.Module, optimizer: torch.optim.Optimizer | None) -> Iterator[Copied]:
+    """Work on a copy; on leaving, everything of the user's is as it was, also after an exception."""
+    with ExitStack() as stack:
+        stack.enter_context(_same_randomness())
+        stack.enter_context(_same_tensors(model))
+        stack.enter_context(torch.enable_grad())
+        stack.enter_context(torch.compiler.set_stance("force_eager"))
+        spots: list[BlindSpot] = []
+        inner = unwrapped(model)
+        original: dict[str, Tensor] = dict(inner.named_parameters())
+        memo = _memo(inner)
+        try:
+            twin = copy.deepcopy(inner, memo)
+        except Exception as error:
+            spots.append(BlindSpot(f"it cannot be copied ({_first_line(error)}); its tensors were swapped out instead", "model"))
+            memo = {}
+            stack.enter_context(_swapped(inner, memo))
+            twin = inner
+        _carry_hooks(inner, twin)
+        yield Copied(twin, _copy_optimizer(optimizer, memo, spots), tuple(spots), original)
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The module inside ``torch.compile`` and data-parallel wrappers."""
+    while True:
+        if hasattr(model, "_orig_mod"):
+            model = model._orig_mod  # type: ignore[assignment]
+        elif isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+            model = model.module
+        else:
+            return model
+
+
+def clone_batch(batch: Any) -> Any:
+    """The same structure with every tensor cloned, so that a model that writes into its input writes into ours."""
+    return tree_map(lambda leaf: leaf.detach().clone() if isinstance(leaf, Tensor) else leaf, batch)
+
+
+def _memo(model: nn.Module) -> dict[int, Any]:
+    """Copies of tensors that ``deepcopy`` refuses: results of a computation, kept as plain attributes."""
+    memo: dict[int, Any] = {}
+    for module in model.modules():
+        for value in [*vars(module).values(), *module._buffers.values()]:
+            if isinstance(value, Tensor) and not value.is_leaf:
+                memo[id(value)] = value.detach().clone()
+    return memo
+
+
+def _carry_hooks(model: nn.Module, twin: nn.Module) -> None:
+    """A deep copy drops hooks on parameters; those that change a gradient belong to the subject."""
+    if twin is model:
+        return
+    theirs = dict(model.named_parameters())
+    for name, parameter in twin.named_parameters():
+        source = theirs.get(name)
+        for hook in (getattr(source, "_backward_hooks", None) or {}).values():
+            parameter.register_hook(hook)
+
+
+def _copy_optimizer(
+    optimizer: torch.optim.Optimizer | None, memo: dict[int, Any], spots: list[BlindSpot]
+) -> torch.optim.Optimizer | None:
+    if optimizer is None:
+        return None
+    try:
+        twin = copy.deepcopy(optimizer, memo)
+    except Exception as error:
+        spots.append(BlindSpot(f"it cannot be copied ({_first_line(error)}), so no step test was made", "optimizer"))
+        return None
+    return twin
+
+
+@contextmanager
+def _swapped(model: nn.Module, memo: dict[int, Any]) -> Iterator[None]:
+    """Clones in place of every parameter and buffer, inside the user's own module objects."""
+    saved = [(module, dict(vars(module))) for module in model.modules()]
+    tables = [(table, dict(table)) for module in model.modules() for table in (module._parameters, module._buffers)]
+    for table, before in tables:
+        for name, tensor in before.items():
+            if tensor is None:
+                continue
+            if id(tensor) not in memo:
+                clone = tensor.detach().clone()
+                memo[id(tensor)] = nn.Parameter(clone, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else clone
+            table[name] = memo[id(tensor)]
+    for module, attributes in saved:
+        for name, value in attributes.items():
+            if isinstance(value, list) and any(id(item) in memo for item in value):
+                vars(module)[name] = [memo.get(id(item), item) for item in value]
+    try:
+        yield
+    finally:
+        for table, before in tables:
+            table.clear()
+            table.update(before)
+        for module, attributes in saved:
+            vars(module).clear()
+            vars(module).update(attributes)
+
+
+@contextmanager
+def _same_tensors(model: nn.Module) -> Iterator[None]:
+    """A forward may reach the user's own tensors through a closure: gradients, flags and buffers are put back."""
+    parameters = [(parameter, parameter.grad, parameter.requires_grad) for parameter in model.parameters()]
+    buffers = [(buffer, buffer.detach().clone(), buffer._version) for buffer in model.buffers() if _is_plain(buffer)]
+    modes = [(module, module.training) for module in model.modules()]
+    for parameter, _, _ in parameters:
+        parameter.grad = None
+    try:
+        yield
+    finally:
+        for parameter, gradient, flag in parameters:
+            parameter.grad = gradient
+            if parameter.requires_grad != flag:
+                parameter.requires_grad_(flag)
+        for buffer, value, version in buffers:
+            if buffer._version != version:
+                with torch.no_grad():
+                    buffer.copy_(value)
+        for module, mode in modes:
+            module.training = mode
+
+
+def _is_plain(buffer: Tensor) -> bool:
+    return not isinstance(buffer, nn.parameter.UninitializedTensorMixin) and buffer.layout is torch.strided
+
+
+@contextmanager
+def _same_randomness() -> Iterator[None]:
+    """Every generator a model may draw from is left as it was found."""
+    numpy = sys.modules.get("numpy")
+    numpy_state = numpy.random.get_state() if numpy is not None else None
+    python_state = random.getstate()
+    cpu_state = torch.get_rng_state()
+    accelerators = torch.cuda.get_rng_state_all() if torch.cuda.is_available() and torch.cuda.is_initialized() else None
+    try:
+        yield
+    finally:
+        torch.set_rng_state(cpu_state)
+        if accelerators is not None:
+            torch.cuda.set_rng_state_all(accelerators)
+        random.setstate(python_state)
+        if numpy is not None and numpy_state is not None:
+            numpy.random.set_state(numpy_state)
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:120]

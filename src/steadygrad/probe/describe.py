@@ -1,0 +1,214 @@
+"""From what the tape and the watch hold to records: the last step of a probe, after both passes are over.
+
+Everything here works on small samples; nothing touches the model again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from steadygrad.probe.backward import Watch
+from steadygrad.probe.graph import Graph
+from steadygrad.probe.path import Course
+from steadygrad.probe.sampling import batch_dimension, statistics
+from steadygrad.probe.tape import Tape, Taped, tensors_in
+from steadygrad.record import BlindSpot, Operation, Saturation
+from steadygrad.theory.activations import find
+
+SATURATED = 0.05
+"""A unit is saturated where its derivative is below 5 % of the greatest the activation has (the design's definition)."""
+
+
+def operations(tape: Tape, graph: Graph | None, watch: Watch) -> tuple[Operation, ...]:
+    """Every taped operation as a record."""
+    outputs = statistics(
+        [taped.sample for taped in tape.operations],
+        [batch_dimension(torch.Size(taped.shape), tape.batch_size) is not None for taped in tape.operations],
+    )
+    saturations = _saturations(tape.operations)
+    records = []
+    for taped, output in zip(tape.operations, outputs, strict=True):
+        entropy, logit_std = _attention(taped)
+        position = graph.position.get(taped.node) if graph is not None and taped.node is not None else None
+        records.append(
+            Operation(
+                index=taped.index,
+                name=taped.name,
+                kind=taped.kind,
+                module=taped.module,
+                module_type=taped.module_type,
+                location=taped.location,
+                call=taped.call,
+                construction=taped.construction,
+                output_shape=taped.shape,
+                dtype=str(taped.dtype).removeprefix("torch."),
+                output=output,
+                saturation=saturations.get(taped.index),
+                log10_gradient=None if position is None else watch.log10_norm.get(position),
+                weight=taped.weight,
+                fan_in=taped.fan_in,
+                attention_entropy=entropy,
+                attention_logit_std=logit_std,
+                parents=taped.parents,
+            )
+        )
+    return tuple(records)
+
+
+def cuts(tape: Tape) -> tuple[Operation, ...]:
+    """The operations that ended a gradient's path, as records."""
+    return tuple(
+        Operation(
+            index=taped.index,
+            name=taped.name,
+            kind="cut",
+            module=taped.module,
+            module_type=taped.module_type,
+            location=taped.location,
+            call=taped.call,
+            construction=taped.construction,
+            output_shape=taped.shape,
+            dtype=str(taped.dtype).removeprefix("torch."),
+        )
+        for taped in tape.cuts
+    )
+
+
+def _saturations(taped: Sequence[Taped]) -> dict[int, Saturation]:
+    """Derivatives of each activation on the sampled inputs, by autograd, all calls of one kind together."""
+    groups: dict[tuple[Any, ...], list[Taped]] = defaultdict(list)
+    for one in taped:
+        if one.input_sample is None or find(one.name.rstrip("_")) is None or not _replayable(one):
+            continue
+        key = (one.name.rstrip("_"), repr(one.options), tuple(one.input_sample.shape), one.unit_dimension)
+        groups[key].append(one)
+    found: dict[int, Saturation] = {}
+    for (name, *_), members in groups.items():
+        stack = torch.stack([one.input_sample for one in members if one.input_sample is not None])
+        derivative = _derivative(name, members[0].options, stack)
+        known = find(name)
+        if derivative is None or known is None:
+            continue
+        greatest = known.greatest_derivative
+        flat, size = derivative.flatten(1), derivative.abs()
+        rms = flat.square().mean(1).sqrt().tolist()
+        share = (size.flatten(1) < SATURATED * greatest).double().mean(1).tolist()
+        values = stack.flatten(1)
+        means, stds = values.mean(1).tolist(), values.std(1, correction=0).tolist()
+        for i, one in enumerate(members):
+            found[one.index] = Saturation(rms[i], greatest, share[i], _dead_share(one, size[i]), means[i], stds[i])
+    return found
+
+
+def _replayable(taped: Taped) -> bool:
+    positional, named = taped.options
+    return not list(tensors_in(positional)) and not list(tensors_in(named))
+
+
+def _derivative(name: str, options: tuple[tuple[Any, ...], dict[str, Any]], stack: Tensor) -> Tensor | None:
+    function = getattr(F, name, None) or getattr(torch, name, None)
+    if function is None:
+        return None
+    positional, named = options
+    named = {key: value for key, value in named.items() if key not in ("inplace", "input", "out")}
+    # F.relu(x, inplace) and kin pass the flag by position; a replay on a sample must not write into it.
+    positional = tuple(False if isinstance(value, bool) else value for value in positional)
+    leaf = stack.detach().clone().requires_grad_()
+    with torch.enable_grad():
+        (derivative,) = torch.autograd.grad(function(leaf, *positional, **named).sum(), leaf)
+    return derivative.detach()
+
+
+def _dead_share(taped: Taped, derivative: Tensor) -> float:
+    """Share of units whose derivative is exactly 0 on every sample: (samples, features) of one call."""
+    if taped.unit_dimension == 1 and len(taped.shape) > 2:
+        channels = taped.shape[1]
+        if derivative.shape[1] % channels == 0:
+            derivative = derivative.reshape(derivative.shape[0], channels, -1).amax(2)
+    elif len(taped.shape) > 2:
+        width = taped.shape[-1]
+        if derivative.shape[1] % width == 0:
+            derivative = derivative.reshape(-1, width)
+    return float((derivative.amax(0) == 0).double().mean())
+
+
+def _attention(taped: Taped) -> tuple[float | None, float | None]:
+    """Entropy of the sampled attention rows ÷ log(keys), and the standard deviation of their logits."""
+    if taped.attention is None:
+        return None, None
+    rows = taped.attention
+    if taped.attention_is_logits:
+        finite = rows[torch.isfinite(rows).all(-1)]
+        if not len(finite):
+            return None, None
+        weights = torch.softmax(finite, -1)
+        spread = float((finite - finite.mean(-1, keepdim=True)).std(correction=0))
+    else:
+        weights, spread = rows, math.nan
+    entropy = float(torch.special.entr(weights).sum(-1).mean()) / math.log(weights.shape[-1])
+    return (entropy if math.isfinite(entropy) else None), (spread if math.isfinite(spread) else None)
+
+
+def underflow(
+    watch: Watch, course: Course | None, graph: Graph | None, tape: Tape
+) -> tuple[float, int | None]:
+    """Worst share, over the trunk, of float16 gradient elements that the format would have rounded to zero."""
+    worst, where = 0.0, None
+    if course is None or graph is None:
+        return worst, where
+    smallest = 2.0**-25
+    for position, (elements, exponent) in watch.samples.items():
+        held = elements[elements != 0].abs()
+        if not len(held):
+            continue
+        share = float((torch.log2(held) - exponent < math.log2(smallest)).double().mean())
+        if share > worst:
+            worst, where = share, tape.owner_of(graph.nodes[position])
+    return worst, where
+
+
+def narrowest(tape: Tape, loss: Tensor) -> str:
+    """The least precise floating-point dtype that any operation put out."""
+    dtypes = {taped.dtype for taped in tape.operations if taped.dtype.is_floating_point} | {loss.dtype}
+    return str(max(dtypes, key=lambda dtype: torch.finfo(dtype).tiny * 2.0**10 + torch.finfo(dtype).eps)).removeprefix("torch.")
+
+
+def inputs(tape: Tape, batch: Any) -> tuple[float | None, float | None, float | None]:
+    """Greatest magnitude, mean and standard deviation of the model's first floating-point input."""
+    seen = [value for _, value in tape.inputs_seen if value.is_floating_point() and value.numel()]
+    seen = seen or [value for value in tensors_in(batch) if value.is_floating_point() and value.dim() and value.numel()]
+    if not seen:
+        return None, None, None
+    value = seen[0].detach().float()
+    return float(value.abs().max()), float(value.mean()), float(value.std(correction=0))
+
+
+def blind_spots(model: nn.Module, tape: Tape, graph: Graph | None) -> list[BlindSpot]:
+    """What could not be followed: custom autograd functions, detached parts, modules that never ran."""
+    spots = []
+    if graph is not None:
+        custom: dict[str, int] = {}
+        for node in graph.nodes:
+            if tape.owner_of(node) is None and not hasattr(node, "variable"):
+                custom[node.name()] = custom.get(node.name(), 0) + 1
+        spots += [BlindSpot(f"its inside was not followed, {count} ×", name) for name, count in custom.items()]
+    for taped in tape.cuts[:20]:
+        spots.append(BlindSpot(f"{taped.name} ends the gradient's path", taped.module or "the model", taped.location))
+    idle = [path for path, module in model.named_modules() if path and _idle(path, module, tape)]
+    spots += [BlindSpot("it never ran", path) for path in idle[:20]]
+    if len(idle) > 20:
+        spots.append(BlindSpot(f"{len(idle) - 20} more modules never ran", "the model"))
+    return spots
+
+
+def _idle(path: str, module: nn.Module, tape: Tape) -> bool:
+    """A layer with weights that was neither called nor read by another."""
+    names = [f"{path}.{name}" for name, _ in module.named_parameters(recurse=False)]
+    return bool(names) and id(module) not in tape.ran and not any(name in tape.taken for name in names)

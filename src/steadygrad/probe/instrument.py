@@ -1,0 +1,200 @@
+"""The probe: one forward and one backward pass of a copy of the user's model, with every operation watched.
+
+Puts the pieces of this room together and writes the immutable record, a ``Trace``. All the rest of steadygrad reads
+traces; nothing else measures a model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from steadygrad.errors import SubjectError
+from steadygrad.probe import describe
+from steadygrad.probe.backward import Watch, log10_norm, true_log10_norm, watch_backward
+from steadygrad.probe.copying import clone_batch
+from steadygrad.probe.graph import Graph, graph_of
+from steadygrad.probe.hunt import first_nonfinite
+from steadygrad.probe.path import Course, course_to_input, steps_along
+from steadygrad.probe.recurrence import recurrences
+from steadygrad.probe.sampling import spread, take
+from steadygrad.probe.spans import construction_of
+from steadygrad.probe.tape import Tape
+from steadygrad.record import BlindSpot, NonFinite, Parameter, Trace, Trunk
+
+Objective = Callable[[nn.Module, Any], tuple[Tensor, Any]]
+
+
+def probe(model: nn.Module, objective: Objective, batch: Any, *, seed: int = 0) -> Trace:
+    """Watch one forward and backward pass and record it.
+
+    ``model`` is worked on as it is (see ``copying.on_copy``): its ``.grad`` are left set. Raises ``SubjectError`` where
+    the loss is no scalar tensor; an exception of the model's own passes through.
+    """
+    batch_size = size_of(batch)
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    for parameter in model.parameters():
+        parameter.grad = None
+    tape, loss, output, blind = _forward(model, objective, batch, names, batch_size, seed)
+    spots = list(blind)
+    if not names:
+        names |= {id(parameter): name for name, parameter in model.named_parameters()}
+    trunk, watch, graph, course = None, Watch(), None, None
+    chains: tuple[Any, ...] = ()
+    if loss.grad_fn is not None:
+        graph = graph_of(loss.grad_fn)
+        course = course_to_input(graph, tape)
+        chains = recurrences(tape)
+        _forget_activations(tape)
+        watch = watch_backward(loss, graph, list(course.trunk) if course else [], course.inner if course else ())
+        if course is not None:
+            trunk = steps_along(course, graph, tape, watch.log10_norm)
+    parameters = _parameters(model, tape, graph, watch)
+    share, operation = describe.underflow(watch, course, graph, tape)
+    spots += describe.blind_spots(model, tape, graph)
+    largest, mean, std = describe.inputs(tape, batch)
+    trace = Trace(
+        operations=describe.operations(tape, graph, watch),
+        trunk=trunk,
+        parameters=parameters,
+        loss=float(loss.detach()),
+        batch_size=batch_size,
+        training=model.training,
+        dtype=describe.narrowest(tape, loss),
+        input_mean=mean,
+        input_std=std,
+        input_largest=largest,
+        output_spread=output_spread(output, batch_size),
+        smallest_normal=torch.finfo(getattr(torch, describe.narrowest(tape, loss))).tiny,
+        underflow_share=share,
+        recurrences=chains,
+        blind_spots=tuple(spots),
+        underflow_operation=operation,
+        cuts=describe.cuts(tape),
+    )
+    return trace
+
+
+def needs_hunt(trace: Trace) -> bool:
+    """Whether a number that is not finite was met, so that its origin is worth a pass of its own."""
+    norms = [parameter.log10_gradient for parameter in trace.parameters]
+    norms += [] if trace.trunk is None else [step.log10_gradient + step.decades for step in trace.trunk.steps]
+    return not math.isfinite(trace.loss) or any(math.isnan(norm) for norm in norms)
+
+
+def hunt(model: nn.Module, objective: Objective, batch: Any, *, seed: int = 0) -> NonFinite | None:
+    """The origin of the first inf or NaN: the input, a parameter, or an operation."""
+    for name, parameter in model.named_parameters():
+        if not bool(torch.isfinite(parameter).all()):
+            return NonFinite("nan", "parameter", None, name, "", None, "the parameter holds it before the first step")
+    tape = Tape({}, size_of(batch))
+    torch.manual_seed(seed)
+    found = first_nonfinite(model, lambda: scalar(objective(model, clone_batch(batch))[0]), tape, lambda taped: taped.index)
+    for name, value in tape.inputs_seen:
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            return NonFinite("nan" if bool(value.isnan().any()) else "inf", "input", None, name, "", None)
+    return found
+
+
+def _forward(
+    model: nn.Module, objective: Objective, batch: Any, names: dict[int, str], batch_size: int | None, seed: int
+) -> tuple[Tape, Tensor, Any, list[BlindSpot]]:
+    """Run the model; one that does not bear an input that needs a gradient is run again without."""
+    tape = Tape(names, batch_size)
+    try:
+        torch.manual_seed(seed)
+        with tape.recording(model):
+            loss, output = objective(model, clone_batch(batch))
+        return tape, scalar(loss), output, []
+    except RuntimeError:
+        if not tape.leaves:
+            raise
+    tape = Tape(names, batch_size)
+    tape.differentiable = False
+    torch.manual_seed(seed)
+    with tape.recording(model):
+        loss, output = objective(model, clone_batch(batch))
+    return tape, scalar(loss), output, [BlindSpot("it does not run on an input that needs a gradient; the trunk ends later", "input")]
+
+
+def scalar(loss: Any) -> Tensor:
+    """The loss as a tensor without dimensions. Raises ``SubjectError`` for anything that is not one number."""
+    if not isinstance(loss, Tensor):
+        raise SubjectError(f"the loss is {type(loss).__name__}, not a tensor: return the tensor itself, without .item() or float()")
+    if loss.numel() != 1:
+        shape = tuple(loss.shape)
+        raise SubjectError(f"the loss has shape {shape}, expected a single number: reduce it, for example with .mean()")
+    if loss.is_complex() or not loss.is_floating_point():
+        raise SubjectError(f"the loss is {loss.dtype}, expected a real floating-point number: take .real, .abs() or .float() of it")
+    return loss.reshape(()) if loss.dim() else loss
+
+
+def _forget_activations(tape: Tape) -> None:
+    tape.sequences.clear()
+    for reuse in tape.reuse.values():
+        reuse.last = None
+
+
+def _parameters(model: nn.Module, tape: Tape, graph: Graph | None, watch: Watch) -> tuple[Parameter, ...]:
+    accumulates: dict[int, int] = {}
+    for position, node in enumerate(graph.nodes if graph is not None else ()):
+        variable = getattr(node, "variable", None)
+        if variable is not None:
+            accumulates[id(variable)] = position
+    owners = {id(p): module for module in model.modules() for p in module._parameters.values() if p is not None}
+    records = []
+    for name, parameter in model.named_parameters():
+        position = accumulates.get(id(parameter))
+        owner = owners.get(id(parameter))
+        records.append(
+            Parameter(
+                name=name,
+                shape=tuple(parameter.shape),
+                requires_grad=parameter.requires_grad,
+                connected=position is not None,
+                used=name in tape.taken or id(owner) in tape.ran,
+                log10_gradient=true_log10_norm(watch, parameter.grad, position),
+                norm=10.0 ** log10_norm([parameter.detach()]) if parameter.numel() else 0.0,
+                location=construction_of(owner) if owner is not None else None,
+            )
+        )
+    return tuple(records)
+
+
+def size_of(batch: Any) -> int | None:
+    """Number of samples: the first dimension of the first tensor in the batch."""
+    first = first_tensor(batch)
+    return int(first.shape[0]) if first is not None and first.dim() else None
+
+
+def first_tensor(value: Any) -> Tensor | None:
+    """The first tensor in a nested structure; of a model's output, the logits where it names them."""
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, dict):
+        named = value.get("logits")
+        value = [named, *value.values()] if isinstance(named, Tensor) else list(value.values())
+    elif hasattr(value, "__dataclass_fields__"):
+        value = [getattr(value, name) for name in value.__dataclass_fields__]
+    if isinstance(value, (tuple, list)):
+        for item in value:
+            found = first_tensor(item)
+            if found is not None and found.dim():
+                return found
+    return None
+
+
+def output_spread(output: Any, batch_size: int | None) -> float | None:
+    """Share of the energy of the model's output that differs between samples; None where there is nothing to compare."""
+    tensor = first_tensor(output)
+    if tensor is None or not (tensor.is_floating_point() or tensor.is_complex()) or not tensor.dim():
+        return None
+    sample = take(tensor, batch_size)
+    if sample is None or sample.shape[0] < 2 or not bool(sample.any()):
+        return None
+    share = float(spread(sample))
+    return share if math.isfinite(share) else None

@@ -1,0 +1,115 @@
+"""Where in the user's source something happens: the expression, to the column.
+
+The innermost frame outside torch is the user's code, and since Python 3.11 its code object knows the line and columns
+of the very expression that is running. The same look at ``nn.Module.__init__`` gives the place of construction.
+Knows frames and source text; knows nothing of tensors.
+"""
+
+from __future__ import annotations
+
+import functools
+import linecache
+import sys
+import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import nn
+
+from steadygrad.record import Location
+
+_TORCH = str(Path(torch.__file__).parent) + "/"
+_PROBE = str(Path(__file__).parent) + "/"
+_INSTRUMENTS = (_PROBE + "tape.py", _PROBE + "spans.py")
+_STDLIB = sysconfig.get_path("stdlib") + "/"
+_CHECK = str(Path(__file__).parent.parent / "_check.py")
+
+_constructions: WeakKeyDictionary[nn.Module, Location] = WeakKeyDictionary()
+
+
+@functools.cache
+def _owner(filename: str) -> str:
+    """Whose file it is: "passed over" (torch, the standard library, our instruments), "ours", or "user"."""
+    if filename.startswith((_TORCH, "<frozen")) or filename in _INSTRUMENTS:
+        return "passed over"
+    if filename.startswith(_PROBE) or filename == _CHECK:
+        return "ours"
+    if filename.startswith(_STDLIB) and "site-packages" not in filename and "dist-packages" not in filename:
+        return "passed over"
+    return "user"
+
+
+def user_frame(frame: FrameType | None) -> FrameType | None:
+    """The innermost frame of the user's code, from ``frame`` outwards; None when our own code made the call."""
+    while frame is not None:
+        owner = _owner(frame.f_code.co_filename)
+        if owner == "user":
+            return frame
+        if owner == "ours":
+            return None
+        frame = frame.f_back
+    return None
+
+
+def location_of(frame: FrameType | None) -> Location | None:
+    """The expression that ``frame`` is evaluating now."""
+    return None if frame is None else _locate(frame.f_code, frame.f_lasti)
+
+
+@functools.lru_cache(maxsize=100_000)
+def _locate(code: CodeType, instruction: int) -> Location | None:
+    position = next(islice(code.co_positions(), instruction // 2, None), (None, None, None, None))
+    line, end_line, start, end = position
+    if line is None:
+        return None
+    end_line = end_line or line
+    lines = [linecache.getline(code.co_filename, number) for number in range(line, end_line + 1)]
+    return Location(
+        path=code.co_filename,
+        line=line,
+        column=1 if start is None else _characters(lines[0], start) + 1,
+        end_line=end_line,
+        end_column=1 if end is None else _characters(lines[-1], end) + 1,
+        source="".join(lines).rstrip("\n"),
+    )
+
+
+def _characters(line: str, utf8_offset: int) -> int:
+    """Python counts columns in UTF-8 bytes; people and editors count characters."""
+    return utf8_offset if line.isascii() else len(line.encode()[:utf8_offset].decode(errors="ignore"))
+
+
+@contextmanager
+def recording_constructions() -> Iterator[None]:
+    """Remember, for every module constructed inside, the user's expression that constructed it."""
+    original = nn.Module.__init__
+
+    @functools.wraps(original)
+    def recording(self: nn.Module, *args: Any, **kwargs: Any) -> None:
+        _constructions[self] = _construction_here(sys._getframe(1))  # type: ignore[assignment]
+        original(self, *args, **kwargs)
+
+    nn.Module.__init__ = recording  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        nn.Module.__init__ = original  # type: ignore[method-assign]
+
+
+def _construction_here(frame: FrameType | None) -> Location | None:
+    """The expression outside every ``__init__`` of the module under construction."""
+    self = frame.f_locals.get("self") if frame is not None else None
+    while frame is not None and frame.f_code.co_name == "__init__" and frame.f_locals.get("self") is self:
+        frame = frame.f_back
+    return location_of(user_frame(frame))
+
+
+def construction_of(module: nn.Module) -> Location | None:
+    """Where the module was constructed, if that was recorded."""
+    return _constructions.get(module)

@@ -1,0 +1,202 @@
+"""The step test: a few real steps of the real optimizer on a copy, on the same batch.
+
+A verdict on one pass alone cannot be right, because the learning rate decides too. Every step draws the same random
+numbers, so that what is compared is the same function. Writes a ``StepTest`` and each parameter's first update.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+from torch import Tensor, nn
+
+from steadygrad.probe.backward import log10_norm
+from steadygrad.probe.copying import Copied, clone_batch
+from steadygrad.probe.instrument import Objective, first_tensor, output_spread, probe, scalar, size_of
+from steadygrad.record import StepTest, Trace
+
+MEMORY_MARGIN = 0.9
+"""Share of the free memory that a step test may plan to use; the rest is left to activations it cannot foresee."""
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """What the step test saw: its record, the first update of every parameter, and the plain cost of a step."""
+
+    record: StepTest
+    update_ratio: dict[str, float]
+    seconds: float
+    """Median wall-clock time of one plain forward, backward and step."""
+
+
+def step_test(
+    copied: Copied, objective: Objective, batch: Any, *, steps: int, seed: int, progress: Callable[[str], None] | None = None
+) -> Stepped:
+    """Train the copy for ``steps`` steps. The copy is changed; what it was copied from is not."""
+    assert copied.optimizer is not None
+    losses: list[float] = []
+    last_output: list[Any] = []
+    seconds: list[float] = []
+    ratios: dict[str, float] = {}
+    predicted = 0.0
+    for step in range(steps):
+        if progress is not None:
+            progress(f"step test, step {step + 1} of {steps}")
+        began = time.perf_counter()
+        seen = _one_step(copied, objective, batch, seed)
+        seconds.append(time.perf_counter() - began)
+        losses.append(seen)
+        if not math.isfinite(seen):
+            break
+        if step == 0:
+            ratios, predicted = _first_update(copied)
+    after = math.nan
+    if math.isfinite(losses[-1]):
+        with torch.no_grad():
+            torch.manual_seed(seed)
+            loss, output = objective(copied.model, clone_batch(batch))
+            after = float(scalar(loss))
+            last_output.append(output)
+        losses.append(after)
+    scale = abs(losses[0]) or 1.0
+    record = StepTest(
+        steps=steps,
+        optimizer=in_words(copied.optimizer),
+        losses=tuple(losses),
+        predicted_first=predicted / scale,
+        output_spread_after=output_spread(last_output[0], size_of(batch)) if last_output else None,
+        constant_fall=_constant_fall(objective, batch, last_output[0], losses) if last_output else None,
+    )
+    return Stepped(record, ratios, sorted(seconds)[len(seconds) // 2])
+
+
+def _one_step(copied: Copied, objective: Objective, batch: Any, seed: int) -> float:
+    """One step by the optimizer's own closure, so that those that look several times (LBFGS) are right too."""
+    assert copied.optimizer is not None
+    first: list[float] = []
+
+    def closure() -> float:
+        for parameter in copied.model.parameters():
+            parameter.grad = None
+        torch.manual_seed(seed)
+        with torch.enable_grad():
+            loss = scalar(objective(copied.model, clone_batch(batch))[0])
+            if loss.requires_grad:
+                loss.backward()  # type: ignore[no-untyped-call]
+        first.append(float(loss.detach()))
+        return first[-1]
+
+    copied.optimizer.step(closure)
+    return first[0]
+
+
+def _first_update(copied: Copied) -> tuple[dict[str, float], float]:
+    """‖update‖ ÷ ‖weight‖ of every parameter, and the fall of the loss that the gradient predicts for it."""
+    ratios: dict[str, float] = {}
+    predicted = 0.0
+    for name, parameter in copied.model.named_parameters():
+        before = copied.original.get(name)
+        if before is None or not parameter.requires_grad or before.shape != parameter.shape:
+            continue
+        with torch.no_grad():
+            update = parameter.detach() - before.detach()
+            size, weight = log10_norm([update]), log10_norm([before.detach()])
+            if weight > -math.inf:
+                ratios[name] = 0.0 if size == -math.inf else 10.0 ** (size - weight)
+            gradient = parameter.grad
+            if gradient is not None:
+                dense = gradient.to_dense() if gradient.is_sparse else gradient
+                predicted -= float(torch.real((dense.conj() * update).sum()))
+    return ratios, predicted
+
+
+def _constant_fall(objective: Objective, batch: Any, output: Any, losses: list[float]) -> float | None:
+    """How much of the fall is left when every sample is answered by the mean answer: what was learned without the input."""
+    tensor = first_tensor(output)
+    if tensor is None or tensor is not output or not tensor.is_floating_point() or tensor.shape[:1] != (size_of(batch),):
+        return None
+    constant = tensor.detach().mean(0, keepdim=True).expand_as(tensor).clone()
+    try:
+        with torch.no_grad():
+            loss = scalar(objective(_Answer(constant), clone_batch(batch))[0])
+    except (AttributeError, TypeError, RuntimeError):
+        # An objective that asks the model for more than an output has no constant answer to compare with.
+        return None
+    return (losses[0] - float(loss)) / (abs(losses[0]) or 1.0)
+
+
+class _Answer(nn.Module):
+    """A model that answers the same whatever it is asked."""
+
+    def __init__(self, answer: Tensor) -> None:
+        super().__init__()
+        self.answer = answer
+
+    def forward(self, *_: Any, **__: Any) -> Tensor:
+        return self.answer
+
+
+def look_again(trace: Trace, copied: Copied, objective: Objective, batch: Any, seed: int) -> tuple[Trace, float | None]:
+    """Where a gradient was exactly zero, probe the stepped copy: a gate that opened is by design, one that stayed shut a fault.
+
+    Returns the trace with ``opened`` filled in, and the trunk's decades after the steps (None where not looked at).
+    """
+    shut = [p.name for p in trace.parameters if p.requires_grad and p.connected and p.log10_gradient == -math.inf]
+    cut_off = trace.trunk is not None and trace.trunk.decades == -math.inf
+    if not shut and not cut_off:
+        return trace, None
+    later = probe(copied.model, objective, batch, seed=seed)
+    gradients = {parameter.name: parameter.log10_gradient for parameter in later.parameters}
+    parameters = tuple(
+        replace(parameter, opened=gradients.get(parameter.name, -math.inf) > -math.inf) if parameter.name in shut else parameter
+        for parameter in trace.parameters
+    )
+    return replace(trace, parameters=parameters), later.trunk.decades if later.trunk is not None else None
+
+
+def fits_in_memory(model: nn.Module, optimizer: torch.optim.Optimizer) -> bool:
+    """Whether gradients and two states a parameter (Adam's) can be held beside the model."""
+    sizes = [p.numel() * p.element_size() for p in model.parameters() if p.requires_grad]
+    held = sum(state.numel() * state.element_size() for state in _states(optimizer))
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    return max(3 * sum(sizes) - held, sum(sizes)) <= MEMORY_MARGIN * free_memory(device)
+
+
+def _states(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    return [value for state in optimizer.state.values() for value in state.values() if isinstance(value, Tensor)]
+
+
+def free_memory(device: torch.device) -> float:
+    """Bytes that can still be taken on the device; on the CPU within the control group's limit."""
+    if device.type == "cuda":
+        return float(torch.cuda.mem_get_info(device)[0])
+    gc.collect()
+    free = float(psutil.virtual_memory().available)
+    for limit, used in (
+        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    ):
+        if Path(limit).exists() and Path(used).exists():
+            bound = Path(limit).read_text().strip()
+            if bound.isdigit():
+                free = min(free, float(bound) - float(Path(used).read_text()))
+    return free
+
+
+def in_words(optimizer: torch.optim.Optimizer) -> str:
+    """ "AdamW, learning rate 0.001"; of several groups, the range of rates."""
+    rates = sorted({float(group["lr"]) for group in optimizer.param_groups if "lr" in group})
+    name = type(optimizer).__name__
+    if not rates:
+        return name
+    rate = f"{rates[0]:g}" if len(rates) == 1 else f"{rates[0]:g} to {rates[-1]:g}"
+    momentum = optimizer.param_groups[0].get("momentum")
+    return f"{name}, learning rate {rate}" + (f", momentum {momentum:g}" if momentum else "")

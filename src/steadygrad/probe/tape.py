@@ -1,0 +1,376 @@
+"""Operations as they run: what a forward pass did, in order, with the user's expression and the module of each.
+
+A torch-function mode sees every call a model makes, modules and functions alike; the module stack comes from
+``nn.Module.__call__``. The tape keeps small samples and autograd nodes, never whole activations. It measures nothing
+of the backward pass and judges nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from bisect import bisect_left
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import Node
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_map_with_path
+
+from steadygrad.probe import sampling
+from steadygrad.probe.kinds import PASS_THROUGH, SUMS, kind_of
+from steadygrad.probe.spans import construction_of, location_of, user_frame
+from steadygrad.record import Location
+
+_QUIET = frozenset(
+    """__get__ __set__ size dim numel is_floating_point is_complex __len__ stride storage_offset item tolist __bool__
+    __int__ __float__ is_contiguous device dtype nelement ndimension data_ptr __hash__ get_device is_same_size requires_grad_
+    register_hook retain_grad __repr__ __format__ numpy __array__ has_names backward untyped_storage""".split()
+)
+"""Calls that make no autograd node and detach nothing; ``__get__`` and ``__set__`` are attributes of a tensor."""
+
+_CUTS = frozenset({"detach", "detach_", "round", "floor", "ceil", "sign", "argmax", "bernoulli", "multinomial", "heaviside"})
+
+_DATA = Tensor.data.__get__  # type: ignore[attr-defined]
+
+ACTIVATION_FEATURES = 128
+"""Elements kept of each sample before an activation: enough to see dead units, still a small fraction of the pass."""
+
+
+@dataclass(slots=True)
+class Taped:
+    """One operation as it ran; the mutable draft of ``record.Operation``."""
+
+    index: int
+    name: str
+    kind: str
+    module: str
+    module_type: str
+    call: Location | None
+    construction: Location | None
+    contained: bool
+    """Whether one of torch's own containers made the call, so that the construction is the user's expression."""
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    node: Node | None
+    passes_through: bool
+    """Whether the gradient goes through it unweighed: sums, views, dropout."""
+    sample: Tensor | None = None
+    input_sample: Tensor | None = None
+    function: Any = None
+    options: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
+    unit_dimension: int = -1
+    weight: str = ""
+    fan_in: int | None = None
+    attention: Tensor | None = None
+    """Sampled attention logits or weights, (rows, keys)."""
+    attention_is_logits: bool = False
+    parents: tuple[int, ...] = ()
+
+    @property
+    def location(self) -> Location | None:
+        """The user's expression: the call, or the construction where torch's own container makes the call."""
+        return (self.construction or self.call) if self.contained else (self.call or self.construction)
+
+
+@dataclass(slots=True)
+class Reuse:
+    """One parameter's uses in order: the nodes, and the output of the last."""
+
+    name: str
+    parameter: Tensor
+    nodes: list[Node] = field(default_factory=list)
+    operations: list[int] = field(default_factory=list)
+    last: Tensor | None = None
+
+
+@dataclass(slots=True)
+class SequenceCall:
+    """One fused recurrent call (``torch.lstm`` and kin): what went in, what came out, who made it."""
+
+    operation: int
+    sequence: Tensor
+    output: Tensor
+    batch_first: bool
+    directions: int
+
+
+class Tape(TorchFunctionMode):
+    """Records a forward pass run inside ``with tape.recording(model):``."""
+
+    def __init__(self, names: dict[int, str], batch_size: int | None) -> None:
+        super().__init__()
+        self.operations: list[Taped] = []
+        self.cuts: list[Taped] = []
+        self.ran: set[int] = set()
+        self.taken: set[str] = set()
+        self.reuse: dict[str, Reuse] = {}
+        self.sequences: list[SequenceCall] = []
+        self._names = names
+        self.batch_size = batch_size
+        self._stack: list[tuple[nn.Module, bool]] = []
+        self._paths: dict[int, str] = {}
+        self._ends: list[int] = []
+        self._ended: list[int] = []
+        self._owner: dict[Node, int] = {}
+        self._starts: list[int] = []
+        self.differentiable = True
+        """Whether float inputs are made to need a gradient; a model that does not bear it is run without."""
+        self.leaves: dict[str, Tensor] = {}
+        self.inputs_seen: list[tuple[str, Tensor]] = []
+
+    @contextmanager
+    def recording(self, model: nn.Module) -> Iterator[Tape]:
+        """Watch every call until the block ends."""
+        self._paths = {id(module): path for path, module in model.named_modules(remove_duplicate=False)}
+        original = nn.Module.__call__
+        tape = self
+
+        def watched(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+            if not tape._stack and id(module) in tape._paths and tape.differentiable:
+                args, kwargs = tape._with_gradient(args, kwargs)
+            tape._stack.append((module, user_frame(sys._getframe(1)) is not sys._getframe(1)))
+            tape.ran.add(id(module))
+            try:
+                return original(module, *args, **kwargs)
+            finally:
+                tape._stack.pop()
+
+        nn.Module.__call__ = watched  # type: ignore[method-assign]
+        try:
+            with self:
+                yield self
+        finally:
+            nn.Module.__call__ = original  # type: ignore[method-assign]
+
+    def _with_gradient(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
+        """The model's own inputs, made to need a gradient, so that the trunk reaches them.
+
+        What is handed on is not a leaf, so that a model may write into its input as it would without the probe.
+        """
+
+        def lead(path: Any, value: Any) -> Any:
+            if not isinstance(value, Tensor) or value.requires_grad or not torch.is_grad_enabled():
+                return value
+            name = _path_name(path)
+            self.inputs_seen.append((name, value))
+            if not (value.is_floating_point() or value.is_complex()) or "mask" in name or "label" in name:
+                return value
+            leaf = value.detach().requires_grad_()
+            self.leaves[name] = leaf
+            return leaf.clone()
+
+        return tuple(tree_map_with_path(lead, (list(args), kwargs)))  # type: ignore[return-value]
+
+    def owner_of(self, node: Node) -> int | None:
+        """Index of the operation that made an autograd node; None for a node made outside every call seen."""
+        if node in self._owner:
+            return self._owner[node]
+        number = node._sequence_nr()
+        position = bisect_left(self._ends, number)
+        if position == len(self._ends) or number < self._starts[position]:
+            return None
+        return self._ended[position]
+
+    def __torch_function__(self, func: Any, types_: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", "")
+        if name in _QUIET and not (name == "__get__" and torch.is_grad_enabled()):
+            return func(*args, **kwargs)
+        if func in _COMPOSITES:
+            with self:
+                return _COMPOSITES[func](*args, **kwargs)
+        start = torch.autograd._get_sequence_nr()
+        tensors = [*tensors_in(args), *tensors_in(kwargs)]
+        # An in-place call gives its input a new node, so the parents are read off before it runs.
+        parents = [node for tensor in tensors if (node := tensor.grad_fn) is not None]
+        before = self._before(name, args, kwargs)
+        output = func(*args, **kwargs)
+        first = _first_tensor(output)
+        if first is None:
+            return output
+        if first.grad_fn is not None:
+            self._record(func, name, args, kwargs, output, first, start, tensors, parents, before)
+        elif (name in _CUTS or func == _DATA or (not torch.is_grad_enabled() and first.is_floating_point())) and any(
+            tensor.requires_grad for tensor in tensors
+        ):
+            self.cuts.append(self._draft("data" if func == _DATA else name, first, None))
+        return output
+
+    def _before(self, name: str, args: Any, kwargs: Any) -> Tensor | None:
+        if kind_of(name) != "activation":
+            return None
+        first = args[0] if args else kwargs.get("input")
+        if not isinstance(first, Tensor):
+            return None
+        return sampling.take(first, self.batch_size, features=ACTIVATION_FEATURES)
+
+    def _draft(self, name: str, first: Tensor, node: Node | None) -> Taped:
+        frame = user_frame(sys._getframe(2))
+        module, inside_torch = self._stack[-1] if self._stack else (None, False)
+        kind = kind_of(name)
+        return Taped(
+            index=len(self.operations),
+            name=name,
+            kind=kind,
+            module=self._paths.get(id(module), "") if module is not None else "",
+            module_type=type(module).__name__ if module is not None else "",
+            call=location_of(frame),
+            construction=construction_of(module) if module is not None else None,
+            contained=inside_torch and type(module).__module__.startswith("torch."),
+            shape=tuple(first.shape),
+            dtype=first.dtype,
+            node=node,
+            passes_through=kind in PASS_THROUGH or name in SUMS,
+        )
+
+    def _record(
+        self,
+        func: Any,
+        name: str,
+        args: Any,
+        kwargs: Any,
+        output: Any,
+        first: Tensor,
+        start: int,
+        tensors: list[Tensor],
+        parents: list[Node],
+        before: Tensor | None,
+    ) -> None:
+        taped = self._draft(name, first, first.grad_fn)
+        taped.parents = tuple({owner: None for node in parents if (owner := self.owner_of(node)) is not None})
+        self._weigh(taped, name, tensors, first)
+        if taped.kind in ("activation", "linear", "normalisation", "attention", "recurrent", "embedding") or name in SUMS:
+            taped.sample = sampling.take(first, self.batch_size)
+        if taped.kind == "activation":
+            taped.input_sample, taped.function, taped.options = before, func, (args[1:], kwargs)
+            taped.unit_dimension = self._unit_dimension(taped)
+        elif taped.kind == "attention":
+            _sample_attention(taped, name, args, kwargs, first)
+        elif taped.kind == "recurrent":
+            self._sequence(taped, name, args, output)
+        if taped.kind == "arithmetic" and not taped.passes_through and len(tensors) == 1 and name.strip("_") in _SCALINGS:
+            taped.passes_through = True
+        self.operations.append(taped)
+        for tensor in tensors_in(output):
+            if tensor.grad_fn is not None:
+                self._owner[tensor.grad_fn] = taped.index
+        self._starts.append(start)
+        self._ends.append(torch.autograd._get_sequence_nr() - 1)
+        self._ended.append(taped.index)
+
+    def _weigh(self, taped: Taped, name: str, tensors: list[Tensor], first: Tensor) -> None:
+        for tensor in tensors:
+            parameter = self._names.get(id(tensor))
+            if parameter is None:
+                continue
+            self.taken.add(parameter)
+            if not taped.weight and tensor.dim() > 1 and taped.kind in ("linear", "embedding"):
+                taped.weight, taped.fan_in = parameter, _fan_in(name, tensor)
+            if tensor.dim() > 1 and taped.kind in ("linear", "recurrent") and first.grad_fn is not None:
+                reuse = self.reuse.setdefault(parameter, Reuse(parameter, tensor))
+                reuse.nodes.append(first.grad_fn)
+                reuse.operations.append(taped.index)
+                reuse.last = first
+
+    def _unit_dimension(self, taped: Taped) -> int:
+        if len(taped.shape) < 3 or not taped.parents:
+            return -1
+        parent = self.operations[taped.parents[0]]
+        return 1 if parent.name.startswith(("conv", "batch_norm", "group_norm", "instance_norm")) else -1
+
+    def _sequence(self, taped: Taped, name: str, args: Any, output: Any) -> None:
+        if name not in ("rnn_tanh", "rnn_relu", "lstm", "gru") or not isinstance(output, tuple):
+            return
+        sequence = args[0]
+        # The packed overloads take (data, batch_sizes, ...), where time is not a dimension of its own.
+        if sequence.dim() != 3 or isinstance(args[3], (list, tuple)) or not sequence.requires_grad:
+            return
+        self.sequences.append(SequenceCall(taped.index, sequence, output[0], bool(args[8]), 2 if args[7] else 1))
+
+
+_SCALINGS = frozenset({"mul", "div", "multiply", "divide", "true_divide", "_mul", "_div", "__mul", "__truediv", "__rmul"})
+
+
+def _without_dispatch(function: Any) -> Any:
+    """The same Python function, whose own look-out for torch-function modes is switched off, so that its body is seen."""
+    blind = {name: (lambda *_: False) for name in function.__globals__ if name.startswith("has_torch_function")}
+    twin = types.FunctionType(
+        function.__code__, {**function.__globals__, **blind}, function.__name__, function.__defaults__, function.__closure__
+    )
+    twin.__kwdefaults__ = function.__kwdefaults__
+    return twin
+
+
+_COMPOSITES = {F.multi_head_attention_forward: _without_dispatch(F.multi_head_attention_forward)}
+"""Functions that are whole layers: what runs inside them is recorded, not they."""
+
+
+def _path_name(path: Any) -> str:
+    """ "input 0" for a positional argument, its name for a keyword."""
+    keys = [getattr(key, "key", getattr(key, "idx", getattr(key, "name", ""))) for key in path]
+    if keys[0] == 0:
+        return "input " + ".".join(str(key) for key in keys[1:])
+    return ".".join(str(key) for key in keys[1:])
+
+
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """Every tensor in nested tuples, lists and dicts, in order."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            yield from tensors_in(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from tensors_in(item)
+
+
+def _first_tensor(value: Any) -> Tensor | None:
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, (tuple, list)):
+        return next((tensor for tensor in tensors_in(value) if tensor.grad_fn is not None), next(tensors_in(value), None))
+    return None
+
+
+def _fan_in(name: str, weight: Tensor) -> int:
+    if name.startswith("conv_transpose"):
+        return weight[:, 0].numel()
+    if name in ("linear",) or name.startswith("conv"):
+        return weight[0].numel()
+    if kind_of(name) == "embedding":
+        return 1
+    return int(weight.shape[-2])
+
+
+def _sample_attention(taped: Taped, name: str, args: Any, kwargs: Any, first: Tensor) -> None:
+    if name == "softmax":
+        weights = first.detach()
+        if weights.dim() >= 3 and weights.shape[-1] > 1:
+            rows = weights.reshape(-1, weights.shape[-1]) if weights.is_contiguous() else weights.flatten(0, -2)
+            taped.attention = rows[:: max(1, len(rows) // 256)][:256].float()
+        return
+    if len(args) < 2:
+        query, key = kwargs.get("query"), kwargs.get("key")
+    else:
+        query, key = args[0], args[1]
+    if query is None or key is None or query.dim() < 3 or key.shape[-2] < 2:
+        return
+    mask = kwargs.get("attn_mask", args[3] if len(args) > 3 else None)
+    if mask is not None or kwargs.get("is_causal", len(args) > 5 and args[5]):
+        last = query.detach()[..., -1:, :]
+    else:
+        last = query.detach()[..., :: max(1, query.shape[-2] // 4), :]
+    keys = key.detach()
+    if keys.shape[:-2] != last.shape[:-2]:
+        return
+    last, keys = last[:4], keys[:4]
+    scale = kwargs.get("scale") or query.shape[-1] ** -0.5
+    taped.attention = ((last @ keys.transpose(-2, -1)) * scale).flatten(0, -2).float()
+    taped.attention_is_logits = True

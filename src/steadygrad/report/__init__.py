@@ -1,0 +1,40 @@
+"""Formats: functions from a record to text.
+
+A format is one file here with a ``NAME`` and ``render(record, *, width, color) -> str``; adding one is adding a file.
+May rely on the records and on rich; must not import torch, know a rule, measure or judge.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Protocol
+
+from steadygrad.record import CheckRecord
+from steadygrad.report.colour import Color, wants_colour
+from steadygrad.report.write import write_atomically
+
+__all__ = ["FORMATS", "Color", "Format", "render", "wants_colour", "write_atomically"]
+
+
+class Format(Protocol):
+    """What a format's ``render`` is: ``width`` in cells (None = the terminal's), ``color`` as in ``colour.py``."""
+
+    def __call__(self, record: CheckRecord, *, width: int | None = None, color: Color = ...) -> str: ...
+
+
+def _find() -> Mapping[str, Format]:
+    modules = (importlib.import_module(f"{__name__}.{info.name}") for info in pkgutil.iter_modules(__path__))
+    found = {module.NAME: module.render for module in modules if hasattr(module, "NAME")}
+    return MappingProxyType(dict(sorted(found.items())))
+
+
+FORMATS: Mapping[str, Format] = _find()
+"""Every format by its name: concise, github, html, json, text."""
+
+
+def render(record: CheckRecord, format_name: str = "text", *, width: int | None = None, color: Color = "auto") -> str:
+    """The record in a format of ``FORMATS``, without a newline at its end."""
+    return FORMATS[format_name](record, width=width, color=color)

@@ -1,0 +1,55 @@
+"""What a verdict rests on, as pairs of a name and a sentence: subject, assumptions, what each tier saw, what none saw.
+
+May rely on the record; must not know how the pairs are laid out: a terminal and a notebook share them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from steadygrad.record import BlindSpot, CheckRecord
+from steadygrad.report import words
+from steadygrad.report.profile import sparkline
+
+BLIND_SPOTS_SHOWN = 3
+LOSSES_DRAWN = 31
+"""A step test of at most thirty steps is drawn."""
+
+LONGEST_NAME = 10
+
+
+def facts(record: CheckRecord) -> Iterator[tuple[str, str]]:
+    """(name, sentence); the name is "" where it would repeat the one before, and no sentence is empty."""
+    before = ""
+    for name, text in _all(record):
+        if text:
+            yield ("" if name == before else name), text
+            before = name
+
+
+def _all(record: CheckRecord) -> Iterator[tuple[str, str]]:
+    setup, trial, unseen = record.setup, record.trial, record.blind_spots
+    yield "subject", _joined(setup.model, words.count(setup.parameters, "parameter"), setup.device)
+    yield "batch", setup.batch
+    yield "training", _joined(setup.loss, setup.optimizer)
+    yield from (("assumed", assumption) for assumption in setup.assumptions)
+    for tier in record.tiers:
+        name, found, text = tier.partition(": ")
+        yield (name, text) if found and len(name) <= LONGEST_NAME else ("seen", tier)
+    if trial is not None and 1 < len(trial.losses) <= LOSSES_DRAWN and (line := sparkline(trial.losses)):
+        yield "loss", f"{words.number(trial.losses[0])} {line} {words.number(trial.losses[-1])}"
+    yield from (("note", note) for note in record.notes)
+    yield from (("not seen", _blind_spot(spot)) for spot in unseen[:BLIND_SPOTS_SHOWN])
+    if len(unseen) > BLIND_SPOTS_SHOWN:
+        yield "not seen", f"and {len(unseen) - BLIND_SPOTS_SHOWN:,} more"
+    yield from (("ignored", line) for line in record.ignored)
+
+
+def _joined(*parts: str) -> str:
+    return " · ".join(filter(None, parts))
+
+
+def _blind_spot(spot: BlindSpot) -> str:
+    at = spot.location
+    where = f"{words.shown_path(at.path)}:{at.line}" if at else ""
+    return ", ".join(filter(None, (spot.what, spot.where, where)))

@@ -1,0 +1,55 @@
+"""Annotations for a GitHub workflow: the findings appear at their lines in a pull request.
+
+The format is the workflow command ``::error file=…,line=…::message``. May rely on the record; must not know of widths
+and colours, which it takes and passes over.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+from steadygrad.record import CheckRecord, Finding, Severity
+from steadygrad.report import words
+from steadygrad.report.colour import Color
+
+NAME = "github"
+
+_LEVEL = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
+
+
+def render(record: CheckRecord, *, width: int | None = None, color: Color = "never") -> str:
+    """One command a finding, then the verdict as a plain line."""
+    lines = [_annotation(finding) for finding in words.worst_first(record)]
+    return "\n".join([*lines, f"{words.VERDICTS[record.verdict]} · {words.tally(record)}"])
+
+
+def _annotation(finding: Finding) -> str:
+    at = finding.location
+    properties: dict[str, str | int] = {}
+    if at is not None:
+        properties = {"file": PurePath(words.shown_path(at.path)).as_posix(), "line": at.line}
+        # Columns are shown only for an expression on one line; GitHub drops them otherwise.
+        columns = {"col": at.column, "endLine": at.end_line, "endColumn": at.end_column}
+        properties |= columns if at.line == at.end_line else {"endLine": at.end_line}
+    properties["title"] = words.clean(f"{finding.code} {finding.name}")
+    listed = ",".join(f"{name}={_escape(str(value), more=':,')}" for name, value in properties.items())
+    return f"::{_LEVEL[finding.severity]} {listed}::{_escape(_message(finding))}"
+
+
+def _message(finding: Finding) -> str:
+    where = finding.module if finding.location is None else ""
+    parts = [
+        f"{where}: {finding.message}" if where else finding.message,
+        finding.label,
+        f"measured: {words.evidence(finding.evidence)}" if finding.evidence else "",
+        f"so: {finding.consequence}" if finding.consequence else "",
+        f"help: {'; or '.join(finding.cures)}" if finding.cures else "",
+    ]
+    return "\n".join(words.clean(part) for part in parts if part)
+
+
+def _escape(text: str, *, more: str = "") -> str:
+    """Percent-escaped as the runner reads it: "%" first, line ends, and in properties also ":" and ","."""
+    for character in "%\r\n" + more:
+        text = text.replace(character, f"%{ord(character):02X}")
+    return text

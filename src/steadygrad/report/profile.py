@@ -1,0 +1,119 @@
+"""The gradient along the trunk as a picture: log10 norm at each trunk point, from the loss to the input.
+
+The range is never less than ``LEAST_RANGE`` decades, so that flat looks flat, and a lost gradient falls off the chart.
+May rely on a trunk; must not know of findings or of the terminal: colours and widths are the caller's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+from rich.cells import cell_len
+
+from steadygrad.record import Trunk
+from steadygrad.report import words
+
+# Healthy published architectures stay within -2.9 ... +3.6 decades of the loss at initialisation (80 vision models):
+# eight decades hold them all, in the middle of the picture.
+LEAST_RANGE = 8.0
+
+ROWS = 5
+"""Rows of the chart without its axis; odd, so that the middle one has a label."""
+
+_BLOCKS = " ▁▂▃▄▅▆▇█"
+
+
+def levels(trunk: Trunk) -> list[float]:
+    """log10 norm of the gradient at each trunk point: in front of every step, and behind the last."""
+    if not trunk.steps:
+        return [trunk.log10_start]
+    last = trunk.steps[-1]
+    zero = last.log10_gradient == -math.inf
+    return [*(step.log10_gradient for step in trunk.steps), -math.inf if zero else last.log10_gradient + last.decades]
+
+
+def caption(trunk: Trunk) -> str:
+    """What the picture shows, in words, with the number a reader looks for."""
+    values = levels(trunk)
+    steps = words.count(len(trunk.steps), "step")
+    zero = next((index for index, value in enumerate(values) if value == -math.inf), None)
+    found = f"{words.decades(trunk.decades)} in {steps}" if zero is None else f"exactly zero after {zero:,} of {steps}"
+    return f"gradient on the trunk, loss → {words.clean(trunk.end)}: {found}"
+
+
+def sample(values: Sequence[float], columns: int) -> list[float]:
+    """``values`` on ``columns`` points: the mean of each share where there are more, straight lines where fewer."""
+    size = len(values)
+    if size > columns:
+        bounds = [column * size // columns for column in range(columns + 1)]
+        return [sum(values[a:b]) / (b - a) for a, b in pairwise(bounds)]
+    sampled = []
+    for column in range(columns):
+        position = column * (size - 1) / max(columns - 1, 1)
+        left = min(int(position), size - 1)
+        right, weight = min(left + 1, size - 1), position - left
+        a, b = values[left], values[right]
+        between = a + (b - a) * weight if math.isfinite(a) and math.isfinite(b) else (a if weight < 0.5 else b)
+        sampled.append(between)
+    return sampled
+
+
+def span(values: Sequence[float]) -> tuple[float, float]:
+    """Bottom and top of the picture, at least ``LEAST_RANGE`` decades apart."""
+    finite = [value for value in values if math.isfinite(value)] or [0.0]
+    low, high = min(finite), max(finite)
+    spare = max(0.0, LEAST_RANGE - (high - low)) / 2
+    return low - spare, high + spare
+
+
+def chart(trunk: Trunk, width: int) -> list[tuple[str, str]]:
+    """Rows of (label and axis, curve), at most ``width`` cells together; the last row is the axis with its ends named.
+
+    A column is marked "0" where the gradient is exactly zero and "?" where it is not a number.
+    """
+    values = levels(trunk)
+    low, high = span(values)
+    labels = [_power(high), *[""] * (ROWS // 2 - 1), _power((low + high) / 2), *[""] * (ROWS // 2 - 1), _power(low)]
+    margin = max(map(len, labels))
+    columns = max(1, width - margin - 2)
+    drawn = [_column(value, low, high) for value in sample(values, columns)]
+    rows = [
+        (f"{label:>{margin}} {'┤' if label else '│'}", "".join(column[row] for column in drawn).rstrip())
+        for row, label in enumerate(labels)
+    ]
+    return [*rows, (f"{'':>{margin}} └", _axis("loss", words.clean(trunk.end), columns))]
+
+
+def _column(value: float, low: float, high: float) -> str:
+    """One column of the chart from its top row to its bottom row."""
+    if not math.isfinite(value) and value < 0:
+        return "0".rjust(ROWS)
+    if math.isnan(value):
+        return "?".rjust(ROWS)
+    eighths = max(1, round(8 * ROWS * min(1.0, (value - low) / (high - low))))
+    return "".join(_BLOCKS[min(8, max(0, eighths - 8 * row))] for row in reversed(range(ROWS)))
+
+
+def _power(value: float) -> str:
+    return f"1e{round(value):+03d}"
+
+
+def _axis(left: str, right: str, columns: int) -> str:
+    dashes = columns - cell_len(left) - cell_len(right) - 4
+    return f" {left} {'─' * dashes} {right}" if dashes > 0 else f" {left}"
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """One character a value, from zero to the greatest of them: a loss that stays is a flat line."""
+    finite = [value for value in values if math.isfinite(value)]
+    top, bottom = max([0.0, *finite]), min([0.0, *finite])
+    if top == bottom:
+        return ""
+    return "".join(
+        _BLOCKS[1 + round(7 * (value - bottom) / (top - bottom))]
+        if math.isfinite(value)
+        else ("∞" if value > 0 else "?")
+        for value in values
+    )

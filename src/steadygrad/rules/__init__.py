@@ -1,0 +1,117 @@
+"""The rules: found in this folder, selected, run on records, and their findings reduced to one for each cause.
+
+A rule is one file, ``sgNNN_some_name.py``: code and name are the file's, the docstring is its documentation, and
+``judge(trace, trial)`` gives its findings. Adding a rule is adding a file. No torch here; rules compute nothing that a
+record does not hold.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from steadygrad.errors import UnknownRuleError
+from steadygrad.record import Finding, Severity, StepTest, Trace, Verdict
+from steadygrad.settings import Settings
+
+Judge = Callable[[Trace, StepTest | None], Iterable[Finding]]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule, as its file states it."""
+
+    code: str
+    name: str
+    summary: str
+    """First line of the docstring."""
+    doc: str
+    """The docstring after the first line, in Markdown, under the fixed headings."""
+    judge: Judge
+
+
+HEADINGS = (
+    "What it measures",
+    "Why it matters",
+    "Example",
+    "Use instead",
+    "Cures and their safety",
+    "When it is wrong",
+    "Where the threshold comes from",
+    "References",
+)
+"""Every rule's docstring has these sections, in this order."""
+
+
+@functools.cache
+def load() -> tuple[Rule, ...]:
+    """All rules in this folder, by code."""
+    names = sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name.startswith("sg"))
+    return tuple(_rule(name) for name in names)
+
+
+def _rule(file_name: str) -> Rule:
+    module = importlib.import_module(f"{__name__}.{file_name}")
+    code, _, name = file_name.partition("_")
+    summary, _, doc = inspect.cleandoc(module.__doc__ or "").partition("\n")
+    return Rule(code.upper(), name.replace("_", "-"), summary.strip(), doc.strip(), module.judge)
+
+
+def find(word: str) -> Rule:
+    """The rule with this code or name. Raises ``UnknownRuleError`` naming the nearest."""
+    for rule in load():
+        if word.lower() in (rule.code.lower(), rule.name):
+            return rule
+    raise UnknownRuleError(f"no rule {word!r}{_nearest(word)}; steadygrad rules lists them")
+
+
+def resolve(selectors: Sequence[str]) -> frozenset[str]:
+    """The codes that selectors mean: codes, prefixes of codes, or names. Raises ``UnknownRuleError``."""
+    codes: set[str] = set()
+    for selector in selectors:
+        hits = {r.code for r in load() if r.code.startswith(selector.upper()) or r.name == selector.lower()}
+        if not hits or not selector:
+            raise UnknownRuleError(f"no rule {selector!r}{_nearest(selector)}; steadygrad rules lists them")
+        codes |= hits
+    return frozenset(codes)
+
+
+def _nearest(word: str) -> str:
+    known = [rule.code for rule in load()] + [rule.name for rule in load()]
+    close = difflib.get_close_matches(word.lower(), [k.lower() for k in known], n=1, cutoff=0.4)
+    if not close:
+        return ""
+    return f", did you mean {next(k for k in known if k.lower() == close[0])}?"
+
+
+def run(trace: Trace, trial: StepTest | None, settings: Settings) -> tuple[Finding, ...]:
+    """Findings of the selected rules, worst first; symptoms that another finding explains are left out."""
+    selected = resolve(settings.select) if settings.select else frozenset(rule.code for rule in load())
+    selected -= resolve(settings.ignore)
+    # A rule that is not selected still explains symptoms: leaving SG102 out must not turn it into SG101.
+    found = [finding for rule in load() for finding in rule.judge(trace, trial)]
+    kept = [finding for finding in _causes(found) if finding.code in selected]
+    return tuple(sorted(kept, key=lambda finding: (finding.severity.rank, finding.code)))
+
+
+def _causes(found: Sequence[Finding]) -> list[Finding]:
+    """One cause, one finding: a symptom goes where a finding at least as severe explains it."""
+    explained = {
+        symptom: min(cause.severity.rank for cause in found if symptom in cause.explains)
+        for cause in found
+        for symptom in cause.explains
+    }
+    return [finding for finding in found if explained.get(finding.code, 9) > finding.severity.rank]
+
+
+def verdict(findings: Iterable[Finding]) -> Verdict:
+    """What the worst finding says of the whole."""
+    severities = {finding.severity for finding in findings}
+    if Severity.ERROR in severities:
+        return Verdict.WILL_NOT_TRAIN
+    return Verdict.AT_RISK if Severity.WARNING in severities else Verdict.HEALTHY
