@@ -15,7 +15,7 @@ from torch import nn
 
 from steadygrad import rules
 from steadygrad.errors import SteadygradError, SubjectError, UserCodeError
-from steadygrad.probe.copying import on_copy, unwrapped
+from steadygrad.probe.copying import Copied, on_copy, unwrapped
 from steadygrad.probe.instrument import hunt, needs_hunt, probe
 from steadygrad.probe.steptest import Stepped, fits_in_memory, in_words, look_again, step_test
 from steadygrad.probe.subject import Subject, make_subject
@@ -134,6 +134,7 @@ def _measure(
         trace = probe(copied.model, subject.objective, subject.batch, seed=subject.seed)
         spent = time.perf_counter() - began
         trace = replace(trace, blind_spots=(*copied.blind_spots, *trace.blind_spots))
+        trace = _with_optimizer(trace, copied)
         if needs_hunt(trace):
             say("looking for the first inf or NaN")
             trace = replace(trace, nonfinite=hunt(copied.model, subject.objective, subject.batch, seed=subject.seed))
@@ -161,6 +162,16 @@ def _measure(
                 stepped = replace(stepped, record=replace(stepped.record, trunk_decades_after=decades))
             return trace, stepped, spent, notes
     return trace, None, spent, notes
+
+
+def _with_optimizer(trace: Trace, copied: Copied) -> Trace:
+    """Say of each parameter whether the optimizer holds it."""
+    if copied.optimizer is None:
+        return trace
+    held = {id(parameter) for group in copied.optimizer.param_groups for parameter in group["params"]}
+    optimized = {name: id(parameter) in held for name, parameter in copied.model.named_parameters()}
+    parameters = (replace(p, optimized=optimized.get(p.name, False)) for p in trace.parameters)
+    return replace(trace, parameters=tuple(parameters))
 
 
 def _setup(subject: Subject) -> Setup:

@@ -160,9 +160,35 @@ def _parameters(model: nn.Module, tape: Tape, graph: Graph | None, watch: Watch)
                 log10_gradient=true_log10_norm(watch, parameter.grad, position),
                 norm=10.0 ** log10_norm([parameter.detach()]) if parameter.numel() else 0.0,
                 location=construction_of(owner) if owner is not None else None,
+                dtype=str(parameter.dtype).removeprefix("torch."),
             )
         )
-    return tuple(records)
+    return (*records, *_strays(model, tape, graph, watch))
+
+
+def _strays(model: nn.Module, tape: Tape, graph: Graph | None, watch: Watch) -> list[Parameter]:
+    """Leaves of the graph that are neither the model's parameters nor its inputs: weights that nothing registered."""
+    known = {id(parameter) for parameter in model.parameters()} | {id(leaf) for leaf in tape.leaves.values()}
+    strays = []
+    for position, node in enumerate(graph.nodes if graph is not None else ()):
+        leaf = getattr(node, "variable", None)
+        if leaf is None or id(leaf) in known or leaf.numel() < 2:
+            continue
+        strays.append(
+            Parameter(
+                name=f"an unregistered tensor of shape {tuple(leaf.shape)}",
+                shape=tuple(leaf.shape),
+                requires_grad=True,
+                connected=True,
+                used=True,
+                log10_gradient=true_log10_norm(watch, leaf.grad, position),
+                norm=10.0 ** log10_norm([leaf.detach()]),
+                registered=False,
+                dtype=str(leaf.dtype).removeprefix("torch."),
+            )
+        )
+        leaf.grad = None
+    return strays
 
 
 def size_of(batch: Any) -> int | None:

@@ -214,6 +214,8 @@ class Tape(TorchFunctionMode):
         frame = user_frame(sys._getframe(2))
         module, inside_torch = self._stack[-1] if self._stack else (None, False)
         kind = kind_of(name)
+        if name == "softmax" and first.dim() < 3:
+            kind = "activation"
         return Taped(
             index=len(self.operations),
             name=name,

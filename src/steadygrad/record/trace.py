@@ -165,6 +165,11 @@ class Parameter:
     update_ratio: float | None = None
     """‖first update by the optimizer‖ ÷ ‖weight‖; None without a step test, or for a zero weight."""
     location: Location | None = None
+    optimized: bool | None = None
+    """Whether the optimizer holds it (None = no optimizer was looked at)."""
+    registered: bool = True
+    """False for a tensor that the loss's gradient reaches and that no module has as a parameter."""
+    dtype: str = "float32"
     opened: bool | None = None
     """For a gradient of exactly zero: whether it was nonzero after the step test (None = not looked)."""
 

@@ -22,16 +22,24 @@ LEAST_RANGE = 8.0
 ROWS = 5
 """Rows of the chart without its axis; odd, so that the middle one has a label."""
 
+MOST_DECADES = 1e9
+"""No gradient is farther from 1 than this; only a damaged file says so."""
+
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 
 
 def levels(trunk: Trunk) -> list[float]:
     """log10 norm of the gradient at each trunk point: in front of every step, and behind the last."""
     if not trunk.steps:
-        return [trunk.log10_start]
+        return [_bounded(trunk.log10_start)]
     last = trunk.steps[-1]
     zero = last.log10_gradient == -math.inf
-    return [*(step.log10_gradient for step in trunk.steps), -math.inf if zero else last.log10_gradient + last.decades]
+    end = -math.inf if zero else last.log10_gradient + last.decades
+    return [_bounded(value) for value in (*(step.log10_gradient for step in trunk.steps), end)]
+
+
+def _bounded(value: float) -> float:
+    return max(-MOST_DECADES, min(MOST_DECADES, value)) if math.isfinite(value) else value
 
 
 def caption(trunk: Trunk) -> str:
@@ -107,10 +115,12 @@ def _axis(left: str, right: str, columns: int) -> str:
 
 def sparkline(values: Sequence[float]) -> str:
     """One character a value, from zero to the greatest of them: a loss that stays is a flat line."""
-    finite = [value for value in values if math.isfinite(value)]
-    top, bottom = max([0.0, *finite]), min([0.0, *finite])
-    if top == bottom:
+    size = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
+    if size == 0.0:
         return ""
+    values = [value / size for value in values]
+    finite = [value for value in values if math.isfinite(value)]
+    top, bottom = max(0.0, *finite), min(0.0, *finite)
     return "".join(
         _BLOCKS[1 + round(7 * (value - bottom) / (top - bottom))]
         if math.isfinite(value)

@@ -1,7 +1,7 @@
 """The JSON Schema of a report, made from the record dataclasses, so that it cannot say anything else than they do.
 
-``schema-v1.json`` is its committed text; ``python -m steadygrad.report.schema`` writes it anew. May rely on the
-records, their annotations and their field docstrings; must not know what a number means.
+``schema-v1.json`` is its committed text. May rely on the records, their annotations and their field docstrings; must
+not know what a number means.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from steadygrad.record import SCHEMA_VERSION, CheckRecord, Trunk
-from steadygrad.report.write import write_atomically
 
 SCHEMA_FILE = Path(__file__).with_name(f"schema-v{SCHEMA_VERSION}.json")
 
@@ -106,7 +105,3 @@ def field_docstrings(kind: type) -> dict[str, str]:
             case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
                 told[name] = " ".join(text.split())
     return told
-
-
-if __name__ == "__main__":
-    write_atomically(SCHEMA_FILE, schema_text())

@@ -1,0 +1,220 @@
+"""What several rules ask of a record: did it learn, how much of the trunk's loss does a cause bear, which line is first.
+
+Numbers measured on ``bench/suite`` stand beside each threshold; ``bench/thresholds.py`` prints them again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from enum import Enum
+
+from steadygrad.record import Evidence, Finding, Location, Operation, Severity, Step, StepTest, Trace
+
+# bench/thresholds.py: ten-step fall of the loss that the input is needed for (fall minus that of the best constant
+# change of the answer). Set-ups that fail by vanishing: 95th percentile below 0.001; healthy: 5th percentile above 0.003.
+LEARNED = 0.02
+STALLED = 0.002
+
+# A loss that rises in one step by more than its own size, or ends higher than it began.
+BOUNCED = 1.0
+
+
+class Progress(Enum):
+    """What the step test says, read together with the constant answer."""
+
+    LEARNS = "learns"
+    SLOW = "slow"
+    STALLED = "stalled"
+    BOUNCES = "bounces"
+    UNKNOWN = "unknown"
+
+
+def informed_fall(trial: StepTest) -> float:
+    """Relative fall of the loss that needed the input: learning the label frequencies counts as nothing."""
+    if trial.diverged:
+        return -math.inf
+    if trial.constant_fall is None:
+        return trial.fall
+    return trial.fall - max(0.0, min(trial.constant_fall, trial.fall))
+
+
+def progress(trial: StepTest | None) -> Progress:
+    """What the step test says."""
+    if trial is None:
+        return Progress.UNKNOWN
+    if trial.diverged or trial.fall < -0.1 or trial.greatest_rise > BOUNCED:
+        return Progress.BOUNCES
+    learned = informed_fall(trial)
+    if learned >= LEARNED:
+        return Progress.LEARNS
+    return Progress.STALLED if learned < STALLED else Progress.SLOW
+
+
+# bench/thresholds.py: decades lost by the model itself on the trunk (the loss function's own share left out). Healthy
+# architectures lose at most 3; sick ones that fail by vanishing lose 4 and more, from 6 on none of them recovered.
+DECADES_AT_RISK = 4.0
+DECADES_LOST = 6.0
+
+# bench/thresholds.py: from a spread of 1e-12 up, nets that later train multiply the spread of their output at least
+# fivefold in ten steps; nets that stay stuck do not.
+SPREAD_FLOOR = 1e-12
+SPREAD_GROWTH = 5.0
+
+
+def lost(trace: Trace, trial: StepTest | None = None) -> float:
+    """Decades the model loses along its trunk, the loss function's own share left out (positive = lost).
+
+    A gradient of exactly zero that a gate held shut counts as it was after the step test had opened it.
+    """
+    if trace.trunk is None:
+        return 0.0
+    decades = sum(step.decades for step in body(trace))
+    if decades == -math.inf and trial is not None and trial.trunk_decades_after is not None:
+        return -trial.trunk_decades_after
+    if decades == -math.inf and trial is None and shut_by_design(trace):
+        return 0.0
+    return -decades
+
+
+def shut_by_design(trace: Trace) -> bool:
+    """Whether the gradient is zero because a weight is, as in a zero-initialised head: a step may open it."""
+    zero = next((step for step in body(trace) if step.decades == -math.inf), None)
+    operation = operation_of(trace, zero) if zero is not None else None
+    if operation is None:
+        return False
+    norms = {parameter.name: parameter.norm for parameter in trace.parameters}
+    return operation.kind == "linear" and norms.get(operation.weight, 1.0) == 0.0
+
+
+def escapes(trace: Trace, trial: StepTest | None) -> bool:
+    """Whether the spread of the output, however small, grows fast enough to save the net: slow to start, not lost."""
+    if trial is None or trace.output_spread is None or trial.output_spread_after is None:
+        return False
+    return trial.output_spread_after > max(SPREAD_FLOOR, SPREAD_GROWTH * trace.output_spread)
+
+
+def vanishing(trace: Trace, trial: StepTest | None) -> Severity | None:
+    """How bad the loss of gradient along the trunk is; None where there is none, or where the net learns all the same."""
+    decades = lost(trace, trial)
+    now = progress(trial)
+    if decades < DECADES_AT_RISK or math.isnan(decades) or now is Progress.LEARNS:
+        return None
+    if decades < DECADES_LOST or now is Progress.SLOW or escapes(trace, trial):
+        return Severity.WARNING
+    return Severity.ERROR
+
+
+# bench/thresholds.py: decades gained by the model itself. Healthy architectures gain at most 3.
+DECADES_GAINED = 4.0
+
+
+def exploding(trace: Trace, trial: StepTest | None) -> Severity | None:
+    """How bad the growth of the gradient along the trunk is; None where there is none, or where the net learns all the same."""
+    gained = -lost(trace, trial)
+    now = progress(trial)
+    if math.isnan(gained) or gained < DECADES_GAINED or now is Progress.LEARNS:
+        return None
+    return Severity.ERROR if now in (Progress.BOUNCES, Progress.STALLED, Progress.UNKNOWN) else Severity.WARNING
+
+
+def body(trace: Trace) -> tuple[Step, ...]:
+    """The trunk without the loss: what the model does to its gradient."""
+    return () if trace.trunk is None else tuple(step for step in trace.trunk.steps if step.cause != "loss")
+
+
+def operation_of(trace: Trace, step: Step) -> Operation | None:
+    """The operation a step of the trunk belongs to."""
+    return None if step.operation is None else trace.operations[step.operation]
+
+
+def taken_by(trace: Trace, wanted: Callable[[Operation], bool]) -> tuple[float, list[Step]]:
+    """Decades that the steps of some operations take (negative = lost), and those steps in the order of the forward pass."""
+    steps = [s for s in body(trace) if (operation := operation_of(trace, s)) is not None and wanted(operation)]
+    return sum(step.decades for step in steps), sorted(steps, key=lambda step: step.operation or 0)
+
+
+def first_place(steps: Iterable[Step | Operation]) -> Location | None:
+    """The first known place in the order given."""
+    return next((one.location for one in steps if one.location is not None), None)
+
+
+def other_places(operation: Operation | None) -> tuple[Location, ...]:
+    """Where else the operation is known from: the construction where the call is marked, and the reverse."""
+    if operation is None:
+        return ()
+    return tuple(p for p in (operation.call, operation.construction) if p is not None and p != operation.location)
+
+
+def percent(share: float) -> str:
+    """A share as whole percent, or with the digits that a small one needs."""
+    return f"{share:.0%}" if abs(share) >= 0.01 or share == 0 else f"{share:.1g}"
+
+
+def outcome(trial: StepTest | None) -> str:
+    """What became of the loss, in words."""
+    if trial is None:
+        return ""
+    if trial.diverged:
+        return f"the loss stopped being finite within {trial.steps} steps"
+    word = "fell" if trial.fall >= 0 else "rose"
+    size = abs(trial.fall)
+    words = f"after {trial.steps} steps the loss {word} by {100 * size:.2g} %" if size < 10 else (
+        f"after {trial.steps} steps the loss {word} {size:.2g}-fold"
+    )
+    if trial.constant_fall is not None and trial.fall > 0.001 and informed_fall(trial) < 0.1 * trial.fall:
+        words += ", none of it owed to the input"
+    return words
+
+
+def slowest(trace: Trace) -> str:
+    """The first layer's parameter and how far the optimizer moves it, in words."""
+    moved = [p for p in trace.parameters if p.update_ratio is not None and len(p.shape) > 1]
+    if not moved:
+        return ""
+    least = min(moved, key=lambda parameter: parameter.update_ratio or 0.0)
+    return f"{least.name} moves by {least.update_ratio:.1g} of its size a step"
+
+
+def sentence(*parts: str) -> str:
+    """The parts that say something, joined."""
+    return "; ".join(part for part in parts if part)
+
+
+def evidence(name: str, value: float, unit: str, expected: str) -> Evidence:
+    """One number with its unit and what was expected."""
+    return Evidence(name, float(value), unit, expected)
+
+
+def judged(
+    code_file: str,
+    severity: Severity,
+    message: str,
+    *,
+    location: Location | None,
+    module: str = "",
+    evidence: Sequence[Evidence],
+    cures: Sequence[str],
+    label: str = "",
+    consequence: str = "",
+    count: int = 1,
+    also: Sequence[Location] = (),
+    explains: Sequence[str] = (),
+) -> Finding:
+    """A finding of the rule whose module is called ``code_file`` (pass ``__name__``)."""
+    code, _, name = code_file.rpartition(".")[2].partition("_")
+    return Finding(
+        code=code.upper(),
+        name=name.replace("_", "-"),
+        severity=severity,
+        message=message,
+        location=location,
+        module=module,
+        evidence=tuple(evidence),
+        cures=tuple(cures),
+        label=label,
+        consequence=consequence,
+        count=count,
+        also=tuple(also),
+        explains=tuple(explains),
+    )

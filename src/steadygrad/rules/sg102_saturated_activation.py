@@ -1,0 +1,143 @@
+"""A squashing activation lets too little of the gradient through."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from steadygrad.record import Finding, Operation, Severity, StepTest, Trace
+from steadygrad.rules.grading import (
+    Progress,
+    body,
+    evidence,
+    first_place,
+    judged,
+    lost,
+    operation_of,
+    other_places,
+    outcome,
+    percent,
+    progress,
+    sentence,
+    slowest,
+    taken_by,
+    vanishing,
+)
+
+SQUASHING = frozenset("sigmoid tanh hardtanh hardsigmoid softsign erf logsigmoid softmax clamp clip expit hardswish".split())
+
+# Of what vanishes on the trunk, the share that squashing activations must take to be the cause. bench/thresholds.py: in
+# the sick suite they take 0.53 or more where they are the cause, and 0.35 or less where the weights' scale is.
+SHARE = 0.5
+
+# Share of saturated units (derivative below 5 % of its maximum) above which the activation is the cause by itself.
+SATURATED = 0.6
+
+
+def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
+    """One finding for each kind of activation that bears the loss of gradient."""
+    severity = vanishing(trace, trial)
+    names = {o.name.rstrip("_") for o in trace.operations if _squashes(o)}
+    for name in sorted(names):
+        taken, steps = taken_by(trace, lambda operation, name=name: operation.name.rstrip("_") == name and _squashes(operation))
+        if severity is not None and steps and _bears(trace, trial, taken, steps):
+            yield _vanishing(trace, trial, name, -taken, severity)
+        elif (stuck := _saturated(trace, trial, name)) is not None:
+            yield stuck
+
+
+def _squashes(operation: Operation) -> bool:
+    return operation.kind == "activation" and operation.name.rstrip("_") in SQUASHING
+
+
+def _bears(trace: Trace, trial: StepTest | None, taken: float, steps: list) -> bool:
+    """Whether the activation's own derivative, and not the scale of the weights, is the cause."""
+    if taken == -math.inf:
+        return True
+    shrinking = -sum(min(0.0, s.decades) for s in body(trace) if math.isfinite(s.decades))
+    bounded = any(
+        (saturation := operation_of(trace, step).saturation) is None
+        or saturation.derivative_max < 1.0
+        or saturation.saturated_share > 0.3
+        for step in steps
+    )
+    return bounded and -taken >= SHARE * shrinking
+
+
+def _vanishing(trace: Trace, trial: StepTest | None, name: str, taken: float, severity: Severity) -> Finding:
+    _, steps = taken_by(trace, lambda operation: operation.name.rstrip("_") == name and _squashes(operation))
+    decades = lost(trace, trial)
+    lossy = [step for step in steps if step.decades < 0]
+    first = (lossy or steps)[0]
+    operation = operation_of(trace, first)
+    saturations = [s for step in steps if (s := operation_of(trace, step).saturation) is not None]
+    weights = -sum(s.decades for s in body(trace) if s.cause == "weight scale")
+    proof = [evidence("decades taken by the activation's derivative", taken, "decades", "under 4 in all")]
+    if saturations:
+        rms = (sum(s.derivative_rms**2 for s in saturations) / len(saturations)) ** 0.5
+        proof += [
+            evidence("derivative rms on this batch", rms, f"of a maximum of {saturations[0].derivative_max:g}", "near 1"),
+            evidence("saturated units", max(s.saturated_share for s in saturations), "share", "under 0.5"),
+        ]
+    if math.isfinite(weights):
+        proof.append(evidence("decades taken by the weights' scale", weights, "decades", "near 0"))
+    zero = math.isinf(taken)
+    greatest = saturations[0].derivative_max if saturations else 1.0
+    often = f", {len(steps)} times in a row" if len(steps) > 1 else ""
+    if zero:
+        message, label = f"{name} passes none of the gradient: every unit is saturated", "the gradient is exactly zero behind this"
+    else:
+        bound = f"at most {greatest:g} of the gradient" if greatest < 1 else f"{10 ** (-taken / len(steps)):.2g} of the gradient"
+        message = f"{name} passes {bound}{often}"
+        label = f"takes {taken:.1f} of the {decades:.1f} decades lost on the way to the input"
+        if decades >= taken:
+            label += f" ({percent(taken / decades)})"
+    return judged(
+        "sg102_saturated_activation",
+        severity,
+        message,
+        location=first_place(lossy or steps),
+        module=first.module,
+        label=label,
+        evidence=proof,
+        consequence=sentence(slowest(trace), outcome(trial)),
+        cures=["folded initialisation keeps the activation and trains", "ReLU with He initialisation", "batch norm before it", "a residual span"],
+        count=len(steps),
+        also=other_places(operation),
+        explains=("SG101", "SG103", "SG105", "SG106", "SG301", "SG201"),
+    )
+
+
+def _saturated(trace: Trace, trial: StepTest | None, name: str) -> Finding | None:
+    """Units driven into the flat parts although the trunk as a whole does not vanish."""
+    if progress(trial) not in (Progress.STALLED, Progress.BOUNCES):
+        return None
+    sick = [
+        operation
+        for operation in trace.operations
+        if operation.name.rstrip("_") == name
+        and operation.saturation is not None
+        and operation.saturation.saturated_share > SATURATED
+    ]
+    if not sick:
+        return None
+    saturation = sick[0].saturation
+    assert saturation is not None
+    return judged(
+        "sg102_saturated_activation",
+        Severity.ERROR if progress(trial) is Progress.BOUNCES or saturation.saturated_share > 0.9 else Severity.WARNING,
+        f"{percent(saturation.saturated_share)} of the units of {name} are saturated on this batch",
+        location=sick[0].location,
+        module=sick[0].module,
+        label=f"its inputs have standard deviation {saturation.input_std:.2g} around {saturation.input_mean:.2g}",
+        evidence=[
+            evidence("saturated units", saturation.saturated_share, "share", "under 0.5"),
+            evidence("derivative rms on this batch", saturation.derivative_rms, f"of a maximum of {saturation.derivative_max:g}", "near 1"),
+            evidence("standard deviation of its inputs", saturation.input_std, "ratio to 1", "near 1"),
+        ],
+        consequence=outcome(trial),
+        cures=["weights scaled so that its inputs are N(0, 1)", "batch norm before it", "an activation that does not squash"],
+        count=len(sick),
+        also=other_places(sick[0]),
+        explains=("SG101", "SG105", "SG106", "SG201", "SG204", "SG301"),
+    )

@@ -1,0 +1,156 @@
+"""Parameters that are meant to learn get no gradient: detached, frozen, unused, or not held by the optimizer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from steadygrad.record import Finding, Operation, Parameter, Severity, StepTest, Trace
+from steadygrad.rules.grading import Progress, evidence, judged, outcome, percent, progress
+
+# Share of the model's parameter elements, not reached although used, from which the model as a whole cannot learn.
+# bench/thresholds.py: sick suite 0.5 and more; healthy architectures 0.
+MAJOR = 0.3
+
+# Share of trainable elements below which a stalled model is stuck because of what is frozen.
+FEW = 0.05
+
+
+def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
+    """One finding for each way of getting no gradient."""
+    trainable = [parameter for parameter in trace.parameters if parameter.requires_grad and parameter.registered]
+    total = _elements(trace.parameters)
+    yield from _cut(trace, trial, [p for p in trainable if not p.connected], total)
+    yield from _not_held(trace, trial, trainable)
+    yield from _unregistered(trace, trial)
+    yield from _frozen(trace, trial, trainable, total)
+    yield from _shut(trace, trial, trainable, total)
+
+
+def _elements(parameters: Iterable[Parameter]) -> int:
+    return sum(math.prod(parameter.shape) for parameter in parameters)
+
+
+def _first_cut(trace: Trace) -> Operation | None:
+    return next((cut for cut in trace.cuts if cut.location is not None), None)
+
+
+def _cut(trace: Trace, trial: StepTest | None, lost: Sequence[Parameter], total: int) -> Iterable[Finding]:
+    used = [parameter for parameter in lost if parameter.used]
+    unused = [parameter for parameter in lost if not parameter.used]
+    if used:
+        cut = _first_cut(trace)
+        share = _elements(used) / max(1, total)
+        severe = (share >= MAJOR or trace.trunk is None) and progress(trial) is not Progress.LEARNS
+        yield judged(
+            "sg107_no_gradient",
+            Severity.ERROR if severe else Severity.WARNING if cut is not None else Severity.INFO,
+            f"{len(used)} parameters ({percent(share)} of the model) are used, but no gradient path leads to them",
+            location=cut.location if cut is not None else used[0].location,
+            module=cut.module if cut is not None else used[0].name,
+            label=f"{cut.name} ends the gradient's path here" if cut is not None else "",
+            evidence=[evidence("parameter elements without a path", share, "share", "0")],
+            consequence=f"{used[0].name}{' and the others' if len(used) > 1 else ''} will never move",
+            cures=["removing the detach, no_grad, .data or rounding on the way", "a straight-through estimator where a step is wanted"],
+            count=len(used),
+            explains=("SG101", "SG106"),
+        )
+    if unused:
+        yield judged(
+            "sg107_no_gradient",
+            Severity.INFO,
+            f"{len(unused)} parameters take no part in this loss, first {unused[0].name}",
+            location=unused[0].location,
+            module=unused[0].name,
+            evidence=[evidence("unused parameters", len(unused), "parameters", "0, unless another loss trains them")],
+            cures=["removing what is not used", "freezing it with requires_grad_(False)"],
+            count=len(unused),
+        )
+
+
+def _not_held(trace: Trace, trial: StepTest | None, trainable: Sequence[Parameter]) -> Iterable[Finding]:
+    missed = [p for p in trainable if p.connected and p.optimized is False]
+    share = _elements(missed) / max(1, _elements(trainable))
+    if not missed:
+        return
+    yield judged(
+        "sg107_no_gradient",
+        Severity.ERROR if share >= MAJOR and progress(trial) is not Progress.LEARNS else Severity.WARNING if share >= MAJOR else Severity.INFO,
+        f"{len(missed)} parameters ({percent(share)} of the trainable ones) get a gradient, but the optimizer does not hold them",
+        location=None,
+        module=missed[0].name,
+        evidence=[evidence("trainable elements not held by the optimizer", share, "share", "0")],
+        consequence=outcome(trial),
+        cures=["building the optimizer from model.parameters(), after the model is complete"],
+        count=len(missed),
+        explains=("SG106",),
+    )
+
+
+def _unregistered(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
+    strays = [p for p in trace.parameters if not p.registered and len(p.shape) > 1]
+    if not strays or progress(trial) is Progress.LEARNS:
+        return
+    yield judged(
+        "sg107_no_gradient",
+        Severity.ERROR if progress(trial) is Progress.STALLED else Severity.WARNING,
+        f"{len(strays)} tensors get a gradient, but no module has them as parameters: no optimizer will see them",
+        location=None,
+        module="",
+        evidence=[evidence("unregistered tensors", len(strays), "tensors", "0")],
+        consequence=outcome(trial),
+        cures=["nn.Parameter assigned to an attribute, nn.ParameterList, or nn.ModuleList in place of a plain list"],
+        count=len(strays),
+        explains=("SG106",),
+    )
+
+
+def _frozen(trace: Trace, trial: StepTest | None, trainable: Sequence[Parameter], total: int) -> Iterable[Finding]:
+    share = _elements(trainable) / max(1, total)
+    if share >= FEW or progress(trial) is not Progress.STALLED:
+        return
+    yield judged(
+        "sg107_no_gradient",
+        Severity.ERROR,
+        f"only {percent(share)} of the model is trainable, and that does not bring the loss down",
+        location=None,
+        module=trainable[0].name if trainable else "",
+        evidence=[evidence("trainable elements", share, "share", "enough to learn with")],
+        consequence=outcome(trial),
+        cures=["requires_grad_(True) on the layers that are to learn"],
+        explains=("SG106",),
+    )
+
+
+def _shut(trace: Trace, trial: StepTest | None, trainable: Sequence[Parameter], total: int) -> Iterable[Finding]:
+    """Gradients of exactly zero: by design where a step opened them, a fault where they stayed shut."""
+    zero = [p for p in trainable if p.connected and p.log10_gradient == -math.inf]
+    if not zero:
+        return
+    opened = [p for p in zero if p.opened]
+    shut = [p for p in zero if p.opened is False]
+    if opened and not shut:
+        yield judged(
+            "sg107_no_gradient",
+            Severity.INFO,
+            f"{len(opened)} gradients are exactly zero before the first step and open after it, as zero-initialised branches do",
+            location=None,
+            module=opened[0].name,
+            evidence=[evidence("parameters whose gradient opened", len(opened), "parameters", "by design")],
+            cures=[],
+            count=len(opened),
+        )
+    share = _elements(shut) / max(1, total)
+    if share >= MAJOR and progress(trial) is not Progress.LEARNS:
+        yield judged(
+            "sg107_no_gradient",
+            Severity.ERROR if progress(trial) is Progress.STALLED else Severity.WARNING,
+            f"{len(shut)} parameters ({percent(share)} of the model) have a gradient of exactly zero, also after {trial.steps if trial else 0} steps",
+            location=shut[0].location,
+            module=shut[0].name,
+            evidence=[evidence("parameter elements with zero gradient", share, "share", "0")],
+            consequence=outcome(trial),
+            cures=["a look at what stands between them and the loss: rounding, comparison, a dead activation, a weight of zero"],
+            count=len(shut),
+            explains=("SG106",),
+        )
