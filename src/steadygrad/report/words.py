@@ -20,6 +20,9 @@ VERDICTS = {
     Verdict.WILL_NOT_TRAIN: "will not train as set up",
 }
 
+# Units that say what kind of number it is, and are not read aloud with it.
+_DIMENSIONLESS = {"", "share", "ratio", "ratio to 1", "relative", "absolute"}
+
 _JOINERS = "\u200c\u200d"
 _VARIATION_SELECTORS = "\ufe0e\ufe0f"
 _UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
@@ -51,7 +54,7 @@ def number(value: float) -> str:
     if size >= 1e6 or 0 < size < 1e-3:
         mantissa, exponent = f"{size:.2e}".split("e")
         return f"{sign}{float(mantissa):g}e{int(exponent)}"
-    return f"{sign}{size:,.0f}" if size >= 1000 else f"{sign}{size:.3g}"
+    return f"{sign}{size:,.0f}" if size >= 999.5 else f"{sign}{size:.3g}"
 
 
 def one_decimal(value: float) -> str:
@@ -80,15 +83,14 @@ def seconds(value: float) -> str:
 
 
 def evidence(items: Iterable[Evidence]) -> str:
-    """``derivative rms 0.24 (expected above 0.5); …``. The unit "share" is shown as a percentage."""
-    return "; ".join(_one(item) for item in items)
+    """``derivative rms 0.24 of a maximum of 0.25 (expected near 1); …``."""
+    return "; ".join(map(_one, items))
 
 
 def _one(item: Evidence) -> str:
-    if item.unit == "share":
-        value = percent(item.value)
-    else:
-        value = number(item.value) + {"": "", "×": "×"}.get(item.unit, f" {item.unit}")
+    value = number(item.value)
+    if item.unit not in _DIMENSIONLESS and item.unit not in item.name.split():
+        value += item.unit if item.unit == "×" else f" {item.unit}"
     expected = f" (expected {item.expected})" if item.expected else ""
     return clean(f"{item.name} {value}{expected}")
 

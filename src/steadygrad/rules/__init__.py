@@ -13,7 +13,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from steadygrad.errors import UnknownRuleError
 from steadygrad.record import Finding, Severity, StepTest, Trace, Verdict
@@ -106,7 +106,9 @@ def _causes(found: Sequence[Finding]) -> list[Finding]:
         for cause in found
         for symptom in cause.explains
     }
-    return [finding for finding in found if explained.get(finding.code, 9) > finding.severity.rank]
+    kept = [finding for finding in found if explained.get(finding.code, 9) > finding.severity.rank]
+    gone = {finding.code for finding in found} - {finding.code for finding in kept}
+    return [replace(one, explains=tuple(code for code in one.explains if code in gone)) for one in kept]
 
 
 def verdict(findings: Iterable[Finding]) -> Verdict:

@@ -1,0 +1,331 @@
+"""Nets whose activations are saturated: stacks of sigmoid and its kin, weights too large for tanh, gates shut for good.
+
+Each twin differs by the activation, by a normalisation in front of it, or by the scale of the weights.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from bench.suite.case import Case
+from bench.suite.sick.tasks import adam, assemble, digits, images, reconstruction, sgd
+
+
+class SigmoidLoop(nn.Module):
+    """The textbook net of the nineties, with more layers."""
+
+    def __init__(self, depth: int = 10, width: int = 64):
+        super().__init__()
+        self.hidden = nn.ModuleList(nn.Linear(64 if i == 0 else width, width) for i in range(depth))
+        self.head = nn.Linear(width, 10)
+
+    def forward(self, x):
+        for fc in self.hidden:
+            x = torch.sigmoid(fc(x))
+        return self.head(x)
+
+
+class ReluLoop(SigmoidLoop):
+    def forward(self, x):
+        for fc in self.hidden:
+            x = torch.relu(fc(x))
+        return self.head(x)
+
+
+def sigmoid_sequence(depth: int = 20, *, norm: bool = False) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for _ in range(depth):
+        layers.append(nn.Linear(64, 64))
+        if norm:
+            layers.append(nn.BatchNorm1d(64))
+        layers.append(nn.Sigmoid())
+    return nn.Sequential(*layers, nn.Linear(64, 10))
+
+
+class ActivatedMLP(nn.Module):
+    """Activation as a module, initialisation as an argument: how most people's own MLP looks."""
+
+    def __init__(self, depth: int, act: nn.Module, init=None, width: int = 64):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(64, width) if i == 0 else nn.Linear(width, width) for i in range(depth))
+        self.out = nn.Linear(width, 10)
+        self.act = act
+        if init is not None:
+            for layer in self.layers:
+                init(layer.weight)
+                nn.init.zeros_(layer.bias)
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = self.act(layer(x))
+        return self.out(x)
+
+
+class MethodSigmoid(nn.Module):
+    """Sigmoid called as a tensor method, Xavier weights; the twin adds a skip around every layer."""
+
+    def __init__(self, skip: bool = False):
+        super().__init__()
+        self.skip = skip
+        self.fcs = nn.ModuleList(nn.Linear(64, 64) for _ in range(10))
+        self.head = nn.Linear(64, 10)
+        for fc in self.fcs:
+            nn.init.xavier_uniform_(fc.weight)
+
+    def forward(self, x):
+        for fc in self.fcs:
+            h = fc(x).sigmoid()
+            x = x + h if self.skip else h
+        return self.head(x)
+
+
+class WideInitTanh(nn.Module):
+    def __init__(self, std: float, depth: int = 15):
+        super().__init__()
+        self.body = nn.ModuleList([nn.Linear(64, 64) for _ in range(depth)])
+        self.out = nn.Linear(64, 10)
+        for fc in self.body:
+            nn.init.normal_(fc.weight, std=std)
+
+    def forward(self, x):
+        for fc in self.body:
+            x = torch.tanh(fc(x))
+        return self.out(x)
+
+
+def hard_block(width: int, act: type[nn.Module]) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(width, width), act())
+
+
+class SigmoidConvNet(nn.Module):
+    def __init__(self, act=torch.sigmoid, depth: int = 8):
+        super().__init__()
+        self.stem = nn.Conv2d(1, 12, 3, padding=1)
+        self.convs = nn.ModuleList(nn.Conv2d(12, 12, 3, padding=1) for _ in range(depth))
+        self.fc = nn.Linear(12, 10)
+        self.act = act
+
+    def forward(self, x):
+        x = self.act(self.stem(x))
+        for conv in self.convs:
+            x = self.act(conv(x))
+        return self.fc(x.mean((2, 3)))
+
+
+class NormedSigmoid(nn.Module):
+    """A norm before each sigmoid. Layer norm leaves the samples free to become alike; batch norm does not."""
+
+    def __init__(self, norm: type[nn.Module], depth: int = 30):
+        super().__init__()
+        self.fcs = nn.ModuleList(nn.Linear(64, 64) for _ in range(depth))
+        self.norms = nn.ModuleList(norm(64) for _ in range(depth))
+        self.head = nn.Linear(64, 10)
+
+    def forward(self, x):
+        for fc, norm in zip(self.fcs, self.norms, strict=True):
+            x = torch.sigmoid(norm(fc(x)))
+        return self.head(x)
+
+
+class Gate(nn.Module):
+    """A gated linear unit; ``shift`` closes it before training begins."""
+
+    def __init__(self, inputs: int, outputs: int, shift: float):
+        super().__init__()
+        self.value, self.gate = nn.Linear(inputs, outputs), nn.Linear(inputs, outputs)
+        self.shift = shift
+
+    def forward(self, x):
+        return self.value(x) * torch.sigmoid(self.gate(x) - self.shift)
+
+
+def gated_mlp(shift: float) -> nn.Sequential:
+    return nn.Sequential(Gate(64, 48, shift), Gate(48, 48, shift), nn.Linear(48, 10))
+
+
+class ClippedOutput(nn.Module):
+    """Scores clipped to ±1, after a gain that drives all of them past it."""
+
+    def __init__(self, gain: float):
+        super().__init__()
+        self.fc1, self.fc2 = nn.Linear(64, 64), nn.Linear(64, 64)
+        self.head = nn.Linear(64, 10)
+        self.gain = gain
+
+    def forward(self, x):
+        x = F.relu(self.fc1(x))
+        x = F.relu(self.fc2(x))
+        return F.hardtanh(self.head(x) * self.gain)
+
+
+class Autoencoder(nn.Module):
+    def __init__(self, act: type[nn.Module]):
+        super().__init__()
+        widths = [64, 48, 40, 32, 24, 16]
+        encoder, decoder = [], []
+        for wide, narrow in zip(widths, widths[1:], strict=False):
+            encoder += [nn.Linear(wide, narrow), act()]
+        for narrow, wide in zip(widths[::-1], widths[-2::-1], strict=False):
+            decoder += [nn.Linear(narrow, wide), act()]
+        self.encoder = nn.Sequential(*encoder)
+        self.decoder = nn.Sequential(*decoder[:-1])
+
+    def forward(self, x):
+        return self.decoder(self.encoder(x))
+
+
+class SoftmaxHidden(nn.Module):
+    """Softmax as a hidden activation."""
+
+    def __init__(self, squash: bool):
+        super().__init__()
+        self.fcs = nn.ModuleList(nn.Linear(64, 64) for _ in range(4))
+        self.head = nn.Linear(64, 10)
+        self.squash = squash
+
+    def forward(self, x):
+        for fc in self.fcs:
+            x = torch.softmax(fc(x), dim=-1) if self.squash else torch.relu(fc(x))
+        return self.head(x)
+
+
+ACTIVATIONS = {"sigmoid": nn.Sigmoid, "silu": nn.SiLU, "relu": nn.ReLU}
+
+
+class ConfiguredNet(nn.Module):
+    """Activation chosen by a configuration string."""
+
+    def __init__(self, config: dict):
+        super().__init__()
+        blocks = []
+        for _ in range(config["num_layers"]):
+            blocks.append(nn.Sequential(nn.Linear(64, 64), ACTIVATIONS[config["hidden_act"]]()))
+        self.blocks = nn.Sequential(*blocks)
+        self.classifier = nn.Linear(64, 10)
+
+    def forward(self, x):
+        return self.classifier(self.blocks(x))
+
+
+def _hard(act: type[nn.Module]) -> nn.Sequential:
+    return nn.Sequential(*(hard_block(64, act) for _ in range(10)), nn.Linear(64, 10))
+
+
+CASES: tuple[Case, ...] = (
+    Case(
+        "sigmoid-10-loop-adam",
+        "mlp",
+        lambda: assemble(SigmoidLoop(), digits()),
+        causes=("SG102",),
+        line="torch.sigmoid(fc(x))",
+        twin=lambda: assemble(ReluLoop(), digits()),
+        source="Glorot & Bengio 2010",
+    ),
+    Case(
+        "sigmoid-20-sequential-sgd",
+        "mlp",
+        lambda: assemble(sigmoid_sequence(20), digits(), sgd(0.03)),
+        causes=("SG102",),
+        line="nn.Sigmoid()",
+        twin=lambda: assemble(sigmoid_sequence(20, norm=True), digits(), sgd(0.03)),
+    ),
+    Case(
+        "sigmoid-50-he",
+        "mlp",
+        lambda: assemble(ActivatedMLP(50, nn.Sigmoid(), nn.init.kaiming_normal_), digits()),
+        steps=150,
+        causes=("SG102",),
+        line="self.act(layer(x))",
+        twin=lambda: assemble(ActivatedMLP(50, nn.ReLU(), nn.init.kaiming_normal_), digits()),
+    ),
+    Case(
+        "sigmoid-10-xavier-method",
+        "mlp",
+        lambda: assemble(MethodSigmoid(), digits()),
+        causes=("SG102",),
+        line="fc(x).sigmoid()",
+        twin=lambda: assemble(MethodSigmoid(skip=True), digits()),
+    ),
+    Case(
+        "tanh-weights-std-5",
+        "mlp",
+        lambda: assemble(WideInitTanh(5.0), digits(), sgd(0.03)),
+        causes=("SG102", "SG301"),
+        line="torch.tanh(fc(x))",
+        twin=lambda: assemble(WideInitTanh(0.125), digits(), sgd(0.03)),
+    ),
+    Case(
+        "hardsigmoid-10-blocks",
+        "mlp",
+        lambda: assemble(_hard(nn.Hardsigmoid), digits()),
+        causes=("SG102",),
+        line="act()",
+        twin=lambda: assemble(_hard(nn.Hardswish), digits()),
+    ),
+    Case(
+        "softsign-30",
+        "mlp",
+        lambda: assemble(ActivatedMLP(30, nn.Softsign()), digits()),
+        causes=("SG102", "SG301"),
+        line="self.act(layer(x))",
+        twin=lambda: assemble(ActivatedMLP(30, nn.Softsign(), nn.init.orthogonal_), digits()),
+    ),
+    Case(
+        "sigmoid-conv-9",
+        "conv",
+        lambda: assemble(SigmoidConvNet(), images()),
+        causes=("SG102",),
+        line="self.act(conv(x))",
+        twin=lambda: assemble(SigmoidConvNet(torch.relu), images()),
+    ),
+    Case(
+        "sigmoid-layer-norm-30",
+        "mlp",
+        lambda: assemble(NormedSigmoid(nn.LayerNorm), digits()),
+        causes=("SG102", "SG105"),
+        line="torch.sigmoid(norm(fc(x)))",
+        twin=lambda: assemble(NormedSigmoid(nn.BatchNorm1d), digits()),
+    ),
+    Case(
+        "gates-shut",
+        "gated",
+        lambda: assemble(gated_mlp(16.0), digits()),
+        causes=("SG102",),
+        line="torch.sigmoid(self.gate(x) - self.shift)",
+        twin=lambda: assemble(gated_mlp(0.0), digits()),
+    ),
+    Case(
+        "hardtanh-output-clipped",
+        "mlp",
+        lambda: assemble(ClippedOutput(1e4), digits()),
+        causes=("SG102",),
+        line="F.hardtanh(self.head(x) * self.gain)",
+        twin=lambda: assemble(ClippedOutput(1.0), digits()),
+    ),
+    Case(
+        "sigmoid-autoencoder",
+        "autoencoder",
+        lambda: assemble(Autoencoder(nn.Sigmoid), reconstruction(), loss_fn=F.mse_loss),
+        causes=("SG102",),
+        line="act()",
+        twin=lambda: assemble(Autoencoder(nn.Tanh), reconstruction(), loss_fn=F.mse_loss),
+    ),
+    Case(
+        "softmax-hidden-layers",
+        "mlp",
+        lambda: assemble(SoftmaxHidden(True), digits(), sgd(0.1)),
+        causes=("SG102",),
+        line="torch.softmax(fc(x), dim=-1)",
+        twin=lambda: assemble(SoftmaxHidden(False), digits(), sgd(0.1)),
+    ),
+    Case(
+        "sigmoid-12-from-config",
+        "mlp",
+        lambda: assemble(ConfiguredNet({"num_layers": 12, "hidden_act": "sigmoid"}), digits(), adam(3e-4)),
+        causes=("SG102",),
+        line='ACTIVATIONS[config["hidden_act"]]()',
+        twin=lambda: assemble(ConfiguredNet({"num_layers": 12, "hidden_act": "relu"}), digits(), adam(1e-3)),
+    ),
+)

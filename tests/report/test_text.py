@@ -1,0 +1,192 @@
+"""What a person sees in a terminal: pinned as text, never wider than asked, never a control code of the user's."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+
+from steadygrad.record import Cost, Finding, Location, Severity
+from steadygrad.report import FORMATS, render, wants_colour
+from steadygrad.report.layout import NARROWEST
+
+from . import records
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+REWRITE = bool(os.environ.get("STEADYGRAD_REWRITE_SNAPSHOTS"))
+SGR = re.compile(r"\x1b\[[0-9;]*m")
+
+EXTENSIONS = {"text": "txt", "concise": "txt", "github": "txt", "json": "json", "html": "html"}
+
+
+def compare(name: str, text: str) -> None:
+    path = SNAPSHOTS / name
+    if REWRITE:
+        path.write_text(text + "\n", encoding="utf-8")
+    assert text + "\n" == path.read_text(encoding="utf-8"), "STEADYGRAD_REWRITE_SNAPSHOTS=1 writes the snapshots anew"
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("name", records.ALL)
+def test_text_is_as_pinned(name: str, width: int) -> None:
+    compare(f"{name}-{width}.txt", render(records.ALL[name](), width=width, color="never"))
+
+
+@pytest.mark.parametrize("form", ["concise", "github"])
+@pytest.mark.parametrize("name", records.ALL)
+def test_line_formats_are_as_pinned(name: str, form: str) -> None:
+    compare(f"{name}-{form}.txt", render(records.ALL[name](), form))
+
+
+@pytest.mark.parametrize("width", [20, NARROWEST, 53, 80, 81, 97, 120, 200])
+@pytest.mark.parametrize("name", records.ALL)
+def test_no_line_is_wider_than_asked(name: str, width: int) -> None:
+    for line in render(records.ALL[name](), width=width, color="never").split("\n"):
+        assert cell_len(line) <= max(width, NARROWEST), line
+
+
+@pytest.mark.parametrize("form", ["text", "concise", "github", "html"])
+@pytest.mark.parametrize("name", records.ALL)
+def test_no_control_character_leaves(name: str, form: str) -> None:
+    text = render(records.ALL[name](), form, width=80, color="never")
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029]", text)
+
+
+@pytest.mark.parametrize("name", records.ALL)
+def test_colours_change_nothing_but_colours(name: str) -> None:
+    record = records.ALL[name]()
+    coloured, plain = (render(record, width=80, color=choice) for choice in ("always", "never"))
+    assert "\x1b[" in coloured
+    assert [line.rstrip() for line in SGR.sub("", coloured).split("\n")] == plain.split("\n")
+
+
+@pytest.mark.parametrize(
+    ("environment", "terminal", "coloured"),
+    [
+        ({}, True, True),
+        ({}, False, False),
+        ({"NO_COLOR": "1"}, True, False),
+        ({"NO_COLOR": ""}, True, True),
+        ({"FORCE_COLOR": "1"}, False, True),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, True, False),
+        ({"TERM": "dumb"}, True, False),
+    ],
+)
+def test_colours_follow_the_environment(
+    environment: dict[str, str], terminal: bool, coloured: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stream(io.StringIO):
+        def isatty(self) -> bool:
+            return terminal
+
+    for name in ("NO_COLOR", "FORCE_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.stdout", Stream())
+    assert wants_colour("auto") is coloured
+    assert ("\x1b[" in render(records.healthy())) is coloured
+    assert wants_colour("always")
+    assert not wants_colour("never")
+
+
+@pytest.mark.parametrize(
+    ("source", "expression"),
+    [
+        ("x = torch.sigmoid(fc(x))", "torch.sigmoid(fc(x))"),
+        ("\t\t\tx = torch.sigmoid(fc(x))", "torch.sigmoid(fc(x))"),
+        ("x =\ttorch.sigmoid(fc(x))", "torch.sigmoid(fc(x))"),
+        ("出力 = torch.sigmoid(層(入力))", "torch.sigmoid(層(入力))"),
+        ("e\u0301 = torch.sigmoid(x)", "torch.sigmoid(x)"),
+        ("x = " + "a + " * 60 + "torch.sigmoid(x)", "torch.sigmoid(x)"),
+        ("x = torch.sigmoid(x)" + " + a" * 60, "torch.sigmoid(x)"),
+    ],
+)
+def test_the_marks_stand_under_the_expression(source: str, expression: str) -> None:
+    start = source.index(expression) + 1
+    at = Location("net.py", 4, start, 4, start + len(expression), source)
+    finding = replace(records.saturated(), location=at, label="")
+    lines = render(replace(records.healthy(), findings=(finding,)), width=80, color="never").split("\n")
+    marks = next(index for index, line in enumerate(lines) if "^" in line)
+    before, cells = cell_len(lines[marks].split("^")[0]), lines[marks].count("^")
+    shown, used = "", 0
+    for character in lines[marks - 1]:
+        shown += character if before <= used < before + cells else ""
+        used += cell_len(character)
+    assert shown == expression
+
+
+def test_an_expression_wider_than_the_terminal_is_marked_to_the_edge() -> None:
+    source = "x = f(" + "a, " * 100 + "b)"
+    finding = replace(records.saturated(), location=Location("net.py", 4, 5, 4, len(source) + 1, source), label="slow")
+    text = render(replace(records.healthy(), findings=(finding,)), width=80, color="never")
+    assert "^^^^" in text
+    assert max(map(cell_len, text.split("\n"))) <= 80
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        Location("net.py", 9, 99, 9, 120, "short"),
+        Location("net.py", 9, 5, 9, 5, "x = y"),
+        Location("net.py", 9, 1, 12, 1, "one line only"),
+        Location("net.py", 9, 9, 10, 1, "    x = f(\n)"),
+        Location("net.py", 0, 0, 0, 0, "x"),
+        Location("net.py", 9, 9, 7, 1, "x"),
+        Location("", 1, 1, 1, 2, ""),
+        Location("net.py", 1, 1, 2, 2, "\n\n"),
+    ],
+)
+def test_a_place_that_does_not_fit_its_source_is_still_told(at: Location) -> None:
+    finding = replace(records.saturated(), location=at, also=(at,))
+    text = render(replace(records.healthy(), findings=(finding,)), width=80, color="never")
+    assert f"{at.path}:{at.line}:{at.column}" in text
+
+
+def test_paths_inside_the_current_directory_are_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    inside, outside = str(tmp_path / "models" / "net.py"), str(tmp_path.parent / "net.py")
+    for path, shown in ((inside, os.path.join("models", "net.py")), (outside, outside), ("<stdin>", "<stdin>")):
+        finding = replace(records.saturated(), location=Location(path, 9, 17, 9, 37), also=())
+        record = replace(records.healthy(), findings=(finding,))
+        assert f"--> {shown}:9:17 " in render(record, width=200, color="never")
+        assert render(record, "concise").startswith(f"{shown}:9:17: SG102 ")
+
+
+def test_errors_come_before_warnings_and_notes() -> None:
+    order = [Severity.INFO, Severity.WARNING, Severity.ERROR, Severity.WARNING]
+    findings = tuple(replace(records.saturated(), code=f"SG{i}", severity=kind) for i, kind in enumerate(order))
+    text = render(replace(records.vanishing(), findings=findings), "concise")
+    assert re.findall(r"SG\d", text) == ["SG2", "SG1", "SG3", "SG0"]
+    assert text.endswith("1 error, 2 warnings, 1 note")
+
+
+def test_a_healthy_report_is_short() -> None:
+    text = render(records.healthy(), width=80, color="never")
+    assert text.count("\n") < 20
+    assert text.split("\n")[-1] == "healthy · no findings · probe 1.4× a plain step, 1.2 s"
+
+
+def test_numbers_keep_their_unit_on_the_line() -> None:
+    for width in range(NARROWEST, 121):
+        for line in render(records.vanishing(), width=width, color="never").split("\n"):
+            assert not re.match(r"[ |]*%", line)
+
+
+def test_every_format_draws_every_record() -> None:
+    assert set(FORMATS) == set(EXTENSIONS)
+    for form in FORMATS:
+        for make in records.ALL.values():
+            text = render(make(), form)
+            assert text and not text.endswith("\n")
+
+
+def test_an_empty_finding_and_no_cost_are_drawn() -> None:
+    bare = Finding("SG1", "n", Severity.INFO, "", None, "", (), ())
+    record = replace(records.nonfinite(), findings=(bare,), cost=Cost(None, 0.0), notes=(), tiers=())
+    assert "info[SG1]: n:" in render(record, width=80, color="never")
