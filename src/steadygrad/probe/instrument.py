@@ -6,8 +6,10 @@ traces; nothing else measures a model.
 
 from __future__ import annotations
 
+import gc
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -35,6 +37,23 @@ def probe(model: nn.Module, objective: Objective, batch: Any, *, seed: int = 0) 
     ``model`` is worked on as it is (see ``copying.on_copy``): its ``.grad`` are left set. Raises ``SubjectError`` where
     the loss is no scalar tensor; an exception of the model's own passes through.
     """
+    with _no_collection():
+        return _probe(model, objective, batch, seed)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Python's cycle collector walks everything alive again and again, which makes a deep net's probe quadratic."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _probe(model: nn.Module, objective: Objective, batch: Any, seed: int) -> Trace:
     batch_size = size_of(batch)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     for parameter in model.parameters():
@@ -57,26 +76,26 @@ def probe(model: nn.Module, objective: Objective, batch: Any, *, seed: int = 0) 
     share, operation = describe.underflow(watch, course, graph, tape)
     spots += describe.blind_spots(model, tape, graph)
     largest, mean, std = describe.inputs(tape, batch)
-    trace = Trace(
+    dtype = describe.narrowest(tape, loss)
+    return Trace(
         operations=describe.operations(tape, graph, watch),
         trunk=trunk,
         parameters=parameters,
         loss=float(loss.detach()),
         batch_size=batch_size,
         training=model.training,
-        dtype=describe.narrowest(tape, loss),
+        dtype=dtype,
         input_mean=mean,
         input_std=std,
         input_largest=largest,
         output_spread=output_spread(output, batch_size),
-        smallest_normal=torch.finfo(getattr(torch, describe.narrowest(tape, loss))).tiny,
+        smallest_normal=torch.finfo(getattr(torch, dtype)).tiny,
         underflow_share=share,
         recurrences=chains,
         blind_spots=tuple(spots),
         underflow_operation=operation,
         cuts=describe.cuts(tape),
     )
-    return trace
 
 
 def needs_hunt(trace: Trace) -> bool:
