@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
+from steadygrad.probe.spans import carry_constructions
 from steadygrad.record import BlindSpot
 
 
@@ -53,6 +54,7 @@ def on_copy(model: nn.Module, optimizer: torch.optim.Optimizer | None) -> Iterat
             stack.enter_context(_swapped(inner, memo))
             twin = inner
         _carry_hooks(inner, twin)
+        carry_constructions(inner, twin)
         yield Copied(twin, _copy_optimizer(optimizer, memo, spots), tuple(spots), original)
 
 

@@ -85,9 +85,9 @@ def _saturations(taped: Sequence[Taped]) -> dict[int, Saturation]:
     """Derivatives of each activation on the sampled inputs, by autograd, all calls of one kind together."""
     groups: dict[tuple[Any, ...], list[Taped]] = defaultdict(list)
     for one in taped:
-        if one.input_sample is None or find(one.name.rstrip("_")) is None or not _replayable(one):
+        if one.input_sample is None or find(one.name) is None or not _replayable(one):
             continue
-        key = (one.name.rstrip("_"), repr(one.options), tuple(one.input_sample.shape), one.unit_dimension)
+        key = (one.name, repr(one.options), tuple(one.input_sample.shape), one.unit_dimension)
         groups[key].append(one)
     found: dict[int, Saturation] = {}
     for (name, *_), members in groups.items():

@@ -172,7 +172,7 @@ def _shapes(module: nn.Module, sequential: bool) -> list[tuple[int, ...]]:
         channels = module.num_features or 3
         space = {nn.BatchNorm2d: IMAGES, nn.BatchNorm3d: VOLUMES}.get(type(module))
         dimensions = 3 if isinstance(module, nn.BatchNorm3d) else 2
-        return [(channels, *(size,) * dimensions) for size in space] if space else [(channels,), (channels, TIME)]
+        return [(channels, *(size,) * dimensions) for size in space or ()] or [(channels,), (channels, TIME)]
     if isinstance(module, nn.GroupNorm):
         return [(module.num_channels, size, size) for size in IMAGES[:4]]
     if isinstance(module, nn.LayerNorm):
@@ -197,9 +197,8 @@ def _conv_shapes(module: _ConvNd) -> list[tuple[int, ...]]:
     if dimensions == 1:
         return [(channels, size) for size in SIGNALS]
     if dimensions == 3:
-        return [(channels, *(size,) * 3) for size in VOLUMES] + [
-            (channels, 8, size, size) for size in (32, 64, 112, 224)
-        ]
+        clips = [(8, size, size) for size in (32, 64, 112, 224)]
+        return [(channels, *volume) for volume in (*((size,) * 3 for size in VOLUMES), *clips)]
     stride, kernel = int(module.stride[0]), int(module.kernel_size[0])
     # Digits have one channel and 28 pixels; a stem that shrinks at once was made for large images.
     first = (224,) if stride >= 4 or (stride >= 2 and kernel >= 6) else (28,) if channels == 1 else (32,)

@@ -63,7 +63,7 @@ def first_nonfinite(
         loss = run()
     if lookout.found is not None:
         index, name, value = lookout.found
-        taped = next((taped for taped in tape.operations[index : index + 1] if taped.name == name), None)
+        taped = next((taped for taped in tape.operations[index : index + 1] if taped.name == (name.strip("_") or name)), None)
         return _named(taped, name, value, "forward", describe)
     if loss.grad_fn is None:
         return None

@@ -55,4 +55,4 @@ CAUSE_OF = {
 
 def kind_of(name: str) -> str:
     """One of ``record.trace.KINDS``; "other" for a name that is not known."""
-    return _KIND.get(name, "other")
+    return _KIND.get(name) or _KIND.get(name.lstrip("_"), "other")

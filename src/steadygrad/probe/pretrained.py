@@ -47,9 +47,9 @@ def _specs(model: nn.Module, name: str) -> Iterator[TensorSpec]:
     kind = next((p.dtype for p in model.parameters() if p.dtype.is_floating_point), torch.float32)
     if name == "input_ids":
         rows = _find(config, "vocab_size")
-        for length in (min(TOKENS, _find(config, "max_position_embeddings", "n_positions") or TOKENS), 8):
+        for tokens in (min(TOKENS, _find(config, "max_position_embeddings", "n_positions") or TOKENS), 8):
             if rows:
-                yield TensorSpec((1, length), torch.int64, 0, rows)
+                yield TensorSpec((1, tokens), torch.int64, 0, rows)
     elif name == "pixel_values":
         channels = _find(config, "num_channels") or 3
         side = _find(config, "image_size")

@@ -92,7 +92,7 @@ def recording_constructions() -> Iterator[None]:
 
     @functools.wraps(original)
     def recording(self: nn.Module, *args: Any, **kwargs: Any) -> None:
-        _constructions[self] = _construction_here(sys._getframe(1))  # type: ignore[assignment]
+        _constructions[self] = _construction_here(self, sys._getframe(1))  # type: ignore[assignment]
         original(self, *args, **kwargs)
 
     nn.Module.__init__ = recording  # type: ignore[method-assign]
@@ -102,12 +102,24 @@ def recording_constructions() -> Iterator[None]:
         nn.Module.__init__ = original  # type: ignore[method-assign]
 
 
-def _construction_here(frame: FrameType | None) -> Location | None:
+def _construction_here(module: nn.Module, frame: FrameType | None) -> Location | None:
     """The expression outside every ``__init__`` of the module under construction."""
-    self = frame.f_locals.get("self") if frame is not None else None
-    while frame is not None and frame.f_code.co_name == "__init__" and frame.f_locals.get("self") is self:
+    while frame is not None and frame.f_code.co_name == "__init__" and module in _first_argument(frame):
         frame = frame.f_back
     return location_of(user_frame(frame))
+
+
+def _first_argument(frame: FrameType) -> list[Any]:
+    """What the frame's function calls ``self``, whatever name it gave it."""
+    names = frame.f_code.co_varnames[:1]
+    return [value for name in names if (value := frame.f_locals.get(name)) is not None and isinstance(value, nn.Module)]
+
+
+def carry_constructions(model: nn.Module, twin: nn.Module) -> None:
+    """Let a copy's modules know where the modules they were copied from were constructed."""
+    for module, copied in zip(model.modules(), twin.modules(), strict=False):
+        if module in _constructions:
+            _constructions[copied] = _constructions[module]
 
 
 def construction_of(module: nn.Module) -> Location | None:

@@ -141,12 +141,26 @@ class Tape(TorchFunctionMode):
             finally:
                 tape._stack.pop()
 
+        apply = torch.autograd.Function.__dict__["apply"]
+
+        def applied(cls: Any, *args: Any, **kwargs: Any) -> Any:
+            start = torch.autograd._get_sequence_nr()
+            tensors = list(tensors_in(args))
+            parents = [node for tensor in tensors if (node := tensor.grad_fn) is not None]
+            output = apply.__get__(None, cls)(*args, **kwargs)
+            first = _first_tensor(output)
+            if first is not None and first.grad_fn is not None:
+                tape._record(cls, cls.__name__, args, kwargs, output, first, start, tensors, parents, None)
+            return output
+
         nn.Module.__call__ = watched  # type: ignore[method-assign]
+        torch.autograd.Function.apply = classmethod(applied)  # type: ignore[assignment]
         try:
             with self:
                 yield self
         finally:
             nn.Module.__call__ = original  # type: ignore[method-assign]
+            torch.autograd.Function.apply = apply
 
     def _with_gradient(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
         """The model's own inputs, made to need a gradient, so that the trunk reaches them.
@@ -210,15 +224,15 @@ class Tape(TorchFunctionMode):
             return None
         return sampling.take(first, self.batch_size, features=ACTIVATION_FEATURES)
 
-    def _draft(self, name: str, first: Tensor, node: Node | None) -> Taped:
+    def _draft(self, name: str, first: Tensor, node: Node | None, *, custom: bool = False) -> Taped:
         frame = user_frame(sys._getframe(2))
         module, inside_torch = self._stack[-1] if self._stack else (None, False)
-        kind = kind_of(name)
+        kind = "custom" if custom else kind_of(name)
         if name == "softmax" and first.dim() < 3:
             kind = "activation"
         return Taped(
             index=len(self.operations),
-            name=name,
+            name=name.strip("_") or name,
             kind=kind,
             module=self._paths.get(id(module), "") if module is not None else "",
             module_type=type(module).__name__ if module is not None else "",
@@ -244,7 +258,7 @@ class Tape(TorchFunctionMode):
         parents: list[Node],
         before: Tensor | None,
     ) -> None:
-        taped = self._draft(name, first, first.grad_fn)
+        taped = self._draft(name, first, first.grad_fn, custom=isinstance(func, type))
         taped.parents = tuple({owner: None for node in parents if (owner := self.owner_of(node)) is not None})
         self._weigh(taped, name, tensors, first)
         if taped.kind in ("activation", "linear", "normalisation", "attention", "recurrent", "embedding") or name in SUMS:
@@ -296,7 +310,7 @@ class Tape(TorchFunctionMode):
         self.sequences.append(SequenceCall(taped.index, sequence, output[0], bool(args[8]), 2 if args[7] else 1))
 
 
-_SCALINGS = frozenset({"mul", "div", "multiply", "divide", "true_divide", "_mul", "_div", "__mul", "__truediv", "__rmul"})
+_SCALINGS = frozenset({"mul", "rmul", "imul", "div", "truediv", "multiply", "divide", "true_divide"})
 
 
 def _without_dispatch(function: Any) -> Any:

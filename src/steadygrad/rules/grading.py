@@ -100,7 +100,9 @@ def vanishing(trace: Trace, trial: StepTest | None) -> Severity | None:
     now = progress(trial)
     if decades < DECADES_AT_RISK or math.isnan(decades) or now is Progress.LEARNS:
         return None
-    if decades < DECADES_LOST or now is Progress.SLOW or escapes(trace, trial):
+    if escapes(trace, trial):
+        return Severity.WARNING if decades >= DECADES_LOST else None
+    if decades < DECADES_LOST or now is Progress.SLOW:
         return Severity.WARNING
     return Severity.ERROR
 
@@ -134,9 +136,16 @@ def taken_by(trace: Trace, wanted: Callable[[Operation], bool]) -> tuple[float, 
     return sum(step.decades for step in steps), sorted(steps, key=lambda step: step.operation or 0)
 
 
-def first_place(steps: Iterable[Step | Operation]) -> Location | None:
-    """The first known place in the order given."""
-    return next((one.location for one in steps if one.location is not None), None)
+def main_place(steps: Sequence[Step]) -> list[Step]:
+    """The steps at the expression that changes the gradient most, in the order of the forward pass.
+
+    A loop's body counts as one expression however often it runs, so a stem that differs from it is not singled out.
+    """
+    places: dict[object, list[Step]] = {}
+    for step in steps:
+        places.setdefault(step.location or step.module, []).append(step)
+    worst = max(places.values(), key=lambda at: abs(sum(step.decades for step in at)))
+    return sorted(worst, key=lambda step: -1 if step.operation is None else step.operation)
 
 
 def other_places(operation: Operation | None) -> tuple[Location, ...]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 from steadygrad.record import Finding, StepTest, Trace
-from steadygrad.rules.grading import body, evidence, judged, lost, operation_of, other_places, outcome, percent, sentence, slowest, vanishing
+from steadygrad.rules.grading import body, evidence, judged, lost, main_place, operation_of, other_places, outcome, percent, sentence, slowest, vanishing
 
 
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
@@ -15,13 +15,9 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     if severity is None:
         return
     decades = lost(trace, trial)
-    places: dict[object, float] = {}
-    for step in body(trace):
-        places[step.location or step.module] = places.get(step.location or step.module, 0.0) + step.decades
-    worst = min(places, key=lambda place: places[place])
-    at = [step for step in body(trace) if (step.location or step.module) == worst]
-    first = min(at, key=lambda step: step.operation if step.operation is not None else math.inf)
-    share = places[worst] / -decades if math.isfinite(decades) else 1.0
+    at = main_place([step for step in body(trace) if step.decades < 0])
+    first, here = at[0], sum(step.decades for step in at)
+    share = here / -decades if math.isfinite(decades) else 1.0
     zero = math.isinf(decades)
     yield judged(
         __name__,
@@ -31,10 +27,10 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         else f"the gradient loses {decades:.1f} decades on the trunk, from the loss to {trace.trunk.end if trace.trunk else ''}",
         location=first.location,
         module=first.module,
-        label="makes it zero" if zero else f"takes {-places[worst]:.1f} of the {decades:.1f} decades lost ({percent(-share)})",
+        label="makes it zero" if zero else f"takes {-here:.1f} of the {decades:.1f} decades lost ({percent(-share)})",
         evidence=[
             evidence("decades lost on the trunk", decades, "decades", "under 4"),
-            evidence("decades lost at this expression", -places[worst], "decades", "near 0"),
+            evidence("decades lost at this expression", -here, "decades", "near 0"),
         ],
         consequence=sentence(slowest(trace), outcome(trial)),
         cures=["a residual span around the layers that shrink it", "normalisation between them", "weights scaled so that each layer's gain is 1"],

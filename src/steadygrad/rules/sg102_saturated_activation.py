@@ -10,9 +10,9 @@ from steadygrad.rules.grading import (
     Progress,
     body,
     evidence,
-    first_place,
     judged,
     lost,
+    main_place,
     operation_of,
     other_places,
     outcome,
@@ -24,7 +24,7 @@ from steadygrad.rules.grading import (
     vanishing,
 )
 
-SQUASHING = frozenset("sigmoid tanh hardtanh hardsigmoid softsign erf logsigmoid softmax clamp clip expit hardswish".split())
+SQUASHING = frozenset("sigmoid tanh hardtanh hardsigmoid softsign erf logsigmoid softmax expit".split())
 
 # Of what vanishes on the trunk, the share that squashing activations must take to be the cause. bench/thresholds.py: in
 # the sick suite they take 0.53 or more where they are the cause, and 0.35 or less where the weights' scale is.
@@ -37,9 +37,9 @@ SATURATED = 0.6
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     """One finding for each kind of activation that bears the loss of gradient."""
     severity = vanishing(trace, trial)
-    names = {o.name.rstrip("_") for o in trace.operations if _squashes(o)}
+    names = {o.name for o in trace.operations if _squashes(o)}
     for name in sorted(names):
-        taken, steps = taken_by(trace, lambda operation, name=name: operation.name.rstrip("_") == name and _squashes(operation))
+        taken, steps = taken_by(trace, lambda operation, name=name: operation.name == name and _squashes(operation))
         if severity is not None and steps and _bears(trace, trial, taken, steps):
             yield _vanishing(trace, trial, name, -taken, severity)
         elif (stuck := _saturated(trace, trial, name)) is not None:
@@ -47,7 +47,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
 
 
 def _squashes(operation: Operation) -> bool:
-    return operation.kind == "activation" and operation.name.rstrip("_") in SQUASHING
+    return operation.kind == "activation" and operation.name in SQUASHING
 
 
 def _bears(trace: Trace, trial: StepTest | None, taken: float, steps: list) -> bool:
@@ -65,10 +65,9 @@ def _bears(trace: Trace, trial: StepTest | None, taken: float, steps: list) -> b
 
 
 def _vanishing(trace: Trace, trial: StepTest | None, name: str, taken: float, severity: Severity) -> Finding:
-    _, steps = taken_by(trace, lambda operation: operation.name.rstrip("_") == name and _squashes(operation))
+    _, steps = taken_by(trace, lambda operation: operation.name == name and _squashes(operation))
     decades = lost(trace, trial)
-    lossy = [step for step in steps if step.decades < 0]
-    first = (lossy or steps)[0]
+    first = main_place([step for step in steps if step.decades < 0] or steps)[0]
     operation = operation_of(trace, first)
     saturations = [s for step in steps if (s := operation_of(trace, step).saturation) is not None]
     weights = -sum(s.decades for s in body(trace) if s.cause == "weight scale")
@@ -96,7 +95,7 @@ def _vanishing(trace: Trace, trial: StepTest | None, name: str, taken: float, se
         "sg102_saturated_activation",
         severity,
         message,
-        location=first_place(lossy or steps),
+        location=first.location,
         module=first.module,
         label=label,
         evidence=proof,
@@ -115,7 +114,7 @@ def _saturated(trace: Trace, trial: StepTest | None, name: str) -> Finding | Non
     sick = [
         operation
         for operation in trace.operations
-        if operation.name.rstrip("_") == name
+        if operation.name == name
         and operation.saturation is not None
         and operation.saturation.saturated_share > SATURATED
     ]

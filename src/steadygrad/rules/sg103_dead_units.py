@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from steadygrad.record import Finding, Severity, StepTest, Trace
 from steadygrad.rules.grading import Progress, body, evidence, judged, operation_of, other_places, outcome, percent, progress, sentence
 
-RECTIFYING = frozenset("relu relu6 threshold hardswish hardshrink softshrink clamp_min selu elu gelu silu leaky_relu".split())
+RECTIFYING = frozenset("relu relu6 threshold hardswish hardshrink softshrink clamp clip clamp_min selu elu gelu silu leaky_relu".split())
 
 # bench/thresholds.py: greatest share of dead units in one layer. He-initialised ReLU nets of depth 30 reach 0.6 while
 # they train; sick nets whose units died have a layer at 0.9 or more.
@@ -23,7 +23,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     zero = {step.operation for step in body(trace) if step.decades == -math.inf}
     dead = []
     for operation in trace.operations:
-        if operation.kind != "activation" or operation.name.rstrip("_") not in RECTIFYING:
+        if operation.kind != "activation" or operation.name not in RECTIFYING:
             continue
         feeding = [trace.operations[parent] for parent in operation.parents]
         if any(norms.get(parent.weight) == 0.0 for parent in feeding):

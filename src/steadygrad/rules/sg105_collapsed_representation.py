@@ -15,11 +15,11 @@ SPREAD = 1e-7
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     """One finding, at the first operation after which the samples are no longer told apart."""
     spread = trace.output_spread
-    if spread is None or spread >= SPREAD or progress(trial) is Progress.LEARNS:
+    if spread is None or spread >= SPREAD or progress(trial) is Progress.LEARNS or escapes(trace, trial):
         return
     known = [o for o in trace.operations if o.output is not None and o.output.spread is not None]
     first = next((o for o in known if (o.output.spread if o.output and o.output.spread is not None else 1.0) < SPREAD), None)
-    severity = Severity.WARNING if escapes(trace, trial) or progress(trial) is Progress.SLOW else Severity.ERROR
+    severity = Severity.WARNING if progress(trial) is Progress.SLOW else Severity.ERROR
     yield judged(
         __name__,
         severity,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from steadygrad.record import Finding, Severity, StepTest, Trace
-from steadygrad.rules.grading import Progress, evidence, judged, outcome, progress, sentence, slowest
+from steadygrad.rules.grading import Progress, escapes, evidence, judged, outcome, progress, sentence, slowest
 
 # bench/thresholds.py: greatest update ratio of any weight matrix at the first step. Set-ups that train: 2e-4 or more;
 # set-ups seen to be stuck by their rate alone: 1e-5 or less.
@@ -22,6 +22,8 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     greatest = max(moved, key=lambda parameter: parameter.update_ratio or 0.0)
     ratio = greatest.update_ratio or 0.0
     tiny = ratio < UPDATE
+    if not tiny and escapes(trace, trial):
+        return
     yield judged(
         __name__,
         Severity.ERROR if tiny else Severity.WARNING,

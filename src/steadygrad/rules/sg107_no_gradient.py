@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from steadygrad.record import Finding, Operation, Parameter, Severity, StepTest, Trace
-from steadygrad.rules.grading import Progress, evidence, judged, outcome, percent, progress
+from steadygrad.rules.grading import Progress, evidence, judged, lost, outcome, percent, progress
 
 # Share of the model's parameter elements, not reached although used, from which the model as a whole cannot learn.
 # bench/thresholds.py: sick suite 0.5 and more; healthy architectures 0.
@@ -141,7 +141,8 @@ def _shut(trace: Trace, trial: StepTest | None, trainable: Sequence[Parameter], 
             count=len(opened),
         )
     share = _elements(shut) / max(1, total)
-    if share >= MAJOR and progress(trial) is not Progress.LEARNS:
+    # Where the trunk itself is cut off, the rule of the operation that does it speaks.
+    if share >= MAJOR and progress(trial) is not Progress.LEARNS and lost(trace, trial) < math.inf:
         yield judged(
             "sg107_no_gradient",
             Severity.ERROR if progress(trial) is Progress.STALLED else Severity.WARNING,

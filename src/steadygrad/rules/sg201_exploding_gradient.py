@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from steadygrad.record import Finding, StepTest, Trace
-from steadygrad.rules.grading import body, evidence, exploding, judged, lost, operation_of, other_places, outcome, sentence
+from steadygrad.rules.grading import body, evidence, exploding, judged, lost, main_place, operation_of, other_places, outcome, sentence
 
 
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
@@ -14,26 +14,23 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     if severity is None:
         return
     gained = -lost(trace, trial)
-    places: dict[object, float] = {}
-    for step in body(trace):
-        places[step.location or step.module] = places.get(step.location or step.module, 0.0) + step.decades
-    worst = max(places, key=lambda place: places[place])
-    at = sorted((s for s in body(trace) if (s.location or s.module) == worst), key=lambda s: s.operation or 0)
+    at = main_place([step for step in body(trace) if step.decades > 0])
+    first, here = at[0], sum(step.decades for step in at)
     yield judged(
         __name__,
         severity,
         f"the gradient gains {gained:.1f} decades on the trunk, from the loss to {trace.trunk.end if trace.trunk else ''}",
-        location=at[0].location,
-        module=at[0].module,
-        label=f"adds {places[worst]:.1f} decades" + (f" in {len(at)} steps" if len(at) > 1 else ""),
+        location=first.location,
+        module=first.module,
+        label=f"adds {here:.1f} decades" + (f" in {len(at)} steps" if len(at) > 1 else ""),
         evidence=[
             evidence("decades gained on the trunk", gained, "decades", "under 4"),
-            evidence("decades gained at this expression", places[worst], "decades", "near 0"),
+            evidence("decades gained at this expression", here, "decades", "near 0"),
         ],
         consequence=sentence(_greatest_update(trace), outcome(trial)),
         cures=["branches scaled by 1/√blocks", "normalisation in each branch", "weights scaled so that each layer's gain is 1", "clipping bounds the update, it does not mend the product"],
         count=len(at),
-        also=other_places(operation_of(trace, at[0])),
+        also=other_places(operation_of(trace, first)),
         explains=("SG204", "SG205", "SG105", "SG106"),
     )
 

@@ -56,7 +56,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     decades = abs(lost(trace, trial))
     if math.isfinite(explained) and explained < SHARE * decades:
         return
-    first = layers[0]
+    first = _main(layers)
     ratio = statistics.median(layer.ratio for layer in layers)
     size = "zero" if ratio == 0 else f"{ratio:.2g} of" if ratio < 1 else f"{ratio:.2g} times"
     per_layer = f"{abs(0.5 * math.log10(ratio)):.2g} decades" if ratio > 0 else "all of the gradient"
@@ -84,6 +84,14 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     )
 
 
+def _main(layers: list[_Layer]) -> _Layer:
+    """The first layer at the expression that most of them share."""
+    places: dict[object, list[_Layer]] = {}
+    for layer in layers:
+        places.setdefault(layer.operation.location or layer.operation.module, []).append(layer)
+    return max(places.values(), key=len)[0]
+
+
 def _layers(trace: Trace) -> list[_Layer]:
     """Linear layers on the trunk or in its blocks, with the scale that the activation behind them needs."""
     parameters = {parameter.name: parameter for parameter in trace.parameters}
@@ -104,7 +112,7 @@ def _layers(trace: Trace) -> list[_Layer]:
         if needed is None:
             continue
         elements = math.prod(weight.shape) or 1
-        layers.append(_Layer(operation, operation.fan_in * weight.norm**2 / elements / needed, follower.name.strip("_"), needed))
+        layers.append(_Layer(operation, operation.fan_in * weight.norm**2 / elements / needed, follower.name, needed))
     return layers
 
 
@@ -122,9 +130,9 @@ def _needed(follower: Operation) -> float | None:
     """Critical σ_w² at σ_b = 0 of the activation; 1 for a layer that feeds another directly."""
     if follower.kind == "linear":
         return 1.0
-    if follower.kind != "activation" or find(follower.name.rstrip("_")) is None:
+    if follower.kind != "activation" or find(follower.name) is None:
         return None
-    critical = row_for_known(follower.name.rstrip("_"))
+    critical = row_for_known(follower.name)
     return critical.critical_weight_std**2 if critical is not None and math.isfinite(critical.critical_weight_std) else None
 
 

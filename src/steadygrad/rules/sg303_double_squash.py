@@ -25,7 +25,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         squash = _source(trace, loss)
         if squash is None:
             continue
-        name = squash.name.rstrip("_")
+        name = squash.name
         if name in _AGAIN.get(loss.name, ()) and _is_output(trace, loss):
             yield _found(trace, trial, squash, f"{loss.name} applies {'softmax' if 'cross' in loss.name or 'soft' in loss.name else 'sigmoid'} itself")
             return
@@ -51,7 +51,7 @@ def _source(trace: Trace, operation: Operation) -> Operation | None:
 
 
 def _found(trace: Trace, trial: StepTest | None, squash: Operation, why: str) -> Finding:
-    name = squash.name.rstrip("_")
+    name = squash.name
     stuck = progress(trial) in (Progress.STALLED, Progress.BOUNCES)
     output = squash.output
     return judged(

@@ -1,0 +1,102 @@
+"""Running a model on a guess without leaving a mark: on a copy, silently, with randomness as it was.
+
+Lazy modules stay lazy in the user's object: each attempt has a copy of its own there. May rely on the copying of this
+room; must not make guesses.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from steadygrad.probe.copying import clone_batch, on_copy
+from steadygrad.probe.objective import call_model
+
+Run = Callable[[nn.Module, Any], Any]
+
+_PACKAGE = str(Path(__file__).parent.parent) + "/"
+_TORCH = str(Path(torch.__file__).parent) + "/"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What came of an attempt: an output, or the exception of the user's code."""
+
+    output: Any
+    elements: int
+    """Activation elements that the leaf modules gave."""
+    modules: int
+    """How many calls of modules were completed: how far it got."""
+    error: Exception | None = None
+
+
+class Attempts:
+    """Forward passes of copies of one model."""
+
+    def __init__(self, model: nn.Module, seed: int, shared: nn.Module | None) -> None:
+        self.model = model
+        self._seed = seed
+        self._shared = shared
+
+    def __call__(self, inputs: Any, *, run: Run = call_model, grad: bool = False) -> Ran:
+        """Run on a clone of ``inputs``; without ``grad`` no graph is kept, so that large guesses are cheap."""
+        with ExitStack() as stack:
+            copied = self._shared
+            if copied is None:
+                copied = stack.enter_context(on_copy(self.model, None)).model
+            stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
+            stack.enter_context(warnings.catch_warnings(action="ignore"))
+            torch.manual_seed(self._seed)
+            ran = _run(copied, clone_batch(inputs), run, grad)
+            if not grad and isinstance(ran.error, RuntimeError) and "does not require grad" in str(ran.error):
+                # A model that differentiates in its own forward (a physics-informed one) needs the graph.
+                ran = _run(copied, clone_batch(inputs), run, True)
+            return ran
+
+
+@contextmanager
+def attempts(model: nn.Module, seed: int) -> Iterator[Attempts]:
+    """Attempts on one copy, or on a fresh one each where layers take their shape from what they meet first."""
+    tensors = (*model.parameters(), *model.buffers())
+    lazy = any(isinstance(tensor, nn.parameter.UninitializedTensorMixin) for tensor in tensors)
+    with ExitStack() as stack:
+        shared = None if lazy else stack.enter_context(on_copy(model, None)).model
+        yield Attempts(model, seed, shared)
+
+
+def _run(model: nn.Module, inputs: Any, run: Run, grad: bool) -> Ran:
+    counts = [0, 0]
+
+    def count(_module: nn.Module, _inputs: Any, output: Any) -> None:
+        counts[0] += output.numel() if isinstance(output, Tensor) else 0
+        counts[1] += 1
+
+    with ExitStack() as stack:
+        for module in model.modules():
+            if not any(True for _ in module.children()):
+                stack.callback(module.register_forward_hook(count).remove)
+        try:
+            with torch.set_grad_enabled(grad):
+                return Ran(run(model, inputs), *counts)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:
+            return Ran(None, *counts, error)
+
+
+def in_short(error: BaseException) -> str:
+    """ "RuntimeError: mat1 and mat2 shapes cannot be multiplied (4x30 and 40x10) (net.py:12)"."""
+    first = (str(error).strip().splitlines() or [""])[0]
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith((_PACKAGE, _TORCH))]
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {first[:200]}".rstrip(": ") + where
