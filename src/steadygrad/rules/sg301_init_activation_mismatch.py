@@ -21,8 +21,7 @@ from steadygrad.rules.grading import (
     slowest,
     vanishing,
 )
-from steadygrad.theory.activations import find
-from steadygrad.theory.table import row_for_known
+from steadygrad.theory.table import needed_weight_variance
 
 # The ratio of the measured σ_w² to the one the activation needs, outside of which the scale is a mismatch.
 # bench/thresholds.py: initialisations made for the activation 0.9 to 1.1; torch's defaults for ReLU 0.17.
@@ -127,13 +126,11 @@ def _follower(operation: Operation, behind: dict[int, Operation]) -> Operation |
 
 
 def _needed(follower: Operation) -> float | None:
-    """Critical σ_w² at σ_b = 0 of the activation; 1 for a layer that feeds another directly."""
+    """Critical σ_w² of the activation; 1 for a layer that feeds another directly."""
     if follower.kind == "linear":
         return 1.0
-    if follower.kind != "activation" or find(follower.name) is None:
-        return None
-    critical = row_for_known(follower.name)
-    return critical.critical_weight_std**2 if critical is not None and math.isfinite(critical.critical_weight_std) else None
+    needed = needed_weight_variance(follower.name) if follower.kind == "activation" else None
+    return needed if needed is not None and math.isfinite(needed) else None
 
 
 def _initialiser(layer: _Layer) -> str:

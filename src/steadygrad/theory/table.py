@@ -1,0 +1,97 @@
+"""The rows of ``steadygrad activations``: what theory says of each activation, known or the user's own.
+
+Numbers only; drawing them is the command line's. Rules read ``critical_scale`` for what an activation needs.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from steadygrad.theory.activations import ACTIVATIONS, Activation, Array, find
+from steadygrad.theory.meanfield import chi, critical_point, depth_scale, derivative_rms, fixed_point, second_moment
+
+
+@dataclass(frozen=True)
+class Row:
+    """One activation under N(0, 1) pre-activations (q* = 1)."""
+
+    name: str
+    derivative_rms: float
+    """√E[φ′(z)²], z ~ N(0, 1)."""
+    derivative_max: float
+    second_moment: float
+    """E[φ(z)²]."""
+    critical_weight_std: float
+    """σ_w at which the gradient neither shrinks nor grows at q* = 1."""
+    critical_bias_std: float | None
+    """σ_b that holds the variance at 1 there; None where no real σ_b does."""
+    fixed_point: float
+    """Variance that the map settles on at that (σ_w, σ_b or 0), from 1: inf = grows without bound."""
+    slope: float
+    """C′(1) = χ₁ at torch's default scale, σ_w² = 1/3 (Kaiming uniform with a = √5), q = 1."""
+    depth_scale: float
+    """Layers over which that slope shrinks a difference e-fold."""
+
+
+DEFAULT_WEIGHT_STD = math.sqrt(1.0 / 3.0)
+"""torch's default for ``nn.Linear``: uniform on ±1/√fan-in, so fan-in × variance = 1/3."""
+
+
+def rows() -> tuple[Row, ...]:
+    """A row for every known activation."""
+    return tuple(_row(activation) for activation in ACTIVATIONS)
+
+
+def row_for_known(name: str) -> Row | None:
+    """The row of an activation by torch's name; None for an unknown one."""
+    activation = find(name)
+    return None if activation is None else _row(activation)
+
+
+def row_for(name: str, function: Callable[[Array], Array]) -> Row:
+    """The row of the user's own elementwise function of an array. Raises ``ValueError`` where it is not finite."""
+    step = 1e-5
+
+    def derivative(x: Array) -> Array:
+        return (np.asarray(function(x + step)) - np.asarray(function(x - step))) / (2 * step)
+
+    slopes = np.abs(derivative(np.linspace(-12, 12, 48_001)))
+    if not np.isfinite(slopes).all():
+        raise ValueError(f"{name} is not finite everywhere between -12 and 12")
+    return _row(Activation(name, lambda x: np.asarray(function(x), dtype=float), derivative, float(slopes.max())))
+
+
+@functools.lru_cache(maxsize=256)
+def needed_weight_variance(name: str) -> float | None:
+    """σ_w² at which an activation hands the gradient on unshrunk; None for an unknown one.
+
+    A squashing activation works near 0, where φ′ is greatest: 1 ÷ φ′(0)² (the end of its critical line at σ_b = 0,
+    Schoenholz et al. 2017). Any other is taken at N(0, 1): 1 ÷ E[φ′²], which is 2 for ReLU (He et al. 2015).
+    """
+    activation = find(name)
+    if activation is None:
+        return None
+    steepness = float(activation.derivative(np.zeros(1))[0]) if activation.squashing else derivative_rms(activation)
+    return math.inf if steepness == 0 else 1.0 / steepness**2
+
+
+@functools.lru_cache(maxsize=256)
+def _row(activation: Activation) -> Row:
+    weight_std, bias_std = critical_point(activation, 1.0)
+    slope = chi(activation, 1.0, DEFAULT_WEIGHT_STD)
+    return Row(
+        name=activation.name,
+        derivative_rms=derivative_rms(activation),
+        derivative_max=activation.greatest_derivative,
+        second_moment=second_moment(activation),
+        critical_weight_std=weight_std,
+        critical_bias_std=bias_std,
+        fixed_point=fixed_point(activation, weight_std, bias_std or 0.0) if math.isfinite(weight_std) else math.nan,
+        slope=slope,
+        depth_scale=depth_scale(slope),
+    )
