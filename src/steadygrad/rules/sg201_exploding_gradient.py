@@ -1,4 +1,114 @@
-"""The gradient grows by many decades on its way from the loss to the input."""
+"""The gradient grows by many decades on its way from the loss to the input.
+
+## What it measures
+
+Decades gained along the trunk: log10 of the gradient norm at the model's input ÷ the norm at its output, the loss
+function's own share left out. Only operations that every path from the loss to the input must pass are on the trunk, so
+a branch that is large by itself does not count. Gains multiply, so decades add:
+
+    gained = Σ log10(‖gradient behind a step‖ ÷ ‖gradient in front of it‖)
+
+The finding stands at the expression whose steps add most. It is raised only if the step test did not learn; it is an
+error where the loss bounced, diverged or stood still (or no step test was made), else a warning.
+
+## Why it matters
+
+A weight's gradient is the gradient that arrives times the activation in front. When it grows tenfold every few layers,
+no single learning rate suits both ends: one that moves the last layers tears the first ones apart. The usual cause is a
+sum `x + f(x)` that doubles the variance in each block, or a layer gain above 1 without normalisation.
+
+## Example
+
+A residual stack whose branches add as much variance as they receive, so that each block multiplies by about √2:
+
+```python
+import torch
+from torch import nn
+
+
+class Residual(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem, self.head = nn.Linear(16, 64), nn.Linear(64, 4)
+        self.blocks = nn.ModuleList(nn.Linear(64, 64) for _ in range(40))
+        for fc in self.blocks:
+            nn.init.kaiming_normal_(fc.weight, nonlinearity="relu")
+
+    def forward(self, x):
+        x = self.stem(x)
+        for fc in self.blocks:
+            x = x + fc(torch.relu(x))
+            #   ^^^^^^^^^^^^^^^^^^^^^ SG201
+        return self.head(x)
+
+
+def setup():
+    torch.manual_seed(0)
+    x = torch.randn(128, 16)
+    y = (x @ torch.randn(16, 4)).argmax(1)
+    model = Residual()
+    return model, (x, y), nn.functional.cross_entropy, torch.optim.SGD(model.parameters(), lr=0.01)
+```
+
+## Use instead
+
+Branches scaled by 1/√blocks: the whole stack then multiplies by a constant, at any depth.
+
+```python
+import torch
+from torch import nn
+
+
+class Residual(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem, self.head = nn.Linear(16, 64), nn.Linear(64, 4)
+        self.blocks = nn.ModuleList(nn.Linear(64, 64) for _ in range(40))
+        for fc in self.blocks:
+            nn.init.kaiming_normal_(fc.weight, nonlinearity="relu")
+
+    def forward(self, x):
+        x = self.stem(x)
+        for fc in self.blocks:
+            x = x + fc(torch.relu(x)) / len(self.blocks) ** 0.5
+        return self.head(x)
+
+
+def setup():
+    torch.manual_seed(0)
+    x = torch.randn(128, 16)
+    y = (x @ torch.randn(16, 4)).argmax(1)
+    model = Residual()
+    return model, (x, y), nn.functional.cross_entropy, torch.optim.SGD(model.parameters(), lr=0.01)
+```
+
+## Cures and their safety
+
+- *Branches scaled by 1/√blocks* (or a zero-initialised last weight in each): changes the function at initialisation, so
+  it belongs before training, not under trained weights. No new parameters; same `state_dict` keys.
+- *Normalisation in each branch* (pre-norm): new parameters, new keys.
+- *Weights scaled so that each layer's gain is 1* (He, Xavier, orthogonal, folded): changes numbers only.
+- *Clipping* is safe to add and bounds the update, but it does not mend a product over depth: the first layers still
+  drown out the last. Keep it for spikes.
+
+## When it is wrong
+
+- A scale-free optimizer at a small rate can train such a net, slower than ten steps show: look again with `--trial 100`.
+- A large gradient at the input alone (an input in tiny units) is a matter of units; SG304 looks at the input.
+- Gradients explode within a branch that the trunk goes around: by design this is not seen here.
+
+## Where the threshold comes from
+
+`DECADES_GAINED = 4.0` in `rules/grading.py`: healthy architectures at initialisation stay below it, and set-ups that
+fail by explosion are above. `bench/thresholds.py` prints the measurement again.
+
+## References
+
+- Zhang, Dauphin & Ma 2019, *Fixup Initialization: Residual Learning Without Normalization*, section 2 and equation 1.
+- Hanin & Rolnick 2018, *How to Start Training: The Effect of Initialization and Architecture*, failure mode FM1.
+- De & Smith 2020, *Batch Normalization Biases Residual Blocks Towards the Identity Function in Deep Networks*.
+- Pascanu, Mikolov & Bengio 2013, *On the difficulty of training recurrent neural networks*, section 2.1.
+"""
 
 from __future__ import annotations
 

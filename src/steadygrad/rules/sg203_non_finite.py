@@ -1,4 +1,106 @@
-"""An operation makes an inf or a NaN out of finite numbers."""
+"""An operation makes an inf or a NaN out of finite numbers.
+
+## What it measures
+
+Nothing, as long as all is finite. When the loss or a gradient comes out as inf or NaN, the pass is run once more with
+every element of every output looked at, and the *first* culprit is named: a parameter or a batch that holds inf or NaN
+already; else the first operation of the forward pass whose output is not finite although its inputs are; else the first
+operation of the backward pass that makes inf or NaN out of a finite gradient. An infinity that was asked for, as in
+`masked_fill(mask, -inf)`, is no culprit.
+
+## Why it matters
+
+One NaN reaches every weight within one step, and from then on the place where it arose can no longer be told: a NaN in
+the loss says nothing about its origin. The backward kind is the treacherous one, because the loss is still a good
+number: √0 is 0, but its derivative ½ x^(-½) is infinite, and infinity times the 0 behind it is NaN.
+
+## Example
+
+Distances to centres that were drawn from the data: the distance of a sample to itself is 0.
+
+```python
+import torch
+from torch import nn
+
+
+class RadialBasis(nn.Module):
+    def __init__(self, centres):
+        super().__init__()
+        self.centres = nn.Parameter(centres)
+        self.head = nn.Linear(len(centres), 4)
+
+    def forward(self, x):
+        squares = (x[:, None] - self.centres).square().sum(-1)
+        distances = torch.sqrt(squares)
+        #           ^^^^^^^^^^^^^^^^^^^ SG203
+        return self.head(distances)
+
+
+def setup():
+    torch.manual_seed(0)
+    x = torch.randn(128, 16)
+    y = (x @ torch.randn(16, 4)).argmax(1)
+    model = RadialBasis(x[:32].clone())
+    return model, (x, y), nn.functional.cross_entropy, torch.optim.Adam(model.parameters(), lr=0.01)
+```
+
+## Use instead
+
+A small number under the root, which bounds the derivative:
+
+```python
+import torch
+from torch import nn
+
+
+class RadialBasis(nn.Module):
+    def __init__(self, centres):
+        super().__init__()
+        self.centres = nn.Parameter(centres)
+        self.head = nn.Linear(len(centres), 4)
+
+    def forward(self, x):
+        squares = (x[:, None] - self.centres).square().sum(-1)
+        distances = torch.sqrt(squares + 1e-6)
+        return self.head(distances)
+
+
+def setup():
+    torch.manual_seed(0)
+    x = torch.randn(128, 16)
+    y = (x @ torch.randn(16, 4)).argmax(1)
+    model = RadialBasis(x[:32].clone())
+    return model, (x, y), nn.functional.cross_entropy, torch.optim.Adam(model.parameters(), lr=0.01)
+```
+
+## Cures and their safety
+
+- *An epsilon under a root, in a denominator, or a clamp before a logarithm*: changes the output by about its size; take
+  one that the dtype holds (1e-8 is 0 in float16).
+- *The fused form* (`log_softmax`, `logsigmoid`, `log1p`, `logsumexp`, `binary_cross_entropy_with_logits`): same function,
+  exact where the two-step form overflows. Always safe.
+- *A mask that leaves a position open in each row*, for attention. `torch.where` *after* the operation does not help: its
+  derivative is still computed, and 0 · inf is NaN. Mask the input.
+- *Clipping or `nan_to_num` on gradients* hides the place and leaves the cause.
+
+## When it is wrong
+
+- An infinite derivative that is cut off afterwards (a root behind a ReLU, whose backward pass puts 0 there) harms no
+  weight, and is named all the same: it is one input away from doing harm.
+- Under float16 with a `GradScaler`, an occasional overflow is expected and its step skipped. The probe runs without one.
+- A NaN that arises only after many steps, or on another batch, is not seen in one pass.
+
+## Where the threshold comes from
+
+There is none: a number is finite or it is not. So `bench/thresholds.py` has nothing to print for it.
+
+## References
+
+- Goldberg 1991, *What Every Computer Scientist Should Know About Floating-Point Arithmetic*.
+- Goodfellow, Bengio & Courville 2016, *Deep Learning*, section 4.1 (overflow and underflow).
+- Blanchard, Higham & Higham 2021, *Accurately computing the log-sum-exp and softmax functions*.
+- PyTorch, `torch.autograd.detect_anomaly`, and *Autograd mechanics*, gradients for non-differentiable functions.
+"""
 
 from __future__ import annotations
 

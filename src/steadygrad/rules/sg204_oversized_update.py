@@ -1,4 +1,89 @@
-"""The first updates are so large that the loss bounces or diverges."""
+"""The first updates are so large that the loss bounces or diverges.
+
+## What it measures
+
+The step test: ten steps of the real optimizer on a copy, on the same batch. Raised where the loss stops being finite,
+ends higher than it began, or rises in one step by a large share of its first value. The evidence has what the first
+update was, ‖Δw‖ ÷ ‖w‖ of the weight that moved most, and the fall that the gradient predicted for it beside the fall
+that came:
+
+    predicted = -(gradient · update) ÷ |loss|        actual = (loss before - loss after) ÷ |loss|
+
+An error where the loss does not come down in spite of the bounces, else a warning. It has no location: the cause is the
+optimizer, not a line of the model.
+
+## Why it matters
+
+To second order L(w + u) = L + g·u + ½ u·Hu. A step helps while the linear term is greater; plain gradient descent at
+rate η diverges along every direction whose curvature exceeds 2/η. Adam's first steps have a size of about η in *every*
+coordinate, whatever the gradient, so its rate must fit the weights' size.
+
+## Example
+
+Adam with a rate meant for plain gradient descent: each weight, about 0.1 in size, moves by 1.0.
+
+```python
+import torch
+from torch import nn
+
+
+def setup():
+    torch.manual_seed(0)
+    x = torch.randn(128, 16)
+    y = (x @ torch.randn(16, 4)).argmax(1)
+    model = nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 4))
+    optimizer = torch.optim.Adam(model.parameters(), lr=1.0)
+    return model, (x, y), nn.functional.cross_entropy, optimizer
+```
+
+## Use instead
+
+A rate at which a step moves the weights by a small share of their size:
+
+```python
+import torch
+from torch import nn
+
+
+def setup():
+    torch.manual_seed(0)
+    x = torch.randn(128, 16)
+    y = (x @ torch.randn(16, 4)).argmax(1)
+    model = nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 4))
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    return model, (x, y), nn.functional.cross_entropy, optimizer
+```
+
+## Cures and their safety
+
+- *A learning rate found by the step test*: touches no model, no code but one number. Safe.
+- *Warm-up*: safe; right where only the first steps are too large (Adam's second moment is still unsure, or the curvature
+  falls early).
+- *Clipping by global norm*: safe, and right if large steps come now and then; if it acts at every step, it is a learning
+  rate in disguise. It does not bound the update of Adam, which is scale-free.
+
+## When it is wrong
+
+- Dropout, noise or a very small batch make a loss jump by themselves; every step of the test draws the same random
+  numbers, so only what depends on the batch is left.
+- A loss near 0 at the start (a trained model) rises by a large *share* in a harmless step.
+- Some set-ups bounce once and then train well; this is why it is a warning where the loss has fallen in the end.
+- Growth of the gradient over depth (SG201), a large input (SG304) or large outputs (SG205) cause the same bounce: where
+  one of them is found, this finding is left out.
+
+## Where the threshold comes from
+
+`RISE = 0.8` of the first loss, in one step, lies between set-ups that train all the same and those whose rate was too
+high; `BOUNCED = 1.0` in `rules/grading.py` is a rise by more than the loss itself. `bench/thresholds.py` prints the
+measurement again.
+
+## References
+
+- LeCun, Bottou, Orr & Müller 1998, *Efficient BackProp*, section 5 (the greatest rate is 2 ÷ the greatest curvature).
+- Cohen et al. 2021, *Gradient Descent on Neural Networks Typically Occurs at the Edge of Stability*, section 2.
+- Smith 2017, *Cyclical Learning Rates for Training Neural Networks*, section 3.3 (the range test).
+- Goyal et al. 2017, *Accurate, Large Minibatch SGD*, section 2.2 (warm-up).
+"""
 
 from __future__ import annotations
 

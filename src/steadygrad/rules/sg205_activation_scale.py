@@ -1,4 +1,106 @@
-"""Layer outputs are far from N(0, 1)."""
+"""Layer outputs are far from N(0, 1).
+
+## What it measures
+
+Mean and standard deviation of what each operation of the model puts out (layers, activations, normalisations, sums), on
+a sample of its elements. Raised at the first operation whose standard deviation or |mean| is far above what layers are
+made for, if the step test did not learn; a warning where it learns slowly. Without a step test it says nothing. Where
+the gradient explodes too (SG201), or the input is to blame (SG304), that finding stands instead.
+
+## Why it matters
+
+A layer of fan-in n with weights of variance σ² multiplies the second moment of its input by nσ². Weights drawn from
+N(0, 1) multiply it by n: three layers of width 256 turn a standard deviation of 1 into hundreds. Logits of that size make the
+softmax one-hot at random, the first loss is in the hundreds, and every rate that is small enough for this loss is too
+small for the rest of the training.
+
+## Example
+
+Weights from N(0, 1), whatever the fan-in:
+
+```python
+import torch
+from torch import nn
+
+
+class Plain(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc1, self.fc2, self.fc3 = nn.Linear(64, 256), nn.Linear(256, 256), nn.Linear(256, 4)
+        for fc in (self.fc1, self.fc2, self.fc3):
+            nn.init.normal_(fc.weight)
+
+    def forward(self, x):
+        x = torch.relu(self.fc1(x))
+        x = torch.relu(self.fc2(x))
+        return self.fc3(x)
+        #      ^^^^^^^^^^^ SG205
+
+
+def setup():
+    torch.manual_seed(0)
+    x = torch.randn(128, 64)
+    y = (x @ torch.randn(64, 4)).argmax(1)
+    model = Plain()
+    return model, (x, y), nn.functional.cross_entropy, torch.optim.SGD(model.parameters(), lr=0.1)
+```
+
+## Use instead
+
+Weights of variance 2/fan-in, which keep the second moment through a ReLU:
+
+```python
+import torch
+from torch import nn
+
+
+class Plain(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc1, self.fc2, self.fc3 = nn.Linear(64, 256), nn.Linear(256, 256), nn.Linear(256, 4)
+        for fc in (self.fc1, self.fc2, self.fc3):
+            nn.init.kaiming_normal_(fc.weight)
+
+    def forward(self, x):
+        x = torch.relu(self.fc1(x))
+        x = torch.relu(self.fc2(x))
+        return self.fc3(x)
+
+
+def setup():
+    torch.manual_seed(0)
+    x = torch.randn(128, 64)
+    y = (x @ torch.randn(64, 4)).argmax(1)
+    model = Plain()
+    return model, (x, y), nn.functional.cross_entropy, torch.optim.SGD(model.parameters(), lr=0.1)
+```
+
+## Cures and their safety
+
+- *Weights scaled by 1/√fan-in* (LeCun, He, Xavier, or data-driven as LSUV): changes numbers only, before training.
+- *Normalisation after the layer*: new parameters, new `state_dict` keys; works for any weights.
+- *A standardised input* (or target, for regression in natural units): changes the data pipeline, also at inference.
+
+## When it is wrong
+
+- Outputs in natural units (prices, pixels up to 255) are large by design. Standardise the target, or ignore the rule
+  for this module.
+- The operation named is the first one past the threshold; the growth may have begun layers before.
+- A residual stream may grow large where a normalisation in front of the head takes the scale out. It is not raised if
+  the model learns.
+
+## Where the threshold comes from
+
+`LARGE = 200.0`: the outputs of healthy architectures stay well below, set-ups that fail by scale alone are above.
+`bench/thresholds.py` prints the measurement again.
+
+## References
+
+- LeCun, Bottou, Orr & Müller 1998, *Efficient BackProp*, section 4.6 (weights of standard deviation 1/√fan-in).
+- Glorot & Bengio 2010, *Understanding the difficulty of training deep feedforward neural networks*, equation 16.
+- He, Zhang, Ren & Sun 2015, *Delving Deep into Rectifiers*, equations 9 and 10.
+- Mishkin & Matas 2016, *All You Need is a Good Init*, algorithm 1 (LSUV).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,116 @@
-"""The scale of the weights does not suit the activation behind them, layer after layer."""
+"""The scale of the weights does not suit the activation behind them, layer after layer.
+
+## What it measures
+
+For each linear or convolutional layer on the trunk, the variance gain of its weights, against the one that the
+activation behind it needs:
+
+    measured σ_w² = fan-in × mean(w²)        needed σ_w²: the critical one, where σ_w² E[φ′(√q z)²] = 1, z ~ N(0, 1)
+
+(2 for ReLU, 1 for tanh and between two linear layers). A layer whose ratio r = measured ÷ needed is off adds
+½ |log10 r| decades to what is lost or gained. Raised where the gradient vanishes or explodes on the trunk, the step test
+did not learn, and mismatched layers explain a good part of the decades; it then stands for SG101 or SG201. A layer whose
+output is normalised has no scale of its own and is passed over.
+
+## Why it matters
+
+The factor is the same in every layer, so it compounds. `nn.Linear` draws from U(-1/√fan-in, 1/√fan-in), which is
+σ_w² = 1/3, a sixth of what a ReLU needs: invisible in three layers, fatal in thirty. The forward signal shrinks by the
+same factor as the gradient, until only the biases are left and every sample looks alike.
+
+## Example
+
+Xavier's variance of 1/fan-in in front of ReLU, which halves the second moment in each of 40 layers:
+
+```python
+import torch
+from torch import nn
+
+
+class Plain(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.hidden = nn.ModuleList(nn.Linear(64, 64) for _ in range(40))
+        self.head = nn.Linear(64, 10)
+        for fc in self.hidden:
+            nn.init.xavier_normal_(fc.weight)
+
+    def forward(self, x):
+        for fc in self.hidden:
+            x = torch.relu(fc(x))
+            #              ^^^^^ SG301
+        return self.head(x)
+
+
+def setup():
+    torch.manual_seed(0)
+    x = torch.randn(128, 64)
+    y = (x @ torch.randn(64, 10)).argmax(1)
+    model = Plain()
+    return model, (x, y), nn.functional.cross_entropy, torch.optim.Adam(model.parameters(), lr=1e-3)
+```
+
+## Use instead
+
+He's initialisation, made for ReLU:
+
+```python
+import torch
+from torch import nn
+
+
+class Plain(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.hidden = nn.ModuleList(nn.Linear(64, 64) for _ in range(40))
+        self.head = nn.Linear(64, 10)
+        for fc in self.hidden:
+            nn.init.kaiming_normal_(fc.weight, nonlinearity="relu")
+
+    def forward(self, x):
+        for fc in self.hidden:
+            x = torch.relu(fc(x))
+        return self.head(x)
+
+
+def setup():
+    torch.manual_seed(0)
+    x = torch.randn(128, 64)
+    y = (x @ torch.randn(64, 10)).argmax(1)
+    model = Plain()
+    return model, (x, y), nn.functional.cross_entropy, torch.optim.Adam(model.parameters(), lr=1e-3)
+```
+
+## Cures and their safety
+
+- *The initialisation that the activation asks for* (He for ReLU and kin; Xavier or orthogonal for tanh; LeCun for SELU):
+  changes numbers only: same modules, same `state_dict` keys. To be done before training; it discards trained weights.
+- *Folded initialisation* (weights and biases fitted on one batch): the same, and holds to far greater depth.
+- *Batch norm before the activation*: new parameters; sets the scale whatever the weights are. Beyond some tens of layers
+  it needs skips (SG302).
+- *A residual span*: changes the function; no new parameters where shapes agree.
+
+## When it is wrong
+
+- The needed scale is that of a wide net with zero biases. Narrow layers fluctuate around it; large biases move it.
+- Layers inside a residual block are not on the trunk and are not judged; neither are activations without a critical
+  scale, such as the sigmoid, which SG102 judges by its derivative.
+- Weights with structure (low rank, much sparsity, one shared value) do not act as their mean square says.
+
+## Where the threshold comes from
+
+`SMALL, LARGE = 0.8, 1.25` bound the ratio: initialisations made for the activation lie within, torch's default for
+ReLU far below. `SHARE = 0.4` is the part of the decades that mismatched layers must explain. What counts as vanishing or
+exploding is in `rules/grading.py`. `bench/thresholds.py` prints the measurement again.
+
+## References
+
+- He, Zhang, Ren & Sun 2015, *Delving Deep into Rectifiers*, section 2.2, equations 10 (forward) and 14 (backward).
+- Glorot & Bengio 2010, *Understanding the difficulty of training deep feedforward neural networks*, section 4.2.
+- Schoenholz, Gilmer, Ganguli & Sohl-Dickstein 2017, *Deep Information Propagation* (χ₁ = 1, the critical line).
+- Martens et al. 2021, *Rapid training of deep neural networks without skip connections or normalization layers using
+  Deep Kernel Shaping*.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,114 @@
-"""Batch norm in a deep net without skips, or on a batch too small for it."""
+"""Batch norm in a deep net without skips, or on a batch too small for it.
+
+## What it measures
+
+Two things, either only if the step test did not learn:
+
+- *Depth*: how many batch norms stand on the trunk, that is without a skip around them, and the decades the gradient
+  gains on the way. Raised where there are many and the gradient grows.
+- *Batch*: how many values each channel is normalised over, in training mode: batch × height × width. Raised where they
+  are a handful.
+
+## Why it matters
+
+*Depth.* Batch norm divides by the standard deviation of its input, and a ReLU in front of it has removed part of that
+variance, so the gradient grows by about √(π/(π-1)) ≈ 1.21 at every ReLU layer. No choice of weights undoes this: the
+scale of the weights cancels. Ten layers do not notice; at 50 the first layers get gradients thousands of times
+those of the last.
+
+*Batch.* With n values a channel, the normalised ones always have mean 0 and variance 1. With two, they are +1 and -1
+whatever the input; with one, 0 (torch raises). What is left of the input is an order, not a size.
+
+## Example
+
+Fifty layers with batch norm in a row:
+
+```python
+import torch
+from torch import nn
+
+
+class Plain(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(64, 64) for _ in range(50))
+        self.norms = nn.ModuleList(nn.BatchNorm1d(64) for _ in range(50))
+        self.head = nn.Linear(64, 10)
+
+    def forward(self, x):
+        for fc, norm in zip(self.layers, self.norms):
+            x = torch.relu(norm(fc(x)))
+            #              ^^^^^^^^^^^ SG302
+        return self.head(x)
+
+
+def setup():
+    torch.manual_seed(0)
+    x = torch.randn(128, 64)
+    y = (x @ torch.randn(64, 10)).argmax(1)
+    model = Plain()
+    return model, (x, y), nn.functional.cross_entropy, torch.optim.Adam(model.parameters(), lr=1e-3)
+```
+
+## Use instead
+
+A skip around each layer: the gradient then passes the sum unweighed.
+
+```python
+import torch
+from torch import nn
+
+
+class Plain(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(64, 64) for _ in range(50))
+        self.norms = nn.ModuleList(nn.BatchNorm1d(64) for _ in range(50))
+        self.head = nn.Linear(64, 10)
+
+    def forward(self, x):
+        for fc, norm in zip(self.layers, self.norms):
+            x = x + torch.relu(norm(fc(x)))
+        return self.head(x)
+
+
+def setup():
+    torch.manual_seed(0)
+    x = torch.randn(128, 64)
+    y = (x @ torch.randn(64, 10)).argmax(1)
+    model = Plain()
+    return model, (x, y), nn.functional.cross_entropy, torch.optim.Adam(model.parameters(), lr=1e-3)
+```
+
+## Cures and their safety
+
+- *A residual span around every one or two layers*: changes the function, so to be trained anew; no new parameters where
+  shapes agree, a projection where they do not.
+- *A larger batch*, or statistics over all devices (`nn.SyncBatchNorm`): safe for the model; costs memory or
+  communication. Gradient accumulation does not help: statistics are taken per micro-batch.
+- *Group or layer norm*: does not look at the batch; other buffers, so other `state_dict` keys.
+- *Fewer layers*.
+
+## When it is wrong
+
+- A small learning rate may train a deep plain stack in the end: after a few steps its gradients even out somewhat. Look
+  again with `--trial 100`.
+- Each device of a data-parallel run sees a part of the batch only. Check with the batch of one device.
+- In eval mode the running statistics are used, and the size of the batch says nothing; nothing is raised then.
+
+## Where the threshold comes from
+
+`DEEP = 40` batch norms on the trunk together with `DECADES_GAINED = 2.0`, and `FEW_VALUES = 4` values a channel.
+`bench/thresholds.py` prints the measurement again.
+
+## References
+
+- Yang, Pennington, Rao, Sohl-Dickstein & Schoenholz 2019, *A Mean Field Theory of Batch Normalization* (gradients grow
+  exponentially with depth; for ReLU the squared norm by π/(π-1) a layer).
+- Ioffe & Szegedy 2015, *Batch Normalization*, algorithm 1.
+- Wu & He 2018, *Group Normalization*, figure 1 (the error against the batch size).
+- De & Smith 2020, *Batch Normalization Biases Residual Blocks Towards the Identity Function in Deep Networks*.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,86 @@
-"""Softmax or sigmoid is fed to a loss that applies it again."""
+"""Softmax or sigmoid is fed to a loss that applies it again.
+
+## What it measures
+
+What the loss is fed with, past views and reshapes. Raised where a softmax or sigmoid goes straight into a function that
+applies one itself: `cross_entropy` and `log_softmax` (after softmax or sigmoid), `binary_cross_entropy_with_logits`
+(after sigmoid or softmax), a second softmax on the output. Also where an output sigmoid under `mse_loss` is saturated in
+most of its units and the step test did not learn. The first kind is reported even if the loss falls: it is an error
+where the model stands still or bounces, and a warning otherwise.
+
+## Why it matters
+
+The second squash sees numbers in [0, 1] and can no longer tell a sure answer from an unsure one. With C classes a
+perfect softmax still leaves cross-entropy at
+
+    -log(e ÷ (e + C - 1)) = log(1 + (C - 1)/e)
+
+which is 0.74 for 4 classes and 1.46 for 10, where it should be 0; and the gradient is multiplied by the first softmax's
+derivative, which vanishes as the answers become sure, right or wrong. A sigmoid in front of a BCE with logits can only
+say probabilities between 0.5 and 0.73. Under squared error the sigmoid's derivative multiplies the error, so a unit that is
+certain and wrong gets no gradient; cross-entropy cancels that very factor.
+
+## Example
+
+A softmax at the end of the model, and `CrossEntropyLoss`, which expects logits:
+
+```python
+import torch
+from torch import nn
+
+
+def setup():
+    torch.manual_seed(0)
+    x = torch.randn(128, 16)
+    y = (x @ torch.randn(16, 4)).argmax(1)
+    model = nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 4), nn.Softmax(dim=1))
+    #                                                                     ^^^^^^^^^^^^^^^^^ SG303
+    return model, (x, y), nn.CrossEntropyLoss(), torch.optim.Adam(model.parameters(), lr=1e-3)
+```
+
+## Use instead
+
+Logits out of the model; softmax only where a probability is read.
+
+```python
+import torch
+from torch import nn
+
+
+def setup():
+    torch.manual_seed(0)
+    x = torch.randn(128, 16)
+    y = (x @ torch.randn(16, 4)).argmax(1)
+    model = nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 4))
+    return model, (x, y), nn.CrossEntropyLoss(), torch.optim.Adam(model.parameters(), lr=1e-3)
+```
+
+## Cures and their safety
+
+- *The squash taken out of the model*: parameters and `state_dict` keys of the layers stay (in an `nn.Sequential`, later
+  indices move). What calls the model must apply softmax or sigmoid when predicting; the largest class stays the same.
+- *The loss that takes probabilities* (`nll_loss` on `log_softmax`, `binary_cross_entropy` on a sigmoid): leaves the
+  model's output as it is; less exact for large logits than the fused form.
+- *Cross-entropy in place of MSE* behind a sigmoid: changes the loss, and its value cannot be compared with older runs.
+
+## When it is wrong
+
+- A bounded output may be meant as logits, for instance as strong label smoothing; then say so with an ignore comment.
+- A loss written out by hand (`-torch.log(p[...]).mean()`) is not recognised, right or wrong.
+- Anything between squash and loss other than a view (a scale, an average of heads) hides it.
+
+## Where the threshold comes from
+
+The double squash has none: it is a matter of what is wired to what. For a sigmoid under MSE, `SATURATED = 0.5` is the
+share of units below 5 % of the greatest derivative. `bench/thresholds.py` prints the measurement again.
+
+## References
+
+- Bridle 1990, *Probabilistic Interpretation of Feedforward Classification Network Outputs* (softmax and its loss).
+- Solla, Levin & Fleisher 1988, *Accelerated Learning in Layered Neural Networks* (cross-entropy against squared error).
+- Goodfellow, Bengio & Courville 2016, *Deep Learning*, section 6.2.2 (output units).
+- PyTorch, `torch.nn.CrossEntropyLoss`: "the input is expected to contain the unnormalized logits".
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,105 @@
-"""The input's scale drives the first layers out of their working range."""
+"""The input's scale drives the first layers out of their working range.
+
+## What it measures
+
+Mean and standard deviation of the model's first floating-point input, over the whole batch and all features. Raised
+where either is large, the first layer with weights has no normalisation in front of it, and the step test did not learn
+(a warning where it learns slowly). The finding stands at that first layer; the evidence has the share of saturated units
+in the activation behind it.
+
+## Why it matters
+
+The first layer's pre-activations have the scale of the input. Squashing units saturate, and ReLU units are on or off
+for every sample alike. The gradient of the first weights is multiplied by the input as well, so its curvature grows
+with the *square* of the scale: a rate that this layer bears is far too small for all others. A mean far from 0 alone
+does the same in one direction, along which all samples lie.
+
+## Example
+
+Chemical measurements as they come, some below 1 and one above 1,000:
+
+```python
+import torch
+from sklearn.datasets import load_wine
+from torch import nn
+
+
+class Classifier(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc, self.head = nn.Linear(13, 64), nn.Linear(64, 3)
+
+    def forward(self, x):
+        x = torch.relu(self.fc(x))
+        #              ^^^^^^^^^^ SG304
+        return self.head(x)
+
+
+def setup():
+    torch.manual_seed(0)
+    x, y = load_wine(return_X_y=True)
+    x, y = torch.tensor(x).float(), torch.tensor(y)
+    model = Classifier()
+    return model, (x, y), nn.functional.cross_entropy, torch.optim.SGD(model.parameters(), lr=0.1)
+```
+
+## Use instead
+
+Each feature standardised (with mean and standard deviation of the training set):
+
+```python
+import torch
+from sklearn.datasets import load_wine
+from torch import nn
+
+
+class Classifier(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc, self.head = nn.Linear(13, 64), nn.Linear(64, 3)
+
+    def forward(self, x):
+        x = torch.relu(self.fc(x))
+        return self.head(x)
+
+
+def setup():
+    torch.manual_seed(0)
+    x, y = load_wine(return_X_y=True)
+    x, y = torch.tensor(x).float(), torch.tensor(y)
+    x = (x - x.mean(0)) / x.std(0)
+    model = Classifier()
+    return model, (x, y), nn.functional.cross_entropy, torch.optim.SGD(model.parameters(), lr=0.1)
+```
+
+## Cures and their safety
+
+- *Standardising the input*: touches no model; the same numbers, from the training set, must be applied at inference.
+  Under a trained model it changes what it sees, so train anew.
+- *Batch norm as the first layer*: learns the statistics by itself and carries them in the `state_dict` (new keys). Not
+  for tiny batches (SG302).
+- *Smaller weights in the first layer*: the forward pass is mended, the gradient is not.
+
+## When it is wrong
+
+- Numbers are taken over all features together: one feature among hundreds may be off without showing.
+- Categories or token ids that reach the model as floats are no measurements; what they want is an embedding.
+- A normalisation written by hand inside the model (`x / 255`) is not known as one. The rule then looks at the raw input;
+  but where the model learns, nothing is raised.
+
+## Where the threshold comes from
+
+`LARGE = 20.0` for the standard deviation and |mean|: healthy set-ups, raw grey levels of digits among them, are below,
+those seen to fail by their input are above. `SATURATED = 0.5` decides only how the finding is worded.
+`bench/thresholds.py` prints the measurement again.
+
+## References
+
+- LeCun, Bottou, Orr & Müller 1998, *Efficient BackProp*, section 4.3 (normalizing the inputs).
+- LeCun, Kanter & Solla 1991, *Eigenvalues of covariance matrices: Application to neural-network learning* (a mean off 0
+  makes one curvature grow with the number of inputs).
+- Goodfellow, Bengio & Courville 2016, *Deep Learning*, section 8.2.1 (ill-conditioning).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,110 @@
-"""Attention looks at one position only: its softmax is saturated."""
+"""Attention looks at one position only: its softmax is saturated.
+
+## What it measures
+
+The mean entropy of attention weights, as a share of the greatest possible, on a sample of rows:
+
+    H = -Σ_j p_j log p_j ÷ log(keys)        1 = looks evenly, 0 = looks at one position only
+
+Seen in `F.scaled_dot_product_attention`, in what runs inside `nn.MultiheadAttention`, and in any softmax over a tensor of
+three or more dimensions. Raised at the first attention whose entropy is near 0, if the step test did not learn; a
+warning where it learns slowly.
+
+## Why it matters
+
+The derivative of p = softmax(z) is diag(p) - p pᵀ. As p becomes one-hot this is 0: neither query nor key
+get a gradient, and the choice of position, made at random by the first weights, is never revised. The logits q·k are sums
+over d products, so without the division by √d, or with weights too large, their standard deviation is far above 1
+from the start.
+
+## Example
+
+Query and key drawn from N(0, 1), whatever the fan-in: the logits are in the hundreds in spite of the 1/√d.
+
+```python
+import torch
+from torch import nn
+
+
+class Pooling(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.query, self.key, self.head = nn.Linear(32, 32), nn.Linear(32, 32), nn.Linear(32, 2)
+        for fc in (self.query, self.key):
+            nn.init.normal_(fc.weight)
+
+    def forward(self, x):
+        logits = self.query(x[:, :1]) @ self.key(x).mT / 32**0.5
+        weights = torch.softmax(logits, dim=-1)
+        #         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ SG305
+        return self.head((weights @ x).squeeze(1))
+
+
+def setup():
+    torch.manual_seed(0)
+    y = torch.randint(2, (2048,))
+    x = torch.randn(2048, 64, 32) + 0.05 * torch.randn(2, 32)[y][:, None]
+    model = Pooling()
+    return model, (x, y), nn.functional.cross_entropy, torch.optim.Adam(model.parameters(), lr=3e-3)
+```
+
+## Use instead
+
+Weights of variance 1/fan-in, whose logits are near N(0, 1):
+
+```python
+import torch
+from torch import nn
+
+
+class Pooling(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.query, self.key, self.head = nn.Linear(32, 32), nn.Linear(32, 32), nn.Linear(32, 2)
+        for fc in (self.query, self.key):
+            nn.init.xavier_normal_(fc.weight)
+
+    def forward(self, x):
+        logits = self.query(x[:, :1]) @ self.key(x).mT / 32**0.5
+        weights = torch.softmax(logits, dim=-1)
+        return self.head((weights @ x).squeeze(1))
+
+
+def setup():
+    torch.manual_seed(0)
+    y = torch.randint(2, (2048,))
+    x = torch.randn(2048, 64, 32) + 0.05 * torch.randn(2, 32)[y][:, None]
+    model = Pooling()
+    return model, (x, y), nn.functional.cross_entropy, torch.optim.Adam(model.parameters(), lr=3e-3)
+```
+
+## Cures and their safety
+
+- *Logits divided by √(head dimension)*: one expression; changes the function, so not under trained weights.
+- *QK-norm* (queries and keys normalised before the product): bounds the logits also later in training; new parameters
+  if the norm has a learned scale.
+- *Smaller initial weights of query and key*: changes numbers only, before training.
+- *A smaller learning rate, or warm-up*, where the entropy was fine at the start and collapses while training.
+
+## When it is wrong
+
+- Attention may be sharp by design (pointers, retrieval, hashing) or because the model is trained and right. It is not
+  raised if the loss falls.
+- Masked keys count among the keys, so strong masks (a window, much padding) lower the entropy without any saturation.
+- A softmax over three dimensions need not be attention: a sure per-pixel or per-token answer looks the same.
+
+## Where the threshold comes from
+
+`ENTROPY = 0.2`: healthy architectures at initialisation are well above, set-ups with logits made too large below.
+`bench/thresholds.py` prints the measurement again.
+
+## References
+
+- Vaswani et al. 2017, *Attention Is All You Need*, section 3.2.1 and its footnote (why the logits are divided by √d).
+- Zhai et al. 2023, *Stabilizing Transformer Training by Preventing Attention Entropy Collapse*.
+- Henry, Dachapally, Pawar & Chen 2020, *Query-Key Normalization for Transformers*.
+- Dehghani et al. 2023, *Scaling Vision Transformers to 22 Billion Parameters*, section 2 (QK-norm).
+"""
 
 from __future__ import annotations
 
