@@ -69,7 +69,10 @@ def architectures() -> dict[str, tuple[Callable[[], nn.Module], dict[str, Any]]]
             tokens,
         ),
         "Llama": (lambda: t.LlamaForCausalLM(t.LlamaConfig(**llama)), tokens),
-        "Qwen2": (lambda: t.Qwen2ForCausalLM(t.Qwen2Config(**{k: v for k, v in llama.items() if k != "head_dim"})), tokens),
+        "Qwen2": (
+            lambda: t.Qwen2ForCausalLM(t.Qwen2Config(**{k: v for k, v in llama.items() if k != "head_dim"})),
+            tokens,
+        ),
         "GPT-NeoX": (lambda: t.GPTNeoXForCausalLM(t.GPTNeoXConfig(**text, max_position_embeddings=128)), tokens),
         "BERT": (lambda: t.BertForSequenceClassification(t.BertConfig(**text)), words),
         "RoBERTa": (lambda: t.RobertaForSequenceClassification(t.RobertaConfig(**text, pad_token_id=1)), words),
@@ -79,7 +82,15 @@ def architectures() -> dict[str, tuple[Callable[[], nn.Module], dict[str, Any]]]
         ),
         "T5-small": (
             lambda: t.T5ForConditionalGeneration(
-                t.T5Config(vocab_size=1000, decoder_start_token_id=0, d_model=256, d_kv=64, d_ff=1024, num_layers=4, num_heads=4)
+                t.T5Config(
+                    vocab_size=1000,
+                    decoder_start_token_id=0,
+                    d_model=256,
+                    d_kv=64,
+                    d_ff=1024,
+                    num_layers=4,
+                    num_heads=4,
+                )
             ),
             {k: v for k, v in tokens.items()},
         ),
@@ -159,7 +170,9 @@ def over_architectures(repeats: int) -> None:
         steps.append(cost)
         count = sum(p.numel() for p in model.parameters())
         print(f"{name:14s} {count:12,d} {seconds * 1e3:8.1f}ms {ratio:14.2f} {cost:10.1f} steps", flush=True)
-    print(f"median {statistics.median(ratios):.2f}, worst {max(ratios):.2f}; ten-step test: worst {max(steps):.1f} plain steps")
+    print(
+        f"median {statistics.median(ratios):.2f}, worst {max(ratios):.2f}; ten-step test: worst {max(steps):.1f} plain steps"
+    )
 
 
 def over_depth(repeats: int) -> None:

@@ -1,6 +1,28 @@
-"""Set-ups stated once, as data, with what training really did to them.
+"""The suite: healthy architectures and sick set-ups as data, each with what training did to it (``outcomes.jsonl``).
 
-``healthy/`` holds architectures as their papers or libraries build them, each seen to train; ``sick/`` holds set-ups
-broken on purpose, each seen to fail beside a twin that trains. ``case.py`` is the form both are written in;
-``outcomes.jsonl`` is what ``bench/train_suite.py`` saw.
+To add a case, add it to the ``CASES`` of a file in ``healthy/`` or ``sick/`` (a new file is found by itself) and run
+``python -m bench.train_suite NAME``, which trains it and writes its outcome down.
 """
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+
+from bench.suite.case import Case
+
+PARTS = ("healthy", "sick")
+
+
+@cache
+def cases(part: str) -> dict[str, Case]:
+    """The cases of "healthy" or "sick" by name. Raises ``ValueError`` where two have one name."""
+    package = importlib.import_module(f"bench.suite.{part}")
+    found: dict[str, Case] = {}
+    for module in sorted(info.name for info in pkgutil.iter_modules(package.__path__)):
+        for case in getattr(importlib.import_module(f"{package.__name__}.{module}"), "CASES", ()):
+            if case.name in found:
+                raise ValueError(f"two {part} cases are called {case.name}")
+            found[case.name] = case
+    return found

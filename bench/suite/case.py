@@ -69,8 +69,10 @@ def objective(made: Made, batch: Any) -> tuple[torch.Tensor, Any]:
         x, y = batch
         output = made.model(**x) if isinstance(x, dict) else made.model(*x) if isinstance(x, tuple) else made.model(x)
         return made.loss_fn(output, y), output
-    output = made.model(**batch) if isinstance(batch, dict) else (
-        made.model(*batch) if isinstance(batch, (tuple, list)) else made.model(batch)
+    output = (
+        made.model(**batch)
+        if isinstance(batch, dict)
+        else (made.model(*batch) if isinstance(batch, (tuple, list)) else made.model(batch))
     )
     loss = output["loss"] if isinstance(output, dict) else output.loss
     return loss, output

@@ -22,7 +22,17 @@ _HOME = {
     "Verdict": "steadygrad.record",
 }
 
-__all__ = ["Evidence", "Finding", "Location", "Report", "Severity", "SteadygradError", "Verdict", "__version__", "check"]
+__all__ = [
+    "Evidence",
+    "Finding",
+    "Location",
+    "Report",
+    "Severity",
+    "SteadygradError",
+    "Verdict",
+    "__version__",
+    "check",
+]
 
 
 def __getattr__(name: str) -> Any:

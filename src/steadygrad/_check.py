@@ -122,9 +122,7 @@ def check_subject(
     )
 
 
-def _measure(
-    subject: Subject, trial: int, progress: Progress | None
-) -> tuple[Trace, Stepped | None, float, list[str]]:
+def _measure(subject: Subject, trial: int, progress: Progress | None) -> tuple[Trace, Stepped | None, float, list[str]]:
     """Probe and step test on one copy, which is then gone."""
     notes: list[str] = []
     say = progress or (lambda _: None)
@@ -139,7 +137,9 @@ def _measure(
             say("looking for the first inf or NaN")
             trace = replace(trace, nonfinite=hunt(copied.model, subject.objective, subject.batch, seed=subject.seed))
         if not copied.model.training:
-            notes.append("the model is in eval mode and was checked so: call model.train() first to check it as it trains")
+            notes.append(
+                "the model is in eval mode and was checked so: call model.train() first to check it as it trains"
+            )
         if trial == 0:
             return trace, None, spent, notes
         if copied.optimizer is None:
@@ -197,14 +197,18 @@ def _sources(trace: Trace) -> tuple[str, ...]:
 
 
 def _tiers(trace: Trace, trial: StepTest | None) -> list[str]:
-    trunk = "no path from the loss to the input" if trace.trunk is None else (
-        f"{trace.trunk.decades:+.1f} decades over {len(trace.trunk.steps)} steps of the trunk"
+    trunk = (
+        "no path from the loss to the input"
+        if trace.trunk is None
+        else (f"{trace.trunk.decades:+.1f} decades over {len(trace.trunk.steps)} steps of the trunk")
     )
     tiers = [f"probe: {trunk}"]
     if trial is not None:
         name = "step test" if trial.steps <= 10 else "trial"
-        change = "the loss stopped being finite" if trial.diverged else (
-            f"the loss {'fell' if trial.fall >= 0 else 'rose'} by {abs(trial.fall):.2%}"
+        change = (
+            "the loss stopped being finite"
+            if trial.diverged
+            else (f"the loss {'fell' if trial.fall >= 0 else 'rose'} by {abs(trial.fall):.2%}")
         )
         tiers.append(f"{name}: {change} in {trial.steps} steps of {trial.optimizer}")
     return tiers

@@ -203,9 +203,7 @@ CASES: tuple[Case, ...] = (
         lambda: assemble(Plain(50, F.silu, nn.init.xavier_uniform_), digits(), adam(3e-4)),
         causes=("SG301",),
         line="fc(x)",
-        twin=lambda: assemble(
-            Plain(50, F.silu, lambda w: nn.init.orthogonal_(w, gain=1.75)), digits(), adam(3e-4)
-        ),
+        twin=lambda: assemble(Plain(50, F.silu, lambda w: nn.init.orthogonal_(w, gain=1.75)), digits(), adam(3e-4)),
     ),
     Case(
         "elu-50-default",

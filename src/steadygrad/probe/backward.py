@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
-from torch.autograd.graph import Node
 from torch.utils.hooks import RemovableHandle
 
 from steadygrad.probe.graph import Graph, deepest_trunk

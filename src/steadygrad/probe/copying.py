@@ -49,7 +49,9 @@ def on_copy(model: nn.Module, optimizer: torch.optim.Optimizer | None) -> Iterat
         try:
             twin = copy.deepcopy(inner, memo)
         except Exception as error:
-            spots.append(BlindSpot(f"it cannot be copied ({_first_line(error)}); its tensors were swapped out instead", "model"))
+            spots.append(
+                BlindSpot(f"it cannot be copied ({_first_line(error)}); its tensors were swapped out instead", "model")
+            )
             memo = {}
             stack.enter_context(_swapped(inner, memo))
             twin = inner
@@ -119,7 +121,9 @@ def _swapped(model: nn.Module, memo: dict[int, Any]) -> Iterator[None]:
                 continue
             if id(tensor) not in memo:
                 clone = tensor.detach().clone()
-                memo[id(tensor)] = nn.Parameter(clone, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else clone
+                memo[id(tensor)] = (
+                    nn.Parameter(clone, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else clone
+                )
             table[name] = memo[id(tensor)]
     for module, attributes in saved:
         for name, value in attributes.items():

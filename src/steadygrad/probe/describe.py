@@ -156,9 +156,7 @@ def _attention(taped: Taped) -> tuple[float | None, float | None]:
     return (entropy if math.isfinite(entropy) else None), (spread if math.isfinite(spread) else None)
 
 
-def underflow(
-    watch: Watch, course: Course | None, graph: Graph | None, tape: Tape
-) -> tuple[float, int | None]:
+def underflow(watch: Watch, course: Course | None, graph: Graph | None, tape: Tape) -> tuple[float, int | None]:
     """Worst share, over the trunk, of float16 gradient elements that the format would have rounded to zero."""
     worst, where = 0.0, None
     if course is None or graph is None:
@@ -177,7 +175,9 @@ def underflow(
 def narrowest(tape: Tape, loss: Tensor) -> str:
     """The least precise floating-point dtype that any operation put out."""
     dtypes = {taped.dtype for taped in tape.operations if taped.dtype.is_floating_point} | {loss.dtype}
-    return str(max(dtypes, key=lambda dtype: torch.finfo(dtype).tiny * 2.0**10 + torch.finfo(dtype).eps)).removeprefix("torch.")
+    return str(max(dtypes, key=lambda dtype: torch.finfo(dtype).tiny * 2.0**10 + torch.finfo(dtype).eps)).removeprefix(
+        "torch."
+    )
 
 
 def inputs(tape: Tape, batch: Any) -> tuple[float | None, float | None, float | None]:

@@ -107,9 +107,7 @@ def deepest_trunk(following: Sequence[Sequence[int]], trunk: Sequence[int]) -> l
     return label
 
 
-def skips(
-    following: Sequence[Sequence[int]], start: int, end: int, passes_through: Callable[[int], bool]
-) -> bool:
+def skips(following: Sequence[Sequence[int]], start: int, end: int, passes_through: Callable[[int], bool]) -> bool:
     """Whether some path from ``start`` to ``end`` passes only nodes that hand the gradient on unweighed."""
     if not passes_through(start):
         return False

@@ -63,7 +63,9 @@ def first_nonfinite(
         loss = run()
     if lookout.found is not None:
         index, name, value = lookout.found
-        taped = next((taped for taped in tape.operations[index : index + 1] if taped.name == (name.strip("_") or name)), None)
+        taped = next(
+            (taped for taped in tape.operations[index : index + 1] if taped.name == (name.strip("_") or name)), None
+        )
         return _named(taped, name, value, "forward", describe)
     if loss.grad_fn is None:
         return None
@@ -115,4 +117,6 @@ def _real(tensor: Tensor) -> bool:
 
 
 def _finite(gradient: Tensor | None) -> bool:
-    return gradient is None or bool(torch.isfinite(gradient.coalesce().values() if gradient.is_sparse else gradient).all())
+    return gradient is None or bool(
+        torch.isfinite(gradient.coalesce().values() if gradient.is_sparse else gradient).all()
+    )

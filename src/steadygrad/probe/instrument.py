@@ -21,12 +21,12 @@ from steadygrad.probe.backward import Watch, log10_norm, true_log10_norm, watch_
 from steadygrad.probe.copying import clone_batch
 from steadygrad.probe.graph import Graph, graph_of
 from steadygrad.probe.hunt import first_nonfinite
-from steadygrad.probe.path import Course, course_to_input, steps_along
+from steadygrad.probe.path import course_to_input, steps_along
 from steadygrad.probe.recurrence import recurrences
 from steadygrad.probe.sampling import spread, take
 from steadygrad.probe.spans import construction_of
 from steadygrad.probe.tape import Tape
-from steadygrad.record import BlindSpot, NonFinite, Parameter, Trace, Trunk
+from steadygrad.record import BlindSpot, NonFinite, Parameter, Trace
 
 Objective = Callable[[nn.Module, Any], tuple[Tensor, Any]]
 
@@ -112,7 +112,9 @@ def hunt(model: nn.Module, objective: Objective, batch: Any, *, seed: int = 0) -
             return NonFinite("nan", "parameter", None, name, "", None, "the parameter holds it before the first step")
     tape = Tape({}, size_of(batch))
     torch.manual_seed(seed)
-    found = first_nonfinite(model, lambda: scalar(objective(model, clone_batch(batch))[0]), tape, lambda taped: taped.index)
+    found = first_nonfinite(
+        model, lambda: scalar(objective(model, clone_batch(batch))[0]), tape, lambda taped: taped.index
+    )
     for name, value in tape.inputs_seen:
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             return NonFinite("nan" if bool(value.isnan().any()) else "inf", "input", None, name, "", None)
@@ -137,18 +139,27 @@ def _forward(
     torch.manual_seed(seed)
     with tape.recording(model):
         loss, output = objective(model, clone_batch(batch))
-    return tape, scalar(loss), output, [BlindSpot("it does not run on an input that needs a gradient; the trunk ends later", "input")]
+    return (
+        tape,
+        scalar(loss),
+        output,
+        [BlindSpot("it does not run on an input that needs a gradient; the trunk ends later", "input")],
+    )
 
 
 def scalar(loss: Any) -> Tensor:
     """The loss as a tensor without dimensions. Raises ``SubjectError`` for anything that is not one number."""
     if not isinstance(loss, Tensor):
-        raise SubjectError(f"the loss is {type(loss).__name__}, not a tensor: return the tensor itself, without .item() or float()")
+        raise SubjectError(
+            f"the loss is {type(loss).__name__}, not a tensor: return the tensor itself, without .item() or float()"
+        )
     if loss.numel() != 1:
         shape = tuple(loss.shape)
         raise SubjectError(f"the loss has shape {shape}, expected a single number: reduce it, for example with .mean()")
     if loss.is_complex() or not loss.is_floating_point():
-        raise SubjectError(f"the loss is {loss.dtype}, expected a real floating-point number: take .real, .abs() or .float() of it")
+        raise SubjectError(
+            f"the loss is {loss.dtype}, expected a real floating-point number: take .real, .abs() or .float() of it"
+        )
     return loss.reshape(()) if loss.dim() else loss
 
 

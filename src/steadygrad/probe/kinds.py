@@ -38,7 +38,25 @@ _KIND = {name: kind for kind, names in _NAMES.items() for name in names.split()}
 PASS_THROUGH = frozenset({"shape", "dropout"})
 """Kinds that hand a gradient on without weighing it; with additions they make a skip."""
 
-SUMS = frozenset("add add_ __add__ __radd__ __iadd__ sub sub_ __sub__ __rsub__ rsub __isub__ subtract neg __neg__ sum".split())
+SUMS = frozenset(
+    [
+        "add",
+        "add_",
+        "__add__",
+        "__radd__",
+        "__iadd__",
+        "sub",
+        "sub_",
+        "__sub__",
+        "__rsub__",
+        "rsub",
+        "__isub__",
+        "subtract",
+        "neg",
+        "__neg__",
+        "sum",
+    ]
+)
 
 CAUSE_OF = {
     "activation": "activation derivative",

@@ -97,7 +97,9 @@ def _ends(graph: Graph, tape: Tape) -> dict[int, str]:
 
 def _passes_through(node: Node, tape: Tape) -> bool:
     owner = tape.owner_of(node)
-    return tape.operations[owner].passes_through if owner is not None else node.name() in ("AddBackward0", "ViewBackward0")
+    return (
+        tape.operations[owner].passes_through if owner is not None else node.name() in ("AddBackward0", "ViewBackward0")
+    )
 
 
 def steps_along(course: Course, graph: Graph, tape: Tape, norms: dict[int, float]) -> Trunk:
@@ -106,12 +108,11 @@ def steps_along(course: Course, graph: Graph, tape: Tape, norms: dict[int, float
     for region in course.regions:
         if region.kind == "paths" and not _recurs(region, graph, tape):
             path = list(_strongest_path(region, graph, norms))
-            steps += [
-                _step(graph, tape, norms, a, b, "block", None)
-                for a, b in zip(path, path[1:], strict=False)
-            ]
+            steps += [_step(graph, tape, norms, a, b, "block", None) for a, b in zip(path, path[1:], strict=False)]
         elif region.kind == "paths":
-            steps.append(_step(graph, tape, norms, region.start, region.end, "block", "recurrence", len(region.inside) + 1))
+            steps.append(
+                _step(graph, tape, norms, region.start, region.end, "block", "recurrence", len(region.inside) + 1)
+            )
         elif region.kind == "skip":
             cause = "block with a skip"
             steps.append(_step(graph, tape, norms, region.start, region.end, "block", cause, len(region.inside) + 1))

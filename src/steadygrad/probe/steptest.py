@@ -38,12 +38,18 @@ class Stepped:
 
 
 def step_test(
-    copied: Copied, objective: Objective, batch: Any, *, steps: int, seed: int, progress: Callable[[str], None] | None = None
+    copied: Copied,
+    objective: Objective,
+    batch: Any,
+    *,
+    steps: int,
+    seed: int,
+    progress: Callable[[str], None] | None = None,
 ) -> Stepped:
     """Train the copy for ``steps`` steps. The copy is changed; what it was copied from is not."""
     assert copied.optimizer is not None
     losses: list[float] = []
-    last_output: list[Any] = []
+    outputs: list[Any] = []
     seconds: list[float] = []
     ratios: dict[str, float] = {}
     predicted = 0.0
@@ -51,7 +57,8 @@ def step_test(
         if progress is not None:
             progress(f"step test, step {step + 1} of {steps}")
         began = time.perf_counter()
-        seen = _one_step(copied, objective, batch, seed)
+        seen, output = _one_step(copied, objective, batch, seed)
+        outputs = outputs or [output]
         seconds.append(time.perf_counter() - began)
         losses.append(seen)
         if not math.isfinite(seen):
@@ -64,7 +71,7 @@ def step_test(
             torch.manual_seed(seed)
             loss, output = objective(copied.model, clone_batch(batch))
             after = float(scalar(loss))
-            last_output.append(output)
+            outputs.append(output)
         losses.append(after)
     scale = abs(losses[0]) or 1.0
     record = StepTest(
@@ -72,27 +79,30 @@ def step_test(
         optimizer=in_words(copied.optimizer),
         losses=tuple(losses),
         predicted_first=predicted / scale,
-        output_spread_after=output_spread(last_output[0], size_of(batch)) if last_output else None,
-        constant_fall=_constant_fall(objective, batch, last_output[0], losses) if last_output else None,
+        output_spread_after=output_spread(outputs[1], size_of(batch)) if len(outputs) > 1 else None,
+        constant_fall=_constant_fall(objective, batch, outputs, losses[0]) if len(outputs) > 1 else None,
     )
     return Stepped(record, ratios, sorted(seconds)[len(seconds) // 2])
 
 
-def _one_step(copied: Copied, objective: Objective, batch: Any, seed: int) -> float:
-    """One step by the optimizer's own closure, so that those that look several times (LBFGS) are right too."""
+def _one_step(copied: Copied, objective: Objective, batch: Any, seed: int) -> tuple[float, Any]:
+    """Loss and output before a step, made by the optimizer's own closure: those that look several times (LBFGS) are right too."""
     assert copied.optimizer is not None
-    first: list[float] = []
+    first: list[tuple[float, Any]] = []
 
     def closure() -> float:
         for parameter in copied.model.parameters():
             parameter.grad = None
         torch.manual_seed(seed)
         with torch.enable_grad():
-            loss = scalar(objective(copied.model, clone_batch(batch))[0])
+            returned, output = objective(copied.model, clone_batch(batch))
+            loss = scalar(returned)
             if loss.requires_grad:
                 loss.backward()  # type: ignore[no-untyped-call]
-        first.append(float(loss.detach()))
-        return first[-1]
+        if not first:
+            tensor = first_tensor(output)
+            first.append((float(loss.detach()), tensor.detach() if tensor is output and tensor is not None else None))
+        return float(loss.detach())
 
     copied.optimizer.step(closure)
     return first[0]
@@ -118,19 +128,20 @@ def _first_update(copied: Copied) -> tuple[dict[str, float], float]:
     return ratios, predicted
 
 
-def _constant_fall(objective: Objective, batch: Any, output: Any, losses: list[float]) -> float | None:
-    """How much of the fall is left when every sample is answered by the mean answer: what was learned without the input."""
-    tensor = first_tensor(output)
-    if tensor is None or tensor is not output or not tensor.is_floating_point() or tensor.shape[:1] != (size_of(batch),):
-        return None
-    constant = tensor.detach().mean(0, keepdim=True).expand_as(tensor).clone()
-    try:
-        with torch.no_grad():
-            loss = scalar(objective(_Answer(constant), clone_batch(batch))[0])
-    except (AttributeError, TypeError, RuntimeError):
-        # An objective that asks the model for more than an output has no constant answer to compare with.
-        return None
-    return (losses[0] - float(loss)) / (abs(losses[0]) or 1.0)
+def _constant_fall(objective: Objective, batch: Any, outputs: list[Any], first: float) -> float | None:
+    """How far the loss falls where every sample is answered by the mean answer, before and after: learned without the input."""
+    losses: list[float] = []
+    for output in outputs:
+        if not isinstance(output, Tensor) or not output.is_floating_point() or output.shape[:1] != (size_of(batch),):
+            return None
+        constant = output.detach().mean(0, keepdim=True).expand_as(output).clone()
+        try:
+            with torch.no_grad():
+                losses.append(float(scalar(objective(_Answer(constant), clone_batch(batch))[0])))
+        except (AttributeError, TypeError, RuntimeError):
+            # An objective that asks the model for more than an output has no constant answer to compare with.
+            return None
+    return (losses[0] - losses[1]) / (abs(first) or 1.0)
 
 
 class _Answer(nn.Module):
@@ -156,7 +167,9 @@ def look_again(trace: Trace, copied: Copied, objective: Objective, batch: Any, s
     later = probe(copied.model, objective, batch, seed=seed)
     gradients = {parameter.name: parameter.log10_gradient for parameter in later.parameters}
     parameters = tuple(
-        replace(parameter, opened=gradients.get(parameter.name, -math.inf) > -math.inf) if parameter.name in shut else parameter
+        replace(parameter, opened=gradients.get(parameter.name, -math.inf) > -math.inf)
+        if parameter.name in shut
+        else parameter
         for parameter in trace.parameters
     )
     return replace(trace, parameters=parameters), later.trunk.decades if later.trunk is not None else None

@@ -127,9 +127,7 @@ def _loss_found(attempt: Attempts, batch: Any, words: str, seed: int) -> _Task:
     return _assumed(Inputs(batch, words, whole.output), seed, ())
 
 
-def _without_batch(
-    model: nn.Module, loss_fn: LossFunction | None, specs: Sequence[TensorSpec], seed: int
-) -> _Task:
+def _without_batch(model: nn.Module, loss_fn: LossFunction | None, specs: Sequence[TensorSpec], seed: int) -> _Task:
     with attempts(model, seed) as attempt:
         if loss_fn is None and _has_training_step(model):
             return _for_training_step(attempt, specs, seed)
@@ -148,9 +146,7 @@ def _assumed(made: Inputs, seed: int, said: tuple[str, ...]) -> _Task:
     return _Task(batch, with_loss(assumed.loss_fn), assumed.name, made.words, (*said, assumed.sentence))
 
 
-def _target_for(
-    attempt: Attempts, made: Inputs, loss_fn: LossFunction, said: tuple[str, ...], seed: int
-) -> _Task:
+def _target_for(attempt: Attempts, made: Inputs, loss_fn: LossFunction, said: tuple[str, ...], seed: int) -> _Task:
     """A target that the user's loss takes: as the output suggests, else one of the output's own shape."""
     suggested: Assumed = assume_loss(made.output, made.values, torch.Generator().manual_seed(seed))
     against = suggested.sentence.partition(" against ")[2]
@@ -184,7 +180,9 @@ def _for_training_step(attempt: Attempts, specs: Sequence[TensorSpec], seed: int
             words = f"{said}, with {more}" if more else said
             return _Task(batch, training_step, "training_step", made.words, (words,))
         failed = failed or ran.error
-    raise UserCodeError("training_step raised this on a batch made for it; give one with --batch file.py:function") from failed
+    raise UserCodeError(
+        "training_step raised this on a batch made for it; give one with --batch file.py:function"
+    ) from failed
 
 
 def _drawn(attempt: Attempts, specs: Sequence[TensorSpec], seed: int) -> Inputs:
@@ -222,5 +220,3 @@ def name_of(loss_fn: LossFunction) -> str:
     name = getattr(loss_fn, "__name__", None) or type(loss_fn).__name__
     code = getattr(loss_fn, "__code__", None)
     return f"lambda at line {code.co_firstlineno}" if name == "<lambda>" and code is not None else str(name)
-
-

@@ -28,13 +28,48 @@ from steadygrad.probe.spans import construction_of, location_of, user_frame
 from steadygrad.record import Location
 
 _QUIET = frozenset(
-    """__get__ __set__ size dim numel is_floating_point is_complex __len__ stride storage_offset item tolist __bool__
-    __int__ __float__ is_contiguous device dtype nelement ndimension data_ptr __hash__ get_device is_same_size requires_grad_
-    register_hook retain_grad __repr__ __format__ numpy __array__ has_names backward untyped_storage""".split()
+    [
+        "__get__",
+        "__set__",
+        "size",
+        "dim",
+        "numel",
+        "is_floating_point",
+        "is_complex",
+        "__len__",
+        "stride",
+        "storage_offset",
+        "item",
+        "tolist",
+        "__bool__",
+        "__int__",
+        "__float__",
+        "is_contiguous",
+        "device",
+        "dtype",
+        "nelement",
+        "ndimension",
+        "data_ptr",
+        "__hash__",
+        "get_device",
+        "is_same_size",
+        "requires_grad_",
+        "register_hook",
+        "retain_grad",
+        "__repr__",
+        "__format__",
+        "numpy",
+        "__array__",
+        "has_names",
+        "backward",
+        "untyped_storage",
+    ]
 )
 """Calls that make no autograd node and detach nothing; ``__get__`` and ``__set__`` are attributes of a tensor."""
 
-_CUTS = frozenset({"detach", "detach_", "round", "floor", "ceil", "sign", "argmax", "bernoulli", "multinomial", "heaviside"})
+_CUTS = frozenset(
+    {"detach", "detach_", "round", "floor", "ceil", "sign", "argmax", "bernoulli", "multinomial", "heaviside"}
+)
 
 _DATA = Tensor.data.__get__  # type: ignore[attr-defined]
 
@@ -261,7 +296,10 @@ class Tape(TorchFunctionMode):
         taped = self._draft(name, first, first.grad_fn, custom=isinstance(func, type))
         taped.parents = tuple({owner: None for node in parents if (owner := self.owner_of(node)) is not None})
         self._weigh(taped, name, tensors, first)
-        if taped.kind in ("activation", "linear", "normalisation", "attention", "recurrent", "embedding") or name in SUMS:
+        if (
+            taped.kind in ("activation", "linear", "normalisation", "attention", "recurrent", "embedding")
+            or name in SUMS
+        ):
             taped.sample = sampling.take(first, self.batch_size)
         if taped.kind == "activation":
             taped.input_sample, taped.function, taped.options = before, func, (args[1:], kwargs)
@@ -270,7 +308,12 @@ class Tape(TorchFunctionMode):
             _sample_attention(taped, name, args, kwargs, first)
         elif taped.kind == "recurrent":
             self._sequence(taped, name, args, output)
-        if taped.kind == "arithmetic" and not taped.passes_through and len(tensors) == 1 and name.strip("_") in _SCALINGS:
+        if (
+            taped.kind == "arithmetic"
+            and not taped.passes_through
+            and len(tensors) == 1
+            and name.strip("_") in _SCALINGS
+        ):
             taped.passes_through = True
         self.operations.append(taped)
         for tensor in tensors_in(output):
@@ -317,7 +360,11 @@ def _without_dispatch(function: Any) -> Any:
     """The same Python function, whose own look-out for torch-function modes is switched off, so that its body is seen."""
     blind = {name: (lambda *_: False) for name in function.__globals__ if name.startswith("has_torch_function")}
     twin = types.FunctionType(
-        function.__code__, {**function.__globals__, **blind}, function.__name__, function.__defaults__, function.__closure__
+        function.__code__,
+        {**function.__globals__, **blind},
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
     )
     twin.__kwdefaults__ = function.__kwdefaults__
     return twin
@@ -351,7 +398,9 @@ def _first_tensor(value: Any) -> Tensor | None:
     if isinstance(value, Tensor):
         return value
     if isinstance(value, (tuple, list)):
-        return next((tensor for tensor in tensors_in(value) if tensor.grad_fn is not None), next(tensors_in(value), None))
+        return next(
+            (tensor for tensor in tensors_in(value) if tensor.grad_fn is not None), next(tensors_in(value), None)
+        )
     return None
 
 

@@ -22,7 +22,7 @@ class StepTest:
     output_spread_after: float | None
     """Spread of the model's output after the last step."""
     constant_fall: float | None = None
-    """Relative fall of the loss when every sample's output is replaced by the batch mean: learned without the input."""
+    """The same fall when every sample's output is replaced by the batch mean, before and after: learned without the input."""
     trunk_decades_after: float | None = None
     """Decades along the trunk after the last step; looked at only where a gradient was exactly zero before."""
 

@@ -6,7 +6,7 @@ Numbers measured on ``bench/suite`` stand beside each threshold; ``bench/thresho
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 
 from steadygrad.record import Evidence, Finding, Location, Operation, Severity, Step, StepTest, Trace
@@ -20,6 +20,12 @@ STALLED = 0.002
 BOUNCED = 1.0
 
 
+# bench/thresholds.py: from a spread of 1e-12 up, nets that later train multiply the spread of their output at least
+# fivefold in ten steps; nets that stay stuck do not.
+SPREAD_FLOOR = 1e-12
+SPREAD_GROWTH = 5.0
+
+
 class Progress(Enum):
     """What the step test says, read together with the constant answer."""
 
@@ -31,12 +37,17 @@ class Progress(Enum):
 
 
 def informed_fall(trial: StepTest) -> float:
-    """Relative fall of the loss that needed the input: learning the label frequencies counts as nothing."""
+    """Relative fall of the loss that needed the input: learning the label frequencies counts as nothing.
+
+    An answer that is the same for every input has learned nothing, however far the loss fell.
+    """
     if trial.diverged:
         return -math.inf
+    if trial.output_spread_after is not None and trial.output_spread_after < SPREAD_FLOOR:
+        return min(0.0, trial.fall)
     if trial.constant_fall is None:
         return trial.fall
-    return trial.fall - max(0.0, min(trial.constant_fall, trial.fall))
+    return trial.fall - max(0.0, trial.constant_fall)
 
 
 def progress(trial: StepTest | None) -> Progress:
@@ -55,11 +66,6 @@ def progress(trial: StepTest | None) -> Progress:
 # architectures lose at most 3; sick ones that fail by vanishing lose 4 and more, from 6 on none of them recovered.
 DECADES_AT_RISK = 4.0
 DECADES_LOST = 6.0
-
-# bench/thresholds.py: from a spread of 1e-12 up, nets that later train multiply the spread of their output at least
-# fivefold in ten steps; nets that stay stuck do not.
-SPREAD_FLOOR = 1e-12
-SPREAD_GROWTH = 5.0
 
 
 def lost(trace: Trace, trial: StepTest | None = None) -> float:
@@ -168,8 +174,10 @@ def outcome(trial: StepTest | None) -> str:
         return f"the loss stopped being finite within {trial.steps} steps"
     word = "fell" if trial.fall >= 0 else "rose"
     size = abs(trial.fall)
-    words = f"after {trial.steps} steps the loss {word} by {100 * size:.2g} %" if size < 10 else (
-        f"after {trial.steps} steps the loss {word} {size:.2g}-fold"
+    words = (
+        f"after {trial.steps} steps the loss {word} by {100 * size:.2g} %"
+        if size < 10
+        else (f"after {trial.steps} steps the loss {word} {size:.2g}-fold")
     )
     if trial.constant_fall is not None and trial.fall > 0.001 and informed_fall(trial) < 0.1 * trial.fall:
         words += ", none of it owed to the input"

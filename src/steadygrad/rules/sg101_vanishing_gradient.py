@@ -6,7 +6,20 @@ import math
 from collections.abc import Iterable
 
 from steadygrad.record import Finding, StepTest, Trace
-from steadygrad.rules.grading import body, evidence, judged, lost, main_place, operation_of, other_places, outcome, percent, sentence, slowest, vanishing
+from steadygrad.rules.grading import (
+    body,
+    evidence,
+    judged,
+    lost,
+    main_place,
+    operation_of,
+    other_places,
+    outcome,
+    percent,
+    sentence,
+    slowest,
+    vanishing,
+)
 
 
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
@@ -33,7 +46,11 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
             evidence("decades lost at this expression", -here, "decades", "near 0"),
         ],
         consequence=sentence(slowest(trace), outcome(trial)),
-        cures=["a residual span around the layers that shrink it", "normalisation between them", "weights scaled so that each layer's gain is 1"],
+        cures=[
+            "a residual span around the layers that shrink it",
+            "normalisation between them",
+            "weights scaled so that each layer's gain is 1",
+        ],
         count=len(at),
         also=other_places(operation_of(trace, first)),
         explains=("SG105", "SG106"),

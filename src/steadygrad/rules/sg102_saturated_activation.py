@@ -24,7 +24,9 @@ from steadygrad.rules.grading import (
     vanishing,
 )
 
-SQUASHING = frozenset("sigmoid tanh hardtanh hardsigmoid softsign erf logsigmoid softmax expit".split())
+SQUASHING = frozenset(
+    ["sigmoid", "tanh", "hardtanh", "hardsigmoid", "softsign", "erf", "logsigmoid", "softmax", "expit"]
+)
 
 # Of what vanishes on the trunk, the share that squashing activations must take to be the cause. bench/thresholds.py: in
 # the sick suite they take 0.53 or more where they are the cause, and 0.35 or less where the weights' scale is.
@@ -75,7 +77,9 @@ def _vanishing(trace: Trace, trial: StepTest | None, name: str, taken: float, se
     if saturations:
         rms = (sum(s.derivative_rms**2 for s in saturations) / len(saturations)) ** 0.5
         proof += [
-            evidence("derivative rms on this batch", rms, f"of a maximum of {saturations[0].derivative_max:g}", "near 1"),
+            evidence(
+                "derivative rms on this batch", rms, f"of a maximum of {saturations[0].derivative_max:g}", "near 1"
+            ),
             evidence("saturated units", max(s.saturated_share for s in saturations), "share", "under 0.5"),
         ]
     if math.isfinite(weights):
@@ -84,9 +88,16 @@ def _vanishing(trace: Trace, trial: StepTest | None, name: str, taken: float, se
     greatest = saturations[0].derivative_max if saturations else 1.0
     often = f", {len(steps)} times in a row" if len(steps) > 1 else ""
     if zero:
-        message, label = f"{name} passes none of the gradient: every unit is saturated", "the gradient is exactly zero behind this"
+        message, label = (
+            f"{name} passes none of the gradient: every unit is saturated",
+            "the gradient is exactly zero behind this",
+        )
     else:
-        bound = f"at most {greatest:g} of the gradient" if greatest < 1 else f"{10 ** (-taken / len(steps)):.2g} of the gradient"
+        bound = (
+            f"at most {greatest:g} of the gradient"
+            if greatest < 1
+            else f"{10 ** (-taken / len(steps)):.2g} of the gradient"
+        )
         message = f"{name} passes {bound}{often}"
         label = f"takes {taken:.1f} of the {decades:.1f} decades lost on the way to the input"
         if decades >= taken:
@@ -100,7 +111,12 @@ def _vanishing(trace: Trace, trial: StepTest | None, name: str, taken: float, se
         label=label,
         evidence=proof,
         consequence=sentence(slowest(trace), outcome(trial)),
-        cures=["folded initialisation keeps the activation and trains", "ReLU with He initialisation", "batch norm before it", "a residual span"],
+        cures=[
+            "folded initialisation keeps the activation and trains",
+            "ReLU with He initialisation",
+            "batch norm before it",
+            "a residual span",
+        ],
         count=len(steps),
         also=other_places(operation),
         explains=("SG101", "SG103", "SG105", "SG106", "SG301", "SG201"),
@@ -131,11 +147,20 @@ def _saturated(trace: Trace, trial: StepTest | None, name: str) -> Finding | Non
         label=f"its inputs have standard deviation {saturation.input_std:.2g} around {saturation.input_mean:.2g}",
         evidence=[
             evidence("saturated units", saturation.saturated_share, "share", "under 0.5"),
-            evidence("derivative rms on this batch", saturation.derivative_rms, f"of a maximum of {saturation.derivative_max:g}", "near 1"),
+            evidence(
+                "derivative rms on this batch",
+                saturation.derivative_rms,
+                f"of a maximum of {saturation.derivative_max:g}",
+                "near 1",
+            ),
             evidence("standard deviation of its inputs", saturation.input_std, "ratio to 1", "near 1"),
         ],
         consequence=outcome(trial),
-        cures=["weights scaled so that its inputs are N(0, 1)", "batch norm before it", "an activation that does not squash"],
+        cures=[
+            "weights scaled so that its inputs are N(0, 1)",
+            "batch norm before it",
+            "an activation that does not squash",
+        ],
         count=len(sick),
         also=other_places(sick[0]),
         explains=("SG101", "SG105", "SG106", "SG201", "SG204", "SG301"),

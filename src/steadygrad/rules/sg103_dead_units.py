@@ -6,9 +6,35 @@ import math
 from collections.abc import Iterable
 
 from steadygrad.record import Finding, Severity, StepTest, Trace
-from steadygrad.rules.grading import Progress, body, evidence, judged, operation_of, other_places, outcome, percent, progress, sentence
+from steadygrad.rules.grading import (
+    Progress,
+    body,
+    evidence,
+    judged,
+    other_places,
+    outcome,
+    percent,
+    progress,
+)
 
-RECTIFYING = frozenset("relu relu6 threshold hardswish hardshrink softshrink clamp clip clamp_min selu elu gelu silu leaky_relu".split())
+RECTIFYING = frozenset(
+    [
+        "relu",
+        "relu6",
+        "threshold",
+        "hardswish",
+        "hardshrink",
+        "softshrink",
+        "clamp",
+        "clip",
+        "clamp_min",
+        "selu",
+        "elu",
+        "gelu",
+        "silu",
+        "leaky_relu",
+    ]
+)
 
 # bench/thresholds.py: greatest share of dead units in one layer. He-initialised ReLU nets of depth 30 reach 0.6 while
 # they train; sick nets whose units died have a layer at 0.9 or more.
@@ -51,7 +77,12 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         label="passes no gradient at all" if blocked else "these units get no gradient and cannot recover",
         evidence=proof,
         consequence=outcome(trial),
-        cures=["biases set so that half of the units are active", "Leaky ReLU or ELU, which never cut the gradient off", "a smaller learning rate", "normalisation before it"],
+        cures=[
+            "biases set so that half of the units are active",
+            "Leaky ReLU or ELU, which never cut the gradient off",
+            "a smaller learning rate",
+            "normalisation before it",
+        ],
         count=len(dead),
         also=other_places(first),
         explains=("SG101", "SG105", "SG106", "SG301"),

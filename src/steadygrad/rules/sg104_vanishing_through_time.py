@@ -26,12 +26,19 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         module=worst.name,
         label=f"{-worst.decades:.1f} decades from the last step to the first",
         evidence=[
-            evidence("decades lost per step", -worst.decades_per_step, "decades", f"under {DECADES_LOST / worst.steps:.2g}"),
+            evidence(
+                "decades lost per step", -worst.decades_per_step, "decades", f"under {DECADES_LOST / worst.steps:.2g}"
+            ),
             evidence("decades lost over the sequence", -worst.decades, "decades", "under 6"),
             evidence("steps", worst.steps, "steps", ""),
         ],
         consequence=sentence(f"what happened {_reach(worst)} steps ago moves no weight", outcome(trial)),
-        cures=["orthogonal or identity recurrence", "forget-gate bias 1, or chrono initialisation, for an LSTM", "a gated cell for a plain one", "truncating the sequence"],
+        cures=[
+            "orthogonal or identity recurrence",
+            "forget-gate bias 1, or chrono initialisation, for an LSTM",
+            "a gated cell for a plain one",
+            "truncating the sequence",
+        ],
         count=len(sick),
         explains=("SG101", "SG102", "SG103", "SG105", "SG106", "SG301"),
     )

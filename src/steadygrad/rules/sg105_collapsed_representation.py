@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from steadygrad.record import Finding, Severity, StepTest, Trace
-from steadygrad.rules.grading import Progress, evidence, escapes, judged, other_places, outcome, progress
+from steadygrad.rules.grading import Progress, escapes, evidence, judged, other_places, outcome, progress
 
 # bench/thresholds.py: spread of the model's output. Healthy architectures keep 1e-5 or more; set-ups seen to fail for
 # want of it have 1e-8 or less.
@@ -18,7 +18,9 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     if spread is None or spread >= SPREAD or progress(trial) is Progress.LEARNS or escapes(trace, trial):
         return
     known = [o for o in trace.operations if o.output is not None and o.output.spread is not None]
-    first = next((o for o in known if (o.output.spread if o.output and o.output.spread is not None else 1.0) < SPREAD), None)
+    first = next(
+        (o for o in known if (o.output.spread if o.output and o.output.spread is not None else 1.0) < SPREAD), None
+    )
     severity = Severity.WARNING if progress(trial) is Progress.SLOW else Severity.ERROR
     yield judged(
         __name__,

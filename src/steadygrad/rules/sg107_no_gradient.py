@@ -51,7 +51,10 @@ def _cut(trace: Trace, trial: StepTest | None, lost: Sequence[Parameter], total:
             label=f"{cut.name} ends the gradient's path here" if cut is not None else "",
             evidence=[evidence("parameter elements without a path", share, "share", "0")],
             consequence=f"{used[0].name}{' and the others' if len(used) > 1 else ''} will never move",
-            cures=["removing the detach, no_grad, .data or rounding on the way", "a straight-through estimator where a step is wanted"],
+            cures=[
+                "removing the detach, no_grad, .data or rounding on the way",
+                "a straight-through estimator where a step is wanted",
+            ],
             count=len(used),
             explains=("SG101", "SG106"),
         )
@@ -75,7 +78,11 @@ def _not_held(trace: Trace, trial: StepTest | None, trainable: Sequence[Paramete
         return
     yield judged(
         "sg107_no_gradient",
-        Severity.ERROR if share >= MAJOR and progress(trial) is not Progress.LEARNS else Severity.WARNING if share >= MAJOR else Severity.INFO,
+        Severity.ERROR
+        if share >= MAJOR and progress(trial) is not Progress.LEARNS
+        else Severity.WARNING
+        if share >= MAJOR
+        else Severity.INFO,
         f"{len(missed)} parameters ({percent(share)} of the trainable ones) get a gradient, but the optimizer does not hold them",
         location=None,
         module=missed[0].name,
@@ -151,7 +158,9 @@ def _shut(trace: Trace, trial: StepTest | None, trainable: Sequence[Parameter], 
             module=shut[0].name,
             evidence=[evidence("parameter elements with zero gradient", share, "share", "0")],
             consequence=outcome(trial),
-            cures=["a look at what stands between them and the loss: rounding, comparison, a dead activation, a weight of zero"],
+            cures=[
+                "a look at what stands between them and the loss: rounding, comparison, a dead activation, a weight of zero"
+            ],
             count=len(shut),
             explains=("SG106",),
         )

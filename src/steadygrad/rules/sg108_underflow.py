@@ -32,7 +32,11 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
             label="the gradient that arrives here is below 6e-8, the least that float16 holds",
             evidence=[evidence("elements rounded to zero", trace.underflow_share, "share", "under 0.2")],
             consequence=outcome(trial),
-            cures=["loss scaling (torch.amp.GradScaler)", "bfloat16, which has the range of float32", "float32 for the layers behind"],
+            cures=[
+                "loss scaling (torch.amp.GradScaler)",
+                "bfloat16, which has the range of float32",
+                "float32 for the layers behind",
+            ],
             also=other_places(operation),
             explains=("SG101", "SG106", "SG107", "SG105"),
         )

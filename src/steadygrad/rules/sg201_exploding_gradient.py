@@ -115,7 +115,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from steadygrad.record import Finding, StepTest, Trace
-from steadygrad.rules.grading import body, evidence, exploding, judged, lost, main_place, operation_of, other_places, outcome, sentence
+from steadygrad.rules.grading import (
+    body,
+    evidence,
+    exploding,
+    judged,
+    lost,
+    main_place,
+    operation_of,
+    other_places,
+    outcome,
+    sentence,
+)
 
 
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
@@ -138,7 +149,12 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
             evidence("decades gained at this expression", here, "decades", "near 0"),
         ],
         consequence=sentence(_greatest_update(trace), outcome(trial)),
-        cures=["branches scaled by 1/√blocks", "normalisation in each branch", "weights scaled so that each layer's gain is 1", "clipping bounds the update, it does not mend the product"],
+        cures=[
+            "branches scaled by 1/√blocks",
+            "normalisation in each branch",
+            "weights scaled so that each layer's gain is 1",
+            "clipping bounds the update, it does not mend the product",
+        ],
         count=len(at),
         also=other_places(operation_of(trace, first)),
         explains=("SG204", "SG205", "SG105", "SG106"),
@@ -150,4 +166,8 @@ def _greatest_update(trace: Trace) -> str:
     if not moved:
         return ""
     most = max(moved, key=lambda parameter: parameter.update_ratio or 0.0)
-    return f"{most.name} moves by {most.update_ratio:.2g} of its size in the first step" if (most.update_ratio or 0) > 0.1 else ""
+    return (
+        f"{most.name} moves by {most.update_ratio:.2g} of its size in the first step"
+        if (most.update_ratio or 0) > 0.1
+        else ""
+    )

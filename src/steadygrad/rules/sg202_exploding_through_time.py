@@ -133,11 +133,20 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         module=worst.name,
         label=f"{worst.decades:.1f} decades from the last step to the first",
         evidence=[
-            evidence("decades gained per step", worst.decades_per_step, "decades", f"under {DECADES_GAINED / worst.steps:.2g}"),
+            evidence(
+                "decades gained per step",
+                worst.decades_per_step,
+                "decades",
+                f"under {DECADES_GAINED / worst.steps:.2g}",
+            ),
             evidence("decades gained over the sequence", worst.decades, "decades", "under 4"),
         ],
         consequence=outcome(trial),
-        cures=["orthogonal recurrence", "recurrent weights divided by their spectral norm", "clipping by norm bounds the update, it does not mend the product"],
+        cures=[
+            "orthogonal recurrence",
+            "recurrent weights divided by their spectral norm",
+            "clipping by norm bounds the update, it does not mend the product",
+        ],
         count=len(sick),
         explains=("SG102", "SG201", "SG204", "SG205", "SG301", "SG106", "SG105"),
     )

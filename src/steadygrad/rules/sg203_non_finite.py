@@ -136,8 +136,12 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         evidence=[evidence("loss", trace.loss, "value", "finite")],
         consequence="every weight becomes NaN at the first step",
         cures=_cures(found.name, found.direction),
-        also=other_places(trace.operations[found.operation]) if found.operation is not None and found.operation < len(trace.operations) else (),
-        explains=tuple(f"SG{n}" for n in (101, 102, 103, 104, 105, 106, 107, 108, 201, 202, 204, 205, 301, 302, 303, 304, 305)),
+        also=other_places(trace.operations[found.operation])
+        if found.operation is not None and found.operation < len(trace.operations)
+        else (),
+        explains=tuple(
+            f"SG{n}" for n in (101, 102, 103, 104, 105, 106, 107, 108, 201, 202, 204, 205, 301, 302, 303, 304, 305)
+        ),
     )
 
 

@@ -114,10 +114,19 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         evidence=[
             evidence("greatest update ratio in the first step", ratio, "ratio", "1e-4 to 1e-2"),
             evidence("greatest rise of the loss in one step", trial.greatest_rise, "relative", "under 0.6"),
-            evidence("fall of the loss predicted for the first step", trial.predicted_first, "relative", "like the actual one"),
+            evidence(
+                "fall of the loss predicted for the first step",
+                trial.predicted_first,
+                "relative",
+                "like the actual one",
+            ),
             evidence("fall of the loss in the first step", trial.actual_first, "relative", "like the predicted one"),
         ],
         consequence=outcome(trial),
-        cures=["a learning rate found by the step test", "clipping by global norm, if it happens only now and then", "warm-up"],
+        cures=[
+            "a learning rate found by the step test",
+            "clipping by global norm, if it happens only now and then",
+            "warm-up",
+        ],
         explains=("SG106", "SG105"),
     )

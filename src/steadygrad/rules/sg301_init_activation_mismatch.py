@@ -126,7 +126,6 @@ from steadygrad.rules.grading import (
     exploding,
     judged,
     lost,
-    operation_of,
     other_places,
     outcome,
     sentence,
@@ -158,9 +157,11 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     severity = shrinking or growing
     if severity is None:
         return
-    layers = [layer for layer in _layers(trace) if layer.ratio < SMALL] if shrinking else [
-        layer for layer in _layers(trace) if layer.ratio > LARGE
-    ]
+    layers = (
+        [layer for layer in _layers(trace) if layer.ratio < SMALL]
+        if shrinking
+        else [layer for layer in _layers(trace) if layer.ratio > LARGE]
+    )
     if not layers:
         return
     explained = sum(0.5 * abs(math.log10(layer.ratio)) if layer.ratio > 0 else math.inf for layer in layers)
@@ -183,7 +184,9 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         if math.isfinite(decades)
         else "makes the gradient zero",
         evidence=[
-            evidence("σ_w² = fan-in × mean square weight", first.ratio * first.needed, "variance gain", f"{first.needed:.2g}"),
+            evidence(
+                "σ_w² = fan-in × mean square weight", first.ratio * first.needed, "variance gain", f"{first.needed:.2g}"
+            ),
             evidence("decades explained by the mismatch", explained, "decades", "near 0"),
             evidence(f"decades {'lost' if shrinking else 'gained'} on the trunk", decades, "decades", "under 4"),
         ],

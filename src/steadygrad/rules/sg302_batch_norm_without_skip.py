@@ -116,7 +116,16 @@ import math
 from collections.abc import Iterable
 
 from steadygrad.record import Finding, Operation, Severity, StepTest, Trace
-from steadygrad.rules.grading import Progress, evidence, judged, lost, operation_of, body, other_places, outcome, progress
+from steadygrad.rules.grading import (
+    Progress,
+    body,
+    evidence,
+    judged,
+    lost,
+    other_places,
+    outcome,
+    progress,
+)
 
 # Values a channel is normalised over. With two, every output is ±1 whatever the input (Ioffe & Szegedy 2015, eq. for the
 # batch variance); from 16 on the suite's nets train.

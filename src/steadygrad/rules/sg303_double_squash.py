@@ -109,7 +109,12 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
             continue
         name = squash.name
         if name in _AGAIN.get(loss.name, ()) and _is_output(trace, loss):
-            yield _found(trace, trial, squash, f"{loss.name} applies {'softmax' if 'cross' in loss.name or 'soft' in loss.name else 'sigmoid'} itself")
+            yield _found(
+                trace,
+                trial,
+                squash,
+                f"{loss.name} applies {'softmax' if 'cross' in loss.name or 'soft' in loss.name else 'sigmoid'} itself",
+            )
             return
         saturated = squash.saturation is not None and squash.saturation.saturated_share > SATURATED
         if loss.name == "mse_loss" and name == "sigmoid" and saturated and progress(trial) is not Progress.LEARNS:
@@ -119,7 +124,9 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
 
 def _is_output(trace: Trace, loss: Operation) -> bool:
     """A softmax inside the model feeds attention, not a loss: only what the loss is made of counts."""
-    return loss.kind == "loss" or loss.name == "softmax" and loss.index >= len(trace.operations) - 4 and len(loss.output_shape) < 3
+    return loss.kind == "loss" or (
+        loss.name == "softmax" and loss.index >= len(trace.operations) - 4 and len(loss.output_shape) < 3
+    )
 
 
 def _source(trace: Trace, operation: Operation) -> Operation | None:
@@ -144,7 +151,12 @@ def _found(trace: Trace, trial: StepTest | None, squash: Operation, why: str) ->
         module=squash.module,
         label="hand the loss the logits",
         evidence=[
-            evidence("standard deviation of what the loss gets", output.std if output else float("nan"), "absolute", "near 1, as logits have"),
+            evidence(
+                "standard deviation of what the loss gets",
+                output.std if output else float("nan"),
+                "absolute",
+                "near 1, as logits have",
+            ),
             evidence("fall of the loss", trial.fall if trial else float("nan"), "relative", "over 0.02"),
         ],
         consequence=outcome(trial),

@@ -118,12 +118,19 @@ SATURATED = 0.5
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     """One finding, at the first operation that suffers from it."""
     mean, std = trace.input_mean, trace.input_std
-    if mean is None or std is None or max(abs(mean), std) < LARGE or progress(trial) in (Progress.LEARNS, Progress.UNKNOWN):
+    if (
+        mean is None
+        or std is None
+        or max(abs(mean), std) < LARGE
+        or progress(trial) in (Progress.LEARNS, Progress.UNKNOWN)
+    ):
         return
     first = _first_layer(trace)
     if first is None:
         return
-    after = next((o for o in trace.operations[first.index :] if o.kind == "activation" and o.saturation is not None), None)
+    after = next(
+        (o for o in trace.operations[first.index :] if o.kind == "activation" and o.saturation is not None), None
+    )
     share = after.saturation.saturated_share if after is not None and after.saturation is not None else 0.0
     yield judged(
         __name__,
@@ -131,7 +138,9 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         f"the input has standard deviation {std:.2g} around {mean:.2g}, where layers expect N(0, 1)",
         location=first.location,
         module=first.module,
-        label=f"{percent(share)} of the units behind it are saturated" if share > SATURATED else "takes the input as it is",
+        label=f"{percent(share)} of the units behind it are saturated"
+        if share > SATURATED
+        else "takes the input as it is",
         evidence=[
             evidence("standard deviation of the input", std, "absolute", "near 1"),
             evidence("mean of the input", mean, "absolute", "near 0"),

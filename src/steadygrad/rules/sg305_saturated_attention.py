@@ -123,7 +123,11 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     """One finding, at the first saturated attention."""
     if progress(trial) in (Progress.LEARNS, Progress.UNKNOWN):
         return
-    sick = [o for o in trace.operations if o.attention_entropy is not None and o.attention_entropy < ENTROPY and o.module_type]
+    sick = [
+        o
+        for o in trace.operations
+        if o.attention_entropy is not None and o.attention_entropy < ENTROPY and o.module_type
+    ]
     if not sick:
         return
     first = sick[0]

@@ -86,9 +86,7 @@ ACTIVATIONS: tuple[Activation, ...] = (
         _SELU_ALPHA * _SELU_SCALE,
         (0.0,),
     ),
-    Activation(
-        "gelu", lambda x: x * special.ndtr(x), lambda x: special.ndtr(x) + x * _normal_density(x), 1.1289042953
-    ),
+    Activation("gelu", lambda x: x * special.ndtr(x), lambda x: special.ndtr(x) + x * _normal_density(x), 1.1289042953),
     Activation(
         "silu",
         lambda x: x * special.expit(x),
@@ -98,9 +96,7 @@ ACTIVATIONS: tuple[Activation, ...] = (
     Activation("mish", lambda x: x * np.tanh(_softplus(x)), _mish_slope, 1.0885),
     Activation("softplus", _softplus, special.expit, 1.0),
     Activation("softsign", lambda x: x / (1 + np.abs(x)), lambda x: 1 / (1 + np.abs(x)) ** 2, 1.0, (0.0,), True),
-    Activation(
-        "hardtanh", lambda x: np.clip(x, -1, 1), lambda x: _where(np.abs(x) < 1, 1, 0), 1.0, (-1.0, 1.0), True
-    ),
+    Activation("hardtanh", lambda x: np.clip(x, -1, 1), lambda x: _where(np.abs(x) < 1, 1, 0), 1.0, (-1.0, 1.0), True),
     Activation(
         "hardsigmoid",
         lambda x: np.clip(x / 6 + 0.5, 0, 1),

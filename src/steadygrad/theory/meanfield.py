@@ -83,7 +83,9 @@ def chi(phi: Activation, variance: float, weight_std: float) -> float:
     return weight_std**2 * derivative_rms(phi, variance) ** 2
 
 
-def correlation_map(phi: Activation, correlation: float, variance: float, weight_std: float, bias_std: float = 0.0) -> float:
+def correlation_map(
+    phi: Activation, correlation: float, variance: float, weight_std: float, bias_std: float = 0.0
+) -> float:
     """Correlation of two samples behind the next layer, from the one in front, at a fixed variance (ibid., eq. 5)."""
     if not -1.0 <= correlation <= 1.0:
         raise ValueError(f"the correlation is {correlation}, expected -1 to 1")
@@ -96,7 +98,9 @@ def correlation_map(phi: Activation, correlation: float, variance: float, weight
         return phi.function(z) * (phi.function(partner) @ weights)
 
     if rest == 0.0:
-        shared = gaussian_mean(lambda x: phi.function(x) * phi.function(math.copysign(1, correlation) * x), variance, phi.kinks)
+        shared = gaussian_mean(
+            lambda x: phi.function(x) * phi.function(math.copysign(1, correlation) * x), variance, phi.kinks
+        )
     else:
         shared = gaussian_mean(inner, variance, phi.kinks)
     return (weight_std**2 * shared + bias_std**2) / variance_map(phi, variance, weight_std, bias_std)
@@ -138,7 +142,9 @@ def critical_weight_std(phi: Activation, bias_std: float) -> float | None:
     return None
 
 
-def expected_decades(phi: Activation, depth: int, weight_std: float, bias_std: float = 0.0, start: float = 1.0) -> float:
+def expected_decades(
+    phi: Activation, depth: int, weight_std: float, bias_std: float = 0.0, start: float = 1.0
+) -> float:
     """log10 gain of the gradient's norm through ``depth`` layers, the variance following its map from ``start``."""
     if depth < 0:
         raise ValueError(f"the depth is {depth}, expected 0 or more")
@@ -163,7 +169,9 @@ def probability_outside(count: int, mean: float, deviation: float, low: float, h
     empty interval or a negative count or deviation.
     """
     if count < 0 or deviation < 0 or low > high:
-        raise ValueError(f"count {count}, deviation {deviation}, interval [{low}, {high}]: expected count and deviation of 0 or more and low ≤ high")
+        raise ValueError(
+            f"count {count}, deviation {deviation}, interval [{low}, {high}]: expected count and deviation of 0 or more and low ≤ high"
+        )
     centre, width = count * mean, math.sqrt(count) * deviation
     if width == 0.0:
         return 0.0 if low <= centre <= high else 1.0
