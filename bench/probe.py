@@ -92,7 +92,7 @@ def architectures() -> dict[str, tuple[Callable[[], nn.Module], dict[str, Any]]]
                     num_heads=4,
                 )
             ),
-            {k: v for k, v in tokens.items()},
+            dict(tokens),
         ),
         "BART": (
             lambda: t.BartForConditionalGeneration(
@@ -180,7 +180,7 @@ def over_depth(repeats: int) -> None:
     before = None
     for depth in (625, 1_250, 2_500, 5_000, 10_000):
         model, batch = Deep(depth), {"x": torch.randn(64, 64)}
-        seconds, ratio = compare(model, batch, repeats)
+        _, ratio = compare(model, batch, repeats)
         spent = min(probed(model, batch) for _ in range(repeats))
         growth = "" if before is None else f"{spent / before:.2f}"
         before = spent

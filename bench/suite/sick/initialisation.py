@@ -6,6 +6,7 @@ Each twin is the same net with weights drawn to suit (He, Xavier, orthogonal), n
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -95,9 +96,7 @@ class Handmade(nn.Module):
     def __init__(self, scale, depth=12, width=48):
         super().__init__()
         sizes = [64] + [width] * depth
-        self.weights = nn.ParameterList(
-            nn.Parameter(scale * torch.randn(i, o)) for i, o in zip(sizes, sizes[1:], strict=False)
-        )
+        self.weights = nn.ParameterList(nn.Parameter(scale * torch.randn(i, o)) for i, o in pairwise(sizes))
         self.head = nn.Parameter(torch.randn(width, 10) / math.sqrt(width))
 
     def forward(self, x):

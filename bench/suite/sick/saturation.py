@@ -5,6 +5,8 @@ Each twin differs by the activation, by a normalisation in front of it, or by th
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -165,7 +167,7 @@ class Autoencoder(nn.Module):
         super().__init__()
         widths = [64, 48, 40, 32, 24, 16]
         encoder, decoder = [], []
-        for wide, narrow in zip(widths, widths[1:], strict=False):
+        for wide, narrow in pairwise(widths):
             encoder += [nn.Linear(wide, narrow), act()]
         for narrow, wide in zip(widths[::-1], widths[-2::-1], strict=False):
             decoder += [nn.Linear(narrow, wide), act()]

@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 
 from steadygrad.probe.copying import clone_batch, on_copy
 from steadygrad.probe.objective import call_model
@@ -68,18 +69,19 @@ class Attempts:
 def attempts(model: nn.Module, seed: int) -> Iterator[Attempts]:
     """Attempts on one copy, or on a fresh one each where layers take their shape from what they meet first."""
     tensors = (*model.parameters(), *model.buffers())
-    lazy = any(isinstance(tensor, nn.parameter.UninitializedTensorMixin) for tensor in tensors)
+    lazy = any(isinstance(tensor, UninitializedTensorMixin) for tensor in tensors)
     with ExitStack() as stack:
         shared = None if lazy else stack.enter_context(on_copy(model, None)).model
         yield Attempts(model, seed, shared)
 
 
 def _run(model: nn.Module, inputs: Any, run: Run, grad: bool) -> Ran:
-    counts = [0, 0]
+    elements, calls = 0, 0
 
     def count(_module: nn.Module, _inputs: Any, output: Any) -> None:
-        counts[0] += output.numel() if isinstance(output, Tensor) else 0
-        counts[1] += 1
+        nonlocal elements, calls
+        elements += output.numel() if isinstance(output, Tensor) else 0
+        calls += 1
 
     with ExitStack() as stack:
         for module in model.modules():
@@ -87,11 +89,12 @@ def _run(model: nn.Module, inputs: Any, run: Run, grad: bool) -> Ran:
                 stack.callback(module.register_forward_hook(count).remove)
         try:
             with torch.set_grad_enabled(grad):
-                return Ran(run(model, inputs), *counts)
+                output = run(model, inputs)
+                return Ran(output, elements, calls)
         except torch.OutOfMemoryError:
             raise
         except Exception as error:
-            return Ran(None, *counts, error)
+            return Ran(None, elements, calls, error)
 
 
 def in_short(error: BaseException) -> str:

@@ -135,7 +135,7 @@ def _on_trunk(watch: Watch, index: int, position: int) -> Hook:
         if abs(power) <= BAND.get(dtype, WIDE_BAND):
             return None
         watch.exponents[index] = arrived - power
-        return tuple(None if gradient is None else gradient * _two_to(-power) for gradient in gradients)  # type: ignore[misc]
+        return tuple(None if gradient is None else gradient * _two_to(-power) for gradient in gradients)
 
     return hook
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 from torch.utils._pytree import tree_map
 
 from steadygrad.probe.spans import carry_constructions
@@ -94,7 +95,7 @@ def _carry_hooks(model: nn.Module, twin: nn.Module) -> None:
     for name, parameter in twin.named_parameters():
         source = theirs.get(name)
         for hook in (getattr(source, "_backward_hooks", None) or {}).values():
-            parameter.register_hook(hook)
+            parameter.register_hook(hook)  # type: ignore[no-untyped-call]
 
 
 def _copy_optimizer(
@@ -114,7 +115,9 @@ def _copy_optimizer(
 def _swapped(model: nn.Module, memo: dict[int, Any]) -> Iterator[None]:
     """Clones in place of every parameter and buffer, inside the user's own module objects."""
     saved = [(module, dict(vars(module))) for module in model.modules()]
-    tables = [(table, dict(table)) for module in model.modules() for table in (module._parameters, module._buffers)]
+    tables: list[tuple[dict[str, Any], dict[str, Any]]] = [
+        (table, dict(table)) for module in model.modules() for table in (module._parameters, module._buffers)
+    ]
     for table, before in tables:
         for name, tensor in before.items():
             if tensor is None:
@@ -164,7 +167,7 @@ def _same_tensors(model: nn.Module) -> Iterator[None]:
 
 
 def _is_plain(buffer: Tensor) -> bool:
-    return not isinstance(buffer, nn.parameter.UninitializedTensorMixin) and buffer.layout is torch.strided
+    return not isinstance(buffer, UninitializedTensorMixin) and buffer.layout is torch.strided
 
 
 @contextmanager
@@ -174,7 +177,7 @@ def _same_randomness() -> Iterator[None]:
     numpy_state = numpy.random.get_state() if numpy is not None else None
     python_state = random.getstate()
     cpu_state = torch.get_rng_state()
-    accelerators = torch.cuda.get_rng_state_all() if torch.cuda.is_available() and torch.cuda.is_initialized() else None
+    accelerators = torch.cuda.get_rng_state_all() if torch.cuda.is_available() and torch.cuda.is_initialized() else None  # type: ignore[no-untyped-call]
     try:
         yield
     finally:

@@ -178,16 +178,16 @@ def _parameters(model: nn.Module, tape: Tape, graph: Graph | None, watch: Watch)
     owners = {id(p): module for module in model.modules() for p in module._parameters.values() if p is not None}
     records = []
     for name, parameter in model.named_parameters():
-        position = accumulates.get(id(parameter))
+        reached = accumulates.get(id(parameter))
         owner = owners.get(id(parameter))
         records.append(
             Parameter(
                 name=name,
                 shape=tuple(parameter.shape),
                 requires_grad=parameter.requires_grad,
-                connected=position is not None,
+                connected=reached is not None,
                 used=name in tape.taken or id(owner) in tape.ran,
-                log10_gradient=true_log10_norm(watch, parameter.grad, position),
+                log10_gradient=true_log10_norm(watch, parameter.grad, reached),
                 norm=10.0 ** log10_norm([parameter.detach()]) if parameter.numel() else 0.0,
                 location=construction_of(owner) if owner is not None else None,
                 dtype=str(parameter.dtype).removeprefix("torch."),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from torch.autograd.graph import Node
 
@@ -59,7 +60,7 @@ def course_to_input(graph: Graph, tape: Tape) -> Course | None:
     trunk = trunk_positions(graph.next, end)
     leads = reaches(graph.next, [end])
     regions = []
-    for start, stop in zip(trunk, trunk[1:], strict=False):
+    for start, stop in pairwise(trunk):
         inside = tuple(position for position in range(start + 1, stop) if leads[position])
         kind = "single"
         if inside:
@@ -108,7 +109,7 @@ def steps_along(course: Course, graph: Graph, tape: Tape, norms: dict[int, float
     for region in course.regions:
         if region.kind == "paths" and not _recurs(region, graph, tape):
             path = list(_strongest_path(region, graph, norms))
-            steps += [_step(graph, tape, norms, a, b, "block", None) for a, b in zip(path, path[1:], strict=False)]
+            steps += [_step(graph, tape, norms, a, b, "block", None) for a, b in pairwise(path)]
         elif region.kind == "paths":
             steps.append(
                 _step(graph, tape, norms, region.start, region.end, "block", "recurrence", len(region.inside) + 1)

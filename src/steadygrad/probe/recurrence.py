@@ -82,7 +82,8 @@ def _leads_back(start: Node, end: Node) -> bool:
 def _unit(like: Tensor) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     direction = torch.randn(like.shape, generator=generator, dtype=torch.float32).to(like.device, like.dtype)
-    return direction / torch.linalg.vector_norm(direction.float()).to(direction.dtype)
+    unit: Tensor = direction / torch.linalg.vector_norm(direction.float()).to(direction.dtype)
+    return unit
 
 
 def _described(tape: Tape, operation: int, name: str, norms: Sequence[float]) -> Recurrence | None:

@@ -80,10 +80,8 @@ def make_subject(
         raise SubjectError(f"the loss is {type(loss_fn).__name__}, expected a function of (output, target)")
     trainable_parameters(model)
     chosen, assumed = choose_optimizer(model, optimizer)
-    if batch is None:
-        task = _without_batch(model, loss_fn, inputs, seed)
-    else:
-        task = _with_batch(model, batch, loss_fn, seed)
+    given = batch is not None
+    task = _with_batch(model, batch, loss_fn, seed) if given else _without_batch(model, loss_fn, inputs, seed)
     if optimizer is None and assumed is None:
         assumed = "optimizer: the one that configure_optimizers gives"
     return Subject(

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._C._autograd import _get_sequence_nr as _sequence_number
 from torch.autograd.graph import Node
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
@@ -179,7 +180,7 @@ class Tape(TorchFunctionMode):
         apply = torch.autograd.Function.__dict__["apply"]
 
         def applied(cls: Any, *args: Any, **kwargs: Any) -> Any:
-            start = torch.autograd._get_sequence_nr()
+            start = _sequence_number()
             tensors = list(tensors_in(args))
             parents = [node for tensor in tensors if (node := tensor.grad_fn) is not None]
             output = apply.__get__(None, cls)(*args, **kwargs)
@@ -189,13 +190,13 @@ class Tape(TorchFunctionMode):
             return output
 
         nn.Module.__call__ = watched  # type: ignore[method-assign]
-        torch.autograd.Function.apply = classmethod(applied)  # type: ignore[assignment]
+        torch.autograd.Function.apply = classmethod(applied)  # type: ignore[method-assign, assignment]
         try:
             with self:
                 yield self
         finally:
             nn.Module.__call__ = original  # type: ignore[method-assign]
-            torch.autograd.Function.apply = apply
+            torch.autograd.Function.apply = apply  # type: ignore[method-assign]
 
     def _with_gradient(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
         """The model's own inputs, made to need a gradient, so that the trunk reaches them.
@@ -214,7 +215,7 @@ class Tape(TorchFunctionMode):
             self.leaves[name] = leaf
             return leaf.clone()
 
-        return tuple(tree_map_with_path(lead, (list(args), kwargs)))  # type: ignore[return-value]
+        return tuple(tree_map_with_path(lead, (list(args), kwargs)))
 
     def owner_of(self, node: Node) -> int | None:
         """Index of the operation that made an autograd node; None for a node made outside every call seen."""
@@ -234,7 +235,7 @@ class Tape(TorchFunctionMode):
         if func in _COMPOSITES:
             with self:
                 return _COMPOSITES[func](*args, **kwargs)
-        start = torch.autograd._get_sequence_nr()
+        start = _sequence_number()
         tensors = [*tensors_in(args), *tensors_in(kwargs)]
         # An in-place call gives its input a new node, so the parents are read off before it runs.
         parents = [node for tensor in tensors if (node := tensor.grad_fn) is not None]
@@ -320,7 +321,7 @@ class Tape(TorchFunctionMode):
             if tensor.grad_fn is not None:
                 self._owner[tensor.grad_fn] = taped.index
         self._starts.append(start)
-        self._ends.append(torch.autograd._get_sequence_nr() - 1)
+        self._ends.append(_sequence_number() - 1)
         self._ended.append(taped.index)
 
     def _weigh(self, taped: Taped, name: str, tensors: list[Tensor], first: Tensor) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from steadygrad.record import Finding, Operation, Severity, StepTest, Trace
+from steadygrad.record import Finding, Operation, Saturation, Severity, Step, StepTest, Trace
 from steadygrad.rules.grading import (
     Progress,
     body,
@@ -41,7 +41,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     severity = vanishing(trace, trial)
     names = {o.name for o in trace.operations if _squashes(o)}
     for name in sorted(names):
-        taken, steps = taken_by(trace, lambda operation, name=name: operation.name == name and _squashes(operation))
+        taken, steps = _taken(trace, name)
         if severity is not None and steps and _bears(trace, trial, taken, steps):
             yield _vanishing(trace, trial, name, -taken, severity)
         elif (stuck := _saturated(trace, trial, name)) is not None:
@@ -52,13 +52,22 @@ def _squashes(operation: Operation) -> bool:
     return operation.kind == "activation" and operation.name in SQUASHING
 
 
-def _bears(trace: Trace, trial: StepTest | None, taken: float, steps: list) -> bool:
+def _taken(trace: Trace, name: str) -> tuple[float, list[Step]]:
+    return taken_by(trace, lambda operation: operation.name == name and _squashes(operation))
+
+
+def _saturation(trace: Trace, step: Step) -> Saturation | None:
+    operation = operation_of(trace, step)
+    return None if operation is None else operation.saturation
+
+
+def _bears(trace: Trace, trial: StepTest | None, taken: float, steps: list[Step]) -> bool:
     """Whether the activation's own derivative, and not the scale of the weights, is the cause."""
     if taken == -math.inf:
         return True
     shrinking = -sum(min(0.0, s.decades) for s in body(trace) if math.isfinite(s.decades))
     bounded = any(
-        (saturation := operation_of(trace, step).saturation) is None
+        (saturation := _saturation(trace, step)) is None
         or saturation.derivative_max < 1.0
         or saturation.saturated_share > 0.3
         for step in steps
@@ -67,11 +76,11 @@ def _bears(trace: Trace, trial: StepTest | None, taken: float, steps: list) -> b
 
 
 def _vanishing(trace: Trace, trial: StepTest | None, name: str, taken: float, severity: Severity) -> Finding:
-    _, steps = taken_by(trace, lambda operation: operation.name == name and _squashes(operation))
+    _, steps = _taken(trace, name)
     decades = lost(trace, trial)
     first = main_place([step for step in steps if step.decades < 0] or steps)[0]
     operation = operation_of(trace, first)
-    saturations = [s for step in steps if (s := operation_of(trace, step).saturation) is not None]
+    saturations = [s for step in steps if (s := _saturation(trace, step)) is not None]
     weights = -sum(s.decades for s in body(trace) if s.cause == "weight scale")
     proof = [evidence("decades taken by the activation's derivative", taken, "decades", "under 4 in all")]
     if saturations:

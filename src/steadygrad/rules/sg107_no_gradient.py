@@ -153,7 +153,8 @@ def _shut(trace: Trace, trial: StepTest | None, trainable: Sequence[Parameter], 
         yield judged(
             "sg107_no_gradient",
             Severity.ERROR if progress(trial) is Progress.STALLED else Severity.WARNING,
-            f"{len(shut)} parameters ({percent(share)} of the model) have a gradient of exactly zero, also after {trial.steps if trial else 0} steps",
+            f"{len(shut)} parameters ({percent(share)} of the model) have a gradient of exactly zero, "
+            f"also after {trial.steps if trial else 0} steps",
             location=shut[0].location,
             module=shut[0].name,
             evidence=[evidence("parameter elements with zero gradient", share, "share", "0")],

@@ -55,7 +55,8 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         yield judged(
             __name__,
             severity,
-            f"updates of {first.update_ratio:.1g} of a weight are lost in {first.dtype}, whose numbers are {2 * HALF_SPACING[first.dtype]:.1g} apart",
+            f"updates of {first.update_ratio:.1g} of a weight are lost in {first.dtype}, "
+            f"whose numbers are {2 * HALF_SPACING[first.dtype]:.1g} apart",
             location=first.location,
             module=first.name,
             evidence=[

@@ -105,10 +105,11 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     most = max(moved, key=lambda parameter: parameter.update_ratio or 0.0, default=None)
     ratio = most.update_ratio if most is not None and most.update_ratio is not None else 0.0
     lasting = trial.diverged or trial.fall < 0.1
+    what = "stops being finite" if trial.diverged else f"rises by {trial.greatest_rise:.2g} of itself in one step"
     yield judged(
         __name__,
         Severity.ERROR if lasting else Severity.WARNING,
-        f"updates are too large: the loss {'stops being finite' if trial.diverged else f'rises by {trial.greatest_rise:.2g} of itself in one step'}",
+        f"updates are too large: the loss {what}",
         location=None,
         module=most.name if most is not None else "",
         evidence=[

@@ -132,7 +132,8 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     yield judged(
         __name__,
         Severity.WARNING if progress(trial) is Progress.SLOW else Severity.ERROR,
-        f"the output of {first.name} has standard deviation {first.output.std:.2g} around {first.output.mean:.2g}, far from N(0, 1)",
+        f"the output of {first.name} has standard deviation {first.output.std:.2g} around {first.output.mean:.2g}, "
+        "far from N(0, 1)",
         location=first.location,
         module=first.module,
         label=f"first of {len(sick)} such outputs" if len(sick) > 1 else "",
