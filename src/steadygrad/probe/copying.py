@@ -42,7 +42,9 @@ def on_copy(model: nn.Module, optimizer: torch.optim.Optimizer | None) -> Iterat
         stack.enter_context(_same_randomness())
         stack.enter_context(_same_tensors(model))
         stack.enter_context(torch.enable_grad())
-        stack.enter_context(torch.compiler.set_stance("force_eager"))
+        if "torch._dynamo" in sys.modules:
+            # Nothing is compiled where the compiler was never imported, and importing it takes longer than most probes.
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
         spots: list[BlindSpot] = []
         inner = unwrapped(model)
         original: dict[str, Tensor] = dict(inner.named_parameters())
