@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from torch import nn
 from steadygrad import rules
 from steadygrad.errors import SteadygradError, SubjectError, UserCodeError
 from steadygrad.probe.copying import Copied, on_copy, unwrapped
+from steadygrad.probe.inference import infer_constructions
 from steadygrad.probe.instrument import hunt, needs_hunt, probe
 from steadygrad.probe.steptest import Stepped, fits_in_memory, in_words, look_again, step_test
 from steadygrad.probe.subject import Subject, make_subject
@@ -75,6 +77,7 @@ def check(
     rules.resolve(settings.select), rules.resolve(settings.ignore)
     try:
         subject = make_subject(model, batch, loss_fn, optimizer=optimizer, seed=seed)
+        infer_constructions(unwrapped(model), sys._getframe(1))
         return check_subject(subject, trial=trial, settings=settings)
     except UserCodeError as error:
         if error.__cause__ is None:

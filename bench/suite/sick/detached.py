@@ -350,7 +350,7 @@ CASES: tuple[Case, ...] = (
         "recurrent",
         lambda: assemble(Truncated(True), recall(16), adam(1e-2)),
         steps=300,
-        causes=("SG107",),
+        causes=("SG107", "SG104"),
         line="state.detach()",
         twin=lambda: assemble(Truncated(False), recall(16), adam(1e-2)),
     ),

@@ -45,6 +45,11 @@ def _owner(filename: str) -> str:
     return "user"
 
 
+def is_user_file(filename: str) -> bool:
+    """Whether the code is neither torch's, the standard library's, nor ours."""
+    return _owner(filename) == "user"
+
+
 def user_frame(frame: FrameType | None) -> FrameType | None:
     """The innermost frame of the user's code, from ``frame`` outwards; None when our own code made the call."""
     while frame is not None:
@@ -73,15 +78,15 @@ def _locate(code: CodeType, instruction: int) -> Location | None:
     return Location(
         path=code.co_filename,
         line=line,
-        column=1 if start is None else _characters(lines[0], start) + 1,
+        column=1 if start is None else characters(lines[0], start) + 1,
         end_line=end_line,
-        end_column=1 if end is None else _characters(lines[-1], end) + 1,
+        end_column=1 if end is None else characters(lines[-1], end) + 1,
         source="".join(lines).rstrip("\n"),
     )
 
 
-def _characters(line: str, utf8_offset: int) -> int:
-    """Python counts columns in UTF-8 bytes; people and editors count characters."""
+def characters(line: str, utf8_offset: int) -> int:
+    """An offset of Python's in characters. Python counts columns in UTF-8 bytes; people and editors count characters."""
     return utf8_offset if line.isascii() else len(line.encode()[:utf8_offset].decode(errors="ignore"))
 
 
@@ -125,3 +130,8 @@ def carry_constructions(model: nn.Module, twin: nn.Module) -> None:
 def construction_of(module: nn.Module) -> Location | None:
     """Where the module was constructed, if that was recorded."""
     return _constructions.get(module)
+
+
+def remember_construction(module: nn.Module, place: Location) -> None:
+    """Note where a module was constructed; nothing is written on the module itself."""
+    _constructions[module] = place
