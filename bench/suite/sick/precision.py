@@ -13,7 +13,18 @@ import torch.nn.functional as F
 from torch import nn
 
 from bench.suite.case import Case, Made
-from bench.suite.sick.tasks import Data, adam, assemble, cancer, curve, diabetes, digits, images, raw_digits, reconstruction, sgd
+from bench.suite.sick.tasks import (
+    Data,
+    adam,
+    assemble,
+    cancer,
+    diabetes,
+    digits,
+    images,
+    raw_digits,
+    reconstruction,
+    rows,
+)
 
 
 def in_half(data: Data, dtype: torch.dtype = torch.float16) -> Data:
@@ -100,12 +111,274 @@ class RadialBasis(nn.Module):
         return self.weights(torch.exp(-self.gamma * squares))
 
 
+class Standardising(nn.Module):
+    """Standardises its input by the batch; the corner pixels of the digits are 0 in every image."""
+
+    def __init__(self, eps: float):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
+        self.eps = eps
+
+    def forward(self, x):
+        mean, std = x.mean(0), x.std(0)
+        return self.body((x - mean) / (std + self.eps))
+
+
+def cross_entropy_of_log(scores, y):
+    return F.nll_loss(torch.log(torch.softmax(scores, dim=1)), y)
+
+
+def cross_entropy_of_log_softmax(scores, y):
+    return F.nll_loss(torch.log_softmax(scores, dim=1), y)
+
+
+def large_scores() -> nn.Module:
+    """Weights drawn from N(0, 1), as ``torch.randn`` gives them: scores of a hundred and more."""
+    model = nn.Sequential(nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
+    for module in model:
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight)
+    return model
+
+
+class Embedder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 16))
+
+    def forward(self, x):
+        return self.net(x)
+
+
+class PairLoss:
+    """Pulls pairs of one class together and pushes the others a margin apart, over all pairs of the batch."""
+
+    def __init__(self, eps):
+        self.eps = eps
+
+    def __call__(self, embedded, y):
+        squares = (embedded[:, None] - embedded[None]).pow(2).sum(-1)
+        distances = torch.sqrt(squares + self.eps)
+        same = y[:, None] == y[None]
+        return torch.where(same, distances, 4 * F.relu(4.0 - distances)).mean()
+
+
+@cache
+def phrases(empty: bool, *, words: int = 40) -> Data:
+    """Phrases of up to ten words (0 = padding), half of them from their class's vocabulary; some may be empty."""
+    noise = torch.Generator().manual_seed(23)
+    y = torch.randint(4, (1500,), generator=noise)
+    tokens = torch.randint(1, words, (1500, 10), generator=noise)
+    typical = torch.rand(1500, 10, generator=noise) < 0.5
+    tokens = torch.where(typical, tokens // 4 * 4 + y[:, None], tokens).clamp(min=1)
+    lengths = torch.randint(0 if empty else 1, 11, (1500,), generator=noise)
+    tokens[torch.arange(10) >= lengths[:, None]] = 0
+    return tokens, y
+
+
+class AttentionPooling(nn.Module):
+    """Words weighed by a learned query; padding is masked with minus infinity."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Embedding(40, 32)
+        self.position = nn.Parameter(torch.randn(10, 32))
+        self.key, self.value = nn.Linear(32, 32), nn.Linear(32, 32)
+        self.query = nn.Parameter(torch.randn(32) / 6)
+        self.head = nn.Linear(32, 4)
+
+    def forward(self, tokens):
+        h = torch.tanh(self.embed(tokens) + self.position)
+        scores = self.key(h) @ self.query
+        scores = scores.masked_fill(tokens == 0, float("-inf"))
+        weights = torch.softmax(scores, dim=-1)
+        return self.head((weights[..., None] * self.value(h)).sum(1))
+
+
+class MeanPooling(nn.Module):
+    """The mean over the words of a phrase, padding left out."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Embedding(40, 32, padding_idx=0)
+        self.mlp = nn.Sequential(nn.Linear(32, 32), nn.GELU(), nn.Linear(32, 4))
+
+    def forward(self, tokens):
+        mask = (tokens != 0).float()
+        summed = (self.embed(tokens) * mask[..., None]).sum(1)
+        return self.mlp(summed / mask.sum(1, keepdim=True))
+
+
+class HandSoftmax(nn.Module):
+    """Attention over the rows of an image with a softmax written out; ``safe`` subtracts the greatest score first."""
+
+    def __init__(self, safe):
+        super().__init__()
+        self.q, self.k, self.v = (nn.Linear(8, 32) for _ in range(3))
+        self.out = nn.Linear(256, 10)
+        self.safe = safe
+
+    def forward(self, x):
+        x = x.view(-1, 8, 8)
+        scores = self.q(x) @ self.k(x).transpose(1, 2)
+        if self.safe:
+            scores = scores - scores.amax(-1, keepdim=True)
+        weights = torch.exp(scores)
+        weights = weights / weights.sum(-1, keepdim=True)
+        return self.out((weights @ self.v(x)).flatten(1))
+
+
+class LogRate(nn.Module):
+    """Poisson regression: the rate is the exponential of a linear function."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(30, 1)
+
+    def forward(self, x):
+        return torch.exp(self.linear(x))
+
+
+def poisson(rate, counts):
+    return (rate - counts * torch.log(rate)).mean()
+
+
+def counts(scaled: bool) -> Data:
+    x, y = cancer(scaled=scaled)
+    return x, 1.0 + 4.0 * y[:, None].float()
+
+
+class HalfNorm(nn.Module):
+    """Scales each image to length 1 in the format it comes in: the squares of grey levels overflow float16."""
+
+    def __init__(self, dtype):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(64, 64), nn.GELU(), nn.Linear(64, 10))
+        self.dtype = dtype
+
+    def forward(self, x):
+        x = x.to(self.dtype)
+        length = torch.sqrt((x * x).sum(-1, keepdim=True))
+        return self.net((8 * x / length).float())
+
+
+@cache
+def grey_levels() -> Data:
+    """Digits in grey levels 0..255."""
+    x, y = raw_digits()
+    return x / 16 * 255, y
+
+
+@cache
+def patients(missing: bool) -> Data:
+    """The diabetes data, one measurement in a thousand of them missing or filled with the mean."""
+    x, y = diabetes()
+    gaps = torch.rand(x.shape, generator=torch.Generator().manual_seed(29)) < 0.01
+    return x.masked_fill(gaps, math.nan if missing else 0.0), y
+
+
+class Gallery(nn.Module):
+    """Votes of known samples by the angle to them; the gallery was taken from the training set, so some angles are 0."""
+
+    def __init__(self, margin: float):
+        super().__init__()
+        x, y = digits()
+        self.register_buffer("known", x[:300])
+        self.register_buffer("votes", F.one_hot(y[:300], 10).float())
+        self.encoder = nn.Linear(64, 32)
+        self.margin = margin
+
+    def forward(self, x):
+        cosine = F.normalize(self.encoder(x)) @ F.normalize(self.encoder(self.known)).T
+        cosine = cosine.clamp(-1 + self.margin, 1 - self.margin)
+        angle = torch.acos(cosine)
+        return torch.log(torch.softmax(-4 * angle, dim=1) @ self.votes + 1e-6)
+
+
+class GeneralisedMean(nn.Module):
+    """Generalised-mean pooling over a feature map, whose values it takes to be positive."""
+
+    def __init__(self, positive: bool):
+        super().__init__()
+        self.convs = nn.Sequential(nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 32, 3, padding=1))
+        self.power = nn.Parameter(torch.tensor(3.0))
+        self.fc = nn.Linear(32, 10)
+        self.positive = positive
+
+    def forward(self, x):
+        x = self.convs(x)
+        if self.positive:
+            x = x.clamp(min=1e-6)
+        means = (x**self.power).mean((2, 3))
+        return self.fc(means ** (1 / self.power))
+
+
+class BilinearPooling(nn.Module):
+    """Products of all pairs of channels, followed by the signed square root; channels that are silent give zeros."""
+
+    def __init__(self, eps):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 16, 3)
+        self.fc = nn.Linear(256, 10)
+        self.eps = eps
+
+    def forward(self, x):
+        h = F.relu(self.conv(x)).flatten(2)
+        products = h @ h.transpose(1, 2) / h.shape[-1]
+        products = torch.sign(products) * torch.sqrt(products.abs() + self.eps)
+        return self.fc(products.flatten(1))
+
+
+class GatedMean(nn.Module):
+    """The mean of the rows whose gate is open, and zero where none is: ``torch.where`` guards forward, not backward."""
+
+    def __init__(self, least: float):
+        super().__init__()
+        self.gate, self.value = nn.Linear(8, 1), nn.Linear(8, 64)
+        self.fc = nn.Linear(64, 10)
+        self.least = least
+
+    def forward(self, x):
+        w = F.relu(self.gate(x))
+        mass = w.sum(1).clamp(min=self.least)
+        mean = (w * torch.tanh(self.value(x))).sum(1) / mass
+        return self.fc(torch.where(mass > self.least, mean, 0.0))
+
+
+class UnitRows(nn.Module):
+    """A classifier whose rows are scaled to length 1 when it is built; zeros have no length."""
+
+    def __init__(self, draw_):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(64, 64), nn.ReLU())
+        self.weight = nn.Parameter(draw_(torch.empty(10, 64)))
+        with torch.no_grad():
+            self.weight /= self.weight.norm(dim=1, keepdim=True)
+
+    def forward(self, x):
+        return F.linear(self.body(x), self.weight)
+
+
+class EventModel(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc1, self.fc2 = nn.Linear(30, 32), nn.Linear(32, 1)
+
+    def forward(self, x):
+        return torch.sigmoid(self.fc2(torch.relu(self.fc1(x)))).squeeze(1)
+
+
+def hand_written_bce(p, y):
+    """Cross-entropy of a probability, which rounds to 0 or 1 where the unit is sure."""
+    return -(y * torch.log(p) + (1 - y) * torch.log(1 - p)).mean()
+
+
 CASES: tuple[Case, ...] = (
     Case(
         "bfloat16-swallows-small-updates",
         "mlp",
         lambda: fine_tuned(torch.bfloat16),
-        steps=300,
+        steps=400,
         causes=("SG108", "SG106"),
         twin=lambda: fine_tuned(torch.float32),
     ),
@@ -138,5 +411,128 @@ CASES: tuple[Case, ...] = (
         causes=("SG108", "SG102", "SG105"),
         line="torch.exp(-self.gamma * squares)",
         twin=lambda: assemble(RadialBasis(0.01), digits(), adam(1e-2)),
+    ),
+    Case(
+        "standardised-constant-feature",
+        "mlp",
+        lambda: assemble(Standardising(0.0), raw_digits()),
+        causes=("SG203",),
+        line="(x - mean) / (std + self.eps)",
+        twin=lambda: assemble(Standardising(1e-3), raw_digits()),
+    ),
+    Case(
+        "log-of-softmax",
+        "mlp",
+        lambda: assemble(large_scores(), digits(), adam(1e-2), loss_fn=cross_entropy_of_log),
+        steps=300,
+        causes=("SG203",),
+        line="torch.log(torch.softmax(scores, dim=1))",
+        twin=lambda: assemble(large_scores(), digits(), adam(1e-2), loss_fn=cross_entropy_of_log_softmax),
+    ),
+    Case(
+        "distance-to-itself",
+        "metric",
+        lambda: assemble(Embedder(), digits(), loss_fn=PairLoss(0.0)),
+        causes=("SG203",),
+        line="torch.sqrt(squares + self.eps)",
+        twin=lambda: assemble(Embedder(), digits(), loss_fn=PairLoss(1e-8)),
+    ),
+    Case(
+        "attention-over-an-empty-phrase",
+        "attention",
+        lambda: assemble(AttentionPooling(), phrases(empty=True), adam(1e-2)),
+        causes=("SG203",),
+        line="torch.softmax(scores, dim=-1)",
+        twin=lambda: assemble(AttentionPooling(), phrases(empty=False), adam(1e-2)),
+    ),
+    Case(
+        "mean-of-an-empty-phrase",
+        "embedding",
+        lambda: assemble(MeanPooling(), phrases(empty=True), adam(1e-2)),
+        causes=("SG203",),
+        line="summed / mask.sum(1, keepdim=True)",
+        twin=lambda: assemble(MeanPooling(), phrases(empty=False), adam(1e-2)),
+    ),
+    Case(
+        "softmax-without-the-maximum",
+        "attention",
+        lambda: assemble(HandSoftmax(False), raw_digits(), adam(3e-3)),
+        causes=("SG203",),
+        line="torch.exp(scores)",
+        twin=lambda: assemble(HandSoftmax(True), raw_digits(), adam(3e-3)),
+    ),
+    Case(
+        "rate-of-raw-features",
+        "linear",
+        lambda: assemble(LogRate(), counts(scaled=False), adam(3e-2), loss_fn=poisson),
+        causes=("SG203", "SG304"),
+        line="torch.exp(self.linear(x))",
+        twin=lambda: assemble(LogRate(), counts(scaled=True), adam(3e-2), loss_fn=poisson),
+    ),
+    Case(
+        "squares-overflow-float16",
+        "mlp",
+        lambda: assemble(HalfNorm(torch.float16), grey_levels()),
+        causes=("SG203", "SG105"),
+        line="(x * x).sum(-1, keepdim=True)",
+        twin=lambda: assemble(HalfNorm(torch.float32), grey_levels()),
+    ),
+    Case(
+        "missing-measurements",
+        "mlp",
+        lambda: assemble(
+            nn.Sequential(nn.Linear(10, 32), nn.Tanh(), nn.Linear(32, 1)), patients(True), loss_fn=F.mse_loss
+        ),
+        causes=("SG203",),
+        twin=lambda: assemble(
+            nn.Sequential(nn.Linear(10, 32), nn.Tanh(), nn.Linear(32, 1)), patients(False), loss_fn=F.mse_loss
+        ),
+    ),
+    Case(
+        "angle-to-itself",
+        "metric",
+        lambda: assemble(Gallery(0.0), digits(), adam(1e-2)),
+        causes=("SG203",),
+        line="torch.acos(cosine)",
+        twin=lambda: assemble(Gallery(1e-6), digits(), adam(1e-2)),
+    ),
+    Case(
+        "root-of-a-negative-mean",
+        "conv",
+        lambda: assemble(GeneralisedMean(False), images(), adam(3e-3)),
+        causes=("SG203",),
+        line="means ** (1 / self.power)",
+        twin=lambda: assemble(GeneralisedMean(True), images(), adam(3e-3)),
+    ),
+    Case(
+        "signed-root-of-zero",
+        "conv",
+        lambda: assemble(BilinearPooling(0.0), images()),
+        causes=("SG203",),
+        line="torch.sqrt(products.abs() + self.eps)",
+        twin=lambda: assemble(BilinearPooling(1e-6), images()),
+    ),
+    Case(
+        "where-guards-forward-only",
+        "gated",
+        lambda: assemble(GatedMean(0.0), rows(), adam(1e-2)),
+        causes=("SG203",),
+        line="(w * torch.tanh(self.value(x))).sum(1) / mass",
+        twin=lambda: assemble(GatedMean(1e-6), rows(), adam(1e-2)),
+    ),
+    Case(
+        "unit-length-of-zeros",
+        "mlp",
+        lambda: assemble(UnitRows(nn.init.zeros_), digits()),
+        causes=("SG203",),
+        twin=lambda: assemble(UnitRows(nn.init.normal_), digits()),
+    ),
+    Case(
+        "log-of-a-certain-zero",
+        "mlp",
+        lambda: assemble(EventModel(), cancer(scaled=False), loss_fn=hand_written_bce),
+        causes=("SG203", "SG304"),
+        line="torch.log(p)",
+        twin=lambda: assemble(EventModel(), cancer(scaled=True), loss_fn=hand_written_bce),
     ),
 )

@@ -64,19 +64,20 @@ def user_frame(frame: FrameType | None) -> FrameType | None:
 
 def location_of(frame: FrameType | None) -> Location | None:
     """The expression that ``frame`` is evaluating now."""
-    return None if frame is None else _locate(frame.f_code, frame.f_lasti)
+    return None if frame is None else _locate(frame.f_code.co_filename, frame.f_code, frame.f_lasti)
 
 
 @functools.lru_cache(maxsize=100_000)
-def _locate(code: CodeType, instruction: int) -> Location | None:
+def _locate(path: str, code: CodeType, instruction: int) -> Location | None:
+    # Code objects of two files can be equal, so the path is a part of the key.
     position = next(islice(code.co_positions(), instruction // 2, None), (None, None, None, None))
     line, end_line, start, end = position
     if line is None:
         return None
     end_line = end_line or line
-    lines = [linecache.getline(code.co_filename, number) for number in range(line, end_line + 1)]
+    lines = [linecache.getline(path, number) for number in range(line, end_line + 1)]
     return Location(
-        path=code.co_filename,
+        path=path,
         line=line,
         column=1 if start is None else characters(lines[0], start) + 1,
         end_line=end_line,

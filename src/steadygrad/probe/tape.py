@@ -244,6 +244,8 @@ class Tape(TorchFunctionMode):
         first = _first_tensor(output)
         if first is None:
             return output
+        if first.grad_fn is not None and first.grad_fn in parents:
+            return output  # What hands its input on ("contiguous", dropout at 0) is no operation to a gradient.
         if first.grad_fn is not None:
             self._record(func, name, args, kwargs, output, first, start, tensors, parents, before)
         elif (name in _CUTS or func == _DATA or (not torch.is_grad_enabled() and first.is_floating_point())) and any(
