@@ -55,9 +55,9 @@ SHAPES: dict[str, dict[str, str]] = {
             def forward(self, x):
                 for fc in self.fcs:
                     x = (
-                        «fc(x)
+                        fc(x)
                         .contiguous()
-                        .sigmoid()»
+                        .«sigmoid()»
                         .contiguous()
                     )
                 return self.head(x)

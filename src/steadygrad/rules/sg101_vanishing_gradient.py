@@ -40,7 +40,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         else f"the gradient loses {decades:.1f} decades on the trunk, from the loss to {trace.trunk.end if trace.trunk else ''}",
         location=first.location,
         module=first.module,
-        label="makes it zero" if zero else f"takes {-here:.1f} of the {decades:.1f} decades lost ({percent(-share)})",
+        label="makes it zero" if zero else f"takes {-here:.1f} of the {decades:.1f} decades lost ({percent(share)})",
         evidence=[
             evidence("decades lost on the trunk", decades, "decades", "under 4"),
             evidence("decades lost at this expression", -here, "decades", "near 0"),
