@@ -1,0 +1,90 @@
+"""``steadygrad activations``: what mean-field theory says of each activation."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+
+@click.command(name="activations", short_help="A table of activations: derivatives, critical scales, depth scales.")
+@click.argument("names", nargs=-1)
+@click.option("--output-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def command(names: tuple[str, ...], output_format: str) -> None:
+    """Tabulate NAMES (sigmoid, relu, ... or file.py:function for your own); all known ones without NAMES.
+
+    φ′ rms and max: root mean square under N(0, 1), and greatest value, of the derivative. σ_w, σ_b: critical scales at
+    which the gradient neither shrinks nor grows and the variance stays 1 (σ_b = - where none does). Q fixed: the
+    variance that the map settles on there. C′(1), depth: slope of the correlation map at torch's default weights, and
+    the layers over which it changes a gradient's square e-fold.
+    """
+    from steadygrad.theory.table import rows
+
+    found = [_row(name) for name in names] or list(rows())
+    if output_format == "json":
+        bodies = [{key: _finite(value) for key, value in asdict(row).items()} for row in found]
+        click.echo(json.dumps(bodies, indent=2, ensure_ascii=False))
+        return
+    widest = max(10, *(len(row.name) for row in found))
+    click.echo(f"{'activation':{widest}s} φ′ rms  φ′ max     σ_w     σ_b  Q fixed   C′(1)    depth")
+    for row in found:
+        values = (row.derivative_rms, row.derivative_max, row.critical_weight_std, row.critical_bias_std)
+        shown = "".join(f"{_number(value):>8s}" for value in values)
+        tail = f"{_number(row.fixed_point):>9s}{_number(row.slope):>8s}{_number(row.depth_scale):>9s}"
+        click.echo(f"{row.name:{widest}s}{shown[1:]}{tail}")
+
+
+def _row(name: str) -> Any:
+    from steadygrad.errors import TargetError
+    from steadygrad.theory.activations import ACTIVATIONS
+    from steadygrad.theory.table import row_for, row_for_known
+
+    if ":" not in name:
+        known = row_for_known(name)
+        if known is None:
+            import difflib
+
+            close = difflib.get_close_matches(name, [activation.name for activation in ACTIVATIONS], n=1, cutoff=0.4)
+            hint = f"; did you mean {close[0]}?" if close else "; name your own as file.py:function"
+            raise TargetError(f"unknown activation {name!r}{hint}")
+        return known
+    from steadygrad.probe.loading import load_function, split
+
+    try:
+        return row_for(split(name)[1], _on_arrays(load_function(name, "activations")))
+    except (ValueError, TypeError, RuntimeError, AttributeError) as error:
+        raise TargetError(f"{name} is no elementwise function of a tensor or array: {error}") from None
+
+
+def _on_arrays(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The user's function on arrays, whether it was written for tensors or for arrays."""
+    import numpy as np
+
+    try:
+        if np.shape(function(np.zeros(2))) == (2,):
+            return function
+    except Exception:
+        # One written for tensors may raise anything on an array; whether it takes a tensor is seen next.
+        pass  # noqa: SIM105
+    import torch
+
+    def adapted(x: Any) -> Any:
+        return np.asarray(function(torch.as_tensor(np.asarray(x, dtype=float))).detach().numpy())
+
+    return adapted
+
+
+def _number(value: float | None) -> str:
+    if value is None or math.isnan(value):
+        return "-"
+    if math.isinf(value):
+        return "inf"
+    return f"{value:.3f}" if abs(value) < 1000 else f"{value:.2g}"
+
+
+def _finite(value: Any) -> Any:
+    return value if not isinstance(value, float) or math.isfinite(value) else str(value)

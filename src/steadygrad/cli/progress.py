@@ -1,0 +1,31 @@
+"""What a check is doing, on standard error of a terminal, once it has taken a second; gone when it is done."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+PATIENCE = 1.0
+"""Seconds before anything is shown."""
+
+
+@contextmanager
+def progress(target: str, *, quiet: bool) -> Iterator[Callable[[str], None]]:
+    """Give a function that is told what is going on."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+
+    status = Console(stderr=True).status(f"{target}: loading")
+    timer = threading.Timer(PATIENCE, status.start)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield lambda what: status.update(f"{target}: {what}")
+    finally:
+        timer.cancel()
+        timer.join()
+        status.stop()

@@ -1,0 +1,34 @@
+"""``steadygrad report``: a saved report in another format. Needs no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command(name="report", short_help="Show a saved report again, in any format.")
+@click.argument("file")
+@click.option("--output-format", metavar="FORMAT", default="text", show_default=True, help="text, concise, json, github, html.")
+@click.option("--output-file", metavar="PATH", help="Write there instead of printing.")
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
+def command(file: str, output_format: str, output_file: str | None, color: Any) -> None:
+    """Show FILE, which `steadygrad check --output-format json` wrote, in another format."""
+    from steadygrad.errors import CorruptReportError, SettingsError
+    from steadygrad.record import CheckRecord
+    from steadygrad.report import FORMATS, render, write_atomically
+
+    if output_format not in FORMATS:
+        raise SettingsError(f"unknown output format {output_format!r}; known are {', '.join(FORMATS)}")
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise CorruptReportError(f"no such file: {file}") from None
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise CorruptReportError(f"{file}: {error}") from None
+    shown = render(CheckRecord.from_json(text), output_format, color="never" if output_file is not None else color)
+    if output_file is not None:
+        write_atomically(output_file, shown)
+    else:
+        click.echo(shown, color=True)

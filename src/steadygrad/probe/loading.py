@@ -1,0 +1,137 @@
+"""From text such as ``net.py``, ``net.py:Net`` or ``package.module:name`` to Python objects: files run as an import would.
+
+Knows files and imports; knows nothing of models, and does not import torch. What the user's own file raises is theirs:
+it comes back as the cause of a ``UserCodeError``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from steadygrad.errors import TargetError, UserCodeError
+
+
+def split(text: str) -> tuple[str, str]:
+    """Place and name: ("net.py", "Net"); the name is empty where there is none."""
+    place, colon, name = text.rpartition(":")
+    # C:\net.py has a colon that separates nothing.
+    if not colon or name.startswith(("\\", "/")) or name.endswith(".py"):
+        return text, ""
+    return place, name
+
+
+def is_file(place: str) -> bool:
+    """Whether the place is meant as a file: it ends as one, holds a separator, or is there."""
+    return place.endswith(".py") or "/" in place or "\\" in place or Path(place).is_file()
+
+
+def import_place(place: str) -> ModuleType:
+    """The module of a file or of a dotted name, run as ``python file.py`` would find its neighbours.
+
+    Raises ``TargetError`` where there is nothing to run, ``UserCodeError`` where what is there raises.
+    """
+    if not is_file(place):
+        return _imported(place, lambda: importlib.import_module(place), str(Path.cwd()))
+    path = Path(place)
+    if path.is_dir():
+        raise TargetError(f"{place} is a folder; name a file in it, such as {path / 'net.py'}")
+    if not path.exists():
+        raise TargetError(f"no such file: {place}{_near_file(path)}")
+    if path.suffix != ".py":
+        raise TargetError(f"{place} is not a Python file; name a file that ends in .py")
+    return _imported(place, lambda: _run(path.resolve()), str(path.resolve().parent))
+
+
+def _near_file(path: Path) -> str:
+    folder = path.parent
+    names = [item.name for item in folder.iterdir() if item.suffix == ".py"] if folder.is_dir() else []
+    close = difflib.get_close_matches(path.name, names, n=1)
+    return f"; did you mean {folder / close[0]}?" if close else "; check the path"
+
+
+def _run(path: Path) -> ModuleType:
+    name = path.stem if path.stem.isidentifier() and path.stem not in sys.modules else f"checked_{abs(hash(path))}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
+    return module
+
+
+def _imported(place: str, run: Callable[[], ModuleType], folder: str) -> ModuleType:
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        return run()
+    except SyntaxError as error:
+        where = f"{error.filename}:{error.lineno}:{error.offset}"
+        raise TargetError(f"{where} is not Python: {error.msg}; mend that line first") from None
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if place == missing or place.startswith(f"{missing}."):
+            raise TargetError(f"no module {missing!r} from here; name a file, or run where it can be imported") from None
+        raise TargetError(
+            f"{place} imports {missing!r}, which is not installed here; install it, or run steadygrad in the "
+            "environment in which the model runs"
+        ) from error
+    except SystemExit as error:
+        raise TargetError(
+            f"{place} ends the program when it is imported (exit {error.code}); put what a script does under "
+            'if __name__ == "__main__":'
+        ) from None
+    except (UnicodeDecodeError, PermissionError) as error:
+        raise TargetError(f"cannot read {place}: {error}") from None
+    except Exception as error:
+        raise UserCodeError(f"{place} raised this when it was imported; fix it there") from error
+
+
+def named(module: ModuleType, name: str, place: str) -> Any:
+    """An attribute of a module, dots allowed. Raises ``TargetError`` naming the nearest."""
+    value: Any = module
+    for part in name.split("."):
+        if not hasattr(value, part):
+            raise TargetError(f"{place} has no {name!r}{nearest(part, _public(value))}")
+        value = getattr(value, part)
+    return value
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """ "; did you mean 'Net'?", or what there is, or nothing."""
+    known = list(known)
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; it has {', '.join(known[:8])}" if known else "; nothing is defined in it"
+
+
+def _public(value: Any) -> list[str]:
+    return [
+        name
+        for name, item in vars(value).items()
+        if not name.startswith("_") and not isinstance(item, ModuleType) and callable(item)
+    ]
+
+
+def load_function(text: str, option: str) -> Callable[..., Any]:
+    """The function that ``file.py:name`` or ``package.module:name`` means. Raises ``TargetError``."""
+    place, name = split(text)
+    if not name:
+        raise TargetError(f"{option} is {text!r}; name a function, as in {option} data.py:function")
+    found = named(import_place(place), name, place)
+    if not callable(found):
+        raise TargetError(f"{text} is {type(found).__name__}, expected a function")
+    function: Callable[..., Any] = found
+    return function
