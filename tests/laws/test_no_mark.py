@@ -18,7 +18,7 @@ import steadygrad as sg
 WIDTH = 6
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """What a user's own code might raise."""
 
 
@@ -92,7 +92,7 @@ class Raising(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         self.calls += 1
         if self.calls > self.at:
-            raise Refused(f"call {self.calls}")
+            raise RefusedError(f"call {self.calls}")
         return x
 
 
@@ -105,7 +105,7 @@ class RaisingBackward(nn.Module):
 
             @staticmethod
             def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-                raise Refused("backward")
+                raise RefusedError("backward")
 
         return Function.apply(x)  # type: ignore[no-any-return]
 
@@ -133,7 +133,9 @@ def snapshot(model: nn.Module, optimizer: torch.optim.Optimizer, batch: tuple[Te
     """Everything about a subject that a check must leave alone, as comparable values."""
 
     def bits(tensor: Tensor | None) -> Any:
-        return None if tensor is None else (tensor.dtype, tuple(tensor.shape), tensor.detach().clone().numpy().tobytes())
+        return (
+            None if tensor is None else (tensor.dtype, tuple(tensor.shape), tensor.detach().clone().numpy().tobytes())
+        )
 
     modules = dict(model.named_modules())
     return {
@@ -158,9 +160,7 @@ def snapshot(model: nn.Module, optimizer: torch.optim.Optimizer, batch: tuple[Te
         "attributes": {name: sorted(vars(module)) for name, module in modules.items()},
         "calls": [list(m.calls) for m in modules.values() if isinstance(m, Counting)],
         "last": [m.last for m in modules.values() if isinstance(m, Counting)],
-        "optimizer": [
-            [(k, v) for k, v in group.items() if k != "params"] for group in optimizer.param_groups
-        ],
+        "optimizer": [[(k, v) for k, v in group.items() if k != "params"] for group in optimizer.param_groups],
         "optimizer's parameters": [[id(p) for p in group["params"]] for group in optimizer.param_groups],
         "optimizer's state": {
             id(p): {k: bits(v) if isinstance(v, Tensor) else v for k, v in state.items()}
@@ -215,7 +215,7 @@ def test_nothing_of_the_users_changes(
         before["grad mode"] = grad
         try:
             sg.check(model, batch, F.cross_entropy, optimizer=optimizer, trial=trial)
-        except Refused:
+        except RefusedError:
             assert any(part.startswith("raises") for part in parts)
         after = snapshot(model, optimizer, batch)
     for what, value in before.items():
@@ -230,7 +230,9 @@ def _hook(model: nn.Module, hooks: set[str]) -> None:
     if "backward" in hooks:
         model[0].register_full_backward_hook(lambda _module, _before, _after: None)  # type: ignore[operator, arg-type]
     if "parameter" in hooks:
-        next(model.parameters()).requires_grad and next(model.parameters()).register_hook(lambda gradient: gradient * 1.0)
+        next(model.parameters()).requires_grad and next(model.parameters()).register_hook(
+            lambda gradient: gradient * 1.0
+        )
 
 
 def test_the_snapshot_sees_a_mark() -> None:

@@ -27,7 +27,13 @@ class Base(nn.Module):
 
 def net(forward: str) -> str:
     """A net with the usual constructor and this forward."""
-    return HEAD + BASE + "class Net(Base):\n" + textwrap.indent(textwrap.dedent(forward).strip(), "    ") + "\n\nmodel = Net()\n"
+    return (
+        HEAD
+        + BASE
+        + "class Net(Base):\n"
+        + textwrap.indent(textwrap.dedent(forward).strip(), "    ")
+        + "\n\nmodel = Net()\n"
+    )
 
 
 SHAPES: dict[str, dict[str, str]] = {

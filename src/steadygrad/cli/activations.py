@@ -69,7 +69,7 @@ def _on_arrays(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
             return function
     except Exception:
         # One written for tensors may raise anything on an array; whether it takes a tensor is seen next.
-        pass  # noqa: SIM105
+        pass
     import torch
 
     def adapted(x: Any) -> Any:

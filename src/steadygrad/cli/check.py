@@ -9,8 +9,6 @@ from typing import Any
 
 import click
 
-FORMATS = ("text", "concise", "json", "github", "html")
-
 
 @click.command(name="check", short_help="Find where and why gradients vanish or explode.")
 @click.argument("target")
@@ -27,12 +25,14 @@ FORMATS = ("text", "concise", "json", "github", "html")
 @click.option("--ignore", metavar="CODES", help="Rules to leave out.")
 @click.option("--fail-on", metavar="LEVEL", help="error (default), warning or never.")
 @click.option("--exit-zero", is_flag=True, help="The same as --fail-on never.")
-@click.option("--output-format", metavar="FORMAT", help=f"{', '.join(FORMATS)}.")
+@click.option("--output-format", metavar="FORMAT", help="text, concise, json, github, html.")
 @click.option("--output-file", metavar="PATH", help="Write the report there instead of printing it.")
 @click.option("--quiet", "-q", is_flag=True, help="Print findings only, and nothing where there are none.")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
 @click.pass_context
-def command(ctx: click.Context, target: str, color: Any, quiet: bool, output_file: str | None, **options: Any) -> None:
+def command(
+    ctx: click.Context, /, target: str, color: Any, quiet: bool, output_file: str | None, **options: Any
+) -> None:
     """Find where and why gradients vanish or explode in TARGET, before training.
 
     TARGET is file.py, file.py:name or package.module:name: a torch.nn.Module, its class, or a function that returns one
@@ -44,8 +44,7 @@ def command(ctx: click.Context, target: str, color: Any, quiet: bool, output_fil
     from steadygrad.cli.progress import progress
     from steadygrad.errors import SettingsError
     from steadygrad.probe.loading import is_file, split
-    from steadygrad.report import FORMATS as known
-    from steadygrad.report import render, write_atomically
+    from steadygrad.report import FORMATS, render, write_atomically
     from steadygrad.settings import load_settings
 
     place = split(target)[0]
@@ -56,8 +55,8 @@ def command(ctx: click.Context, target: str, color: Any, quiet: bool, output_fil
         given["fail_on"] = "never"
     settings = load_settings(folder, given)
     rules.resolve(settings.selectors)
-    if settings.output_format not in known:
-        raise SettingsError(f"unknown output format {settings.output_format!r}; known are {', '.join(known)}")
+    if settings.output_format not in FORMATS:
+        raise SettingsError(f"unknown output format {settings.output_format!r}; known are {', '.join(FORMATS)}")
     if output_file is not None and not Path(output_file).resolve().parent.is_dir():
         raise SettingsError(f"cannot write {output_file}: its folder does not exist; make it first")
     with progress(target, quiet=quiet) as say, contextlib.redirect_stdout(sys.stderr):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 import traceback
 from pathlib import Path
+
+import click
 
 _OURS = str(Path(__file__).parent.parent) + "/"
 
 
 def complain(*parts: str) -> None:
     """One line on standard error."""
-    print(f"steadygrad: error: {'; '.join(' '.join(part.split()) for part in parts)}", file=sys.stderr)
+    click.echo(f"steadygrad: error: {'; '.join(' '.join(part.split()) for part in parts)}", err=True)
 
 
 def show_user_traceback(error: BaseException) -> None:
@@ -22,4 +23,4 @@ def show_user_traceback(error: BaseException) -> None:
         theirs = [frame for frame in one.stack if not frame.filename.startswith((_OURS, "<frozen importlib"))]
         one.stack = traceback.StackSummary.from_list(theirs)
         one = one.__cause__ or one.__context__
-    print("".join(told.format()), end="", file=sys.stderr)
+    click.echo("".join(told.format()), nl=False, err=True)

@@ -10,7 +10,9 @@ import click
 
 @click.command(name="report", short_help="Show a saved report again, in any format.")
 @click.argument("file")
-@click.option("--output-format", metavar="FORMAT", default="text", show_default=True, help="text, concise, json, github, html.")
+@click.option(
+    "--output-format", metavar="FORMAT", default="text", show_default=True, help="text, concise, json, github, html."
+)
 @click.option("--output-file", metavar="PATH", help="Write there instead of printing.")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
 def command(file: str, output_format: str, output_file: str | None, color: Any) -> None:

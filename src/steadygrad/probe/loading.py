@@ -82,7 +82,9 @@ def _imported(place: str, run: Callable[[], ModuleType], folder: str) -> ModuleT
     except ModuleNotFoundError as error:
         missing = error.name or ""
         if place == missing or place.startswith(f"{missing}."):
-            raise TargetError(f"no module {missing!r} from here; name a file, or run where it can be imported") from None
+            raise TargetError(
+                f"no module {missing!r} from here; name a file, or run where it can be imported"
+            ) from None
         raise TargetError(
             f"{place} imports {missing!r}, which is not installed here; install it, or run steadygrad in the "
             "environment in which the model runs"

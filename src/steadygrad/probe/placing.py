@@ -57,7 +57,9 @@ def loss_named(text: str) -> Callable[..., Any]:
         try:
             made: Callable[..., Any] = getattr(nn, text)()
         except TypeError as error:
-            raise SettingsError(f"{text} cannot be made without arguments ({error}); use --loss file.py:function") from None
+            raise SettingsError(
+                f"{text} cannot be made without arguments ({error}); use --loss file.py:function"
+            ) from None
         return made
     functions = [name for name in vars(F) if name.endswith(("_loss", "cross_entropy", "_div", "with_logits"))]
     if text in functions and callable(getattr(F, text)):

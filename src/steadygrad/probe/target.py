@@ -66,7 +66,9 @@ def _built(value: Any, name: str, place: str, given: Mapping[str, Any]) -> Any:
             raise TargetError(f"{name} in {place} is an object that is built already, so --arg has nothing to go to")
         return value
     if not callable(value):
-        raise TargetError(f"{name} in {place} is {type(value).__name__}; name a model, its class, or a function that builds it")
+        raise TargetError(
+            f"{name} in {place} is {type(value).__name__}; name a model, its class, or a function that builds it"
+        )
     if isinstance(value, type) and not (issubclass(value, nn.Module) or hasattr(value, "training_step")):
         raise TargetError(f"{name} in {place} is a class, but not of torch.nn.Module; name one that is")
     missing, unknown, takes = _arguments(value, given)
@@ -74,13 +76,15 @@ def _built(value: Any, name: str, place: str, given: Mapping[str, Any]) -> Any:
         raise TargetError(f"{name} takes no argument {unknown[0]!r}; it takes {', '.join(takes) or 'none'}")
     if missing:
         example = " ".join(f"--arg {word}=..." for word in missing)
-        raise TargetError(f"{name} in {place} needs {_listed(missing)}; give {example}, or name a function that builds it")
+        raise TargetError(
+            f"{name} in {place} needs {_listed(missing)}; give {example}, or name a function that builds it"
+        )
     try:
         return value(**given)
     except SteadygradError:
         raise
     except Exception as error:
-        raise UserCodeError(f"{name} in {place} raised this when it was built; fix it, or give its arguments with --arg") from error
+        raise UserCodeError(f"{name} in {place} raised this when it was built; fix it, or give --arg") from error
 
 
 def _arguments(value: Any, given: Mapping[str, Any]) -> tuple[list[str], list[str], list[str]]:
@@ -132,9 +136,7 @@ def _only_candidate(module: ModuleType, place: str, given: Mapping[str, Any]) ->
             f"no model in {place}: it defines no torch.nn.Module, no object of one, and no function that builds one"
         )
     choices = ready or roots
-    raise TargetError(
-        f"several models in {place}: {_listed(choices)}; choose one, as in {place}:{choices[0]}"
-    )
+    raise TargetError(f"several models in {place}: {_listed(choices)}; choose one, as in {place}:{choices[0]}")
 
 
 def _candidates(module: ModuleType) -> dict[str, Any]:

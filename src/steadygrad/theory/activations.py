@@ -34,7 +34,7 @@ class Activation:
 
 
 def _normal_density(x: Array) -> Array:
-    return np.exp(-0.5 * x * x) / np.sqrt(2 * np.pi)
+    return np.asarray(np.exp(-0.5 * x * x) / np.sqrt(2 * np.pi))
 
 
 def _sigmoid_slope(x: Array) -> Array:
@@ -46,7 +46,7 @@ def _tanh_slope(x: Array) -> Array:
     return 1 / np.cosh(np.clip(x, -350, 350)) ** 2
 
 
-def _where(condition: Array, yes: Array | float, no: Array | float) -> Array:
+def _where(condition: NDArray[np.bool_], yes: Array | float, no: Array | float) -> Array:
     return np.where(condition, yes, no).astype(float)
 
 
@@ -55,7 +55,7 @@ _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 
 
 def _gelu_tanh_inner(x: Array) -> Array:
-    return np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)
+    return np.asarray(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))
 
 
 def _softplus(x: Array) -> Array:
@@ -64,7 +64,7 @@ def _softplus(x: Array) -> Array:
 
 def _mish_slope(x: Array) -> Array:
     t = np.tanh(_softplus(x))
-    return t + x * (1 - t * t) * special.expit(x)
+    return np.asarray(t + x * (1 - t * t) * special.expit(x))
 
 
 ACTIVATIONS: tuple[Activation, ...] = (

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
-from scipy import integrate, optimize, stats
+from scipy import special
 
 from steadygrad.theory.activations import Activation, Array
 
@@ -32,8 +33,10 @@ def gaussian_mean(function: Callable[[Array], Array], variance: float = 1.0, kin
         density = math.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
         return float(function(np.array([deviation * z]))[0]) * density
 
+    from scipy import integrate  # Slow to import, and most commands never integrate.
+
     total = 0.0
-    for low, high in zip(cuts, cuts[1:], strict=False):
+    for low, high in pairwise(cuts):
         value, _ = integrate.quad(weighted, low, high, epsabs=1e-13, epsrel=1e-11, limit=200)
         total += value
     return _finite(total)
@@ -95,7 +98,7 @@ def correlation_map(
 
     def inner(z: Array) -> Array:
         partner = deviation * (correlation * z[:, None] / deviation + rest * nodes[None, :])
-        return phi.function(z) * (phi.function(partner) @ weights)
+        return np.asarray(phi.function(z) * (phi.function(partner) @ weights))
 
     if rest == 0.0:
         shared = gaussian_mean(
@@ -127,11 +130,12 @@ def critical_point(phi: Activation, variance: float) -> tuple[float, float | Non
 
 def critical_weight_std(phi: Activation, bias_std: float) -> float | None:
     """σ_w on the critical line at this σ_b (Schoenholz et al. 2017, fig. 1); None where the line does not reach it."""
+    from scipy import optimize  # As above.
 
     def excess(log_variance: float) -> float:
         variance = 10.0**log_variance
         weight_std = 1.0 / derivative_rms(phi, variance)
-        return variance - weight_std**2 * second_moment(phi, variance) - bias_std**2
+        return float(variance - weight_std**2 * second_moment(phi, variance) - bias_std**2)
 
     grid = np.linspace(-8, 3, 45)
     values = [excess(point) for point in grid]
@@ -170,10 +174,11 @@ def probability_outside(count: int, mean: float, deviation: float, low: float, h
     """
     if count < 0 or deviation < 0 or low > high:
         raise ValueError(
-            f"count {count}, deviation {deviation}, interval [{low}, {high}]: expected count and deviation of 0 or more and low ≤ high"
+            f"count {count}, deviation {deviation}, interval [{low}, {high}]: expected count and deviation of 0 or more, "
+            "and low ≤ high"
         )
     centre, width = count * mean, math.sqrt(count) * deviation
     if width == 0.0:
         return 0.0 if low <= centre <= high else 1.0
-    inside = stats.norm.cdf((high - centre) / width) - stats.norm.cdf((low - centre) / width)
+    inside = special.ndtr((high - centre) / width) - special.ndtr((low - centre) / width)
     return float(1.0 - inside)
