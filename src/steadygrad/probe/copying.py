@@ -107,6 +107,10 @@ def _copy_optimizer(
         return None
     try:
         twin = copy.deepcopy(optimizer, memo)
+        # An optimizer's own pickling keeps only groups and state; LBFGS has more (a scheduler's wrapped step has not).
+        for name, value in vars(optimizer).items():
+            if name not in vars(twin) and not callable(value):
+                setattr(twin, name, copy.deepcopy(value, memo))
     except Exception as error:
         spots.append(BlindSpot(f"it cannot be copied ({_first_line(error)}), so no step test was made", "optimizer"))
         return None

@@ -1,0 +1,68 @@
+"""What holds for every rule, and that adding one is adding a file."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from steadygrad import rules
+
+NEW = '''
+"""Every model, whatever it is.
+
+{headings}
+"""
+
+from steadygrad.record import Severity
+from steadygrad.rules.grading import judged
+
+
+def judge(trace, trial):
+    yield judged(__name__, Severity.INFO, "seen", location=None, evidence=[], cures=[])
+'''
+
+RUN = """
+import sys
+import steadygrad.rules as rules
+rules.__path__.append(sys.argv[1])
+from steadygrad.cli import main
+assert main(["rules"]) == 0
+assert main(["explain", "SG999"]) == 0
+assert main(["rules", "--output-format", "markdown"]) == 0
+assert main(["check", sys.argv[2], "--trial", "0", "--output-format", "concise"]) == 0
+"""
+
+
+def test_a_file_dropped_into_the_folder_is_a_rule(tmp_path: Path) -> None:
+    folder = tmp_path / "rules"
+    folder.mkdir()
+    headings = "\n\n".join(f"## {heading}\n\nNothing." for heading in rules.HEADINGS)
+    (folder / "sg999_everything.py").write_text(NEW.format(headings=headings).lstrip())
+    net = tmp_path / "net.py"
+    net.write_text("from torch import nn\n\nmodel = nn.Linear(4, 2)\n")
+    run = subprocess.run([sys.executable, "-c", RUN, str(folder), str(net)], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert "SG999  everything" in run.stdout
+    assert "| SG999 | everything | Every model, whatever it is. |" in run.stdout
+    assert "What it measures" in run.stdout
+    assert "SG999 seen" in run.stdout
+
+
+def test_without_the_file_there_is_no_such_rule() -> None:
+    with pytest.raises(rules.UnknownRuleError):
+        rules.find("SG999")
+
+
+@pytest.mark.parametrize("rule", rules.load(), ids=lambda rule: rule.code)
+def test_a_rule_has_a_summary(rule: rules.Rule) -> None:
+    assert rule.summary.endswith(".")
+    assert textwrap.shorten(rule.summary, 200) == rule.summary
+
+
+def test_the_codes_are_those_of_the_design() -> None:
+    expected = [*range(101, 109), *range(201, 206), *range(301, 306)]
+    assert [rule.code for rule in rules.load()] == [f"SG{number}" for number in expected]
