@@ -98,7 +98,7 @@ def check_subject(
         trace, stepped, spent, notes = _measure(subject, trial, progress)
     except SteadygradError:
         raise
-    except torch.OutOfMemoryError:
+    except (torch.OutOfMemoryError, MemoryError):
         raise
     except Exception as error:
         raise UserCodeError(

@@ -13,7 +13,11 @@ TINY = NET + "model = nn.Linear(4, 2)\n"
 SETUP = TINY + "def setup():\n    return model, (torch.randn(8, 4), torch.randint(0, 2, (8,))), F.cross_entropy\n"
 
 
-def setup_with(model: str = "nn.Linear(4, 2)", batch: str = "(torch.randn(8, 4), torch.randint(0, 2, (8,)))", loss: str = "F.cross_entropy") -> str:
+def setup_with(
+    model: str = "nn.Linear(4, 2)",
+    batch: str = "(torch.randn(8, 4), torch.randint(0, 2, (8,)))",
+    loss: str = "F.cross_entropy",
+) -> str:
     return NET + f"def setup():\n    return {model}, {batch}, {loss}\n"
 
 
@@ -23,16 +27,28 @@ CASES: dict[str, tuple[str | None, list[str], str]] = {
     "nearly such a file": (TINY, ["{tmp}/nett.py"], "did you mean"),
     "a folder": (None, ["{tmp}/"], "is a folder"),
     "no Python file": (None, ["{tmp}/notes.txt"], "not a Python file"),
-    "empty target": (None, [""], "no module"),
+    "empty target": (None, [""], "the target is empty"),
     "syntax error": (NET + "def f(:\n", ["{net}"], "is not Python"),
     "missing package": ("import no_such_package_at_all\n", ["{net}"], "not installed"),
     "no such module": (None, ["no_such_module_at_all:Net"], "no module"),
     "ends the program": ("import sys\nsys.exit(3)\n", ["{net}"], "ends the program"),
     "no model": ("x = 1\n", ["{net}"], "no model in"),
     "no such name": (TINY, ["{net}:modl"], "did you mean 'model'"),
-    "several models": (NET + "class A(nn.Linear): pass\nclass B(nn.Linear): pass\na = A(4, 2)\nb = B(4, 2)\n", ["{net}"], "several models"),
-    "arguments missing": (NET + "class A(nn.Module):\n    def __init__(self, depth):\n        super().__init__()\n", ["{net}"], "--arg depth="),
-    "unknown argument": (NET + "class A(nn.Module):\n    def __init__(self, depth=1):\n        super().__init__()\n", ["{net}:A", "--arg", "dept=2"], "no argument 'dept'"),
+    "several models": (
+        NET + "class A(nn.Linear): pass\nclass B(nn.Linear): pass\na = A(4, 2)\nb = B(4, 2)\n",
+        ["{net}"],
+        "several models",
+    ),
+    "arguments missing": (
+        NET + "class A(nn.Module):\n    def __init__(self, depth):\n        super().__init__()\n",
+        ["{net}"],
+        "--arg depth=",
+    ),
+    "unknown argument": (
+        NET + "class A(nn.Module):\n    def __init__(self, depth=1):\n        super().__init__()\n",
+        ["{net}:A", "--arg", "dept=2"],
+        "no argument 'dept'",
+    ),
     "argument without value": (TINY, ["{net}", "--arg", "depth"], "--arg depth=20"),
     "arguments for an object": (TINY, ["{net}:model", "--arg", "depth=2"], "built already"),
     "a number": ("depth = 3\n", ["{net}:depth"], "is int"),
@@ -43,15 +59,27 @@ CASES: dict[str, tuple[str | None, list[str], str]] = {
     "no parameters": (NET + "model = nn.ReLU()\n", ["{net}"], "no parameters"),
     "all frozen": (NET + "model = nn.Linear(4, 2).requires_grad_(False)\n", ["{net}"], "frozen"),
     "wrong shapes": (TINY, ["{net}", "--input", "8,5"], "raised this on --input"),
-    "own exception": (NET + "class A(nn.Linear):\n    def forward(self, x):\n        raise KeyError('mine')\nmodel = A(4, 2)\n", ["{net}"], "raised this"),
+    "own exception": (
+        NET + "class A(nn.Linear):\n    def forward(self, x):\n        raise KeyError('mine')\nmodel = A(4, 2)\n",
+        ["{net}"],
+        "raised this",
+    ),
     "own exception when imported": ("1 / 0\n", ["{net}"], "raised this when it was imported"),
-    "own exception when built": (NET + "class A(nn.Module):\n    def __init__(self):\n        1 / 0\n", ["{net}:A"], "raised this when it was built"),
+    "own exception when built": (
+        NET + "class A(nn.Module):\n    def __init__(self):\n        1 / 0\n",
+        ["{net}:A"],
+        "raised this when it was built",
+    ),
     "loss not scalar": (setup_with(loss="lambda o, y: o"), ["{net}"], "expected a single number"),
     "loss a float": (setup_with(loss="lambda o, y: F.cross_entropy(o, y).item()"), ["{net}"], "not a tensor"),
     "loss of whole numbers": (setup_with(loss="lambda o, y: o.argmax()"), ["{net}"], "floating-point"),
     "empty batch": (setup_with(batch="(torch.randn(0, 4), torch.randint(0, 2, (0,)))"), ["{net}"], "is empty"),
     "batch of three": (setup_with(batch="(1, 2, 3)"), ["{net}"], "pair (x, y)"),
-    "batch of arrays": (setup_with(batch="(torch.randn(8, 4).numpy(), torch.zeros(8).long())"), ["{net}"], "torch.from_numpy"),
+    "batch of arrays": (
+        setup_with(batch="(torch.randn(8, 4).numpy(), torch.zeros(8).long())"),
+        ["{net}"],
+        "torch.from_numpy",
+    ),
     "loss no function": (setup_with(loss="3"), ["{net}"], "expected a function"),
     "unknown loss": (TINY, ["{net}", "--loss", "cross_entrop"], "did you mean cross_entropy"),
     "unknown optimizer": (TINY, ["{net}", "--optimizer", "adamm"], "did you mean"),
@@ -75,7 +103,11 @@ CASES: dict[str, tuple[str | None, list[str], str]] = {
     "a folder to write": (TINY, ["{net}", "--output-file", "{tmp}"], "cannot write"),
     "no such batch file": (TINY, ["{net}", "--batch", "{tmp}/data.py:batch"], "no such file"),
     "batch without function": (TINY, ["{net}", "--batch", "{net}"], "name a function"),
-    "batch function raises": (TINY + "def batch():\n    1 / 0\n", ["{net}:model", "--batch", "{net}:batch"], "asked for a batch"),
+    "batch function raises": (
+        TINY + "def batch():\n    1 / 0\n",
+        ["{net}:model", "--batch", "{net}:batch"],
+        "asked for a batch",
+    ),
 }
 
 

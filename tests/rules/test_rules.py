@@ -44,7 +44,9 @@ def test_a_file_dropped_into_the_folder_is_a_rule(tmp_path: Path) -> None:
     (folder / "sg999_everything.py").write_text(NEW.format(headings=headings).lstrip())
     net = tmp_path / "net.py"
     net.write_text("from torch import nn\n\nmodel = nn.Linear(4, 2)\n")
-    run = subprocess.run([sys.executable, "-c", RUN, str(folder), str(net)], capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        [sys.executable, "-c", RUN, str(folder), str(net)], capture_output=True, text=True, check=False
+    )
     assert run.returncode == 0, run.stderr
     assert "SG999  everything" in run.stdout
     assert "| SG999 | everything | Every model, whatever it is. |" in run.stdout

@@ -42,7 +42,7 @@ def command(
     """
     from steadygrad import rules
     from steadygrad.cli.progress import progress
-    from steadygrad.errors import SettingsError
+    from steadygrad.errors import SettingsError, SubjectError
     from steadygrad.probe.loading import is_file, split
     from steadygrad.report import FORMATS, render, write_atomically
     from steadygrad.settings import load_settings
@@ -60,10 +60,17 @@ def command(
     if output_file is not None and not Path(output_file).resolve().parent.is_dir():
         raise SettingsError(f"cannot write {output_file}: its folder does not exist; make it first")
     with progress(target, quiet=quiet) as say, contextlib.redirect_stdout(sys.stderr):
+        import torch
+
         from steadygrad._check import check_subject
 
         subject = _subject(target, settings, options)
-        report = check_subject(subject, trial=settings.trial, settings=settings, progress=say)
+        try:
+            report = check_subject(subject, trial=settings.trial, settings=settings, progress=say)
+        except torch.OutOfMemoryError:
+            raise SubjectError(
+                "the device's memory is not enough; try a smaller batch (--input) or --trial 0"
+            ) from None
     failed = settings.fail_on != "never" and bool(report.at_least(settings.fail_on))
     if not (quiet and not report.findings):
         form = "concise" if quiet and settings.output_format == "text" else settings.output_format

@@ -127,7 +127,10 @@ def _none_fits(model: nn.Module, failed: list[tuple[Guess, Ran]]) -> SteadygradE
     error = ran.error
     assert error is not None
     everywhere = all(type(other.error) is type(error) for _, other in failed)
-    if everywhere and (not isinstance(error, MISFITS) or isinstance(error, NotImplementedError)):
+    # A shape that does not fit is told in other words for another shape.
+    always = len({str(other.error) for _, other in failed}) == 1 and len(failed) > 2
+    unlike_a_shape = not isinstance(error, MISFITS) or isinstance(error, NotImplementedError)
+    if everywhere and (always or unlike_a_shape):
         raised = UserCodeError(f"{name} raised this on {guess.of_size(FIRST_TRY).words}; fix it, or {how}")
         raised.__cause__ = error
         return raised

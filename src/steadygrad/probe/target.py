@@ -43,6 +43,8 @@ def load_target(text: str, arguments: Mapping[str, str]) -> Loaded:
     Raises ``TargetError`` where there is no one thing to check, ``UserCodeError`` where the user's code raises.
     """
     place, name = split(text)
+    if not place:
+        raise TargetError("the target is empty; name a file, as in steadygrad check net.py")
     given = {key: _value(value) for key, value in arguments.items()}
     with recording_constructions():
         module = import_place(place)
