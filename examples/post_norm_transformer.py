@@ -1,4 +1,4 @@
-"""A transformer of 24 post-norm layers at a rate that pre-norm takes easily: it does not get going."""
+"""A transformer of 48 post-norm layers at a rate that pre-norm takes easily: it does not get going."""
 
 import torch
 from digits import digits
@@ -9,7 +9,7 @@ from torch.nn import functional as F
 class Rows(nn.Module):
     """Each picture is a sentence of eight rows."""
 
-    def __init__(self, depth: int = 24, width: int = 32) -> None:
+    def __init__(self, depth: int = 48, width: int = 32) -> None:
         super().__init__()
         self.embed = nn.Linear(8, width)
         self.place = nn.Parameter(0.02 * torch.randn(8, width))

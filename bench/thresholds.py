@@ -1,0 +1,102 @@
+"""The measurements behind the rules' thresholds, over the whole suite: ``python -m bench.thresholds [healthy|sick ...]``.
+
+For each quantity that a rule compares with a threshold, its distribution over the set-ups that trained (healthy cases and
+the twins of sick ones) and over the sick set-ups of each cause. Slow: every case is probed and stepped once.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+
+import torch
+
+from bench.suite import PARTS, cases
+from bench.suite.examine import examine
+from steadygrad.record import CheckRecord
+from steadygrad.rules.grading import informed_fall, lost
+
+Quantity = Callable[[CheckRecord], float | None]
+
+
+def _spread_growth(record: CheckRecord) -> float | None:
+    before = record.trace.output_spread
+    after = record.trial.output_spread_after if record.trial is not None else None
+    return after / before if before and after is not None else None
+
+
+def _updates(record: CheckRecord) -> list[float]:
+    return [p.update_ratio for p in record.trace.parameters if p.update_ratio is not None and len(p.shape) > 1]
+
+
+def _entropy(record: CheckRecord) -> float | None:
+    return min((o.attention_entropy for o in record.trace.operations if o.attention_entropy is not None), default=None)
+
+
+def _dead(record: CheckRecord) -> float | None:
+    return max((o.saturation.dead_share for o in record.trace.operations if o.saturation is not None), default=None)
+
+
+def _saturated(record: CheckRecord) -> float | None:
+    return max(
+        (o.saturation.saturated_share for o in record.trace.operations if o.saturation is not None), default=None
+    )
+
+
+QUANTITIES: dict[str, Quantity] = {
+    "informed fall in ten steps": lambda r: informed_fall(r.trial) if r.trial is not None else None,
+    "greatest rise in one step": lambda r: r.trial.greatest_rise if r.trial is not None else None,
+    "predicted first fall": lambda r: r.trial.predicted_first if r.trial is not None else None,
+    "decades lost on the trunk": lambda r: lost(r.trace, r.trial) if r.trace.trunk is not None else None,
+    "spread of the output": lambda r: r.trace.output_spread,
+    "growth of the spread": _spread_growth,
+    "greatest update ratio": lambda r: max(_updates(r), default=None),
+    "greatest dead share": _dead,
+    "greatest saturated share": _saturated,
+    "least attention entropy": _entropy,
+    "decades lost per recurrent step": lambda r: max((-x.decades_per_step for x in r.trace.recurrences), default=None),
+    "decades lost in a recurrence": lambda r: max((-x.decades for x in r.trace.recurrences), default=None),
+    "underflow share": lambda r: r.trace.underflow_share,
+}
+
+Job = tuple[str, str, bool]
+
+
+def _measure(job: Job) -> tuple[str, dict[str, float | None]]:
+    torch.set_num_threads(1)
+    part, name, twin = job
+    case = cases(part)[name]
+    record = examine(case.twin if twin and case.twin is not None else case.make)
+    group = "trains" if part == "healthy" or twin else f"sick {case.causes[0]}"
+    return group, {what: measure(record) for what, measure in QUANTITIES.items()}
+
+
+def main(parts: list[str]) -> None:
+    """Measure and print."""
+    jobs = [
+        (part, name, twin)
+        for part in parts
+        for name, case in cases(part).items()
+        for twin in (False, True)
+        if not twin or case.twin is not None
+    ]
+    groups: dict[str, list[dict[str, float | None]]] = {}
+    with ProcessPoolExecutor(max_workers=2) as pool:
+        for group, row in pool.map(_measure, jobs):
+            groups.setdefault(group, []).append(row)
+    for what in QUANTITIES:
+        print(
+            f"\n{what}\n{'group':14s} {'set-ups':>8s} {'least':>10s} {'5 %':>10s} {'median':>10s} {'95 %':>10s} {'greatest':>10s}"
+        )
+        for group in sorted(groups, reverse=True):
+            values = sorted(v for row in groups[group] if (v := row[what]) is not None and not math.isnan(v))
+            if values:
+                last = len(values) - 1
+                picked = [values[round(share * last)] for share in (0, 0.05, 0.5, 0.95, 1)]
+                print(f"{group:14s} {len(values):8d} " + " ".join(f"{value:10.3g}" for value in picked))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:] or list(PARTS))

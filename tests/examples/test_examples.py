@@ -1,0 +1,50 @@
+"""Each example shows what its docstring says, from the command line, at the line where it happens."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from steadygrad.cli import main
+
+FOLDER = Path(__file__).parents[2] / "examples"
+
+# file: (verdict, code, text of the marked expression)
+EXPECTED = {
+    "deep_sigmoid": ("will not train", "SG102", "torch.sigmoid(fc(x))"),
+    "deep_tanh": ("will not train", "SG301", "fc(x)"),
+    "exploding_relu": ("will not train", "SG301", "fc(x)"),
+    "rnn_100_steps": ("will not train", "SG104", None),
+    "post_norm_transformer": ("at risk", None, None),
+    "residual_without_scaling": ("will not train", "SG201", None),
+    "batch_norm_without_skips": ("at risk", "SG302", "norm(fc(x))"),
+    "double_softmax": ("will not train", "SG303", None),
+    "unscaled_input": ("at risk", "SG304", None),
+    "fp16_underflow": ("will not train", "SG108", None),
+    "healthy_convolutional": ("healthy", None, None),
+    "healthy_residual": ("healthy", None, None),
+    "healthy_transformer": ("healthy", None, None),
+}
+
+
+def test_every_example_is_here() -> None:
+    assert {path.stem for path in FOLDER.glob("*.py")} - {"digits"} == set(EXPECTED)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    verdict, code, text = EXPECTED[name]
+    exit_code = main(["check", str(FOLDER / f"{name}.py"), "--output-format", "json"])
+    report = json.loads(capsys.readouterr().out)
+    assert report["verdict"] == verdict
+    assert exit_code == (1 if verdict == "will not train" else 0)
+    found = [finding for finding in report["findings"] if finding["severity"] != "info"]
+    assert [finding["code"] for finding in found][:1] == (
+        [code] if code is not None else [f["code"] for f in found][:1]
+    )
+    if text is not None:
+        at = found[0]["location"]
+        line = (FOLDER / f"{name}.py").read_text().splitlines()[at["line"] - 1]
+        assert line[at["column"] - 1 : at["end_column"] - 1] == text
