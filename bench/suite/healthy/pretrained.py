@@ -1,0 +1,191 @@
+"""Classes of the ``transformers`` library, built small from their own configurations and initialised by the library.
+
+Language models learn to count (each token is the one before plus one), encoders and vision models read scikit-learn's
+digits, speech models tell four tones apart. The output's own loss is the loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import transformers as t
+from torch import nn
+from torch.nn import functional as F
+
+from bench.suite.case import Case, Made
+from bench.suite.sick.tasks import images
+
+WORDS = 20
+Draw = Callable[[torch.Generator], dict[str, torch.Tensor]]
+
+
+def counting(samples: torch.Generator) -> dict[str, torch.Tensor]:
+    start = torch.randint(0, 16, (32, 1), generator=samples)
+    ids = (start + torch.arange(16)) % 16 + 3
+    return {"input_ids": ids, "labels": ids}
+
+
+def pair(samples: torch.Generator) -> dict[str, torch.Tensor]:
+    return counting(samples)
+
+
+def levels(samples: torch.Generator) -> dict[str, torch.Tensor]:
+    """Digits as 64 tokens, light or dark."""
+    x, y = images()
+    rows = torch.randint(0, len(x), (32,), generator=samples)
+    return {"input_ids": (x[rows].flatten(1) > 0).long() + 3, "labels": y[rows]}
+
+
+def pictures(samples: torch.Generator) -> dict[str, torch.Tensor]:
+    x, y = images()
+    rows = torch.randint(0, len(x), (32,), generator=samples)
+    return {"pixel_values": F.interpolate(x[rows], 32).expand(-1, 3, -1, -1).contiguous(), "labels": y[rows]}
+
+
+def tones(samples: torch.Generator) -> dict[str, torch.Tensor]:
+    y = torch.randint(0, 4, (16,), generator=samples)
+    time = torch.arange(1600) / 1600
+    waves = torch.sin(2 * torch.pi * time * (20.0 * 2.0 ** y.float())[:, None]) + 0.1 * torch.randn(
+        16, 1600, generator=samples
+    )
+    return {"input_values": waves, "labels": y}
+
+
+def spectra(samples: torch.Generator) -> dict[str, torch.Tensor]:
+    y = torch.randint(0, 4, (16,), generator=samples)
+    bands = 0.3 * torch.randn(16, 16, 64, generator=samples)
+    bands[torch.arange(16), 4 * y] += 2.0
+    return {"input_features": bands, "labels": y}
+
+
+def make(model: str, config: str, draw: Draw, rate: float, options: dict[str, Any]) -> Callable[[], Made]:
+    def made() -> Made:
+        built: nn.Module = getattr(t, model)(getattr(t, config)(**options))
+        return Made(
+            built.train(),
+            draw(torch.Generator().manual_seed(0)),
+            None,
+            torch.optim.AdamW(built.parameters(), lr=rate),
+            lambda step: draw(torch.Generator().manual_seed(step)),
+            lambda: draw(torch.Generator().manual_seed(10**6)),
+        )
+
+    return made
+
+
+BERT = {"vocab_size": WORDS, "hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 4}
+BERT |= {"intermediate_size": 64, "max_position_embeddings": 80, "num_labels": 10, "pad_token_id": 0}
+LLAMA = {"vocab_size": WORDS, "hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 4}
+LLAMA |= {"num_key_value_heads": 2, "intermediate_size": 64, "max_position_embeddings": 64, "pad_token_id": 0}
+GPT = {"vocab_size": WORDS, "n_embd": 32, "n_layer": 4, "n_head": 4, "n_positions": 64}
+BART = {"vocab_size": WORDS, "d_model": 32, "encoder_layers": 3, "decoder_layers": 3, "encoder_attention_heads": 4}
+BART |= {"decoder_attention_heads": 4, "encoder_ffn_dim": 64, "decoder_ffn_dim": 64, "max_position_embeddings": 64}
+BART |= {
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "decoder_start_token_id": 1,
+    "forced_eos_token_id": None,
+}
+T5 = {"vocab_size": WORDS, "d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 3, "num_heads": 4}
+T5 |= {"decoder_start_token_id": 0, "pad_token_id": 0}
+VIT = {"hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 64, "image_size": 32}
+VIT |= {"patch_size": 8, "num_labels": 10}
+SPEECH = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 64, "num_labels": 4}
+SPEECH |= {"conv_dim": (32, 32), "conv_stride": (5, 4), "conv_kernel": (10, 8), "num_feat_extract_layers": 2}
+SPEECH |= {"num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 4, "classifier_proj_size": 32}
+SPEECH |= {"apply_spec_augment": False}
+WHISPER = {"num_mel_bins": 16, "d_model": 32, "encoder_layers": 3, "decoder_layers": 1, "encoder_attention_heads": 4}
+WHISPER |= {"encoder_ffn_dim": 64, "max_source_positions": 32, "num_labels": 4, "vocab_size": WORDS, "pad_token_id": 0}
+WHISPER |= {"bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1, "classifier_proj_size": 32}
+
+TABLE: tuple[tuple[str, str, str, Draw, float, dict[str, Any]], ...] = (
+    ("gpt2", "GPT2LMHeadModel", "GPT2Config", counting, 1e-3, GPT),
+    ("llama", "LlamaForCausalLM", "LlamaConfig", counting, 1e-3, LLAMA),
+    ("mistral", "MistralForCausalLM", "MistralConfig", counting, 1e-3, LLAMA),
+    ("qwen2", "Qwen2ForCausalLM", "Qwen2Config", counting, 1e-3, LLAMA),
+    (
+        "gpt-neox",
+        "GPTNeoXForCausalLM",
+        "GPTNeoXConfig",
+        counting,
+        1e-3,
+        {k: v for k, v in LLAMA.items() if "key" not in k},
+    ),
+    ("opt", "OPTForCausalLM", "OPTConfig", counting, 1e-3, {**LLAMA, "ffn_dim": 64, "word_embed_proj_dim": 32}),
+    (
+        "bloom",
+        "BloomForCausalLM",
+        "BloomConfig",
+        counting,
+        1e-3,
+        {"vocab_size": WORDS, "hidden_size": 32, "n_layer": 4, "n_head": 4},
+    ),
+    ("bert", "BertForSequenceClassification", "BertConfig", levels, 1e-3, BERT),
+    ("roberta", "RobertaForSequenceClassification", "RobertaConfig", levels, 1e-3, BERT),
+    ("electra", "ElectraForSequenceClassification", "ElectraConfig", levels, 1e-3, {**BERT, "embedding_size": 32}),
+    ("albert", "AlbertForSequenceClassification", "AlbertConfig", levels, 1e-3, {**BERT, "embedding_size": 32}),
+    (
+        "distilbert",
+        "DistilBertForSequenceClassification",
+        "DistilBertConfig",
+        levels,
+        1e-3,
+        {"vocab_size": WORDS, "dim": 32, "n_layers": 4, "n_heads": 4, "hidden_dim": 64, "num_labels": 10},
+    ),
+    ("bart", "BartForConditionalGeneration", "BartConfig", pair, 1e-3, BART),
+    ("pegasus", "PegasusForConditionalGeneration", "PegasusConfig", pair, 1e-3, BART),
+    ("marian", "MarianMTModel", "MarianConfig", pair, 1e-3, BART),
+    ("t5", "T5ForConditionalGeneration", "T5Config", pair, 1e-3, T5),
+    ("vit", "ViTForImageClassification", "ViTConfig", pictures, 1e-3, VIT),
+    ("deit", "DeiTForImageClassification", "DeiTConfig", pictures, 1e-3, VIT),
+    ("beit", "BeitForImageClassification", "BeitConfig", pictures, 1e-3, VIT),
+    (
+        "swin",
+        "SwinForImageClassification",
+        "SwinConfig",
+        pictures,
+        1e-3,
+        {
+            "image_size": 32,
+            "patch_size": 2,
+            "embed_dim": 16,
+            "depths": [2, 2],
+            "num_heads": [2, 4],
+            "window_size": 4,
+            "num_labels": 10,
+        },
+    ),
+    (
+        "convnext",
+        "ConvNextForImageClassification",
+        "ConvNextConfig",
+        pictures,
+        1e-3,
+        {"hidden_sizes": [16, 24, 32, 48], "depths": [1, 1, 2, 1], "num_labels": 10, "patch_size": 2},
+    ),
+    (
+        "resnet",
+        "ResNetForImageClassification",
+        "ResNetConfig",
+        pictures,
+        1e-3,
+        {
+            "hidden_sizes": [16, 24, 32, 48],
+            "embedding_size": 16,
+            "depths": [1, 1, 1, 1],
+            "layer_type": "basic",
+            "num_labels": 10,
+        },
+    ),
+    ("wav2vec2", "Wav2Vec2ForSequenceClassification", "Wav2Vec2Config", tones, 1e-3, SPEECH),
+    ("hubert", "HubertForSequenceClassification", "HubertConfig", tones, 1e-3, SPEECH),
+    ("whisper", "WhisperForAudioClassification", "WhisperConfig", spectra, 1e-3, WHISPER),
+)
+
+CASES = tuple(
+    Case(name, "transformers", make(model, config, draw, rate, options), steps=300, source=f"transformers.{model}")
+    for name, model, config, draw, rate, options in TABLE
+)
