@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -185,6 +185,7 @@ def snapshot(model: nn.Module, optimizer: torch.optim.Optimizer, batch: tuple[Te
     grad=st.booleans(),
     trial=st.sampled_from([0, 3]),
 )
+@example(["counting", "uncopiable"], set(), set(), torch.optim.AdamW, False, False, False, 0)
 def test_nothing_of_the_users_changes(
     parts: list[str],
     frozen: set[int],

@@ -23,6 +23,9 @@ from torch.utils._pytree import tree_map
 from steadygrad.probe.spans import carry_constructions
 from steadygrad.record import BlindSpot
 
+_MACHINERY = frozenset(vars(nn.Module()))
+"""Attributes that every module has: its tables of parameters, submodules and hooks."""
+
 
 @dataclass(frozen=True)
 class Copied:
@@ -134,10 +137,10 @@ def _swapped(model: nn.Module, memo: dict[int, Any]) -> Iterator[None]:
                     nn.Parameter(clone, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else clone
                 )
             table[name] = memo[id(tensor)]
+    memo.update((id(module), module) for module, _ in saved)
     for module, attributes in saved:
-        for name, value in attributes.items():
-            if isinstance(value, list) and any(id(item) in memo for item in value):
-                vars(module)[name] = [memo.get(id(item), item) for item in value]
+        for name in attributes.keys() - _MACHINERY:
+            vars(module)[name] = _copied_or_same(attributes[name], memo)
     try:
         yield
     finally:
@@ -147,6 +150,14 @@ def _swapped(model: nn.Module, memo: dict[int, Any]) -> Iterator[None]:
         for module, attributes in saved:
             vars(module).clear()
             vars(module).update(attributes)
+
+
+def _copied_or_same(value: Any, memo: dict[int, Any]) -> Any:
+    """A copy of a user's own attribute, so that a list which a forward appends to stays as it was."""
+    try:
+        return copy.deepcopy(value, memo)
+    except Exception:
+        return value  # a generator, a lock, an open file: what made the whole model uncopiable
 
 
 @contextmanager
