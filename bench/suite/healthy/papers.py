@@ -244,7 +244,9 @@ class Recurrent(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         states, _ = self.rnn(x)
-        return self.head(states[:, -1])
+        size = self.rnn.hidden_size
+        # The backward direction has read the whole sequence at the first step, the forward one at the last.
+        return self.head(torch.cat([states[:, -1, :size], states[:, 0, size:]], dim=1))
 
 
 class Experts(nn.Module):
