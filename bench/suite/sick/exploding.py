@@ -186,10 +186,10 @@ TABLE = (
         flat(Normalised, 100, True, optimizer=adam(1e-3)),
     ),
     (
-        "batch-norm-conv-60",
+        "batch-norm-conv-100",
         ("SG302",),
-        flat(Convolutions, 60, False, data=images, optimizer=sgd(0.1)),
-        flat(Convolutions, 60, True, data=images, optimizer=sgd(0.1)),
+        flat(Convolutions, 100, False, data=images, optimizer=sgd(0.1)),
+        flat(Convolutions, 100, True, data=images, optimizer=sgd(0.1)),
     ),
     ("squared-six-times", GROWS, flat(Squared, 2), flat(Squared, 1)),
     ("four-paths-summed", ("SG201", "SG205", "SG301"), flat(Summed, False), flat(Summed, True)),

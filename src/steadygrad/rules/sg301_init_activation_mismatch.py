@@ -132,7 +132,6 @@ from steadygrad.rules.grading import (
     slowest,
     vanishing,
 )
-from steadygrad.theory.table import needed_weight_variance
 
 # The ratio of the measured σ_w² to the one the activation needs, outside of which the scale is a mismatch.
 # bench/thresholds.py: initialisations made for the activation 0.9 to 1.1; torch's defaults for ReLU 0.17.
@@ -242,6 +241,10 @@ def _follower(operation: Operation, behind: dict[int, Operation]) -> Operation |
 
 def _needed(follower: Operation) -> float | None:
     """Critical σ_w² of the activation; 1 for a layer that feeds another directly."""
+    from steadygrad.theory.table import (
+        needed_weight_variance,  # numpy and scipy: ``explain`` and ``rules`` need neither
+    )
+
     if follower.kind == "linear":
         return 1.0
     needed = needed_weight_variance(follower.name) if follower.kind == "activation" else None
