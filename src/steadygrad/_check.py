@@ -137,7 +137,7 @@ def _measure(subject: Subject, trial: int, progress: Progress | None) -> tuple[T
         trace = replace(trace, blind_spots=(*copied.blind_spots, *trace.blind_spots))
         trace = _with_optimizer(trace, copied)
         if needs_hunt(trace):
-            say("looking for the first inf or NaN")
+            say("looking for the first inf, NaN or underflow")
             trace = replace(trace, nonfinite=hunt(copied.model, subject.objective, subject.batch, seed=subject.seed))
         if not copied.model.training:
             notes.append(

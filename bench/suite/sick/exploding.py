@@ -176,8 +176,8 @@ TABLE = (
     (
         "batch-norm-60",
         ("SG302",),
-        flat(Normalised, 60, False, optimizer=sgd(0.1)),
-        flat(Normalised, 60, True, optimizer=sgd(0.1)),
+        flat(Normalised, 60, False, optimizer=sgd(0.02)),
+        flat(Normalised, 60, True, optimizer=sgd(0.02)),
     ),
     (
         "batch-norm-100-adam",

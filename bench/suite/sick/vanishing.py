@@ -87,7 +87,7 @@ class Ensemble(nn.Module):
 
 
 class Cubed(nn.Module):
-    """A power as activation: small values become smaller still."""
+    """A power as activation: small values become smaller still, and the one large value explodes."""
 
     def __init__(self, power, depth=4):
         super().__init__()
@@ -218,8 +218,7 @@ CASES: tuple[Case, ...] = (
         "cube-activation",
         "mlp",
         lambda: assemble(Cubed(3), digits(), sgd(0.05)),
-        causes=("SG101", "SG301"),
-        line="torch.pow(fc(x), self.power)",
+        causes=("SG204", "SG201", "SG205"),
         twin=lambda: assemble(Cubed(1), digits(), sgd(0.05)),
     ),
     Case(

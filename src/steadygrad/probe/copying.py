@@ -62,7 +62,7 @@ def on_copy(model: nn.Module, optimizer: torch.optim.Optimizer | None) -> Iterat
             stack.enter_context(_swapped(inner, memo))
             twin = inner
         _carry_hooks(inner, twin)
-        carry_constructions(inner, twin)
+        carry_constructions(inner, twin, memo)
         yield Copied(twin, _copy_optimizer(optimizer, memo, spots), tuple(spots), original)
 
 

@@ -18,7 +18,7 @@ from steadygrad.probe.backward import Watch
 from steadygrad.probe.graph import Graph
 from steadygrad.probe.path import Course
 from steadygrad.probe.sampling import batch_dimension, statistics
-from steadygrad.probe.tape import Tape, Taped, tensors_in
+from steadygrad.probe.tape import NUMBERS, Tape, Taped, tensors_in
 from steadygrad.record import BlindSpot, Operation, Saturation
 from steadygrad.theory.activations import find
 
@@ -199,7 +199,7 @@ def blind_spots(model: nn.Module, tape: Tape, graph: Graph | None) -> list[Blind
             if tape.owner_of(node) is None and not hasattr(node, "variable"):
                 custom[node.name()] = custom.get(node.name(), 0) + 1
         spots += [BlindSpot(f"its inside was not followed, {count} ×", name) for name, count in custom.items()]
-    for taped in tape.cuts[:20]:
+    for taped in [cut for cut in tape.cuts if cut.name not in NUMBERS][:20]:
         spots.append(BlindSpot(f"{taped.name} ends the gradient's path", taped.module or "the model", taped.location))
     idle = [path for path, module in model.named_modules() if path and _idle(path, module, tape)]
     spots += [BlindSpot("it never ran", path) for path in idle[:20]]

@@ -1,7 +1,7 @@
-"""The first operation that made an inf or a NaN out of finite numbers, forward or backward.
+"""The first operation that made an inf, a NaN or nothing but zeros out of good numbers, forward or backward.
 
-Runs only after a plain probe has met a number that is not finite, because looking at every element of every output costs
-a pass of its own.
+Runs only after a plain probe has met a number that is not finite, or a gradient of exactly zero, because looking at every
+element of every output costs a pass of its own.
 """
 
 from __future__ import annotations
@@ -18,6 +18,25 @@ from steadygrad.probe.graph import graph_of
 from steadygrad.probe.tape import Tape, Taped, tensors_in
 from steadygrad.record import NonFinite
 
+_MULTIPLYING = frozenset(
+    {
+        "exp",
+        "exp2",
+        "prod",
+        "mul",
+        "rmul",
+        "pow",
+        "square",
+        "div",
+        "truediv",
+        "softmax",
+        "sigmoid",
+        "cumprod",
+        "float_power",
+    }
+)
+"""What has no zeros for good numbers, unless the number format cannot hold the result."""
+
 
 class _Lookout(TorchFunctionMode):
     """Looks at every output until one holds what no input held."""
@@ -25,6 +44,7 @@ class _Lookout(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self.found: tuple[int, str, str] | None = None
+        self.emptied: tuple[int, str, str] | None = None
         self.tape: Tape | None = None
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -43,6 +63,14 @@ class _Lookout(TorchFunctionMode):
                 self._note(func, "nan")
             elif value.isinf().any() and not had_inf and not asked and not had_nan:
                 self._note(func, "inf")
+            elif (
+                self.emptied is None
+                and getattr(func, "__name__", "").strip("_") in _MULTIPLYING
+                and tensor.grad_fn is not None
+                and not value.any()
+                and all(bool(one.any()) for one in inputs)
+            ):
+                self.emptied = (len(self.tape.operations) if self.tape is not None else 0, func.__name__, "zero")
         return output
 
     def _note(self, func: Any, value: str) -> None:
@@ -61,8 +89,9 @@ def first_nonfinite(
     lookout.tape = tape
     with lookout, tape.recording(model):
         loss = run()
-    if lookout.found is not None:
-        index, name, value = lookout.found
+    # Zeros are only the culprit where nothing stopped being finite.
+    if (seen := lookout.found or (lookout.emptied if bool(torch.isfinite(loss)) else None)) is not None:
+        index, name, value = seen
         taped = next(
             (taped for taped in tape.operations[index : index + 1] if taped.name == (name.strip("_") or name)), None
         )

@@ -24,7 +24,7 @@ from steadygrad.probe.hunt import first_nonfinite
 from steadygrad.probe.path import course_to_input, steps_along
 from steadygrad.probe.recurrence import recurrences
 from steadygrad.probe.sampling import spread, take
-from steadygrad.probe.spans import construction_of
+from steadygrad.probe.spans import construction_of, construction_of_weight
 from steadygrad.probe.tape import Tape
 from steadygrad.record import BlindSpot, NonFinite, Parameter, Trace
 
@@ -99,10 +99,12 @@ def _probe(model: nn.Module, objective: Objective, batch: Any, seed: int) -> Tra
 
 
 def needs_hunt(trace: Trace) -> bool:
-    """Whether a number that is not finite was met, so that its origin is worth a pass of its own."""
-    norms = [parameter.log10_gradient for parameter in trace.parameters]
+    """Whether a number that is not finite, or a gradient of exactly zero on its whole way, is worth a pass of its own."""
+    norms = [parameter.log10_gradient for parameter in trace.parameters if parameter.connected]
+    gone = bool(norms) and all(norm == -math.inf for norm in norms)
     norms += [] if trace.trunk is None else [step.log10_gradient + step.decades for step in trace.trunk.steps]
-    return not math.isfinite(trace.loss) or any(math.isnan(norm) for norm in norms)
+    gone = gone or (trace.trunk is not None and trace.trunk.decades == -math.inf)
+    return gone or not math.isfinite(trace.loss) or any(math.isnan(norm) for norm in norms)
 
 
 def hunt(model: nn.Module, objective: Objective, batch: Any, *, seed: int = 0) -> NonFinite | None:
@@ -213,6 +215,7 @@ def _strays(model: nn.Module, tape: Tape, graph: Graph | None, watch: Watch) -> 
                 used=True,
                 log10_gradient=true_log10_norm(watch, leaf.grad, position),
                 norm=10.0 ** log10_norm([leaf.detach()]),
+                location=construction_of_weight(leaf),
                 registered=False,
                 dtype=str(leaf.dtype).removeprefix("torch."),
             )

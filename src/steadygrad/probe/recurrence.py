@@ -1,4 +1,4 @@
-"""Recurrences: the same weights applied step after step, and the gradient from the last step back through them.
+"""Recurrences: the same weights or expression, step after step, and the gradient from the last step back through them.
 
 The loss may look at every step, and then hides what happens between distant ones. So a unit gradient is laid on the
 last step alone and followed back; its norm by step gives the gain of one step, whatever the loss.
@@ -7,14 +7,16 @@ last step alone and followed back; its norm by step gives the gain of one step, 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
-from torch.autograd.graph import Node
+from torch.autograd.graph import GradientEdge, Node
 
 from steadygrad.probe.backward import log10_norm
-from steadygrad.probe.tape import Reuse, SequenceCall, Tape
+from steadygrad.probe.kinds import SUMS
+from steadygrad.probe.tape import Reuse, SequenceCall, Tape, Taped
 from steadygrad.record import Recurrence
 
 FEWEST_STEPS = 8
@@ -28,7 +30,10 @@ def recurrences(tape: Tape) -> tuple[Recurrence, ...]:
     """Gain per step of every recurrence on the tape. Runs extra backward passes; the graph is kept."""
     found = [_fused(tape, call) for call in tape.sequences]
     found += [_looped(tape, reuse) for reuse in tape.reuse.values() if len(reuse.nodes) >= FEWEST_STEPS]
-    return tuple(_one_per_place([recurrence for recurrence in found if recurrence is not None]))
+    known = [recurrence for recurrence in found if recurrence is not None]
+    if not known:
+        known = [one for chain in _states(tape) if (one := _carried(tape, chain)) is not None]
+    return tuple(_one_per_place(known))
 
 
 def _fused(tape: Tape, call: SequenceCall) -> Recurrence | None:
@@ -50,20 +55,69 @@ def _fused(tape: Tape, call: SequenceCall) -> Recurrence | None:
 def _looped(tape: Tape, reuse: Reuse) -> Recurrence | None:
     if reuse.last is None or not reuse.last.requires_grad or not _leads_back(reuse.nodes[-1], reuse.nodes[0]):
         return None
-    arrived: dict[int, float] = {}
-    handles = [
-        node.register_prehook(lambda gradients, step=step: arrived.__setitem__(step, log10_norm(gradients)))
-        for step, node in enumerate(reuse.nodes)
-    ]
-    try:
-        torch.autograd.grad(reuse.last, reuse.parameter, _unit(reuse.last), retain_graph=True, allow_unused=True)
-    finally:
-        for handle in handles:
-            handle.remove()
-    norms = [arrived[step] for step in sorted(arrived, reverse=True)]
+    last, parameter = reuse.last, reuse.parameter
+    norms = _arriving(
+        reuse.nodes,
+        lambda: torch.autograd.grad(last, parameter, _unit(last), retain_graph=True, allow_unused=True),
+    )
     if len(norms) < FEWEST_STEPS:
         return None
     return _described(tape, reuse.operations[0], reuse.name, norms)
+
+
+def _states(tape: Tape) -> list[list[Taped]]:
+    """Sums that one expression makes again and again, each from the one before, with the same weights every time."""
+    places: dict[object, list[Taped]] = {}
+    for taped in tape.operations:
+        if taped.name in SUMS and taped.call is not None and len(taped.parents) > 1:
+            places.setdefault(taped.call, []).append(taped)
+    return [
+        chain
+        for chain in places.values()
+        if len(chain) >= FEWEST_STEPS and _same_weights(tape, chain) and _chained(chain)
+    ]
+
+
+def _same_weights(tape: Tape, chain: Sequence[Taped]) -> bool:
+    used = [
+        {taped.weight for taped in tape.operations[before.index + 1 : after.index]} - {""}
+        for before, after in pairwise(chain[1:])
+    ]
+    return all(weights == used[0] for weights in used)
+
+
+def _chained(chain: Sequence[Taped]) -> bool:
+    first, last = chain[0].node, chain[-1].node
+    return first is not None and last is not None and _leads_back(last, first)
+
+
+def _carried(tape: Tape, chain: Sequence[Taped]) -> Recurrence | None:
+    """Gain of one step of a state that an expression carries along, whatever makes the new from the old."""
+    nodes = [taped.node for taped in chain if taped.node is not None]
+    last = chain[-1]
+    cotangent = _unit(
+        torch.empty(last.shape, dtype=last.dtype, device=None if last.sample is None else last.sample.device)
+    )
+    ends = GradientEdge(nodes[-1], 0), GradientEdge(nodes[0], 0)
+    norms = _arriving(
+        nodes, lambda: torch.autograd.grad(ends[:1], ends[1:], (cotangent,), retain_graph=True, allow_unused=True)
+    )
+    return None if len(norms) < FEWEST_STEPS else _described(tape, chain[0].index, chain[0].name, norms)
+
+
+def _arriving(nodes: Sequence[Node], run: Callable[[], object]) -> list[float]:
+    """log10 norm of the gradient that arrives at each node while ``run`` runs, last node first."""
+    arrived: dict[int, float] = {}
+    handles = [
+        node.register_prehook(lambda gradients, step=step: arrived.__setitem__(step, log10_norm(gradients)))
+        for step, node in enumerate(nodes)
+    ]
+    try:
+        run()
+    finally:
+        for handle in handles:
+            handle.remove()
+    return [arrived[step] for step in sorted(arrived, reverse=True)]
 
 
 def _leads_back(start: Node, end: Node) -> bool:

@@ -20,7 +20,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from steadygrad.record import Location
 
@@ -121,16 +121,31 @@ def _first_argument(frame: FrameType) -> list[Any]:
     return [value for name in names if (value := frame.f_locals.get(name)) is not None and isinstance(value, nn.Module)]
 
 
-def carry_constructions(model: nn.Module, twin: nn.Module) -> None:
-    """Let a copy's modules know where the modules they were copied from were constructed."""
+def carry_constructions(model: nn.Module, twin: nn.Module, memo: dict[int, Any]) -> None:
+    """Let a copy's modules know where the modules they were copied from were constructed.
+
+    ``memo`` is that of ``copy.deepcopy``: it knows the modules too that the model keeps without registering them.
+    """
     for module, copied in zip(model.modules(), twin.modules(), strict=False):
         if module in _constructions:
             _constructions[copied] = _constructions[module]
+    for module, place in list(_constructions.items()):
+        unregistered = memo.get(id(module))
+        if isinstance(unregistered, nn.Module) and unregistered is not module:
+            _constructions[unregistered] = place
 
 
 def construction_of(module: nn.Module) -> Location | None:
     """Where the module was constructed, if that was recorded."""
     return _constructions.get(module)
+
+
+def construction_of_weight(weight: Tensor) -> Location | None:
+    """Where the module that has this very tensor among its parameters was constructed, in the model or out of it."""
+    return next(
+        (place for module, place in _constructions.items() if any(p is weight for p in module._parameters.values())),
+        None,
+    )
 
 
 def remember_construction(module: nn.Module, place: Location) -> None:

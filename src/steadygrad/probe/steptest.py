@@ -52,7 +52,7 @@ def step_test(
     outputs: list[Any] = []
     seconds: list[float] = []
     ratios: dict[str, float] = {}
-    predicted = 0.0
+    predicted = decay = 0.0
     for step in range(steps):
         if progress is not None:
             progress(f"step test, step {step + 1} of {steps}")
@@ -65,6 +65,7 @@ def step_test(
             break
         if step == 0:
             ratios, predicted = _first_update(copied)
+            decay = _decay(copied)
     after = math.nan
     if math.isfinite(losses[-1]):
         with torch.no_grad():
@@ -81,6 +82,7 @@ def step_test(
         predicted_first=predicted / scale,
         output_spread_after=output_spread(outputs[1], size_of(batch)) if len(outputs) > 1 else None,
         constant_fall=_constant_fall(objective, batch, outputs, losses[0]) if len(outputs) > 1 else None,
+        decay=decay,
     )
     return Stepped(record, ratios, sorted(seconds)[len(seconds) // 2])
 
@@ -126,6 +128,31 @@ def _first_update(copied: Copied) -> tuple[dict[str, float], float]:
                 dense = gradient.to_dense() if gradient.is_sparse else gradient
                 predicted -= float(torch.real((dense.conj() * update).sum()))
     return ratios, predicted
+
+
+def _decay(copied: Copied) -> float:
+    """‖weight decay's part of the first update‖ ÷ ‖the gradient's part‖, over the weight matrices of groups that decay."""
+    assert copied.optimizer is not None
+    decoupled = isinstance(copied.optimizer, torch.optim.AdamW)
+    names = {id(parameter): name for name, parameter in copied.model.named_parameters()}
+    decaying, learning = [], []
+    for group in copied.optimizer.param_groups:
+        factor = float(group.get("weight_decay", 0.0))
+        for parameter in group["params"]:
+            before = copied.original.get(names.get(id(parameter), ""))
+            gradient = parameter.grad
+            if before is None or factor == 0.0 or parameter.dim() < 2 or gradient is None or gradient.is_sparse:
+                continue
+            with torch.no_grad():
+                if decoupled or group.get("decoupled_weight_decay"):
+                    pull = float(group["lr"]) * factor * before.detach()
+                    decaying.append(log10_norm([pull]))
+                    learning.append(log10_norm([parameter.detach() - before.detach() + pull]))
+                else:
+                    decaying.append(log10_norm([before.detach()]) + math.log10(abs(factor)))
+                    learning.append(log10_norm([gradient]))
+    size = [sum(10.0 ** (2 * norm) for norm in norms) ** 0.5 for norms in (decaying, learning)]
+    return size[0] / size[1] if size[1] else math.inf if size[0] else 0.0
 
 
 def _constant_fall(objective: Objective, batch: Any, outputs: list[Any], first: float) -> float | None:

@@ -40,11 +40,8 @@ _QUIET = frozenset(
         "__len__",
         "stride",
         "storage_offset",
-        "item",
-        "tolist",
         "__bool__",
         "__int__",
-        "__float__",
         "is_contiguous",
         "device",
         "dtype",
@@ -71,6 +68,9 @@ _QUIET = frozenset(
 _CUTS = frozenset(
     {"detach", "detach_", "round", "floor", "ceil", "sign", "argmax", "bernoulli", "multinomial", "heaviside"}
 )
+
+NUMBERS = frozenset({"item", "tolist", "__float__"})
+"""Calls that make a Python number of a tensor: the path ends there, though mostly nobody wanted it to go on."""
 
 _DATA = Tensor.data.__get__  # type: ignore[attr-defined]
 
@@ -189,12 +189,21 @@ class Tape(TorchFunctionMode):
                 tape._record(cls, cls.__name__, args, kwargs, output, first, start, tensors, parents, None)
             return output
 
+        wrap = nn.Parameter.__dict__["__new__"]
+
+        def wrapped(cls: Any, data: Any = None, requires_grad: bool = True) -> Any:
+            if isinstance(data, Tensor) and data.grad_fn is not None:
+                tape.cuts.append(tape._draft("Parameter", data, None))
+            return wrap.__get__(None, cls)(cls, data, requires_grad)
+
+        nn.Parameter.__new__ = staticmethod(wrapped)  # type: ignore[method-assign]
         nn.Module.__call__ = watched  # type: ignore[method-assign]
         torch.autograd.Function.apply = classmethod(applied)  # type: ignore[method-assign, assignment]
         try:
             with self:
                 yield self
         finally:
+            nn.Parameter.__new__ = wrap  # type: ignore[method-assign]
             nn.Module.__call__ = original  # type: ignore[method-assign]
             torch.autograd.Function.apply = apply  # type: ignore[method-assign]
 
@@ -243,6 +252,8 @@ class Tape(TorchFunctionMode):
         output = func(*args, **kwargs)
         first = _first_tensor(output)
         if first is None:
+            if name in NUMBERS and any(tensor.requires_grad for tensor in tensors):
+                self.cuts.append(self._draft(name, tensors[0], None))
             return output
         if first.grad_fn is not None and first.grad_fn in parents:
             return output  # What hands its input on ("contiguous", dropout at 0) is no operation to a gradient.
@@ -420,6 +431,9 @@ def _fan_in(name: str, weight: Tensor) -> int:
 def _sample_attention(taped: Taped, name: str, args: Any, kwargs: Any, first: Tensor) -> None:
     if name == "softmax":
         weights = first.detach()
+        dimension = kwargs.get("dim", args[1] if len(args) > 1 else -1)
+        if isinstance(dimension, int) and weights.dim() >= 3:
+            weights = weights.movedim(dimension, -1)
         if weights.dim() >= 3 and weights.shape[-1] > 1:
             rows = weights.reshape(-1, weights.shape[-1]) if weights.is_contiguous() else weights.flatten(0, -2)
             taped.attention = rows[:: max(1, len(rows) // 256)][:256].float()

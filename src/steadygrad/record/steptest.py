@@ -26,6 +26,9 @@ class StepTest:
     trunk_decades_after: float | None = None
     """Decades along the trunk after the last step; looked at only where a gradient was exactly zero before."""
 
+    decay: float = 0.0
+    """Size of weight decay's part of the first update ÷ size of the gradient's part, over all weight matrices."""
+
     @property
     def fall(self) -> float:
         """Relative fall of the loss from the first to the last entry; 1 = to zero, negative = rose."""

@@ -191,10 +191,10 @@ class Recurrence:
 
 @dataclass(frozen=True, slots=True)
 class NonFinite:
-    """The first operation that made an inf or a NaN out of finite numbers."""
+    """The first operation that made an inf or a NaN out of finite numbers, or nothing but zeros out of others."""
 
     value: str
-    """"nan" or "inf"."""
+    """"nan", "inf", or "zero": every element was too small for the number format."""
     direction: str
     """"forward" or "backward"."""
     operation: int | None

@@ -66,6 +66,8 @@ def progress(trial: StepTest | None) -> Progress:
 # architectures lose at most 3; sick ones that fail by vanishing lose 4 and more, from 6 on none of them recovered.
 DECADES_AT_RISK = 4.0
 DECADES_LOST = 6.0
+DECADES_STALLED = 3.0
+"""Enough for a warning where the step test stood still and the samples come no further apart."""
 
 
 def lost(trace: Trace, trial: StepTest | None = None) -> float:
@@ -100,11 +102,19 @@ def escapes(trace: Trace, trial: StepTest | None) -> bool:
     return trial.output_spread_after > max(SPREAD_FLOOR, SPREAD_GROWTH * trace.output_spread)
 
 
+def rising(trace: Trace, trial: StepTest | None) -> bool:
+    """Whether the samples come further apart while the loss still stands still: on a plateau, but on its way."""
+    if trial is None or trace.output_spread is None or trial.output_spread_after is None:
+        return False
+    return trial.output_spread_after > trace.output_spread
+
+
 def vanishing(trace: Trace, trial: StepTest | None) -> Severity | None:
     """How bad the loss of gradient along the trunk is; None where there is none, or where the net learns all the same."""
     decades = lost(trace, trial)
     now = progress(trial)
-    if decades < DECADES_AT_RISK or math.isnan(decades) or now is Progress.LEARNS:
+    least = DECADES_STALLED if now is Progress.STALLED and not rising(trace, trial) else DECADES_AT_RISK
+    if decades < least or math.isnan(decades) or now is Progress.LEARNS:
         return None
     if escapes(trace, trial):
         return Severity.WARNING if decades >= DECADES_LOST else None
@@ -115,13 +125,15 @@ def vanishing(trace: Trace, trial: StepTest | None) -> Severity | None:
 
 # bench/thresholds.py: decades gained by the model itself. Healthy architectures gain at most 3.
 DECADES_GAINED = 4.0
+DECADES_AT_ONCE = 8.0
+"""Gained by no set-up that trains: a warning even where the loss, which begins at millions, falls."""
 
 
 def exploding(trace: Trace, trial: StepTest | None) -> Severity | None:
     """How bad the growth of the gradient along the trunk is; None where there is none, or where the net learns all the same."""
     gained = -lost(trace, trial)
     now = progress(trial)
-    if math.isnan(gained) or gained < DECADES_GAINED or now is Progress.LEARNS:
+    if math.isnan(gained) or gained < DECADES_GAINED or (now is Progress.LEARNS and gained < DECADES_AT_ONCE):
         return None
     return Severity.ERROR if now in (Progress.BOUNCES, Progress.STALLED, Progress.UNKNOWN) else Severity.WARNING
 

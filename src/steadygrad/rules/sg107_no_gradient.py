@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from steadygrad.record import Finding, Operation, Parameter, Severity, StepTest, Trace
-from steadygrad.rules.grading import Progress, evidence, judged, lost, outcome, percent, progress
+from steadygrad.rules.grading import Progress, body, evidence, judged, lost, outcome, percent, progress
 
 # Share of the model's parameter elements, not reached although used, from which the model as a whole cannot learn.
 # bench/thresholds.py: sick suite 0.5 and more; healthy architectures 0.
@@ -15,12 +16,16 @@ MAJOR = 0.3
 # Share of trainable elements below which a stalled model is stuck because of what is frozen.
 FEW = 0.05
 
+# Cuts at one expression from which it is a loop's: the fewest steps that the probe calls a recurrence.
+LOOPED = 8
+
 
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     """One finding for each way of getting no gradient."""
     trainable = [parameter for parameter in trace.parameters if parameter.requires_grad and parameter.registered]
     total = _elements(trace.parameters)
     yield from _cut(trace, trial, [p for p in trainable if not p.connected], total)
+    yield from _cut_in_time(trace, trial)
     yield from _not_held(trace, trial, trainable)
     yield from _unregistered(trace, trial)
     yield from _frozen(trace, trial, trainable, total)
@@ -32,7 +37,9 @@ def _elements(parameters: Iterable[Parameter]) -> int:
 
 
 def _first_cut(trace: Trace) -> Operation | None:
-    return next((cut for cut in trace.cuts if cut.location is not None), None)
+    """The cut to blame: one made on tensors, else a number taken out of one, as logging too does."""
+    known = [cut for cut in trace.cuts if cut.location is not None]
+    return next((cut for cut in known if cut.name not in ("item", "tolist", "float")), known[0] if known else None)
 
 
 def _cut(trace: Trace, trial: StepTest | None, lost: Sequence[Parameter], total: int) -> Iterable[Finding]:
@@ -52,7 +59,7 @@ def _cut(trace: Trace, trial: StepTest | None, lost: Sequence[Parameter], total:
             evidence=[evidence("parameter elements without a path", share, "share", "0")],
             consequence=f"{used[0].name}{' and the others' if len(used) > 1 else ''} will never move",
             cures=[
-                "removing the detach, no_grad, .data or rounding on the way",
+                "removing the detach, no_grad, .data, nn.Parameter(…) or rounding on the way",
                 "a straight-through estimator where a step is wanted",
             ],
             count=len(used),
@@ -69,6 +76,28 @@ def _cut(trace: Trace, trial: StepTest | None, lost: Sequence[Parameter], total:
             cures=["removing what is not used", "freezing it with requires_grad_(False)"],
             count=len(unused),
         )
+
+
+def _cut_in_time(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
+    """The same expression ends the path again and again: a state detached at every step of a loop."""
+    often = Counter(cut.location for cut in trace.cuts if cut.location is not None and cut.name in ("detach", "data"))
+    place, times = max(often.items(), key=lambda item: item[1], default=(None, 0))
+    if times < LOOPED or progress(trial) is Progress.LEARNS:
+        return
+    cut = next(cut for cut in trace.cuts if cut.location == place)
+    yield judged(
+        "sg107_no_gradient",
+        Severity.WARNING,
+        f"{cut.name} ends the gradient's path at each of {times} steps of a loop: nothing is learned over more than one",
+        location=place,
+        module=cut.module,
+        label="what came before this gets no gradient from what comes after",
+        evidence=[evidence("cuts at one expression", times, "cuts", f"under {LOOPED}")],
+        consequence=outcome(trial),
+        cures=["detaching the state between batches, not between steps"],
+        count=times,
+        explains=("SG104", "SG106"),
+    )
 
 
 def _not_held(trace: Trace, trial: StepTest | None, trainable: Sequence[Parameter]) -> Iterable[Finding]:
@@ -96,14 +125,17 @@ def _not_held(trace: Trace, trial: StepTest | None, trainable: Sequence[Paramete
 
 def _unregistered(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     strays = [p for p in trace.parameters if not p.registered and len(p.shape) > 1]
-    if not strays or progress(trial) is Progress.LEARNS:
+    rewrapped = any(cut.name == "Parameter" for cut in trace.cuts)
+    if not strays or rewrapped or progress(trial) is Progress.LEARNS:
         return
+    placed = next((stray for stray in strays if stray.location is not None), None)
     yield judged(
         "sg107_no_gradient",
         Severity.ERROR if progress(trial) is Progress.STALLED else Severity.WARNING,
         f"{len(strays)} tensors get a gradient, but no module has them as parameters: no optimizer will see them",
-        location=None,
+        location=placed.location if placed is not None else None,
         module="",
+        label="a layer that the model does not know of" if placed is not None else "",
         evidence=[evidence("unregistered tensors", len(strays), "tensors", "0")],
         consequence=outcome(trial),
         cures=["nn.Parameter assigned to an attribute, nn.ParameterList, or nn.ModuleList in place of a plain list"],
@@ -148,7 +180,9 @@ def _shut(trace: Trace, trial: StepTest | None, trainable: Sequence[Parameter], 
             count=len(opened),
         )
     share = _elements(shut) / max(1, total)
-    # Where the trunk itself is cut off, the rule of the operation that does it speaks.
+    if share >= MAJOR and progress(trial) is Progress.LEARNS and lost(trace, trial) == math.inf:
+        yield _shut_off(trace, trial, shut, share)
+    # Where the trunk itself is cut off and nothing is learned, the rule of the operation that does it speaks.
     if share >= MAJOR and progress(trial) is not Progress.LEARNS and lost(trace, trial) < math.inf:
         yield judged(
             "sg107_no_gradient",
@@ -165,3 +199,20 @@ def _shut(trace: Trace, trial: StepTest | None, trainable: Sequence[Parameter], 
             count=len(shut),
             explains=("SG106",),
         )
+
+
+def _shut_off(trace: Trace, trial: StepTest | None, shut: Sequence[Parameter], share: float) -> Finding:
+    """The last layers learn, on what random layers in front of them happen to say."""
+    step = next((step for step in body(trace) if step.decades == -math.inf), None)
+    return judged(
+        "sg107_no_gradient",
+        Severity.WARNING,
+        f"{len(shut)} parameters ({percent(share)} of the model) have a gradient of exactly zero; only those behind them learn",
+        location=step.location if step is not None else shut[0].location,
+        module=step.module if step is not None else shut[0].name,
+        label="its derivative is zero everywhere" if step is not None else "",
+        evidence=[evidence("parameter elements with zero gradient", share, "share", "0")],
+        consequence=outcome(trial),
+        cures=["a straight-through estimator", "a smooth activation in its place"],
+        count=len(shut),
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from steadygrad.record import Finding, Severity, StepTest, Trace
+from steadygrad.record import Finding, NonFinite, Severity, StepTest, Trace
 from steadygrad.rules.grading import Progress, evidence, judged, other_places, outcome, percent, progress
 
 # bench/thresholds.py: share of gradient elements that float16 rounds to zero at the worst place of the trunk. Above a
@@ -21,6 +21,9 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         return
     stuck = progress(trial) in (Progress.STALLED, Progress.UNKNOWN)
     severity = Severity.ERROR if stuck else Severity.WARNING
+    if trace.nonfinite is not None and trace.nonfinite.value == "zero":
+        yield _forward(trace, trial, trace.nonfinite, severity)
+        return
     if trace.underflow_share >= UNDERFLOW:
         operation = None if trace.underflow_operation is None else trace.operations[trace.underflow_operation]
         yield judged(
@@ -67,3 +70,22 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
             count=len(swallowed),
             explains=("SG106", "SG107"),
         )
+
+
+def _forward(trace: Trace, trial: StepTest | None, found: NonFinite, severity: Severity) -> Finding:
+    """The forward pass itself underflows: an operation whose every result is too small to be held."""
+    operation = trace.operations[found.operation] if found.operation is not None else None
+    dtype = operation.dtype if operation is not None else trace.dtype
+    return judged(
+        "sg108_underflow",
+        severity,
+        f"every result of {found.name} is too small for {dtype} and becomes zero, and its gradient with it",
+        location=found.location,
+        module=found.module,
+        label="nothing but zeros comes out of this",
+        evidence=[evidence("elements rounded to zero", 1.0, "share", "under 0.2")],
+        consequence=outcome(trial),
+        cures=["the same in logarithms: sums of logs in place of products, logsumexp", "a scale that keeps it near 1"],
+        also=other_places(operation),
+        explains=("SG101", "SG102", "SG105", "SG106", "SG107"),
+    )

@@ -115,7 +115,7 @@ _SAYS = {"nan": "NaN", "inf": "infinity"}
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     """One finding: the first culprit."""
     found = trace.nonfinite
-    if found is None:
+    if found is None or found.value == "zero":
         return
     value = _SAYS.get(found.value, found.value)
     if found.direction in ("input", "parameter"):

@@ -111,6 +111,8 @@ from steadygrad.rules.grading import Progress, evidence, judged, other_places, o
 # bench/thresholds.py: standard deviation or |mean| of the input. Healthy set-ups, also on raw digits (0 to 16): at most
 # 8; set-ups seen to fail by it: 40 and more.
 LARGE = 20.0
+HUGE = 1000.0
+"""A warning even where the batch is learned by heart: no layer made for N(0, 1) sees more than the sign of such numbers."""
 
 SATURATED = 0.5
 
@@ -118,12 +120,8 @@ SATURATED = 0.5
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     """One finding, at the first operation that suffers from it."""
     mean, std = trace.input_mean, trace.input_std
-    if (
-        mean is None
-        or std is None
-        or max(abs(mean), std) < LARGE
-        or progress(trial) in (Progress.LEARNS, Progress.UNKNOWN)
-    ):
+    least = HUGE if progress(trial) is Progress.LEARNS else LARGE
+    if mean is None or std is None or max(abs(mean), std) < least or progress(trial) is Progress.UNKNOWN:
         return
     first = _first_layer(trace)
     if first is None:
@@ -134,7 +132,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     share = after.saturation.saturated_share if after is not None and after.saturation is not None else 0.0
     yield judged(
         __name__,
-        Severity.WARNING if progress(trial) is Progress.SLOW else Severity.ERROR,
+        Severity.WARNING if progress(trial) in (Progress.SLOW, Progress.LEARNS) else Severity.ERROR,
         f"the input has standard deviation {std:.2g} around {mean:.2g}, where layers expect N(0, 1)",
         location=first.location,
         module=first.module,
@@ -149,7 +147,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         consequence=outcome(trial),
         cures=["standardising the input: (x - mean) / std of the training set", "batch norm as the first layer"],
         also=other_places(first),
-        explains=("SG102", "SG103", "SG101", "SG201", "SG204", "SG205", "SG106", "SG105", "SG301"),
+        explains=("SG102", "SG103", "SG104", "SG101", "SG201", "SG204", "SG205", "SG106", "SG105", "SG301"),
     )
 
 

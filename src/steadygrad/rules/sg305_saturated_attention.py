@@ -117,18 +117,17 @@ from steadygrad.rules.grading import Progress, evidence, judged, other_places, o
 # bench/thresholds.py: mean entropy of the attention weights ÷ log(keys). Healthy architectures at initialisation: 0.5 and
 # more; set-ups whose logits were made too large: 0.1 and less.
 ENTROPY = 0.2
+SHUT = 0.1
+"""Where the loss falls, a warning if most of the model's attention is below this: a batch can be learned by heart, but
+which position to look at cannot be learned any more."""
 
 
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     """One finding, at the first saturated attention."""
-    if progress(trial) in (Progress.LEARNS, Progress.UNKNOWN):
-        return
-    sick = [
-        o
-        for o in trace.operations
-        if o.attention_entropy is not None and o.attention_entropy < ENTROPY and o.module_type
-    ]
-    if not sick:
+    looks = [o for o in trace.operations if o.attention_entropy is not None and o.module_type]
+    learns = progress(trial) in (Progress.LEARNS, Progress.UNKNOWN)
+    sick = [o for o in looks if (o.attention_entropy or 0.0) < (SHUT if learns else ENTROPY)]
+    if not sick or (learns and len(sick) <= len(looks) / 2):
         return
     first = sick[0]
     proof = [evidence("entropy of the attention weights", first.attention_entropy or 0.0, "of log(keys)", "over 0.5")]
