@@ -1,4 +1,114 @@
-"""The gradient shrinks by many decades on its way from the loss to the input."""
+"""The gradient shrinks by many decades on its way from the loss to the input.
+
+## What it measures
+
+Decades lost along the trunk: log10 of the gradient norm at the model's output ÷ the norm at its input, the loss
+function's own share left out. Only operations that every path from the loss to the input must pass are on the trunk, so
+a branch that is small by design (LayerScale, a zero-initialised block, a gate) does not count. Gains multiply, so
+decades add:
+
+    lost = -Σ log10(‖gradient behind a step‖ ÷ ‖gradient in front of it‖)
+
+The finding stands at the expression whose steps take most. It is raised only if the step test did not learn: a warning
+from 4 decades on, an error from 6 on where the loss stood still. Where squashing activations (SG102), the scale of the
+weights (SG301), dead units (SG103) or a recurrence (SG104) bear the loss, they are named instead.
+
+## Why it matters
+
+A weight's gradient is the gradient that arrives times the activation in front of the layer. Each operation multiplies
+what passes; a product of n factors below 1 falls like a power of n. Behind six lost decades the first layers see rounding
+noise: under SGD they stand still, and under Adam, which is scale-free, they move in directions that say nothing.
+
+## Example
+
+Every layer is initialised well, and then halved, as a mean of two paths with one left out would do:
+
+```python
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem, self.head = nn.Linear(16, 64), nn.Linear(64, 4)
+        self.fcs = nn.ModuleList(nn.Linear(64, 64) for _ in range(30))
+        for fc in self.fcs:
+            nn.init.kaiming_normal_(fc.weight, nonlinearity="relu")
+
+    def forward(self, x):
+        x = self.stem(x)
+        for fc in self.fcs:
+            x = torch.relu(fc(x))
+            x = 0.5 * x
+            #   ^^^^^^^ SG101
+        return self.head(x)
+
+
+def setup():
+    torch.manual_seed(0)
+    x = torch.randn(128, 16)
+    y = (x @ torch.randn(16, 4)).argmax(1)
+    model = Net()
+    return model, (x, y), nn.functional.cross_entropy, torch.optim.Adam(model.parameters(), lr=1e-3)
+```
+
+## Use instead
+
+A way around each layer: the gradient then has a path on which nothing is multiplied.
+
+```python
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem, self.head = nn.Linear(16, 64), nn.Linear(64, 4)
+        self.fcs = nn.ModuleList(nn.Linear(64, 64) for _ in range(30))
+
+    def forward(self, x):
+        x = self.stem(x)
+        for fc in self.fcs:
+            x = x + 0.5 * torch.relu(fc(x))
+        return self.head(x)
+
+
+def setup():
+    torch.manual_seed(0)
+    x = torch.randn(128, 16)
+    y = (x @ torch.randn(16, 4)).argmax(1)
+    model = Net()
+    return model, (x, y), nn.functional.cross_entropy, torch.optim.Adam(model.parameters(), lr=1e-3)
+```
+
+## Cures and their safety
+
+- *A residual span around the layers that shrink it*: changes what the model computes; same parameters, same keys.
+- *Normalisation between them*: new parameters, new keys. It rescales the forward pass and, by the same factor, the
+  gradient.
+- *Weights scaled so that each layer's gain is 1*: changes numbers only, before training.
+
+## When it is wrong
+
+- A model with several inputs is judged by the first that bears a gradient; another may be reached better.
+- Where a long plateau ends by itself after more than ten steps the warning was too early: look again with `--trial 100`.
+- A branch that is dead does not show on the trunk; its parameters show in SG107.
+
+## Where the threshold comes from
+
+`DECADES_AT_RISK = 4.0`, `DECADES_LOST = 6.0` and `DECADES_STALLED = 3.0` in `rules/grading.py`, with the measured
+distributions beside them. `bench/thresholds.py` prints the measurement again.
+
+## References
+
+- Hochreiter 1991, *Untersuchungen zu dynamischen neuronalen Netzen*; Bengio, Simard & Frasconi 1994, *Learning
+  Long-Term Dependencies with Gradient Descent is Difficult*.
+- Glorot & Bengio 2010, *Understanding the difficulty of training deep feedforward neural networks*, section 4.
+- He, Zhang, Ren & Sun 2016, *Identity Mappings in Deep Residual Networks*, equation 5.
+- Schoenholz, Gilmer, Ganguli & Sohl-Dickstein 2017, *Deep Information Propagation*, section 5.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,105 @@
-"""A squashing activation lets too little of the gradient through."""
+"""A squashing activation lets too little of the gradient through.
+
+## What it measures
+
+For each squashing activation on the trunk the decades that it takes, and its derivative on this batch: the rms, beside
+the greatest that the function can have (1/4 for the sigmoid, 1 for tanh), and the share of *saturated* units, those
+whose derivative is below 5 % of that maximum. Raised in two cases:
+
+- the trunk vanishes (see SG101), and squashing activations take at least half of what shrinks on it;
+- the trunk holds, but most units of an activation are saturated and the loss does not come down.
+
+## Why it matters
+
+The gradient is multiplied by φ′(z) at every layer. The sigmoid's derivative is at most 1/4, so twenty of them leave at
+most 4^-20 ≈ 1e-12, whatever the weights before them can make good. tanh has slope 1 at 0 alone: where its inputs are
+large, it is as flat.
+
+## Example
+
+```python
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fcs = nn.ModuleList(nn.Linear(16 if i == 0 else 64, 64) for i in range(12))
+        self.head = nn.Linear(64, 4)
+
+    def forward(self, x):
+        for fc in self.fcs:
+            x = torch.sigmoid(fc(x))
+            #   ^^^^^^^^^^^^^^^^^^^^ SG102
+        return self.head(x)
+
+
+def setup():
+    torch.manual_seed(0)
+    x = torch.randn(128, 16)
+    y = (x @ torch.randn(16, 4)).argmax(1)
+    model = Net()
+    return model, (x, y), nn.functional.cross_entropy, torch.optim.Adam(model.parameters(), lr=1e-3)
+```
+
+## Use instead
+
+An activation that does not squash, with the initialisation made for it:
+
+```python
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fcs = nn.ModuleList(nn.Linear(16 if i == 0 else 64, 64) for i in range(12))
+        for fc in self.fcs:
+            nn.init.kaiming_normal_(fc.weight, nonlinearity="relu")
+        self.head = nn.Linear(64, 4)
+
+    def forward(self, x):
+        for fc in self.fcs:
+            x = torch.relu(fc(x))
+        return self.head(x)
+
+
+def setup():
+    torch.manual_seed(0)
+    x = torch.randn(128, 16)
+    y = (x @ torch.randn(16, 4)).argmax(1)
+    model = Net()
+    return model, (x, y), nn.functional.cross_entropy, torch.optim.Adam(model.parameters(), lr=1e-3)
+```
+
+## Cures and their safety
+
+- *Folded initialisation* keeps the activation: weights orthogonal, scaled so that the pre-activations lie where the
+  function's mean slope makes up for its flatness, biases set to match. Changes numbers only, before training.
+- *ReLU, Leaky ReLU, ELU, GELU with He initialisation*: changes what the model computes; same keys.
+- *Batch norm before the activation*: new parameters and keys; needs batches large enough (SG302).
+- *A residual span*: changes what the model computes; same keys.
+
+## When it is wrong
+
+- An activation inside a branch that the trunk goes around is not judged; a gate (LSTM, SE block) may be flat by design.
+- The last sigmoid before a loss made for probabilities belongs to the loss: SG303 looks at it.
+- On one batch units may look saturated that are not on others, if the batch is very small.
+
+## Where the threshold comes from
+
+`SHARE = 0.5` of what shrinks, `SATURATED = 0.6` of the units; the decades are those of SG101. `bench/thresholds.py`
+prints the measurement again.
+
+## References
+
+- Hochreiter 1998, *The Vanishing Gradient Problem During Learning Recurrent Neural Nets and Problem Solutions*.
+- Glorot & Bengio 2010, *Understanding the difficulty of training deep feedforward neural networks*, section 3.
+- Xu, Huang & Li 2016, *Revise Saturated Activation Functions*.
+- Martens et al. 2021, *Rapid training of deep neural networks … using Deep Kernel Shaping* (what folding rests on).
+"""
 
 from __future__ import annotations
 

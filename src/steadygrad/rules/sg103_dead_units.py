@@ -1,4 +1,102 @@
-"""Units of a ReLU-like activation are inactive on the whole batch."""
+"""Units of a ReLU-like activation are inactive on the whole batch.
+
+## What it measures
+
+For each rectifying activation the share of *dead* units: those whose derivative is exactly 0 on every sample of the batch
+(and, for channels, at every place). Raised where nearly all units of a layer are dead, or where an activation on the
+trunk passes no gradient at all, if the step test did not learn. A layer whose own weights are zero is not counted: a
+zero-initialised branch is shut by design and opens.
+
+## Why it matters
+
+A unit that is off for every sample has derivative 0 for every sample: its weights get no gradient, so nothing can switch
+it on again. Biases far below 0, inputs of one sign with weights of the other, or one update that was too large, kill a
+layer; a layer that is dead as a whole cuts off everything in front of it.
+
+## Example
+
+```python
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fcs = nn.ModuleList(nn.Linear(16 if i == 0 else 64, 64) for i in range(3))
+        for fc in self.fcs:
+            nn.init.constant_(fc.bias, -5.0)
+        self.head = nn.Linear(64, 4)
+
+    def forward(self, x):
+        for fc in self.fcs:
+            x = torch.relu(fc(x))
+            #   ^^^^^^^^^^^^^^^^^ SG103
+        return self.head(x)
+
+
+def setup():
+    torch.manual_seed(0)
+    x = torch.randn(128, 16)
+    y = (x @ torch.randn(16, 4)).argmax(1)
+    model = Net()
+    return model, (x, y), nn.functional.cross_entropy, torch.optim.Adam(model.parameters(), lr=1e-3)
+```
+
+## Use instead
+
+```python
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fcs = nn.ModuleList(nn.Linear(16 if i == 0 else 64, 64) for i in range(3))
+        for fc in self.fcs:
+            nn.init.zeros_(fc.bias)
+        self.head = nn.Linear(64, 4)
+
+    def forward(self, x):
+        for fc in self.fcs:
+            x = torch.relu(fc(x))
+        return self.head(x)
+
+
+def setup():
+    torch.manual_seed(0)
+    x = torch.randn(128, 16)
+    y = (x @ torch.randn(16, 4)).argmax(1)
+    model = Net()
+    return model, (x, y), nn.functional.cross_entropy, torch.optim.Adam(model.parameters(), lr=1e-3)
+```
+
+## Cures and their safety
+
+- *Biases set so that half of the units are active* (0, as a rule): changes numbers only, before training.
+- *Leaky ReLU or ELU*, which never cut the gradient off: changes what the model computes; same keys.
+- *A smaller learning rate*, where a large step killed them: safe.
+- *Normalisation before it*: new parameters and keys.
+
+## When it is wrong
+
+- A small batch may leave units off that others switch on: with n samples a unit that is on for a share p of all inputs
+  looks dead with probability (1 - p)^n.
+- Sparse experts and pruned layers are off by design; they are not raised if the loss falls.
+- A clamp that is a safety net, rarely reached, is not dead; one that every value reaches is.
+
+## Where the threshold comes from
+
+`DEAD = 0.85` of a layer's units: healthy nets have some dead units too. `bench/thresholds.py` prints the measurement
+again.
+
+## References
+
+- Maas, Hannun & Ng 2013, *Rectifier Nonlinearities Improve Neural Network Acoustic Models* (Leaky ReLU, and why).
+- Clevert, Unterthiner & Hochreiter 2016, *Fast and Accurate Deep Network Learning by Exponential Linear Units*.
+- Lu, Shin, Su & Karniadakis 2019, *Dying ReLU and Initialization: Theory and Numerical Examples*.
+"""
 
 from __future__ import annotations
 

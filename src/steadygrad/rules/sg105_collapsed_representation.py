@@ -1,4 +1,100 @@
-"""Every sample of the batch arrives at the same output."""
+"""Every sample of the batch arrives at the same output.
+
+## What it measures
+
+*Spread*: the share of an activation's energy that differs between the samples of the batch, Σ‖h - mean over batch‖² ÷
+Σ‖h‖². Raised where the spread of the model's output is next to nothing and does not grow, at the first operation after
+which it is; or where the first ten steps of the optimizer bring it there. Not raised if the loss falls for reasons that
+need the input.
+
+## Why it matters
+
+A loss can only teach a model what its outputs can tell apart. Where all samples arrive at the same place their gradients
+are the same too, so every update moves all answers together: the best that can be learned is a constant. The norm of the
+gradient does not show it, and neither does a loss that falls at first, as it does while the constant is being learned.
+
+## Example
+
+Measurements in tiny units. What the first layer makes of them is far smaller than its bias, which is the same for all:
+
+```python
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem, self.head = nn.Linear(16, 64), nn.Linear(64, 4)
+
+    def forward(self, x):
+        x = torch.tanh(self.stem(x))
+        #              ^^^^^^^^^^^^ SG105
+        return self.head(x)
+
+
+def setup():
+    torch.manual_seed(0)
+    x = torch.randn(128, 16)
+    y = (x @ torch.randn(16, 4)).argmax(1)
+    model = Net()
+    return model, (1e-6 * x, y), nn.functional.cross_entropy, torch.optim.Adam(model.parameters(), lr=1e-3)
+```
+
+## Use instead
+
+The same in units of their own standard deviation:
+
+```python
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem, self.head = nn.Linear(16, 64), nn.Linear(64, 4)
+
+    def forward(self, x):
+        x = torch.tanh(self.stem(x))
+        return self.head(x)
+
+
+def setup():
+    torch.manual_seed(0)
+    x = torch.randn(128, 16)
+    y = (x @ torch.randn(16, 4)).argmax(1)
+    model = Net()
+    return model, (x, y), nn.functional.cross_entropy, torch.optim.Adam(model.parameters(), lr=1e-3)
+```
+
+## Cures and their safety
+
+- *A standardised input*: touches no model; the same numbers must be applied at inference.
+- *A residual span*, where depth makes the samples alike: changes what the model computes; same keys.
+- *Batch norm*: takes out what all samples share. New parameters and keys.
+- *Initialisation on the critical line of the activation*: changes numbers only, before training.
+- *A smaller learning rate, or warm-up*, where the first steps are to blame: safe.
+
+## When it is wrong
+
+- A batch of equal samples has no spread: pass one that differs. With a batch of one nothing is said.
+- A model whose answer is meant not to depend on the sample (a bias learned alone) is right to have none.
+- Models whose head begins at zero have a spread that grows within the first steps; this is seen and not raised.
+
+## Where the threshold comes from
+
+`SPREAD = 1e-7`, and growth by `SPREAD_GROWTH` in ten steps from `SPREAD_FLOOR` up in `rules/grading.py`.
+`bench/thresholds.py` prints the measurement again.
+
+## References
+
+- Poole, Lahiri, Raghu, Sohl-Dickstein & Ganguli 2016, *Exponential expressivity in deep neural networks through
+  transient chaos* (the correlation map and its fixed points).
+- Schoenholz, Gilmer, Ganguli & Sohl-Dickstein 2017, *Deep Information Propagation* (the ordered phase).
+- Dong, Cordonnier & Loukas 2021, *Attention is not all you need: pure attention loses rank doubly exponentially with
+  depth*.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,79 @@
-"""The optimizer hardly moves the parameters, or moves them without the loss following."""
+"""The optimizer hardly moves the parameters, or moves them without the loss following.
+
+## What it measures
+
+*Update ratio*: ‖first update by the real optimizer‖ ÷ ‖weight‖, matrix by matrix, from the step test; and whether the
+loss follows. Raised in four cases, all but the last only where the loss stood still:
+
+- no matrix moves by a noticeable share of its size (an error);
+- a large part of the matrices gets a gradient and is held by the optimizer, yet does not move at all;
+- the weights move, and the loss does not change;
+- weight decay's part of the first update outweighs the gradient's.
+
+It has no location, unless one expression of the loss makes every gradient small: the cause is the optimizer.
+
+## Why it matters
+
+SGD's update is rate × gradient, so a small gradient times a small rate is no update. Adam's has about the size of the rate
+in every coordinate, unless the gradient is below its ε. A healthy run moves its weights by about 1e-3 of their size at a
+step; at 1e-6 it would take a million steps to learn anything.
+
+## Example
+
+```python
+import torch
+from torch import nn
+
+
+def setup():
+    torch.manual_seed(0)
+    x = torch.randn(128, 16)
+    y = (x @ torch.randn(16, 4)).argmax(1)
+    model = nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 4))
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)
+    return model, (x, y), nn.functional.cross_entropy, optimizer
+```
+
+## Use instead
+
+```python
+import torch
+from torch import nn
+
+
+def setup():
+    torch.manual_seed(0)
+    x = torch.randn(128, 16)
+    y = (x @ torch.randn(16, 4)).argmax(1)
+    model = nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 4))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    return model, (x, y), nn.functional.cross_entropy, optimizer
+```
+
+## Cures and their safety
+
+- *A learning rate found by the step test*: touches no model, no code but one number. Safe.
+- *Adam in place of SGD*, because it is scale-free: safe before training; needs two more numbers per parameter.
+- *Less weight decay, or AdamW's decoupled one in place of Adam's*: safe.
+
+## When it is wrong
+
+- A schedule that begins at rate 0 (warm-up) is checked as it stands: step the schedule once, or pass the optimizer without.
+- A model at its optimum does not move the loss, rightly.
+- A long plateau looks the same as being stuck for ten steps: look again with `--trial 100`.
+
+## Where the threshold comes from
+
+`UPDATE = 3e-5`, `FLAT = 5e-4`, `DECAY = 1.0` and what was measured for them stand in the rule's file.
+`bench/thresholds.py` prints the measurement again.
+
+## References
+
+- LeCun, Bottou, Orr & Müller 1998, *Efficient BackProp*, section 4.7 (learning rates by layer).
+- Kingma & Ba 2015, *Adam: A Method for Stochastic Optimization*, section 2.1 (the size of a step).
+- You, Gitman & Ginsburg 2017, *Large Batch Training of Convolutional Networks* (the ratio of weight to update).
+- Loshchilov & Hutter 2019, *Decoupled Weight Decay Regularization*, section 2.
+"""
 
 from __future__ import annotations
 

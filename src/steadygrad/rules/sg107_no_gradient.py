@@ -1,4 +1,104 @@
-"""Parameters that are meant to learn get no gradient: detached, frozen, unused, or not held by the optimizer."""
+"""Parameters that are meant to learn get no gradient: detached, frozen, unused, or not held by the optimizer.
+
+## What it measures
+
+The autograd graph, rooted at the loss: which parameters it reaches, whether their gradient is other than zero, and
+whether the optimizer holds them. Told apart are
+
+- parameters that the forward pass uses but no path leads to, with the expression that ends the path: `detach`, `.data`,
+  `no_grad`, rounding, `argmax`, `.item()`, `nn.Parameter(…)` around a result;
+- a state detached at every step of a loop;
+- parameters that get a gradient, but that the optimizer does not hold, or that no module has registered;
+- a model so frozen that what is left does not bring the loss down;
+- gradients of exactly zero that stay so after ten steps.
+
+What is by design is information only: parameters that take no part in this loss, gradients that are zero before the
+first step and open after it (zero-initialised heads and gates), frozen parameters (`requires_grad=False`) in a model that
+learns.
+
+## Why it matters
+
+Nothing fails: the loss falls as far as the parts that do learn can bring it, and the rest stays random. It looks like a
+model that is too small.
+
+## Example
+
+```python
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Linear(16, 64), nn.Tanh(), nn.Linear(64, 2))
+        self.head = nn.Linear(2, 4)
+
+    def forward(self, x):
+        code = self.encoder(x).detach()
+        #      ^^^^^^^^^^^^^^^^^^^^^^^^ SG107
+        return self.head(code)
+
+
+def setup():
+    torch.manual_seed(0)
+    x = torch.randn(128, 16)
+    y = (x @ torch.randn(16, 4)).argmax(1)
+    model = Net()
+    return model, (x, y), nn.functional.cross_entropy, torch.optim.Adam(model.parameters(), lr=1e-3)
+```
+
+## Use instead
+
+```python
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Linear(16, 64), nn.Tanh(), nn.Linear(64, 2))
+        self.head = nn.Linear(2, 4)
+
+    def forward(self, x):
+        code = self.encoder(x)
+        return self.head(code)
+
+
+def setup():
+    torch.manual_seed(0)
+    x = torch.randn(128, 16)
+    y = (x @ torch.randn(16, 4)).argmax(1)
+    model = Net()
+    return model, (x, y), nn.functional.cross_entropy, torch.optim.Adam(model.parameters(), lr=1e-3)
+```
+
+## Cures and their safety
+
+- *Removing what ends the path* (`detach`, `no_grad`, `.data`, a rebuilt tensor): changes no number of the forward pass.
+- *A straight-through estimator* where a step (rounding, sign, argmax) is wanted: the forward pass stays as it is.
+- *Building the optimizer after the model is complete, from `model.parameters()`*: safe.
+- *`nn.ModuleList`, `nn.ParameterList` or `nn.Parameter`* in place of a plain list or tensor: new `state_dict` keys.
+
+## When it is wrong
+
+- A target network, a momentum encoder or a teacher is detached by design: freeze it with `requires_grad_(False)`, and
+  nothing is said.
+- A part that another loss trains takes no part in this one: it is listed as information.
+- Truncated backpropagation on purpose detaches the state, but between batches; at each step it is raised.
+
+## Where the threshold comes from
+
+A share of 0.3 of the model's elements without a path makes an error of a warning: sick set-ups have 0.5 and more,
+healthy ones none. `bench/thresholds.py` prints the measurement again.
+
+## References
+
+- PyTorch, *Autograd mechanics*, locally disabling gradient computation.
+- Bengio, Léonard & Courville 2013, *Estimating or Propagating Gradients Through Stochastic Neurons* (straight-through).
+- Bachlechner et al. 2021, *ReZero is All You Need* (gates that begin at zero and open).
+"""
 
 from __future__ import annotations
 

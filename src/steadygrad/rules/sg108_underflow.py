@@ -1,4 +1,107 @@
-"""Gradients or updates are too small for the number format that holds them."""
+"""Gradients, updates or results are too small for the number format that holds them.
+
+## What it measures
+
+Three ways of getting lost below the least number that a format holds, if the step test did not learn:
+
+- the share of gradient elements, at the worst place of the trunk, that float16 rounds to zero, though float32 would hold
+  them (the probe rescales, so it sees them);
+- updates smaller than half the spacing of the weights' own format, which round back to the weight;
+- an operation of the forward pass whose every result is zero although no input is, and whose gradient is zero with it.
+
+## Why it matters
+
+float16 holds nothing below 6e-8, and gradients are mostly smaller than that. bfloat16 has the range of float32 but only
+eight bits: a weight of 1 does not change by 1e-3. A product of many probabilities leaves even float32 after some fifty
+factors. In each case the value is exactly zero, and zero has no direction.
+
+## Example
+
+The likelihood of a sequence of 80 steps, as the product of its steps' probabilities:
+
+```python
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc, self.head = nn.Linear(16, 64), nn.Linear(64, 8)
+
+    def forward(self, x):
+        return self.head(torch.tanh(self.fc(x)))
+
+
+def unlikelihood(scores, y):
+    chosen = scores.softmax(-1).gather(-1, y[..., None]).squeeze(-1)
+    return 1 - chosen.prod(dim=-1).mean()
+    #          ^^^^^^^^^^^^^^^^^^^ SG108
+
+
+def setup():
+    torch.manual_seed(0)
+    x = torch.randn(32, 80, 16)
+    y = (x @ torch.randn(16, 8)).argmax(-1)
+    model = Net()
+    return model, (x, y), unlikelihood, torch.optim.Adam(model.parameters(), lr=3e-3)
+```
+
+## Use instead
+
+The same in logarithms, where a product is a sum:
+
+```python
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc, self.head = nn.Linear(16, 64), nn.Linear(64, 8)
+
+    def forward(self, x):
+        return self.head(torch.tanh(self.fc(x)))
+
+
+def surprise(scores, y):
+    chosen = scores.log_softmax(-1).gather(-1, y[..., None]).squeeze(-1)
+    return -chosen.sum(dim=-1).mean()
+
+
+def setup():
+    torch.manual_seed(0)
+    x = torch.randn(32, 80, 16)
+    y = (x @ torch.randn(16, 8)).argmax(-1)
+    model = Net()
+    return model, (x, y), surprise, torch.optim.Adam(model.parameters(), lr=3e-3)
+```
+
+## Cures and their safety
+
+- *Loss scaling* (`torch.amp.GradScaler`) for float16: safe.
+- *bfloat16* in place of float16, where range is what lacks: changes precision, not the model.
+- *float32 weights under `autocast`*, in place of a model cast as a whole: more memory, same model.
+- *Sums of logarithms* in place of products: the same optimum, another loss value.
+
+## When it is wrong
+
+- With a GradScaler in the training loop, gradients are scaled before they pass; the check sees them unscaled.
+- Elements that matter may be held while most are not: the share counts elements, not their worth.
+- A product that is zero by design (a mask of zeros) has a zero among its inputs and is not counted.
+
+## Where the threshold comes from
+
+`UNDERFLOW = 0.5` of the elements; for updates half the spacing of the format around 1, which is arithmetic, not
+measurement. `bench/thresholds.py` prints the measured shares again.
+
+## References
+
+- Micikevicius et al. 2018, *Mixed Precision Training*, sections 3.1 (float32 master weights) and 3.2 (loss scaling).
+- Kalamkar et al. 2019, *A Study of BFLOAT16 for Deep Learning Training*.
+- Goldberg 1991, *What Every Computer Scientist Should Know About Floating-Point Arithmetic*.
+"""
 
 from __future__ import annotations
 

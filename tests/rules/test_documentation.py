@@ -1,0 +1,67 @@
+"""A rule's page is its first test: *Example* raises exactly this code on the marked expression, *Use instead* nothing."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+import steadygrad
+from steadygrad import rules
+from steadygrad.probe.spans import recording_constructions
+
+PAGES = {rule.code: rule for rule in rules.load()}
+MARK = re.compile(r"^\s*#\s+(\^+) (SG\d+)$")
+
+
+def section(rule: rules.Rule, heading: str) -> str:
+    return re.split(r"^## ", rule.doc, flags=re.MULTILINE)[1 + rules.HEADINGS.index(heading)]
+
+
+def code_of(rule: rules.Rule, heading: str) -> str:
+    (block,) = re.findall(r"```python\n(.*?)```", section(rule, heading), flags=re.DOTALL)
+    return str(block)
+
+
+def checked(code: str, folder: Path) -> list[steadygrad.Finding]:
+    path = folder / "page.py"
+    path.write_text(code, encoding="utf-8")
+    setup = runpy.run_path(str(path))["setup"]
+    with recording_constructions():
+        model, batch, loss_fn, optimizer = setup()
+    report = steadygrad.check(model, batch, loss_fn, optimizer=optimizer)
+    return [finding for finding in report.findings if finding.severity != "info"]
+
+
+@pytest.mark.parametrize("code", PAGES)
+def test_a_page_has_its_headings_in_order(code: str) -> None:
+    assert re.findall(r"^## (.*)$", PAGES[code].doc, flags=re.MULTILINE) == list(rules.HEADINGS)
+    assert PAGES[code].summary.endswith(".") and len(PAGES[code].summary) < 120
+    for heading in rules.HEADINGS:
+        assert section(PAGES[code], heading).partition("\n")[2].strip(), heading
+
+
+@pytest.mark.parametrize("code", PAGES)
+def test_the_example_raises_this_code_where_it_is_marked(code: str, tmp_path: Path) -> None:
+    text = code_of(PAGES[code], "Example")
+    found = checked(text, tmp_path)
+    assert [finding.code for finding in found] == [code], [f"{f.code} {f.message}" for f in found]
+    lines = text.splitlines()
+    marks = [(number, match) for number, line in enumerate(lines) if (match := MARK.match(line))]
+    if not marks:
+        assert found[0].location is None
+        return
+    ((number, match),) = marks
+    place = found[0].location
+    assert place is not None
+    assert match[2] == code
+    assert place.line == number, f"line {place.line}, marked {number}"
+    assert (place.column, place.end_column) == (match.start(1) + 1, match.end(1) + 1), place.text
+
+
+@pytest.mark.parametrize("code", PAGES)
+def test_what_to_use_instead_raises_nothing(code: str, tmp_path: Path) -> None:
+    found = checked(code_of(PAGES[code], "Use instead"), tmp_path)
+    assert [f"{f.code} {f.message}" for f in found] == []
