@@ -11,6 +11,8 @@ import pytest
 
 from steadygrad import rules
 
+DOCS = Path(__file__).parents[2] / "docs" / "make.py"
+
 NEW = '''
 """Every model, whatever it is.
 
@@ -26,6 +28,7 @@ def judge(trace, trial):
 '''
 
 RUN = """
+import runpy
 import sys
 import steadygrad.rules as rules
 rules.__path__.append(sys.argv[1])
@@ -33,6 +36,8 @@ from steadygrad.cli import main
 assert main(["rules"]) == 0
 assert main(["explain", "SG999"]) == 0
 assert main(["rules", "--output-format", "markdown"]) == 0
+docs = runpy.run_path(sys.argv[3])["pages"]()
+assert "SG999.md" in docs and "[SG999](SG999.md)" in docs["README.md"]
 assert main(["check", sys.argv[2], "--trial", "0", "--output-format", "concise"]) == 0
 """
 
@@ -45,7 +50,7 @@ def test_a_file_dropped_into_the_folder_is_a_rule(tmp_path: Path) -> None:
     net = tmp_path / "net.py"
     net.write_text("from torch import nn\n\nmodel = nn.Linear(4, 2)\n")
     run = subprocess.run(
-        [sys.executable, "-c", RUN, str(folder), str(net)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", RUN, str(folder), str(net), str(DOCS)], capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stderr
     assert "SG999  everything" in run.stdout
