@@ -72,7 +72,7 @@ def fixed_point(phi: Activation, weight_std: float, bias_std: float = 0.0, start
             return math.inf
         if following < 1e-12:
             return 0.0
-        if abs(following - variance) <= 1e-10 * max(1.0, variance):
+        if abs(following - variance) <= 1e-10 * variance:
             return following
         variance = following
     return variance
@@ -92,20 +92,14 @@ def correlation_map(
     """Correlation of two samples behind the next layer, from the one in front, at a fixed variance (ibid., eq. 5)."""
     if not -1.0 <= correlation <= 1.0:
         raise ValueError(f"the correlation is {correlation}, expected -1 to 1")
-    deviation, rest = math.sqrt(variance), math.sqrt(max(0.0, 1.0 - correlation**2))
-    nodes, weights = np.polynomial.hermite_e.hermegauss(101)
-    weights = weights / weights.sum()
+    apart = variance * (1.0 - correlation**2)
 
-    def inner(z: Array) -> Array:
-        partner = deviation * (correlation * z[:, None] / deviation + rest * nodes[None, :])
-        return np.asarray(phi.function(z) * (phi.function(partner) @ weights))
+    def product(x: Array) -> Array:
+        near = correlation * float(x[0])
+        partner = gaussian_mean(lambda z: phi.function(near + z), apart, [kink - near for kink in phi.kinks])
+        return np.asarray(phi.function(x) * partner)
 
-    if rest == 0.0:
-        shared = gaussian_mean(
-            lambda x: phi.function(x) * phi.function(math.copysign(1, correlation) * x), variance, phi.kinks
-        )
-    else:
-        shared = gaussian_mean(inner, variance, phi.kinks)
+    shared = gaussian_mean(product, variance, phi.kinks)
     return (weight_std**2 * shared + bias_std**2) / variance_map(phi, variance, weight_std, bias_std)
 
 

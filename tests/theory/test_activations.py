@@ -1,0 +1,106 @@
+"""The activations against torch's own, in float64, and the table against numbers that others published."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from steadygrad.theory.activations import ACTIVATIONS, Activation, find
+from steadygrad.theory.table import needed_weight_variance, row_for, row_for_known, rows
+
+TORCH = {"linear": lambda x: x, "sin": torch.sin, "erf": torch.erf, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
+
+
+def torch_function(name: str):
+    return TORCH.get(name) or getattr(F, name)
+
+
+def points(activation: Activation) -> np.ndarray:
+    """A fine grid without the kinks, where a derivative is a matter of convention."""
+    grid = np.linspace(-12, 12, 9_601) + 1e-4
+    return grid[[all(abs(x - kink) > 1e-6 for kink in activation.kinks) for x in grid]]
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda activation: activation.name)
+def test_value_and_derivative_are_torchs(activation: Activation) -> None:
+    x = torch.tensor(points(activation), dtype=torch.float64, requires_grad=True)
+    y = torch_function(activation.name)(x)
+    (slope,) = torch.autograd.grad(y.sum(), x)
+    np.testing.assert_allclose(activation.function(x.detach().numpy()), y.detach().numpy(), rtol=1e-9, atol=1e-10)
+    np.testing.assert_allclose(activation.derivative(x.detach().numpy()), slope.numpy(), rtol=1e-7, atol=1e-10)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda activation: activation.name)
+def test_the_greatest_derivative_is_reached_and_not_passed(activation: Activation) -> None:
+    slopes = np.abs(activation.derivative(np.linspace(-12, 12, 240_001)))
+    assert slopes.max() <= activation.greatest_derivative * (1 + 1e-4)
+    assert slopes.max() >= activation.greatest_derivative * (1 - 1e-3)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda activation: activation.name)
+def test_what_squashes_is_flat_on_both_sides(activation: Activation) -> None:
+    far = np.abs(activation.derivative(np.array([-60.0, 60.0])))
+    # ReLU6 is flat beyond 6 too, but what it does to a gradient around 0 is what ReLU does.
+    assert activation.squashing == bool((far < 1e-3).all()) or activation.name == "relu6"
+
+
+def test_names_are_found_as_torch_spells_them() -> None:
+    for word, name in [("LeakyReLU", "leaky_relu"), ("relu_", "relu"), ("Swish", "silu"), ("SELU", "selu")]:
+        activation = find(word)
+        assert activation is not None and activation.name == name
+    assert find("not_an_activation") is None
+
+
+def test_published_scales() -> None:
+    """He et al. 2015: 2 for ReLU; Glorot & Bengio 2010: 1 for tanh near 0; LeCun et al.: 16 for the sigmoid (slope 1/4)."""
+    assert needed_weight_variance("relu") == pytest.approx(2.0, rel=1e-9)
+    assert needed_weight_variance("tanh") == pytest.approx(1.0, rel=1e-9)
+    assert needed_weight_variance("linear") == pytest.approx(1.0, rel=1e-9)
+    assert needed_weight_variance("sigmoid") == pytest.approx(16.0, rel=1e-9)
+    # nn.init.calculate_gain("leaky_relu", 0.01)² is torch's own statement of He's rule.
+    gain = torch.nn.init.calculate_gain("leaky_relu", 0.01)
+    assert needed_weight_variance("leaky_relu") == pytest.approx(gain**2, rel=1e-9)
+    assert needed_weight_variance("unknown") is None
+
+
+def test_selu_keeps_mean_0_and_variance_1() -> None:
+    """Klambauer et al. 2017, equation 14: with weights of variance 1/fan-in, N(0, 1) is a fixed point."""
+    selu = find("selu")
+    assert selu is not None
+    nodes, weights = np.polynomial.hermite_e.hermegauss(200)
+    mean = float((selu.function(nodes) * weights).sum() / weights.sum())
+    row = row_for_known("selu")
+    assert row is not None
+    assert mean == pytest.approx(0.0, abs=1e-2)
+    assert row.second_moment == pytest.approx(1.0, abs=1e-9)
+
+
+def test_every_row_is_the_expectation_that_sampling_gives() -> None:
+    """Monte Carlo with a million draws: five standard errors."""
+    z = np.random.default_rng(0).standard_normal(1_000_000)
+    for row, activation in zip(rows(), ACTIVATIONS, strict=True):
+        for value, sampled in [
+            (row.second_moment, activation.function(z) ** 2),
+            (row.derivative_rms**2, activation.derivative(z) ** 2),
+        ]:
+            error = 5 * sampled.std() / math.sqrt(len(z)) + 1e-12
+            assert abs(value - sampled.mean()) < error, activation.name
+
+
+def test_a_function_of_the_users_own_gets_the_row_of_the_known_one() -> None:
+    own, known = row_for("mine", np.tanh), row_for_known("tanh")
+    assert known is not None
+    for name in ("derivative_rms", "derivative_max", "second_moment", "critical_weight_std", "slope", "depth_scale"):
+        assert getattr(own, name) == pytest.approx(getattr(known, name), rel=1e-6), name
+
+
+def test_a_function_that_is_not_finite_is_told() -> None:
+    with (
+        np.errstate(divide="ignore", invalid="ignore"),
+        pytest.raises(ValueError, match="mine is not finite everywhere"),
+    ):
+        row_for("mine", lambda x: 1 / (x - x))
