@@ -197,12 +197,12 @@ CASES: tuple[Case, ...] = (
         twin=lambda: assemble(Plain(50, F.gelu, relu_orthogonal_), digits(), adam(3e-4)),
     ),
     Case(
-        "silu-50-xavier",
+        "silu-30-xavier",
         "mlp",
-        lambda: assemble(Plain(50, F.silu, nn.init.xavier_uniform_), digits(), adam(3e-4)),
+        lambda: assemble(Plain(30, F.silu, nn.init.xavier_uniform_), digits(), adam(3e-4)),
         causes=("SG301",),
         line="fc(x)",
-        twin=lambda: assemble(Plain(50, F.silu, lambda w: nn.init.orthogonal_(w, gain=1.75)), digits(), adam(3e-4)),
+        twin=lambda: assemble(Plain(30, F.silu, lambda w: nn.init.orthogonal_(w, gain=1.6)), digits(), adam(3e-4)),
     ),
     Case(
         "elu-50-default",
@@ -257,10 +257,11 @@ CASES: tuple[Case, ...] = (
     Case(
         "handmade-randn-weights",
         "mlp",
-        lambda: assemble(Handmade(1.0), digits(), sgd(0.01)),
+        lambda: assemble(Handmade(1.0), digits(), sgd(0.03)),
+        steps=400,
         causes=("SG301", "SG201", "SG205"),
         line="x @ w",
-        twin=lambda: assemble(Handmade(0.2), digits(), sgd(0.01)),
+        twin=lambda: assemble(Handmade(0.2), digits(), sgd(0.03)),
     ),
     Case(
         "handmade-tiny-weights",
@@ -273,24 +274,24 @@ CASES: tuple[Case, ...] = (
     Case(
         "leaky-relu-50-xavier",
         "mlp",
-        lambda: assemble(Plain(50, F.leaky_relu, nn.init.xavier_normal_), digits(), sgd(0.03)),
+        lambda: assemble(Plain(50, F.leaky_relu, nn.init.xavier_normal_), digits(), adam(3e-4)),
         causes=("SG301",),
         line="fc(x)",
-        twin=lambda: assemble(Plain(50, F.leaky_relu, relu_orthogonal_), digits(), sgd(0.03)),
+        twin=lambda: assemble(Plain(50, F.leaky_relu, relu_orthogonal_), digits(), adam(3e-4)),
     ),
     Case(
-        "relu-15-orthogonal-half",
+        "relu-30-orthogonal-half",
         "mlp",
-        lambda: assemble(Plain(15, torch.relu, half_orthogonal_), digits()),
+        lambda: assemble(Plain(30, torch.relu, half_orthogonal_), digits()),
         causes=("SG301",),
         line="fc(x)",
-        twin=lambda: assemble(Plain(15, torch.relu, relu_orthogonal_), digits()),
+        twin=lambda: assemble(Plain(30, torch.relu, relu_orthogonal_), digits()),
     ),
     Case(
         "regression-tanh-12-xavier-tenth",
         "mlp",
         lambda: assemble(
-            Plain(12, torch.tanh, xavier_tenth_, inputs=4, outputs=1, width=48), curve(), loss_fn=F.mse_loss
+            Plain(12, torch.tanh, xavier_tenth_, inputs=4, outputs=1, width=48), curve(), sgd(0.03), loss_fn=F.mse_loss
         ),
         steps=300,
         causes=("SG301",),
@@ -298,16 +299,17 @@ CASES: tuple[Case, ...] = (
         twin=lambda: assemble(
             Plain(12, torch.tanh, nn.init.xavier_normal_, inputs=4, outputs=1, width=48),
             curve(),
+            sgd(0.03),
             loss_fn=F.mse_loss,
         ),
     ),
     Case(
         "weights-all-alike",
         "mlp",
-        lambda: assemble(Plain(6, torch.relu, tiny_constant_), digits()),
+        lambda: assemble(Plain(12, torch.relu, tiny_constant_), digits()),
         causes=("SG301", "SG105"),
         line="fc(x)",
-        twin=lambda: assemble(Plain(6, torch.relu, uniform_he_), digits()),
+        twin=lambda: assemble(Plain(12, torch.relu, uniform_he_), digits()),
     ),
     Case(
         "weights-all-zero",

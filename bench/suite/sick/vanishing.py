@@ -193,10 +193,10 @@ CASES: tuple[Case, ...] = (
     Case(
         "residual-sum-scaled",
         "residual",
-        lambda: assemble(DampedResidual(0.2), digits(), sgd(0.05)),
+        lambda: assemble(DampedResidual(0.2), digits(), adam(1e-3)),
         causes=("SG101",),
         line="(x + block(x)) * self.scale",
-        twin=lambda: assemble(DampedResidual(0.9), digits(), sgd(0.05)),
+        twin=lambda: assemble(DampedResidual(0.75), digits(), adam(1e-3)),
     ),
     Case(
         "divided-by-width",
