@@ -16,7 +16,8 @@ import torch
 from bench.suite import PARTS, cases
 from bench.suite.examine import examine
 from steadygrad.record import CheckRecord
-from steadygrad.rules.grading import informed_fall, lost
+from steadygrad.rules.grading import DECADES_AT_RISK, body, informed_fall, lost, taken_by
+from steadygrad.rules.sg102_saturated_activation import SQUASHING
 
 Quantity = Callable[[CheckRecord], float | None]
 
@@ -45,6 +46,30 @@ def _saturated(record: CheckRecord) -> float | None:
     )
 
 
+def _input(record: CheckRecord) -> float | None:
+    mean, std = record.trace.input_mean, record.trace.input_std
+    return None if mean is None or std is None else max(abs(mean), std)
+
+
+def _output(record: CheckRecord) -> float | None:
+    outputs = (o.output for o in record.trace.operations if o.output is not None and o.module_type)
+    return max((max(output.std, abs(output.mean)) for output in outputs), default=None)
+
+
+def _squashed(record: CheckRecord) -> float | None:
+    shrinking = -sum(min(0.0, step.decades) for step in body(record.trace) if math.isfinite(step.decades))
+    if shrinking < DECADES_AT_RISK:
+        return None
+    taken, _ = taken_by(record.trace, lambda operation: operation.name in SQUASHING)
+    return -taken / shrinking
+
+
+def _unreached(record: CheckRecord) -> float | None:
+    known = [p for p in record.trace.parameters if p.requires_grad and p.registered]
+    lost_ones = sum(math.prod(p.shape) for p in known if p.used and not p.connected)
+    return lost_ones / max(1, sum(math.prod(p.shape) for p in known))
+
+
 QUANTITIES: dict[str, Quantity] = {
     "informed fall in ten steps": lambda r: informed_fall(r.trial) if r.trial is not None else None,
     "greatest rise in one step": lambda r: r.trial.greatest_rise if r.trial is not None else None,
@@ -58,7 +83,14 @@ QUANTITIES: dict[str, Quantity] = {
     "least attention entropy": _entropy,
     "decades lost per recurrent step": lambda r: max((-x.decades_per_step for x in r.trace.recurrences), default=None),
     "decades lost in a recurrence": lambda r: max((-x.decades for x in r.trace.recurrences), default=None),
+    "decades gained in a recurrence": lambda r: max((x.decades for x in r.trace.recurrences), default=None),
     "underflow share": lambda r: r.trace.underflow_share,
+    "fall in ten steps, either way": lambda r: abs(r.trial.fall) if r.trial is not None else None,
+    "weight decay's part ÷ the gradient's": lambda r: r.trial.decay if r.trial is not None else None,
+    "input, greater of std and |mean|": _input,
+    "greatest output, std or |mean|": _output,
+    "decades of squashing, of what shrinks": _squashed,
+    "elements used, but not reached": _unreached,
 }
 
 Job = tuple[str, str, bool]
