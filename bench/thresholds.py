@@ -18,14 +18,18 @@ from bench.suite.examine import examine
 from steadygrad.record import CheckRecord
 from steadygrad.rules.grading import DECADES_AT_RISK, body, informed_fall, lost, taken_by
 from steadygrad.rules.sg102_saturated_activation import SQUASHING
+from steadygrad.rules.sg105_collapsed_representation import SPREAD
 
 Quantity = Callable[[CheckRecord], float | None]
 
 
 def _spread_growth(record: CheckRecord) -> float | None:
+    """Only where there is hardly any: elsewhere growth says nothing."""
     before = record.trace.output_spread
+    if before is None or before >= SPREAD:
+        return None
     after = record.trial.output_spread_after if record.trial is not None else None
-    return after / before if before and after is not None else None
+    return after / before if after is not None and before > 0 else None
 
 
 def _updates(record: CheckRecord) -> list[float]:
@@ -76,7 +80,7 @@ QUANTITIES: dict[str, Quantity] = {
     "predicted first fall": lambda r: r.trial.predicted_first if r.trial is not None else None,
     "decades lost on the trunk": lambda r: lost(r.trace, r.trial) if r.trace.trunk is not None else None,
     "spread of the output": lambda r: r.trace.output_spread,
-    "growth of the spread": _spread_growth,
+    "growth of the spread, where under 1e-7": _spread_growth,
     "greatest update ratio": lambda r: max(_updates(r), default=None),
     "greatest dead share": _dead,
     "greatest saturated share": _saturated,

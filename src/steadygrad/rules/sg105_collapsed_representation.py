@@ -112,8 +112,8 @@ from steadygrad.rules.grading import (
     progress,
 )
 
-# bench/thresholds.py: spread of the model's output. Healthy architectures keep 1e-5 or more; set-ups seen to fail for
-# want of it have 1e-8 or less.
+# bench/thresholds.py, spread of the model's output. 211 set-ups that train: 5 % below 2e-4; five below 1e-7, and in all five
+# it grows (``escapes``). Sick by vanishing or mismatch (SG101, 102, 301): median 7e-15, the rounding of float32.
 SPREAD = 1e-7
 
 

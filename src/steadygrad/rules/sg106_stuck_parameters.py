@@ -93,19 +93,19 @@ from steadygrad.rules.grading import (
     slowest,
 )
 
-# bench/thresholds.py: greatest update ratio of any weight matrix at the first step. Set-ups that train: 2e-4 or more;
-# set-ups seen to be stuck by their rate alone: 1e-5 or less.
+# bench/thresholds.py, greatest update ratio of any weight matrix at the first step. Set-ups that train: 5 % below 2.5e-3;
+# stuck by their rate: median 3e-7. Those that train below this (a rate warming up from 0) do not stand still.
 UPDATE = 3e-5
 
-# bench/thresholds.py: relative fall of the loss in ten steps, learned without the input or with it. Set-ups that train,
-# though from a plateau: 0.0017 or more; those stuck by the scale of their targets or updates: 5e-5 or less.
+# bench/thresholds.py, fall of the loss in ten steps, learned without the input or with it, or its rise. 212 set-ups that
+# train: at least 0.0017; stuck by the scale of targets or updates: median 3e-6.
 FLAT = 5e-4
 
 # Share of the elements that get a gradient and are held, yet do not move at all.
 HELD_STILL = 0.3
 
-# bench/thresholds.py: size of weight decay's part of the first update ÷ size of the gradient's part. Set-ups that train
-# stay below 0.1.
+# bench/thresholds.py, size of weight decay's part of the first update ÷ size of the gradient's part. 212 set-ups that train:
+# at most 0.053; two that decay outweighs: 5.9 and 141.
 DECAY = 1.0
 DECAY_ALONE = 2.0
 

@@ -109,8 +109,8 @@ from collections.abc import Iterable, Sequence
 from steadygrad.record import Finding, Operation, Parameter, Severity, StepTest, Trace
 from steadygrad.rules.grading import Progress, body, evidence, judged, lost, outcome, percent, progress
 
-# Share of the model's parameter elements, not reached although used, from which the model as a whole cannot learn.
-# bench/thresholds.py: sick suite 0.5 and more; healthy architectures 0.
+# bench/thresholds.py, share of the model's parameter elements that are used, but not reached. 212 set-ups that train: at most
+# 8e-4; cut-off ones: median 0.97.
 MAJOR = 0.3
 
 # Share of trainable elements below which a stalled model is stuck because of what is frozen.

@@ -110,8 +110,8 @@ from collections.abc import Iterable
 from steadygrad.record import Finding, NonFinite, Severity, StepTest, Trace
 from steadygrad.rules.grading import Progress, evidence, judged, other_places, outcome, percent, progress
 
-# bench/thresholds.py: share of gradient elements that float16 rounds to zero at the worst place of the trunk. Above a
-# half, most of the signal is gone; float16 set-ups that train stay below 0.2.
+# bench/thresholds.py, share of gradient elements that float16 rounds to zero at the worst place of the trunk. 212 set-ups that
+# train: 0; float16 without loss scaling at a depth that needs it: 1.
 UNDERFLOW = 0.5
 
 # Half the spacing of numbers around 1: an update smaller than this share of a weight rounds back to the weight.

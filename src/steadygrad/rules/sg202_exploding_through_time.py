@@ -114,8 +114,8 @@ from collections.abc import Iterable
 from steadygrad.record import Finding, Severity, StepTest, Trace
 from steadygrad.rules.grading import Progress, evidence, judged, outcome, progress
 
-# bench/thresholds.py: decades gained from the last step to the first. Recurrences that train gain at most 1; those that
-# were seen to diverge gain 4 and more.
+# bench/thresholds.py, decades gained from the last step to the first. 23 recurrences that train: none gains; those that
+# diverge: 16 and 21. 4 is a factor of 10,000 between the ends of one sequence.
 DECADES_GAINED = 4.0
 
 

@@ -92,8 +92,8 @@ from collections.abc import Iterable
 from steadygrad.record import Finding, Severity, StepTest, Trace
 from steadygrad.rules.grading import Progress, evidence, judged, outcome, progress
 
-# bench/thresholds.py: greatest rise of the loss in one of ten steps, relative to the first loss, where the set-up trains
-# all the same: at most 0.6; where the rate was too high: 0.9 and more.
+# bench/thresholds.py, greatest rise of the loss in one of ten steps ÷ the first loss. 212 set-ups that train: at most 0.28;
+# those whose rate is too high: median 2,000, the least 3.7 where the loss does not stop being finite at once.
 RISE = 0.8
 
 

@@ -109,8 +109,8 @@ from collections.abc import Iterable
 from steadygrad.record import Finding, Severity, StepTest, Trace
 from steadygrad.rules.grading import Progress, evidence, judged, other_places, outcome, progress
 
-# bench/thresholds.py: greatest standard deviation (or mean) of any layer's output. Healthy architectures: at most 60;
-# set-ups seen to fail by scale alone: 300 and more.
+# bench/thresholds.py, greatest standard deviation (or |mean|) of any layer's output. 212 set-ups that train: 95 % at most 5.8,
+# above this only such as learn all the same; sick by explosion (SG201): 2,100 and more.
 LARGE = 200.0
 
 

@@ -133,8 +133,8 @@ from steadygrad.rules.grading import (
     vanishing,
 )
 
-# The ratio of the measured σ_w² to the one the activation needs, outside of which the scale is a mismatch.
-# bench/thresholds.py: initialisations made for the activation 0.9 to 1.1; torch's defaults for ReLU 0.17.
+# The ratio of the measured σ_w² to the one the activation needs, outside of which the scale is a mismatch. By construction
+# initialisers made for the activation give 1, with sampling noise of √(2 ÷ elements); torch's default for ReLU gives 1/6.
 SMALL, LARGE = 0.8, 1.25
 
 # Of the decades lost (or gained), the share that mismatched layers must explain.

@@ -108,8 +108,8 @@ from collections.abc import Iterable
 from steadygrad.record import Finding, Operation, Severity, StepTest, Trace
 from steadygrad.rules.grading import Progress, evidence, judged, other_places, outcome, percent, progress
 
-# bench/thresholds.py: standard deviation or |mean| of the input. Healthy set-ups, also on raw digits (0 to 16): at most
-# 8; set-ups seen to fail by it: 40 and more.
+# bench/thresholds.py, standard deviation or |mean| of the input. 193 set-ups that train: 95 % at most 1.01, the greatest 97
+# (and learns); sick by their input: median 1,000.
 LARGE = 20.0
 HUGE = 1000.0
 """A warning even where the batch is learned by heart: no layer made for N(0, 1) sees more than the sign of such numbers."""
