@@ -10,9 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import BackwardCFunction
 from torch.utils.hooks import RemovableHandle
 
 from steadygrad.probe.graph import Graph, deepest_trunk
@@ -35,6 +37,9 @@ class Watch:
     """By trunk index: exponent of the factor 2ⁿ in force behind that trunk node."""
     label: list[int] = field(default_factory=list)
     """By graph position: index of the last trunk node that all its gradient has passed; -1 = none."""
+    hidden: dict[int, int] = field(default_factory=dict)
+    """By id of a parameter that no edge of the graph leads to, though a node's own backward pass (that of a reentrant
+    checkpoint) gave it a gradient: the label of that node."""
     samples: dict[int, tuple[Tensor, int]] = field(default_factory=dict)
     """By graph position, float16 only: a few gradient elements as they arrived, and the exponent then in force."""
 
@@ -43,10 +48,13 @@ class Watch:
         return 0 if label < 0 else self.exponents[label]
 
 
-def watch_backward(loss: Tensor, graph: Graph, trunk: list[int], inner: Iterable[int]) -> Watch:
+def watch_backward(
+    loss: Tensor, graph: Graph, trunk: list[int], inner: Iterable[int], parameters: Iterable[Tensor] = ()
+) -> Watch:
     """Run the backward pass of ``loss``; gradients land in the leaves' ``.grad``, still scaled (see ``true_log10_norm``).
 
-    ``trunk`` and ``inner`` are graph positions: norms are taken at both, rescaling is done on the trunk alone.
+    ``trunk`` and ``inner`` are graph positions: norms are taken at both, rescaling is done on the trunk alone. Of the
+    ``parameters``, those that only a node's own backward pass reaches are noted as ``hidden``.
     """
     label = deepest_trunk(graph.next, trunk)
     watch = Watch(label=label, exponents=[0] * len(trunk))
@@ -65,6 +73,11 @@ def watch_backward(loss: Tensor, graph: Graph, trunk: list[int], inner: Iterable
         }
         if leaving:
             handles.append(node.register_hook(_unscale(watch, label[position], leaving)))
+    reached = {id(node.variable) for node in graph.nodes if hasattr(node, "variable")}
+    beyond = [parameter for parameter in parameters if id(parameter) not in reached]
+    for position, node in enumerate(graph.nodes if beyond else ()):
+        if isinstance(node, BackwardCFunction):
+            handles.append(node.register_hook(_within(watch, label[position], beyond)))
     try:
         loss.backward()  # type: ignore[no-untyped-call]
     finally:
@@ -73,12 +86,9 @@ def watch_backward(loss: Tensor, graph: Graph, trunk: list[int], inner: Iterable
     return watch
 
 
-def true_log10_norm(watch: Watch, gradient: Tensor | None, position: int | None) -> float:
-    """log10 norm of a leaf's accumulated gradient, the rescaling on the way to it taken off; -inf for none."""
-    if gradient is None:
-        return -math.inf
-    exponent = 0 if position is None else watch.exponent(watch.label[position])
-    return log10_norm([gradient]) - exponent * LOG10_2
+def true_log10_norm(watch: Watch, gradient: Tensor | None, label: int) -> float:
+    """log10 norm of a leaf's accumulated gradient, the rescaling up to ``label`` taken off; -inf for none."""
+    return -math.inf if gradient is None else log10_norm([gradient]) - watch.exponent(label) * LOG10_2
 
 
 def log10_norm(gradients: Sequence[Tensor | None]) -> float:
@@ -143,6 +153,15 @@ def _on_trunk(watch: Watch, index: int, position: int) -> Hook:
 def _off_trunk(watch: Watch, position: int) -> Hook:
     def hook(gradients: tuple[Tensor, ...]) -> None:
         watch.log10_norm[position] = log10_norm(gradients) - watch.exponent(watch.label[position]) * LOG10_2
+
+    return hook
+
+
+def _within(watch: Watch, label: int, beyond: Sequence[Tensor]) -> Callable[[Any, Any], None]:
+    def hook(_: Any, __: Any) -> None:
+        for parameter in beyond:
+            if parameter.grad is not None:
+                watch.hidden.setdefault(id(parameter), label)
 
     return hook
 

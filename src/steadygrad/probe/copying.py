@@ -8,6 +8,7 @@ Knows modules and optimizers; runs nothing.
 from __future__ import annotations
 
 import copy
+import io
 import random
 import sys
 from collections.abc import Iterator
@@ -53,6 +54,7 @@ def on_copy(model: nn.Module, optimizer: torch.optim.Optimizer | None) -> Iterat
         original: dict[str, Tensor] = dict(inner.named_parameters())
         memo = _memo(inner)
         try:
+            _copy_scripted(inner, memo)
             twin = copy.deepcopy(inner, memo)
         except Exception as error:
             spots.append(
@@ -90,6 +92,20 @@ def _memo(model: nn.Module) -> dict[int, Any]:
             if isinstance(value, Tensor) and not value.is_leaf:
                 memo[id(value)] = value.detach().clone()
     return memo
+
+
+def _copy_scripted(model: nn.Module, memo: dict[int, Any]) -> None:
+    """Copies of TorchScript modules: ``deepcopy`` would leave their parameters attached to the user's own."""
+    for module in model.modules():
+        if not isinstance(module, torch.jit.ScriptModule) or id(module) in memo:
+            continue
+        buffer = io.BytesIO()
+        torch.jit.save(module, buffer)
+        buffer.seek(0)
+        twin = torch.jit.load(buffer)  # type: ignore[no-untyped-call]
+        pairs = zip(module.parameters(), twin.parameters(), strict=True)
+        memo.update((id(theirs), ours.requires_grad_(theirs.requires_grad)) for theirs, ours in pairs)
+        memo.update((id(theirs), ours) for theirs, ours in zip(module.modules(), twin.modules(), strict=True))
 
 
 def _carry_hooks(model: nn.Module, twin: nn.Module) -> None:

@@ -69,7 +69,8 @@ def _probe(model: nn.Module, objective: Objective, batch: Any, seed: int) -> Tra
         course = course_to_input(graph, tape)
         chains = recurrences(tape)
         _forget_activations(tape)
-        watch = watch_backward(loss, graph, list(course.trunk) if course else [], course.inner if course else ())
+        points, inner = (list(course.trunk), course.inner) if course is not None else ([], ())
+        watch = watch_backward(loss, graph, points, inner, model.parameters())
         if course is not None:
             trunk = steps_along(course, graph, tape, watch.log10_norm)
     parameters = _parameters(model, tape, graph, watch)
@@ -181,15 +182,16 @@ def _parameters(model: nn.Module, tape: Tape, graph: Graph | None, watch: Watch)
     records = []
     for name, parameter in model.named_parameters():
         reached = accumulates.get(id(parameter))
+        label = watch.hidden.get(id(parameter)) if reached is None else watch.label[reached]
         owner = owners.get(id(parameter))
         records.append(
             Parameter(
                 name=name,
                 shape=tuple(parameter.shape),
                 requires_grad=parameter.requires_grad,
-                connected=reached is not None,
+                connected=label is not None,
                 used=name in tape.taken or id(owner) in tape.ran,
-                log10_gradient=true_log10_norm(watch, parameter.grad, reached),
+                log10_gradient=-math.inf if label is None else true_log10_norm(watch, parameter.grad, label),
                 norm=10.0 ** log10_norm([parameter.detach()]) if parameter.numel() else 0.0,
                 location=construction_of(owner) if owner is not None else None,
                 dtype=str(parameter.dtype).removeprefix("torch."),
@@ -213,7 +215,7 @@ def _strays(model: nn.Module, tape: Tape, graph: Graph | None, watch: Watch) -> 
                 requires_grad=True,
                 connected=True,
                 used=True,
-                log10_gradient=true_log10_norm(watch, leaf.grad, position),
+                log10_gradient=true_log10_norm(watch, leaf.grad, watch.label[position]),
                 norm=10.0 ** log10_norm([leaf.detach()]),
                 location=construction_of_weight(leaf),
                 registered=False,

@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 
 from steadygrad.probe.backward import log10_norm
 from steadygrad.probe.copying import Copied, clone_batch
@@ -53,6 +54,7 @@ def step_test(
     seconds: list[float] = []
     ratios: dict[str, float] = {}
     predicted = decay = 0.0
+    original = _original(copied)
     for step in range(steps):
         if progress is not None:
             progress(f"step test, step {step + 1} of {steps}")
@@ -64,8 +66,8 @@ def step_test(
         if not math.isfinite(seen):
             break
         if step == 0:
-            ratios, predicted = _first_update(copied)
-            decay = _decay(copied)
+            ratios, predicted = _first_update(copied, original)
+            decay = _decay(copied, original)
     after = math.nan
     if math.isfinite(losses[-1]):
         with torch.no_grad():
@@ -85,6 +87,13 @@ def step_test(
         decay=decay,
     )
     return Stepped(record, ratios, sorted(seconds)[len(seconds) // 2])
+
+
+def _original(copied: Copied) -> dict[str, Tensor]:
+    """Every parameter as it is before the first step: the user's own, or what the probe has made of a lazy one."""
+    named = copied.model.named_parameters()
+    lazy = {n: p.detach().clone() for n, p in named if isinstance(copied.original.get(n), UninitializedTensorMixin)}
+    return {**copied.original, **lazy}
 
 
 def _one_step(copied: Copied, objective: Objective, batch: Any, seed: int) -> tuple[float, Any]:
@@ -110,12 +119,12 @@ def _one_step(copied: Copied, objective: Objective, batch: Any, seed: int) -> tu
     return first[0]
 
 
-def _first_update(copied: Copied) -> tuple[dict[str, float], float]:
+def _first_update(copied: Copied, original: dict[str, Tensor]) -> tuple[dict[str, float], float]:
     """‖update‖ ÷ ‖weight‖ of every parameter, and the fall of the loss that the gradient predicts for it."""
     ratios: dict[str, float] = {}
     predicted = 0.0
     for name, parameter in copied.model.named_parameters():
-        before = copied.original.get(name)
+        before = original.get(name)
         if before is None or not parameter.requires_grad or before.shape != parameter.shape:
             continue
         with torch.no_grad():
@@ -130,7 +139,7 @@ def _first_update(copied: Copied) -> tuple[dict[str, float], float]:
     return ratios, predicted
 
 
-def _decay(copied: Copied) -> float:
+def _decay(copied: Copied, original: dict[str, Tensor]) -> float:
     """‖weight decay's part of the first update‖ ÷ ‖the gradient's part‖, over the weight matrices of groups that decay."""
     assert copied.optimizer is not None
     decoupled = isinstance(copied.optimizer, torch.optim.AdamW)
@@ -139,7 +148,7 @@ def _decay(copied: Copied) -> float:
     for group in copied.optimizer.param_groups:
         factor = float(group.get("weight_decay", 0.0))
         for parameter in group["params"]:
-            before = copied.original.get(names.get(id(parameter), ""))
+            before = original.get(names.get(id(parameter), ""))
             gradient = parameter.grad
             if before is None or factor == 0.0 or parameter.dim() < 2 or gradient is None or gradient.is_sparse:
                 continue

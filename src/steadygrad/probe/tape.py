@@ -180,10 +180,11 @@ class Tape(TorchFunctionMode):
         apply = torch.autograd.Function.__dict__["apply"]
 
         def applied(cls: Any, *args: Any, **kwargs: Any) -> Any:
-            start = _sequence_number()
+            start, cut_before = _sequence_number(), len(tape.cuts)
             tensors = list(tensors_in(args))
             parents = [node for tensor in tensors if (node := tensor.grad_fn) is not None]
             output = apply.__get__(None, cls)(*args, **kwargs)
+            del tape.cuts[cut_before:]  # A function's own forward always runs without gradients.
             first = _first_tensor(output)
             if first is not None and first.grad_fn is not None:
                 tape._record(cls, cls.__name__, args, kwargs, output, first, start, tensors, parents, None)
@@ -259,11 +260,17 @@ class Tape(TorchFunctionMode):
             return output  # What hands its input on ("contiguous", dropout at 0) is no operation to a gradient.
         if first.grad_fn is not None:
             self._record(func, name, args, kwargs, output, first, start, tensors, parents, before)
+        elif self._by_design():
+            return output
         elif (name in _CUTS or func == _DATA or (not torch.is_grad_enabled() and first.is_floating_point())) and any(
             tensor.requires_grad for tensor in tensors
         ):
             self.cuts.append(self._draft("data" if func == _DATA else name, first, None))
         return output
+
+    def _by_design(self) -> bool:
+        """Whether torch's own parametrisation is at work, which takes its power iterations without gradients."""
+        return bool(self._stack) and type(self._stack[-1][0]).__module__.startswith("torch.nn.utils.")
 
     def _before(self, name: str, args: Any, kwargs: Any) -> Tensor | None:
         if kind_of(name) != "activation":
