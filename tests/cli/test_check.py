@@ -57,8 +57,7 @@ def test_exit_codes(folder, capsys):
     assert run("sick.py", "--exit-zero") == 0
     assert run("sick.py", "--fail-on", "never") == 0
     assert run("nope.py") == 2
-    # Three layers of ReLU on raw, large inputs: a warning, which is a failure only where it was asked for.
-    shrunk = ["sick.py", "--arg", "depth=6", "--optimizer", "adam:0.003"]
+    shrunk = ["sick.py:Net", "--arg", "depth=6", "--batch", "data.py:batch", "--optimizer", "adam:0.003"]
     levels = {f["severity"] for f in report_of(capsys, *shrunk)["findings"]}
     assert levels == {"warning"}
     assert run(*shrunk) == 0
@@ -129,7 +128,7 @@ def test_options_reach_the_subject(folder, capsys):
         "3",
     )
     setup = report["setup"]
-    assert "24, 16" in setup["batch"]
+    assert "24 × 16" in setup["batch"]
     assert setup["optimizer"] == "SGD, learning rate 0.1, momentum 0.9"
     assert setup["loss"] == "MSELoss" and setup["seed"] == 7
     assert report["trace"]["dtype"] == "float64"

@@ -45,6 +45,7 @@ def command(
     from steadygrad.errors import SettingsError, SubjectError
     from steadygrad.probe.loading import is_file, split
     from steadygrad.report import FORMATS, render, write_atomically
+    from steadygrad.report.concise import findings
     from steadygrad.settings import load_settings
 
     place = split(target)[0]
@@ -73,8 +74,10 @@ def command(
             ) from None
     failed = settings.fail_on != "never" and bool(report.at_least(settings.fail_on))
     if not (quiet and not report.findings):
-        form = "concise" if quiet and settings.output_format == "text" else settings.output_format
-        text = render(report, form, color="never" if output_file is not None else color)
+        if quiet and settings.output_format in ("text", "concise"):
+            text = "\n".join(findings(report))
+        else:
+            text = render(report, settings.output_format, color="never" if output_file is not None else color)
         if output_file is not None:
             write_atomically(output_file, text)
         elif text:
@@ -94,7 +97,7 @@ def _subject(target: str, settings: Any, options: dict[str, Any]) -> Any:
     inputs = [parse_input(text) for text in options["inputs"]]
     loss_fn = loss_named(options["loss"]) if options["loss"] else None
     make_batch = load_function(options["batch"], "--batch") if options["batch"] else None
-    loaded = load_target(target, dict(_pair(text) for text in options["arguments"]))
+    loaded = load_target(target, dict(_pair(text) for text in options["arguments"]), seed=settings.seed)
     model = place_model(loaded.model, settings.device, settings.dtype)
     batch = None if inputs else loaded.batch
     if make_batch is not None:

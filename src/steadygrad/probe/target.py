@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import ast
 import inspect
+import linecache
+import random
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
+import torch
 from torch import nn
 
 from steadygrad.errors import SteadygradError, TargetError, UserCodeError
@@ -37,8 +41,8 @@ class Loaded:
     words: str
 
 
-def load_target(text: str, arguments: Mapping[str, str]) -> Loaded:
-    """Load what ``text`` means; ``arguments`` are handed to the class or function.
+def load_target(text: str, arguments: Mapping[str, str], *, seed: int = 0) -> Loaded:
+    """Load what ``text`` means; ``arguments`` are handed to the class or function, which draws its weights from ``seed``.
 
     Raises ``TargetError`` where there is no one thing to check, ``UserCodeError`` where the user's code raises.
     """
@@ -46,12 +50,22 @@ def load_target(text: str, arguments: Mapping[str, str]) -> Loaded:
     if not place:
         raise TargetError("the target is empty; name a file, as in steadygrad check net.py")
     given = {key: _value(value) for key, value in arguments.items()}
+    linecache.checkcache()  # A file that was edited since it was last looked at is read anew.
+    _seed(seed)
     with recording_constructions():
         module = import_place(place)
         if not name:
             name = _only_candidate(module, place, given)
         value = named(module, name, place)
         return _loaded(_built(value, name, place, given), f"{place}:{name}")
+
+
+def _seed(seed: int) -> None:
+    torch.manual_seed(seed)
+    random.seed(seed)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed(seed % 2**32)
 
 
 def _value(text: str) -> Any:

@@ -12,6 +12,9 @@ from steadygrad.record.finding import Finding, Severity, Verdict
 from steadygrad.record.steptest import StepTest
 from steadygrad.record.trace import BlindSpot, Trace, Trunk
 
+TRUNK_SUMMARY = ("end", "decades", "blame")
+"""What JSON repeats of the trunk at the top, where ``report.trunk`` is; its steps are in the trace."""
+
 
 @dataclass(frozen=True, slots=True)
 class Setup:
@@ -86,6 +89,7 @@ class CheckRecord:
         if trunk is not None and self.trunk is not None:
             trunk["decades"] = to_jsonable(self.trunk.decades)
             trunk["blame"] = to_jsonable(self.trunk.blame)
+        body["trunk"] = None if trunk is None else {name: trunk[name] for name in TRUNK_SUMMARY}
         text = json.dumps({"version": SCHEMA_VERSION, **body}, indent=indent, ensure_ascii=False, allow_nan=False)
         # A lone surrogate (from a file name that is not UTF-8) becomes \udcXX, which is its JSON escape.
         return text.encode("utf-8", errors="backslashreplace").decode("utf-8")

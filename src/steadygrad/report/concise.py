@@ -14,5 +14,9 @@ NAME = "concise"
 
 def render(record: CheckRecord, *, width: int | None = None, color: Color = "never") -> str:
     """The lines, without a newline at the end."""
-    lines = [f"{words.place(f)}: {words.clean(f'{f.code} {f.message}')}" for f in words.worst_first(record)]
-    return "\n".join([*lines, f"{words.VERDICTS[record.verdict]} · {words.tally(record)}"])
+    return "\n".join([*findings(record), f"{words.VERDICTS[record.verdict]} · {words.tally(record)}"])
+
+
+def findings(record: CheckRecord) -> list[str]:
+    """The lines of the findings alone, worst first."""
+    return [f"{words.place(f)}: {words.clean(f'{f.code} {f.message}')}" for f in words.worst_first(record)]

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from steadygrad.record import SCHEMA_VERSION, CheckRecord, Trunk
+from steadygrad.record.check import TRUNK_SUMMARY
 
 SCHEMA_FILE = Path(__file__).with_name(f"schema-v{SCHEMA_VERSION}.json")
 
@@ -38,6 +39,10 @@ def json_schema() -> dict[str, Any]:
     definitions.pop("CheckRecord", None)
     root["properties"] = {"version": {"const": SCHEMA_VERSION}, **root["properties"]}
     root["required"] = ["version", *root["required"]]
+    whole = definitions["Trunk"]["properties"]
+    summary = {"type": "object", "properties": {name: whole[name] for name in TRUNK_SUMMARY}}
+    told = "What the trace's trunk comes to, or null."
+    root["properties"]["trunk"] = {"description": told, "readOnly": True, "anyOf": [summary, {"type": "null"}]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:steadygrad:report:v{SCHEMA_VERSION}",

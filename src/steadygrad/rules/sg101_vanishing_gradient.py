@@ -10,14 +10,15 @@ decades add:
     lost = -Σ log10(‖gradient behind a step‖ ÷ ‖gradient in front of it‖)
 
 The finding stands at the expression whose steps take most. It is raised only if the step test did not learn: a warning
-from 4 decades on, an error from 6 on where the loss stood still. Where squashing activations (SG102), the scale of the
+from 4 decades on; an error from 6 on, where the loss stood still and either what tells the samples apart has fallen below
+the rounding of what they share, or the slowest weights move by less than a millionth of their size a step (SGD). Where squashing activations (SG102), the scale of the
 weights (SG301), dead units (SG103) or a recurrence (SG104) bear the loss, they are named instead.
 
 ## Why it matters
 
 A weight's gradient is the gradient that arrives times the activation in front of the layer. Each operation multiplies
-what passes; a product of n factors below 1 falls like a power of n. Behind six lost decades the first layers see rounding
-noise: under SGD they stand still, and under Adam, which is scale-free, they move in directions that say nothing.
+what passes; a product of n factors below 1 falls like a power of n. Behind six lost decades
+the first layers stand still under SGD. Adam is scale-free and goes on for longer, until what arrives is rounding noise.
 
 ## Example
 
@@ -98,8 +99,8 @@ def setup():
 
 ## Where the threshold comes from
 
-`DECADES_AT_RISK = 4.0`, `DECADES_LOST = 6.0` and `DECADES_STALLED = 3.0` in `rules/grading.py`, with the measured
-distributions beside them. `bench/thresholds.py` prints the measurement again.
+`DECADES_AT_RISK`, `DECADES_LOST`, `DECADES_STALLED`, `ROUNDING` and `CRAWL` in `rules/grading.py`, with what was measured
+beside them. `bench/thresholds.py` and `bench/near_miss.py` print the measurements again.
 
 ## References
 

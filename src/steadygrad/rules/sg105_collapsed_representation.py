@@ -5,7 +5,7 @@
 *Spread*: the share of an activation's energy that differs between the samples of the batch, Σ‖h - mean over batch‖² ÷
 Σ‖h‖². Raised where the spread of the model's output is next to nothing and does not grow, at the first operation after
 which it is; or where the first ten steps of the optimizer bring it there. Not raised if the loss falls for reasons that
-need the input.
+need the input; an error only where the spread is below the rounding of float32, a warning above.
 
 ## Why it matters
 
@@ -84,7 +84,7 @@ def setup():
 
 ## Where the threshold comes from
 
-`SPREAD = 1e-7`, and growth by `SPREAD_GROWTH` in ten steps from `SPREAD_FLOOR` up in `rules/grading.py`.
+`SPREAD = 1e-7`, `ROUNDING` for an error, and growth by `SPREAD_GROWTH` in ten steps from `SPREAD_FLOOR` up in `rules/grading.py`.
 `bench/thresholds.py` prints the measurement again.
 
 ## References
@@ -104,6 +104,7 @@ from steadygrad.record import Finding, Severity, StepTest, Trace
 from steadygrad.rules.grading import (
     SPREAD_FLOOR,
     Progress,
+    drowned,
     escapes,
     evidence,
     judged,
@@ -136,7 +137,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     first = next(
         (o for o in known if (o.output.spread if o.output and o.output.spread is not None else 1.0) < SPREAD), None
     )
-    severity = Severity.WARNING if progress(trial) is Progress.SLOW else Severity.ERROR
+    severity = Severity.ERROR if drowned(trace) and progress(trial) is not Progress.SLOW else Severity.WARNING
     yield judged(
         __name__,
         severity,
