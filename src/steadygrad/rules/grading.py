@@ -72,7 +72,8 @@ DECADES_STALLED = 3.0
 """Enough for a warning where the step test stood still and the samples come no further apart."""
 
 # bench/near_miss.py, plain nets at default initialisation under Adam: of those whose output has a spread of 5e-14 or more,
-# all 28 learned something in 600 steps (0.13 or more), with up to 8.6 decades lost; of those below 1e-14 one of six did. float32 rounds amplitudes to 6e-8, energies to 4e-15.
+# all 28 learned something in 600 steps (0.13 or more), with up to 8.6 decades lost; of those below 1e-14 one of six did.
+# float32 rounds amplitudes to 6e-8, energies to 4e-15.
 ROUNDING = 2e-14
 DECADES_DROWNED = 9.5
 """The same without a spread to look at (a batch of one)."""

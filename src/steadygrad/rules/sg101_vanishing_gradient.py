@@ -11,8 +11,10 @@ decades add:
 
 The finding stands at the expression whose steps take most. It is raised only if the step test did not learn: a warning
 from 4 decades on; an error from 6 on, where the loss stood still and either what tells the samples apart has fallen below
-the rounding of what they share, or the slowest weights move by less than a millionth of their size a step (SGD). Where squashing activations (SG102), the scale of the
-weights (SG301), dead units (SG103) or a recurrence (SG104) bear the loss, they are named instead.
+the rounding of what they share, or the slowest weights move by less than a millionth of their size a step (SGD).
+
+Where squashing activations (SG102), the scale of the weights (SG301), dead units (SG103) or a recurrence (SG104) bear the
+loss, they are named instead.
 
 ## Why it matters
 
