@@ -8,6 +8,7 @@ Knows modules and optimizers; runs nothing.
 from __future__ import annotations
 
 import copy
+import gc
 import io
 import random
 import sys
@@ -55,7 +56,8 @@ def on_copy(model: nn.Module, optimizer: torch.optim.Optimizer | None) -> Iterat
         memo = _memo(inner)
         try:
             _copy_scripted(inner, memo)
-            twin = copy.deepcopy(inner, memo)
+            with uncollected():
+                twin = copy.deepcopy(inner, memo)
         except Exception as error:
             spots.append(
                 BlindSpot(f"it cannot be copied ({_first_line(error)}); its tensors were swapped out instead", "model")
@@ -66,6 +68,18 @@ def on_copy(model: nn.Module, optimizer: torch.optim.Optimizer | None) -> Iterat
         _carry_hooks(inner, twin)
         carry_constructions(inner, twin, memo)
         yield Copied(twin, _copy_optimizer(optimizer, memo, spots), tuple(spots), original)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Python's cycle collector walks everything alive again and again, which makes a deep net's probe quadratic."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def unwrapped(model: nn.Module) -> nn.Module:

@@ -6,10 +6,8 @@ traces; nothing else measures a model.
 
 from __future__ import annotations
 
-import gc
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -18,7 +16,7 @@ from torch import Tensor, nn
 from steadygrad.errors import SubjectError
 from steadygrad.probe import describe
 from steadygrad.probe.backward import Watch, log10_norm, true_log10_norm, watch_backward
-from steadygrad.probe.copying import clone_batch
+from steadygrad.probe.copying import clone_batch, uncollected
 from steadygrad.probe.graph import Graph, graph_of
 from steadygrad.probe.hunt import first_nonfinite
 from steadygrad.probe.path import course_to_input, steps_along
@@ -37,20 +35,8 @@ def probe(model: nn.Module, objective: Objective, batch: Any, *, seed: int = 0) 
     ``model`` is worked on as it is (see ``copying.on_copy``): its ``.grad`` are left set. Raises ``SubjectError`` where
     the loss is no scalar tensor; an exception of the model's own passes through.
     """
-    with _no_collection():
+    with uncollected():
         return _probe(model, objective, batch, seed)
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Python's cycle collector walks everything alive again and again, which makes a deep net's probe quadratic."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _probe(model: nn.Module, objective: Objective, batch: Any, seed: int) -> Trace:
