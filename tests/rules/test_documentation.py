@@ -13,7 +13,7 @@ from steadygrad import rules
 from steadygrad.probe.spans import recording_constructions
 
 PAGES = {rule.code: rule for rule in rules.load()}
-MARK = re.compile(r"^\s*#\s+(\^+) (SG\d+)$")
+MARK = re.compile(r"^\s*#\s*(\^+) (SG\d+)$")
 
 
 def section(rule: rules.Rule, heading: str) -> str:
@@ -41,6 +41,12 @@ def test_a_page_has_its_headings_in_order(code: str) -> None:
     assert PAGES[code].summary.endswith(".") and len(PAGES[code].summary) < 120
     for heading in rules.HEADINGS:
         assert section(PAGES[code], heading).partition("\n")[2].strip(), heading
+
+
+@pytest.mark.parametrize("code", PAGES)
+def test_its_code_fits_a_terminal_of_80_columns(code: str) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", PAGES[code].doc, flags=re.DOTALL)
+    assert [line for block in blocks for line in block.splitlines() if len(line) > 78] == []
 
 
 @pytest.mark.parametrize("code", PAGES)

@@ -56,7 +56,7 @@ def course_to_input(graph: Graph, tape: Tape) -> Course | None:
     if not ends:
         return None
     depths = longest_depth(graph.next, ends)
-    end = max(ends, key=lambda position: (depths[position], -position))
+    end = max(ends, key=lambda position: depths[position])  # The first of several as far: words, not their places.
     trunk = trunk_positions(graph.next, end)
     leads = reaches(graph.next, [end])
     regions = []
@@ -71,12 +71,9 @@ def course_to_input(graph: Graph, tape: Tape) -> Course | None:
 
 
 def _ends(graph: Graph, tape: Tape) -> dict[int, str]:
-    variables = {id(leaf): name for name, leaf in tape.leaves.items()}
-    inputs = {
-        position: variables[id(node.variable)]  # type: ignore[attr-defined]
-        for position, node in enumerate(graph.nodes)
-        if id(getattr(node, "variable", None)) in variables
-    }
+    """Names by position, in the order in which the model took them."""
+    reached = {id(node.variable): i for i, node in enumerate(graph.nodes) if hasattr(node, "variable")}
+    inputs = {reached[id(leaf)]: name for name, leaf in tape.leaves.items() if id(leaf) in reached}
     if inputs:
         return inputs
     embeddings = {

@@ -53,7 +53,8 @@ def setup():
     x = torch.randn(128, 16)
     y = (x @ torch.randn(16, 4)).argmax(1)
     model = Net()
-    return model, (x, y), nn.functional.cross_entropy, torch.optim.Adam(model.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    return model, (x, y), nn.functional.cross_entropy, optimizer
 ```
 
 ## Use instead
@@ -83,7 +84,8 @@ def setup():
     x = torch.randn(128, 16)
     y = (x @ torch.randn(16, 4)).argmax(1)
     model = Net()
-    return model, (x, y), nn.functional.cross_entropy, torch.optim.Adam(model.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    return model, (x, y), nn.functional.cross_entropy, optimizer
 ```
 
 ## Cures and their safety

@@ -25,7 +25,8 @@ from torch import nn
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
-        self.fcs = nn.ModuleList(nn.Linear(16 if i == 0 else 64, 64) for i in range(12))
+        sizes = [16] + [64] * 11
+        self.fcs = nn.ModuleList(nn.Linear(size, 64) for size in sizes)
         self.head = nn.Linear(64, 4)
 
     def forward(self, x):
@@ -40,7 +41,8 @@ def setup():
     x = torch.randn(128, 16)
     y = (x @ torch.randn(16, 4)).argmax(1)
     model = Net()
-    return model, (x, y), nn.functional.cross_entropy, torch.optim.Adam(model.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    return model, (x, y), nn.functional.cross_entropy, optimizer
 ```
 
 ## Use instead
@@ -55,7 +57,8 @@ from torch import nn
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
-        self.fcs = nn.ModuleList(nn.Linear(16 if i == 0 else 64, 64) for i in range(12))
+        sizes = [16] + [64] * 11
+        self.fcs = nn.ModuleList(nn.Linear(size, 64) for size in sizes)
         for fc in self.fcs:
             nn.init.kaiming_normal_(fc.weight, nonlinearity="relu")
         self.head = nn.Linear(64, 4)
@@ -71,7 +74,8 @@ def setup():
     x = torch.randn(128, 16)
     y = (x @ torch.randn(16, 4)).argmax(1)
     model = Net()
-    return model, (x, y), nn.functional.cross_entropy, torch.optim.Adam(model.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    return model, (x, y), nn.functional.cross_entropy, optimizer
 ```
 
 ## Cures and their safety

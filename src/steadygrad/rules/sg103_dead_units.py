@@ -23,7 +23,8 @@ from torch import nn
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
-        self.fcs = nn.ModuleList(nn.Linear(16 if i == 0 else 64, 64) for i in range(3))
+        sizes = [16, 64, 64]
+        self.fcs = nn.ModuleList(nn.Linear(size, 64) for size in sizes)
         for fc in self.fcs:
             nn.init.constant_(fc.bias, -5.0)
         self.head = nn.Linear(64, 4)
@@ -40,7 +41,8 @@ def setup():
     x = torch.randn(128, 16)
     y = (x @ torch.randn(16, 4)).argmax(1)
     model = Net()
-    return model, (x, y), nn.functional.cross_entropy, torch.optim.Adam(model.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    return model, (x, y), nn.functional.cross_entropy, optimizer
 ```
 
 ## Use instead
@@ -53,7 +55,8 @@ from torch import nn
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
-        self.fcs = nn.ModuleList(nn.Linear(16 if i == 0 else 64, 64) for i in range(3))
+        sizes = [16, 64, 64]
+        self.fcs = nn.ModuleList(nn.Linear(size, 64) for size in sizes)
         for fc in self.fcs:
             nn.init.zeros_(fc.bias)
         self.head = nn.Linear(64, 4)
@@ -69,7 +72,8 @@ def setup():
     x = torch.randn(128, 16)
     y = (x @ torch.randn(16, 4)).argmax(1)
     model = Net()
-    return model, (x, y), nn.functional.cross_entropy, torch.optim.Adam(model.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    return model, (x, y), nn.functional.cross_entropy, optimizer
 ```
 
 ## Cures and their safety

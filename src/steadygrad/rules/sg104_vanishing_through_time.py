@@ -44,7 +44,8 @@ def setup():
     x = 0.1 * torch.randn(128, 100, 4)
     x[:, 0] += nn.functional.one_hot(y, 4)
     model = Net()
-    return model, (x, y), nn.functional.cross_entropy, torch.optim.Adam(model.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    return model, (x, y), nn.functional.cross_entropy, optimizer
 ```
 
 ## Use instead
@@ -76,7 +77,8 @@ def setup():
     x = 0.1 * torch.randn(128, 100, 4)
     x[:, 0] += nn.functional.one_hot(y, 4)
     model = Net()
-    return model, (x, y), nn.functional.cross_entropy, torch.optim.Adam(model.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    return model, (x, y), nn.functional.cross_entropy, optimizer
 ```
 
 ## Cures and their safety

@@ -31,12 +31,12 @@ from torch import nn
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
-        self.encoder = nn.Sequential(nn.Linear(16, 64), nn.Tanh(), nn.Linear(64, 2))
+        self.stem, self.code = nn.Linear(16, 64), nn.Linear(64, 2)
         self.head = nn.Linear(2, 4)
 
     def forward(self, x):
-        code = self.encoder(x).detach()
-        #      ^^^^^^^^^^^^^^^^^^^^^^^^ SG107
+        code = self.code(torch.tanh(self.stem(x))).detach()
+        #      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ SG107
         return self.head(code)
 
 
@@ -45,7 +45,8 @@ def setup():
     x = torch.randn(128, 16)
     y = (x @ torch.randn(16, 4)).argmax(1)
     model = Net()
-    return model, (x, y), nn.functional.cross_entropy, torch.optim.Adam(model.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    return model, (x, y), nn.functional.cross_entropy, optimizer
 ```
 
 ## Use instead
@@ -58,11 +59,11 @@ from torch import nn
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
-        self.encoder = nn.Sequential(nn.Linear(16, 64), nn.Tanh(), nn.Linear(64, 2))
+        self.stem, self.code = nn.Linear(16, 64), nn.Linear(64, 2)
         self.head = nn.Linear(2, 4)
 
     def forward(self, x):
-        code = self.encoder(x)
+        code = self.code(torch.tanh(self.stem(x)))
         return self.head(code)
 
 
@@ -71,7 +72,8 @@ def setup():
     x = torch.randn(128, 16)
     y = (x @ torch.randn(16, 4)).argmax(1)
     model = Net()
-    return model, (x, y), nn.functional.cross_entropy, torch.optim.Adam(model.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    return model, (x, y), nn.functional.cross_entropy, optimizer
 ```
 
 ## Cures and their safety

@@ -44,7 +44,8 @@ def setup():
     x = torch.randn(32, 80, 16)
     y = (x @ torch.randn(16, 8)).argmax(-1)
     model = Net()
-    return model, (x, y), unlikelihood, torch.optim.Adam(model.parameters(), lr=3e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    return model, (x, y), unlikelihood, optimizer
 ```
 
 ## Use instead
@@ -75,7 +76,8 @@ def setup():
     x = torch.randn(32, 80, 16)
     y = (x @ torch.randn(16, 8)).argmax(-1)
     model = Net()
-    return model, (x, y), surprise, torch.optim.Adam(model.parameters(), lr=3e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    return model, (x, y), surprise, optimizer
 ```
 
 ## Cures and their safety

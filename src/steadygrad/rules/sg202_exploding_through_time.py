@@ -45,7 +45,8 @@ def setup():
     x = torch.randn(128, 30, 4)
     y = (x[:, -1] @ torch.randn(4, 3)).argmax(1)
     model = Recurrent()
-    return model, (x, y), nn.functional.cross_entropy, torch.optim.SGD(model.parameters(), lr=0.1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    return model, (x, y), nn.functional.cross_entropy, optimizer
 ```
 
 ## Use instead
@@ -74,7 +75,8 @@ def setup():
     x = torch.randn(128, 30, 4)
     y = (x[:, -1] @ torch.randn(4, 3)).argmax(1)
     model = Recurrent()
-    return model, (x, y), nn.functional.cross_entropy, torch.optim.SGD(model.parameters(), lr=0.1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    return model, (x, y), nn.functional.cross_entropy, optimizer
 ```
 
 ## Cures and their safety

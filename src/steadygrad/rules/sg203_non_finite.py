@@ -41,7 +41,8 @@ def setup():
     x = torch.randn(128, 16)
     y = (x @ torch.randn(16, 4)).argmax(1)
     model = RadialBasis(x[:32].clone())
-    return model, (x, y), nn.functional.cross_entropy, torch.optim.Adam(model.parameters(), lr=0.01)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    return model, (x, y), nn.functional.cross_entropy, optimizer
 ```
 
 ## Use instead
@@ -70,7 +71,8 @@ def setup():
     x = torch.randn(128, 16)
     y = (x @ torch.randn(16, 4)).argmax(1)
     model = RadialBasis(x[:32].clone())
-    return model, (x, y), nn.functional.cross_entropy, torch.optim.Adam(model.parameters(), lr=0.01)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    return model, (x, y), nn.functional.cross_entropy, optimizer
 ```
 
 ## Cures and their safety

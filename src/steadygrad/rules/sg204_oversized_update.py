@@ -31,7 +31,8 @@ def setup():
     torch.manual_seed(0)
     x = torch.randn(128, 16)
     y = (x @ torch.randn(16, 4)).argmax(1)
-    model = nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 4))
+    stem, body, head = nn.Linear(16, 64), nn.Linear(64, 64), nn.Linear(64, 4)
+    model = nn.Sequential(stem, nn.ReLU(), body, nn.ReLU(), head)
     optimizer = torch.optim.Adam(model.parameters(), lr=1.0)
     return model, (x, y), nn.functional.cross_entropy, optimizer
 ```
@@ -49,7 +50,8 @@ def setup():
     torch.manual_seed(0)
     x = torch.randn(128, 16)
     y = (x @ torch.randn(16, 4)).argmax(1)
-    model = nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 4))
+    stem, body, head = nn.Linear(16, 64), nn.Linear(64, 64), nn.Linear(64, 4)
+    model = nn.Sequential(stem, nn.ReLU(), body, nn.ReLU(), head)
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     return model, (x, y), nn.functional.cross_entropy, optimizer
 ```

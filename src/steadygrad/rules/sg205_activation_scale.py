@@ -26,7 +26,8 @@ from torch import nn
 class Plain(nn.Module):
     def __init__(self):
         super().__init__()
-        self.fc1, self.fc2, self.fc3 = nn.Linear(64, 256), nn.Linear(256, 256), nn.Linear(256, 4)
+        self.fc1, self.fc2 = nn.Linear(64, 256), nn.Linear(256, 256)
+        self.fc3 = nn.Linear(256, 4)
         for fc in (self.fc1, self.fc2, self.fc3):
             nn.init.normal_(fc.weight)
 
@@ -42,7 +43,8 @@ def setup():
     x = torch.randn(128, 64)
     y = (x @ torch.randn(64, 4)).argmax(1)
     model = Plain()
-    return model, (x, y), nn.functional.cross_entropy, torch.optim.SGD(model.parameters(), lr=0.1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    return model, (x, y), nn.functional.cross_entropy, optimizer
 ```
 
 ## Use instead
@@ -57,7 +59,8 @@ from torch import nn
 class Plain(nn.Module):
     def __init__(self):
         super().__init__()
-        self.fc1, self.fc2, self.fc3 = nn.Linear(64, 256), nn.Linear(256, 256), nn.Linear(256, 4)
+        self.fc1, self.fc2 = nn.Linear(64, 256), nn.Linear(256, 256)
+        self.fc3 = nn.Linear(256, 4)
         for fc in (self.fc1, self.fc2, self.fc3):
             nn.init.kaiming_normal_(fc.weight)
 
@@ -72,7 +75,8 @@ def setup():
     x = torch.randn(128, 64)
     y = (x @ torch.randn(64, 4)).argmax(1)
     model = Plain()
-    return model, (x, y), nn.functional.cross_entropy, torch.optim.SGD(model.parameters(), lr=0.1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    return model, (x, y), nn.functional.cross_entropy, optimizer
 ```
 
 ## Cures and their safety

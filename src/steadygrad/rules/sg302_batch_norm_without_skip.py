@@ -47,7 +47,8 @@ def setup():
     x = torch.randn(128, 64)
     y = (x @ torch.randn(64, 10)).argmax(1)
     model = Plain()
-    return model, (x, y), nn.functional.cross_entropy, torch.optim.Adam(model.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    return model, (x, y), nn.functional.cross_entropy, optimizer
 ```
 
 ## Use instead
@@ -77,7 +78,8 @@ def setup():
     x = torch.randn(128, 64)
     y = (x @ torch.randn(64, 10)).argmax(1)
     model = Plain()
-    return model, (x, y), nn.functional.cross_entropy, torch.optim.Adam(model.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    return model, (x, y), nn.functional.cross_entropy, optimizer
 ```
 
 ## Cures and their safety

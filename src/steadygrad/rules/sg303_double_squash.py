@@ -33,9 +33,15 @@ def setup():
     torch.manual_seed(0)
     x = torch.randn(128, 16)
     y = (x @ torch.randn(16, 4)).argmax(1)
-    model = nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 4), nn.Softmax(dim=1))
-    #                                                                     ^^^^^^^^^^^^^^^^^ SG303
-    return model, (x, y), nn.CrossEntropyLoss(), torch.optim.Adam(model.parameters(), lr=1e-3)
+    model = nn.Sequential(
+        nn.Linear(16, 64),
+        nn.ReLU(),
+        nn.Linear(64, 4),
+        nn.Softmax(dim=1),
+#       ^^^^^^^^^^^^^^^^^ SG303
+    )
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    return model, (x, y), nn.CrossEntropyLoss(), optimizer
 ```
 
 ## Use instead
@@ -52,7 +58,8 @@ def setup():
     x = torch.randn(128, 16)
     y = (x @ torch.randn(16, 4)).argmax(1)
     model = nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 4))
-    return model, (x, y), nn.CrossEntropyLoss(), torch.optim.Adam(model.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    return model, (x, y), nn.CrossEntropyLoss(), optimizer
 ```
 
 ## Cures and their safety

@@ -40,7 +40,8 @@ def setup():
     x, y = load_wine(return_X_y=True)
     x, y = torch.tensor(x).float(), torch.tensor(y)
     model = Classifier()
-    return model, (x, y), nn.functional.cross_entropy, torch.optim.SGD(model.parameters(), lr=0.1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    return model, (x, y), nn.functional.cross_entropy, optimizer
 ```
 
 ## Use instead
@@ -69,7 +70,8 @@ def setup():
     x, y = torch.tensor(x).float(), torch.tensor(y)
     x = (x - x.mean(0)) / x.std(0)
     model = Classifier()
-    return model, (x, y), nn.functional.cross_entropy, torch.optim.SGD(model.parameters(), lr=0.1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    return model, (x, y), nn.functional.cross_entropy, optimizer
 ```
 
 ## Cures and their safety

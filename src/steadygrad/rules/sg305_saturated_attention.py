@@ -29,7 +29,8 @@ from torch import nn
 class Pooling(nn.Module):
     def __init__(self):
         super().__init__()
-        self.query, self.key, self.head = nn.Linear(32, 32), nn.Linear(32, 32), nn.Linear(32, 2)
+        self.query, self.key = nn.Linear(32, 32), nn.Linear(32, 32)
+        self.head = nn.Linear(32, 2)
         for fc in (self.query, self.key):
             nn.init.normal_(fc.weight)
 
@@ -45,7 +46,8 @@ def setup():
     y = torch.randint(2, (2048,))
     x = torch.randn(2048, 64, 32) + 0.05 * torch.randn(2, 32)[y][:, None]
     model = Pooling()
-    return model, (x, y), nn.functional.cross_entropy, torch.optim.Adam(model.parameters(), lr=3e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    return model, (x, y), nn.functional.cross_entropy, optimizer
 ```
 
 ## Use instead
@@ -60,7 +62,8 @@ from torch import nn
 class Pooling(nn.Module):
     def __init__(self):
         super().__init__()
-        self.query, self.key, self.head = nn.Linear(32, 32), nn.Linear(32, 32), nn.Linear(32, 2)
+        self.query, self.key = nn.Linear(32, 32), nn.Linear(32, 32)
+        self.head = nn.Linear(32, 2)
         for fc in (self.query, self.key):
             nn.init.xavier_normal_(fc.weight)
 
@@ -75,7 +78,8 @@ def setup():
     y = torch.randint(2, (2048,))
     x = torch.randn(2048, 64, 32) + 0.05 * torch.randn(2, 32)[y][:, None]
     model = Pooling()
-    return model, (x, y), nn.functional.cross_entropy, torch.optim.Adam(model.parameters(), lr=3e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    return model, (x, y), nn.functional.cross_entropy, optimizer
 ```
 
 ## Cures and their safety
