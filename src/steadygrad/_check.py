@@ -19,6 +19,7 @@ from steadygrad.errors import SteadygradError, SubjectError, UserCodeError
 from steadygrad.probe.copying import Copied, on_copy, unwrapped
 from steadygrad.probe.inference import infer_constructions
 from steadygrad.probe.instrument import hunt, needs_hunt, probe
+from steadygrad.probe.objective import with_loss
 from steadygrad.probe.steptest import Stepped, fits_in_memory, in_words, look_again, step_test
 from steadygrad.probe.subject import Subject, make_subject
 from steadygrad.record import CheckRecord, Cost, Setup, StepTest, Trace
@@ -129,16 +130,17 @@ def _measure(subject: Subject, trial: int, progress: Progress | None) -> tuple[T
     """Probe and step test on one copy, which is then gone."""
     notes: list[str] = []
     say = progress or (lambda _: None)
-    with on_copy(subject.model, subject.optimizer) as copied:
+    with on_copy(subject.model, subject.optimizer, subject.loss_module) as copied:
+        objective = subject.objective if copied.loss is None else with_loss(copied.loss)
         say("probe")
         began = time.perf_counter()
-        trace = probe(copied.model, subject.objective, subject.batch, seed=subject.seed)
+        trace = probe(copied.model, objective, subject.batch, seed=subject.seed, loss=copied.loss)
         spent = time.perf_counter() - began
         trace = replace(trace, blind_spots=(*copied.blind_spots, *trace.blind_spots))
         trace = _with_optimizer(trace, copied)
         if needs_hunt(trace):
             say("looking for the first inf, NaN or underflow")
-            trace = replace(trace, nonfinite=hunt(copied.model, subject.objective, subject.batch, seed=subject.seed))
+            trace = replace(trace, nonfinite=hunt(copied.model, objective, subject.batch, seed=subject.seed))
         if not copied.model.training:
             notes.append(
                 "the model is in eval mode and was checked so: call model.train() first to check it as it trains"
@@ -150,9 +152,7 @@ def _measure(subject: Subject, trial: int, progress: Progress | None) -> tuple[T
         elif not fits_in_memory(copied.model, copied.optimizer):
             notes.append("no step test: gradients and optimizer state of a copy do not fit into the free memory")
         else:
-            stepped = step_test(
-                copied, subject.objective, subject.batch, steps=trial, seed=subject.seed, progress=progress
-            )
+            stepped = step_test(copied, objective, subject.batch, steps=trial, seed=subject.seed, progress=progress)
             trace = replace(
                 trace,
                 parameters=tuple(
@@ -161,7 +161,7 @@ def _measure(subject: Subject, trial: int, progress: Progress | None) -> tuple[T
                 ),
             )
             if not stepped.record.diverged:
-                trace, decades = look_again(trace, copied, subject.objective, subject.batch, subject.seed)
+                trace, decades = look_again(trace, copied, objective, subject.batch, subject.seed)
                 stepped = replace(stepped, record=replace(stepped.record, trunk_decades_after=decades))
             return trace, stepped, spent, notes
     return trace, None, spent, notes
@@ -172,7 +172,7 @@ def _with_optimizer(trace: Trace, copied: Copied) -> Trace:
     if copied.optimizer is None:
         return trace
     held = {id(parameter) for group in copied.optimizer.param_groups for parameter in group["params"]}
-    optimized = {name: id(parameter) in held for name, parameter in copied.model.named_parameters()}
+    optimized = {name: id(parameter) in held for name, parameter in copied.named_parameters()}
     parameters = (replace(p, optimized=optimized.get(p.name, False)) for p in trace.parameters)
     return replace(trace, parameters=tuple(parameters))
 

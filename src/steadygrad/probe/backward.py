@@ -86,6 +86,21 @@ def watch_backward(
     return watch
 
 
+def gradients_outside(graph: Graph, known: Iterable[Tensor]) -> list[tuple[Tensor, Tensor | None]]:
+    """Leaves of the graph that are none of ``known``, with the gradient that they have; it is taken off them."""
+    ids = {id(tensor) for tensor in known}
+    leaves = [node.variable for node in graph.nodes if hasattr(node, "variable") and id(node.variable) not in ids]
+    found = [(leaf, leaf.grad) for leaf in leaves]
+    put_back((leaf, None) for leaf in leaves)
+    return found
+
+
+def put_back(gradients: Iterable[tuple[Tensor, Tensor | None]]) -> None:
+    """Give each leaf the gradient it had."""
+    for leaf, gradient in gradients:
+        leaf.grad = gradient
+
+
 def true_log10_norm(watch: Watch, gradient: Tensor | None, label: int) -> float:
     """log10 norm of a leaf's accumulated gradient, the rescaling up to ``label`` taken off; -inf for none."""
     return -math.inf if gradient is None else log10_norm([gradient]) - watch.exponent(label) * LOG10_2

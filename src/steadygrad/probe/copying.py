@@ -38,21 +38,40 @@ class Copied:
     blind_spots: tuple[BlindSpot, ...]
     original: dict[str, Tensor]
     """The user's own parameters by name: the values before the first step."""
+    loss: nn.Module | None = None
+    """The copy of a loss that is a module."""
+
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Those of the model, and those of the loss as "loss.…"."""
+        return named_parameters(self.model, self.loss)
+
+
+def named_parameters(model: nn.Module, loss: nn.Module | None) -> Iterator[tuple[str, nn.Parameter]]:
+    """Parameters of the model, then of the loss ("loss.…"), each once."""
+    yield from model.named_parameters()
+    if loss is not None:
+        known = {id(parameter) for parameter in model.parameters()}
+        yield from ((n, p) for n, p in loss.named_parameters(prefix="loss") if id(p) not in known)
 
 
 @contextmanager
-def on_copy(model: nn.Module, optimizer: torch.optim.Optimizer | None) -> Iterator[Copied]:
+def on_copy(
+    model: nn.Module, optimizer: torch.optim.Optimizer | None, loss: nn.Module | None = None
+) -> Iterator[Copied]:
     """Work on a copy; on leaving, everything of the user's is as it was, also after an exception."""
     with ExitStack() as stack:
         stack.enter_context(_same_randomness())
         stack.enter_context(_same_tensors(model))
+        if loss is not None:
+            stack.enter_context(_same_tensors(loss))
+        stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         if "torch._dynamo" in sys.modules:
             # Nothing is compiled where the compiler was never imported, and importing it takes longer than most probes.
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         spots: list[BlindSpot] = []
         inner = unwrapped(model)
-        original: dict[str, Tensor] = dict(inner.named_parameters())
+        original: dict[str, Tensor] = dict(named_parameters(inner, loss))
         memo = _memo(inner)
         try:
             _copy_scripted(inner, memo)
@@ -67,7 +86,8 @@ def on_copy(model: nn.Module, optimizer: torch.optim.Optimizer | None) -> Iterat
             twin = inner
         _carry_hooks(inner, twin)
         carry_constructions(inner, twin, memo)
-        yield Copied(twin, _copy_optimizer(optimizer, memo, spots), tuple(spots), original)
+        beside = copy.deepcopy(loss, memo) if loss is not None else None
+        yield Copied(twin, _copy_optimizer(optimizer, memo, spots), tuple(spots), original, beside)
 
 
 @contextmanager

@@ -15,8 +15,15 @@ from torch import Tensor, nn
 
 from steadygrad.errors import SubjectError
 from steadygrad.probe import describe
-from steadygrad.probe.backward import Watch, log10_norm, true_log10_norm, watch_backward
-from steadygrad.probe.copying import clone_batch, uncollected
+from steadygrad.probe.backward import (
+    Watch,
+    gradients_outside,
+    log10_norm,
+    put_back,
+    true_log10_norm,
+    watch_backward,
+)
+from steadygrad.probe.copying import clone_batch, named_parameters, uncollected
 from steadygrad.probe.graph import Graph, graph_of
 from steadygrad.probe.hunt import first_nonfinite
 from steadygrad.probe.path import course_to_input, steps_along
@@ -29,25 +36,37 @@ from steadygrad.record import BlindSpot, NonFinite, Parameter, Trace
 Objective = Callable[[nn.Module, Any], tuple[Tensor, Any]]
 
 
-def probe(model: nn.Module, objective: Objective, batch: Any, *, seed: int = 0) -> Trace:
+def probe(model: nn.Module, objective: Objective, batch: Any, *, seed: int = 0, loss: nn.Module | None = None) -> Trace:
     """Watch one forward and backward pass and record it.
 
-    ``model`` is worked on as it is (see ``copying.on_copy``): its ``.grad`` are left set. Raises ``SubjectError`` where
+    ``model`` is worked on as it is (see ``copying.on_copy``): its ``.grad`` are left set, as are those of a ``loss`` that
+    has parameters of its own; gradients of anything else are put back. Raises ``SubjectError`` where
     the loss is no scalar tensor; an exception of the model's own passes through.
     """
-    with uncollected():
-        return _probe(model, objective, batch, seed)
+    outside: list[tuple[Tensor, Tensor | None]] = []
+    try:
+        with uncollected():
+            return _probe(model, objective, batch, seed, loss, outside)
+    finally:
+        put_back(outside)
 
 
-def _probe(model: nn.Module, objective: Objective, batch: Any, seed: int) -> Trace:
+def _probe(
+    model: nn.Module,
+    objective: Objective,
+    batch: Any,
+    seed: int,
+    loss_module: nn.Module | None,
+    outside: list[tuple[Tensor, Tensor | None]],
+) -> Trace:
     batch_size = size_of(batch)
-    names = {id(parameter): name for name, parameter in model.named_parameters()}
-    for parameter in model.parameters():
+    names = {id(parameter): name for name, parameter in named_parameters(model, loss_module)}
+    for _, parameter in named_parameters(model, loss_module):
         parameter.grad = None
     tape, loss, output, blind = _forward(model, objective, batch, names, batch_size, seed)
     spots = list(blind)
     if not names:
-        names |= {id(parameter): name for name, parameter in model.named_parameters()}
+        names |= {id(parameter): name for name, parameter in named_parameters(model, loss_module)}
     trunk, watch, graph, course = None, Watch(), None, None
     chains: tuple[Any, ...] = ()
     if loss.grad_fn is not None:
@@ -56,10 +75,12 @@ def _probe(model: nn.Module, objective: Objective, batch: Any, seed: int) -> Tra
         chains = recurrences(tape)
         _forget_activations(tape)
         points, inner = (list(course.trunk), course.inner) if course is not None else ([], ())
-        watch = watch_backward(loss, graph, points, inner, model.parameters())
+        known = [parameter for _, parameter in named_parameters(model, loss_module)]
+        outside.extend(gradients_outside(graph, [*known, *tape.leaves.values()]))
+        watch = watch_backward(loss, graph, points, inner, known)
         if course is not None:
             trunk = steps_along(course, graph, tape, watch.log10_norm)
-    parameters = _parameters(model, tape, graph, watch)
+    parameters = _parameters(model, loss_module, tape, graph, watch)
     share, operation = describe.underflow(watch, course, graph, tape)
     spots += describe.blind_spots(model, tape, graph)
     largest, mean, std = describe.inputs(tape, batch)
@@ -117,8 +138,9 @@ def _forward(
     tape = Tape(names, batch_size)
     try:
         torch.manual_seed(seed)
+        cloned = clone_batch(batch)
         with tape.recording(model):
-            loss, output = objective(model, clone_batch(batch))
+            loss, output = objective(model, cloned)
         return tape, scalar(loss), output, []
     except RuntimeError:
         if not tape.leaves:
@@ -126,8 +148,9 @@ def _forward(
     tape = Tape(names, batch_size)
     tape.differentiable = False
     torch.manual_seed(seed)
+    cloned = clone_batch(batch)
     with tape.recording(model):
-        loss, output = objective(model, clone_batch(batch))
+        loss, output = objective(model, cloned)
     return (
         tape,
         scalar(loss),
@@ -158,15 +181,18 @@ def _forget_activations(tape: Tape) -> None:
         reuse.last = None
 
 
-def _parameters(model: nn.Module, tape: Tape, graph: Graph | None, watch: Watch) -> tuple[Parameter, ...]:
+def _parameters(
+    model: nn.Module, loss: nn.Module | None, tape: Tape, graph: Graph | None, watch: Watch
+) -> tuple[Parameter, ...]:
     accumulates: dict[int, int] = {}
     for position, node in enumerate(graph.nodes if graph is not None else ()):
         variable = getattr(node, "variable", None)
         if variable is not None:
             accumulates[id(variable)] = position
-    owners = {id(p): module for module in model.modules() for p in module._parameters.values() if p is not None}
+    modules = [*model.modules(), *(loss.modules() if loss is not None else ())]
+    owners = {id(p): module for module in modules for p in module._parameters.values() if p is not None}
     records = []
-    for name, parameter in model.named_parameters():
+    for name, parameter in named_parameters(model, loss):
         reached = accumulates.get(id(parameter))
         label = watch.hidden.get(id(parameter)) if reached is None else watch.label[reached]
         owner = owners.get(id(parameter))
@@ -183,12 +209,12 @@ def _parameters(model: nn.Module, tape: Tape, graph: Graph | None, watch: Watch)
                 dtype=str(parameter.dtype).removeprefix("torch."),
             )
         )
-    return (*records, *_strays(model, tape, graph, watch))
+    return (*records, *_strays(model, loss, tape, graph, watch))
 
 
-def _strays(model: nn.Module, tape: Tape, graph: Graph | None, watch: Watch) -> list[Parameter]:
+def _strays(model: nn.Module, loss: nn.Module | None, tape: Tape, graph: Graph | None, watch: Watch) -> list[Parameter]:
     """Leaves of the graph that are neither the model's parameters nor its inputs: weights that nothing registered."""
-    known = {id(parameter) for parameter in model.parameters()} | {id(leaf) for leaf in tape.leaves.values()}
+    known = {id(p) for _, p in named_parameters(model, loss)} | {id(leaf) for leaf in tape.leaves.values()}
     strays = []
     for position, node in enumerate(graph.nodes if graph is not None else ()):
         leaf = getattr(node, "variable", None)
@@ -208,7 +234,6 @@ def _strays(model: nn.Module, tape: Tape, graph: Graph | None, watch: Watch) -> 
                 dtype=str(leaf.dtype).removeprefix("torch."),
             )
         )
-        leaf.grad = None
     return strays
 
 

@@ -138,6 +138,8 @@ def check_batch(batch: Any, *, with_target: bool) -> None:
     """Refuse a batch that is no pair where a loss is given, that is empty, or that holds arrays instead of tensors."""
     if with_target and not (isinstance(batch, (tuple, list)) and len(batch) == 2):
         size = f" of {len(batch)}" if isinstance(batch, (tuple, list)) else ""
+        if hasattr(batch, "__iter__") and not isinstance(batch, (tuple, list, Mapping, Tensor)):
+            raise BatchError(f"the batch is a {type(batch).__name__}; give one batch of it, as next(iter(…)) does")
         raise BatchError(f"the batch is a {type(batch).__name__}{size}; with a loss it must be a pair (x, y)")
     for where, leaf in _leaves("batch", batch):
         if type(leaf).__module__ == "numpy" and hasattr(leaf, "dtype"):

@@ -19,8 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 
-from steadygrad.probe.backward import log10_norm
+from steadygrad.probe.backward import gradients_outside, log10_norm, put_back
 from steadygrad.probe.copying import Copied, clone_batch
+from steadygrad.probe.graph import graph_of
 from steadygrad.probe.instrument import Objective, first_tensor, output_spread, probe, scalar, size_of
 from steadygrad.record import StepTest, Trace
 
@@ -48,6 +49,22 @@ def step_test(
     progress: Callable[[str], None] | None = None,
 ) -> Stepped:
     """Train the copy for ``steps`` steps. The copy is changed; what it was copied from is not."""
+    outside: list[tuple[Tensor, Tensor | None]] = []
+    try:
+        return _steps(copied, objective, batch, steps, seed, progress, outside)
+    finally:
+        put_back(outside)
+
+
+def _steps(
+    copied: Copied,
+    objective: Objective,
+    batch: Any,
+    steps: int,
+    seed: int,
+    progress: Callable[[str], None] | None,
+    outside: list[tuple[Tensor, Tensor | None]],
+) -> Stepped:
     assert copied.optimizer is not None
     losses: list[float] = []
     outputs: list[Any] = []
@@ -59,7 +76,7 @@ def step_test(
         if progress is not None:
             progress(f"step test, step {step + 1} of {steps}")
         began = time.perf_counter()
-        seen, output = _one_step(copied, objective, batch, seed)
+        seen, output = _one_step(copied, objective, batch, seed, outside)
         outputs = outputs or [output]
         seconds.append(time.perf_counter() - began)
         losses.append(seen)
@@ -70,11 +87,11 @@ def step_test(
             decay = _decay(copied, original)
     after = math.nan
     if math.isfinite(losses[-1]):
-        with torch.no_grad():
-            torch.manual_seed(seed)
-            loss, output = objective(copied.model, clone_batch(batch))
-            after = float(scalar(loss))
-            outputs.append(output)
+        # With gradients enabled: a model may need them in its forward, as a gradient penalty or a force does.
+        torch.manual_seed(seed)
+        loss, output = objective(copied.model, clone_batch(batch))
+        after = float(scalar(loss).detach())
+        outputs.append(output)
         losses.append(after)
     scale = abs(losses[0]) or 1.0
     record = StepTest(
@@ -91,23 +108,30 @@ def step_test(
 
 def _original(copied: Copied) -> dict[str, Tensor]:
     """Every parameter as it is before the first step: the user's own, or what the probe has made of a lazy one."""
-    named = copied.model.named_parameters()
+    named = copied.named_parameters()
     lazy = {n: p.detach().clone() for n, p in named if isinstance(copied.original.get(n), UninitializedTensorMixin)}
     return {**copied.original, **lazy}
 
 
-def _one_step(copied: Copied, objective: Objective, batch: Any, seed: int) -> tuple[float, Any]:
-    """Loss and output before a step, made by the optimizer's own closure: those that look several times (LBFGS) are right too."""
+def _one_step(
+    copied: Copied, objective: Objective, batch: Any, seed: int, outside: list[tuple[Tensor, Tensor | None]]
+) -> tuple[float, Any]:
+    """Loss and output before a step, made by the optimizer's own closure: those that look several times (LBFGS) are right too.
+
+    ``outside`` is filled at the first step with the leaves beyond the copy that get a gradient, to be put back.
+    """
     assert copied.optimizer is not None
     first: list[tuple[float, Any]] = []
 
     def closure() -> float:
-        for parameter in copied.model.parameters():
+        for _, parameter in copied.named_parameters():
             parameter.grad = None
         torch.manual_seed(seed)
         with torch.enable_grad():
             returned, output = objective(copied.model, clone_batch(batch))
             loss = scalar(returned)
+            if loss.grad_fn is not None and not first and not outside:
+                outside.extend(gradients_outside(graph_of(loss.grad_fn), (p for _, p in copied.named_parameters())))
             if loss.requires_grad:
                 loss.backward()  # type: ignore[no-untyped-call]
         if not first:
@@ -123,7 +147,7 @@ def _first_update(copied: Copied, original: dict[str, Tensor]) -> tuple[dict[str
     """‖update‖ ÷ ‖weight‖ of every parameter, and the fall of the loss that the gradient predicts for it."""
     ratios: dict[str, float] = {}
     predicted = 0.0
-    for name, parameter in copied.model.named_parameters():
+    for name, parameter in copied.named_parameters():
         before = original.get(name)
         if before is None or not parameter.requires_grad or before.shape != parameter.shape:
             continue
@@ -143,7 +167,7 @@ def _decay(copied: Copied, original: dict[str, Tensor]) -> float:
     """‖weight decay's part of the first update‖ ÷ ‖the gradient's part‖, over the weight matrices of groups that decay."""
     assert copied.optimizer is not None
     decoupled = isinstance(copied.optimizer, torch.optim.AdamW)
-    names = {id(parameter): name for name, parameter in copied.model.named_parameters()}
+    names = {id(parameter): name for name, parameter in copied.named_parameters()}
     decaying, learning = [], []
     for group in copied.optimizer.param_groups:
         factor = float(group.get("weight_decay", 0.0))
@@ -200,7 +224,7 @@ def look_again(trace: Trace, copied: Copied, objective: Objective, batch: Any, s
     cut_off = trace.trunk is not None and trace.trunk.decades == -math.inf
     if not shut and not cut_off:
         return trace, None
-    later = probe(copied.model, objective, batch, seed=seed)
+    later = probe(copied.model, objective, batch, seed=seed, loss=copied.loss)
     gradients = {parameter.name: parameter.log10_gradient for parameter in later.parameters}
     parameters = tuple(
         replace(parameter, opened=gradients.get(parameter.name, -math.inf) > -math.inf)

@@ -6,7 +6,7 @@ What the user gave is used as it is; what is missing is made by the other files 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,6 +40,8 @@ class Subject:
     model: nn.Module
     batch: Any
     objective: Objective
+    loss_module: nn.Module | None
+    """The loss, where it is a module and so may have parameters of its own."""
     optimizer: torch.optim.Optimizer
     loss_name: str
     batch_words: str
@@ -78,7 +80,12 @@ def make_subject(
         raise SubjectError(f"the model is {type(model).__name__}, expected a torch.nn.Module")
     if loss_fn is not None and not callable(loss_fn):
         raise SubjectError(f"the loss is {type(loss_fn).__name__}, expected a function of (output, target)")
+    if any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers())):
+        raise SubjectError(
+            "the model is on the meta device and has no numbers; call to_empty and initialise it, or load it"
+        )
     trainable_parameters(model)
+    batch = _plain(batch)
     chosen, assumed = choose_optimizer(model, optimizer)
     given = batch is not None
     task = _with_batch(model, batch, loss_fn, seed) if given else _without_batch(model, loss_fn, inputs, seed)
@@ -88,6 +95,7 @@ def make_subject(
         model=model,
         batch=task.batch,
         objective=task.objective,
+        loss_module=loss_fn if isinstance(loss_fn, nn.Module) else None,
         optimizer=chosen,
         loss_name=task.loss_name,
         batch_words=task.batch_words,
@@ -95,6 +103,15 @@ def make_subject(
         target=target,
         seed=seed,
     )
+
+
+def _plain(batch: Any) -> Any:
+    """Dicts in place of what acts like one, as tokenizers return."""
+    if isinstance(batch, Mapping):
+        return {key: _plain(value) for key, value in batch.items()}
+    if type(batch) in (tuple, list):
+        return type(batch)(_plain(value) for value in batch)
+    return batch
 
 
 def _with_batch(model: nn.Module, batch: Any, loss_fn: LossFunction | None, seed: int) -> _Task:
