@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from steadygrad.probe import attention
 from steadygrad.probe.backward import Watch
 from steadygrad.probe.graph import Graph
 from steadygrad.probe.path import Course
@@ -35,7 +36,7 @@ def operations(tape: Tape, graph: Graph | None, watch: Watch) -> tuple[Operation
     saturations = _saturations(tape.operations)
     records = []
     for taped, output in zip(tape.operations, outputs, strict=True):
-        entropy, logit_std = _attention(taped)
+        entropy, logit_std = attention.entropy(taped.attention)
         position = graph.position.get(taped.node) if graph is not None and taped.node is not None else None
         records.append(
             Operation(
@@ -137,23 +138,6 @@ def _dead_share(taped: Taped, derivative: Tensor) -> float:
         if derivative.shape[1] % width == 0:
             derivative = derivative.reshape(-1, width)
     return float((derivative.amax(0) == 0).double().mean())
-
-
-def _attention(taped: Taped) -> tuple[float | None, float | None]:
-    """Entropy of the sampled attention rows ÷ log(keys), and the standard deviation of their logits."""
-    if taped.attention is None:
-        return None, None
-    rows = taped.attention
-    if taped.attention_is_logits:
-        finite = rows[torch.isfinite(rows).all(-1)]
-        if not len(finite):
-            return None, None
-        weights = torch.softmax(finite, -1)
-        spread = float((finite - finite.mean(-1, keepdim=True)).std(correction=0))
-    else:
-        weights, spread = rows, math.nan
-    entropy = float(torch.special.entr(weights).sum(-1).mean()) / math.log(weights.shape[-1])
-    return (entropy if math.isfinite(entropy) else None), (spread if math.isfinite(spread) else None)
 
 
 def underflow(watch: Watch, course: Course | None, graph: Graph | None, tape: Tape) -> tuple[float, int | None]:

@@ -24,6 +24,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map_with_path
 
 from steadygrad.probe import sampling
+from steadygrad.probe.attention import Look, look
 from steadygrad.probe.kinds import PASS_THROUGH, SUMS, kind_of
 from steadygrad.probe.spans import construction_of, location_of, user_frame
 from steadygrad.record import Location
@@ -103,9 +104,7 @@ class Taped:
     unit_dimension: int = -1
     weight: str = ""
     fan_in: int | None = None
-    attention: Tensor | None = None
-    """Sampled attention logits or weights, (rows, keys)."""
-    attention_is_logits: bool = False
+    attention: Look | None = None
     parents: tuple[int, ...] = ()
 
     @property
@@ -326,7 +325,7 @@ class Tape(TorchFunctionMode):
             taped.input_sample, taped.function, taped.options = before, func, (args[1:], kwargs)
             taped.unit_dimension = self._unit_dimension(taped)
         elif taped.kind == "attention":
-            _sample_attention(taped, name, args, kwargs, first)
+            taped.attention = look(name, args, kwargs, first)
         elif taped.kind == "recurrent":
             self._sequence(taped, name, args, output)
         if (
@@ -433,33 +432,3 @@ def _fan_in(name: str, weight: Tensor) -> int:
     if kind_of(name) == "embedding":
         return 1
     return int(weight.shape[-2])
-
-
-def _sample_attention(taped: Taped, name: str, args: Any, kwargs: Any, first: Tensor) -> None:
-    if name == "softmax":
-        weights = first.detach()
-        dimension = kwargs.get("dim", args[1] if len(args) > 1 else -1)
-        if isinstance(dimension, int) and weights.dim() >= 3:
-            weights = weights.movedim(dimension, -1)
-        if weights.dim() >= 3 and weights.shape[-1] > 1:
-            rows = weights.reshape(-1, weights.shape[-1]) if weights.is_contiguous() else weights.flatten(0, -2)
-            taped.attention = rows[:: max(1, len(rows) // 256)][:256].float()
-        return
-    if len(args) < 2:
-        query, key = kwargs.get("query"), kwargs.get("key")
-    else:
-        query, key = args[0], args[1]
-    if query is None or key is None or query.dim() < 3 or key.shape[-2] < 2:
-        return
-    mask = kwargs.get("attn_mask", args[3] if len(args) > 3 else None)
-    if mask is not None or kwargs.get("is_causal", len(args) > 5 and args[5]):
-        last = query.detach()[..., -1:, :]
-    else:
-        last = query.detach()[..., :: max(1, query.shape[-2] // 4), :]
-    keys = key.detach()
-    if keys.shape[:-2] != last.shape[:-2]:
-        return
-    last, keys = last[:4], keys[:4]
-    scale = kwargs.get("scale") or query.shape[-1] ** -0.5
-    taped.attention = ((last @ keys.transpose(-2, -1)) * scale).flatten(0, -2).float()
-    taped.attention_is_logits = True

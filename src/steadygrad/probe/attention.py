@@ -1,0 +1,71 @@
+"""What attention looks at: a few rows of its weights or logits, and their entropy.
+
+Seen in fused attention and in any softmax over a tensor of three or more dimensions. Rows are taken while the model runs,
+because that is when they exist; the entropy is computed afterwards. Knows tensors; knows nothing of the tape.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+ROWS = 256
+"""Rows kept of one call: the mean entropy of random ones is known to a few percent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Some rows of one attention, (rows, keys)."""
+
+    rows: Tensor
+    logits: bool
+    """Whether the rows are still to be put through a softmax."""
+
+
+def look(name: str, args: Any, kwargs: Any, output: Tensor) -> Look | None:
+    """The rows of one call; None where there is nothing to choose between, or the call is not known."""
+    if name == "softmax":
+        return _weights(args, kwargs, output.detach())
+    query, key = (kwargs.get("query"), kwargs.get("key")) if len(args) < 2 else (args[0], args[1])
+    if query is None or key is None or query.dim() < 3 or key.shape[-2] < 2:
+        return None
+    mask = kwargs.get("attn_mask", args[3] if len(args) > 3 else None)
+    masked = mask is not None or kwargs.get("is_causal", len(args) > 5 and args[5])
+    # The last query sees every key under a causal mask, so that no mask need be known.
+    some = query.detach()[..., -1:, :] if masked else query.detach()[..., :: max(1, query.shape[-2] // 4), :]
+    keys = key.detach()
+    if keys.shape[:-2] != some.shape[:-2]:
+        return None
+    scale = kwargs.get("scale") or query.shape[-1] ** -0.5
+    return Look(((some[:4] @ keys[:4].transpose(-2, -1)) * scale).flatten(0, -2).float(), logits=True)
+
+
+def _weights(args: Any, kwargs: Any, weights: Tensor) -> Look | None:
+    dimension = kwargs.get("dim", args[1] if len(args) > 1 else -1)
+    if weights.dim() < 3:
+        return None
+    if isinstance(dimension, int):
+        weights = weights.movedim(dimension, -1)
+    if weights.shape[-1] < 2:
+        return None
+    rows = weights.reshape(-1, weights.shape[-1]) if weights.is_contiguous() else weights.flatten(0, -2)
+    return Look(rows[:: max(1, len(rows) // ROWS)][:ROWS].float(), logits=False)
+
+
+def entropy(seen: Look | None) -> tuple[float | None, float | None]:
+    """Mean entropy of the rows ÷ log(keys), in [0, 1], and the standard deviation of their logits; None = not known."""
+    if seen is None:
+        return None, None
+    weights, spread = seen.rows, math.nan
+    if seen.logits:
+        finite = seen.rows[torch.isfinite(seen.rows).all(-1)]
+        if not len(finite):
+            return None, None
+        weights = torch.softmax(finite, -1)
+        spread = float((finite - finite.mean(-1, keepdim=True)).std(correction=0))
+    share = float(torch.special.entr(weights).sum(-1).mean()) / math.log(weights.shape[-1])
+    return (share if math.isfinite(share) else None), (spread if math.isfinite(spread) else None)
