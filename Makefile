@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 .PHONY: demo test lint types imports tests docs clean
 
 demo: $(READY)
-	-$(BIN)/steadygrad check examples/deep_sigmoid.py
+	$(BIN)/steadygrad check examples/deep_sigmoid.py --exit-zero
 
 test: lint types imports tests
 

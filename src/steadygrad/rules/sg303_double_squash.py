@@ -33,13 +33,10 @@ def setup():
     torch.manual_seed(0)
     x = torch.randn(128, 16)
     y = (x @ torch.randn(16, 4)).argmax(1)
-    model = nn.Sequential(
-        nn.Linear(16, 64),
-        nn.ReLU(),
-        nn.Linear(64, 4),
-        nn.Softmax(dim=1),
-#       ^^^^^^^^^^^^^^^^^ SG303
-    )
+    probabilities = nn.Softmax(dim=1)
+    #               ^^^^^^^^^^^^^^^^^ SG303
+    layers = nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 4)
+    model = nn.Sequential(*layers, probabilities)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     return model, (x, y), nn.CrossEntropyLoss(), optimizer
 ```
