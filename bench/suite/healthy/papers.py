@@ -329,6 +329,74 @@ def variational() -> Made:
     return Made(model, batch(0), None, torch.optim.Adam(model.parameters(), 1e-3), batch, lambda: x[1400:])
 
 
+def generator() -> nn.Module:
+    """Radford et al. 2016 in one dimension: batch norm and ReLU inside, tanh at the end."""
+    return nn.Sequential(
+        nn.Linear(16, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Linear(64, 64), nn.BatchNorm1d(64), nn.ReLU(),
+        nn.Linear(64, 64), nn.Tanh(),
+    )  # fmt: skip
+
+
+def discriminator() -> nn.Module:
+    """Leaky ReLU throughout, as there."""
+    return nn.Sequential(nn.Linear(64, 64), nn.LeakyReLU(0.2), nn.Linear(64, 64), nn.LeakyReLU(0.2), nn.Linear(64, 1))
+
+
+def noise(step: int, size: int = 64) -> Tensor:
+    return torch.randn(size, 16, generator=torch.Generator().manual_seed(step))
+
+
+def told_apart(fakes: nn.Module, step: int) -> tuple[Tensor, Tensor]:
+    """Digits and a generator's fakes in equal parts, and which is which."""
+    real = digits()[0][torch.randperm(1797, generator=torch.Generator().manual_seed(step))[:64]]
+    with torch.no_grad():
+        fake = fakes(noise(step))
+    return torch.cat([real, fake]), torch.cat([torch.ones(64, 1), torch.zeros(64, 1)])
+
+
+def gan_discriminator() -> Made:
+    """One half of the pair: real digits from the fakes of a generator as it begins."""
+    fakes, judge = generator(), discriminator()
+    optimizer = torch.optim.Adam(judge.parameters(), lr=2e-4, betas=(0.5, 0.999))
+    loss = F.binary_cross_entropy_with_logits
+    return Made(
+        judge, told_apart(fakes, 0), loss, optimizer, lambda n: told_apart(fakes, n), lambda: told_apart(fakes, 10**6)
+    )
+
+
+class Forger(nn.Module):
+    """A generator, and the frozen discriminator that it is to deceive."""
+
+    def __init__(self, fakes: nn.Module, judge: nn.Module) -> None:
+        super().__init__()
+        self.fakes, self.judge = fakes, judge.requires_grad_(False)
+
+    def forward(self, z: Tensor) -> Tensor:
+        scores: Tensor = self.judge(self.fakes(z))
+        return scores
+
+
+def gan_generator() -> Made:
+    """The other half, by the loss that does not saturate, against a discriminator of fifty steps."""
+    fakes, judge = generator(), discriminator()
+    optimizer = torch.optim.Adam(judge.parameters(), lr=2e-4, betas=(0.5, 0.999))
+    for step in range(50):
+        optimizer.zero_grad()
+        x, y = told_apart(fakes, step)
+        F.binary_cross_entropy_with_logits(judge(x), y).backward()
+        optimizer.step()
+    forger, real = Forger(fakes, judge), torch.ones(64, 1)
+    trained = torch.optim.Adam(fakes.parameters(), lr=2e-4, betas=(0.5, 0.999))
+    return Made(
+        forger,
+        (noise(0), real),
+        F.binary_cross_entropy_with_logits,
+        trained,
+        lambda n: (noise(n), real),
+        lambda: (noise(10**6), real),
+    )
+
+
 def case(
     name: str,
     build: Callable[[], nn.Module],
@@ -453,6 +521,8 @@ CASES = (
         loss_fn=F.mse_loss,
     ),
     Case("variational-autoencoder", "paper", variational, steps=300, source="Kingma & Welling 2014"),
+    Case("gan-discriminator", "paper", gan_discriminator, source="Goodfellow et al. 2014, Radford et al. 2016"),
+    Case("gan-generator", "paper", gan_generator, source="Goodfellow et al. 2014, Radford et al. 2016"),
     case("self-normalising-16", lambda: lecun(mlp(16, nn.SELU)), digits, "Klambauer et al. 2017"),
     case(
         "lenet-tanh",
