@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.suite import cases
+from bench.suite.examine import examine
 from bench.train_suite import as_meant, outcomes
 from bench.verdicts import Judged, healthy, jobs, judge_all, sick, twins
 from steadygrad import Verdict
@@ -52,3 +53,10 @@ def test_the_cause_is_right(judged):
 def test_the_line_is_right_where_the_cause_is_and_there_is_one(judged):
     placed = [one for one in sick(judged) if one.line is not None and one.cause_right]
     assert [str(one) for one in placed if not one.line_right] == []
+
+
+def test_the_probe_alone_says_of_no_healthy_architecture_that_it_will_not_train():
+    """Without the step test, which decides much, only what no optimizer bears is an error."""
+    for name in ("zero-initialised-head", "wav2vec2", "whisper", "gpt2", "resnet-post-activation", "rezero"):
+        report = examine(cases("healthy")[name].make, trial=0)
+        assert report.verdict == Verdict.HEALTHY, f"{name}: {report.findings}"

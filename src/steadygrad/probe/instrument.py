@@ -30,7 +30,7 @@ from steadygrad.probe.path import course_to_input, steps_along
 from steadygrad.probe.recurrence import recurrences
 from steadygrad.probe.sampling import spread, take
 from steadygrad.probe.spans import construction_of, construction_of_weight
-from steadygrad.probe.tape import Tape
+from steadygrad.probe.tape import Tape, tensors_in
 from steadygrad.record import BlindSpot, NonFinite, Parameter, Trace
 
 Objective = Callable[[nn.Module, Any], tuple[Tensor, Any]]
@@ -149,6 +149,7 @@ def _forward(
     tape.differentiable = False
     torch.manual_seed(seed)
     cloned = clone_batch(batch)
+    tape.inputs_seen = [("the batch", tensor) for tensor in tensors_in(cloned)]
     with tape.recording(model):
         loss, output = objective(model, cloned)
     return (
@@ -215,10 +216,12 @@ def _parameters(
 def _strays(model: nn.Module, loss: nn.Module | None, tape: Tape, graph: Graph | None, watch: Watch) -> list[Parameter]:
     """Leaves of the graph that are neither the model's parameters nor its inputs: weights that nothing registered."""
     known = {id(p) for _, p in named_parameters(model, loss)} | {id(leaf) for leaf in tape.leaves.values()}
+    # A model may declare a view of its input a leaf by itself; that is no weight.
+    given = {value.untyped_storage().data_ptr() for _, value in tape.inputs_seen}
     strays = []
     for position, node in enumerate(graph.nodes if graph is not None else ()):
         leaf = getattr(node, "variable", None)
-        if leaf is None or id(leaf) in known or leaf.numel() < 2:
+        if leaf is None or id(leaf) in known or leaf.numel() < 2 or leaf.untyped_storage().data_ptr() in given:
             continue
         strays.append(
             Parameter(

@@ -113,6 +113,7 @@ from steadygrad.rules.grading import (
     other_places,
     outcome,
     progress,
+    shut_by_design,
 )
 
 # bench/thresholds.py, spread of the model's output. 211 set-ups that train: 5 % below 2e-4; five below 1e-7, and in all five
@@ -133,7 +134,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         ):
             yield _in_training(trial, spread, trial.output_spread_after or 0.0)
         return
-    if escapes(trace, trial):
+    if escapes(trace, trial) or (trial is None and shut_by_design(trace)):
         return
     known = [o for o in trace.operations if o.output is not None and o.output.spread is not None]
     first = next(
