@@ -13,6 +13,7 @@ from rich.cells import cell_len
 
 from steadygrad.record import Cost, Finding, Location, Severity
 from steadygrad.report import FORMATS, render, wants_colour
+from steadygrad.report.facts import facts
 from steadygrad.report.layout import NARROWEST
 
 from . import records
@@ -190,3 +191,11 @@ def test_an_empty_finding_and_no_cost_are_drawn() -> None:
     bare = Finding("SG1", "n", Severity.INFO, "", None, "", (), ())
     record = replace(records.nonfinite(), findings=(bare,), cost=Cost(None, 0.0), notes=(), tiers=())
     assert "info[SG1]: n:" in render(record, width=80, color="never")
+
+
+def test_a_batch_that_was_made_is_told_of_once() -> None:
+    record = records.healthy()
+    made = replace(record, setup=replace(record.setup, batch="8 × 4", assumptions=("batch: 8 × 4",)))
+    assert [name for name, text in facts(made) if "8 × 4" in text] == ["assumed"]
+    given = replace(record, setup=replace(record.setup, batch="8 × 4", assumptions=()))
+    assert [name for name, text in facts(given) if "8 × 4" in text] == ["batch"]

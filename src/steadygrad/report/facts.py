@@ -30,7 +30,8 @@ def facts(record: CheckRecord) -> Iterator[tuple[str, str]]:
 def _all(record: CheckRecord) -> Iterator[tuple[str, str]]:
     setup, trial, unseen = record.setup, record.trial, record.blind_spots
     yield "subject", _joined(setup.model, words.count(setup.parameters, "parameter"), setup.device)
-    yield "batch", setup.batch
+    made = f"batch: {setup.batch}" in setup.assumptions
+    yield "batch", "" if made else setup.batch
     yield "training", _joined(setup.loss, setup.optimizer)
     yield from (("assumed", assumption) for assumption in setup.assumptions)
     for tier in record.tiers:
