@@ -48,3 +48,11 @@ class FindingsError(SteadygradError):
 
 class UserCodeError(SteadygradError):
     """The user's own code raised while the probe ran it; ``__cause__`` is their exception, with its traceback."""
+
+
+class CannotCureError(SteadygradError):
+    """A cure cannot be applied to this model; the planner goes on to the next."""
+
+
+class UnknownCureError(SteadygradError):
+    """No cure has this name."""

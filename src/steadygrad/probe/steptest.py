@@ -47,11 +47,15 @@ def step_test(
     steps: int,
     seed: int,
     progress: Callable[[str], None] | None = None,
+    hopeless: float = math.inf,
 ) -> Stepped:
-    """Train the copy for ``steps`` steps. The copy is changed; what it was copied from is not."""
+    """Train the copy for ``steps`` steps. The copy is changed; what it was copied from is not.
+
+    It ends early, as diverged, at a loss that is not finite or more than ``hopeless`` times the first.
+    """
     outside: list[tuple[Tensor, Tensor | None]] = []
     try:
-        return _steps(copied, objective, batch, steps, seed, progress, outside)
+        return _steps(copied, objective, batch, steps, seed, progress, outside, hopeless)
     finally:
         put_back(outside)
 
@@ -64,6 +68,7 @@ def _steps(
     seed: int,
     progress: Callable[[str], None] | None,
     outside: list[tuple[Tensor, Tensor | None]],
+    hopeless: float,
 ) -> Stepped:
     assert copied.optimizer is not None
     losses: list[float] = []
@@ -80,13 +85,13 @@ def _steps(
         outputs = outputs or [output]
         seconds.append(time.perf_counter() - began)
         losses.append(seen)
-        if not math.isfinite(seen):
+        if not math.isfinite(seen) or seen > losses[0] + (hopeless - 1.0) * abs(losses[0]):
             break
         if step == 0:
             ratios, predicted = _first_update(copied, original)
             decay = _decay(copied, original)
     after = math.nan
-    if math.isfinite(losses[-1]):
+    if math.isfinite(losses[-1]) and len(losses) == steps:
         # With gradients enabled: a model may need them in its forward, as a gradient penalty or a force does.
         torch.manual_seed(seed)
         loss, output = objective(copied.model, clone_batch(batch))

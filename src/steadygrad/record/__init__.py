@@ -4,6 +4,7 @@ The lowest room of the house: standard library only, nothing measured, nothing j
 room speaks to its neighbours in these words.
 """
 
+from steadygrad.record.change import GROUPS, SAFETIES, Candidate, Change, CureRecord, Edit, Site, Tried
 from steadygrad.record.check import CheckRecord, Cost, Setup
 from steadygrad.record.codec import SCHEMA_VERSION, from_jsonable, to_jsonable
 from steadygrad.record.finding import Evidence, Finding, Severity, Verdict
@@ -23,10 +24,16 @@ from steadygrad.record.trace import (
 )
 
 __all__ = [
+    "GROUPS",
+    "SAFETIES",
     "SCHEMA_VERSION",
     "BlindSpot",
+    "Candidate",
+    "Change",
     "CheckRecord",
     "Cost",
+    "CureRecord",
+    "Edit",
     "Evidence",
     "Finding",
     "Location",
@@ -38,9 +45,11 @@ __all__ = [
     "Saturation",
     "Setup",
     "Severity",
+    "Site",
     "Step",
     "StepTest",
     "Trace",
+    "Tried",
     "Trunk",
     "Verdict",
     "from_jsonable",

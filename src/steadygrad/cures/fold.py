@@ -1,0 +1,121 @@
+"""Folded initialisation: any plain net of any depth at a working point where neither signal nor gradient is lost.
+
+## What it does
+
+Sets the weights and biases of every plain layer so that its pre-activations have the scale α and the mean β at which the
+activation behind it keeps a net of this depth trainable. Weights are orthogonal (delta-orthogonal in convolutions). One
+pass over the batch, layer by layer: each layer is scaled so that its pre-activations have standard deviation α, each
+unit's bias is set so that its mean is β. The learning rate then comes from the step test; it falls about as 1 ÷ depth.
+
+## Mathematics
+
+With u = α z + β, z ~ N(0, 1), and v the variance of φ(u), the correlation of two samples moves from layer to layer by a
+map whose slope at 1 is C′(1) = α² E[φ′(u)²] ÷ v. α and β are chosen so that C′(1)^L = 1.5 over L layers and an error of
+the variance heals (Q′(1) ≤ 1). `steadygrad activations` prints them.
+
+## What it changes
+
+Numbers only: the same modules, the same activations, the same state_dict keys. Safe before training; on a trained model
+it throws away what was learned.
+
+## When it is wrong
+
+It needs biases where β is not 0 or the activation's mean is not. At great depth the net begins nearly linear, which is
+what makes it trainable; it bends as it learns. Blocks with skips, norms and recurrences don't need it.
+
+## References
+
+- Martens et al. 2021, arXiv:2110.01765 (deep kernel shaping).
+- Zhang et al. 2022, arXiv:2203.08120 (tailored activation transformation).
+- Xiao et al. 2018, arXiv:1806.05393 (delta-orthogonal).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+
+from steadygrad.cures.initialise import drawn_again, orthogonal
+from steadygrad.cures.patient import Patient
+from steadygrad.cures.surgery.weights import Held, visit
+from steadygrad.errors import CannotCureError
+from steadygrad.record import Candidate, Change, CheckRecord, Edit
+from steadygrad.theory.activations import find
+from steadygrad.theory.folding import Folding, fold
+
+GROUP = "numbers"
+SAFETY = "safe"
+FINDINGS = ("SG101", "SG102", "SG103", "SG105", "SG106", "SG201", "SG203", "SG204", "SG205", "SG301")
+
+HEAD_SCALE = 1.0
+"""Standard deviation over the batch of a head's output, centred: enough to learn from, no confident wrong answer."""
+
+
+def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
+    """One candidate, for nets with plain layers whose activations are known."""
+    layers = drawn_again(patient.net)
+    if layers and all(layer.activation is None or find(layer.activation.name) for layer in layers):
+        sites = tuple(patient.net.site(layer.operation) for layer in layers)
+        edit = Edit("fold", "folded", sites, value=float(len(layers)))
+        yield Candidate("folded-initialisation", "folded initialisation", GROUP, SAFETY, (edit,))
+
+
+def apply_(patient: Patient, edit: Edit) -> Change:
+    """Fold every plain layer, in place. Raises ``CannotCureError`` where a layer has no bias to shift."""
+    layers = patient.net.layers
+    chosen = {id(layer) for layer in drawn_again(patient.net)}
+    depth = len(chosen)
+    generator = torch.Generator().manual_seed(patient.subject.seed)
+    queue = iter(layers)
+    done = 0
+    folded = False
+
+    def visitor(held: Held) -> None:
+        nonlocal done, folded
+        layer = next(queue, None)
+        if layer is None or held.frozen:
+            return
+        if id(layer) in chosen:
+            assert layer.activation is not None
+            phi = find(layer.activation.name)
+            assert phi is not None
+            point = fold(phi, depth)
+            if point is None:
+                raise CannotCureError(f"{phi.name} has no working point at {depth} layers")
+            _fold(held, point, generator)
+            folded = True
+            done += 1
+        elif folded and layer.activation is None and not layer.normalised:
+            # What comes out of the last folded layer is small and has a mean; the head sees neither.
+            _settle(held, HEAD_SCALE, 0.0)
+            folded = False
+
+    visit(patient.model, patient.run, visitor)
+    if not done:
+        raise CannotCureError("no weight here can be folded: they are frozen")
+    patient.optimizer.state.clear()
+    return Change(f"numbers only: {done} layers folded, same modules, same state_dict keys")
+
+
+def _fold(held: Held, point: Folding, generator: torch.Generator) -> None:
+    if held.bias is None and abs(point.shift) + abs(point.output_mean) > 1e-9:
+        raise CannotCureError(f"{held.name} has no bias to shift; build its layer with bias=True")
+    convolution = held.kind in ("convolution", "transposed")
+    held.write(orthogonal(held.matrices().shape, generator, delta=convolution).to(held.weight))
+    _settle(held, point.scale, point.shift)
+
+
+def _settle(held: Held, scale: float, shift: float) -> None:
+    """Scale the weight so that the result's deviation is ``scale``, set the bias so that each unit's mean is ``shift``."""
+    held.write_bias(0.0)
+    result = held.call(held.weight).double()
+    others = [d for d in range(result.dim()) if d != held.unit_dimension % result.dim()]
+    mean = result.mean(others, keepdim=True)
+    spread = float((result - mean).square().mean().sqrt())
+    if not math.isfinite(spread) or spread <= 0.0:
+        return
+    factor = scale / spread
+    held.write(held.matrices() * factor)
+    held.write_bias((shift - mean * factor).flatten())

@@ -1,0 +1,245 @@
+"""Weights drawn again, each layer for the activation behind it.
+
+## What it does
+
+Draws the weights of the layers again so that forward signals and gradients keep their size: He, Xavier and LeCun by
+fan-in, orthogonal at the activation's critical scale, or on a batch, layer by layer (data-driven). Residual branches
+can begin at zero. Biases begin at 0. Layers with a norm behind them, heads, and frozen weights keep what they have.
+
+## Mathematics
+
+A layer hands a gradient on with gain χ = σ_w² E[φ′(u)²], where σ_w² is fan-in times the weights' variance. He: σ_w² = 2,
+for ReLU, where half of the units pass. Xavier: 2 ÷ (fan-in + fan-out). LeCun: σ_w² = 1, for SELU. The critical line has
+χ = 1 for the layer's own activation, by quadrature. Orthogonal weights keep all singular values, not only their mean.
+Data-driven: the pre-activation of each layer is scaled to variance 1 on the batch, one layer after the other.
+
+## What it changes
+
+Numbers only: the same modules, the same function class, the same state_dict keys. Safe before training; on a trained
+model it throws away what was learned.
+
+## When it is wrong
+
+No scale saves a deep net of sigmoids without a shift (use folded-initialisation), and none makes up for a factor in the
+code that shrinks the signal. Drawing again a layer that was initialised for a purpose loses that purpose.
+
+## References
+
+- Glorot and Bengio 2010, Understanding the difficulty of training deep feedforward neural networks.
+- LeCun et al. 1998, Efficient BackProp; Klambauer et al. 2017, arXiv:1706.02515 (SELU).
+- He et al. 2015, arXiv:1502.01852; Saxe et al. 2014, arXiv:1312.6120 (orthogonal).
+- Mishkin and Matas 2016, arXiv:1511.06422 (data-driven); Xiao et al. 2018, arXiv:1806.05393 (delta-orthogonal).
+- Zhang et al. 2019, arXiv:1901.09321 (branches that begin at zero).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor
+
+from steadygrad.cures.layers import Layer, Net
+from steadygrad.cures.patient import Patient
+from steadygrad.cures.surgery.weights import Held, visit
+from steadygrad.errors import CannotCureError
+from steadygrad.record import Candidate, Change, CheckRecord, Edit
+from steadygrad.theory import activations, meanfield
+
+GROUP = "numbers"
+SAFETY = "safe"
+FINDINGS = ("SG101", "SG102", "SG103", "SG105", "SG106", "SG201", "SG203", "SG204", "SG205", "SG301")
+
+WORKING_VARIANCE = 0.25
+"""Variance of the pre-activations at which the critical scale is taken: small enough that tanh is nearly linear."""
+
+SCHEMES = {
+    "he": "He initialisation",
+    "xavier": "Xavier initialisation",
+    "lecun": "LeCun initialisation",
+    "orthogonal": "orthogonal, on the critical line",
+    "data-driven": "data-driven initialisation",
+    "zero-branches": "residual branches that begin at zero",
+}
+
+SUITED = {"tanh": "xavier", "softsign": "xavier", "hardtanh": "xavier", "sigmoid": "xavier", "selu": "lecun"}
+"""The scheme whose derivation names the activation; He's for every other."""
+
+
+def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
+    """The scheme that suits the most frequent activation, orthogonal, data-driven; zero branches where there are skips."""
+    net = patient.net
+    if net.skips:
+        yield _candidate("zero-branches", net)
+    layers = drawn_again(net)
+    if not layers:
+        return
+    names = [layer.activation.name.strip("_") for layer in layers if layer.activation is not None]
+    common = max(set(names), key=names.count)
+    for scheme in (SUITED.get(common, "he"), "orthogonal", "data-driven"):
+        yield _candidate(scheme, net)
+
+
+def _candidate(scheme: str, net: Net) -> Candidate:
+    sites = tuple(net.site(layer.operation) for layer in drawn_again(net))
+    return Candidate(
+        f"{scheme}-initialisation" if scheme != "zero-branches" else scheme,
+        SCHEMES[scheme],
+        GROUP,
+        SAFETY,
+        (Edit("initialise", scheme, sites),),
+    )
+
+
+def drawn_again(net: Net) -> list[Layer]:
+    """Layers whose result goes into an activation without a norm between: the others' scale is not what is wrong."""
+    return [layer for layer in net.layers if layer.activation is not None and not layer.normalised]
+
+
+def apply_(patient: Patient, edit: Edit) -> Change:
+    """Draw the weights again, in place, from the subject's seed. Raises ``CannotCureError`` where none can be drawn."""
+    generator = torch.Generator().manual_seed(patient.subject.seed)
+    if edit.to == "zero-branches":
+        count = _zero_branches(patient)
+    else:
+        count = _draw(patient, edit.to, generator)
+    if not count:
+        raise CannotCureError("no weight here can be drawn again: they are frozen, or normalised behind")
+    patient.optimizer.state.clear()
+    return Change(f"numbers only: {count} weights drawn again, same modules, same state_dict keys")
+
+
+def _draw(patient: Patient, scheme: str, generator: torch.Generator) -> int:
+    layers = patient.net.layers
+    chosen = {id(layer) for layer in drawn_again(patient.net)}
+    done = 0
+    queue = iter(layers)
+
+    def visitor(held: Held) -> None:
+        nonlocal done
+        layer = next(queue, None)
+        if layer is None or id(layer) not in chosen or held.frozen:
+            return
+        assert layer.activation is not None
+        held.write(_weights(held, scheme, layer.activation.name, generator))
+        held.write_bias(0.0)
+        if scheme == "data-driven":
+            spread = float(held.call(held.weight).std())
+            if math.isfinite(spread) and spread > 0:
+                held.write(held.matrices() / spread)
+        done += 1
+
+    visit(patient.model, patient.run, visitor)
+    return done
+
+
+def _weights(held: Held, scheme: str, activation: str, generator: torch.Generator) -> Tensor:
+    shape = held.matrices().shape
+    phi = activations.find(activation)
+    if scheme in ("orthogonal", "data-driven"):
+        gain = 1.0
+        if phi is not None and scheme == "orthogonal":
+            gain = meanfield.critical_point(phi, WORKING_VARIANCE)[0]
+        return gain * orthogonal(shape, generator, delta=held.kind in ("convolution", "transposed")).to(held.weight)
+    deviation = {
+        "he": math.sqrt(2.0 / held.fan_in),
+        "xavier": math.sqrt(2.0 / (held.fan_in + held.fan_out)),
+        "lecun": math.sqrt(1.0 / held.fan_in),
+    }[scheme]
+    return (deviation * torch.randn(shape, generator=generator)).to(held.weight)
+
+
+def orthogonal(shape: torch.Size, generator: torch.Generator, *, delta: bool) -> Tensor:
+    """(groups, units, channels, kernel...) with orthogonal matrices (groups, units, channels), scaled to keep the norm.
+
+    A kernel gets the matrix at its middle and zeros beside it (delta-orthogonal, Xiao et al. 2018, section 3) where there
+    are at least as many units as channels; a layer that widens from fewer channels than units draws over the whole
+    kernel, so that no unit sees one pixel alone.
+    """
+    groups, units, channels, *kernel = shape
+    size = math.prod(kernel)
+    whole = not delta or size == 1 or channels < units
+    flat = torch.stack([_orthogonal(units, channels * (size if whole else 1), generator) for _ in range(groups)])
+    if whole:
+        return flat.reshape(shape)
+    weights = torch.zeros(groups, units, channels, size)
+    weights[..., _middle(kernel)] = flat
+    return weights.reshape(shape)
+
+
+def _orthogonal(rows: int, columns: int, generator: torch.Generator) -> Tensor:
+    """Haar-distributed, with rows or columns orthonormal, scaled so that white noise keeps its variance per unit."""
+    tall = torch.randn(max(rows, columns), min(rows, columns), generator=generator, dtype=torch.float64)
+    q, r = torch.linalg.qr(tall)
+    q = q * torch.sign(torch.diagonal(r))
+    matrix = q if rows >= columns else q.T
+    return (matrix * math.sqrt(max(1.0, rows / columns))).float()
+
+
+def _middle(kernel: list[int]) -> int:
+    index = 0
+    for size in kernel:
+        index = index * size + size // 2
+    return index
+
+
+def _zero_branches(patient: Patient) -> int:
+    """The last weight of every residual branch set to 0, and its bias: each block begins as the identity."""
+    last = set(last_of_branches(patient.net))
+    done = 0
+    queue = iter(patient.net.layers)
+
+    def visitor(held: Held) -> None:
+        nonlocal done
+        layer = next(queue, None)
+        if layer is not None and layer.operation.index in last and not held.frozen:
+            held.write(torch.zeros_like(held.matrices()))
+            held.write_bias(0.0)
+            done += 1
+
+    visit(patient.model, patient.run, visitor)
+    return done
+
+
+def last_of_branches(net: Net) -> list[int]:
+    """Layers whose result an addition takes whose other side goes around them."""
+    found = []
+    for operation in net.trace.operations:
+        if operation.name.strip("_") not in ("add", "iadd", "radd") or len(operation.parents) != 2:
+            continue
+        one, other = operation.parents
+        for branch, around in ((one, other), (other, one)):
+            layer = _last_layer(net, branch)
+            if layer is not None and around in _ancestors(net, layer):
+                found.append(layer)
+                break
+    return found
+
+
+def _last_layer(net: Net, index: int) -> int | None:
+    """The multiplication by a weight that the operation's result comes from, through shapes, dropout and scalings alone."""
+    layers = {layer.operation.index for layer in net.layers}
+    operation = net.operations.get(index)
+    while operation is not None:
+        if operation.index in layers:
+            return operation.index
+        if operation.kind not in ("shape", "dropout", "arithmetic") or len(operation.parents) != 1:
+            return None
+        operation = net.operations.get(operation.parents[0])
+    return None
+
+
+def _ancestors(net: Net, index: int) -> set[int]:
+    found: set[int] = set()
+    open_: list[int] = [index]
+    while open_:
+        operation = net.operations.get(open_.pop())
+        for parent in operation.parents if operation is not None else ():
+            if parent not in found:
+                found.add(parent)
+                open_.append(parent)
+    return found
+
+
+WritesWeights = Callable[[Held], None]

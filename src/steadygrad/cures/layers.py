@@ -1,0 +1,110 @@
+"""From a trace to the layers of a net: each weight that multiplies, the activation behind it, what lies between.
+
+Reads records only. What a cure edits is named by sites, so that the same layer is found in a model and in source text.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from steadygrad.record import Operation, Site, Trace
+
+MULTIPLIES = ("linear", "embedding")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One multiplication by a weight, and the activation that its result reaches first."""
+
+    operation: Operation
+    activation: Operation | None
+    normalised: bool
+    """Whether a norm lies between the two."""
+    on_trunk: bool
+    """Whether every gradient path from the loss to the input passes it."""
+
+
+@dataclass(frozen=True)
+class Net:
+    """The operations of a trace, as a cure needs them."""
+
+    trace: Trace
+
+    @cached_property
+    def operations(self) -> dict[int, Operation]:
+        return {operation.index: operation for operation in self.trace.operations}
+
+    @cached_property
+    def children(self) -> dict[int, list[Operation]]:
+        found: dict[int, list[Operation]] = {}
+        for operation in self.trace.operations:
+            for parent in operation.parents:
+                found.setdefault(parent, []).append(operation)
+        return found
+
+    @cached_property
+    def _sites(self) -> dict[int, Site]:
+        seen: Counter[tuple[str, str]] = Counter()
+        found = {}
+        for operation in self.trace.operations:
+            place = (operation.module, operation.name)
+            found[operation.index] = Site(*place, seen[place], operation.call, operation.construction)
+            seen[place] += 1
+        return found
+
+    def site(self, operation: Operation) -> Site:
+        """The operation's place, for edits."""
+        return self._sites[operation.index]
+
+    @cached_property
+    def on_trunk(self) -> frozenset[int]:
+        """Indices of the operations that every path passes."""
+        steps = self.trace.trunk.steps if self.trace.trunk is not None else ()
+        return frozenset(step.operation for step in steps if step.operation is not None)
+
+    @cached_property
+    def skips(self) -> int:
+        """Blocks of the trunk that have a path around them."""
+        steps = self.trace.trunk.steps if self.trace.trunk is not None else ()
+        return sum(step.cause == "block with a skip" for step in steps)
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """In the order in which they ran; a weight that is used at every step of time is one layer."""
+        found, known = [], set()
+        for operation in self.trace.operations:
+            if operation.kind != "linear" or (operation.weight and operation.weight in known):
+                continue
+            known.add(operation.weight)
+            activation, normalised = self._behind(operation)
+            found.append(Layer(operation, activation, normalised, operation.index in self.on_trunk))
+        return tuple(found)
+
+    @cached_property
+    def activations(self) -> tuple[Operation, ...]:
+        """Every activation that ran on a layer's result, in order."""
+        return tuple(o for o in self.trace.operations if o.kind == "activation" and o.saturation is not None)
+
+    def _behind(self, operation: Operation) -> tuple[Operation | None, bool]:
+        normalised = False
+        for following in self._chain(operation):
+            if following.kind == "activation":
+                return following, normalised
+            if following.kind == "normalisation":
+                normalised = True
+            elif following.kind not in ("shape", "dropout", "pooling"):
+                return None, normalised
+        return None, normalised
+
+    def _chain(self, operation: Operation) -> Iterator[Operation]:
+        """What follows as long as there is one thing that does."""
+        while len(behind := self.children.get(operation.index, [])) == 1:
+            operation = behind[0]
+            yield operation
+
+    def in_front_of(self, activation: Operation) -> Layer | None:
+        """The layer whose result the activation takes."""
+        return next((layer for layer in self.layers if layer.activation is activation), None)

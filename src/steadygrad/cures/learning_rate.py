@@ -1,0 +1,132 @@
+"""Another learning rate, found by taking the real optimizer's steps at each rate of a grid.
+
+## What it does
+
+Takes 30 steps of the real optimizer on a copy at each rate of a grid of half-decades, each from the same start, on the
+same batch, and takes the smallest rate that reaches 85 % of the greatest fall of the loss. Rates that diverge are
+dropped at once; rates far above or below the best are not tried.
+
+## Mathematics
+
+One gradient step predicts a fall of rate × ‖gradient‖²; what decides is how far that prediction holds, which only steps
+can tell. Of the rates that get nearly as far, the smallest leaves the most room before the loss bounces.
+
+## What it changes
+
+The optimizer's learning rate; groups keep their ratios. The model stays as it is.
+
+## When it is wrong
+
+One batch cannot show how noisy gradients are: with tiny batches take a smaller one. A rate found for the start is no
+schedule. It cures nothing that is lost on the way through the layers: where no rate makes the loss fall, it says so.
+
+## References
+
+- Smith 2017, arXiv:1506.01186 (rates tried one after the other; here each begins anew).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from steadygrad.cures.patient import Patient, rate_of, set_rate
+from steadygrad.errors import CannotCureError, SubjectError
+from steadygrad.probe.copying import on_copy
+from steadygrad.probe.objective import with_loss
+from steadygrad.probe.steptest import step_test
+from steadygrad.probe.subject import Subject
+from steadygrad.record import Candidate, Change, CheckRecord, Edit
+from steadygrad.record.rates import RateSearch, RateTried
+
+GROUP = "learning rate"
+SAFETY = "safe"
+FINDINGS = ("SG105", "SG106", "SG201", "SG203", "SG204", "SG206")
+
+STEPS = 30
+"""Ten steps lost 0.09 accuracy on average over 36 cells, 30 lost 0.007 (ranked against 250 steps at every rate)."""
+
+ENOUGH = 0.85
+"""Share of the greatest fall; 80 to 90 % did equally well in the same 36 cells."""
+
+LOWEST, HIGHEST = -8.0, 1.0
+"""log10 of the rates between which the grid lies."""
+
+HOPELESS = 3.0
+"""A loss of so many times its start is not coming back within 30 steps."""
+
+FAR_BELOW = 0.5
+"""Share of the greatest fall under which no smaller rate is tried: falls shrink with the rate."""
+
+
+def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
+    """One candidate: the rate that the step test finds."""
+    if rate_of(patient.optimizer) > 0 or any("lr" in group for group in patient.optimizer.param_groups):
+        yield Candidate("learning-rate", "learning rate", GROUP, SAFETY, (Edit("learning_rate", "step-tested"),))
+
+
+def apply_(patient: Patient, edit: Edit, progress: Callable[[str], None] | None = None) -> Change:
+    """Set the rate of the edit, or the one that is found. Raises ``CannotCureError`` where no rate makes the loss fall."""
+    before = rate_of(patient.optimizer)
+    rate = edit.value
+    if rate is None:
+        found = search(patient.subject, progress=progress)
+        if found.rate is None:
+            raise CannotCureError(found.words)
+        rate = found.rate
+    patient.set_rate(rate)
+    return Change(f"optimizer: learning rate {before:g} → {rate:g}")
+
+
+def search(subject: Subject, *, progress: Callable[[str], None] | None = None, steps: int = STEPS) -> RateSearch:
+    """Try rates on copies of the subject, from the user's own outwards; the subject is not changed."""
+    start = rate_of(subject.optimizer)
+    middle = _exponent(start) if start > 0 else -3.0
+    tried: dict[float, RateTried] = {}
+
+    def fall(exponent: float) -> float:
+        if exponent not in tried:
+            rate = start if start > 0 and exponent == middle else 10.0**exponent
+            if progress is not None:
+                progress(f"learning rate {rate:.1g}")
+            tried[exponent] = _steps_at(subject, rate, steps)
+        return tried[exponent].fall
+
+    best = fall(middle)
+    exponent, worse = middle, 0
+    while exponent + 0.5 <= HIGHEST and worse < 2:
+        exponent += 0.5
+        now = fall(exponent)
+        worse = worse + 1 if now < best else 0
+        best = max(best, now)
+    exponent = middle
+    while exponent - 0.5 >= LOWEST:
+        exponent -= 0.5
+        now = fall(exponent)
+        if best > 0 and now < FAR_BELOW * best and all(tried[e].fall < FAR_BELOW * best for e in tried if e < exponent + 0.6):
+            break
+        best = max(best, now)
+    return RateSearch.chosen(tuple(tried[e] for e in sorted(tried)), steps, ENOUGH)
+
+
+def _exponent(rate: float) -> float:
+    """log10 of the rate as it is: the grid goes out from the user's own rate."""
+    import math
+
+    return math.log10(rate)
+
+
+def _steps_at(subject: Subject, rate: float, steps: int) -> RateTried:
+    with on_copy(subject.model, subject.optimizer, subject.loss_module) as copied:
+        if copied.optimizer is None:
+            raise SubjectError("the optimizer cannot be copied, so no rate can be tried")
+        set_rate(copied.optimizer, rate)
+        objective = subject.objective if copied.loss is None else with_loss(copied.loss)
+        record = step_test(
+            copied, objective, subject.batch, steps=steps, seed=subject.seed, hopeless=HOPELESS
+        ).record
+    return RateTried(rate, record.losses, record.diverged)

@@ -1,0 +1,114 @@
+"""Wires at calls as they happen, for a model that cannot be traced: its own ``forward`` runs under a function mode.
+
+The model keeps its class, methods and keys; it deep-copies and pickles. What it cannot do any more is be scripted.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from steadygrad.cures.surgery.wire import Wire, attach
+
+Key = tuple[str, str, int]
+
+
+def reroute(model: nn.Module, wires: Sequence[Wire]) -> None:
+    """Let ``model`` run with the wires; those it was rerouted with before stay."""
+    paths = attach(model, wires)
+    earlier = vars(model).get("forward")
+    routes = list(earlier.routes) if isinstance(earlier, Rerouted) else []
+    for wire, path in zip(wires, paths, strict=True):
+        key = (wire.site.module, wire.site.name, wire.site.occurrence)
+        source = wire.source
+        routes.append((wire.how, key, path, (source.module, source.name, source.occurrence) if source else None))
+    vars(model)["forward"] = Rerouted(model, routes)
+
+
+class Rerouted:
+    """Stands in for ``model.forward``: the same signature, the same code, some calls rerouted."""
+
+    def __init__(self, model: nn.Module, routes: list[tuple[str, Key, str, Key | None]]) -> None:
+        self.model = model
+        self.routes = routes
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        return inspect.signature(type(self.model).forward.__get__(self.model))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        with _Router(self.model, self.routes):
+            return type(self.model).forward(self.model, *args, **kwargs)
+
+
+class _Router(TorchFunctionMode):
+    """Counts the calls of each module, and reroutes those that a wire names."""
+
+    def __init__(self, model: nn.Module, routes: Sequence[tuple[str, Key, str, Key | None]]) -> None:
+        super().__init__()
+        self._names = {id(module): path for path, module in model.named_modules()}
+        self._stack = [""]
+        self._seen: Counter[tuple[str, str]] = Counter()
+        self._inputs: dict[Key, Tensor] = {}
+        self._wanted = {source for _, _, _, source in routes if source is not None}
+        self._routes: dict[Key, list[tuple[str, nn.Module, Key | None]]] = {}
+        self._watched = {key[:2] for _, key, _, _ in routes} | {key[:2] for key in self._wanted}
+        for how, key, path, source in routes:
+            self._routes.setdefault(key, []).append((how, model.get_submodule(path), source))
+
+    def __enter__(self) -> _Router:
+        from torch.nn.modules import module as calls
+
+        self._hooks = [
+            calls.register_module_forward_pre_hook(self._entered),
+            calls.register_module_forward_hook(self._left, always_call=True),
+        ]
+        super().__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        for hook in self._hooks:
+            hook.remove()
+        super().__exit__(*error)
+
+    def _entered(self, module: nn.Module, _: Any) -> None:
+        self._stack.append(self._names.get(id(module), "?"))
+
+    def _left(self, module: nn.Module, _: Any, __: Any) -> None:
+        if len(self._stack) > 1:
+            self._stack.pop()
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", "")
+        place = (self._stack[-1], name)
+        if place not in self._watched:
+            return func(*args, **kwargs)
+        key = (*place, self._seen[place])
+        self._seen[place] += 1
+        if key in self._wanted:
+            self._inputs[key] = args[0]
+        result: Any = None
+        replaced = False
+        routes = sorted(self._routes.get(key, ()), key=lambda route: _ORDER[route[0]])
+        for how, module, source in routes:
+            if how == "before":
+                args = (module(args[0]), *args[1:])
+                continue
+            if how == "replace":
+                result, replaced = module(args[0]), True
+                continue
+            if not replaced:
+                result, replaced = func(*args, **kwargs), True
+            result = module(result) if source is None else module(result, self._inputs[source])
+        return result if replaced else func(*args, **kwargs)
+
+
+_ORDER = {"before": 0, "replace": 1, "after": 2, "join": 3}
