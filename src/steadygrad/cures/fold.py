@@ -64,30 +64,29 @@ def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
 
 def apply_(patient: Patient, edit: Edit) -> Change:
     """Fold every plain layer, in place. Raises ``CannotCureError`` where a layer has no bias to shift."""
-    layers = patient.net.layers
-    chosen = {id(layer) for layer in drawn_again(patient.net)}
-    depth = len(chosen)
+    plain = {layer.weight: layer for layer in drawn_again(patient.net)}
+    heads = {layer.weight for layer in patient.net.layers if layer.activation is None and not layer.normalised}
+    depth = len(plain)
     generator = torch.Generator().manual_seed(patient.subject.seed)
-    queue = iter(layers)
     done = 0
     folded = False
 
     def visitor(held: Held) -> None:
         nonlocal done, folded
-        layer = next(queue, None)
-        if layer is None or held.frozen:
+        if held.frozen:
             return
-        if id(layer) in chosen:
-            assert layer.activation is not None
-            phi = find(layer.activation.name)
-            assert phi is not None
+        if held.name in plain:
+            activation = plain[held.name].activation
+            phi = find(activation.name) if activation is not None else None
+            if phi is None:
+                raise CannotCureError(f"the activation behind {held.name} is not known")
             point = fold(phi, depth)
             if point is None:
                 raise CannotCureError(f"{phi.name} has no working point at {depth} layers")
             _fold(held, point, generator)
             folded = True
             done += 1
-        elif folded and layer.activation is None and not layer.normalised:
+        elif folded and held.name in heads:
             # What comes out of the last folded layer is small and has a mean; the head sees neither.
             _settle(held, HEAD_SCALE, 0.0)
             folded = False

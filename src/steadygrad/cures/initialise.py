@@ -35,7 +35,7 @@ code that shrinks the signal. Drawing again a layer that was initialised for a p
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -111,18 +111,14 @@ def apply_(patient: Patient, edit: Edit) -> Change:
 
 
 def _draw(patient: Patient, scheme: str, generator: torch.Generator) -> int:
-    layers = patient.net.layers
-    chosen = {id(layer) for layer in drawn_again(patient.net)}
+    activation = {layer.weight: layer.activation.name for layer in drawn_again(patient.net) if layer.activation}
     done = 0
-    queue = iter(layers)
 
     def visitor(held: Held) -> None:
         nonlocal done
-        layer = next(queue, None)
-        if layer is None or id(layer) not in chosen or held.frozen:
+        if held.name not in activation or held.frozen:
             return
-        assert layer.activation is not None
-        held.write(_weights(held, scheme, layer.activation.name, generator))
+        held.write(_weights(held, scheme, activation[held.name], generator))
         held.write_bias(0.0)
         if scheme == "data-driven":
             spread = float(held.call(held.weight).std())
@@ -186,14 +182,13 @@ def _middle(kernel: list[int]) -> int:
 
 def _zero_branches(patient: Patient) -> int:
     """The last weight of every residual branch set to 0, and its bias: each block begins as the identity."""
-    last = set(last_of_branches(patient.net))
+    operations = patient.net.operations
+    last = {operations[index].weight or operations[index].module for index in last_of_branches(patient.net)}
     done = 0
-    queue = iter(patient.net.layers)
 
     def visitor(held: Held) -> None:
         nonlocal done
-        layer = next(queue, None)
-        if layer is not None and layer.operation.index in last and not held.frozen:
+        if held.name in last and not held.frozen:
             held.write(torch.zeros_like(held.matrices()))
             held.write_bias(0.0)
             done += 1
@@ -241,5 +236,3 @@ def _ancestors(net: Net, index: int) -> set[int]:
                 open_.append(parent)
     return found
 
-
-WritesWeights = Callable[[Held], None]

@@ -12,8 +12,6 @@ from functools import cached_property
 
 from steadygrad.record import Operation, Site, Trace
 
-MULTIPLIES = ("linear", "embedding")
-
 
 @dataclass(frozen=True)
 class Layer:
@@ -25,6 +23,11 @@ class Layer:
     """Whether a norm lies between the two."""
     on_trunk: bool
     """Whether every gradient path from the loss to the input passes it."""
+
+    @property
+    def weight(self) -> str:
+        """Name of the weight, or of the module that computes it."""
+        return self.operation.weight or self.operation.module
 
 
 @dataclass(frozen=True)
@@ -76,9 +79,11 @@ class Net:
         """In the order in which they ran; a weight that is used at every step of time is one layer."""
         found, known = [], set()
         for operation in self.trace.operations:
-            if operation.kind != "linear" or (operation.weight and operation.weight in known):
+            name = operation.weight or operation.module
+            weighs = operation.weight or operation.module_type.startswith("Parametrized") or operation.fan_in
+            if operation.kind != "linear" or not weighs or name in known:
                 continue
-            known.add(operation.weight)
+            known.add(name)
             activation, normalised = self._behind(operation)
             found.append(Layer(operation, activation, normalised, operation.index in self.on_trunk))
         return tuple(found)

@@ -6,18 +6,19 @@ The user's own model, optimizer and loss are never touched: a patient is made by
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from steadygrad.cures.layers import Net
+from steadygrad.cures.surgery import Wire, put_in
 from steadygrad.errors import CannotCureError
 from steadygrad.probe.copying import clone_batch, on_copy
 from steadygrad.probe.objective import with_loss
 from steadygrad.probe.subject import Subject, name_of
-from steadygrad.record import Trace
+from steadygrad.record import Change, Trace
 
 
 @dataclass
@@ -29,6 +30,8 @@ class Patient:
     net: Net
     left_out: frozenset[int] = frozenset()
     """Parameters (by id) that the user's optimizer does not hold; they stay out."""
+    wires: list[Wire] = field(default_factory=list)
+    """What cures want to put in; ``operate`` does it for all at once, because each names places of the model as it was."""
 
     @property
     def model(self) -> nn.Module:
@@ -55,6 +58,16 @@ class Patient:
         """Take another model (the same one with modules put in); the optimizer holds its parameters from now on."""
         self.subject = replace(self.subject, model=model)
         self.hold_parameters()
+
+    def operate(self) -> Change | None:
+        """Put in what the wires say; None where there are none."""
+        if not self.wires:
+            return None
+        old = set(self.model.state_dict())
+        model, way = put_in(self.model, self.wires, self.net.trace.operations, self.run)
+        self.wires = []
+        self.become(model)
+        return Change(way, added=tuple(sorted(set(model.state_dict()) - old)))
 
     def hold_parameters(self) -> None:
         """Let the optimizer hold what the model has: new parameters join the first group, gone ones leave; state is forgotten."""
@@ -116,9 +129,6 @@ def admit(subject: Subject, trace: Trace) -> Patient:
         if copied.optimizer is None or any(spot.where == "model" for spot in copied.blind_spots):
             what = "optimizer" if copied.optimizer is None else "model"
             raise CannotCureError(f"the {what} cannot be copied, and a cure works on a copy; see the report's blind spots")
-        hooks = getattr(subject.optimizer, "_optimizer_step_pre_hooks", {})
-        for hook in hooks.values():
-            copied.optimizer.register_step_pre_hook(hook)
         own = replace(
             subject,
             model=copied.model,

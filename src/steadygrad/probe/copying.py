@@ -164,6 +164,9 @@ def _copy_optimizer(
         for name, value in vars(optimizer).items():
             if name not in vars(twin) and not callable(value):
                 setattr(twin, name, copy.deepcopy(value, memo))
+        for hook in optimizer._optimizer_step_pre_hooks.values():
+            if getattr(hook, "belongs_to_copies", False):
+                twin.register_step_pre_hook(copy.deepcopy(hook))
     except Exception as error:
         spots.append(BlindSpot(f"it cannot be copied ({_first_line(error)}), so no step test was made", "optimizer"))
         return None

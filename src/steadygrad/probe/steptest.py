@@ -7,6 +7,7 @@ numbers, so that what is compared is the same function. Writes a ``StepTest`` an
 from __future__ import annotations
 
 import gc
+import inspect
 import math
 import time
 from collections.abc import Callable
@@ -144,8 +145,19 @@ def _one_step(
             first.append((float(loss.detach()), tensor.detach() if tensor is output and tensor is not None else None))
         return float(loss.detach())
 
-    copied.optimizer.step(closure)
+    if _needs_closure(copied.optimizer):
+        copied.optimizer.step(closure)
+    else:
+        # As a training loop does it, so that step hooks (a clip) find the gradients.
+        closure()
+        copied.optimizer.step()
     return first[0]
+
+
+def _needs_closure(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether ``step`` cannot be called without one, as LBFGS's."""
+    parameter = inspect.signature(optimizer.step).parameters.get("closure")
+    return parameter is not None and parameter.default is inspect.Parameter.empty
 
 
 def _first_update(copied: Copied, original: dict[str, Tensor]) -> tuple[dict[str, float], float]:

@@ -1,0 +1,66 @@
+"""Gradients clipped before the step: between two values, by norm, unit by unit, or at a running quantile.
+
+## What it does
+
+Hooks a clip into the optimizer's step: each element into [−1, 1], the global norm at most 1, each unit's gradient at most
+1 % of its weight, or the norm at the 90 % quantile of those seen.
+
+## Mathematics
+
+A clip bounds ‖update‖. By value it bends the direction, by norm it keeps it. The product of n factors that made the
+gradient large is the same as before.
+
+## What it changes
+
+The optimizer: a step hook, which is not part of its state_dict; register it again after loading. The model stays.
+
+## When it is wrong
+
+Against spikes it works. Where gradients explode with depth it only bounds updates and cures nothing: first layers still
+get gradients that are wrong by decades. Under Adam, which divides by the gradient's size, it changes little.
+
+## References
+
+- Pascanu et al. 2013, arXiv:1211.5063; Brock et al. 2021, arXiv:2102.06171; Seetharaman et al. 2020, arXiv:2007.14469.
+- Zhang et al. 2020, arXiv:1905.11881 (why clipping helps where curvature grows with the gradient).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from steadygrad.clip import Clip, ClipBeforeStep
+from steadygrad.cures.patient import Patient
+from steadygrad.record import Candidate, Change, CheckRecord, Edit
+
+GROUP = "clip"
+SAFETY = "safe"
+FINDINGS = ("SG201", "SG202", "SG203", "SG204", "SG206")
+
+CLIPS = {
+    "norm": ("gradient norm clipped at 1", Clip.norm(1.0)),
+    "value": ("gradients clipped to [-1, 1]", Clip.value(-1.0, 1.0)),
+    "adaptive": ("gradients clipped by unit (1 % of the weight)", Clip.adaptive(0.01)),
+    "quantile": ("gradient norm clipped at its 90 % quantile", Clip.quantile(0.9)),
+}
+
+DEPTH_EXPLODES = 3.0
+"""Decades along the trunk from which a clip is said to bound updates only."""
+
+
+def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
+    """All four kinds, the one that keeps the direction first."""
+    for kind, (title, clip) in CLIPS.items():
+        edit = Edit("clipping", kind, value=clip.low, high=clip.high)
+        yield Candidate(f"clip-{kind}", title, GROUP, SAFETY, (edit,))
+
+
+def apply_(patient: Patient, edit: Edit) -> Change:
+    """Register the clip with the optimizer."""
+    clip = Clip(edit.to, edit.value or 0.0, 1.0 if edit.high is None else edit.high)
+    patient.optimizer.register_step_pre_hook(ClipBeforeStep(clip))
+    trunk = patient.net.trace.trunk
+    warnings = ()
+    if trunk is not None and trunk.decades > DEPTH_EXPLODES:
+        warnings = (f"it bounds updates only: the gradient still grows {trunk.decades:.1f} decades on its way",)
+    return Change("optimizer: a clip before each step", warnings=warnings)

@@ -1,0 +1,180 @@
+"""Recurrences that remember: orthogonal or identity matrices, chrono biases, a gated cell in place of a plain one.
+
+## What it does
+
+Draws the recurrent weights again as orthogonal matrices, gate by gate (the identity for ReLU); sets the forget gate's (LSTM)
+or update gate's (GRU) biases for memories up to the sequence's length; or puts a GRU in the place of a plain RNN.
+
+## Mathematics
+
+Back through time a gradient is multiplied by the same matrix at every step: what counts is its singular values, and
+(0.65)^100 is 19 decades. Orthogonal matrices have singular values 1. A gate with bias log U(1, T) keeps a unit for up to T
+steps (Tallec and Ollivier 2018, equation 11).
+
+## What it changes
+
+Orthogonal, identity and chrono: numbers only. A gated cell: what the model computes; its weights have other shapes, so
+that old checkpoints of the recurrence do not load.
+
+## When it is wrong
+
+Where forgetting is wanted. A decay written into the code (state × 0.5) is not a weight and stays.
+
+## References
+
+- Saxe et al. 2014, arXiv:1312.6120; Le et al. 2015, arXiv:1504.00941 (identity); Arjovsky et al. 2016, arXiv:1511.06464.
+- Gers et al. 2000 (forget gate); Jozefowicz et al. 2015; Tallec and Ollivier 2018, arXiv:1804.11188 (chrono).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from steadygrad.cures.patient import Patient
+from steadygrad.cures.surgery.wire import parent_of
+from steadygrad.errors import CannotCureError
+from steadygrad.record import Candidate, Change, CheckRecord, Edit, Site
+
+GROUP = "numbers"
+SAFETY = "safe"
+FINDINGS = ("SG104", "SG202", "SG101", "SG105", "SG106", "SG203", "SG204")
+ORDER = -1
+"""Where there is a recurrence, its weights come before those of the layers."""
+
+LONGEST_ASSUMED = 100
+"""Steps that chrono biases are set for where the trace tells no length."""
+
+
+def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
+    """Orthogonal, and chrono where there are gates; a GRU for a plain cell."""
+    modules = _modules(patient)
+    loose = _loose(patient)
+    if not modules and not loose:
+        return
+    sites = tuple(Site(name, type(module).__name__, 0) for name, module in modules)
+    steps = float(max((r.steps for r in patient.net.trace.recurrences), default=LONGEST_ASSUMED))
+    gated = [m for _, m in modules if _gates(m) > 1]
+    plain = [(n, m) for n, m in modules if _gates(m) == 1]
+    edit = Edit("recurrent", "orthogonal", sites, value=steps)
+    yield Candidate("orthogonal-recurrence", "orthogonal recurrence", GROUP, SAFETY, (edit,))
+    identity = Edit("recurrent", "identity", sites, value=steps)
+    if plain or loose:
+        yield Candidate("identity-recurrence", "identity recurrence", GROUP, SAFETY, (identity,))
+    if gated:
+        edit = Edit("recurrent", "chrono", sites, value=steps)
+        yield Candidate("chrono", "chrono biases, orthogonal recurrence", GROUP, SAFETY, (edit,))
+    if plain:
+        where = tuple(Site(name, type(module).__name__, 0) for name, module in plain)
+        edit = Edit("recurrent", "gated", where, value=steps)
+        yield Candidate("gated-cell", "GRU in place of the plain RNN", "activation", "unsafe", (edit,))
+
+
+def _modules(patient: Patient) -> list[tuple[str, nn.Module]]:
+    return [(n, m) for n, m in patient.model.named_modules() if isinstance(m, (nn.RNNBase, nn.RNNCellBase))]
+
+
+def _loose(patient: Patient) -> list[tuple[str, nn.Parameter]]:
+    """Weights of recurrences written by hand: square, and used at every step."""
+    names = {recurrence.name for recurrence in patient.net.trace.recurrences}
+    known = {n for n, m in _modules(patient)}
+    return [
+        (name, parameter)
+        for name, parameter in patient.model.named_parameters()
+        if (name in names or name.rpartition(".")[0] in names)
+        and name.rpartition(".")[0] not in known
+        and (parameter.dim() == 1 and name in names or parameter.dim() == 2 and parameter.shape[0] == parameter.shape[1])
+    ]
+
+
+def _gates(module: nn.Module) -> int:
+    if isinstance(module, (nn.LSTM, nn.LSTMCell)):
+        return 4
+    return 3 if isinstance(module, (nn.GRU, nn.GRUCell)) else 1
+
+
+def apply_(patient: Patient, edit: Edit) -> Change:
+    """Set the recurrences, in place, from the subject's seed."""
+    generator = torch.Generator().manual_seed(patient.subject.seed)
+    steps = edit.value or LONGEST_ASSUMED
+    if edit.to == "gated":
+        return _gated(patient, edit, steps, generator)
+    done = 0
+    with torch.no_grad():
+        for _, module in _modules(patient):
+            done += _remember(module, edit.to, steps, generator)
+        for _, parameter in _loose(patient):
+            if parameter.requires_grad:
+                parameter.copy_(_matrix(parameter, edit.to, generator) if parameter.dim() == 2 else torch.ones_like(parameter))
+                done += 1
+    if not done:
+        raise CannotCureError("the recurrence's weights are frozen")
+    patient.optimizer.state.clear()
+    return Change(f"numbers only: {done} recurrent weights, same modules, same state_dict keys")
+
+
+def _remember(module: nn.Module, scheme: str, steps: float, generator: torch.Generator) -> int:
+    gates, done = _gates(module), 0
+    size = int(module.hidden_size)  # type: ignore[call-overload]
+    for name, parameter in module.named_parameters(recurse=False):
+        if not parameter.requires_grad:
+            continue
+        if name.startswith("weight_hh"):
+            for part in parameter.chunk(gates):
+                part.copy_(_matrix(part, scheme, generator))
+            done += 1
+        elif name.startswith("weight_ih") and scheme == "identity":
+            parameter.copy_(0.1 * torch.randn(parameter.shape, generator=generator).to(parameter))
+        elif name.startswith("bias"):
+            parameter.zero_()
+            if scheme == "chrono" and gates > 1 and name.startswith("bias_ih"):
+                memory = (1.0 + (max(steps, 3.0) - 2.0) * torch.rand(size, generator=generator)).log().to(parameter)
+                parameter[size : 2 * size] = memory
+                if gates == 4:
+                    parameter[:size] = -memory
+    return done
+
+
+def _matrix(like: Tensor, scheme: str, generator: torch.Generator) -> Tensor:
+    if scheme == "identity" and like.shape[0] == like.shape[1]:
+        return torch.eye(like.shape[0]).to(like)
+    drawn = torch.randn(like.shape, generator=generator, dtype=torch.float64)
+    wide = drawn.shape[0] < drawn.shape[1]
+    q, r = torch.linalg.qr(drawn.T if wide else drawn)
+    q = q * torch.sign(torch.diagonal(r))
+    return (q.T if wide else q).to(like)
+
+
+def _gated(patient: Patient, edit: Edit, steps: float, generator: torch.Generator) -> Change:
+    removed: list[str] = []
+    for site in edit.sites:
+        old = patient.model.get_submodule(site.module)
+        example = next(old.parameters())
+        if isinstance(old, nn.RNN):
+            new: nn.Module = nn.GRU(
+                old.input_size,
+                old.hidden_size,
+                old.num_layers,
+                bias=old.bias,
+                batch_first=old.batch_first,
+                dropout=old.dropout,
+                bidirectional=old.bidirectional,
+            )
+        elif isinstance(old, nn.RNNCell):
+            new = nn.GRUCell(old.input_size, old.hidden_size, bias=old.bias)
+        else:
+            raise CannotCureError(f"{type(old).__name__} has gates already")
+        new = new.to(example).train(old.training)
+        with torch.no_grad():
+            for name, parameter in new.named_parameters():
+                if name.startswith("weight_ih"):
+                    bound = (6.0 / (parameter.shape[0] / 3 + parameter.shape[1])) ** 0.5
+                    parameter.copy_((2 * torch.rand(parameter.shape, generator=generator) - 1) * bound)
+            _remember(new, "chrono", steps, generator)
+        parent, name = parent_of(patient.model, site.module)
+        setattr(parent, name, new)
+        removed += [f"{site.module}.{key}" for key in old.state_dict()]
+    patient.hold_parameters()
+    return Change(f"{len(edit.sites)} plain cells are GRUs now", removed=tuple(removed), added=tuple(removed))

@@ -1,0 +1,125 @@
+"""Skips: the input of a layer added to its output, or to the output of a layer further on.
+
+## What it does
+
+Adds what goes into a layer to what comes out of it (span 1), or out of the second, third … layer further on (span 2, 3).
+Branches are scaled by 1 ÷ √blocks, or begin at zero. Where shapes differ the skip is padded with zeros (channels) and
+averaged (strides); a shape that cannot be brought in line gets no skip.
+
+## Mathematics
+
+h + f(h) has the derivative 1 + f′(h): the 1 hands the gradient on unchanged, whatever f does. Each unscaled branch adds its
+variance, which doubles it block by block; with 1 ÷ √blocks the sum over all blocks stays a constant factor.
+
+## What it changes
+
+What the model computes. state_dict keys and shapes stay.
+
+## When it is wrong
+
+Where two layers are meant to forget their input, as a bottleneck does. Skips without a branch scale explode under SGD.
+
+## References
+
+- He et al. 2016, arXiv:1512.03385 and arXiv:1603.05027; Balduzzi et al. 2017, arXiv:1702.08591 (branch scale).
+- Bachlechner et al. 2021, arXiv:2003.04887 (branches that begin at zero).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from steadygrad.cures.layers import Layer, Net
+from steadygrad.cures.parts import Plus, Resize
+from steadygrad.cures.patient import Patient
+from steadygrad.cures.surgery import Wire
+from steadygrad.cures.swap_activation import hidden_activations
+from steadygrad.errors import CannotCureError
+from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation
+
+GROUP = "residual"
+SAFETY = "unsafe"
+FINDINGS = ("SG101", "SG102", "SG103", "SG105", "SG106", "SG201", "SG203", "SG204", "SG205", "SG301", "SG302")
+
+SPANS = (2, 1, 3)
+
+
+def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
+    """Span 2, 1 and 3 with scaled branches, for the plain layers of the trunk."""
+    plain = plain_layers(patient.net)
+    for span in SPANS:
+        blocks = spans(patient.net, plain, span)
+        if blocks:
+            sites = tuple(patient.net.site(o) for first, last in blocks for o in (first, last))
+            edit = Edit("residual", "scaled", sites, value=1.0 / math.sqrt(len(blocks)), span=span)
+            yield Candidate(f"residual-span-{span}", f"residual, span {span}, scaled", GROUP, SAFETY, (edit,))
+
+
+def plain_layers(net: Net) -> list[tuple[Layer, Operation]]:
+    """Layers with their activations, in order, that a skip can go around: each feeds the next."""
+    hidden = {operation.index for operation in hidden_activations(net)}
+    return [
+        (layer, layer.activation)
+        for layer in net.layers
+        if layer.activation is not None and layer.activation.index in hidden and layer.activation.name != "softmax"
+    ]
+
+
+def spans(net: Net, plain: Sequence[tuple[Layer, Operation]], span: int) -> list[tuple[Operation, Operation]]:
+    """Pairs (first layer, last activation) of blocks of ``span`` layers, one behind the other.
+
+    The first layer of a net that changes the width takes no part, so that blocks lie between equals where they can.
+    """
+    found, start = [], 0
+    while start + span <= len(plain):
+        first, last = plain[start][0].operation, plain[start + span - 1][1]
+        if _resize(net, first, last) is None:
+            start += 1
+            continue
+        found.append((first, last))
+        start += span
+    return found
+
+
+def _resize(net: Net, first: Operation, last: Operation) -> tuple[int, ...] | None:
+    """What the skip needs to fit: () nothing, (channels, stride, dimension) padding; None where it cannot."""
+    shape = _input_shape(net, first)
+    if shape is None:
+        return None
+    target = last.output_shape
+    if shape == target:
+        return ()
+    if len(shape) != len(target):
+        return None
+    if len(shape) in (2, 3) and first.name == "linear":
+        return (target[-1], 1, -1) if shape[:-1] == target[:-1] else None
+    strides = {math.ceil(a / b) for a, b in zip(shape[2:], target[2:], strict=True)}
+    if len(strides) != 1:
+        return None
+    stride = strides.pop()
+    if len(shape) > 4 or [math.ceil(size / stride) for size in shape[2:]] != list(target[2:]):
+        return None
+    return (target[1], stride, 1)
+
+
+def _input_shape(net: Net, operation: Operation) -> tuple[int, ...] | None:
+    source = net.operations.get(operation.parents[0]) if operation.parents else None
+    return source.output_shape if source is not None else None
+
+
+def apply_(patient: Patient, edit: Edit) -> Change:
+    """Add the skips. Raises ``CannotCureError`` where a pair of sites is not to be found in the trace."""
+    operations = {patient.net.site(operation): operation for operation in patient.net.trace.operations}
+    pairs = list(zip(edit.sites[::2], edit.sites[1::2], strict=True))
+    wires = []
+    for source, site in pairs:
+        need = _resize(patient.net, operations[source], operations[site])
+        if need is None:
+            raise CannotCureError(f"the skip around {source.module or source.name} cannot be brought into shape")
+        resize = Resize(need[0], need[1], channel_dimension=need[2]) if need else None
+        wires.append(Wire("join", site, Plus(edit.value or 1.0, resize), source))
+    if not wires:
+        raise CannotCureError("there is no layer that a skip can go around")
+    patient.wires.extend(wires)
+    return Change(f"adds {len(wires)} additions, each branch × {edit.value or 1.0:.3g}")

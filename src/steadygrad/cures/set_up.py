@@ -1,0 +1,141 @@
+"""The set-up put right: a squash that the loss applies again, an input far from N(0, 1), a decay that outweighs the gradient.
+
+## What it does
+
+Takes a softmax or sigmoid at the end of the model out where the loss applies it; puts cross-entropy behind a sigmoid that
+was trained by squared error; standardises the input in front of the first layer with the batch's mean and deviation;
+turns a weight decay down that is stronger than the gradient.
+
+## Mathematics
+
+The softmax of a softmax is nearly flat, so that its gradient is a fraction of what the error asks for. A large input
+drives squashing units into their flat ends, and gives the loss one steep and many flat directions. Decay pulls with
+rate × decay × weight, whatever the data say.
+
+## What it changes
+
+The model's last or first step, or the optimizer's options. All state_dict keys stay; a standardised input adds two buffers.
+Whoever reads probabilities from the model must apply the squash to its output from now on.
+
+## When it is wrong
+
+Where a bounded output is meant as it is. The batch's mean and deviation stand for the whole data set: give a
+representative batch, or standardise the data themselves.
+
+## References
+
+- Bridle 1990 (softmax and its loss); LeCun et al. 1998, Efficient BackProp, section 4.3 (standardised inputs).
+- Loshchilov and Hutter 2019, arXiv:1711.05101 (decay apart from the gradient).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils._pytree import tree_leaves
+
+from steadygrad.cures.parts import Standardise
+from steadygrad.cures.patient import Patient
+from steadygrad.cures.surgery import Wire
+from steadygrad.errors import CannotCureError
+from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation
+
+GROUP = "set-up"
+SAFETY = "unsafe"
+FINDINGS = ("SG303", "SG304", "SG106")
+
+GENTLE_DECAY = 1e-4
+"""Weight decay that no data set's gradient is weaker than: the usual one under SGD (He et al. 2016)."""
+
+SQUASHES = ("softmax", "sigmoid", "log_softmax")
+
+
+def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
+    """Only what a finding asks for."""
+    codes = {finding.code for finding in report.findings}
+    if "SG303" in codes:
+        squash, loss = _squash(patient)
+        if squash is not None:
+            site = patient.net.site(squash)
+            edit = Edit("set_up", "logits", (site,))
+            title = f"{squash.name} left to the loss"
+            if loss == "mse_loss":
+                edit, title = Edit("set_up", "cross-entropy", (site,)), f"cross-entropy on logits for MSE on {squash.name}"
+            yield Candidate("logits", title, GROUP, "unsafe", (edit,))
+    if "SG304" in codes:
+        sites = tuple(patient.net.site(operation) for operation in _takers(patient))
+        if sites:
+            edit = Edit("set_up", "standardise", sites)
+            yield Candidate("standardised-input", "standardised input", GROUP, "unsafe", (edit,))
+    if "SG106" in codes and any(float(g.get("weight_decay") or 0) > GENTLE_DECAY for g in patient.optimizer.param_groups):
+        edit = Edit("set_up", "decay", value=GENTLE_DECAY)
+        yield Candidate("weight-decay", f"weight decay {GENTLE_DECAY:g}", GROUP, "safe", (edit,))
+
+
+def _squash(patient: Patient) -> tuple[Operation | None, str]:
+    """The last squash in front of the loss, through views alone, and the loss."""
+    net = patient.net
+    for loss in net.trace.operations:
+        if loss.kind != "loss":
+            continue
+        operation = net.operations.get(loss.parents[0]) if loss.parents else None
+        while operation is not None:
+            if operation.name.strip("_") in SQUASHES:
+                return operation, loss.name
+            if operation.kind != "shape" or not operation.parents:
+                break
+            operation = net.operations.get(operation.parents[0])
+    return None, ""
+
+
+def _takers(patient: Patient) -> list[Operation]:
+    """The weighing operations that take the input, or a view of it."""
+    net = patient.net
+    open_ = [operation.index for operation in net.trace.operations if not operation.parents and operation.kind == "shape"]
+    seen, found = set(open_), []
+    while open_:
+        for child in net.children.get(open_.pop(), []):
+            if child.index in seen:
+                continue
+            seen.add(child.index)
+            if child.kind == "shape":
+                open_.append(child.index)
+            elif child.kind in ("linear", "recurrent"):
+                found.append(child)
+    return sorted(found, key=lambda operation: operation.index)
+
+
+def apply_(patient: Patient, edit: Edit) -> Change:
+    """Put it right, in place."""
+    if edit.to == "decay":
+        for group in patient.optimizer.param_groups:
+            if "weight_decay" in group:
+                group["weight_decay"] = min(float(group["weight_decay"]), edit.value or 0.0)
+        return Change(f"optimizer: weight decay {edit.value:g}")
+    if edit.to == "standardise":
+        mean, std = _statistics(patient)
+        layer = Standardise(mean, std)
+        patient.wires.extend(Wire("before", site, layer) for site in edit.sites)
+        return Change(f"input: (x - {float(mean.mean()):.3g}) / {float(std.mean()):.3g} in front of the first layer")
+    patient.wires.append(Wire("replace", edit.sites[0], nn.Identity()))
+    if edit.to == "cross-entropy":
+        patient.with_loss(F.binary_cross_entropy_with_logits)
+        return Change("output: logits; loss: binary_cross_entropy_with_logits")
+    return Change(f"output: logits in place of {edit.sites[0].name}")
+
+
+def _statistics(patient: Patient) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and deviation of each feature of rows (batch, ..., features), of the whole where features don't vary alone."""
+    leaves = [leaf for leaf in tree_leaves(patient.subject.batch) if isinstance(leaf, torch.Tensor)]
+    x = next((leaf for leaf in leaves if leaf.is_floating_point()), None)
+    if x is None:
+        raise CannotCureError("the batch holds no floating-point input to standardise")
+    x = x.detach()
+    if x.dim() == 2:
+        mean, std = x.mean(0), x.std(0)
+        whole = x.std()
+        return mean, torch.where(std > 1e-3 * whole, std, whole)
+    return x.mean().reshape(1), x.std().reshape(1)

@@ -1,0 +1,105 @@
+"""Another activation in place of one that squashes or dies, with the initialisation that suits it.
+
+## What it does
+
+Puts ReLU, Leaky ReLU, ELU, SELU, GELU or SiLU in the place of every hidden activation, module or function call, and
+draws the weights in front of it again as it needs them. Gates (a sigmoid that multiplies something) stay.
+
+## Mathematics
+
+A sigmoid passes at most 1/4 of the gradient and a tanh at most 1, both nearly nothing away from 0. ReLU passes all of it
+on one side; Leaky ReLU, ELU, SELU, GELU and SiLU pass something on the other side too, so that no unit can die.
+
+## What it changes
+
+What the model computes. state_dict keys and shapes stay; old weights load, but were learned for another activation.
+
+## When it is wrong
+
+Where the squashing is wanted: gates, attention, outputs that must lie between 0 and 1. Beyond some 100 plain layers no
+activation alone is enough.
+
+## References
+
+- Nair and Hinton 2010 (ReLU); Maas et al. 2013 (Leaky ReLU); Clevert et al. 2016, arXiv:1511.07289 (ELU).
+- Klambauer et al. 2017, arXiv:1706.02515 (SELU); Hendrycks and Gimpel 2016, arXiv:1606.08415 (GELU).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+
+from torch import nn
+
+from steadygrad.cures import initialise
+from steadygrad.cures.layers import Net
+from steadygrad.cures.patient import Patient
+from steadygrad.cures.surgery import Wire
+from steadygrad.errors import CannotCureError
+from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation
+
+GROUP = "activation"
+SAFETY = "unsafe"
+FINDINGS = ("SG101", "SG102", "SG103", "SG105", "SG106", "SG205", "SG301")
+
+MODULES: Mapping[str, Callable[[], nn.Module]] = MappingProxyType(
+    {
+        "relu": nn.ReLU,
+        "leaky_relu": nn.LeakyReLU,
+        "elu": nn.ELU,
+        "selu": nn.SELU,
+        "gelu": nn.GELU,
+        "silu": nn.SiLU,
+    }
+)
+TITLES = {"relu": "ReLU", "leaky_relu": "Leaky ReLU", "elu": "ELU", "selu": "SELU", "gelu": "GELU", "silu": "SiLU"}
+
+
+def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
+    """ReLU first, then the others, each with the initialisation that suits it; nothing where they are all in place."""
+    hidden = hidden_activations(patient.net)
+    for name, title in TITLES.items():
+        wrong = [operation for operation in hidden if operation.name.strip("_") != name]
+        if not wrong:
+            continue
+        sites = tuple(patient.net.site(operation) for operation in wrong)
+        layers = tuple(patient.net.site(layer.operation) for layer in initialise.drawn_again(patient.net))
+        scheme = initialise.SUITED.get(name, "he")
+        edits = (Edit("swap_activation", name, sites), Edit("initialise", scheme, layers))
+        scheme_title = initialise.SCHEMES[scheme].removesuffix(" initialisation")
+        yield Candidate(name.replace("_", "-"), f"{title} + {scheme_title}", GROUP, SAFETY, edits)
+
+
+def hidden_activations(net: Net) -> list[Operation]:
+    """Activations whose result goes on into a layer, a norm or a sum: not gates, and not the model's output."""
+    found = []
+    for operation in net.trace.operations:
+        if operation.kind != "activation" or operation.name.strip("_") in ("softmax", "log_softmax"):
+            continue
+        behind = net.children.get(operation.index, [])
+        gate = any(child.name.strip("_") in ("mul", "__mul__", "lerp") and len(child.parents) > 1 for child in behind)
+        if not gate and _reaches_layer(net, operation):
+            found.append(operation)
+    return found
+
+
+def _reaches_layer(net: Net, operation: Operation) -> bool:
+    open_, seen = [operation.index], set()
+    while open_:
+        for child in net.children.get(open_.pop(), []):
+            if child.kind in ("linear", "recurrent"):
+                return True
+            if child.index not in seen:
+                seen.add(child.index)
+                open_.append(child.index)
+    return False
+
+
+def apply_(patient: Patient, edit: Edit) -> Change:
+    """Swap at the edit's sites. Raises ``CannotCureError`` for an activation that is not known."""
+    if edit.to not in MODULES:
+        raise CannotCureError(f"no activation {edit.to!r}; there are {', '.join(MODULES)}")
+    wires = [Wire("replace", site, MODULES[edit.to]()) for site in edit.sites]
+    patient.wires.extend(wires)
+    return Change(f"activation: {len(wires)} × {TITLES[edit.to]}")

@@ -1,0 +1,209 @@
+"""Transformers that start: the norm before each branch, branches scaled by depth, attention that looks at more than one place.
+
+## What it does
+
+Puts the norm of ``nn.TransformerEncoderLayer`` and ``DecoderLayer`` in front of each branch (pre-norm), with one norm at the
+end; or scales each branch's last weights by 1 ÷ √(2 × blocks); or scales the queries down so that the attention's logits
+begin with deviation 1; or puts an RMS norm on queries and keys (QK-norm).
+
+## Mathematics
+
+Post-norm divides the skip by √2 at every sum, so that the gradient loses half of its square at each block. Pre-norm leaves
+the skip alone. A softmax over logits of deviation σ has a gradient that falls as exp(−σ), because one weight takes all.
+
+## What it changes
+
+Pre-norm and QK-norm: what the model computes; keys stay, the norm at the end (and those of queries and keys) are new. The
+scales: numbers only. Warm-up belongs to the set-up of a transformer: raise the rate over the first few hundred steps.
+
+## When it is wrong
+
+Pre-norm ends a little below post-norm where post-norm trains at all (shallow nets). Sharp attention may be what was
+learned: on a trained model leave it.
+
+## References
+
+- Xiong et al. 2020, arXiv:2002.04745 (pre-norm); Radford et al. 2019 (scaled by depth); Henry et al. 2020, arXiv:2010.04245.
+- Liu et al. 2020, arXiv:2004.08249 (why post-norm is hard to train).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from steadygrad.cures.initialise import last_of_branches
+from steadygrad.cures.patient import Patient
+from steadygrad.cures.surgery import Wire
+from steadygrad.cures.surgery.weights import Held, visit
+from steadygrad.errors import CannotCureError
+from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation, Site
+
+GROUP = "numbers"
+SAFETY = "safe"
+FINDINGS = ("SG101", "SG105", "SG106", "SG201", "SG203", "SG204", "SG305")
+ORDER = -1
+
+SHARP = 2.0
+"""Deviation of attention logits from which queries are scaled down: at N(0, 2²) over 64 keys, 8 of them share 2/3 of the weight."""
+
+_LAYERS = (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)
+
+
+def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
+    """What there is something to do for."""
+    sharp = _sharp(patient)
+    if sharp:
+        sites = tuple(patient.net.site(operation) for operation in sharp)
+        edit = Edit("transformer", "query scale", sites)
+        yield Candidate("attention-scale", "queries scaled so that logits are N(0, 1)", GROUP, SAFETY, (edit,))
+        wired = _queries_and_keys(patient, sharp)
+        if wired:
+            edit = Edit("transformer", "qk-norm", wired)
+            yield Candidate("qk-norm", "RMS norm on queries and keys", "normalisation", "unsafe", (edit,))
+    blocks = patient.net.skips or len(_post_norm(patient))
+    if blocks > 1:
+        edit = Edit("transformer", "depth scale", value=1.0 / math.sqrt(blocks))
+        yield Candidate("depth-scale", "branches scaled by 1 ÷ √blocks", GROUP, SAFETY, (edit,))
+    if _post_norm(patient):
+        sites = tuple(Site(name, type(layer).__name__, 0) for name, layer in _post_norm(patient))
+        edit = Edit("transformer", "pre-norm", sites)
+        yield Candidate("pre-norm", "pre-norm in place of post-norm", "normalisation", "unsafe", (edit,))
+
+
+def _post_norm(patient: Patient) -> list[tuple[str, nn.Module]]:
+    return [(n, m) for n, m in patient.model.named_modules() if isinstance(m, _LAYERS) and not m.norm_first]
+
+
+def _sharp(patient: Patient) -> list[Operation]:
+    return [
+        operation
+        for operation in patient.net.trace.operations
+        if operation.attention_logit_std is not None and operation.attention_logit_std > SHARP
+    ]
+
+
+def _last_layer_before(patient: Patient, index: int) -> Operation | None:
+    """The nearest multiplication by a weight on the way back, through shapes and scalings."""
+    net = patient.net
+    layers = {layer.operation.index for layer in net.layers}
+    open_, seen = [index], set()
+    while open_:
+        operation = net.operations.get(open_.pop(0))
+        if operation is None or operation.index in seen:
+            continue
+        seen.add(operation.index)
+        if operation.index in layers:
+            return operation
+        if operation.kind in ("shape", "dropout", "arithmetic", "activation", "linear"):
+            open_.extend(operation.parents[:1])
+    return None
+
+
+def _queries_and_keys(patient: Patient, sharp: list[Operation]) -> tuple[Site, ...]:
+    net = patient.net
+    found: list[Site] = []
+    for operation in sharp:
+        product: Operation | None = operation
+        while product is not None and len(product.parents) < 2:
+            product = net.operations.get(product.parents[0]) if product.parents else None
+        if product is None or product.kind not in ("linear", "attention"):
+            return ()
+        layers = [_last_layer_before(patient, parent) for parent in product.parents[:2]]
+        if None in layers or layers[0] is layers[1]:
+            return ()
+        found += [net.site(layer) for layer in layers if layer is not None]
+    return tuple(dict.fromkeys(found))
+
+
+def apply_(patient: Patient, edit: Edit) -> Change:
+    """Make the change, in place. Raises ``CannotCureError`` where the attention's queries cannot be found."""
+    if edit.to == "pre-norm":
+        return _pre_norm(patient, edit)
+    if edit.to == "query scale":
+        return _query_scale(patient)
+    if edit.to == "depth scale":
+        return _depth_scale(patient, edit.value or 1.0)
+    operations = {patient.net.site(operation): operation for operation in patient.net.trace.operations}
+    example = next(p for p in patient.model.parameters() if p.is_floating_point())
+    for site in edit.sites:
+        patient.wires.append(Wire("after", site, nn.RMSNorm(operations[site].output_shape[-1]).to(example)))
+    return Change(f"adds {len(edit.sites)} RMS norms on queries and keys")
+
+
+def _pre_norm(patient: Patient, edit: Edit) -> Change:
+    added = []
+    for site in edit.sites:
+        layer = patient.model.get_submodule(site.module)
+        layer.norm_first = True  # type: ignore[assignment]
+    for name, stack in patient.model.named_modules():
+        if isinstance(stack, (nn.TransformerEncoder, nn.TransformerDecoder)) and stack.norm is None:
+            first = stack.layers[0]
+            example = next(first.parameters())
+            stack.norm = nn.LayerNorm(first.norm1.normalized_shape[0]).to(example).train(stack.training)  # type: ignore[union-attr,index,operator]
+            added += [f"{name}.norm.{key}" for key in stack.norm.state_dict()]
+    patient.hold_parameters()
+    return Change(f"{len(edit.sites)} blocks with the norm in front of each branch, one norm at the end", added=tuple(added))
+
+
+def _query_scale(patient: Patient) -> Change:
+    done = 0
+    for operation in _sharp(patient):
+        factor = 1.0 / (operation.attention_logit_std or 1.0)
+        attention = _attention_module(patient, operation.module)
+        if attention is not None and attention.in_proj_weight is not None:
+            with torch.no_grad():
+                attention.in_proj_weight[: attention.embed_dim] *= factor
+                if attention.in_proj_bias is not None:
+                    attention.in_proj_bias[: attention.embed_dim] *= factor
+            done += 1
+            continue
+        layer = _last_layer_before(patient, operation.parents[0]) if operation.parents else None
+        if layer is None:
+            continue
+        done += _scale(patient, {layer.weight or layer.module}, factor)
+    if not done:
+        raise CannotCureError("the weights that make the attention's queries cannot be found")
+    patient.optimizer.state.clear()
+    return Change(f"numbers only: {done} query weights scaled, same modules, same state_dict keys")
+
+
+def _attention_module(patient: Patient, path: str) -> nn.MultiheadAttention | None:
+    module = patient.model.get_submodule(path) if path in dict(patient.model.named_modules()) else None
+    return module if isinstance(module, nn.MultiheadAttention) else None
+
+
+def _depth_scale(patient: Patient, factor: float) -> Change:
+    names = {
+        operation.weight or operation.module
+        for operation in (patient.net.operations[index] for index in last_of_branches(patient.net))
+    }
+    done = _scale(patient, names, factor) if names else 0
+    with torch.no_grad():
+        for _, layer in [(n, m) for n, m in patient.model.named_modules() if isinstance(m, _LAYERS)]:
+            for weight in (layer.self_attn.out_proj.weight, layer.linear2.weight):
+                if not any(weight is p for n, p in patient.model.named_parameters() if n in names):
+                    weight.mul_(factor)
+                    done += 1
+    if not done:
+        raise CannotCureError("no residual branch that ends in a weight")
+    patient.optimizer.state.clear()
+    return Change(f"numbers only: the last weights of {done} branches × {factor:.3g}, same state_dict keys")
+
+
+def _scale(patient: Patient, names: set[str], factor: float) -> int:
+    done = 0
+
+    def visitor(held: Held) -> None:
+        nonlocal done
+        if held.name in names and not held.frozen:
+            held.write(held.matrices() * factor)
+            if held.bias is not None:
+                held.write_bias(held.bias.detach() * factor)
+            done += 1
+
+    visit(patient.model, patient.run, visitor)
+    return done
