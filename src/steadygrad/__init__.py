@@ -8,12 +8,23 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from steadygrad._check import Report, check
+    from steadygrad.clip import Clip, clip_adaptive_, clip_norm_, clip_quantile_, clip_value_
+    from steadygrad.cures.learning_rate import find_lr
+    from steadygrad.cures.plan import Cured, cure
     from steadygrad.errors import SteadygradError
     from steadygrad.record import Evidence, Finding, Location, Severity, Verdict
 
 _HOME = {
     "check": "steadygrad._check",
     "Report": "steadygrad._check",
+    "Clip": "steadygrad.clip",
+    "clip_adaptive_": "steadygrad.clip",
+    "clip_norm_": "steadygrad.clip",
+    "clip_quantile_": "steadygrad.clip",
+    "clip_value_": "steadygrad.clip",
+    "Cured": "steadygrad.cures.plan",
+    "cure": "steadygrad.cures.plan",
+    "find_lr": "steadygrad.cures.learning_rate",
     "SteadygradError": "steadygrad.errors",
     "Evidence": "steadygrad.record",
     "Finding": "steadygrad.record",
@@ -23,6 +34,8 @@ _HOME = {
 }
 
 __all__ = [
+    "Clip",
+    "Cured",
     "Evidence",
     "Finding",
     "Location",
@@ -32,6 +45,12 @@ __all__ = [
     "Verdict",
     "__version__",
     "check",
+    "clip_adaptive_",
+    "clip_norm_",
+    "clip_quantile_",
+    "clip_value_",
+    "cure",
+    "find_lr",
 ]
 
 

@@ -27,8 +27,8 @@ schedule. It cures nothing that is lost on the way through the layers: where no 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -39,7 +39,7 @@ from steadygrad.errors import CannotCureError, SubjectError
 from steadygrad.probe.copying import on_copy
 from steadygrad.probe.objective import with_loss
 from steadygrad.probe.steptest import step_test
-from steadygrad.probe.subject import Subject
+from steadygrad.probe.subject import Subject, make_subject
 from steadygrad.record import Candidate, Change, CheckRecord, Edit
 from steadygrad.record.rates import RateSearch, RateTried
 
@@ -82,6 +82,25 @@ def apply_(patient: Patient, edit: Edit, progress: Callable[[str], None] | None 
     return Change(f"optimizer: learning rate {before:g} → {rate:g}")
 
 
+def find_lr(
+    model: nn.Module,
+    batch: Any = None,
+    loss_fn: Callable[..., torch.Tensor] | None = None,
+    *,
+    optimizer: torch.optim.Optimizer | None = None,
+    seed: int = 0,
+    steps: int = STEPS,
+) -> RateSearch:
+    """The learning rate for ``model``, by real steps of its optimizer on copies; arguments as for ``check``.
+
+    Returns the rates tried with their losses, ``.rate`` (None where no rate makes the loss fall) and ``.words``. Neither
+    model nor optimizer is changed. Raises ``SteadygradError`` where no step can be taken.
+    """
+    if steps < 1:
+        raise SubjectError(f"steps is {steps}, expected 1 or more")
+    return search(make_subject(model, batch, loss_fn, optimizer=optimizer, seed=seed), steps=steps)
+
+
 def search(subject: Subject, *, progress: Callable[[str], None] | None = None, steps: int = STEPS) -> RateSearch:
     """Try rates on copies of the subject, from the user's own outwards; the subject is not changed."""
     start = rate_of(subject.optimizer)
@@ -115,8 +134,6 @@ def search(subject: Subject, *, progress: Callable[[str], None] | None = None, s
 
 def _exponent(rate: float) -> float:
     """log10 of the rate as it is: the grid goes out from the user's own rate."""
-    import math
-
     return math.log10(rate)
 
 

@@ -33,6 +33,9 @@ class Patient:
     wires: list[Wire] = field(default_factory=list)
     """What cures want to put in; ``operate`` does it for all at once, because each names places of the model as it was."""
 
+    new_loss: Callable[..., Any] | None = None
+    """A loss that a cure put in the place of the user's."""
+
     @property
     def model(self) -> nn.Module:
         return self.subject.model
@@ -88,6 +91,7 @@ class Patient:
 
     def with_loss(self, loss_fn: Callable[..., Tensor]) -> None:
         """Judge the output by another loss."""
+        self.new_loss = loss_fn
         self.subject = replace(
             self.subject,
             objective=with_loss(loss_fn),

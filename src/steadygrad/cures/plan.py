@@ -1,0 +1,443 @@
+"""The planner: what could help is tried on copies, least intrusive first, and measured by the same check as the disease.
+
+The first candidate that makes the verdict healthy is taken; where no single one does, they are joined to the best. What
+was not seen to work is never given. ``cure`` is the public function; ``cure_subject`` is what it and the command line share.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from steadygrad import cures
+from steadygrad._check import Report, check_subject
+from steadygrad.cures.learning_rate import ENOUGH, search
+from steadygrad.cures.patient import Patient, admit, rate_of
+from steadygrad.errors import CannotCureError, SettingsError, SteadygradError, UnknownCureError, UserCodeError
+from steadygrad.probe.copying import unwrapped
+from steadygrad.probe.inference import infer_constructions
+from steadygrad.probe.subject import Subject, make_subject
+from steadygrad.record import GROUPS, SAFETIES, Candidate, Change, CheckRecord, CureRecord, Edit, Severity, Tried, Verdict
+from steadygrad.record.rates import RateSearch
+from steadygrad.report.cured import render
+from steadygrad.settings import Settings
+
+Progress = Callable[[str], None]
+
+KEEP = {
+    "activation": ("activation",),
+    "architecture": ("normalisation", "residual"),
+    "optimizer": ("learning rate", "clip"),
+    "numbers": ("numbers",),
+    "set-up": ("set-up",),
+}
+"""What ``keep`` may name, and the groups of cures that it rules out."""
+
+ALIKE = 1e-6
+"""Spread of the output under which no learning rate is looked for: float32 tells samples apart down to 1e-7 of their size."""
+
+JOINED = 3
+"""Candidates in one plan at most."""
+
+NUMERIC = ("initialise", "fold", "learning_rate", "clipping", "recurrent", "transformer")
+"""Cures that act on a model as it is, so that what others put in must be in."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the planner may do."""
+
+    keep: tuple[str, ...] = ()
+    """What must stay: names of ``KEEP``."""
+    allow: tuple[str, ...] = ()
+    """Groups that may be used; all when empty."""
+    only: tuple[str, ...] = ()
+    """Names of cures or candidates; the first of them that heals is taken, whatever the findings ask for."""
+    best: bool = False
+    """Try all, and take the fastest learner of those that heal."""
+    compare: bool = False
+    """Go on after the first that heals: one candidate of each group that changes more."""
+    budget: float | None = None
+    """Seconds after which no further candidate is tried."""
+    trial: int = 10
+
+
+@dataclass(frozen=True)
+class Cured(CureRecord):
+    """A cured copy, and the record of how it came about. ``print(cured)`` shows the table."""
+
+    model: nn.Module = field(repr=False, kw_only=True)
+    """A new module; the one passed in is untouched."""
+    optimizer: torch.optim.Optimizer = field(repr=False, kw_only=True)
+    """Same class and options, on the new parameters, with a learning rate that was step-tested."""
+    loss_fn: Callable[..., Any] | None = field(default=None, repr=False, kw_only=True)
+    """Another loss, where that was a part of the cure; None = the one given."""
+
+    def __str__(self) -> str:
+        return render(self)
+
+    def translate(self, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """An old checkpoint of the model under the new names; what it lacks is filled in from the cured model."""
+        names = dict(pair for change in self.changes for pair in change.keys)
+        removed = {key for change in self.changes for key in change.removed}
+        old = {names.get(key, key): value for key, value in state.items() if key not in removed}
+        return {**self.model.state_dict(), **old}
+
+
+@dataclass
+class _Outcome:
+    tried: Tried
+    patient: Patient | None = None
+    report: Report | None = None
+    found: RateSearch | None = None
+
+
+def cure(
+    model: nn.Module,
+    batch: Any = None,
+    loss_fn: Callable[..., torch.Tensor] | None = None,
+    *,
+    optimizer: torch.optim.Optimizer | None = None,
+    seed: int = 0,
+    trial: int = 10,
+    keep: Sequence[str] | str = (),
+    allow: Sequence[str] | str = (),
+    only: Sequence[str] | str = (),
+    best: bool = False,
+    compare: bool = False,
+    budget: float | None = None,
+) -> Cured:
+    """Find the least intrusive change that makes ``model`` healthy, by trying them on copies.
+
+    Args:
+        model, batch, loss_fn, optimizer, seed, trial: As for ``check``.
+        keep: What must stay: "activation", "architecture", "optimizer", "numbers", "set-up".
+        allow: Groups of cures that may be used; all by default.
+        only: Names of cures (``steadygrad cures``) or candidates; nothing else is tried.
+        best: Try all, and take the fastest learner of those that heal.
+        compare: After the first that heals, try one of each group that changes more.
+        budget: Seconds after which nothing further is tried.
+
+    Returns:
+        ``.model`` (a new one), ``.optimizer`` (same class, on the new parameters, rate step-tested), ``.changes``,
+        ``.before``, ``.after``, ``.tried``. Where nothing helped, ``.taken`` is None and the model is a plain copy.
+
+    Raises:
+        SteadygradError: No check could be made, the model cannot be copied, or options contradict each other.
+        Exception: Whatever the model itself raises.
+    """
+    options = Options(_names(keep), _names(allow), _names(only), best, compare, budget, trial)
+    try:
+        subject = make_subject(model, batch, loss_fn, optimizer=optimizer, seed=seed)
+        infer_constructions(unwrapped(model), sys._getframe(1))
+        return cure_subject(subject, options)
+    except UserCodeError as error:
+        if error.__cause__ is None:
+            raise
+        error.__cause__.add_note(f"steadygrad: {error}")
+        raise error.__cause__ from None
+
+
+def _names(words: Sequence[str] | str) -> tuple[str, ...]:
+    return tuple(words.split(",")) if isinstance(words, str) and words else tuple(words)
+
+
+def cure_subject(subject: Subject, options: Options | None = None, progress: Progress | None = None) -> Cured:
+    """Plan for a subject that has been put together already; the subject is not changed."""
+    options = options or Options()
+    _check_options(options)
+    say = progress or (lambda _: None)
+    began = time.perf_counter()
+    say("checking")
+    before = check_subject(subject, trial=options.trial, progress=progress)
+    start = admit(subject, before.trace)
+    outcomes: list[_Outcome] = []
+    words = ""
+
+    def late() -> bool:
+        return options.budget is not None and time.perf_counter() - began > options.budget
+
+    taken: _Outcome | None = None
+    if before.verdict is Verdict.HEALTHY and not (options.best or options.only):
+        words = "nothing to cure: the model is healthy as set up"
+    else:
+        candidates = _candidates(start, before, options)
+        taken = _first(subject, before, candidates, options, outcomes, late, say)
+        if taken is None and not late() and not options.only:
+            taken = _joined(subject, before, candidates, options, outcomes, late, say)
+        if taken is not None:
+            taken = _with_tested_rate(taken, options, say)
+            words = _why(taken, options)
+        else:
+            words = _why_none(outcomes, candidates, late())
+    if taken is None:
+        model, optimizer, after = start.model, start.optimizer, before
+        loss_fn = None
+    else:
+        assert taken.patient is not None
+        assert taken.report is not None
+        model, optimizer, after = taken.patient.model, taken.patient.optimizer, taken.report
+        loss_fn = taken.patient.new_loss
+    return Cured(
+        tried=tuple(replace(one.tried, taken=one is taken) for one in outcomes),
+        before=before,
+        after=after,
+        words=words,
+        seed=subject.seed,
+        seconds=time.perf_counter() - began,
+        model=model,
+        optimizer=optimizer,
+        loss_fn=loss_fn,
+    )
+
+
+def _check_options(options: Options) -> None:
+    for word in options.keep:
+        if word not in KEEP:
+            raise SettingsError(f"cannot keep {word!r}; keep one of {', '.join(KEEP)}")
+    for word in options.allow:
+        if word not in GROUPS:
+            raise SettingsError(f"no group {word!r}; groups are {', '.join(GROUPS)}")
+    ruled_out = {group for word in options.keep for group in KEEP[word]}
+    clash = ruled_out & set(options.allow)
+    if clash:
+        raise SettingsError(f"{sorted(clash)[0]} is both kept and allowed to change; drop one of the two")
+    if options.budget is not None and not options.budget > 0:
+        raise SettingsError(f"the budget is {options.budget:g} s, expected more than 0")
+
+
+def _candidates(patient: Patient, report: CheckRecord, options: Options) -> list[Candidate]:
+    """What the findings ask for, within the options, least intrusive first."""
+    codes = {finding.code for finding in report.findings if finding.severity is not Severity.INFO}
+    names = {cure.name for cure in cures.load()}
+    found: list[tuple[tuple[int, int, int], Candidate]] = []
+    for rank, one in enumerate(cures.load()):
+        asked = options.best or options.only or not codes or codes & set(one.findings)
+        for number, candidate in enumerate(one.module.propose(patient, report) if asked else ()):
+            if options.only and not {one.name, candidate.name} & set(options.only):
+                continue
+            found.append(((GROUPS.index(candidate.group), rank, number), candidate))
+    unknown = [word for word in options.only if word not in names and word not in {c.name for _, c in found}]
+    if unknown:
+        have = sorted(names)
+        raise UnknownCureError(f"no cure {unknown[0]!r} for this model; cures are {', '.join(have)}")
+    ruled_out = {group for word in options.keep for group in KEEP[word]}
+    ordered = [candidate for _, candidate in sorted(found, key=lambda pair: pair[0])]
+    return [c for c in ordered if c.group not in ruled_out and (not options.allow or c.group in options.allow)]
+
+
+def _first(
+    subject: Subject,
+    before: CheckRecord,
+    candidates: Iterable[Candidate],
+    options: Options,
+    outcomes: list[_Outcome],
+    late: Callable[[], bool],
+    say: Progress,
+) -> _Outcome | None:
+    taken: _Outcome | None = None
+    compared: set[str] = set()
+    for candidate in candidates:
+        if late():
+            break
+        if taken is not None and not options.best:
+            assert taken.tried.candidate.group
+            if not options.compare or candidate.group == taken.tried.candidate.group or candidate.group in compared:
+                continue
+            compared.add(candidate.group)
+        outcome = _try(subject, before, candidate, options, say)
+        outcomes.append(outcome)
+        if outcome.tried.verdict is Verdict.HEALTHY and (taken is None or (options.best and _faster(outcome, taken))):
+            taken = outcome
+    return taken
+
+
+def _faster(one: _Outcome, other: _Outcome) -> bool:
+    """Whether it learns faster by more than the noise between seeds (2 % of the start's loss)."""
+    return (one.tried.fall or 0.0) > (other.tried.fall or 0.0) + 0.02
+
+
+def _joined(
+    subject: Subject,
+    before: CheckRecord,
+    candidates: Sequence[Candidate],
+    options: Options,
+    outcomes: list[_Outcome],
+    late: Callable[[], bool],
+    say: Progress,
+) -> _Outcome | None:
+    """Candidates of other groups added to the best so far, up to ``JOINED`` of them."""
+    base: _Outcome | None = None
+    for _ in range(JOINED - 1):
+        applied = [one for one in outcomes if one.tried.verdict is not None]
+        if not applied:
+            return None
+        best = max(applied, key=_rank)
+        if base is not None and best is base:
+            return None
+        base = best
+        groups = set(base.tried.candidate.group.split(" + "))
+        actions = {edit.action for edit in base.tried.candidate.edits}
+        for candidate in candidates:
+            if late():
+                return None
+            if candidate.group in groups or actions & {edit.action for edit in candidate.edits}:
+                continue
+            outcome = _try(subject, before, _join(base.tried.candidate, candidate), options, say)
+            outcomes.append(outcome)
+            if outcome.tried.verdict is Verdict.HEALTHY:
+                return outcome
+    return None
+
+
+def _rank(one: _Outcome) -> tuple[int, float]:
+    assert one.tried.verdict is not None
+    return -list(Verdict).index(one.tried.verdict), one.tried.fall if one.tried.fall is not None else -math.inf
+
+
+def _join(one: Candidate, other: Candidate) -> Candidate:
+    edits = sorted((*one.edits, *other.edits), key=lambda edit: (edit.action in NUMERIC, NUMERIC.index(edit.action) if edit.action in NUMERIC else 0))
+    return Candidate(
+        name=f"{one.name}+{other.name}",
+        title=f"{one.title}, and {other.title}",
+        group=max(one.group, other.group, key=GROUPS.index),
+        safety=max(one.safety, other.safety, key=SAFETIES.index),
+        edits=tuple(edits),
+    )
+
+
+def _try(subject: Subject, before: CheckRecord, candidate: Candidate, options: Options, say: Progress) -> _Outcome:
+    """Apply to a copy, check it, and where it is not healthy yet check it at the rate that the step test finds."""
+    say(candidate.title)
+    try:
+        patient = admit(subject, before.trace)
+        changes = treat(patient, candidate.edits)
+        report = check_subject(patient.subject, trial=options.trial)
+        found: RateSearch | None = None
+        if report.verdict is not Verdict.HEALTHY and not _settles_rate(candidate, options) and not _alike(report):
+            say(f"{candidate.title}: learning rate")
+            found = search(patient.subject)
+            if found.rate is not None and found.rate != rate_of(patient.optimizer):
+                earlier = rate_of(patient.optimizer)
+                patient.set_rate(found.rate)
+                again = check_subject(patient.subject, trial=options.trial)
+                if _better(again, report):
+                    report = again
+                    changes.append(Change(f"optimizer: learning rate {earlier:g} → {found.rate:.2g}"))
+                else:
+                    patient.set_rate(earlier)
+    except SteadygradError as error:
+        return _Outcome(Tried(candidate, None, None, None, None, None, why_not=str(error)))
+    return _Outcome(_tried(candidate, report, patient, subject, changes), patient, report, found)
+
+
+def treat(patient: Patient, edits: Iterable[Edit]) -> list[Change]:
+    """Make the edits in the patient, in order, and say what each did. Raises ``CannotCureError``."""
+    changes: list[Change] = []
+
+    def operate() -> None:
+        put = patient.operate()
+        if put is not None:
+            changes[-1] = replace(changes[-1], words=f"{changes[-1].words} ({put.words})", added=(*changes[-1].added, *put.added))
+
+    for edit in edits:
+        if edit.action in NUMERIC:
+            operate()
+        try:
+            changes.append(cures.find(edit.action).module.apply_(patient, edit))
+        except (RuntimeError, ValueError, TypeError, AttributeError, NotImplementedError) as error:
+            # Whatever a model does that a cure did not foresee, the planner goes on to the next.
+            raise CannotCureError(f"{edit.action} could not be applied: {str(error).splitlines()[0] if str(error) else error!r}") from error
+    operate()
+    return changes
+
+
+def _settles_rate(candidate: Candidate, options: Options) -> bool:
+    """Whether the rate is chosen already, or may not be touched."""
+    ruled_out = {group for word in options.keep for group in KEEP[word]}
+    return "learning rate" in ruled_out or any(edit.action == "learning_rate" for edit in candidate.edits)
+
+
+def _alike(report: CheckRecord) -> bool:
+    spread = report.trace.output_spread
+    return spread is not None and spread < ALIKE
+
+
+def _better(one: CheckRecord, other: CheckRecord) -> bool:
+    order = list(Verdict)
+    return (order.index(one.verdict), -_fall(one)) < (order.index(other.verdict), -_fall(other))
+
+
+def _fall(report: CheckRecord) -> float:
+    if report.trial is None or report.trial.diverged or not math.isfinite(report.trial.fall):
+        return -math.inf
+    return report.trial.fall
+
+
+def _tried(candidate: Candidate, report: Report, patient: Patient, subject: Subject, changes: list[Change]) -> Tried:
+    rate = rate_of(patient.optimizer)
+    return Tried(
+        candidate=candidate,
+        verdict=report.verdict,
+        decades=report.trunk.decades if report.trunk is not None else None,
+        spread=report.trace.output_spread,
+        fall=report.trial.fall if report.trial is not None else None,
+        rate=rate if rate != rate_of(subject.optimizer) else None,
+        changes=tuple(changes),
+    )
+
+
+def _with_tested_rate(taken: _Outcome, options: Options, say: Progress) -> _Outcome:
+    """The rate of what was taken, tested over more steps: the user's own stays where it reaches 85 % of the greatest fall."""
+    patient, report = taken.patient, taken.report
+    assert patient is not None
+    assert report is not None
+    if taken.found is not None or _settles_rate(taken.tried.candidate, options):
+        return taken
+    say("learning rate")
+    found = search(patient.subject)
+    rate = rate_of(patient.optimizer)
+    falls = {one.rate: one.fall for one in found.tried}
+    if found.rate is None or falls.get(rate, -math.inf) >= ENOUGH * max(falls.values()):
+        return taken
+    patient.set_rate(found.rate)
+    again = check_subject(patient.subject, trial=options.trial)
+    if again.verdict is not Verdict.HEALTHY:
+        patient.set_rate(rate)
+        return taken
+    changes = (*taken.tried.changes, Change(f"optimizer: learning rate {rate:g} → {found.rate:.2g}"))
+    taken.report = again
+    taken.tried = replace(
+        taken.tried,
+        decades=again.trunk.decades if again.trunk is not None else None,
+        spread=again.trace.output_spread,
+        fall=again.trial.fall if again.trial is not None else None,
+        rate=found.rate,
+        changes=changes,
+    )
+    return taken
+
+
+def _why(taken: _Outcome, options: Options) -> str:
+    how = "the fastest learner of those that heal" if options.best else "the least intrusive that heals"
+    return f"taken: {taken.tried.candidate.title}, {how}"
+
+
+def _why_none(outcomes: Sequence[_Outcome], candidates: Sequence[Candidate], late: bool) -> str:
+    applied = [one for one in outcomes if one.tried.verdict is not None]
+    if not applied:
+        reason = "the budget was spent before anything was tried" if late and candidates else "no cure fits this model"
+        return f"not cured: {reason} within the options given"
+    best = max(applied, key=_rank)
+    assert best.tried.verdict is not None
+    worst = best.report.findings[0] if best.report is not None and best.report.findings else None
+    because = f": {worst.code} {worst.message}" if worst is not None else ""
+    end = "; the budget was spent" if late else ""
+    return f"not cured: the best seen was {best.tried.candidate.title} ({best.tried.verdict.value}{because}){end}"

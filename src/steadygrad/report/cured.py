@@ -1,0 +1,113 @@
+"""The table of a cure: what was tried, what each did to the verdict, what was taken and what it changed.
+
+A function of the record. No torch, no rules.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from steadygrad.record import CureRecord, Tried
+from steadygrad.report import words
+from steadygrad.report.colour import Color, Paint, wants_colour
+from steadygrad.report.layout import fill, resolve_width
+
+PLACES_SHOWN = 3
+
+
+def render(record: CureRecord, *, width: int | None = None, color: Color = "auto") -> str:
+    """The record as text, ``width`` cells wide, without a newline at its end."""
+    width = resolve_width(width)
+    coloured = wants_colour(color)
+    paint = Paint(coloured)
+    before, after = record.before.verdict.value, record.after.verdict.value
+    rows = []
+    if record.tried:
+        rows += [_table(record, width, coloured), ""]
+    rows += [paint(row, "strong") for row in fill(words.clean(record.words), width)]
+    if record.taken is not None:
+        rows += [f"  {paint('verdict', 'faint')}    {before} → {after}"]
+        for change in record.taken.changes:
+            rows += _hung("change", change.words, width, paint)
+            if change.added:
+                rows += _hung("new keys", _keys(change.added), width, paint)
+            if change.removed:
+                rows += _hung("gone keys", _keys(change.removed), width, paint)
+            for warning in change.warnings:
+                rows += _hung("warning", warning, width, paint)
+        for place in _places(record.taken):
+            rows += _hung("where", place, width, paint)
+    rows += _hung("took", f"{record.seconds:.1f} s, {words.count(len(record.tried), 'candidate')} tried", width, paint)
+    return "\n".join(row.rstrip() for row in rows)
+
+
+def _hung(name: str, text: str, width: int, paint: Paint) -> list[str]:
+    first, *rest = fill(words.clean(text), width - 13)
+    return [f"  {paint(name, 'faint')}{' ' * max(1, 11 - len(name))}{first}", *(" " * 13 + row for row in rest)]
+
+
+def _keys(keys: tuple[str, ...]) -> str:
+    shown = ", ".join(keys[:4])
+    return f"{len(keys)}: {shown}{', …' if len(keys) > 4 else ''}"
+
+
+def _places(taken: Tried) -> list[str]:
+    places = []
+    for edit in taken.candidate.edits:
+        for site in edit.sites:
+            at = site.construction or site.call
+            if at is not None:
+                text = f"{words.shown_path(at.path)}:{at.line}:{at.column} {' '.join(at.text.split())}"
+                if text not in places:
+                    places.append(text)
+    return places[:PLACES_SHOWN] + ([f"and {len(places) - PLACES_SHOWN} more"] if len(places) > PLACES_SHOWN else [])
+
+
+def _table(record: CureRecord, width: int, coloured: bool) -> str:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column("tried", ratio=3)
+    table.add_column("verdict")
+    table.add_column("decades", justify="right")
+    table.add_column("spread", justify="right")
+    table.add_column(f"{_steps(record)} steps", justify="right")
+    table.add_column("changes", ratio=3)
+    for one in record.tried:
+        title = f"{words.clean(one.candidate.title)}{f', rate {one.rate:.2g}' if one.rate is not None else ''}"
+        style = "bold" if one.taken else ""
+        if one.verdict is None:
+            table.add_row(Text(title), Text("not applied", style="dim"), "", "", "", Text(words.clean(one.why_not), style="dim"))
+            continue
+        table.add_row(
+            Text(title, style=style),
+            Text(one.verdict.value, style=_STYLES.get(one.verdict.value, "")),
+            "" if one.decades is None else words.one_decimal(one.decades),
+            "" if one.spread is None else f"{one.spread:.2g}" if 0 < one.spread < 0.01 else f"{one.spread:.2f}",
+            "" if one.fall is None else _change(one.fall),
+            Text(words.clean(_short(one))),
+        )
+    out = io.StringIO()
+    Console(file=out, width=width, force_terminal=coloured, no_color=not coloured, highlight=False).print(table)
+    return out.getvalue().rstrip("\n")
+
+
+_STYLES = {"healthy": "green", "at risk": "yellow", "will not train": "red"}
+
+
+def _steps(record: CureRecord) -> int:
+    return record.before.trial.steps if record.before.trial is not None else 0
+
+
+def _change(fall: float) -> str:
+    if not math.isfinite(fall):
+        return "diverged"
+    return f"{-100 * fall:+.0f} %" if abs(fall) >= 0.01 else f"{-100 * fall:+.2f} %"
+
+
+def _short(one: Tried) -> str:
+    first = one.changes[0].words if one.changes else ""
+    return first.partition(" (")[0]
