@@ -1,0 +1,145 @@
+"""Cure every sick set-up of the suite, then train it beside its twin: ``python -m bench.cured [--jobs N] [NAME …]``.
+
+Prints, for each: what was taken, the verdict after, and what training made of the cured set-up and of the healthy twin
+(accuracy on data that was not trained on; for regressions the share of the loss removed). Results go to
+``suite/cured.jsonl``, a line each, and are taken from there unless the name is given.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+import steadygrad
+from bench.suite.case import SEED, Case, Made, objective
+from bench.train_suite import cases
+from steadygrad.probe.spans import recording_constructions
+
+SICK = tuple(cases("sick").values())
+RESULTS = Path(__file__).parent / "suite" / "cured.jsonl"
+
+
+@dataclass(frozen=True)
+class Result:
+    """One set-up: the cure, and what training did."""
+
+    name: str
+    family: str
+    before: str
+    after: str
+    taken: str
+    group: str
+    tried: int
+    seconds: float
+    cured_score: float
+    twin_score: float
+    words: str
+
+
+def examine(case: Case) -> Result:
+    torch.manual_seed(SEED)
+    with recording_constructions():
+        made = case.make()
+    began = time.perf_counter()
+    cured = steadygrad.cure(made.model, made.batch, made.loss_fn, optimizer=made.optimizer)
+    seconds = time.perf_counter() - began
+    loss_fn = cured.loss_fn or made.loss_fn
+    patient = Made(cured.model, made.batch, loss_fn, cured.optimizer, made.batches, made.evaluation)
+    assert case.twin is not None
+    torch.manual_seed(SEED)
+    twin = case.twin()
+    return Result(
+        case.name,
+        case.family,
+        cured.before.verdict.value,
+        cured.after.verdict.value,
+        cured.taken.candidate.name if cured.taken else "",
+        cured.taken.candidate.group if cured.taken else "",
+        len(cured.tried),
+        round(seconds, 1),
+        score(patient, case.steps),
+        score(twin, case.steps),
+        cured.words,
+    )
+
+
+def score(made: Made, steps: int) -> float:
+    """Accuracy after training for classifiers; for others the share of the constant answer's loss that was removed."""
+    made.model.train()
+    for step in range(steps):
+        made.optimizer.zero_grad()
+        loss, _ = objective(made, made.batches(step))
+        if not torch.isfinite(loss):
+            return 0.0
+        loss.backward()
+        made.optimizer.step()
+    with torch.no_grad(), torch.random.fork_rng():
+        torch.manual_seed(SEED + 1)
+        batch = made.evaluation()
+        loss, output = objective(made, batch)
+    y = batch[1] if made.loss_fn is not None else None
+    if isinstance(y, torch.Tensor) and isinstance(output, torch.Tensor):
+        if not y.is_floating_point() and output.dim() == y.dim() + 1:
+            return round(float((output.argmax(1) == y).float().mean()), 4)
+        if y.is_floating_point() and set(y.unique().tolist()) <= {0.0, 1.0} and y.shape == output.shape:
+            inside = bool(((output >= 0) & (output <= 1)).all())
+            return round(float(((output > (0.5 if inside else 0.0)) == (y > 0.5)).float().mean()), 4)
+        if y.is_floating_point() and y.shape == output.shape:
+            return round(1.0 - float(((output - y) ** 2).mean() / ((y - y.mean(0)) ** 2).mean()), 4)
+    return round(-float(loss), 4)
+
+
+def _work(name: str) -> Result | tuple[str, str]:
+    torch.set_num_threads(1)
+    case = next(case for case in SICK if case.name == name)
+    try:
+        return examine(case)
+    except Exception as error:
+        return name, f"{type(error).__name__}: {error}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--jobs", type=int, default=1)
+    given = parser.parse_args()
+    rows = [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
+    known = {row["name"]: row for row in rows}
+    wanted = [case.name for case in SICK if (case.name in given.names if given.names else case.name not in known)]
+    with multiprocessing.get_context("spawn").Pool(given.jobs) as pool:
+        for result in pool.imap_unordered(_work, wanted):
+            if isinstance(result, tuple):
+                print(f"{result[0]:44s} FAILED {result[1]}", flush=True)
+                continue
+            known[result.name] = asdict(result)
+            ordered = [known[case.name] for case in SICK if case.name in known]
+            RESULTS.write_text("".join(json.dumps(row) + "\n" for row in ordered))
+            print(line(known[result.name]), flush=True)
+    summary(list(known.values()))
+
+
+def line(row: dict[str, object]) -> str:
+    return (
+        f"{row['name']:44s} {row['before']:14s} -> {row['after']:14s} {row['taken'] or row['words']:40.60s} "
+        f"{row['cured_score']:6.2f} twin {row['twin_score']:6.2f} {row['tried']:2d} tried {row['seconds']:5.1f} s"
+    )
+
+
+def summary(rows: list[dict[str, object]]) -> None:
+    """Counts by family: healed, and as good as nine tenths of the twin."""
+    families = sorted({str(row["family"]) for row in rows})
+    for family in [*families, ""]:
+        mine = [row for row in rows if row["family"] == family or not family]
+        healed = [row for row in mine if row["after"] == "healthy"]
+        good = [row for row in healed if float(str(row["cured_score"])) >= 0.9 * float(str(row["twin_score"]))]
+        print(f"{family or 'all':24s} {len(mine):3d} set-ups, {len(healed):3d} healthy, {len(good):3d} train as the twin does")
+
+
+if __name__ == "__main__":
+    main()
