@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 import steadygrad
-from bench.suite.case import SEED, Case, Made, objective
+from bench.suite.case import SEED, Case, Made, constant_loss, evaluate, objective
 from bench.train_suite import cases
 from steadygrad.probe.spans import recording_constructions
 
@@ -39,6 +39,8 @@ class Result:
     seconds: float
     cured_score: float
     twin_score: float
+    learned: float | None
+    """What the planner saw: share of the best constant answer's loss removed in 30 steps."""
     words: str
 
 
@@ -65,12 +67,14 @@ def examine(case: Case) -> Result:
         round(seconds, 1),
         score(patient, case.steps),
         score(twin, case.steps),
+        cured.taken.learned if cured.taken else None,
         cured.words,
     )
 
 
 def score(made: Made, steps: int) -> float:
     """Accuracy after training for classifiers; for others the share of the constant answer's loss that was removed."""
+    before = evaluate(made)
     made.model.train()
     for step in range(steps):
         made.optimizer.zero_grad()
@@ -85,14 +89,16 @@ def score(made: Made, steps: int) -> float:
         loss, output = objective(made, batch)
     y = batch[1] if made.loss_fn is not None else None
     if isinstance(y, torch.Tensor) and isinstance(output, torch.Tensor):
-        if not y.is_floating_point() and output.dim() == y.dim() + 1:
+        if not y.is_floating_point() and output.dim() == 2 and y.dim() == 1:
             return round(float((output.argmax(1) == y).float().mean()), 4)
         if y.is_floating_point() and set(y.unique().tolist()) <= {0.0, 1.0} and y.shape == output.shape:
             inside = bool(((output >= 0) & (output <= 1)).all())
             return round(float(((output > (0.5 if inside else 0.0)) == (y > 0.5)).float().mean()), 4)
         if y.is_floating_point() and y.shape == output.shape:
             return round(1.0 - float(((output - y) ** 2).mean() / ((y - y.mean(0)) ** 2).mean()), 4)
-    return round(-float(loss), 4)
+    constant = constant_loss(made)
+    reference = before if constant is None else min(before, constant)
+    return round((reference - float(loss)) / abs(reference), 4)
 
 
 def _work(name: str) -> Result | tuple[str, str]:
@@ -127,7 +133,7 @@ def main() -> None:
 def line(row: dict[str, object]) -> str:
     return (
         f"{row['name']:44s} {row['before']:14s} -> {row['after']:14s} {row['taken'] or row['words']:40.60s} "
-        f"{row['cured_score']:6.2f} twin {row['twin_score']:6.2f} {row['tried']:2d} tried {row['seconds']:5.1f} s"
+        f"{row['cured_score']:6.2f} twin {row['twin_score']:6.2f} q {row['learned'] or 0:5.2f} {row['tried']:2d} tried {row['seconds']:5.1f} s"
     )
 
 

@@ -82,8 +82,8 @@ def train(name: str, make: Callable[[], Made], steps: int) -> Outcome:
     """Train from a fixed seed and say what became of the loss on the evaluation batch."""
     torch.manual_seed(SEED)
     made = make()
-    before = _evaluate(made)
-    constant = _constant_loss(made)
+    before = evaluate(made)
+    constant = constant_loss(made)
     made.model.train()
     for step in range(steps):
         made.optimizer.zero_grad()
@@ -92,13 +92,13 @@ def train(name: str, make: Callable[[], Made], steps: int) -> Outcome:
             return Outcome(name, step, before, math.inf, constant, -math.inf)
         loss.backward()
         made.optimizer.step()
-    after = _evaluate(made)
+    after = evaluate(made)
     reference = before if constant is None else min(before, constant)
     learned = (reference - after) / abs(reference) if math.isfinite(after) else -math.inf
     return Outcome(name, steps, before, after, constant, learned)
 
 
-def _evaluate(made: Made) -> float:
+def evaluate(made: Made) -> float:
     """Loss on the evaluation batch with batch statistics and no dropout noise kept apart from training's RNG."""
     with torch.no_grad(), torch.random.fork_rng():
         torch.manual_seed(SEED + 1)
@@ -106,7 +106,7 @@ def _evaluate(made: Made) -> float:
     return float(loss)
 
 
-def _constant_loss(made: Made) -> float | None:
+def constant_loss(made: Made) -> float | None:
     """Loss of the best answer that does not look at the input: class frequencies, or the targets' mean."""
     if made.loss_fn is None:
         return None

@@ -115,20 +115,23 @@ def search(subject: Subject, *, progress: Callable[[str], None] | None = None, s
             tried[exponent] = _steps_at(subject, rate, steps)
         return tried[exponent].fall
 
-    best = fall(middle)
-    exponent, worse = middle, 0
-    while exponent + 0.5 <= HIGHEST and worse < 2:
-        exponent += 0.5
-        now = fall(exponent)
-        worse = worse + 1 if now < best else 0
-        best = max(best, now)
-    exponent = middle
-    while exponent - 0.5 >= LOWEST:
-        exponent -= 0.5
-        now = fall(exponent)
-        if best > 0 and now < FAR_BELOW * best and all(tried[e].fall < FAR_BELOW * best for e in tried if e < exponent + 0.6):
-            break
-        best = max(best, now)
+    def walk(step: float, far_enough: Callable[[float, float], bool]) -> None:
+        exponent = middle
+        while LOWEST <= exponent + step <= HIGHEST:
+            best = max(one.fall for one in tried.values())
+            exponent += step
+            if far_enough(fall(exponent), best):
+                return
+
+    fall(middle)
+    walk(1.0, lambda now, best: now < best)
+    walk(-1.0, lambda now, best: best > 0 and now < FAR_BELOW * best)
+    for _ in range(2):  # Half-decades about the rate that whole decades point to, and about the one that these do.
+        enough = ENOUGH * max(one.fall for one in tried.values())
+        chosen = min((exponent for exponent in tried if tried[exponent].fall >= enough), default=middle)
+        for exponent in (chosen - 0.5, chosen + 0.5):
+            if LOWEST <= exponent <= HIGHEST and not any(abs(exponent - known) < 0.1 for known in tried):
+                fall(exponent)
     return RateSearch.chosen(tuple(tried[e] for e in sorted(tried)), steps, ENOUGH)
 
 

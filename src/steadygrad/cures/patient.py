@@ -114,12 +114,12 @@ def rate_of(optimizer: torch.optim.Optimizer) -> float:
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Scale every group's learning rate so that the greatest is ``rate``; all become ``rate`` where they were 0."""
+    """Scale every group's learning rate so that the greatest is ``rate``; one that was 0 becomes ``rate`` too."""
     greatest = rate_of(optimizer)
     for group in optimizer.param_groups:
         if "lr" not in group:
             continue
-        share = float(group["lr"]) / greatest if greatest > 0 else 1.0
+        share = float(group["lr"]) / greatest if greatest > 0 and float(group["lr"]) > 0 else 1.0
         if isinstance(group["lr"], Tensor):
             group["lr"] = torch.full_like(group["lr"], rate * share)
         else:

@@ -18,6 +18,7 @@ from torch import nn
 
 from steadygrad import cures
 from steadygrad._check import Report, check_subject
+from steadygrad.cures.baseline import constant_loss, learned
 from steadygrad.cures.learning_rate import ENOUGH, search
 from steadygrad.cures.patient import Patient, admit, rate_of
 from steadygrad.errors import CannotCureError, SettingsError, SteadygradError, UnknownCureError, UserCodeError
@@ -42,6 +43,9 @@ KEEP = {
 
 ALIKE = 1e-6
 """Spread of the output under which no learning rate is looked for: float32 tells samples apart down to 1e-7 of their size."""
+
+LEARNS = 0.4
+"""Share of the best constant answer's loss that 30 steps on the batch must remove."""
 
 JOINED = 3
 """Candidates in one plan at most."""
@@ -96,7 +100,19 @@ class _Outcome:
     tried: Tried
     patient: Patient | None = None
     report: Report | None = None
-    found: RateSearch | None = None
+
+    @property
+    def healthy(self) -> bool:
+        return self.tried.verdict is Verdict.HEALTHY
+
+    @property
+    def heals(self) -> bool:
+        """Healthy by the check, and seen to learn from the input within the steps of the rate search."""
+        return self.healthy and self.learned >= LEARNS
+
+    @property
+    def learned(self) -> float:
+        return self.tried.learned if self.tried.learned is not None else -math.inf
 
 
 def cure(
@@ -172,8 +188,9 @@ def cure_subject(subject: Subject, options: Options | None = None, progress: Pro
         taken = _first(subject, before, candidates, options, outcomes, late, say)
         if taken is None and not late() and not options.only:
             taken = _joined(subject, before, candidates, options, outcomes, late, say)
+        if taken is None:
+            taken = max((one for one in outcomes if one.healthy), key=_rank, default=None)
         if taken is not None:
-            taken = _with_tested_rate(taken, options, say)
             words = _why(taken, options)
         else:
             words = _why_none(outcomes, candidates, late())
@@ -254,14 +271,14 @@ def _first(
             compared.add(candidate.group)
         outcome = _try(subject, before, candidate, options, say)
         outcomes.append(outcome)
-        if outcome.tried.verdict is Verdict.HEALTHY and (taken is None or (options.best and _faster(outcome, taken))):
+        if outcome.heals and (taken is None or (options.best and _faster(outcome, taken))):
             taken = outcome
     return taken
 
 
 def _faster(one: _Outcome, other: _Outcome) -> bool:
     """Whether it learns faster by more than the noise between seeds (2 % of the start's loss)."""
-    return (one.tried.fall or 0.0) > (other.tried.fall or 0.0) + 0.02
+    return one.learned > other.learned + 0.02
 
 
 def _joined(
@@ -292,14 +309,15 @@ def _joined(
                 continue
             outcome = _try(subject, before, _join(base.tried.candidate, candidate), options, say)
             outcomes.append(outcome)
-            if outcome.tried.verdict is Verdict.HEALTHY:
+            if outcome.heals:
                 return outcome
     return None
 
 
-def _rank(one: _Outcome) -> tuple[int, float]:
+def _rank(one: _Outcome) -> tuple[float, float]:
+    """Greatest for the best: by verdict, then by what was learned."""
     assert one.tried.verdict is not None
-    return -list(Verdict).index(one.tried.verdict), one.tried.fall if one.tried.fall is not None else -math.inf
+    return -list(Verdict).index(one.tried.verdict), one.learned
 
 
 def _join(one: Candidate, other: Candidate) -> Candidate:
@@ -321,21 +339,34 @@ def _try(subject: Subject, before: CheckRecord, candidate: Candidate, options: O
         changes = treat(patient, candidate.edits)
         report = check_subject(patient.subject, trial=options.trial)
         found: RateSearch | None = None
-        if report.verdict is not Verdict.HEALTHY and not _settles_rate(candidate, options) and not _alike(report):
+        if not _alike(report):
             say(f"{candidate.title}: learning rate")
             found = search(patient.subject)
-            if found.rate is not None and found.rate != rate_of(patient.optimizer):
-                earlier = rate_of(patient.optimizer)
-                patient.set_rate(found.rate)
-                again = check_subject(patient.subject, trial=options.trial)
-                if _better(again, report):
-                    report = again
-                    changes.append(Change(f"optimizer: learning rate {earlier:g} → {found.rate:.2g}"))
-                else:
-                    patient.set_rate(earlier)
+            if not _settles_rate(candidate, options):
+                report = _at_tested_rate(patient, report, found, changes, options)
     except SteadygradError as error:
-        return _Outcome(Tried(candidate, None, None, None, None, None, why_not=str(error)))
-    return _Outcome(_tried(candidate, report, patient, subject, changes), patient, report, found)
+        return _Outcome(Tried(candidate, None, None, None, None, None, None, why_not=str(error)))
+    return _Outcome(_tried(candidate, report, patient, subject, changes, found), patient, report)
+
+
+def _at_tested_rate(
+    patient: Patient, report: Report, found: RateSearch, changes: list[Change], options: Options
+) -> Report:
+    """The user's own rate stays where it reaches 85 % of the greatest fall; another must not make the verdict worse."""
+    rate = rate_of(patient.optimizer)
+    falls = {one.rate: one.fall for one in found.tried}
+    if found.rate is None or found.rate == rate:
+        return report
+    if report.verdict is Verdict.HEALTHY and falls.get(rate, -math.inf) >= ENOUGH * max(falls.values()):
+        return report
+    patient.set_rate(found.rate)
+    again = check_subject(patient.subject, trial=options.trial)
+    order = list(Verdict)
+    if order.index(again.verdict) > order.index(report.verdict):
+        patient.set_rate(rate)
+        return report
+    changes.append(Change(f"optimizer: learning rate {rate:g} → {found.rate:.2g}"))
+    return again
 
 
 def treat(patient: Patient, edits: Iterable[Edit]) -> list[Change]:
@@ -370,63 +401,32 @@ def _alike(report: CheckRecord) -> bool:
     return spread is not None and spread < ALIKE
 
 
-def _better(one: CheckRecord, other: CheckRecord) -> bool:
-    order = list(Verdict)
-    return (order.index(one.verdict), -_fall(one)) < (order.index(other.verdict), -_fall(other))
-
-
-def _fall(report: CheckRecord) -> float:
-    if report.trial is None or report.trial.diverged or not math.isfinite(report.trial.fall):
-        return -math.inf
-    return report.trial.fall
-
-
-def _tried(candidate: Candidate, report: Report, patient: Patient, subject: Subject, changes: list[Change]) -> Tried:
+def _tried(
+    candidate: Candidate,
+    report: Report,
+    patient: Patient,
+    subject: Subject,
+    changes: list[Change],
+    found: RateSearch | None,
+) -> Tried:
     rate = rate_of(patient.optimizer)
+    at = [one for one in found.tried if one.rate == rate and not one.dropped] if found is not None else []
     return Tried(
         candidate=candidate,
         verdict=report.verdict,
         decades=report.trunk.decades if report.trunk is not None else None,
         spread=report.trace.output_spread,
         fall=report.trial.fall if report.trial is not None else None,
+        learned=learned(at[0].losses[-1], constant_loss(patient), at[0].losses[0]) if at else None,
         rate=rate if rate != rate_of(subject.optimizer) else None,
         changes=tuple(changes),
     )
 
 
-def _with_tested_rate(taken: _Outcome, options: Options, say: Progress) -> _Outcome:
-    """The rate of what was taken, tested over more steps: the user's own stays where it reaches 85 % of the greatest fall."""
-    patient, report = taken.patient, taken.report
-    assert patient is not None
-    assert report is not None
-    if taken.found is not None or _settles_rate(taken.tried.candidate, options):
-        return taken
-    say("learning rate")
-    found = search(patient.subject)
-    rate = rate_of(patient.optimizer)
-    falls = {one.rate: one.fall for one in found.tried}
-    if found.rate is None or falls.get(rate, -math.inf) >= ENOUGH * max(falls.values()):
-        return taken
-    patient.set_rate(found.rate)
-    again = check_subject(patient.subject, trial=options.trial)
-    if again.verdict is not Verdict.HEALTHY:
-        patient.set_rate(rate)
-        return taken
-    changes = (*taken.tried.changes, Change(f"optimizer: learning rate {rate:g} → {found.rate:.2g}"))
-    taken.report = again
-    taken.tried = replace(
-        taken.tried,
-        decades=again.trunk.decades if again.trunk is not None else None,
-        spread=again.trace.output_spread,
-        fall=again.trial.fall if again.trial is not None else None,
-        rate=found.rate,
-        changes=changes,
-    )
-    return taken
-
-
 def _why(taken: _Outcome, options: Options) -> str:
     how = "the fastest learner of those that heal" if options.best else "the least intrusive that heals"
+    if not taken.heals:
+        how = "the best of those that the check calls healthy; none of them learned much in the first steps"
     return f"taken: {taken.tried.candidate.title}, {how}"
 
 

@@ -214,14 +214,14 @@ def _constant_fall(objective: Objective, batch: Any, outputs: list[Any], first: 
         constant = output.detach().mean(0, keepdim=True).expand_as(output).clone()
         try:
             with torch.no_grad():
-                losses.append(float(scalar(objective(_Answer(constant), clone_batch(batch))[0])))
+                losses.append(float(scalar(objective(Answer(constant), clone_batch(batch))[0])))
         except (AttributeError, TypeError, RuntimeError):
             # An objective that asks the model for more than an output has no constant answer to compare with.
             return None
     return (losses[0] - losses[1]) / (abs(first) or 1.0)
 
 
-class _Answer(nn.Module):
+class Answer(nn.Module):
     """A model that answers the same whatever it is asked."""
 
     def __init__(self, answer: Tensor) -> None:

@@ -89,6 +89,8 @@ class Tried:
     """Spread of the model's output over the samples."""
     fall: float | None
     """Relative fall of the loss in the step test."""
+    learned: float | None
+    """Share of the best constant answer's loss that 30 steps on the batch removed; below 0 = worse than a constant."""
     rate: float | None
     """Learning rate it was judged at, where the step test chose another than the user's."""
     changes: tuple[Change, ...] = ()

@@ -35,25 +35,37 @@ def rewrite(model: nn.Module, wires: Sequence[Wire], run: Callable[[nn.Module], 
     traced.training = model.training
     if not _same(run(model), run(traced)):
         raise NotTraceableError("its graph does not compute what it computes")
-    nodes = _by_key(model, graph)
+    nodes = _by_key(graph)
+    whole = {where for where, name, _ in nodes if name == ""}
+
+    def key(site: Site) -> Key:
+        """A call inside a module that stays whole is the call of that module."""
+        return site.module, "" if site.module in whole else site.name, site.occurrence
+
     for wire in wires:
         for site in (wire.site, wire.source):
-            if site is not None and _key(site) not in nodes:
+            if site is not None and key(site) not in nodes:
                 raise NotTraceableError(f"{site.name} of {site.module or 'the model'} is inside a module that stays whole")
     paths = attach(traced, wires)
     # Joins go behind what else is wired to the same call: the skip is added to what the layer really gives.
     order = {"replace": 0, "before": 1, "after": 2, "join": 3}
-    inputs = {_key(wire.source): _first(nodes[_key(wire.source)]) for wire in wires if wire.source is not None}
-    last = dict(nodes)
+    inputs = {key(wire.source): _first(nodes[key(wire.source)]) for wire in wires if wire.source is not None}
     for wire, path in sorted(zip(wires, paths, strict=True), key=lambda pair: order[pair[0].how]):
-        _wire(graph, wire, path, last, inputs)
+        _wire(graph, wire, path, key(wire.site), key(wire.source) if wire.source is not None else None, nodes, inputs)
     graph.lint()
     traced.recompile()
     return traced
 
 
-def _wire(graph: fx.Graph, wire: Wire, path: str, last: dict[Key, fx.Node], inputs: dict[Key, fx.Node]) -> None:
-    key = _key(wire.site)
+def _wire(
+    graph: fx.Graph,
+    wire: Wire,
+    path: str,
+    key: Key,
+    source_key: Key | None,
+    last: dict[Key, fx.Node],
+    inputs: dict[Key, fx.Node],
+) -> None:
     node = last[key]
     if wire.how == "before":
         source = _first(node)
@@ -73,11 +85,11 @@ def _wire(graph: fx.Graph, wire: Wire, path: str, last: dict[Key, fx.Node], inpu
             new = graph.call_module(path, (node,))
         node.replace_all_uses_with(new, delete_user_cb=lambda user: user is not new)
         if wire.how == "join":
-            assert wire.source is not None
-            source = inputs[_key(wire.source)]
+            assert source_key is not None
+            source = inputs[source_key]
             new.args = (node, source)
             for name, value in inputs.items():
-                inputs[name] = new if value is node and name != _key(wire.source) else value
+                inputs[name] = new if value is node and name != source_key else value
         else:
             for name, value in inputs.items():
                 inputs[name] = new if value is node else value
@@ -111,7 +123,7 @@ def _same(one: Any, other: Any) -> bool:
     )
 
 
-def _by_key(model: nn.Module, graph: fx.Graph) -> dict[Key, fx.Node]:
+def _by_key(graph: fx.Graph) -> dict[Key, fx.Node]:
     """Nodes by (module, function name, occurrence), as a tape would name the calls."""
     seen: Counter[tuple[str, str]] = Counter()
     found: dict[Key, fx.Node] = {}
@@ -128,25 +140,7 @@ def _by_key(model: nn.Module, graph: fx.Graph) -> dict[Key, fx.Node]:
             continue
         found[where, name, seen[where, name]] = node
         seen[where, name] += 1
-    whole = {where for where, name in seen if name == ""}
-    return _Nodes(found, whole)
-
-
-class _Nodes(dict[Key, fx.Node]):
-    """Looks a call inside a leaf module up as the call of that module."""
-
-    def __init__(self, found: dict[Key, fx.Node], whole: set[str]) -> None:
-        super().__init__(found)
-        self._whole = whole
-
-    def _translated(self, key: Key) -> Key:
-        return (key[0], "", key[2]) if key[0] in self._whole else key
-
-    def __contains__(self, key: object) -> bool:
-        return isinstance(key, tuple) and super().__contains__(self._translated(key))
-
-    def __getitem__(self, key: Key) -> fx.Node:
-        return super().__getitem__(self._translated(key))
+    return found
 
 
 _OPERATORS = {operator.add: "add", operator.mul: "mul", operator.sub: "sub", operator.matmul: "matmul"}
@@ -162,7 +156,3 @@ def _first(node: fx.Node) -> fx.Node:
     if not isinstance(first, fx.Node):
         raise NotTraceableError("its first argument is no tensor")
     return first
-
-
-def _key(site: Site) -> Key:
-    return site.module, site.name, site.occurrence
