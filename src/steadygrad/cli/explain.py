@@ -15,7 +15,11 @@ def command(rule: str, output_format: str) -> None:
     from steadygrad.rules import find
 
     found = find(rule)
-    page = f"# {found.code} {found.name}\n\n{found.summary}\n\n{found.doc}\n"
+    show(f"# {found.code} {found.name}\n\n{found.summary}\n\n{found.doc}\n", output_format)
+
+
+def show(page: str, output_format: str) -> None:
+    """A page of Markdown, as it is or as a terminal shows it."""
     if output_format == "markdown":
         click.echo(page, nl=False)
         return

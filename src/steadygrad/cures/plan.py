@@ -44,7 +44,7 @@ KEEP = {
 ALIKE = 1e-6
 """Spread of the output under which no learning rate is looked for: float32 tells samples apart down to 1e-7 of their size."""
 
-LEARNS = 0.4
+LEARNS = 0.5
 """Share of the best constant answer's loss that 30 steps on the batch must remove."""
 
 JOINED = 3

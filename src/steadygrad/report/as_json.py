@@ -1,11 +1,16 @@
-"""The whole record as JSON, version 1; ``schema-v1.json`` beside this file describes it.
+"""Records as JSON, version 1; ``schema-v1.json`` beside this file describes that of a check.
 
 May rely on the record, which writes itself; must not know of widths and colours, which it takes and passes over.
 """
 
 from __future__ import annotations
 
-from steadygrad.record import CheckRecord
+import json
+from typing import Any
+
+from steadygrad.record import SCHEMA_VERSION, CheckRecord, CureRecord, to_jsonable
+from steadygrad.record.proof import Proof
+from steadygrad.record.rates import RateSearch
 from steadygrad.report.colour import Color
 
 NAME = "json"
@@ -14,3 +19,35 @@ NAME = "json"
 def render(record: CheckRecord, *, width: int | None = None, color: Color = "never") -> str:
     """The JSON text, indented; ``CheckRecord.from_json`` reads it back."""
     return record.to_json()
+
+
+def cure_as_json(record: CureRecord) -> str:
+    """What was tried and taken; the two checks are whole."""
+    body = {
+        "tried": to_jsonable(record.tried),
+        "taken": record.taken.candidate.name if record.taken is not None else None,
+        "changes": to_jsonable(record.changes),
+        "words": record.words,
+        "seed": record.seed,
+        "seconds": record.seconds,
+        "before": json.loads(record.before.to_json()),
+        "after": json.loads(record.after.to_json()),
+    }
+    return _dumped(body)
+
+
+def rates_as_json(found: RateSearch) -> str:
+    """Every rate with its losses and its fall."""
+    body = to_jsonable(found)
+    for row, one in zip(body["tried"], found.tried, strict=True):
+        row["fall"] = to_jsonable(one.fall)
+    return _dumped(body)
+
+
+def proof_as_json(proof: Proof) -> str:
+    """Both arms with every loss, and whether the cure is proven."""
+    return _dumped({**to_jsonable(proof), "proven": proof.proven})
+
+
+def _dumped(body: dict[str, Any]) -> str:
+    return json.dumps({"version": SCHEMA_VERSION, **body}, indent=2, ensure_ascii=False, allow_nan=False)
