@@ -73,7 +73,7 @@ def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
     if net.skips:
         yield _candidate("zero-branches", net)
     layers = drawn_again(net)
-    if not layers:
+    if not layers or not mostly_plain(net):
         return
     names = [layer.activation.name.strip("_") for layer in layers if layer.activation is not None]
     common = max(set(names), key=names.count)
@@ -95,6 +95,12 @@ def _candidate(scheme: str, net: Net) -> Candidate:
 def drawn_again(net: Net) -> list[Layer]:
     """Layers whose result goes into an activation without a norm between: the others' scale is not what is wrong."""
     return [layer for layer in net.layers if layer.activation is not None and not layer.normalised]
+
+
+def mostly_plain(net: Net) -> bool:
+    """Whether most of the layers stand on the trunk: inside blocks with skips the scale is not what decides."""
+    layers = drawn_again(net)
+    return not net.skips or 2 * sum(layer.on_trunk for layer in layers) > len(layers)
 
 
 def apply_(patient: Patient, edit: Edit) -> Change:

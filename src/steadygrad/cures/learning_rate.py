@@ -59,6 +59,10 @@ LOWEST, HIGHEST = -8.0, 1.0
 HOPELESS = 3.0
 """A loss of so many times its start is not coming back within 30 steps."""
 
+WORTH_REFINING = 0.05
+"""Greatest fall at whole decades under which half-decades are not looked at: of 238 set-ups those that train fall by 8 % or
+more in ten steps (5th percentile)."""
+
 FAR_BELOW = 0.5
 """Share of the greatest fall under which no smaller rate is tried: falls shrink with the rate."""
 
@@ -126,7 +130,8 @@ def search(subject: Subject, *, progress: Callable[[str], None] | None = None, s
     fall(middle)
     walk(1.0, lambda now, best: now < best)
     walk(-1.0, lambda now, best: best > 0 and now < FAR_BELOW * best)
-    for _ in range(2):  # Half-decades about the rate that whole decades point to, and about the one that these do.
+    greatest = max(one.fall for one in tried.values())
+    for _ in range(2 if greatest >= WORTH_REFINING else 0):  # Half-decades about the rate that whole decades point to, and about the one that these do.
         enough = ENOUGH * max(one.fall for one in tried.values())
         chosen = min((exponent for exponent in tried if tried[exponent].fall >= enough), default=middle)
         for exponent in (chosen - 0.5, chosen + 0.5):

@@ -48,6 +48,7 @@ def _plot(proof: Proof, width: int, coloured: bool) -> str:
     figure.with_colors = coloured
     figure.color_mode = "names"
     figure.x_label, figure.y_label = "step", "loss"
+    figure.register_label_formatter(float, lambda value, chars, delta, left=False: f"{value:{'' if left else '>'}{chars}.3g}")
     top = max(max(_finite(arm.middle), default=1.0) for arm in (proof.before, proof.after))
     for arm, colour, marker in ((proof.before, "red", "·"), (proof.after, "green", None)):
         curve = [min(value, top) for value in _finite(arm.middle)]
