@@ -33,6 +33,8 @@ class Cure:
     findings: tuple[str, ...]
     summary: str
     doc: str
+    at_first: int | None
+    """How many of its candidates are tried where nobody asks for it by name; None = all."""
     module: ModuleType
     """Its ``propose`` and ``apply_``."""
 
@@ -48,7 +50,7 @@ def load() -> tuple[Cure, ...]:
 def _cure(module: ModuleType) -> Cure:
     summary, _, doc = inspect.cleandoc(module.__doc__ or "").partition("\n")
     name = module.__name__.rpartition(".")[2].replace("_", "-")
-    return Cure(name, module.GROUP, module.SAFETY, module.FINDINGS, summary.strip(), doc.strip(), module)
+    return Cure(name, module.GROUP, module.SAFETY, module.FINDINGS, summary.strip(), doc.strip(), vars(module).get("AT_FIRST"), module)
 
 
 def find(name: str) -> Cure:

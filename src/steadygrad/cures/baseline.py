@@ -45,8 +45,8 @@ def constant_loss(patient: Patient) -> float | None:
         with torch.random.fork_rng(devices=[]):
             optimizer.step(closure)
             found = float(loss().detach())
-    except (AttributeError, TypeError, RuntimeError, ValueError):
-        # An objective that asks the model for more than an output has no constant answer to compare with.
+    except (AttributeError, TypeError, RuntimeError, ValueError, IndexError):
+        # An objective that asks for more than an output, or a line search that meets a NaN: there is nothing to compare with.
         return None
     return found if math.isfinite(found) else None
 

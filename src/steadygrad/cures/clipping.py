@@ -36,6 +36,8 @@ from steadygrad.record import Candidate, Change, CheckRecord, Edit
 GROUP = "clip"
 SAFETY = "safe"
 FINDINGS = ("SG201", "SG202", "SG203", "SG204", "SG206")
+AT_FIRST = 1
+"""Candidates that are tried where nobody asked for a clip: what one does not heal, the others hardly will."""
 
 CLIPS = {
     "norm": ("gradient norm clipped at 1", Clip.norm(1.0)),
@@ -49,7 +51,7 @@ DEPTH_EXPLODES = 3.0
 
 
 def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
-    """All four kinds, the one that keeps the direction first."""
+    """All four kinds, the one that keeps the direction first; two of them where they are not what was asked for."""
     for kind, (title, clip) in CLIPS.items():
         edit = Edit("clipping", kind, value=clip.low, high=clip.high)
         yield Candidate(f"clip-{kind}", title, GROUP, SAFETY, (edit,))

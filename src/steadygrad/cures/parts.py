@@ -74,15 +74,22 @@ class RowsBatchNorm(nn.Module):
 
 
 class Standardise(nn.Module):
-    """(x − mean) ÷ std with the numbers of the batch that it was made from; they are buffers and stay as they are."""
+    """(x − mean) ÷ std with the numbers of the batch that it was made from; they are buffers and stay as they are.
+
+    One number for each feature of rows (batch, ..., features), or one for everything.
+    """
 
     mean: Tensor
-    std: Tensor
+    variance: Tensor
 
     def __init__(self, mean: Tensor, std: Tensor) -> None:
         super().__init__()
         self.register_buffer("mean", mean)
-        self.register_buffer("std", std)
+        self.register_buffer("variance", std**2)
 
     def forward(self, x: Tensor) -> Tensor:
-        return (x - self.mean) / self.std
+        rows = x.reshape(-1, self.mean.numel())
+        return nn.functional.batch_norm(rows, self.mean, self.variance, eps=0.0).reshape(x.shape)
+
+    def extra_repr(self) -> str:
+        return f"{self.mean.numel()}"

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 import torch
@@ -237,7 +238,8 @@ def _candidates(patient: Patient, report: CheckRecord, options: Options) -> list
     found: list[tuple[tuple[int, int, int], Candidate]] = []
     for rank, one in enumerate(cures.load()):
         asked = options.best or options.only or not codes or codes & set(one.findings)
-        for number, candidate in enumerate(one.module.propose(patient, report) if asked else ()):
+        most = None if options.best or options.only else one.at_first
+        for number, candidate in enumerate(islice(one.module.propose(patient, report), most) if asked else ()):
             if options.only and not {one.name, candidate.name} & set(options.only):
                 continue
             found.append(((GROUPS.index(candidate.group), rank, number), candidate))

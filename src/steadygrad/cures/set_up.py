@@ -45,10 +45,13 @@ from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation
 
 GROUP = "set-up"
 SAFETY = "unsafe"
-FINDINGS = ("SG303", "SG304", "SG106")
+FINDINGS = ("SG303", "SG304", "SG105", "SG106")
 
 GENTLE_DECAY = 1e-4
 """Weight decay that no data set's gradient is weaker than: the usual one under SGD (He et al. 2016)."""
+
+USUAL_DECAY = 0.01
+"""torch's own default under AdamW; more than that may be what pulls the weights down."""
 
 SQUASHES = ("softmax", "sigmoid", "log_softmax")
 
@@ -70,7 +73,8 @@ def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
         if sites:
             edit = Edit("set_up", "standardise", sites)
             yield Candidate("standardised-input", "standardised input", GROUP, "unsafe", (edit,))
-    if "SG106" in codes and any(float(g.get("weight_decay") or 0) > GENTLE_DECAY for g in patient.optimizer.param_groups):
+    decay = max((float(group.get("weight_decay") or 0.0) for group in patient.optimizer.param_groups), default=0.0)
+    if codes & {"SG105", "SG106"} and decay > USUAL_DECAY:
         edit = Edit("set_up", "decay", value=GENTLE_DECAY)
         yield Candidate("weight-decay", f"weight decay {GENTLE_DECAY:g}", GROUP, "safe", (edit,))
 
@@ -136,6 +140,6 @@ def _statistics(patient: Patient) -> tuple[torch.Tensor, torch.Tensor]:
     x = x.detach()
     if x.dim() == 2:
         mean, std = x.mean(0), x.std(0)
-        whole = x.std()
-        return mean, torch.where(std > 1e-3 * whole, std, whole)
+        # A feature that does not vary (beyond rounding) is only centred.
+        return mean, torch.where(std > 1e-6 * mean.abs(), std, 1.0)
     return x.mean().reshape(1), x.std().reshape(1)

@@ -58,7 +58,7 @@ TITLES = {"relu": "ReLU", "leaky_relu": "Leaky ReLU", "elu": "ELU", "selu": "SEL
 
 def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
     """ReLU first, then the others, each with the initialisation that suits it; nothing where they are all in place."""
-    hidden = hidden_activations(patient.net)
+    hidden = hidden_activations(patient.net) if initialise.mostly_plain(patient.net) else []
     for name, title in TITLES.items():
         wrong = [operation for operation in hidden if operation.name.strip("_") != name]
         if not wrong:

@@ -50,6 +50,9 @@ ORDER = -1
 SHARP = 2.0
 """Deviation of attention logits from which queries are scaled down: at N(0, 2²) over 64 keys, 8 of them share 2/3 of the weight."""
 
+ONE_SIDED = 0.5
+"""Entropy of the attention weights, in log(keys), under which SG305 calls attention saturated."""
+
 _LAYERS = (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)
 
 
@@ -82,8 +85,19 @@ def _sharp(patient: Patient) -> list[Operation]:
     return [
         operation
         for operation in patient.net.trace.operations
-        if operation.attention_logit_std is not None and operation.attention_logit_std > SHARP
+        if _logit_std(patient, operation) > SHARP
+        or (operation.attention_entropy is not None and operation.attention_entropy < ONE_SIDED)
     ]
+
+
+def _logit_std(patient: Patient, operation: Operation) -> float:
+    """Deviation of the logits, where they were measured; 0 where not, or where it is no attention."""
+    if operation.attention_logit_std is not None:
+        return operation.attention_logit_std
+    logits = patient.net.operations.get(operation.parents[0]) if operation.parents else None
+    if operation.attention_entropy is None or logits is None or logits.output is None:
+        return 0.0
+    return logits.output.std
 
 
 def _last_layer_before(patient: Patient, index: int) -> Operation | None:
@@ -152,7 +166,7 @@ def _pre_norm(patient: Patient, edit: Edit) -> Change:
 def _query_scale(patient: Patient) -> Change:
     done = 0
     for operation in _sharp(patient):
-        factor = 1.0 / (operation.attention_logit_std or 1.0)
+        factor = 1.0 / max(1.0, _logit_std(patient, operation))
         attention = _attention_module(patient, operation.module)
         if attention is not None and attention.in_proj_weight is not None:
             with torch.no_grad():

@@ -48,15 +48,15 @@ def step_test(
     steps: int,
     seed: int,
     progress: Callable[[str], None] | None = None,
-    hopeless: float = math.inf,
+    give_up: Callable[[list[float]], bool] | None = None,
 ) -> Stepped:
     """Train the copy for ``steps`` steps. The copy is changed; what it was copied from is not.
 
-    It ends early, as diverged, at a loss that is not finite or more than ``hopeless`` times the first.
+    It ends early, as diverged, at a loss that is not finite or where ``give_up`` says so of the losses so far.
     """
     outside: list[tuple[Tensor, Tensor | None]] = []
     try:
-        return _steps(copied, objective, batch, steps, seed, progress, outside, hopeless)
+        return _steps(copied, objective, batch, steps, seed, progress, outside, give_up)
     finally:
         put_back(outside)
 
@@ -69,7 +69,7 @@ def _steps(
     seed: int,
     progress: Callable[[str], None] | None,
     outside: list[tuple[Tensor, Tensor | None]],
-    hopeless: float,
+    give_up: Callable[[list[float]], bool] | None,
 ) -> Stepped:
     assert copied.optimizer is not None
     losses: list[float] = []
@@ -86,7 +86,7 @@ def _steps(
         outputs = outputs or [output]
         seconds.append(time.perf_counter() - began)
         losses.append(seen)
-        if not math.isfinite(seen) or seen > losses[0] + (hopeless - 1.0) * abs(losses[0]):
+        if not math.isfinite(seen) or (give_up is not None and give_up(losses)):
             break
         if step == 0:
             ratios, predicted = _first_update(copied, original)
