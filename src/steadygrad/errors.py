@@ -56,3 +56,7 @@ class CannotCureError(SteadygradError):
 
 class UnknownCureError(SteadygradError):
     """No cure has this name."""
+
+
+class CannotFixError(SteadygradError):
+    """A cure has no plain form in this source; the message says why."""

@@ -1,0 +1,239 @@
+"""A source file as text with places: read with its encoding and line ends, spliced, encoded back byte for byte.
+
+libcst finds nodes by their positions; the change itself is a splice of the text, so that nothing else can move.
+"""
+
+from __future__ import annotations
+
+import codecs
+import functools
+import io
+import tokenize
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from steadygrad.errors import CannotFixError, SettingsError
+from steadygrad.record import Location
+
+
+@functools.cache
+def libcst() -> Any:
+    """The library, or an error that names the extra."""
+    try:
+        import libcst
+        import libcst.metadata
+    except ImportError:
+        raise SettingsError("writing into source needs libcst; pip install 'steadygrad[fix]'") from None
+    return libcst
+
+
+@dataclass(frozen=True)
+class Splice:
+    """Characters ``start`` to ``end`` of the text, and what takes their place."""
+
+    start: int
+    end: int
+    text: str
+
+
+@dataclass
+class Source:
+    """One file; ``splices`` are what is to be changed in it."""
+
+    path: Path
+    data: bytes
+    encoding: str
+    text: str
+    splices: list[Splice] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, path: str | Path) -> Source:
+        """Raises ``CannotFixError`` where the file cannot be read as Python text."""
+        path = Path(path).resolve()
+        try:
+            data = path.read_bytes()
+            encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+            text = data.decode(encoding)
+        except (OSError, SyntaxError, UnicodeDecodeError) as error:
+            raise CannotFixError(f"cannot read {path}: {error}") from None
+        return cls(path, data, encoding, text)
+
+    @functools.cached_property
+    def newline(self) -> str:
+        """The line end that the file uses most."""
+        crlf = self.text.count("\r\n")
+        return "\r\n" if crlf * 2 > self.text.count("\n") else "\n"
+
+    @functools.cached_property
+    def indent(self) -> str:
+        """One step of indentation, as the file has it."""
+        return str(self.module.default_indent)
+
+    @functools.cached_property
+    def _wrapper(self) -> Any:
+        cst = libcst()
+        try:
+            # Line ends inside the tree do not matter: only positions are read from it.
+            return cst.metadata.MetadataWrapper(cst.parse_module(self.text), unsafe_skip_copy=True)
+        except cst.ParserSyntaxError as error:
+            raise CannotFixError(f"{self.path} is not Python that can be edited: {error.message}") from None
+
+    @property
+    def module(self) -> Any:
+        return self._wrapper.module
+
+    @functools.cached_property
+    def _starts(self) -> list[int]:
+        starts = [0]
+        starts += [i + 1 for i, c in enumerate(self.text) if c == "\n" or (c == "\r" and self.text[i + 1 : i + 2] != "\n")]
+        return starts
+
+    def offset(self, line: int, column: int) -> int:
+        """Index of a 1-based line and 0-based column."""
+        return self._starts[line - 1] + column
+
+    @functools.cached_property
+    def spans(self) -> dict[Any, tuple[int, int]]:
+        """Start and end of every node."""
+        ranges = self._wrapper.resolve(libcst().metadata.PositionProvider)
+        return {
+            node: (self.offset(r.start.line, r.start.column), self.offset(r.end.line, r.end.column))
+            for node, r in ranges.items()
+        }
+
+    def at(self, place: Location) -> Any:
+        """The call at a location. Raises ``CannotFixError`` where there is none."""
+        start = self.offset(place.line, place.column - 1)
+        end = self.offset(place.end_line, place.end_column - 1)
+        cst = libcst()
+        for node, span in self.spans.items():
+            if span == (start, end) and isinstance(node, cst.Call):
+                return node
+        raise CannotFixError(f"{place} is no plain call ({place.text[:40]!r})")
+
+    def calls(self) -> Iterator[Any]:
+        """Every call in the file."""
+        return (node for node in self.spans if isinstance(node, libcst().Call))
+
+    def code(self, node: Any) -> str:
+        start, end = self.spans[node]
+        return self.text[start:end]
+
+    def replace(self, node: Any, text: str) -> None:
+        """Put ``text`` in the place of a node, once: the same place asked for twice is one change."""
+        start, end = self.spans[node]
+        self.splice(start, end, text)
+
+    def splice(self, start: int, end: int, text: str) -> None:
+        new = Splice(start, end, text)
+        if new in self.splices:
+            return
+        for old in self.splices:
+            if old.start < new.end and new.start < old.end:
+                raise CannotFixError(f"two changes meet at {self.path.name}:{self.text.count(chr(10), 0, start) + 1}")
+        self.splices.append(new)
+
+    def lines(self, *rows: str, indent: str = "") -> str:
+        """Rows with this file's indentation (4 spaces in ``rows`` = one step) and line ends."""
+        made = []
+        for row in rows:
+            depth = (len(row) - len(row.lstrip(" "))) // 4
+            made.append(f"{indent}{self.indent * depth}{row.lstrip(' ')}" if row.strip() else "")
+        return self.newline.join(made)
+
+    @property
+    def patched(self) -> str:
+        text = self.text
+        for one in sorted(self.splices, key=lambda s: (s.start, s.end), reverse=True):
+            text = text[: one.start] + one.text + text[one.end :]
+        return text
+
+    @property
+    def patched_bytes(self) -> bytes:
+        """Raises ``CannotFixError`` where the file's encoding has no room for what was put in."""
+        try:
+            data = self.patched.encode(self.encoding)
+        except UnicodeEncodeError:
+            raise CannotFixError(f"{self.path.name} is encoded in {self.encoding}, which lacks a character") from None
+        return data
+
+    @functools.cached_property
+    def torch_names(self) -> tuple[str, str]:
+        """How this file calls torch and torch.nn; "" for what it does not import."""
+        cst = libcst()
+        torch, nn = "", ""
+        for node in self.spans:
+            if isinstance(node, cst.Import):
+                for alias in node.names:
+                    name, said = self.code(alias.name), alias.evaluated_alias
+                    if name == "torch":
+                        torch = said or "torch"
+                    elif name == "torch.nn":
+                        nn, torch = (said, torch) if said else ("torch.nn", torch or "torch")
+            elif isinstance(node, cst.ImportFrom) and node.module is not None and self.code(node.module) == "torch":
+                for alias in () if isinstance(node.names, cst.ImportStar) else node.names:
+                    if self.code(alias.name) == "nn":
+                        nn = alias.evaluated_alias or "nn"
+        return torch, nn or (f"{torch}.nn" if torch else "")
+
+    def nn(self) -> str:
+        """What this file calls torch.nn; the import is added where there is none."""
+        if not self.torch_names[1]:
+            self.add_import("from torch import nn")
+            return "nn"
+        return self.torch_names[1]
+
+    def torch(self) -> str:
+        """What this file calls torch; the import is added where there is none."""
+        if not self.torch_names[0]:
+            self.add_import("import torch")
+            return "torch"
+        return self.torch_names[0]
+
+    def add_import(self, statement: str) -> None:
+        """One import statement above the first statement that is none of docstring and ``__future__``."""
+        cst = libcst()
+        place = len(self.text)
+        for statement_node in self.module.body:
+            first = statement_node.body[0] if isinstance(statement_node, cst.SimpleStatementLine) else None
+            docstring = isinstance(first, cst.Expr) and isinstance(first.value, (cst.SimpleString, cst.ConcatenatedString))
+            future = isinstance(first, cst.ImportFrom) and first.module is not None and self.code(first.module) == "__future__"
+            if not docstring and not future:
+                place = self.spans[statement_node][0]
+                break
+        self.splice(place, place, statement + self.newline)
+
+    @functools.cached_property
+    def after_imports(self) -> int:
+        """Where a function can stand: behind the last import of the file's head."""
+        cst = libcst()
+        place = None
+        for statement in self.module.body:
+            small = statement.body if isinstance(statement, cst.SimpleStatementLine) else []
+            if small and isinstance(small[0], (cst.Import, cst.ImportFrom)):
+                place = self._line_end(self.spans[statement][1])
+            elif place is not None:
+                break
+        if place is None:
+            raise CannotFixError(f"{self.path.name} imports nothing, so there is no place for a function")
+        return place
+
+    def _line_end(self, offset: int) -> int:
+        """Behind the line end that follows."""
+        end = self.text.find("\n", offset)
+        return len(self.text) if end < 0 else end + 1
+
+    def line_end(self, offset: int) -> int:
+        return self._line_end(offset)
+
+    def indent_of(self, offset: int) -> str:
+        """The white space at the start of the line of ``offset``."""
+        start = max(self.text.rfind("\n", 0, offset), self.text.rfind("\r", 0, offset)) + 1
+        line = self.text[start:]
+        return line[: len(line) - len(line.lstrip(" \t"))]
+
+
+def has_bom(data: bytes) -> bool:
+    return data.startswith(codecs.BOM_UTF8)
