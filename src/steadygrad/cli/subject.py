@@ -1,4 +1,4 @@
-"""The options that make a subject, shared by the commands that need one, and what they make together."""
+"""The options that make a subject, shared by the commands that need one."""
 
 from __future__ import annotations
 
@@ -37,40 +37,14 @@ def settings_for(target: str, given: dict[str, Any]) -> Any:
 
 
 def subject_of(target: str, settings: Any, options: dict[str, Any]) -> Any:
-    """What the options and the target make together; an option wins over what the target brought along."""
-    from steadygrad.errors import UserCodeError
-    from steadygrad.probe.inputs import parse_input
-    from steadygrad.probe.loading import load_function
-    from steadygrad.probe.placing import loss_named, place_batch, place_model
-    from steadygrad.probe.subject import make_subject
-    from steadygrad.probe.target import load_target
+    """What the options and the target make together."""
+    from steadygrad.subjects import subject_of as made
 
-    inputs = [parse_input(text) for text in options["inputs"]]
-    loss_fn = loss_named(options["loss"]) if options["loss"] else None
-    make_batch = load_function(options["batch"], "--batch") if options["batch"] else None
-    loaded = load_target(target, dict(_pair(text) for text in options["arguments"]), seed=settings.seed)
-    model = place_model(loaded.model, settings.device, settings.dtype)
-    batch = None if inputs else loaded.batch
-    if make_batch is not None:
-        try:
-            batch = make_batch()
-        except Exception as error:
-            raise UserCodeError(f"{options['batch']} raised this when it was asked for a batch") from error
-    return make_subject(
-        model,
-        place_batch(batch, settings.device, settings.dtype),
-        loss_fn or (None if inputs and loaded.batch is None else loaded.loss_fn),
-        optimizer=options["optimizer"] or loaded.optimizer,
-        seed=settings.seed,
-        inputs=inputs,
-        target=loaded.words,
-    )
+    return made(target, asked(settings, options))
 
 
-def _pair(text: str) -> tuple[str, str]:
-    from steadygrad.errors import SettingsError
-
-    key, equals, value = text.partition("=")
-    if not equals or not key.isidentifier():
-        raise SettingsError(f"cannot read --arg {text!r}; write it as --arg depth=20")
-    return key, value
+def asked(settings: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """The options that a subject is made from, as plain values."""
+    names = ("inputs", "loss", "batch", "arguments", "optimizer")
+    given = {name: list(options[name]) if isinstance(options[name], tuple) else options[name] for name in names}
+    return {**given, "device": settings.device, "dtype": settings.dtype, "seed": settings.seed}

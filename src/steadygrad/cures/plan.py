@@ -72,6 +72,10 @@ class Options:
     budget: float | None = None
     """Seconds after which no further candidate is tried."""
     trial: int = 10
+    safe: bool = False
+    """Numbers and optimizer only: nothing that changes what the model computes."""
+    without: tuple[str, ...] = ()
+    """Names of candidates that are not tried."""
 
 
 @dataclass(frozen=True)
@@ -249,7 +253,14 @@ def _candidates(patient: Patient, report: CheckRecord, options: Options) -> list
         raise UnknownCureError(f"no cure {unknown[0]!r} for this model; cures are {', '.join(have)}")
     ruled_out = {group for word in options.keep for group in KEEP[word]}
     ordered = [candidate for _, candidate in sorted(found, key=lambda pair: pair[0])]
-    return [c for c in ordered if c.group not in ruled_out and (not options.allow or c.group in options.allow)]
+    return [
+        c
+        for c in ordered
+        if c.group not in ruled_out
+        and (not options.allow or c.group in options.allow)
+        and c.name not in options.without
+        and not (options.safe and c.safety != "safe")
+    ]
 
 
 def _first(

@@ -14,9 +14,9 @@ from typing import Protocol
 
 from steadygrad.record import CheckRecord
 from steadygrad.report.colour import Color, wants_colour
-from steadygrad.report.write import write_atomically
+from steadygrad.report.write import write_atomically, write_bytes_atomically
 
-__all__ = ["FORMATS", "Color", "Format", "render", "wants_colour", "write_atomically"]
+__all__ = ["FORMATS", "Color", "Format", "render", "wants_colour", "write_atomically", "write_bytes_atomically"]
 
 
 class Format(Protocol):

@@ -18,7 +18,11 @@ from steadygrad.errors import OutputError
 def write_atomically(path: str | Path, text: str) -> None:
     """Write ``text`` as UTF-8, ended by a newline. Raises ``OutputError`` where the path cannot be written."""
     # A lone surrogate (from a file name that is not UTF-8) becomes \udcXX, which inside JSON is its very escape.
-    data = (text if text.endswith("\n") else text + "\n").encode("utf-8", errors="backslashreplace")
+    write_bytes_atomically(path, (text if text.endswith("\n") else text + "\n").encode("utf-8", errors="backslashreplace"))
+
+
+def write_bytes_atomically(path: str | Path, data: bytes) -> None:
+    """Write ``data`` as it is; an existing file keeps its mode. Raises ``OutputError`` where the path cannot be written."""
     target = Path(path)
     try:
         # A link keeps pointing where it did; a device or pipe is written as it is.

@@ -1,0 +1,47 @@
+"""From a target's text and plain options to a subject: what every command, and a fresh process that proves a fix, begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from steadygrad.errors import SettingsError, UserCodeError
+from steadygrad.probe.inputs import parse_input
+from steadygrad.probe.loading import load_function
+from steadygrad.probe.placing import loss_named, place_batch, place_model
+from steadygrad.probe.subject import Subject, make_subject
+from steadygrad.probe.target import load_target
+
+
+def subject_of(target: str, options: Mapping[str, Any]) -> Subject:
+    """What the options and the target make together; an option wins over what the target brought along.
+
+    ``options``: inputs, loss, batch, arguments, optimizer as the command line has them, and device, dtype, seed.
+    """
+    inputs = [parse_input(text) for text in options["inputs"]]
+    loss_fn = loss_named(options["loss"]) if options["loss"] else None
+    make_batch = load_function(options["batch"], "--batch") if options["batch"] else None
+    loaded = load_target(target, dict(_pair(text) for text in options["arguments"]), seed=options["seed"])
+    model = place_model(loaded.model, options["device"], options["dtype"])
+    batch = None if inputs else loaded.batch
+    if make_batch is not None:
+        try:
+            batch = make_batch()
+        except Exception as error:
+            raise UserCodeError(f"{options['batch']} raised this when it was asked for a batch") from error
+    return make_subject(
+        model,
+        place_batch(batch, options["device"], options["dtype"]),
+        loss_fn or (None if inputs and loaded.batch is None else loaded.loss_fn),
+        optimizer=options["optimizer"] or loaded.optimizer,
+        seed=options["seed"],
+        inputs=inputs,
+        target=loaded.words,
+    )
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key.isidentifier():
+        raise SettingsError(f"cannot read --arg {text!r}; write it as --arg depth=20")
+    return key, value
