@@ -365,13 +365,15 @@ def _try(subject: Subject, before: CheckRecord, candidate: Candidate, options: O
 def _at_tested_rate(
     patient: Patient, report: Report, found: RateSearch, changes: list[Change], options: Options
 ) -> Report:
-    """The user's own rate stays where it reaches 85 % of the greatest fall; another must not make the verdict worse."""
+    """The user's own rate stays where the model learns with it; another must not make the verdict worse."""
     rate = rate_of(patient.optimizer)
-    falls = {one.rate: one.fall for one in found.tried}
     if found.rate is None or found.rate == rate:
         return report
-    if report.verdict is Verdict.HEALTHY and falls.get(rate, -math.inf) >= ENOUGH * max(falls.values()):
-        return report
+    kept = next((one for one in found.tried if one.rate == rate and not one.dropped), None)
+    if report.verdict is Verdict.HEALTHY and kept is not None:
+        enough = learned(kept.losses[-1], constant_loss(patient), kept.losses[0]) >= LEARNS
+        if enough or kept.fall >= ENOUGH * max(one.fall for one in found.tried):
+            return report
     patient.set_rate(found.rate)
     again = check_subject(patient.subject, trial=options.trial)
     order = list(Verdict)

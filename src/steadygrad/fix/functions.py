@@ -67,7 +67,10 @@ def fold(
     rows_: Sequence[tuple[str, float, float, float, float]], depth: int, activation: str, torch: str, nn: str, *, convolutions: bool
 ) -> tuple[str, list[str]]:
     """Rows of the folded initialisation; ``rows_`` are (names, scale, shift, mean and deviation of what comes in)."""
-    table = [f"            ({where}, {a:.5g}, {b:.5g}, {m:.5g}, {s:.5g})," for where, a, b, m, s in rows_]
+    table = [
+        f"            ({where}, {', '.join(f'{round(number, 9):.5g}' for number in numbers)}),".replace("-0,", "0,")
+        for where, *numbers in rows_
+    ]
     draw = [f"                {nn}.init.orthogonal_(weight)"]
     if convolutions:
         draw = [

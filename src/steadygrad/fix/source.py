@@ -5,7 +5,6 @@ libcst finds nodes by their positions; the change itself is a splice of the text
 
 from __future__ import annotations
 
-import codecs
 import functools
 import io
 import tokenize
@@ -92,7 +91,7 @@ class Source:
 
     def offset(self, line: int, column: int) -> int:
         """Index of a 1-based line and 0-based column."""
-        return self._starts[line - 1] + column
+        return self._starts[line - 1] + column if line <= len(self._starts) else len(self.text)
 
     @functools.cached_property
     def spans(self) -> dict[Any, tuple[int, int]]:
@@ -213,27 +212,20 @@ class Source:
         for statement in self.module.body:
             small = statement.body if isinstance(statement, cst.SimpleStatementLine) else []
             if small and isinstance(small[0], (cst.Import, cst.ImportFrom)):
-                place = self._line_end(self.spans[statement][1])
+                place = self.line_end(self.spans[statement][1])
             elif place is not None:
                 break
         if place is None:
             raise CannotFixError(f"{self.path.name} imports nothing, so there is no place for a function")
         return place
 
-    def _line_end(self, offset: int) -> int:
+    def line_end(self, offset: int) -> int:
         """Behind the line end that follows."""
         end = self.text.find("\n", offset)
         return len(self.text) if end < 0 else end + 1
-
-    def line_end(self, offset: int) -> int:
-        return self._line_end(offset)
 
     def indent_of(self, offset: int) -> str:
         """The white space at the start of the line of ``offset``."""
         start = max(self.text.rfind("\n", 0, offset), self.text.rfind("\r", 0, offset)) + 1
         line = self.text[start:]
         return line[: len(line) - len(line.lstrip(" \t"))]
-
-
-def has_bom(data: bytes) -> bool:
-    return data.startswith(codecs.BOM_UTF8)

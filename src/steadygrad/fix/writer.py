@@ -84,33 +84,32 @@ def by_hand(cured: Cured) -> str:
 
 
 def _function(draft: Draft, make: Callable[[str, str], tuple[str, list[str]]]) -> None:
+    """A function of the model: around the expression that constructs it, else at the end of its class's ``__init__``.
+
+    Around the construction first: the numbers are those of this one model, and others of its class may be deeper.
+    """
     model = draft.subject.model
-    kind = type(model)
-    file = inspect.getsourcefile(kind) if is_user_file(inspect.getsourcefile(kind) or "<") else None
-    body = None
-    if file is not None and "__init__" in vars(kind):
-        source = draft.source(file)
-        body = _init_body(source, kind.__qualname__)
-    if body is not None:
-        name, rows = make(source.torch(), source.nn())
-        name, rows = _free_name(source, name, rows)
-        last = body.body[-1]
-        end = source.spans[last][1]
-        indent = source.indent_of(source.spans[last][0])
-        place = source.line_end(end)
-        missing = "" if source.text[:place].endswith(("\n", "\r")) else source.newline
-        source.splice(place, place, f"{missing}{indent}{name}(self){source.newline}")
-    else:
-        place_of_model = construction_of(model)
-        if place_of_model is None or not is_user_file(place_of_model.path):
-            raise CannotFixError("where the model is constructed is not known")
+    place_of_model = construction_of(model)
+    if place_of_model is not None and is_user_file(place_of_model.path):
         source = draft.source(place_of_model.path)
         call = source.at(place_of_model)
-        name, rows = make(source.torch(), source.nn())
-        name, rows = _free_name(source, name, rows)
+        name, rows = _free_name(source, *make(source.torch(), source.nn()))
         start, end = source.spans[call]
         source.splice(start, start, f"{name}(")
         source.splice(end, end, ")")
+    else:
+        file = inspect.getsourcefile(type(model))
+        if file is None or not is_user_file(file):
+            raise CannotFixError("where the model is constructed is not known")
+        source = draft.source(file)
+        body = _init_body(source, type(model).__qualname__)
+        if body is None:
+            raise CannotFixError(f"{type(model).__name__} has no __init__ of its own to end with a call")
+        name, rows = _free_name(source, *make(source.torch(), source.nn()))
+        start, end = source.spans[body.body[-1]]
+        place = source.line_end(end)
+        missing = "" if source.text[:place].endswith(("\n", "\r")) else source.newline
+        source.splice(place, place, f"{missing}{source.indent_of(start)}{name}(self){source.newline}")
     at = source.after_imports
     around = source.newline * 2
     source.splice(at, at, f"{around}{source.lines(*rows)}{source.newline}")
@@ -430,7 +429,8 @@ def _rate(draft: Draft, rate: float) -> None:
     try:
         source, call = _optimizer_call(draft)
     except CannotFixError as error:
-        draft.told.append(f"train with learning rate {rate:.2g} ({error})")
+        name = type(draft.subject.optimizer).__name__
+        draft.told.append(f"train with {name} at learning rate {rate:.2g} ({error})")
         return
     plain = [a for a in call.args if a.keyword is None and not a.star]
     if len(plain) > 1:
