@@ -144,7 +144,9 @@ def summary(rows: list[dict[str, object]]) -> None:
         mine = [row for row in rows if row["family"] == family or not family]
         healed = [row for row in mine if row["after"] == "healthy"]
         good = [row for row in healed if float(str(row["cured_score"])) >= 0.9 * float(str(row["twin_score"]))]
-        print(f"{family or 'all':24s} {len(mine):3d} set-ups, {len(healed):3d} healthy, {len(good):3d} train as the twin does")
+        print(
+            f"{family or 'all':24s} {len(mine):3d} set-ups, {len(healed):3d} healthy, {len(good):3d} train as the twin does"
+        )
 
 
 if __name__ == "__main__":

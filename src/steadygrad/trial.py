@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from steadygrad.cures.patient import admit, rate_of
-from steadygrad.cures.plan import Cured, treat
+from steadygrad.cures.plan import Cured
+from steadygrad.cures.trying import treat
 from steadygrad.errors import BatchError, SubjectError
 from steadygrad.probe.copying import Copied, clone_batch, on_copy
 from steadygrad.probe.instrument import probe, scalar
@@ -115,7 +116,7 @@ def train(subject: Subject, batches: Batches, steps: int, seed: int) -> Run:
             losses.append(closure())
             if not math.isfinite(losses[-1]):
                 break
-            copied.optimizer.step(closure if isinstance(copied.optimizer, torch.optim.LBFGS) else None)  # type: ignore[arg-type]
+            copied.optimizer.step(closure if isinstance(copied.optimizer, torch.optim.LBFGS) else None)
             if step == 0:
                 updates = tuple(_updates(start, copied))
         return Run(seed, tuple(losses), _accuracy(copied, objective, batches, steps), updates)
@@ -146,7 +147,12 @@ def _accuracy(copied: Copied, objective: Any, batches: Batches, steps: int) -> f
                 return None
             y = batch[1]
             output = objective(copied.model, batch)[1]
-            if y.is_floating_point() or not isinstance(output, Tensor) or output.shape[:1] != y.shape or output.dim() != 2:
+            if (
+                y.is_floating_point()
+                or not isinstance(output, Tensor)
+                or output.shape[:1] != y.shape
+                or output.dim() != 2
+            ):
                 return None
             right += int((output.argmax(1) == y).sum())
             total += len(y)

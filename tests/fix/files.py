@@ -20,7 +20,10 @@ def dedented(text: str) -> str:
     return textwrap.dedent(text).lstrip("\n")
 
 
-LOOP = HEAD + BASE + dedented("""
+LOOP = (
+    HEAD
+    + BASE
+    + dedented("""
     class Net(Base):
         def forward(self, x):
             for fc in self.fcs:
@@ -30,6 +33,7 @@ LOOP = HEAD + BASE + dedented("""
 
     model = Net()
 """)
+)
 
 OTHERS: dict[str, str | bytes] = {
     "CRLF": LOOP.replace("\n", "\r\n").encode(),
@@ -39,10 +43,11 @@ OTHERS: dict[str, str | bytes] = {
     "letters beyond ASCII": "# σ ≤ ¼ 🙂\n" + LOOP,
     "no newline at the end": LOOP.rstrip("\n"),
     "two spaces": LOOP.replace("    ", "  "),
-    "comments and odd spacing": LOOP.replace("x = torch.sigmoid(fc(x))", "x=torch.sigmoid( fc( x ) )   # squash").replace(
-        "super().__init__()", "super( ).__init__( )  # first"
-    ),
-    "type hints": HEAD + dedented("""
+    "comments and odd spacing": LOOP.replace(
+        "x = torch.sigmoid(fc(x))", "x=torch.sigmoid( fc( x ) )   # squash"
+    ).replace("super().__init__()", "super( ).__init__( )  # first"),
+    "type hints": HEAD
+    + dedented("""
         class Net(nn.Module):
             fcs: nn.ModuleList
 
@@ -60,7 +65,9 @@ OTHERS: dict[str, str | bytes] = {
         def build_model() -> nn.Module:
             return Net()
     """),
-    "dataclass config": "from dataclasses import dataclass\n" + HEAD + dedented("""
+    "dataclass config": "from dataclasses import dataclass\n"
+    + HEAD
+    + dedented("""
         @dataclass
         class Config:
             depth: int = 20
@@ -82,7 +89,8 @@ OTHERS: dict[str, str | bytes] = {
 
         model = Net(Config())
     """),
-    "functools.partial": HEAD + dedented("""
+    "functools.partial": HEAD
+    + dedented("""
         Layer = functools.partial(nn.Linear, 16)
 
 
@@ -100,7 +108,8 @@ OTHERS: dict[str, str | bytes] = {
 
         model = Net()
     """),
-    "activation chosen by string": HEAD + dedented("""
+    "activation chosen by string": HEAD
+    + dedented("""
         class Net(nn.Module):
             def __init__(self, activation="Sigmoid"):
                 super().__init__()
@@ -135,7 +144,9 @@ OTHERS: dict[str, str | bytes] = {
 
         model = Net()
     """),
-    "set-up function": HEAD + BASE + dedented("""
+    "set-up function": HEAD
+    + BASE
+    + dedented("""
         class Net(Base):
             def forward(self, x):
                 for fc in self.fcs:
@@ -150,7 +161,8 @@ OTHERS: dict[str, str | bytes] = {
             return model, batch, F.cross_entropy, torch.optim.Adam(model.parameters(), lr=1e-3)
     """),
     "docstring and future import": '"""A net."""\n\nfrom __future__ import annotations\n' + LOOP.lstrip("\n"),
-    "dilated blocks with methods": HEAD + dedented("""
+    "dilated blocks with methods": HEAD
+    + dedented("""
         class Net(nn.Module):
             def __init__(self):
                 super().__init__()

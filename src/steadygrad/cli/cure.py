@@ -15,7 +15,9 @@ def plan_options(command: Any) -> Any:
     """The options of the planner, shared with ``fix`` and ``prove``."""
     for option in reversed(
         (
-            click.option("--keep", multiple=True, metavar="WHAT", help="activation, architecture, optimizer, numbers or set-up."),
+            click.option(
+                "--keep", multiple=True, metavar="WHAT", help="activation, architecture, optimizer, numbers or set-up."
+            ),
             click.option("--allow", multiple=True, metavar="GROUP", help="Groups of cures that may be used (all)."),
             click.option("--only", "--cure", "only", multiple=True, metavar="NAME", help="Try these cures alone."),
             click.option("--best", is_flag=True, help="Try all; take the fastest learner of those that heal."),
@@ -63,7 +65,7 @@ def command(ctx: click.Context, /, target: str, output_format: str, color: Any, 
 
 def planner_options(options: dict[str, Any], settings: Any, *, compare: bool = True) -> Any:
     """``Options`` of the planner from those of the command line."""
-    from steadygrad.cures.plan import Options
+    from steadygrad.cures.trying import Options
 
     return Options(
         keep=_words(options["keep"]),

@@ -10,7 +10,9 @@ import click
 
 _OPTIONS = (
     click.option("--arg", "arguments", multiple=True, metavar="KEY=VALUE", help="Argument of the class or function."),
-    click.option("--input", "inputs", multiple=True, metavar="SHAPE", help="64,3,32,32 or 8,128:long or 8,128:0-50257."),
+    click.option(
+        "--input", "inputs", multiple=True, metavar="SHAPE", help="64,3,32,32 or 8,128:long or 8,128:0-50257."
+    ),
     click.option("--batch", metavar="FILE.py:FUNCTION", help="Function that returns the batch (x, y)."),
     click.option("--loss", metavar="NAME", help="cross_entropy, MSELoss, or FILE.py:FUNCTION."),
     click.option("--optimizer", metavar="SPEC", help="adamw:3e-4 or sgd:0.1,momentum=0.9."),

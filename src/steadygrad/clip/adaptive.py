@@ -31,4 +31,5 @@ def clip_adaptive_(parameters: Tensor | Iterable[Tensor], ratio: float = 0.01, e
 def _by_unit(tensor: Tensor) -> Tensor:
     if tensor.dim() <= 1:
         return tensor.abs()
-    return torch.linalg.vector_norm(tensor, dim=tuple(range(1, tensor.dim())), keepdim=True)
+    norm: Tensor = torch.linalg.vector_norm(tensor, dim=tuple(range(1, tensor.dim())), keepdim=True)
+    return norm

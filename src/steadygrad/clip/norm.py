@@ -18,7 +18,8 @@ def total_norm(gradients: Iterable[Tensor]) -> Tensor:
     norms = [norm for tensors in grouped(gradients) for norm in torch._foreach_norm(tensors)]
     if not norms:
         return torch.zeros(())
-    return torch.linalg.vector_norm(torch.stack([norm.to(norms[0].device) for norm in norms]))
+    total: Tensor = torch.linalg.vector_norm(torch.stack([norm.to(norms[0].device) for norm in norms]))
+    return total
 
 
 def clip_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float) -> Tensor:

@@ -16,7 +16,7 @@ from steadygrad.clip.value import clip_value_
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """Which clip, with its numbers: ``Clip.value(-1, 1)``, ``Clip.norm(1.0)``, ``Clip.adaptive(0.01)``, ``Clip.quantile(0.9)``."""
+    """Which clip, with its numbers: ``Clip.value(-1, 1)``, ``.norm(1.0)``, ``.adaptive(0.01)``, ``.quantile(0.9)``."""
 
     kind: str
     low: float

@@ -44,13 +44,24 @@ def load() -> tuple[Cure, ...]:
     """All cures in this folder, least intrusive first."""
     modules = [importlib.import_module(f"{__name__}.{info.name}") for info in pkgutil.iter_modules(__path__)]
     found = [_cure(module) for module in modules if hasattr(module, "apply_")]
-    return tuple(sorted(found, key=lambda cure: (GROUPS.index(cure.group), cure.module.__dict__.get("ORDER", 0), cure.name)))
+    return tuple(
+        sorted(found, key=lambda cure: (GROUPS.index(cure.group), cure.module.__dict__.get("ORDER", 0), cure.name))
+    )
 
 
 def _cure(module: ModuleType) -> Cure:
     summary, _, doc = inspect.cleandoc(module.__doc__ or "").partition("\n")
     name = module.__name__.rpartition(".")[2].replace("_", "-")
-    return Cure(name, module.GROUP, module.SAFETY, module.FINDINGS, summary.strip(), doc.strip(), vars(module).get("AT_FIRST"), module)
+    return Cure(
+        name,
+        module.GROUP,
+        module.SAFETY,
+        module.FINDINGS,
+        summary.strip(),
+        doc.strip(),
+        vars(module).get("AT_FIRST"),
+        module,
+    )
 
 
 def find(name: str) -> Cure:

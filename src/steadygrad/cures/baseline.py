@@ -24,7 +24,11 @@ def constant_loss(patient: Patient) -> float | None:
     """Loss of the best constant answer on the batch; None where the output is not one answer for each sample."""
     subject = patient.subject
     output = patient.run()
-    if not isinstance(output, Tensor) or not output.is_floating_point() or output.shape[:1] != (size_of(subject.batch),):
+    if (
+        not isinstance(output, Tensor)
+        or not output.is_floating_point()
+        or output.shape[:1] != (size_of(subject.batch),)
+    ):
         return None
     start = output.detach().float().mean(0, keepdim=True)
     answer = nn.Parameter(torch.where(start.isfinite(), start, 0.0).clamp(-10, 10))
@@ -43,7 +47,7 @@ def constant_loss(patient: Patient) -> float | None:
 
     try:
         with torch.random.fork_rng(devices=[]):
-            optimizer.step(closure)
+            optimizer.step(closure)  # type: ignore[no-untyped-call]
             found = float(loss().detach())
     except (AttributeError, TypeError, RuntimeError, ValueError, IndexError):
         # An objective that asks for more than an output, or a line search that meets a NaN: there is nothing to compare with.

@@ -62,7 +62,7 @@ def apply_(patient: Patient, edit: Edit) -> Change:
     clip = Clip(edit.to, edit.value or 0.0, 1.0 if edit.high is None else edit.high)
     patient.optimizer.register_step_pre_hook(ClipBeforeStep(clip))
     trunk = patient.net.trace.trunk
-    warnings = ()
+    warnings: tuple[str, ...] = ()
     if trunk is not None and trunk.decades > DEPTH_EXPLODES:
         warnings = (f"it bounds updates only: the gradient still grows {trunk.decades:.1f} decades on its way",)
     return Change("optimizer: a clip before each step", warnings=warnings)

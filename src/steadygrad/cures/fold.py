@@ -56,7 +56,11 @@ HEAD_SCALE = 1.0
 def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
     """One candidate, for nets with plain layers whose activations are known."""
     layers = drawn_again(patient.net)
-    if layers and mostly_plain(patient.net) and all(layer.activation is None or find(layer.activation.name) for layer in layers):
+    if (
+        layers
+        and mostly_plain(patient.net)
+        and all(layer.activation is None or find(layer.activation.name) for layer in layers)
+    ):
         sites = tuple(patient.net.site(layer.operation) for layer in layers)
         edit = Edit("fold", "folded", sites, value=float(len(layers)))
         yield Candidate("folded-initialisation", "folded initialisation", GROUP, SAFETY, (edit,))

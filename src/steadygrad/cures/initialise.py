@@ -106,10 +106,7 @@ def mostly_plain(net: Net) -> bool:
 def apply_(patient: Patient, edit: Edit) -> Change:
     """Draw the weights again, in place, from the subject's seed. Raises ``CannotCureError`` where none can be drawn."""
     generator = torch.Generator().manual_seed(patient.subject.seed)
-    if edit.to == "zero-branches":
-        count = _zero_branches(patient)
-    else:
-        count = _draw(patient, edit.to, generator)
+    count = _zero_branches(patient) if edit.to == "zero-branches" else _draw(patient, edit.to, generator)
     if not count:
         raise CannotCureError("no weight here can be drawn again: they are frozen, or normalised behind")
     patient.optimizer.state.clear()
@@ -176,7 +173,8 @@ def _orthogonal(rows: int, columns: int, generator: torch.Generator) -> Tensor:
     q, r = torch.linalg.qr(tall)
     q = q * torch.sign(torch.diagonal(r))
     matrix = q if rows >= columns else q.T
-    return (matrix * math.sqrt(max(1.0, rows / columns))).float()
+    scaled: Tensor = matrix * math.sqrt(max(1.0, rows / columns))
+    return scaled.float()
 
 
 def _middle(kernel: list[int]) -> int:
@@ -241,4 +239,3 @@ def _ancestors(net: Net, index: int) -> set[int]:
                 found.add(parent)
                 open_.append(parent)
     return found
-

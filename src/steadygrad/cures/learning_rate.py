@@ -135,7 +135,9 @@ def search(subject: Subject, *, progress: Callable[[str], None] | None = None, s
     walk(1.0, lambda now, best: now < best)
     walk(-1.0, lambda now, best: best > 0 and now < FAR_BELOW * best)
     greatest = max(one.fall for one in tried.values())
-    for _ in range(2 if greatest >= WORTH_REFINING else 0):  # Half-decades about the rate that whole decades point to, and about the one that these do.
+    for _ in range(
+        2 if greatest >= WORTH_REFINING else 0
+    ):  # Half-decades about the rate that whole decades point to, and about the one that these do.
         enough = ENOUGH * max(one.fall for one in tried.values())
         chosen = min((exponent for exponent in tried if tried[exponent].fall >= enough), default=middle)
         for exponent in (chosen - 0.5, chosen + 0.5):
@@ -164,7 +166,5 @@ def _steps_at(subject: Subject, rate: float, steps: int, early: float) -> RateTr
             raise SubjectError("the optimizer cannot be copied, so no rate can be tried")
         set_rate(copied.optimizer, rate)
         objective = subject.objective if copied.loss is None else with_loss(copied.loss)
-        record = step_test(
-            copied, objective, subject.batch, steps=steps, seed=subject.seed, give_up=give_up
-        ).record
+        record = step_test(copied, objective, subject.batch, steps=steps, seed=subject.seed, give_up=give_up).record
     return RateTried(rate, record.losses, record.diverged)

@@ -104,7 +104,7 @@ def apply_(patient: Patient, edit: Edit) -> Change:
         for site in edit.sites
     ]
     patient.wires.extend(wires)
-    warnings = ()
+    warnings: tuple[str, ...] = ()
     if kind == "batch" and len(wires) >= DEEP_PLAIN and not patient.net.skips:
         warnings = (f"batch norm in {len(wires)} layers without skips makes the gradient explode; add skips too",)
     return Change(f"adds {len(wires)} {TITLES[kind]}s", warnings=warnings)
@@ -119,7 +119,7 @@ def norm(kind: str, shape: tuple[int, ...]) -> nn.Module:
             return nn.BatchNorm2d(channels) if len(shape) == 4 else nn.BatchNorm3d(channels)
         return nn.BatchNorm1d(channels) if len(shape) == 2 else RowsBatchNorm(nn.BatchNorm1d(channels))
     if kind == "group":
-        groups = next(g for g in (32, 16, 8, 4, 2, 1) if channels % g == 0 and channels // g >= 2 or g == 1)
+        groups = next(g for g in (32, 16, 8, 4, 2, 1) if (channels % g == 0 and channels // g >= 2) or g == 1)
         if not image and len(shape) > 2:
             return ChannelNorm(nn.GroupNorm(groups, channels))
         return nn.GroupNorm(groups, channels)

@@ -15,7 +15,8 @@ class Plus(nn.Module):
         self.projection = projection if projection is not None else nn.Identity()
 
     def forward(self, branch: Tensor, skip: Tensor) -> Tensor:
-        return self.scale * branch + self.projection(skip)
+        carried: Tensor = self.projection(skip)
+        return self.scale * branch + carried
 
     def extra_repr(self) -> str:
         return f"scale={self.scale:.4g}"
@@ -52,14 +53,15 @@ class Resize(nn.Module):
 
 
 class ChannelNorm(nn.Module):
-    """A norm over the channels of each position, for images (batch, channels, ...): layer or RMS norm on the channel dimension."""
+    """A norm over the channels of each position, for images (batch, channels, ...): layer or RMS norm."""
 
     def __init__(self, norm: nn.Module) -> None:
         super().__init__()
         self.norm = norm
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.norm(x.transpose(1, -1)).transpose(1, -1)
+        normed: Tensor = self.norm(x.transpose(1, -1))
+        return normed.transpose(1, -1)
 
 
 class RowsBatchNorm(nn.Module):
@@ -70,7 +72,8 @@ class RowsBatchNorm(nn.Module):
         self.norm = norm
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.norm(x.flatten(0, -2)).view(x.shape)
+        normed: Tensor = self.norm(x.flatten(0, -2))
+        return normed.view(x.shape)
 
 
 class Standardise(nn.Module):

@@ -132,7 +132,9 @@ def admit(subject: Subject, trace: Trace) -> Patient:
     with on_copy(subject.model, subject.optimizer, subject.loss_module) as copied:
         if copied.optimizer is None or any(spot.where == "model" for spot in copied.blind_spots):
             what = "optimizer" if copied.optimizer is None else "model"
-            raise CannotCureError(f"the {what} cannot be copied, and a cure works on a copy; see the report's blind spots")
+            raise CannotCureError(
+                f"the {what} cannot be copied, and a cure works on a copy; see the report's blind spots"
+            )
         own = replace(
             subject,
             model=copied.model,

@@ -6,7 +6,6 @@ was not seen to work is never given. ``cure`` is the public function; ``cure_sub
 
 from __future__ import annotations
 
-import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -18,64 +17,26 @@ import torch
 from torch import nn
 
 from steadygrad import cures
-from steadygrad._check import Report, check_subject
-from steadygrad.cures.baseline import constant_loss, learned
-from steadygrad.cures.learning_rate import ENOUGH, search
-from steadygrad.cures.patient import Patient, admit, rate_of
-from steadygrad.errors import CannotCureError, SettingsError, SteadygradError, UnknownCureError, UserCodeError
+from steadygrad._check import check_subject
+from steadygrad.cures.patient import Patient, admit
+from steadygrad.cures.trying import KEEP, NUMERIC, Options, Outcome, Progress, try_out
+from steadygrad.errors import SettingsError, UnknownCureError, UserCodeError
 from steadygrad.probe.copying import unwrapped
 from steadygrad.probe.inference import infer_constructions
 from steadygrad.probe.subject import Subject, make_subject
-from steadygrad.record import GROUPS, SAFETIES, Candidate, Change, CheckRecord, CureRecord, Edit, Severity, Tried, Verdict
-from steadygrad.record.rates import RateSearch
+from steadygrad.record import (
+    GROUPS,
+    SAFETIES,
+    Candidate,
+    CheckRecord,
+    CureRecord,
+    Severity,
+    Verdict,
+)
 from steadygrad.report.cured import render
-from steadygrad.settings import Settings
-
-Progress = Callable[[str], None]
-
-KEEP = {
-    "activation": ("activation",),
-    "architecture": ("normalisation", "residual"),
-    "optimizer": ("learning rate", "clip"),
-    "numbers": ("numbers",),
-    "set-up": ("set-up",),
-}
-"""What ``keep`` may name, and the groups of cures that it rules out."""
-
-ALIKE = 1e-6
-"""Spread of the output under which no learning rate is looked for: float32 tells samples apart down to 1e-7 of their size."""
-
-LEARNS = 0.5
-"""Share of the best constant answer's loss that 30 steps on the batch must remove."""
 
 JOINED = 3
 """Candidates in one plan at most."""
-
-NUMERIC = ("initialise", "fold", "learning_rate", "clipping", "recurrent", "transformer")
-"""Cures that act on a model as it is, so that what others put in must be in."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the planner may do."""
-
-    keep: tuple[str, ...] = ()
-    """What must stay: names of ``KEEP``."""
-    allow: tuple[str, ...] = ()
-    """Groups that may be used; all when empty."""
-    only: tuple[str, ...] = ()
-    """Names of cures or candidates; the first of them that heals is taken, whatever the findings ask for."""
-    best: bool = False
-    """Try all, and take the fastest learner of those that heal."""
-    compare: bool = False
-    """Go on after the first that heals: one candidate of each group that changes more."""
-    budget: float | None = None
-    """Seconds after which no further candidate is tried."""
-    trial: int = 10
-    safe: bool = False
-    """Numbers and optimizer only: nothing that changes what the model computes."""
-    without: tuple[str, ...] = ()
-    """Names of candidates that are not tried."""
 
 
 @dataclass(frozen=True)
@@ -98,26 +59,6 @@ class Cured(CureRecord):
         removed = {key for change in self.changes for key in change.removed}
         old = {names.get(key, key): value for key, value in state.items() if key not in removed}
         return {**self.model.state_dict(), **old}
-
-
-@dataclass
-class _Outcome:
-    tried: Tried
-    patient: Patient | None = None
-    report: Report | None = None
-
-    @property
-    def healthy(self) -> bool:
-        return self.tried.verdict is Verdict.HEALTHY
-
-    @property
-    def heals(self) -> bool:
-        """Healthy by the check, and seen to learn from the input within the steps of the rate search."""
-        return self.healthy and self.learned >= LEARNS
-
-    @property
-    def learned(self) -> float:
-        return self.tried.learned if self.tried.learned is not None else -math.inf
 
 
 def cure(
@@ -179,13 +120,13 @@ def cure_subject(subject: Subject, options: Options | None = None, progress: Pro
     say("checking")
     before = check_subject(subject, trial=options.trial, progress=progress)
     start = admit(subject, before.trace)
-    outcomes: list[_Outcome] = []
+    outcomes: list[Outcome] = []
     words = ""
 
     def late() -> bool:
         return options.budget is not None and time.perf_counter() - began > options.budget
 
-    taken: _Outcome | None = None
+    taken: Outcome | None = None
     if before.verdict is Verdict.HEALTHY and not (options.best or options.only):
         words = "nothing to cure: the model is healthy as set up"
     else:
@@ -195,10 +136,7 @@ def cure_subject(subject: Subject, options: Options | None = None, progress: Pro
             taken = _joined(subject, before, candidates, options, outcomes, late, say)
         if taken is None:
             taken = max((one for one in outcomes if one.healthy), key=_rank, default=None)
-        if taken is not None:
-            words = _why(taken, options)
-        else:
-            words = _why_none(outcomes, candidates, late())
+        words = _why(taken, options) if taken is not None else _why_none(outcomes, candidates, late())
     if taken is None:
         model, optimizer, after = start.model, start.optimizer, before
         loss_fn = None
@@ -268,11 +206,11 @@ def _first(
     before: CheckRecord,
     candidates: Iterable[Candidate],
     options: Options,
-    outcomes: list[_Outcome],
+    outcomes: list[Outcome],
     late: Callable[[], bool],
     say: Progress,
-) -> _Outcome | None:
-    taken: _Outcome | None = None
+) -> Outcome | None:
+    taken: Outcome | None = None
     compared: set[str] = set()
     for candidate in candidates:
         if late():
@@ -282,14 +220,14 @@ def _first(
             if not options.compare or candidate.group == taken.tried.candidate.group or candidate.group in compared:
                 continue
             compared.add(candidate.group)
-        outcome = _try(subject, before, candidate, options, say)
+        outcome = try_out(subject, before, candidate, options, say)
         outcomes.append(outcome)
         if outcome.heals and (taken is None or (options.best and _faster(outcome, taken))):
             taken = outcome
     return taken
 
 
-def _faster(one: _Outcome, other: _Outcome) -> bool:
+def _faster(one: Outcome, other: Outcome) -> bool:
     """Whether it learns faster by more than the noise between seeds (2 % of the start's loss)."""
     return one.learned > other.learned + 0.02
 
@@ -299,12 +237,12 @@ def _joined(
     before: CheckRecord,
     candidates: Sequence[Candidate],
     options: Options,
-    outcomes: list[_Outcome],
+    outcomes: list[Outcome],
     late: Callable[[], bool],
     say: Progress,
-) -> _Outcome | None:
+) -> Outcome | None:
     """Candidates of other groups added to the best so far, up to ``JOINED`` of them."""
-    base: _Outcome | None = None
+    base: Outcome | None = None
     for _ in range(JOINED - 1):
         applied = [one for one in outcomes if one.tried.verdict is not None]
         if not applied:
@@ -320,21 +258,24 @@ def _joined(
                 return None
             if candidate.group in groups or actions & {edit.action for edit in candidate.edits}:
                 continue
-            outcome = _try(subject, before, _join(base.tried.candidate, candidate), options, say)
+            outcome = try_out(subject, before, _join(base.tried.candidate, candidate), options, say)
             outcomes.append(outcome)
             if outcome.heals:
                 return outcome
     return None
 
 
-def _rank(one: _Outcome) -> tuple[float, float]:
+def _rank(one: Outcome) -> tuple[float, float]:
     """Greatest for the best: by verdict, then by what was learned."""
     assert one.tried.verdict is not None
     return -list(Verdict).index(one.tried.verdict), one.learned
 
 
 def _join(one: Candidate, other: Candidate) -> Candidate:
-    edits = sorted((*one.edits, *other.edits), key=lambda edit: (edit.action in NUMERIC, NUMERIC.index(edit.action) if edit.action in NUMERIC else 0))
+    edits = sorted(
+        (*one.edits, *other.edits),
+        key=lambda edit: (edit.action in NUMERIC, NUMERIC.index(edit.action) if edit.action in NUMERIC else 0),
+    )
     return Candidate(
         name=f"{one.name}+{other.name}",
         title=f"{one.title}, and {other.title}",
@@ -344,108 +285,14 @@ def _join(one: Candidate, other: Candidate) -> Candidate:
     )
 
 
-def _try(subject: Subject, before: CheckRecord, candidate: Candidate, options: Options, say: Progress) -> _Outcome:
-    """Apply to a copy, check it, and where it is not healthy yet check it at the rate that the step test finds."""
-    say(candidate.title)
-    try:
-        patient = admit(subject, before.trace)
-        changes = treat(patient, candidate.edits)
-        report = check_subject(patient.subject, trial=options.trial)
-        found: RateSearch | None = None
-        if not _alike(report):
-            say(f"{candidate.title}: learning rate")
-            found = search(patient.subject)
-            if not _settles_rate(candidate, options):
-                report = _at_tested_rate(patient, report, found, changes, options)
-    except SteadygradError as error:
-        return _Outcome(Tried(candidate, None, None, None, None, None, None, why_not=str(error)))
-    return _Outcome(_tried(candidate, report, patient, subject, changes, found), patient, report)
-
-
-def _at_tested_rate(
-    patient: Patient, report: Report, found: RateSearch, changes: list[Change], options: Options
-) -> Report:
-    """The user's own rate stays where the model learns with it; another must not make the verdict worse."""
-    rate = rate_of(patient.optimizer)
-    if found.rate is None or found.rate == rate:
-        return report
-    kept = next((one for one in found.tried if one.rate == rate and not one.dropped), None)
-    if report.verdict is Verdict.HEALTHY and kept is not None:
-        enough = learned(kept.losses[-1], constant_loss(patient), kept.losses[0]) >= LEARNS
-        if enough or kept.fall >= ENOUGH * max(one.fall for one in found.tried):
-            return report
-    patient.set_rate(found.rate)
-    again = check_subject(patient.subject, trial=options.trial)
-    order = list(Verdict)
-    if order.index(again.verdict) > order.index(report.verdict):
-        patient.set_rate(rate)
-        return report
-    changes.append(Change(f"optimizer: learning rate {rate:g} → {found.rate:.2g}"))
-    return again
-
-
-def treat(patient: Patient, edits: Iterable[Edit]) -> list[Change]:
-    """Make the edits in the patient, in order, and say what each did. Raises ``CannotCureError``."""
-    changes: list[Change] = []
-
-    def operate() -> None:
-        put = patient.operate()
-        if put is not None:
-            changes[-1] = replace(changes[-1], words=f"{changes[-1].words} ({put.words})", added=(*changes[-1].added, *put.added))
-
-    for edit in edits:
-        if edit.action in NUMERIC:
-            operate()
-        try:
-            changes.append(cures.find(edit.action).module.apply_(patient, edit))
-        except (RuntimeError, ValueError, TypeError, AttributeError, NotImplementedError) as error:
-            # Whatever a model does that a cure did not foresee, the planner goes on to the next.
-            raise CannotCureError(f"{edit.action} could not be applied: {str(error).splitlines()[0] if str(error) else error!r}") from error
-    operate()
-    return changes
-
-
-def _settles_rate(candidate: Candidate, options: Options) -> bool:
-    """Whether the rate is chosen already, or may not be touched."""
-    ruled_out = {group for word in options.keep for group in KEEP[word]}
-    return "learning rate" in ruled_out or any(edit.action == "learning_rate" for edit in candidate.edits)
-
-
-def _alike(report: CheckRecord) -> bool:
-    spread = report.trace.output_spread
-    return spread is not None and spread < ALIKE
-
-
-def _tried(
-    candidate: Candidate,
-    report: Report,
-    patient: Patient,
-    subject: Subject,
-    changes: list[Change],
-    found: RateSearch | None,
-) -> Tried:
-    rate = rate_of(patient.optimizer)
-    at = [one for one in found.tried if one.rate == rate and not one.dropped] if found is not None else []
-    return Tried(
-        candidate=candidate,
-        verdict=report.verdict,
-        decades=report.trunk.decades if report.trunk is not None else None,
-        spread=report.trace.output_spread,
-        fall=report.trial.fall if report.trial is not None else None,
-        learned=learned(at[0].losses[-1], constant_loss(patient), at[0].losses[0]) if at else None,
-        rate=rate if rate != rate_of(subject.optimizer) else None,
-        changes=tuple(changes),
-    )
-
-
-def _why(taken: _Outcome, options: Options) -> str:
+def _why(taken: Outcome, options: Options) -> str:
     how = "the fastest learner of those that heal" if options.best else "the least intrusive that heals"
     if not taken.heals:
         how = "the best of those that the check calls healthy; none of them learned much in the first steps"
     return f"taken: {taken.tried.candidate.title}, {how}"
 
 
-def _why_none(outcomes: Sequence[_Outcome], candidates: Sequence[Candidate], late: bool) -> str:
+def _why_none(outcomes: Sequence[Outcome], candidates: Sequence[Candidate], late: bool) -> str:
     applied = [one for one in outcomes if one.tried.verdict is not None]
     if not applied:
         reason = "the budget was spent before anything was tried" if late and candidates else "no cure fits this model"

@@ -85,7 +85,10 @@ def _loose(patient: Patient) -> list[tuple[str, nn.Parameter]]:
         for name, parameter in patient.model.named_parameters()
         if (name in names or name.rpartition(".")[0] in names)
         and name.rpartition(".")[0] not in known
-        and (parameter.dim() == 1 and name in names or parameter.dim() == 2 and parameter.shape[0] == parameter.shape[1])
+        and (
+            (parameter.dim() == 1 and name in names)
+            or (parameter.dim() == 2 and parameter.shape[0] == parameter.shape[1])
+        )
     ]
 
 
@@ -107,7 +110,9 @@ def apply_(patient: Patient, edit: Edit) -> Change:
             done += _remember(module, edit.to, steps, generator)
         for _, parameter in _loose(patient):
             if parameter.requires_grad:
-                parameter.copy_(_matrix(parameter, edit.to, generator) if parameter.dim() == 2 else torch.ones_like(parameter))
+                parameter.copy_(
+                    _matrix(parameter, edit.to, generator) if parameter.dim() == 2 else torch.ones_like(parameter)
+                )
                 done += 1
     if not done:
         raise CannotCureError("the recurrence's weights are frozen")
@@ -117,7 +122,7 @@ def apply_(patient: Patient, edit: Edit) -> Change:
 
 def _remember(module: nn.Module, scheme: str, steps: float, generator: torch.Generator) -> int:
     gates, done = _gates(module), 0
-    size = int(module.hidden_size)  # type: ignore[call-overload]
+    size = int(module.get_parameter(next(iter(dict(module.named_parameters())))).shape[0]) // gates
     for name, parameter in module.named_parameters(recurse=False):
         if not parameter.requires_grad:
             continue
@@ -144,7 +149,8 @@ def _matrix(like: Tensor, scheme: str, generator: torch.Generator) -> Tensor:
     wide = drawn.shape[0] < drawn.shape[1]
     q, r = torch.linalg.qr(drawn.T if wide else drawn)
     q = q * torch.sign(torch.diagonal(r))
-    return (q.T if wide else q).to(like)
+    matrix: Tensor = q.T if wide else q
+    return matrix.to(like)
 
 
 def _gated(patient: Patient, edit: Edit, steps: float, generator: torch.Generator) -> Change:

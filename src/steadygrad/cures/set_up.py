@@ -66,7 +66,10 @@ def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
             edit = Edit("set_up", "logits", (site,))
             title = f"{squash.name} left to the loss"
             if loss == "mse_loss":
-                edit, title = Edit("set_up", "cross-entropy", (site,)), f"cross-entropy on logits for MSE on {squash.name}"
+                edit, title = (
+                    Edit("set_up", "cross-entropy", (site,)),
+                    f"cross-entropy on logits for MSE on {squash.name}",
+                )
             yield Candidate("logits", title, GROUP, "unsafe", (edit,))
     if "SG304" in codes:
         sites = tuple(patient.net.site(operation) for operation in _takers(patient))
@@ -98,7 +101,9 @@ def _squash(patient: Patient) -> tuple[Operation | None, str]:
 def _takers(patient: Patient) -> list[Operation]:
     """The weighing operations that take the input, or a view of it."""
     net = patient.net
-    open_ = [operation.index for operation in net.trace.operations if not operation.parents and operation.kind == "shape"]
+    open_ = [
+        operation.index for operation in net.trace.operations if not operation.parents and operation.kind == "shape"
+    ]
     seen, found = set(open_), []
     while open_:
         for child in net.children.get(open_.pop(), []):

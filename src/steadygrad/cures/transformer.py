@@ -48,7 +48,7 @@ FINDINGS = ("SG101", "SG105", "SG106", "SG201", "SG203", "SG204", "SG305")
 ORDER = -1
 
 SHARP = 2.0
-"""Deviation of attention logits from which queries are scaled down: at N(0, 2²) over 64 keys, 8 of them share 2/3 of the weight."""
+"""Deviation of attention logits from which queries are scaled down: at N(0, 2²) over 64 keys, 8 share 2/3 of the weight."""
 
 ONE_SIDED = 0.5
 """Entropy of the attention weights, in log(keys), under which SG305 calls attention saturated."""
@@ -157,10 +157,12 @@ def _pre_norm(patient: Patient, edit: Edit) -> Change:
         if isinstance(stack, (nn.TransformerEncoder, nn.TransformerDecoder)) and stack.norm is None:
             first = stack.layers[0]
             example = next(first.parameters())
-            stack.norm = nn.LayerNorm(first.norm1.normalized_shape[0]).to(example).train(stack.training)  # type: ignore[union-attr,index,operator]
+            stack.norm = nn.LayerNorm(first.norm1.normalized_shape[0]).to(example).train(stack.training)
             added += [f"{name}.norm.{key}" for key in stack.norm.state_dict()]
     patient.hold_parameters()
-    return Change(f"{len(edit.sites)} blocks with the norm in front of each branch, one norm at the end", added=tuple(added))
+    return Change(
+        f"{len(edit.sites)} blocks with the norm in front of each branch, one norm at the end", added=tuple(added)
+    )
 
 
 def _query_scale(patient: Patient) -> Change:

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from steadygrad.cures.plan import Cured, Options, cure_subject
+from steadygrad.cures.plan import Cured, cure_subject
+from steadygrad.cures.trying import Options
 from steadygrad.errors import CannotFixError, OutputError
 from steadygrad.fix.source import Source, libcst
 from steadygrad.fix.verify import verify
@@ -167,7 +168,10 @@ def _refuse(source: Source, allow_dirty: bool) -> None:
 def _project_of(path: Path) -> Path | None:
     """The current folder, or the git work tree or pyproject folder around it, where the file is inside."""
     here = Path.cwd().resolve()
-    roots = [here, *(folder for folder in here.parents if (folder / "pyproject.toml").exists() or (folder / ".git").exists())]
+    roots = [
+        here,
+        *(folder for folder in here.parents if (folder / "pyproject.toml").exists() or (folder / ".git").exists()),
+    ]
     return next((root for root in roots if path.is_relative_to(root)), None)
 
 

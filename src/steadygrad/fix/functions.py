@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 
@@ -19,7 +20,7 @@ def names(paths: Iterable[str]) -> str:
     parts = [repr_(path) for path in loose]
     for (before, behind), numbers in groups.items():
         numbers = sorted(numbers)
-        steps = {b - a for a, b in zip(numbers, numbers[1:], strict=False)}
+        steps = {b - a for a, b in itertools.pairwise(numbers)}
         if len(numbers) < 3 or len(steps) != 1:
             parts += [repr_(f"{before}{number}{behind}") for number in numbers]
             continue
@@ -41,7 +42,10 @@ def repr_(text: str) -> str:
 def scheme(kind: str, groups: Sequence[tuple[str, str, float]], torch: str, nn: str) -> tuple[str, list[str]]:
     """Function name and rows for He, Xavier, LeCun, orthogonal: ``groups`` are (names, activation, gain)."""
     said = {
-        "he": ("He initialisation (He et al. 2015, arXiv:1502.01852).", 'kaiming_normal_(layer.weight, nonlinearity="relu")'),
+        "he": (
+            "He initialisation (He et al. 2015, arXiv:1502.01852).",
+            'kaiming_normal_(layer.weight, nonlinearity="relu")',
+        ),
         "xavier": ("Xavier initialisation (Glorot and Bengio 2010).", "xavier_normal_(layer.weight)"),
         "lecun": ("LeCun initialisation (LeCun et al. 1998).", 'kaiming_normal_(layer.weight, nonlinearity="linear")'),
     }
@@ -64,7 +68,13 @@ def scheme(kind: str, groups: Sequence[tuple[str, str, float]], torch: str, nn: 
 
 
 def fold(
-    rows_: Sequence[tuple[str, float, float, float, float]], depth: int, activation: str, torch: str, nn: str, *, convolutions: bool
+    rows_: Sequence[tuple[str, float, float, float, float]],
+    depth: int,
+    activation: str,
+    torch: str,
+    nn: str,
+    *,
+    convolutions: bool,
 ) -> tuple[str, list[str]]:
     """Rows of the folded initialisation; ``rows_`` are (names, scale, shift, mean and deviation of what comes in)."""
     table = [
@@ -77,7 +87,8 @@ def fold(
             "                middle = tuple(size // 2 for size in weight.shape[2:])",
             "                if middle and weight.shape[0] <= weight.shape[1]:  # delta-orthogonal, arXiv:1806.05393",
             "                    weight.zero_()",
-            f"                    weight[(slice(None), slice(None), *middle)] = {nn}.init.orthogonal_({torch}.empty(weight.shape[:2]))",
+            f"                    drawn = {nn}.init.orthogonal_({torch}.empty(weight.shape[:2]))",
+            "                    weight[(slice(None), slice(None), *middle)] = drawn",
             "                else:",
             f"                    {nn}.init.orthogonal_(weight)",
         ]
@@ -102,7 +113,9 @@ def fold(
     ]
 
 
-def scaled(where: str, factor: float, words: str, torch: str, attribute: str = "weight", share: str = "") -> tuple[str, list[str]]:
+def scaled(
+    where: str, factor: float, words: str, torch: str, attribute: str = "weight", share: str = ""
+) -> tuple[str, list[str]]:
     """Weights (and biases) times a factor; 0 makes them begin at zero."""
     name = "zero_branches_" if factor == 0 else "scale_"
     do = "zero_()" if factor == 0 else f"mul_({factor:.5g})"
@@ -126,7 +139,10 @@ def recurrent(where: str, kind: str, steps: float, torch: str, nn: str) -> tuple
     source = {
         "orthogonal": "Orthogonal recurrence (Saxe et al. 2014, arXiv:1312.6120).",
         "identity": "Identity recurrence (Le et al. 2015, arXiv:1504.00941).",
-    }.get(kind, f"Chrono biases for {steps:.0f} steps (Tallec and Ollivier 2018, arXiv:1804.11188), orthogonal recurrence.")
+    }.get(
+        kind,
+        f"Chrono biases for {steps:.0f} steps (Tallec and Ollivier 2018, arXiv:1804.11188), orthogonal recurrence.",
+    )
     rows = [
         "def remember_(model):",
         f'    """{source}"""',
@@ -140,7 +156,10 @@ def recurrent(where: str, kind: str, steps: float, torch: str, nn: str) -> tuple
         f"                        {draw}",
     ]
     if kind == "identity":
-        rows += ['                elif key.startswith("weight_ih"):', f"                    {nn}.init.normal_(parameter, std=0.1)"]
+        rows += [
+            '                elif key.startswith("weight_ih"):',
+            f"                    {nn}.init.normal_(parameter, std=0.1)",
+        ]
     rows += ['                elif key.startswith("bias"):', "                    parameter.zero_()"]
     if kind in ("chrono", "gated"):
         rows += [

@@ -86,7 +86,9 @@ class Source:
     @functools.cached_property
     def _starts(self) -> list[int]:
         starts = [0]
-        starts += [i + 1 for i, c in enumerate(self.text) if c == "\n" or (c == "\r" and self.text[i + 1 : i + 2] != "\n")]
+        starts += [
+            i + 1 for i, c in enumerate(self.text) if c == "\n" or (c == "\r" and self.text[i + 1 : i + 2] != "\n")
+        ]
         return starts
 
     def offset(self, line: int, column: int) -> int:
@@ -108,7 +110,11 @@ class Source:
         end = self.offset(place.end_line, place.end_column - 1)
         cst = libcst()
         for node, span in self.spans.items():
-            if span == (start, end) and isinstance(node, cst.Call):
+            if not isinstance(node, cst.Call) or span[1] != end:
+                continue
+            # Of a chain of methods over several lines Python marks the last link alone.
+            link = isinstance(node.func, cst.Attribute) and self.spans[node.func.attr][0] == start
+            if span[0] == start or link:
                 return node
         raise CannotFixError(f"{place} is no plain call ({place.text[:40]!r})")
 
@@ -197,8 +203,14 @@ class Source:
         place = len(self.text)
         for statement_node in self.module.body:
             first = statement_node.body[0] if isinstance(statement_node, cst.SimpleStatementLine) else None
-            docstring = isinstance(first, cst.Expr) and isinstance(first.value, (cst.SimpleString, cst.ConcatenatedString))
-            future = isinstance(first, cst.ImportFrom) and first.module is not None and self.code(first.module) == "__future__"
+            docstring = isinstance(first, cst.Expr) and isinstance(
+                first.value, (cst.SimpleString, cst.ConcatenatedString)
+            )
+            future = (
+                isinstance(first, cst.ImportFrom)
+                and first.module is not None
+                and self.code(first.module) == "__future__"
+            )
             if not docstring and not future:
                 place = self.spans[statement_node][0]
                 break
@@ -229,3 +241,19 @@ class Source:
         start = max(self.text.rfind("\n", 0, offset), self.text.rfind("\r", 0, offset)) + 1
         line = self.text[start:]
         return line[: len(line) - len(line.lstrip(" \t"))]
+
+
+def set_argument(source: Source, call: Any, name: str, value: str) -> None:
+    """Give a call's keyword argument another value, or add it."""
+    for argument in call.args:
+        if argument.keyword is not None and argument.keyword.value == name:
+            if source.code(argument.value) != value:
+                source.replace(argument.value, value)
+            return
+    end = source.spans[call][1] - 1
+    inside = source.text[source.spans[call.func][1] : end]
+    trailing = inside.rstrip()
+    at = source.spans[call.func][1] + len(trailing)
+    comma = "" if trailing.endswith(("(", ",")) else ","
+    space = "" if trailing.endswith("(") else " "
+    source.splice(at, at, f"{comma}{space}{name}={value}")

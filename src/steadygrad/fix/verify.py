@@ -61,7 +61,7 @@ def _reading(files: Mapping[str, bytes]) -> Any:
         data = files.get(str(Path(path).resolve()))
         return original(self, fullname) if data is None else self.source_to_code(data, path)
 
-    loader.get_code = get_code  # type: ignore[method-assign]
+    loader.get_code = get_code  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:

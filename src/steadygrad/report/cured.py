@@ -80,7 +80,9 @@ def _table(record: CureRecord, width: int, coloured: bool) -> str:
         title = f"{words.clean(one.candidate.title)}{f', rate {one.rate:.2g}' if one.rate is not None else ''}"
         style = "bold" if one.taken else ""
         if one.verdict is None:
-            table.add_row(Text(title), Text("not applied", style="dim"), "", "", "", Text(words.clean(one.why_not), style="dim"))
+            table.add_row(
+                Text(title), Text("not applied", style="dim"), "", "", "", Text(words.clean(one.why_not), style="dim")
+            )
             continue
         table.add_row(
             Text(title, style=style),

@@ -32,7 +32,9 @@ def render(proof: Proof, *, width: int | None = None, color: Color = "auto") -> 
     seeds = words.count(len(proof.after.runs), "seed")
     line = f"{verdict}: {proof.cure or 'nothing was taken'} · {proof.steps} steps · {seeds} · data: {proof.data}"
     first, *rest = fill(words.clean(line), width)
-    parts.append("\n".join([paint(verdict, "healthy" if proof.proven else "at risk") + first.removeprefix(verdict), *rest]))
+    parts.append(
+        "\n".join([paint(verdict, "healthy" if proof.proven else "at risk") + first.removeprefix(verdict), *rest])
+    )
     if not proof.cure:
         parts.append("\n".join(fill(words.clean(proof.words), width)))
     return "\n\n".join(parts)
@@ -48,7 +50,9 @@ def _plot(proof: Proof, width: int, coloured: bool) -> str:
     figure.with_colors = coloured
     figure.color_mode = "names"
     figure.x_label, figure.y_label = "step", "loss"
-    figure.register_label_formatter(float, lambda value, chars, delta, left=False: f"{value:{'' if left else '>'}{chars}.3g}")
+    figure.register_label_formatter(
+        float, lambda value, chars, delta, left=False: f"{value:{'' if left else '>'}{chars}.3g}"
+    )
     top = max(max(_finite(arm.middle), default=1.0) for arm in (proof.before, proof.after))
     for arm, colour, marker in ((proof.before, "red", "·"), (proof.after, "green", None)):
         curve = [min(value, top) for value in _finite(arm.middle)]

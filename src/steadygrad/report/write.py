@@ -18,7 +18,9 @@ from steadygrad.errors import OutputError
 def write_atomically(path: str | Path, text: str) -> None:
     """Write ``text`` as UTF-8, ended by a newline. Raises ``OutputError`` where the path cannot be written."""
     # A lone surrogate (from a file name that is not UTF-8) becomes \udcXX, which inside JSON is its very escape.
-    write_bytes_atomically(path, (text if text.endswith("\n") else text + "\n").encode("utf-8", errors="backslashreplace"))
+    write_bytes_atomically(
+        path, (text if text.endswith("\n") else text + "\n").encode("utf-8", errors="backslashreplace")
+    )
 
 
 def write_bytes_atomically(path: str | Path, data: bytes) -> None:

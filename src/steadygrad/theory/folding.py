@@ -47,10 +47,10 @@ class Folding:
 
 
 def fold(phi: Activation, depth: int, zeta: float = ZETA) -> Folding | None:
-    """The working point of ``phi`` in a plain net of ``depth`` layers; None where there is none (a constant function).
+    """The working point of ``phi`` in a plain net of ``depth`` layers; None where there is none.
 
-    Of all shifts that heal, the one with the greatest scale (and curvature used), then the least shift, is taken. Raises ``ValueError`` for a
-    depth below 1 or ζ ≤ 1.
+    Of all shifts that heal, the one with the greatest scale (and curvature used) is taken, of equals the least. Raises
+    ``ValueError`` for a depth below 1 or ζ ≤ 1.
     """
     if depth < 1 or not zeta > 1:
         raise ValueError(f"depth {depth}, zeta {zeta}: expected a depth of 1 or more and zeta above 1")

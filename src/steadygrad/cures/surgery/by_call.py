@@ -68,13 +68,13 @@ class _Router(TorchFunctionMode):
             calls.register_module_forward_pre_hook(self._entered),
             calls.register_module_forward_hook(self._left, always_call=True),
         ]
-        super().__enter__()
+        super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *error: Any) -> None:
         for hook in self._hooks:
             hook.remove()
-        super().__exit__(*error)
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
 
     def _entered(self, module: nn.Module, _: Any) -> None:
         self._stack.append(self._names.get(id(module), "?"))
@@ -103,7 +103,9 @@ class _Router(TorchFunctionMode):
                 args = (module(args[0]), *args[1:])
                 continue
             if how == "replace":
-                result, replaced = module(args[0]), True
+                in_place = name.endswith("_") and not name.endswith("__")
+                result = args[0].copy_(module(args[0].clone())) if in_place else module(args[0])
+                replaced = True
                 continue
             if not replaced:
                 result, replaced = func(*args, **kwargs), True

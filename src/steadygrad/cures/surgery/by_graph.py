@@ -45,7 +45,9 @@ def rewrite(model: nn.Module, wires: Sequence[Wire], run: Callable[[nn.Module], 
     for wire in wires:
         for site in (wire.site, wire.source):
             if site is not None and key(site) not in nodes:
-                raise NotTraceableError(f"{site.name} of {site.module or 'the model'} is inside a module that stays whole")
+                raise NotTraceableError(
+                    f"{site.name} of {site.module or 'the model'} is inside a module that stays whole"
+                )
     paths = attach(traced, wires)
     # Joins go behind what else is wired to the same call: the skip is added to what the layer really gives.
     order = {"replace": 0, "before": 1, "after": 2, "join": 3}
@@ -77,6 +79,8 @@ def _wire(
         with graph.inserting_after(node):
             new = graph.call_module(path, (_first(node),))
         node.replace_all_uses_with(new)
+        if wire.site.name.endswith("_") and not wire.site.name.endswith("__"):
+            _carry_in_place(graph, node, new)
         graph.erase_node(node)
         for name, value in inputs.items():
             inputs[name] = new if value is node else value
@@ -94,6 +98,15 @@ def _wire(
             for name, value in inputs.items():
                 inputs[name] = new if value is node else value
     last[key] = new
+
+
+def _carry_in_place(graph: fx.Graph, node: fx.Node, new: fx.Node) -> None:
+    """What reads the tensor that the old call wrote into, behind it, reads the new call's result."""
+    order = {one: number for number, one in enumerate(graph.nodes)}
+    source = _first(node)
+    for user in list(source.users):
+        if user is not new and order[user] > order[node]:
+            user.replace_input_with(source, new)
 
 
 def _traced(model: nn.Module, *, flipped: bool = False) -> fx.Graph:

@@ -77,7 +77,7 @@ class Held:
         return (self.weight.shape[1] if self.kind == "transposed" else self.weight.shape[0] // self.groups) * kernel
 
     def matrices(self) -> Tensor:
-        """The weight as (groups, units of a group, inputs of a channel, kernel...): one layout for all kinds. A view or a copy."""
+        """The weight as (groups, units of a group, inputs of a channel, kernel...): one layout for all kinds."""
         w = self.weight.detach()
         if self.kind == "linear":
             return w[None]

@@ -1,0 +1,34 @@
+"""What a transformer's cures change in the source."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from steadygrad.cures.initialise import last_of_branches
+from steadygrad.errors import CannotFixError
+from steadygrad.fix import functions
+from steadygrad.fix.draft import Draft, paths_of
+from steadygrad.fix.expressions import out_features, pre_norm, wrap_layer
+from steadygrad.fix.numbers import add_function
+from steadygrad.record import Edit
+
+
+def transformer(draft: Draft, edit: Edit) -> None:
+    if edit.to == "pre-norm":
+        pre_norm(draft, edit)
+    elif edit.to == "qk-norm":
+        for site in edit.sites:
+            wrap_layer(draft, site.module, lambda source, call: f"{source.nn()}.RMSNorm({out_features(source, call)})")
+    elif edit.to == "depth scale":
+        last = set(last_of_branches(draft.net))
+        layers = [layer for layer in draft.net.layers if layer.operation.index in last]
+        paths = paths_of(layers)
+        for path, module in draft.subject.model.named_modules():
+            if isinstance(module, (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)):
+                paths += [f"{path}.self_attn.out_proj", f"{path}.linear2"]
+        factor = edit.value or 1.0
+        words = "Residual branches scaled by 1 / sqrt(blocks) (Radford et al. 2019)."
+        where = functions.names(dict.fromkeys(paths))
+        add_function(draft, lambda torch, _: functions.scaled(where, factor, words, torch))
+    else:
+        raise CannotFixError("the queries' scale depends on the batch")
