@@ -13,13 +13,18 @@ from typing import Any
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from steadygrad.cures.surgery.wire import Wire, attach
+from steadygrad.cures.surgery.wire import Wire, attach, in_place, paths_by_module
+from steadygrad.errors import CannotCureError
 
 Key = tuple[str, str, int]
 
 
 def reroute(model: nn.Module, wires: Sequence[Wire]) -> None:
     """Let ``model`` run with the wires; those it was rerouted with before stay."""
+    if isinstance(model, nn.Sequential):
+        raise CannotCureError(
+            "an nn.Sequential that cannot be traced runs all that it holds, so nothing can be added to it"
+        )
     paths = attach(model, wires)
     earlier = vars(model).get("forward")
     routes = list(earlier.routes) if isinstance(earlier, Rerouted) else []
@@ -51,7 +56,7 @@ class _Router(TorchFunctionMode):
 
     def __init__(self, model: nn.Module, routes: Sequence[tuple[str, Key, str, Key | None]]) -> None:
         super().__init__()
-        self._names = {id(module): path for path, module in model.named_modules()}
+        self._names = paths_by_module(model)
         self._stack = [""]
         self._seen: Counter[tuple[str, str]] = Counter()
         self._inputs: dict[Key, Tensor] = {}
@@ -77,7 +82,8 @@ class _Router(TorchFunctionMode):
         super().__exit__(*error)  # type: ignore[no-untyped-call]
 
     def _entered(self, module: nn.Module, _: Any) -> None:
-        self._stack.append(self._names.get(id(module), "?"))
+        # As the tape names them: a module that is not registered makes its calls in the model's name.
+        self._stack.append(self._names.get(id(module), ""))
 
     def _left(self, module: nn.Module, _: Any, __: Any) -> None:
         if len(self._stack) > 1:
@@ -95,6 +101,9 @@ class _Router(TorchFunctionMode):
         self._seen[place] += 1
         if key in self._wanted:
             self._inputs[key] = args[0]
+        written = args[0] if in_place(name) and key in self._routes else None
+        if written is not None:
+            args = (written.clone(), *args[1:])
         result: Any = None
         replaced = False
         routes = sorted(self._routes.get(key, ()), key=lambda route: _ORDER[route[0]])
@@ -103,14 +112,14 @@ class _Router(TorchFunctionMode):
                 args = (module(args[0]), *args[1:])
                 continue
             if how == "replace":
-                in_place = name.endswith("_") and not name.endswith("__")
-                result = args[0].copy_(module(args[0].clone())) if in_place else module(args[0])
-                replaced = True
+                result, replaced = module(args[0]), True
                 continue
             if not replaced:
                 result, replaced = func(*args, **kwargs), True
             result = module(result) if source is None else module(result, self._inputs[source])
-        return result if replaced else func(*args, **kwargs)
+        if not replaced:
+            result = func(*args, **kwargs)
+        return result if written is None else written.copy_(result)
 
 
 _ORDER = {"before": 0, "replace": 1, "after": 2, "join": 3}

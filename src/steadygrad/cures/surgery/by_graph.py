@@ -15,7 +15,7 @@ import torch
 from torch import fx, nn
 from torch.utils._pytree import tree_leaves
 
-from steadygrad.cures.surgery.wire import Wire, attach
+from steadygrad.cures.surgery.wire import Wire, attach, in_place, paths_by_module
 from steadygrad.record import Site
 
 
@@ -35,7 +35,7 @@ def rewrite(model: nn.Module, wires: Sequence[Wire], run: Callable[[nn.Module], 
     traced.training = model.training
     if not _same(run(model), run(traced)):
         raise NotTraceableError("its graph does not compute what it computes")
-    nodes = _by_key(graph)
+    nodes = _by_key(model, graph)
     whole = {where for where, name, _ in nodes if name == ""}
 
     def key(site: Site) -> Key:
@@ -48,6 +48,9 @@ def rewrite(model: nn.Module, wires: Sequence[Wire], run: Callable[[nn.Module], 
                 raise NotTraceableError(
                     f"{site.name} of {site.module or 'the model'} is inside a module that stays whole"
                 )
+    for wire in wires:
+        if in_place(wire.site.name):
+            _read_result(graph, nodes[key(wire.site)])
     paths = attach(traced, wires)
     # Joins go behind what else is wired to the same call: the skip is added to what the layer really gives.
     order = {"replace": 0, "before": 1, "after": 2, "join": 3}
@@ -79,8 +82,6 @@ def _wire(
         with graph.inserting_after(node):
             new = graph.call_module(path, (_first(node),))
         node.replace_all_uses_with(new)
-        if wire.site.name.endswith("_") and not wire.site.name.endswith("__"):
-            _carry_in_place(graph, node, new)
         graph.erase_node(node)
         for name, value in inputs.items():
             inputs[name] = new if value is node else value
@@ -100,13 +101,13 @@ def _wire(
     last[key] = new
 
 
-def _carry_in_place(graph: fx.Graph, node: fx.Node, new: fx.Node) -> None:
-    """What reads the tensor that the old call wrote into, behind it, reads the new call's result."""
+def _read_result(graph: fx.Graph, node: fx.Node) -> None:
+    """What reads the tensor that a call wrote into, behind it, reads the call's result: the same tensor until it is wired."""
     order = {one: number for number, one in enumerate(graph.nodes)}
     source = _first(node)
     for user in list(source.users):
-        if user is not new and order[user] > order[node]:
-            user.replace_input_with(source, new)
+        if order[user] > order[node]:
+            user.replace_input_with(source, node)
 
 
 def _traced(model: nn.Module, *, flipped: bool = False) -> fx.Graph:
@@ -136,14 +137,15 @@ def _same(one: Any, other: Any) -> bool:
     )
 
 
-def _by_key(graph: fx.Graph) -> dict[Key, fx.Node]:
+def _by_key(model: nn.Module, graph: fx.Graph) -> dict[Key, fx.Node]:
     """Nodes by (module, function name, occurrence), as a tape would name the calls."""
     seen: Counter[tuple[str, str]] = Counter()
     found: dict[Key, fx.Node] = {}
+    paths = paths_by_module(model)
     for node in graph.nodes:
         if node.op == "call_module":
             # A module that stays whole: it is known by whatever call it makes; one name stands for all.
-            where, name = str(node.target), ""
+            where, name = paths[id(model.get_submodule(str(node.target)))], ""
         elif node.op == "call_function":
             where, name = _owner(node), getattr(node.target, "__name__", str(node.target))
             name = _OPERATORS.get(node.target, name)

@@ -41,6 +41,16 @@ def attach(model: nn.Module, wires: Sequence[Wire]) -> list[str]:
     return found
 
 
+def paths_by_module(model: nn.Module) -> dict[int, str]:
+    """The path by which a tape names each module: of one that is held at several places, the last."""
+    return {id(module): path for path, module in model.named_modules(remove_duplicate=False)}
+
+
+def in_place(name: str) -> bool:
+    """Whether torch's name of a function says that it writes into its argument: "sigmoid_", not "__add__"."""
+    return name.endswith("_") and not name.endswith("__")
+
+
 def parent_of(model: nn.Module, path: str) -> tuple[nn.Module, str]:
     """The module that holds the one at ``path``, and the name it has there."""
     above, _, name = path.rpartition(".")
