@@ -133,7 +133,8 @@ def main() -> None:
 def line(row: dict[str, object]) -> str:
     return (
         f"{row['name']:44s} {row['before']:14s} -> {row['after']:14s} {row['taken'] or row['words']:40.60s} "
-        f"{row['cured_score']:6.2f} twin {row['twin_score']:6.2f} q {row['learned'] or 0:5.2f} {row['tried']:2d} tried {row['seconds']:5.1f} s"
+        f"{row['cured_score']:6.2f} twin {row['twin_score']:6.2f} q {row['learned'] or 0:5.2f} "
+        f"{row['tried']:2d} tried {row['seconds']:5.1f} s"
     )
 
 

@@ -9,6 +9,8 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+import torch
+
 from steadygrad import cures
 from steadygrad._check import Report, check_subject
 from steadygrad.cures.baseline import constant_loss, learned
@@ -138,7 +140,10 @@ def treat(patient: Patient, edits: Iterable[Edit]) -> list[Change]:
         if edit.action in NUMERIC:
             operate()
         try:
-            changes.append(cures.find(edit.action).module.apply_(patient, edit))
+            # New modules draw their own weights: from the subject's seed, not from the user's generator.
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(patient.subject.seed)
+                changes.append(cures.find(edit.action).module.apply_(patient, edit))
         except (RuntimeError, ValueError, TypeError, AttributeError, NotImplementedError) as error:
             # Whatever a model does that a cure did not foresee, the planner goes on to the next.
             raise CannotCureError(

@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from steadygrad.cures.surgery.wire import Wire, attach, in_place, paths_by_module
+from steadygrad.cures.surgery.wire import Wire, attach, in_place, named, paths_by_module
 from steadygrad.errors import CannotCureError
 
 Key = tuple[str, str, int]
@@ -94,7 +94,7 @@ class _Router(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
-        place = (self._stack[-1], name)
+        place = (self._stack[-1], named(name))
         if place not in self._watched:
             return func(*args, **kwargs)
         key = (*place, self._seen[place])

@@ -6,7 +6,6 @@ same code: control flow that looks at numbers, shapes or the mode is baked in ot
 
 from __future__ import annotations
 
-import operator
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,7 +14,7 @@ import torch
 from torch import fx, nn
 from torch.utils._pytree import tree_leaves
 
-from steadygrad.cures.surgery.wire import Wire, attach, in_place, paths_by_module
+from steadygrad.cures.surgery.wire import Wire, attach, in_place, named, paths_by_module
 from steadygrad.record import Site
 
 
@@ -49,8 +48,9 @@ def rewrite(model: nn.Module, wires: Sequence[Wire], run: Callable[[nn.Module], 
                     f"{site.name} of {site.module or 'the model'} is inside a module that stays whole"
                 )
     for wire in wires:
-        if in_place(wire.site.name):
-            _read_result(graph, nodes[key(wire.site)])
+        node = nodes[key(wire.site)]
+        if in_place(str(node.target if node.op == "call_method" else getattr(node.target, "__name__", ""))):
+            _read_result(graph, node)
     paths = attach(traced, wires)
     # Joins go behind what else is wired to the same call: the skip is added to what the layer really gives.
     order = {"replace": 0, "before": 1, "after": 2, "join": 3}
@@ -148,17 +148,14 @@ def _by_key(model: nn.Module, graph: fx.Graph) -> dict[Key, fx.Node]:
             where, name = paths[id(model.get_submodule(str(node.target)))], ""
         elif node.op == "call_function":
             where, name = _owner(node), getattr(node.target, "__name__", str(node.target))
-            name = _OPERATORS.get(node.target, name)
         elif node.op == "call_method":
             where, name = _owner(node), str(node.target)
         else:
             continue
+        name = named(name)
         found[where, name, seen[where, name]] = node
         seen[where, name] += 1
     return found
-
-
-_OPERATORS = {operator.add: "add", operator.mul: "mul", operator.sub: "sub", operator.matmul: "matmul"}
 
 
 def _owner(node: fx.Node) -> str:

@@ -46,6 +46,11 @@ def paths_by_module(model: nn.Module) -> dict[int, str]:
     return {id(module): path for path, module in model.named_modules(remove_duplicate=False)}
 
 
+def named(function: str) -> str:
+    """A function's name as a tape has it: "sigmoid" for sigmoid_, "add" for __add__."""
+    return function.strip("_") or function
+
+
 def in_place(name: str) -> bool:
     """Whether torch's name of a function says that it writes into its argument: "sigmoid_", not "__add__"."""
     return name.endswith("_") and not name.endswith("__")
