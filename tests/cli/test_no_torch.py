@@ -25,7 +25,16 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["--version"], ["check", "--help"], ["rules"], ["explain", "SG102"], ["activations", "relu"]],
+    [
+        ["--help"],
+        ["--version"],
+        ["check", "--help"],
+        ["rules"],
+        ["explain", "SG102"],
+        ["cures"],
+        ["cures", "fold"],
+        ["activations", "relu"],
+    ],
     ids=" ".join,
 )
 def test_without_torch(arguments: list[str]) -> None:

@@ -11,16 +11,21 @@ import click
 @click.argument("name", required=False)
 @click.option("--output-format", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
 def command(name: str | None, output_format: str) -> None:
-    """List the cures, least intrusive first, each with its group, its safety and what it does; or print the page of NAME."""
+    """List the cures, least intrusive first, each with its group, its safety and what it does; or print the page of NAME.
+
+    NAME is a cure or one of its candidates. A finding's page (`steadygrad explain CODE`) lists the cures for it.
+    """
     from steadygrad.cli.explain import show
     from steadygrad.cures import find, load
     from steadygrad.report.layout import fill, resolve_width
 
     if name is not None:
-        one = find(name)
-        show(f"# {one.name}\n\n{one.summary}\n\n{one.doc}\n", output_format)
+        show(find(name).page, output_format)
         return
-    rows = [{"name": c.name, "group": c.group, "safety": c.safety, "summary": c.summary} for c in load()]
+    rows = [
+        {"name": c.name, "group": c.group, "safety": c.safety, "summary": c.summary, "findings": list(c.findings)}
+        for c in load()
+    ]
     if output_format == "json":
         click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return

@@ -1,10 +1,14 @@
-"""``steadygrad explain``: a rule's page."""
+"""``steadygrad explain``: a rule's page, with the cures that can help."""
 
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from steadygrad.rules import Rule
 
 
 @click.command(name="explain", short_help="Explain a rule: what it measures, an example, cures.")
@@ -14,8 +18,17 @@ def command(rule: str, output_format: str) -> None:
     """Explain RULE, given by code or name (SG102, saturated-activation)."""
     from steadygrad.rules import find
 
-    found = find(rule)
-    show(f"# {found.code} {found.name}\n\n{found.summary}\n\n{found.doc}\n", output_format)
+    show(page_of(find(rule)), output_format)
+
+
+def page_of(rule: Rule) -> str:
+    """Markdown: the docstring, and the cures that ``steadygrad cure`` tries for this finding."""
+    from steadygrad.cures import for_finding
+
+    rows = [f"- {cure.name} ({cure.group}, {cure.safety}): {cure.summary}" for cure in for_finding(rule.code)]
+    tried = "\n".join(rows) or "None: what is wrong here is for a person to change."
+    parts = (f"# {rule.code} {rule.name}", rule.summary, rule.doc, "## What `steadygrad cure` tries", tried)
+    return "\n\n".join(parts) + "\n"
 
 
 def show(page: str, output_format: str) -> None:

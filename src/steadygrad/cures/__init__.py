@@ -1,22 +1,28 @@
 """The cures: found in this folder, proposed from a report, applied to a copy.
 
-A cure is one file with ``GROUP``, ``SAFETY``, ``FINDINGS`` (the codes it can help with), ``propose(patient, report)``
-giving candidates, and ``apply_(patient, edit)`` changing the patient in place and saying what it did. Its docstring is its
-page, under ``HEADINGS``. Adding a cure is adding a file.
+A cure is one file with ``GROUP``, ``SAFETY``, ``FINDINGS`` (the codes it can help with), ``CANDIDATES`` (name: group and
+safety of each), ``propose(patient, report)`` giving candidates, and ``apply_(patient, edit)`` changing the patient in place
+and saying what it did. Its docstring is its page, under ``HEADINGS``. Adding a cure is adding a file.
+
+What a cure says of itself is read from its text, so that listing and explaining cures needs no torch.
 """
 
 from __future__ import annotations
 
+import ast
 import difflib
 import functools
 import importlib
 import inspect
 import pkgutil
+from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 from types import ModuleType
 
 from steadygrad.errors import UnknownCureError
 from steadygrad.record import GROUPS
+from steadygrad.rules import find as find_rule
 
 HEADINGS = ("What it does", "Mathematics", "What it changes", "When it is wrong", "References")
 """Every cure's docstring has these sections, in this order."""
@@ -31,44 +37,85 @@ class Cure:
     group: str
     safety: str
     findings: tuple[str, ...]
+    candidates: Mapping[str, tuple[str, str]]
+    """Names that its candidates can have, each with group and safety."""
     summary: str
     doc: str
+    order: int
+    """Rank within its group."""
     at_first: int | None
     """How many of its candidates are tried where nobody asks for it by name; None = all."""
-    module: ModuleType
-    """Its ``propose`` and ``apply_``."""
+
+    @property
+    def module(self) -> ModuleType:
+        """Its ``propose`` and ``apply_``; imports torch."""
+        return importlib.import_module(f"{__name__}.{self.name.replace('-', '_')}")
+
+    @property
+    def page(self) -> str:
+        """Markdown: the docstring, its candidates, and the findings it can help with."""
+        rows = [f"| {name} | {group} | {safety} |" for name, (group, safety) in self.candidates.items()]
+        candidates = "\n".join(["| candidate | group | safety |", "|---|---|---|", *rows])
+        findings = "\n".join(f"- {code} {find_rule(code).name}" for code in self.findings)
+        parts = (f"# {self.name}", self.summary, self.doc, "## Candidates", candidates, "## Findings it can help with")
+        return "\n\n".join((*parts, findings)) + "\n"
 
 
 @functools.cache
 def load() -> tuple[Cure, ...]:
     """All cures in this folder, least intrusive first."""
-    modules = [importlib.import_module(f"{__name__}.{info.name}") for info in pkgutil.iter_modules(__path__)]
-    found = [_cure(module) for module in modules if hasattr(module, "apply_")]
-    return tuple(
-        sorted(found, key=lambda cure: (GROUPS.index(cure.group), cure.module.__dict__.get("ORDER", 0), cure.name))
-    )
+    read = (_read(info.name) for info in pkgutil.iter_modules(__path__) if not info.ispkg)
+    found = [cure for cure in read if cure is not None]
+    return tuple(sorted(found, key=lambda cure: (GROUPS.index(cure.group), cure.order, cure.name)))
 
 
-def _cure(module: ModuleType) -> Cure:
-    summary, _, doc = inspect.cleandoc(module.__doc__ or "").partition("\n")
-    name = module.__name__.rpartition(".")[2].replace("_", "-")
+def _read(file_name: str) -> Cure | None:
+    """What the file says of itself; None for a file that is no cure."""
+    tree = ast.parse(files(__name__).joinpath(f"{file_name}.py").read_text(encoding="utf-8"))
+    if not any(isinstance(node, ast.FunctionDef) and node.name == "apply_" for node in tree.body):
+        return None
+    said = {}
+    for node in tree.body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if name in _CONSTANTS:
+                said[name] = ast.literal_eval(value)
+    summary, _, doc = inspect.cleandoc(ast.get_docstring(tree) or "").partition("\n")
     return Cure(
-        name,
-        module.GROUP,
-        module.SAFETY,
-        module.FINDINGS,
+        file_name.replace("_", "-"),
+        said["GROUP"],
+        said["SAFETY"],
+        said["FINDINGS"],
+        said["CANDIDATES"],
         summary.strip(),
         doc.strip(),
-        vars(module).get("AT_FIRST"),
-        module,
+        said.get("ORDER", 0),
+        said.get("AT_FIRST"),
     )
+
+
+_CONSTANTS = ("GROUP", "SAFETY", "FINDINGS", "CANDIDATES", "ORDER", "AT_FIRST")
+
+
+def for_finding(code: str) -> tuple[Cure, ...]:
+    """The cures that can help with a finding, least intrusive first."""
+    return tuple(cure for cure in load() if code in cure.findings)
+
+
+def spelt(name: str) -> str:
+    """The name of a cure or candidate as it is spelt here: lower case, hyphens."""
+    return name.strip().lower().replace("_", "-")
 
 
 def find(name: str) -> Cure:
-    """The cure with this name. Raises ``UnknownCureError`` naming the nearest."""
+    """The cure with this name, or with a candidate of it. Raises ``UnknownCureError`` naming the nearest."""
+    word = spelt(name)
     for cure in load():
-        if cure.name == name.strip().lower().replace("_", "-"):
+        if word == cure.name or word in cure.candidates:
             return cure
-    close = difflib.get_close_matches(name.lower(), [cure.name for cure in load()], n=1, cutoff=0.4)
+    if word.replace("-", " ") in GROUPS:
+        members = ", ".join(cure.name for cure in load() if cure.group == word.replace("-", " "))
+        raise UnknownCureError(f"{name!r} is a group of cures, not a cure; its cures are {members}")
+    known = [known for cure in load() for known in (cure.name, *cure.candidates)]
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.4)
     hint = f", did you mean {close[0]}?" if close else ""
     raise UnknownCureError(f"no cure {name!r}{hint}; steadygrad cures lists them")

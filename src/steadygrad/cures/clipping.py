@@ -35,7 +35,13 @@ from steadygrad.record import Candidate, Change, CheckRecord, Edit
 
 GROUP = "clip"
 SAFETY = "safe"
-FINDINGS = ("SG201", "SG202", "SG203", "SG204", "SG206")
+FINDINGS = ("SG201", "SG202", "SG203", "SG204")
+CANDIDATES = {
+    "clip-norm": ("clip", "safe"),
+    "clip-value": ("clip", "safe"),
+    "clip-adaptive": ("clip", "safe"),
+    "clip-quantile": ("clip", "safe"),
+}
 AT_FIRST = 1
 """Candidates that are tried where nobody asked for a clip: what one does not heal, the others hardly will."""
 

@@ -48,6 +48,9 @@ from steadygrad.theory.folding import Folding, fold
 GROUP = "numbers"
 SAFETY = "safe"
 FINDINGS = ("SG101", "SG102", "SG103", "SG105", "SG106", "SG201", "SG203", "SG204", "SG205", "SG301")
+CANDIDATES = {
+    "folded-initialisation": ("numbers", "safe"),
+}
 
 HEAD_SCALE = 1.0
 """Standard deviation over the batch of a head's output, centred: enough to learn from, no confident wrong answer."""

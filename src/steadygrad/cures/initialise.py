@@ -50,6 +50,14 @@ from steadygrad.theory import activations, meanfield
 GROUP = "numbers"
 SAFETY = "safe"
 FINDINGS = ("SG101", "SG102", "SG103", "SG105", "SG106", "SG201", "SG203", "SG204", "SG205", "SG301")
+CANDIDATES = {
+    "he-initialisation": ("numbers", "safe"),
+    "xavier-initialisation": ("numbers", "safe"),
+    "lecun-initialisation": ("numbers", "safe"),
+    "orthogonal-initialisation": ("numbers", "safe"),
+    "data-driven-initialisation": ("numbers", "safe"),
+    "zero-branches": ("numbers", "safe"),
+}
 
 WORKING_VARIANCE = 0.25
 """Variance of the pre-activations at which the critical scale is taken: small enough that tanh is nearly linear."""

@@ -44,6 +44,13 @@ from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation, S
 GROUP = "normalisation"
 SAFETY = "unsafe"
 FINDINGS = ("SG101", "SG102", "SG103", "SG105", "SG106", "SG201", "SG203", "SG204", "SG205", "SG301", "SG304")
+CANDIDATES = {
+    "batch-norm-before": ("normalisation", "unsafe"),
+    "batch-norm-behind": ("normalisation", "unsafe"),
+    "layer-norm-before": ("normalisation", "unsafe"),
+    "rms-norm-before": ("normalisation", "unsafe"),
+    "group-norm-before": ("normalisation", "unsafe"),
+}
 
 SMALLEST_BATCH = 16
 """Samples (times positions, in a convolution) under which batch statistics are noise: Wu and He 2018, figure 1, see

@@ -20,7 +20,7 @@ from steadygrad import cures
 from steadygrad._check import check_subject
 from steadygrad.cures.patient import Patient, admit
 from steadygrad.cures.trying import KEEP, NUMERIC, Options, Outcome, Progress, try_out
-from steadygrad.errors import SettingsError, UnknownCureError, UserCodeError
+from steadygrad.errors import SettingsError, UserCodeError
 from steadygrad.probe.copying import unwrapped
 from steadygrad.probe.inference import infer_constructions
 from steadygrad.probe.subject import Subject, make_subject
@@ -130,7 +130,7 @@ def cure_subject(subject: Subject, options: Options | None = None, progress: Pro
     if before.verdict is Verdict.HEALTHY and not (options.best or options.only):
         words = "nothing to cure: the model is healthy as set up"
     else:
-        candidates = _candidates(start, before, options)
+        candidates = candidates_for(start, before, options)
         taken = _first(subject, before, candidates, options, outcomes, late, say)
         if taken is None and not late() and not options.only:
             taken = _joined(subject, before, candidates, options, outcomes, late, say)
@@ -169,26 +169,34 @@ def _check_options(options: Options) -> None:
     clash = ruled_out & set(options.allow)
     if clash:
         raise SettingsError(f"{sorted(clash)[0]} is both kept and allowed to change; drop one of the two")
+    for word in options.only:
+        groups = _groups(word)
+        if not groups - ruled_out:
+            kept = next(keep for keep in options.keep if groups & set(KEEP[keep]))
+            raise SettingsError(f"{word} changes what is to be kept ({kept}); drop one of the two")
+        if options.allow and not groups & set(options.allow):
+            raise SettingsError(f"{word} is of the group {min(groups)}, which is not allowed; allow it too")
     if options.budget is not None and not options.budget > 0:
         raise SettingsError(f"the budget is {options.budget:g} s, expected more than 0")
 
 
-def _candidates(patient: Patient, report: CheckRecord, options: Options) -> list[Candidate]:
+def _groups(word: str) -> set[str]:
+    """The groups of a candidate, or of all candidates of a cure. Raises ``UnknownCureError``."""
+    one = cures.find(word)
+    return {group for name, (group, _) in one.candidates.items() if cures.spelt(word) in (name, one.name)}
+
+
+def candidates_for(patient: Patient, report: CheckRecord, options: Options) -> list[Candidate]:
     """What the findings ask for, within the options, least intrusive first."""
     codes = {finding.code for finding in report.findings if finding.severity is not Severity.INFO}
-    names = {cure.name for cure in cures.load()}
     found: list[tuple[tuple[int, int, int], Candidate]] = []
     for rank, one in enumerate(cures.load()):
         asked = options.best or options.only or not codes or codes & set(one.findings)
         most = None if options.best or options.only else one.at_first
         for number, candidate in enumerate(islice(one.module.propose(patient, report), most) if asked else ()):
-            if options.only and not {one.name, candidate.name} & set(options.only):
+            if options.only and not {one.name, candidate.name} & {cures.spelt(word) for word in options.only}:
                 continue
             found.append(((GROUPS.index(candidate.group), rank, number), candidate))
-    unknown = [word for word in options.only if word not in names and word not in {c.name for _, c in found}]
-    if unknown:
-        have = sorted(names)
-        raise UnknownCureError(f"no cure {unknown[0]!r} for this model; cures are {', '.join(have)}")
     ruled_out = {group for word in options.keep for group in KEEP[word]}
     ordered = [candidate for _, candidate in sorted(found, key=lambda pair: pair[0])]
     return [

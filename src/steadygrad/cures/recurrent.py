@@ -41,6 +41,12 @@ from steadygrad.record import Candidate, Change, CheckRecord, Edit, Site
 GROUP = "numbers"
 SAFETY = "safe"
 FINDINGS = ("SG104", "SG202", "SG101", "SG105", "SG106", "SG203", "SG204")
+CANDIDATES = {
+    "orthogonal-recurrence": ("numbers", "safe"),
+    "identity-recurrence": ("numbers", "safe"),
+    "chrono": ("numbers", "safe"),
+    "gated-cell": ("activation", "unsafe"),
+}
 ORDER = -1
 """Where there is a recurrence, its weights come before those of the layers."""
 

@@ -41,6 +41,11 @@ from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation
 GROUP = "residual"
 SAFETY = "unsafe"
 FINDINGS = ("SG101", "SG102", "SG103", "SG105", "SG106", "SG201", "SG203", "SG204", "SG205", "SG301", "SG302")
+CANDIDATES = {
+    "residual-span-2": ("residual", "unsafe"),
+    "residual-span-1": ("residual", "unsafe"),
+    "residual-span-3": ("residual", "unsafe"),
+}
 
 SPANS = (2, 1, 3)
 

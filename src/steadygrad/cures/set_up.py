@@ -46,6 +46,11 @@ from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation
 GROUP = "set-up"
 SAFETY = "unsafe"
 FINDINGS = ("SG303", "SG304", "SG105", "SG106")
+CANDIDATES = {
+    "logits": ("set-up", "unsafe"),
+    "standardised-input": ("set-up", "unsafe"),
+    "weight-decay": ("set-up", "safe"),
+}
 
 GENTLE_DECAY = 1e-4
 """Weight decay that no data set's gradient is weaker than: the usual one under SGD (He et al. 2016)."""

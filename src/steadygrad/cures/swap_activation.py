@@ -42,6 +42,14 @@ from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation
 GROUP = "activation"
 SAFETY = "unsafe"
 FINDINGS = ("SG101", "SG102", "SG103", "SG105", "SG106", "SG205", "SG301")
+CANDIDATES = {
+    "relu": ("activation", "unsafe"),
+    "leaky-relu": ("activation", "unsafe"),
+    "elu": ("activation", "unsafe"),
+    "selu": ("activation", "unsafe"),
+    "gelu": ("activation", "unsafe"),
+    "silu": ("activation", "unsafe"),
+}
 
 MODULES: Mapping[str, Callable[[], nn.Module]] = MappingProxyType(
     {

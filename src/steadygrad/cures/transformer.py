@@ -45,6 +45,12 @@ from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation, S
 GROUP = "numbers"
 SAFETY = "safe"
 FINDINGS = ("SG101", "SG105", "SG106", "SG201", "SG203", "SG204", "SG305")
+CANDIDATES = {
+    "attention-scale": ("numbers", "safe"),
+    "qk-norm": ("normalisation", "unsafe"),
+    "depth-scale": ("numbers", "safe"),
+    "pre-norm": ("normalisation", "unsafe"),
+}
 ORDER = -1
 
 SHARP = 2.0

@@ -162,9 +162,9 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         ],
         consequence=sentence(slowest(trace), outcome(trial)),
         cures=[
-            "a residual span around the layers that shrink it",
-            "normalisation between them",
-            "weights scaled so that each layer's gain is 1",
+            "a residual span around the layers that shrink it (residual)",
+            "normalisation between them (normalise)",
+            "weights scaled so that each layer's gain is 1 (fold, initialise)",
         ],
         count=len(at),
         also=other_places(operation_of(trace, first)),

@@ -180,10 +180,10 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         evidence=proof,
         consequence=outcome(trial),
         cures=[
-            "biases set so that half of the units are active",
-            "Leaky ReLU or ELU, which never cut the gradient off",
+            "biases set so that half of the units are active (initialise)",
+            "Leaky ReLU or ELU, which never cut the gradient off (swap-activation)",
             "a smaller learning rate",
-            "normalisation before it",
+            "normalisation before it (normalise)",
         ],
         count=len(dead),
         also=other_places(first),

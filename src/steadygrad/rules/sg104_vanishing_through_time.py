@@ -142,9 +142,9 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         ],
         consequence=sentence(f"what happened {_reach(worst)} steps ago moves no weight", outcome(trial)),
         cures=[
-            "orthogonal or identity recurrence",
-            "forget-gate bias 1, or chrono initialisation, for an LSTM",
-            "a gated cell for a plain one",
+            "orthogonal or identity recurrence (recurrent)",
+            "forget-gate biases for long memories, in an LSTM or GRU (chrono)",
+            "a gated cell for a plain one (gated-cell)",
             "truncating the sequence",
         ],
         count=len(sick),

@@ -150,7 +150,11 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         label="from here on the samples are alike" if first is not None else "",
         evidence=[evidence("spread of the output", spread, "share", "over 1e-5")],
         consequence=outcome(trial),
-        cures=["a residual span", "batch norm", "initialisation on the critical line of the activation"],
+        cures=[
+            "initialisation that keeps samples apart (fold, initialise)",
+            "batch norm (normalise)",
+            "a residual span (residual)",
+        ],
         also=other_places(first),
         explains=("SG106",),
     )
@@ -170,10 +174,10 @@ def _in_training(trial: StepTest, before: float, after: float) -> Finding:
         ],
         consequence=outcome(trial),
         cures=[
-            "a residual span",
-            "a smaller learning rate, or warm-up",
-            "less weight decay",
-            "normalisation before each layer",
+            "a residual span (residual)",
+            "a smaller learning rate (learning-rate), or warm-up",
+            "less weight decay (weight-decay)",
+            "normalisation before each layer (normalise)",
         ],
         explains=("SG106",),
     )

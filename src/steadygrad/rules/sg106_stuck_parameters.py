@@ -147,9 +147,9 @@ def _stuck(trace: Trace, trial: StepTest, moved: Sequence[Parameter]) -> Iterabl
             evidence("fall of the loss", trial.fall, "relative", "over 0.02"),
         ],
         consequence=sentence(slowest(trace) if not tiny else "", outcome(trial)),
-        cures=["a learning rate found by the step test", "Adam in place of SGD, because it is scale-free"]
+        cures=["a learning rate found by real steps (learning-rate)", "Adam in place of SGD, because it is scale-free"]
         if tiny
-        else ["a longer look: --trial 100", "a learning rate found by the step test"],
+        else ["a longer look: --trial 100", "a learning rate found by real steps (learning-rate)"],
         count=len(moved),
     )
 
@@ -192,7 +192,7 @@ def _decayed(trial: StepTest) -> Iterable[Finding]:
         ],
         consequence=outcome(trial),
         cures=[
-            "a weight decay of 0.1 or less under AdamW, of 1e-4 under SGD",
+            "a weight decay of 0.1 or less under AdamW, of 1e-4 under SGD (weight-decay)",
             "decoupled decay (AdamW) in place of Adam's",
         ],
         explains=("SG105",),

@@ -145,9 +145,9 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         ],
         consequence=outcome(trial),
         cures=[
-            "orthogonal recurrence",
+            "orthogonal recurrence (recurrent)",
             "recurrent weights divided by their spectral norm",
-            "clipping by norm bounds the update, it does not mend the product",
+            "clipping by norm (clip-norm) bounds the update, it does not mend the product",
         ],
         count=len(sick),
         explains=("SG102", "SG201", "SG204", "SG205", "SG301", "SG106", "SG105"),

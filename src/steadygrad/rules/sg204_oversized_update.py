@@ -127,8 +127,8 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         ],
         consequence=outcome(trial),
         cures=[
-            "a learning rate found by the step test",
-            "clipping by global norm, if it happens only now and then",
+            "a learning rate found by real steps (learning-rate)",
+            "clipping by global norm (clip-norm), if it happens only now and then",
             "warm-up",
         ],
         explains=("SG106", "SG105"),

@@ -146,7 +146,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
             evidence("mean of the output", first.output.mean, "absolute", "near 0"),
         ],
         consequence=outcome(trial),
-        cures=["weights scaled by 1/√fan-in", "normalisation after it", "standardised input"],
+        cures=["weights scaled by 1/√fan-in (initialise)", "normalisation after it (normalise)", "standardised input"],
         count=len(sick),
         also=other_places(first),
         explains=("SG204", "SG106", "SG105"),

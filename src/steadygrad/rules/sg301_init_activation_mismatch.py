@@ -192,7 +192,12 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
             evidence(f"decades {'lost' if shrinking else 'gained'} on the trunk", decades, "decades", "under 4"),
         ],
         consequence=sentence(slowest(trace) if shrinking else "", outcome(trial)),
-        cures=[_initialiser(first), "folded initialisation", "batch norm before the activation", "a residual span"],
+        cures=[
+            _initialiser(first),
+            "folded initialisation (fold)",
+            "batch norm before the activation (normalise)",
+            "a residual span (residual)",
+        ],
         count=len(layers),
         also=other_places(first.operation),
         explains=("SG101", "SG201", "SG105", "SG106", "SG204", "SG205"),
@@ -255,9 +260,9 @@ def _needed(follower: Operation) -> float | None:
 
 def _initialiser(layer: _Layer) -> str:
     if layer.activation in ("relu", "leaky_relu", "relu6"):
-        return "He initialisation: nn.init.kaiming_normal_(weight, nonlinearity='relu')"
+        return "He initialisation (initialise): nn.init.kaiming_normal_(weight, nonlinearity='relu')"
     if layer.activation in ("tanh", "softsign", "linear", "erf"):
-        return "Xavier or orthogonal initialisation with gain 1"
+        return "Xavier or orthogonal initialisation with gain 1 (initialise)"
     if layer.activation == "selu":
-        return "LeCun initialisation: standard deviation 1/√fan-in"
-    return f"weights of variance {layer.needed:.2g}/fan-in, the critical scale of {layer.activation}"
+        return "LeCun initialisation, standard deviation 1/√fan-in (initialise)"
+    return f"weights of variance {layer.needed:.2g}/fan-in, the critical scale of {layer.activation} (initialise)"

@@ -204,7 +204,7 @@ def _deep(trace: Trace, trial: StepTest | None, plain: list[Operation], gained: 
             evidence("decades gained on the trunk", gained, "decades", "under 2"),
         ],
         consequence=outcome(trial),
-        cures=["a residual span around every two layers", "fewer layers"],
+        cures=["a residual span around every two layers (residual)", "fewer layers"],
         count=len(plain),
         also=other_places(plain[0]),
         explains=("SG201", "SG204", "SG106", "SG301", "SG205"),

@@ -164,7 +164,10 @@ def _found(trace: Trace, trial: StepTest | None, squash: Operation, why: str) ->
             evidence("fall of the loss", trial.fall if trial else float("nan"), "relative", "over 0.02"),
         ],
         consequence=outcome(trial),
-        cures=[f"leaving {name} out of the model; applying it when predicting", "log_softmax with nll_loss"],
+        cures=[
+            f"leaving {name} out of the model (logits) and applying it when predicting",
+            "log_softmax with nll_loss",
+        ],
         also=other_places(squash),
         explains=("SG102", "SG106", "SG105", "SG101"),
     )

@@ -147,7 +147,10 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
             evidence("saturated units of the first activation", share, "share", "under 0.5"),
         ],
         consequence=outcome(trial),
-        cures=["standardising the input: (x - mean) / std of the training set", "batch norm as the first layer"],
+        cures=[
+            "standardising the input: (x - mean) / std of the training set (standardised-input)",
+            "batch norm before the activations (normalise)",
+        ],
         also=other_places(first),
         explains=("SG102", "SG103", "SG104", "SG101", "SG201", "SG204", "SG205", "SG106", "SG105", "SG301"),
     )

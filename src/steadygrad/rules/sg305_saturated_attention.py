@@ -146,7 +146,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         label="one position takes nearly all of the weight",
         evidence=proof,
         consequence=outcome(trial),
-        cures=["logits divided by √(head dimension)", "QK-norm", "smaller initial weights of query and key"],
+        cures=["logits divided by √(head dimension)", "smaller query weights (attention-scale)", "QK-norm (qk-norm)"],
         count=len(sick),
         also=other_places(first),
         explains=("SG101", "SG105", "SG106", "SG201", "SG204"),
