@@ -186,6 +186,168 @@ OTHERS: dict[str, str | bytes] = {
     """),
 }
 
+NET = BASE + dedented("""
+    class Net(Base):
+        def forward(self, x):
+            for fc in self.fcs:
+                x = torch.sigmoid(fc(x))
+            return self.head(x)
+
+
+""")
+
+LAYERS = "*[m for _ in range(20) for m in (nn.Linear(16, 16), nn.Sigmoid())], nn.Linear(16, 4)"
+
+OTHERS |= {
+    "old Mac line ends": LOOP.lstrip("\n").replace("\n", "\r").encode(),
+    "other names for torch": LOOP.replace("import torch\n", "import torch as t\n")
+    .replace("import torch.nn as nn\n", "from torch import nn as N\n")
+    .replace("torch.sigmoid", "t.sigmoid")
+    .replace("nn.Mod", "N.Mod")
+    .replace("nn.Lin", "N.Lin"),
+    "stars": "from torch import *\nfrom torch.nn import *\n\n"
+    + NET.replace("nn.Mod", "Mod").replace("nn.Lin", "Lin").replace("torch.sig", "sig")
+    + "model = Net()\n",
+    "imports inside a function": dedented("""
+        def build_model():
+            \"\"\"Nothing is imported outside.\"\"\"
+            import torch
+            from torch import nn
+
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.fcs = nn.ModuleList(nn.Linear(16, 16) for _ in range(20))
+                    self.head = nn.Linear(16, 4)
+
+                def forward(self, x):
+                    for fc in self.fcs:
+                        x = torch.sigmoid(fc(x))
+                    return self.head(x)
+
+            return Net()
+    """),
+    "names that are taken": HEAD.replace("import torch.nn as nn", "import torch.nn")
+    + "nn, fold_ = 3, print\n\n\n"
+    + NET.replace("(nn.", "(torch.nn.").replace(" nn.", " torch.nn.")
+    + "model = Net()\nfold_()\n",
+    "semicolons": "import functools; import torch; from torch import nn\n\n"
+    + NET
+    + "torch.manual_seed(1); model = Net(); model.train()\n",
+    "class on one line": HEAD + f"class Net(nn.Sequential): pass\n\n\nmodel = Net({LAYERS})\n",
+    "moved and cast": HEAD + NET + 'model = Net().to("cpu").float().train()\n',
+    "behind a backslash": HEAD + NET + "model = \\\n    Net()\n",
+    "call over lines": HEAD + NET + "model = Net(\n    depth=20,  # deep\n)  # the model\n",
+    "walrus": HEAD + NET + "if (model := Net()) is not None:\n    model.eval().train()\n",
+    "lambda as builder": HEAD + NET + "make = lambda depth: Net(depth)\nmodel = make(20)\n",
+    "decorated class": HEAD
+    + "KNOWN = []\n\n\ndef known(kind):\n    KNOWN.append(kind)\n    return kind\n\n\n"
+    + NET.replace("class Net", "@known\nclass Net")
+    + "model = KNOWN[0]()\n",
+    "class inside a class": HEAD
+    + dedented("""
+        class Zoo:
+            class Net(nn.Module):
+                def __init__(self, depth=20):
+                    super().__init__()
+                    self.fcs = nn.ModuleList(nn.Linear(16, 16) for _ in range(depth))
+                    self.head = nn.Linear(16, 4)
+
+                def forward(self, x):
+                    for fc in self.fcs:
+                        x = torch.sigmoid(fc(x))
+                    return self.head(x)
+
+
+        Net = Zoo.Net
+    """),
+    "held in a dictionary": HEAD + NET + 'models = {"deep": Net(depth=20)}\nmodel = models["deep"]\n',
+    "under a condition": HEAD
+    + NET
+    + "if torch.cuda.is_available() or True:\n    model = Net()\nelse:\n    model = None\n",
+    "built up in a loop": HEAD
+    + dedented("""
+        model = nn.Sequential()
+        for number in range(20):
+            model.append(nn.Linear(16, 16))
+            model.add_module(f"act {number}".replace(" ", "_"), nn.Sigmoid())
+        model.append(nn.Linear(16, 4))
+        print(len(model))
+    """),
+    "built up in a function": HEAD
+    + dedented("""
+        def build_model():
+            net = nn.Sequential()
+            for _ in range(20):
+                net.append(nn.Linear(16, 16))
+                net.append(nn.Sigmoid())
+            net.append(nn.Linear(16, 4))
+            return net
+    """),
+    "drawn again behind its construction": HEAD
+    + NET
+    + dedented("""
+        def init_weights(module):
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=0.02)
+                nn.init.zeros_(module.bias)
+
+
+        model = Net()
+        model.apply(init_weights)
+    """),
+    "a class and a script": HEAD
+    + dedented("""
+        class Net(nn.Module):
+            def __init__(self, depth=20):
+                super().__init__()
+                self.fcs = nn.ModuleList(nn.Linear(16, 16) for _ in range(depth))
+                self.head = nn.Linear(16, 4)
+
+            def forward(self, x):
+                for fc in self.fcs:
+                    x = torch.sigmoid(fc(x))
+                return self.head(x)
+
+
+        if __name__ == "__main__":
+            model = Net()
+            optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+            for _ in range(10):
+                optimizer.zero_grad()
+                F.cross_entropy(model(torch.randn(32, 16)), torch.randint(0, 4, (32,))).backward()
+                optimizer.step()
+    """),
+    "an __init__ that ends with a loop": HEAD
+    + dedented("""
+        class Net(nn.Module):
+            def __init__(this, depth: int = 20):
+                super().__init__()
+                this.head = nn.Linear(16, 4)
+                this.fcs = nn.ModuleList()
+                for _ in range(depth):
+                    # One more.
+                    this.fcs.append(nn.Linear(16, 16))
+
+            def forward(this, x):
+                for fc in this.fcs:
+                    x = torch.sigmoid(fc(x))
+                return this.head(x)
+    """),
+    "no bias": HEAD
+    + NET.replace("nn.Linear(16, 16)", "nn.Linear(16, 16, bias=False)").replace("sigmoid", "tanh").replace("=20", "=40")
+    + "model = Net()\n",
+    "convolutions": HEAD
+    + dedented("""
+        model = nn.Sequential(
+            *[m for _ in range(12) for m in (nn.Conv2d(3 if _ == 0 else 4, 4, 3, padding=1), nn.Sigmoid())],
+            nn.AdaptiveAvgPool2d(2),
+            nn.Flatten(),
+            nn.Linear(16, 4),
+        )
+    """),
+}
+
 FILES: dict[str, dict[str, bytes]] = {
     **{name: {file: plain(text).encode() for file, text in files.items()} for name, files in SHAPES.items()},
     **{name: {"net.py": text if isinstance(text, bytes) else text.encode()} for name, text in OTHERS.items()},

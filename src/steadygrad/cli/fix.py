@@ -49,7 +49,8 @@ def command(
     settings = settings_for(target, {name: options[name] for name in ("device", "dtype", "seed")})
     given = planner_options(options, settings, compare=False)
     with progress(target, quiet=quiet) as say, contextlib.redirect_stdout(sys.stderr):
-        from steadygrad.fix.apply import Fix, make_fix, write_fix
+        from steadygrad.fix.apply import Fix, make_fix
+        from steadygrad.fix.save import write_fix
 
         subject = subject_of(target, settings, options)
         found = make_fix(subject, asked(settings, options), replace(given, safe=not unsafe_fixes), say)

@@ -1,4 +1,4 @@
-"""A cure as a patch of the user's files: drafted, proven, shown as a diff, and written where nothing can be lost.
+"""A cure as a patch of the user's files: drafted, proven in a fresh process, shown as a diff. Nothing is written here.
 
 A patch that does not reach the verdict that the cure reached is not offered; the next cure that heals is tried instead.
 """
@@ -7,22 +7,21 @@ from __future__ import annotations
 
 import difflib
 import re
-import shutil
-import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from steadygrad._check import check_subject
 from steadygrad.cures.plan import Cured, cure_subject
 from steadygrad.cures.trying import Options
-from steadygrad.errors import CannotFixError, OutputError
+from steadygrad.errors import CannotFixError
+from steadygrad.fix.draft import Draft
 from steadygrad.fix.source import Source, libcst
-from steadygrad.fix.verify import verify
+from steadygrad.fix.verify import request, verify
 from steadygrad.fix.writer import UNWRITABLE, by_hand, write
 from steadygrad.probe.subject import Subject
 from steadygrad.record import Verdict
-from steadygrad.report import write_bytes_atomically
 
 TRIES = 5
 """Cures that are drafted at most, where one after the other cannot be written or does not hold."""
@@ -72,10 +71,12 @@ def make_fix(
     ``asked`` are the plain options that the subject was made from: the fresh process makes it again from them.
     """
     libcst()
-    say = progress or (lambda _: None)
     tried: list[str] = []
     first: Cured | None = None
     without = tuple(name for name in UNWRITABLE if name not in options.only)
+    if (options.only or options.best) and check_subject(subject, trial=options.trial).verdict is Verdict.HEALTHY:
+        # Asked for by name or not, a model that is healthy is left as it is: a second fix changes nothing.
+        options = replace(options, only=(), best=False)
     for _ in range(TRIES):
         cured = cure_subject(subject, replace(options, without=(*options.without, *without)), progress)
         first = first or cured
@@ -83,27 +84,44 @@ def make_fix(
             return NoFix(cured, "nothing to fix: the model is healthy as set up")
         if cured.taken is None or cured.after.verdict is not Verdict.HEALTHY:
             break
-        name = cured.taken.candidate.name
+        candidate = cured.taken.candidate
         try:
-            draft = write(subject, cured)
-            sources = tuple(source for source in draft.sources.values() if source.splices)
-            if not sources:
-                raise CannotFixError("; ".join(draft.told) or "there is nothing of it in the source")
-            for source in sources:
-                _refuse_generated(source)
-            say(f"proving {cured.taken.candidate.title}")
-            patched = {source.path: source.patched_bytes for source in sources}
-            verdict = verify(patched, subject.target, asked, cured.taken.rate if draft.told else None)
-            if verdict != cured.after.verdict.value:
-                raise CannotFixError(f"written into the source it does not hold ({verdict})")
-            return Fix(cured, sources, tuple(draft.told))
+            if progress is not None:
+                progress(f"proving {candidate.title}")
+            return _proven(subject, cured, asked)
         except CannotFixError as error:
-            tried.append(f"{cured.taken.candidate.title}: {error}")
-            without = (*without, name)
+            tried.append(f"{candidate.title}: {error}")
+            # Of joined candidates the one that was added last goes; the next plan joins another.
+            without = (*without, candidate.name.rpartition("+")[2])
     assert first is not None
-    hand = by_hand(first) if first.taken is not None else ""
-    why = "no cure that heals it can be written into the source" if first.taken is not None else first.words
-    return NoFix(first, why, tuple(tried), hand)
+    if first.taken is None:
+        return NoFix(first, first.words, tuple(tried))
+    return NoFix(first, "no cure that heals it can be written into the source", tuple(tried), by_hand(first))
+
+
+def _proven(subject: Subject, cured: Cured, asked: Mapping[str, Any]) -> Fix:
+    """Raises ``CannotFixError`` where the cure cannot be written, or written does not reach the cure's verdict."""
+    assert cured.taken is not None
+    draft = write(subject, cured)
+    sources = tuple(source for source in draft.sources.values() if source.splices)
+    if not sources:
+        raise CannotFixError("; ".join(draft.told) or "there is nothing of it in the source")
+    for source in sources:
+        _refuse_generated(source)
+    patched = {source.path: source.patched_bytes for source in sources}
+    clips = [edit for edit in cured.taken.candidate.edits if edit.action == "clipping"]
+    clip = (clips[0].to, clips[0].value or 0.0, clips[0].high or 1.0) if clips else None
+    rate = cured.taken.rate if _rate_is_elsewhere(draft, asked) else None
+    verdict = verify(request(patched, subject.target, asked, rate, clip))
+    if verdict != cured.after.verdict.value:
+        raise CannotFixError(f"written into the source it does not hold ({verdict})")
+    return Fix(cured, sources, tuple(draft.told))
+
+
+def _rate_is_elsewhere(draft: Draft, asked: Mapping[str, Any]) -> bool:
+    """Whether the subject's optimizer is none that the target makes, so that no file decides its learning rate."""
+    assumed = any(words.startswith("optimizer: ") and "rate" in words for words in draft.subject.assumptions)
+    return draft.rate_told or bool(asked["optimizer"]) or assumed
 
 
 def _refuse_generated(source: Source) -> None:
@@ -113,69 +131,17 @@ def _refuse_generated(source: Source) -> None:
 
 
 def _diff(source: Source) -> str:
-    name = _relative(source.path)
-    before, after = source.text.splitlines(keepends=True), source.patched.splitlines(keepends=True)
+    name = relative(source.path)
+    before, after = _lines(source.text), _lines(source.patched)
     lines = difflib.unified_diff(before, after, f"a/{name}", f"b/{name}")
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
 
-def _relative(path: Path) -> str:
+def _lines(text: str) -> list[str]:
+    """Lines as ``diff`` and ``patch`` count them: other marks that Python splits at are a part of a line."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text)
+
+
+def relative(path: Path) -> str:
     here = Path.cwd().resolve()
     return path.relative_to(here).as_posix() if path.is_relative_to(here) else path.as_posix().lstrip("/")
-
-
-def write_fix(fix: Fix, *, allow_dirty: bool = False) -> list[str]:
-    """Write every file of the patch, each whole or not at all; says what was written.
-
-    Raises ``OutputError`` where a file changed meanwhile, lies outside the project, has changes that git does not know,
-    or cannot be written; then nothing was written.
-    """
-    for source in fix.sources:
-        _refuse(source, allow_dirty)
-    said = []
-    for source in fix.sources:
-        if _git_root(source.path) is None:
-            backup = source.path.with_name(source.path.name + ".orig")
-            if backup.exists() and not allow_dirty:
-                raise OutputError(f"{backup} is there already; move it away, or give --allow-dirty")
-            write_bytes_atomically(backup, source.data)
-            shutil.copymode(source.path, backup)
-            said.append(f"kept {_relative(backup)}")
-        write_bytes_atomically(source.path, source.patched_bytes)
-        said.append(f"wrote {_relative(source.path)}")
-    return said
-
-
-def _refuse(source: Source, allow_dirty: bool) -> None:
-    path = source.path
-    if path.read_bytes() != source.data:
-        raise OutputError(f"{path} was changed while the fix was made; run it again")
-    root = _project_of(path)
-    if root is None:
-        raise OutputError(f"{path} lies outside this project; run steadygrad in the folder of the file")
-    if allow_dirty or _git_root(path) is None:
-        return
-    status = subprocess.run(
-        ["git", "-C", str(path.parent), "status", "--porcelain", "--", path.name],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if status.stdout.strip():
-        raise OutputError(f"{_relative(path)} has changes that are not committed; commit them, or give --allow-dirty")
-
-
-def _project_of(path: Path) -> Path | None:
-    """The current folder, or the git work tree or pyproject folder around it, where the file is inside."""
-    here = Path.cwd().resolve()
-    roots = [
-        here,
-        *(folder for folder in here.parents if (folder / "pyproject.toml").exists() or (folder / ".git").exists()),
-    ]
-    return next((root for root in roots if path.is_relative_to(root)), None)
-
-
-def _git_root(path: Path) -> Path | None:
-    if shutil.which("git") is None:
-        return None
-    return next((folder for folder in path.parents if (folder / ".git").exists()), None)

@@ -20,9 +20,13 @@ class Draft:
 
     subject: Subject
     net: Net
+    after: Net
+    """The cured model's; where numbers alone were changed its operations have the same indices."""
     sources: dict[Path, Source] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
     """What belongs to the cure and stands in none of the files."""
+    rate_told: bool = False
+    """Whether the learning rate is among them."""
 
     def source(self, path: str | Path) -> Source:
         path = Path(path).resolve()

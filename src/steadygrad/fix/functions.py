@@ -75,6 +75,7 @@ def fold(
     nn: str,
     *,
     convolutions: bool,
+    biases: bool,
 ) -> tuple[str, list[str]]:
     """Rows of the folded initialisation; ``rows_`` are (names, scale, shift, mean and deviation of what comes in)."""
     table = [
@@ -92,6 +93,9 @@ def fold(
             "                else:",
             f"                    {nn}.init.orthogonal_(weight)",
         ]
+    bias = ["                layer.bias.copy_(shift - mean * weight.flatten(1).sum(1))"]
+    if not biases:
+        bias = ["                if layer.bias is not None:", f"    {bias[0]}"]
     return "fold_", [
         "def fold_(model):",
         f'    """Folded initialisation: {activation} at a working point that bears {depth} layers.',
@@ -108,7 +112,7 @@ def fold(
         "                weight = layer.weight",
         *draw,
         "                weight.mul_(scale / std / weight.flatten(1).square().sum(1).mean().sqrt())",
-        "                layer.bias.copy_(shift - mean * weight.flatten(1).sum(1))",
+        *bias,
         "    return model",
     ]
 

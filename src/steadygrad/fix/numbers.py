@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from steadygrad.cures.initialise import WORKING_VARIANCE, drawn_again, last_of_branches
+from steadygrad.cures.layers import Layer
 from steadygrad.errors import CannotFixError
-from steadygrad.fix import functions
+from steadygrad.fix import functions, names
 from steadygrad.fix.draft import Draft, paths_of
 from steadygrad.fix.source import Source, libcst
 from steadygrad.probe.spans import construction_of, is_user_file
@@ -20,61 +21,78 @@ from steadygrad.theory.folding import fold as folding
 
 
 def add_function(draft: Draft, make: Callable[[str, str], tuple[str, list[str]]]) -> None:
-    """A function of the model: around the expression that constructs it, else at the end of its class's ``__init__``.
+    """A function of the model: called where the model is complete, else at the end of its class's ``__init__``.
 
-    Around the construction first: the numbers are those of this one model, and others of its class may be deeper.
+    Where it is constructed first: the numbers are those of this one model, and others of its class may be deeper.
+    ``make`` gives the function's name and rows from what the file calls torch and torch.nn.
     """
-    model = draft.subject.model
-    place_of_model = construction_of(model)
-    if place_of_model is not None and is_user_file(place_of_model.path):
-        source = draft.source(place_of_model.path)
-        call = source.at(place_of_model)
-        name, rows = _free_name(source, *make(source.torch(), source.nn()))
-        start, end = source.spans[call]
-        source.splice(start, start, f"{name}(")
-        source.splice(end, end, ")")
+    place = construction_of(draft.subject.model)
+    if place is not None and is_user_file(place.path):
+        source = draft.source(place.path)
+        call = source.at(place)
+        before = source.spans[call][0]
+        name, rows = _named(source, make)
+        built = _built_further(source, call)
+        if built is None:
+            source.wrap(call, f"{name}(", ")")
+        else:
+            variable, statement = built
+            start, end = source.spans[statement]
+            source.insert_lines(source.line_end(end - 1), f"{source.indent_of(start)}{name}({variable})")
     else:
-        file = inspect.getsourcefile(type(model))
-        if file is None or not is_user_file(file):
-            raise CannotFixError("where the model is constructed is not known")
-        source = draft.source(file)
-        body = _init_body(source, type(model).__qualname__)
-        if body is None:
-            raise CannotFixError(f"{type(model).__name__} has no __init__ of its own to end with a call")
-        name, rows = _free_name(source, *make(source.torch(), source.nn()))
+        source, body, this = _own_init(draft)
         start, end = source.spans[body.body[-1]]
-        place = source.line_end(end)
-        missing = "" if source.text[:place].endswith(("\n", "\r")) else source.newline
-        source.splice(place, place, f"{missing}{source.indent_of(start)}{name}(self){source.newline}")
-    at = source.after_imports
-    around = source.newline * 2
-    source.splice(at, at, f"{around}{source.lines(*rows)}{source.newline}")
+        before = source.spans[body.body[0]][0]
+        name, rows = _named(source, make)
+        source.insert_lines(source.line_end(end - 1), f"{source.indent_of(start)}{name}({this})")
+    names.add_function(source, rows, before)
 
 
-def _init_body(source: Source, qualname: str) -> Any:
-    """The indented body of the class's own ``__init__``; None where the class is not to be found by name."""
-    cst = libcst()
-    node: Any = source.module
-    for part in qualname.replace("<locals>.", "").split("."):
-        statements = node.body.body if hasattr(node.body, "body") else node.body
-        node = next(
-            (s for s in statements if isinstance(s, (cst.ClassDef, cst.FunctionDef)) and s.name.value == part), None
-        )
-        if node is None:
-            return None
-    found = [s for s in node.body.body if isinstance(s, cst.FunctionDef) and s.name.value == "__init__"]
-    if not found or not isinstance(found[-1].body, cst.IndentedBlock):
-        return None
-    if found[-1].params.params and found[-1].params.params[0].name.value != "self":
-        return None
-    return found[-1].body
-
-
-def _free_name(source: Source, name: str, rows: list[str]) -> tuple[str, list[str]]:
-    free = name
-    while re.search(rf"\b{re.escape(free)}\s*\(", source.text):
-        free = f"cured_{free}"
+def _named(source: Source, make: Callable[[str, str], tuple[str, list[str]]]) -> tuple[str, list[str]]:
+    name, rows = make(names.torch(source), names.nn(source))
+    free = names.free(source, name)
     return free, [row.replace(f"def {name}(", f"def {free}(") for row in rows]
+
+
+_BUILDS = (
+    r"{name}\.(append|extend|insert|add_module|register_module|apply)\(",
+    r"{name}(\.\w+|\[[^]]*\])+ *=[^=]",
+    r"init\w*\([^()]*\b{name}\b",
+    r"\b{name}\b.*\binit\.\w+_\(",
+)
+"""What is done to a model behind its construction that an initialisation must wait for."""
+
+
+def _built_further(source: Source, call: Any) -> tuple[str, Any] | None:
+    """The model's variable and the last statement that still builds it, where the construction alone is not all."""
+    for block in source.blocks():
+        for number, statement in enumerate(block):
+            start, end = source.spans[statement]
+            assigned = re.match(r"(\w+)\s*(:[^=]*)?=[^=]", source.text[start:end])
+            if assigned is None or not start <= source.spans[call][0] < end:
+                continue
+            name = assigned[1]
+            rules = [re.compile(rule.format(name=re.escape(name)), re.DOTALL) for rule in _BUILDS]
+            building = [one for one in block[number + 1 :] if any(rule.search(source.code(one)) for rule in rules)]
+            return (name, building[-1]) if building else None
+    return None
+
+
+def _own_init(draft: Draft) -> tuple[Source, Any, str]:
+    """The body of the class's own ``__init__``, and what it calls the model. Raises ``CannotFixError``."""
+    kind = type(draft.subject.model)
+    init = inspect.unwrap(vars(kind)["__init__"]) if "__init__" in vars(kind) else None
+    code = getattr(init, "__code__", None)
+    if code is None or not is_user_file(code.co_filename):
+        raise CannotFixError(f"{kind.__name__} has no __init__ of its own to end with a call")
+    source = draft.source(code.co_filename)
+    cst = libcst()
+    for node in source.spans:
+        if isinstance(node, cst.FunctionDef) and node.name.value == "__init__":
+            line = source.text.count("\n", 0, names.start_of(source, node)) + 1
+            if line == code.co_firstlineno and isinstance(node.body, cst.IndentedBlock):
+                return source, node.body, code.co_varnames[0]
+    raise CannotFixError(f"the __init__ of {kind.__name__} has no lines to end with a call")
 
 
 def initialise(draft: Draft, edit: Edit) -> None:
@@ -106,35 +124,67 @@ def _gain(name: str) -> float:
 def fold(draft: Draft, edit: Edit) -> None:
     net = draft.net
     plain = drawn_again(net)
-    rows: dict[tuple[float, float, float, float], list[str]] = {}
-    mean, std = 0.0, math.hypot(net.trace.input_mean or 0.0, net.trace.input_std or 1.0) or 1.0
     chosen = {layer.weight for layer in plain}
-    following = [
-        layer for layer in net.layers if layer.weight in chosen or (layer.activation is None and not layer.normalised)
-    ]
+    points = {
+        name: folding(phi, len(plain))
+        for name in {layer.activation.name for layer in plain if layer.activation is not None}
+        if (phi := activations.find(name)) is not None
+    }
+    mean, std = net.trace.input_mean or 0.0, net.trace.input_std or 0.0
+    known = [(0.0, math.hypot(mean, std) or 1.0) if abs(mean) <= ALIKE * std else (mean, std or 1.0)]
+    known += [(point.output_mean, point.output_std) for point in points.values() if point is not None]
+    rows: dict[tuple[float, float, float, float], list[str]] = {}
     begun = False
-    for layer in following:
-        (path,) = paths_of([layer])
+    for layer in net.layers:
         if layer.weight in chosen:
-            assert layer.activation is not None
-            phi = activations.find(layer.activation.name)
-            point = folding(phi, len(plain)) if phi is not None else None
+            point = points.get(layer.activation.name if layer.activation is not None else "")
             if point is None:
-                raise CannotFixError(f"{layer.activation.name} has no working point")
-            rows.setdefault((point.scale, point.shift, mean, std), []).append(path)
-            mean, std, begun = point.output_mean, point.output_std, True
-        elif begun:
-            rows.setdefault((1.0, 0.0, mean, std), []).append(path)
-            begun = False
+                raise CannotFixError(f"the activation behind {layer.weight} has no working point")
+            scale, shift, begun = point.scale, point.shift, True
+        elif begun and layer.activation is None and not layer.normalised:
+            scale, shift, begun = 1.0, 0.0, False
+        else:
+            continue
+        (path,) = paths_of([layer])
+        rows.setdefault((scale, shift, *_incoming(draft, layer, known)), []).append(path)
     table = [(functions.names(paths), *numbers) for numbers, paths in rows.items()]
     activation = plain[0].activation.name if plain[0].activation is not None else ""
-    convolutions = any(layer.operation.name.startswith("conv") for layer in plain)
     if any(layer.operation.name.startswith("conv_transpose") for layer in plain):
         raise CannotFixError("a transposed convolution has its own layout of weights")
+    model = draft.subject.model
+    paths = [path for group in rows.values() for path in group]
     add_function(
         draft,
-        lambda torch, nn_: functions.fold(table, len(plain), activation, torch, nn_, convolutions=convolutions),
+        lambda torch, nn_: functions.fold(
+            table,
+            len(plain),
+            activation.strip("_"),
+            torch,
+            nn_,
+            convolutions=any(layer.operation.name.startswith("conv") for layer in plain),
+            biases=all(getattr(model.get_submodule(path), "bias", None) is not None for path in paths),
+        ),
     )
+
+
+ALIKE = 0.15
+"""Relative difference from a working point's own numbers under which what was measured on the batch is taken for it."""
+
+
+def _incoming(draft: Draft, layer: Layer, known: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Mean and deviation of what comes into a layer of the cured model; of the known ones those that are alike."""
+    operation = draft.after.operations[layer.operation.index]
+    output = None
+    while output is None:
+        if not operation.parents:
+            return known[0]
+        # A change of shape, which is not measured, has the numbers of what it took.
+        operation = draft.after.operations[operation.parents[0]]
+        output = operation.output
+    for mean, std in known:
+        if abs(output.std - std) <= ALIKE * std and abs(output.mean - mean) <= ALIKE * std:
+            return mean, std
+    return float(f"{output.mean:.2g}"), float(f"{output.std:.2g}") or 1.0
 
 
 def recurrent(draft: Draft, edit: Edit) -> None:

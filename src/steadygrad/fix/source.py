@@ -35,6 +35,8 @@ class Splice:
     start: int
     end: int
     text: str
+    opening: bool = False
+    """Whether it opens what another one closes: of several at one place the later one stands in front."""
 
 
 @dataclass
@@ -62,8 +64,9 @@ class Source:
     @functools.cached_property
     def newline(self) -> str:
         """The line end that the file uses most."""
-        crlf = self.text.count("\r\n")
-        return "\r\n" if crlf * 2 > self.text.count("\n") else "\n"
+        pairs = self.text.count("\r\n")
+        counts = {"\n": self.text.count("\n") - pairs, "\r\n": pairs, "\r": self.text.count("\r") - pairs}
+        return max(counts, key=lambda end: counts[end])
 
     @functools.cached_property
     def indent(self) -> str:
@@ -122,6 +125,16 @@ class Source:
         """Every call in the file."""
         return (node for node in self.spans if isinstance(node, libcst().Call))
 
+    def blocks(self) -> Iterator[Any]:
+        """The statements of every block: the file's own, and those of functions, loops and branches."""
+        cst = libcst()
+        yield self.module.body
+        yield from (node.body for node in self.spans if isinstance(node, cst.IndentedBlock))
+
+    def parent(self, node: Any) -> Any:
+        """The node that holds it."""
+        return self._wrapper.resolve(libcst().metadata.ParentNodeProvider)[node]
+
     def code(self, node: Any) -> str:
         start, end = self.spans[node]
         return self.text[start:end]
@@ -130,6 +143,13 @@ class Source:
         """Put ``text`` in the place of a node, once: the same place asked for twice is one change."""
         start, end = self.spans[node]
         self.splice(start, end, text)
+
+    def wrap(self, node: Any, before: str, behind: str) -> None:
+        """Put text before and behind a node, once; of two wraps of one node the later is the outer."""
+        start, end = self.spans[node]
+        opening = Splice(start, start, before, opening=True)
+        if opening not in self.splices:
+            self.splices += [opening, Splice(end, end, behind)]
 
     def splice(self, start: int, end: int, text: str) -> None:
         new = Splice(start, end, text)
@@ -150,9 +170,12 @@ class Source:
 
     @property
     def patched(self) -> str:
+        ranked = [
+            (one.start, one.end, -rank if one.opening else rank, one.text) for rank, one in enumerate(self.splices)
+        ]
         text = self.text
-        for one in sorted(self.splices, key=lambda s: (s.start, s.end), reverse=True):
-            text = text[: one.start] + one.text + text[one.end :]
+        for start, end, _, new in sorted(ranked, reverse=True):
+            text = text[:start] + new + text[end:]
         return text
 
     @property
@@ -164,77 +187,9 @@ class Source:
             raise CannotFixError(f"{self.path.name} is encoded in {self.encoding}, which lacks a character") from None
         return data
 
-    @functools.cached_property
-    def torch_names(self) -> tuple[str, str]:
-        """How this file calls torch and torch.nn; "" for what it does not import."""
-        cst = libcst()
-        torch, nn = "", ""
-        for node in self.spans:
-            if isinstance(node, cst.Import):
-                for alias in node.names:
-                    name, said = self.code(alias.name), alias.evaluated_alias
-                    if name == "torch":
-                        torch = said or "torch"
-                    elif name == "torch.nn":
-                        nn, torch = (said, torch) if said else ("torch.nn", torch or "torch")
-            elif isinstance(node, cst.ImportFrom) and node.module is not None and self.code(node.module) == "torch":
-                for alias in () if isinstance(node.names, cst.ImportStar) else node.names:
-                    if self.code(alias.name) == "nn":
-                        nn = alias.evaluated_alias or "nn"
-        return torch, nn or (f"{torch}.nn" if torch else "")
-
-    def nn(self) -> str:
-        """What this file calls torch.nn; the import is added where there is none."""
-        if not self.torch_names[1]:
-            self.add_import("from torch import nn")
-            return "nn"
-        return self.torch_names[1]
-
-    def torch(self) -> str:
-        """What this file calls torch; the import is added where there is none."""
-        if not self.torch_names[0]:
-            self.add_import("import torch")
-            return "torch"
-        return self.torch_names[0]
-
-    def add_import(self, statement: str) -> None:
-        """One import statement above the first statement that is none of docstring and ``__future__``."""
-        cst = libcst()
-        place = len(self.text)
-        for statement_node in self.module.body:
-            first = statement_node.body[0] if isinstance(statement_node, cst.SimpleStatementLine) else None
-            docstring = isinstance(first, cst.Expr) and isinstance(
-                first.value, (cst.SimpleString, cst.ConcatenatedString)
-            )
-            future = (
-                isinstance(first, cst.ImportFrom)
-                and first.module is not None
-                and self.code(first.module) == "__future__"
-            )
-            if not docstring and not future:
-                place = self.spans[statement_node][0]
-                break
-        self.splice(place, place, statement + self.newline)
-
-    @functools.cached_property
-    def after_imports(self) -> int:
-        """Where a function can stand: behind the last import of the file's head."""
-        cst = libcst()
-        place = None
-        for statement in self.module.body:
-            small = statement.body if isinstance(statement, cst.SimpleStatementLine) else []
-            if small and isinstance(small[0], (cst.Import, cst.ImportFrom)):
-                place = self.line_end(self.spans[statement][1])
-            elif place is not None:
-                break
-        if place is None:
-            raise CannotFixError(f"{self.path.name} imports nothing, so there is no place for a function")
-        return place
-
     def line_end(self, offset: int) -> int:
         """Behind the line end that follows."""
-        end = self.text.find("\n", offset)
-        return len(self.text) if end < 0 else end + 1
+        return next((start for start in self._starts if start > offset), len(self.text))
 
     def indent_of(self, offset: int) -> str:
         """The white space at the start of the line of ``offset``."""
@@ -242,18 +197,22 @@ class Source:
         line = self.text[start:]
         return line[: len(line) - len(line.lstrip(" \t"))]
 
+    def insert_lines(self, at: int, *rows: str) -> None:
+        """Rows as lines of their own at ``at``, the start of a line or the end of the file."""
+        missing = "" if at == 0 or self.text[:at].endswith(("\n", "\r")) else self.newline
+        self.splice(at, at, f"{missing}{self.newline.join(rows)}{self.newline}")
+
 
 def set_argument(source: Source, call: Any, name: str, value: str) -> None:
-    """Give a call's keyword argument another value, or add it."""
+    """Give a call's keyword argument another value, or add it behind the last."""
     for argument in call.args:
         if argument.keyword is not None and argument.keyword.value == name:
             if source.code(argument.value) != value:
                 source.replace(argument.value, value)
             return
-    end = source.spans[call][1] - 1
-    inside = source.text[source.spans[call.func][1] : end]
-    trailing = inside.rstrip()
-    at = source.spans[call.func][1] + len(trailing)
-    comma = "" if trailing.endswith(("(", ",")) else ","
-    space = "" if trailing.endswith("(") else " "
-    source.splice(at, at, f"{comma}{space}{name}={value}")
+    if call.args:
+        end = source.spans[call.args[-1]][1]
+        source.splice(end, end, f", {name}={value}")
+    else:
+        end = source.text.index("(", source.spans[call.func][1]) + 1
+        source.splice(end, end, f"{name}={value}")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from steadygrad.errors import CannotFixError
+from steadygrad.fix import names
 from steadygrad.fix.draft import Draft
 from steadygrad.fix.source import Source, libcst, set_argument
 from steadygrad.record import Edit
@@ -25,16 +26,24 @@ def optimizer_call(draft: Draft) -> tuple[Source, Any]:
                 (source, call) for call in source.calls() if re.fullmatch(rf"(\w+\.)*{name}", source.code(call.func))
             ]
     if len(found) != 1:
-        raise CannotFixError(f"{'no' if not found else 'more than one'} {name}(...) stands in the file")
+        raise CannotFixError(f"{'no' if not found else 'more than one'} {name}(...) stands in {_shown(files)}")
     return found[0]
 
 
+def _shown(files: list[Path]) -> str:
+    return ", ".join(dict.fromkeys(file.name for file in files if file.is_file())) or "the file"
+
+
 def write_rate(draft: Draft, rate: float) -> None:
+    """The rate where the optimizer is made; told where it is made elsewhere."""
+    name = type(draft.subject.optimizer).__name__
     try:
         source, call = optimizer_call(draft)
+        if any(re.search(r"[\"']lr[\"'] *:", source.code(argument)) for argument in call.args):
+            raise CannotFixError("its groups have rates of their own")
     except CannotFixError as error:
-        name = type(draft.subject.optimizer).__name__
-        draft.told.append(f"train with {name} at learning rate {rate:.2g} ({error})")
+        draft.rate_told = True
+        draft.told.append(f"display only: train with {name} at learning rate {rate:.2g} ({error})")
         return
     plain = [a for a in call.args if a.keyword is None and not a.star]
     if len(plain) > 1:
@@ -45,33 +54,48 @@ def write_rate(draft: Draft, rate: float) -> None:
 
 def learning_rate(draft: Draft, edit: Edit) -> None:
     """The rate that was found is written with the rest; here only that there is a place for it."""
-    optimizer_call(draft)
+    try:
+        optimizer_call(draft)
+    except CannotFixError as error:
+        raise CannotFixError(f"display only: set it where the optimizer is made ({error})") from None
 
 
 def clipping(draft: Draft, edit: Edit) -> None:
     """A line behind every ``backward()`` in the target's file."""
-    cst = libcst()
-    source = draft.source(draft.subject.target.rpartition(":")[0] or ".")
-    owner, call = optimizer_call(draft)
-    parameters = owner.code(call.args[0].value) if call.args else ""
-    if not re.fullmatch(r"[\w.]+\.parameters\(\)", parameters):
-        raise CannotFixError("what the optimizer steps is no plain model.parameters()")
-    torch = source.torch()
-    text = (
-        f"{torch}.nn.utils.clip_grad_norm_({parameters}, {edit.high:g})"
-        if edit.to == "norm"
-        else f"{torch}.nn.utils.clip_grad_value_({parameters}, {edit.high:g})"
-    )
     if edit.to not in ("norm", "value") or (edit.to == "value" and edit.value != -(edit.high or 0.0)):
         raise CannotFixError("torch has no function for this clip")
-    done = False
-    for node in list(source.spans):
-        if isinstance(node, cst.SimpleStatementLine) and re.fullmatch(
-            r"[\w.]+\.backward\(.*\)", source.code(node).strip()
-        ):
-            start, end = source.spans[node]
-            place = source.line_end(end)
-            source.splice(place, place, f"{source.indent_of(start)}{text}{source.newline}")
-            done = True
-    if not done:
+    cst = libcst()
+    source, call = optimizer_call(draft)
+    parameters = source.code(call.args[0].value) if call.args else ""
+    if not re.fullmatch(r"[\w.]+\.parameters\(\)", parameters):
+        raise CannotFixError("what the optimizer steps is no plain model.parameters()")
+    text = f"{names.torch(source)}.nn.utils.clip_grad_{edit.to}_({parameters}, {edit.high:g})"
+    if "clip_grad_" in source.text:
+        raise CannotFixError(f"{source.path.name} clips already")
+    backward = [one for one in source.calls() if _is_backward(one) and isinstance(source.parent(one), cst.Expr)]
+    if not backward:
         raise CannotFixError(f"no backward() stands in {source.path.name}; put {text} behind yours")
+    home = _function_around(source, call)
+    for one in backward:
+        if "scale" in source.code(one.func):
+            raise CannotFixError(f"gradients are scaled at {source.code(one)}; unscale them, then {text}")
+        if home is not None and _function_around(source, one) is not home:
+            raise CannotFixError(f"{parameters} is not known where {source.code(one)} stands; put {text} behind it")
+        statement = source.parent(source.parent(one))
+        start, end = source.spans[source.parent(one)]
+        if isinstance(statement, cst.SimpleStatementLine) and len(statement.body) == 1:
+            source.insert_lines(source.line_end(end), f"{source.indent_of(start)}{text}")
+        else:
+            source.splice(end, end, f"; {text}")
+
+
+def _is_backward(call: Any) -> bool:
+    return isinstance(call.func, libcst().Attribute) and call.func.attr.value == "backward"
+
+
+def _function_around(source: Source, node: Any) -> Any:
+    """The function whose own statement this is; None at the file's own level."""
+    cst = libcst()
+    while not isinstance(node, (cst.FunctionDef, cst.Module)):
+        node = source.parent(node)
+    return node if isinstance(node, cst.FunctionDef) else None

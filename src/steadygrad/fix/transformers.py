@@ -6,7 +6,7 @@ from torch import nn
 
 from steadygrad.cures.initialise import last_of_branches
 from steadygrad.errors import CannotFixError
-from steadygrad.fix import functions
+from steadygrad.fix import functions, names
 from steadygrad.fix.draft import Draft, paths_of
 from steadygrad.fix.expressions import out_features, pre_norm, wrap_layer
 from steadygrad.fix.numbers import add_function
@@ -18,7 +18,9 @@ def transformer(draft: Draft, edit: Edit) -> None:
         pre_norm(draft, edit)
     elif edit.to == "qk-norm":
         for site in edit.sites:
-            wrap_layer(draft, site.module, lambda source, call: f"{source.nn()}.RMSNorm({out_features(source, call)})")
+            wrap_layer(
+                draft, site.module, lambda source, call: f"{names.nn(source)}.RMSNorm({out_features(source, call)})"
+            )
     elif edit.to == "depth scale":
         last = set(last_of_branches(draft.net))
         layers = [layer for layer in draft.net.layers if layer.operation.index in last]

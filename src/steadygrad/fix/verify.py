@@ -11,10 +11,12 @@ import contextlib
 import importlib.machinery
 import json
 import linecache
+import os
 import subprocess
 import sys
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,35 +25,81 @@ from steadygrad.errors import CannotFixError
 PATIENCE = 600.0
 """Seconds after which the fresh process is given up."""
 
+_ANSWER = "steadygrad's answer: "
 
-def verify(patched: Mapping[Path, bytes], target: str, options: Mapping[str, Any], rate: float | None) -> str:
-    """The verdict on the patched target; "cannot run: …" where it does not run. ``rate``: a rate that no file states."""
-    request = {
-        "files": {str(path): base64.b64encode(data).decode() for path, data in patched.items()},
-        "target": target,
-        "options": dict(options),
-        "rate": rate,
-    }
+
+@dataclass(frozen=True)
+class Request:
+    """What the fresh process is asked to check."""
+
+    files: dict[str, str]
+    """Patched bytes by path, in base64."""
+    target: str
+    options: dict[str, Any]
+    rate: float | None = None
+    """A learning rate that no file states."""
+    clip: tuple[str, float, float] | None = None
+    """A clip that stands in a training loop, which a check does not run."""
+
+
+def request(
+    patched: Mapping[Path, bytes],
+    target: str,
+    options: Mapping[str, Any],
+    rate: float | None = None,
+    clip: tuple[str, float, float] | None = None,
+) -> Request:
+    files = {str(path): base64.b64encode(data).decode() for path, data in patched.items()}
+    return Request(files, target, dict(options), rate, clip)
+
+
+def verify(asked: Request) -> str:
+    """The verdict on the patched target in a fresh process; "cannot run: …" where it does not run."""
+    import torch
+
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "steadygrad.fix.verify"],
-            input=json.dumps(request),
+            # -P: a file of the user's that is called as one of Python's own must not be imported in its place.
+            [sys.executable, "-P", "-m", "steadygrad.fix.verify"],
+            input=json.dumps(asdict(asked)),
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=PATIENCE,
             check=False,
+            env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},
         )
     except subprocess.TimeoutExpired:
         raise CannotFixError(f"the patched file was still being checked after {PATIENCE:.0f} s") from None
-    lines = done.stdout.strip().splitlines()
-    if done.returncode != 0 or not lines:
+    answers = [line for line in done.stdout.splitlines() if line.startswith(_ANSWER)]
+    if not answers:
         said = done.stderr.strip().splitlines()
         return f"cannot run: {said[-1] if said else f'exit code {done.returncode}'}"
-    return str(json.loads(lines[-1])["verdict"])
+    return str(json.loads(answers[-1].removeprefix(_ANSWER))["verdict"])
+
+
+def answer(asked: Request) -> str:
+    """The verdict on the patched target in this process, whose imports see the patched files. Raises what the target raises."""
+    files = {path: base64.b64decode(text) for path, text in asked.files.items()}
+    for path, data in files.items():
+        text = data.decode("utf-8", errors="replace")
+        linecache.cache[path] = (len(text), None, text.splitlines(keepends=True), path)
+    from steadygrad._check import check_subject
+    from steadygrad.clip import Clip, ClipBeforeStep
+    from steadygrad.cures.patient import set_rate
+    from steadygrad.subjects import subject_of
+
+    with _reading(files), contextlib.redirect_stdout(sys.stderr):
+        subject = subject_of(asked.target, asked.options)
+        if asked.rate is not None:
+            set_rate(subject.optimizer, asked.rate)
+        if asked.clip is not None:
+            subject.optimizer.register_step_pre_hook(ClipBeforeStep(Clip(*asked.clip)))
+        return check_subject(subject, trial=10).verdict.value
 
 
 @contextlib.contextmanager
-def _reading(files: Mapping[str, bytes]) -> Any:
+def _reading(files: Mapping[str, bytes]) -> Iterator[None]:
     """Imports of the files run the given text instead of what is on disk or compiled."""
     loader = importlib.machinery.SourceFileLoader
     original = loader.get_code
@@ -68,24 +116,6 @@ def _reading(files: Mapping[str, bytes]) -> Any:
         loader.get_code = original  # type: ignore[method-assign]
 
 
-def _main() -> int:
-    request = json.loads(sys.stdin.read())
-    files = {path: base64.b64decode(text) for path, text in request["files"].items()}
-    for path, data in files.items():
-        text = data.decode("utf-8", errors="replace")
-        linecache.cache[path] = (len(text), None, text.splitlines(keepends=True), path)
-    from steadygrad._check import check_subject
-    from steadygrad.cures.patient import set_rate
-    from steadygrad.subjects import subject_of
-
-    with _reading(files), contextlib.redirect_stdout(sys.stderr):
-        subject = subject_of(request["target"], request["options"])
-        if request["rate"] is not None:
-            set_rate(subject.optimizer, request["rate"])
-        report = check_subject(subject, trial=10)
-    print(json.dumps({"verdict": report.verdict.value, "findings": [finding.code for finding in report.findings]}))  # noqa: T201
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(_main())
+    verdict = answer(Request(**json.loads(sys.stdin.read())))
+    print(f"\n{_ANSWER}{json.dumps({'verdict': verdict})}")  # noqa: T201

@@ -29,7 +29,7 @@ UNWRITABLE = (
 def write(subject: Subject, cured: Cured) -> Draft:
     """The edits of what was taken, as spliced sources. Raises ``CannotFixError``."""
     assert cured.taken is not None
-    draft = Draft(subject, Net(cured.before.trace))
+    draft = Draft(subject, Net(cured.before.trace), Net(cured.after.trace))
     for edit in cured.taken.candidate.edits:
         _ACTIONS[edit.action](draft, edit)
     rate = cured.taken.rate
@@ -40,9 +40,11 @@ def write(subject: Subject, cured: Cured) -> Draft:
 
 def by_hand(cured: Cured) -> str:
     """The Python that gets the same model without touching a file."""
-    only = cured.taken.candidate.name if cured.taken is not None else ""
-    call = f"cured = steadygrad.cure(model, batch, loss_fn, optimizer=optimizer, only={only!r})"
-    return f"{call}; model, optimizer = cured.model, cured.optimizer"
+    name = cured.taken.candidate.name if cured.taken is not None else "+"
+    # A joined plan has no name of its own; without one the planner finds it again.
+    only = "" if "+" in name else f", only={name!r}"
+    call = f"cured = steadygrad.cure(model, batch, loss_fn, optimizer=optimizer{only})"
+    return f"{call}\nmodel, optimizer = cured.model, cured.optimizer"
 
 
 _ACTIONS: dict[str, Callable[[Draft, Edit], None]] = {

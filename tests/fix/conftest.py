@@ -1,0 +1,3 @@
+from tests.fix.workshop import workshop
+
+__all__ = ["workshop"]

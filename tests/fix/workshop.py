@@ -1,0 +1,145 @@
+"""A folder with source files, ``fix`` run in it, and what came of it.
+
+The patch is proven by the code that the fresh process runs, in a fork of this process that has forgotten the user's
+modules: the same isolation without two seconds of imports for each of a hundred files. A few tests start the real thing.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from steadygrad.cures.trying import Options
+from steadygrad.fix import apply
+from steadygrad.fix.apply import Fix, NoFix, make_fix
+from steadygrad.fix.save import write_fix
+from steadygrad.fix.verify import Request, answer
+from steadygrad.probe.subject import Subject
+from steadygrad.subjects import subject_of
+
+PLAIN: dict[str, Any] = {
+    "inputs": [],
+    "loss": None,
+    "batch": None,
+    "arguments": [],
+    "optimizer": None,
+    "device": None,
+    "dtype": None,
+    "seed": 0,
+}
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """A folder that is the current one."""
+
+    folder: Path
+
+    def lay_out(self, files: Mapping[str, bytes | str]) -> None:
+        for name, text in files.items():
+            (self.folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+
+    def bytes(self) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in sorted(self.folder.glob("*.py"))}
+
+    def subject(self, target: str = "net.py", **options: Any) -> Subject:
+        """The subject as a new process would load it."""
+        self.forget()
+        return subject_of(target, {**PLAIN, **options})
+
+    def fix(self, target: str = "net.py", *, only: str = "", unsafe: bool = False, **options: Any) -> Fix | NoFix:
+        planner = Options(only=tuple(only.split(",")) if only else (), safe=not unsafe)
+        return make_fix(self.subject(target, **options), {**PLAIN, **options}, planner)
+
+    def fixed(self, target: str = "net.py", **asked: Any) -> Fix:
+        found = self.fix(target, **asked)
+        assert isinstance(found, Fix), (found.why, found.tried)
+        return found
+
+    def write(self, found: Fix) -> list[str]:
+        return write_fix(found)
+
+    def forget(self) -> None:
+        """Drop what was imported from the folder, and the folder from where imports look."""
+        for name, module in list(sys.modules.items()):
+            if str(getattr(module, "__file__", None) or "").startswith(str(self.folder)):
+                del sys.modules[name]
+        sys.path[:] = [entry for entry in sys.path if not entry.startswith(str(self.folder))]
+
+
+@pytest.fixture
+def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterable[Workshop]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(apply, "verify", lambda asked: _in_a_fork(Workshop(tmp_path), asked))
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield Workshop(tmp_path)
+    torch.set_num_threads(before)
+    Workshop(tmp_path).forget()
+
+
+def _in_a_fork(workshop: Workshop, asked: Request) -> str:
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            workshop.forget()
+            said = answer(asked)
+        except BaseException as error:
+            said = f"cannot run: {type(error).__name__}: {error.__cause__ or error}"
+        os.write(write, said.encode())
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        said = pipe.read()
+    os.waitpid(child, 0)
+    return said
+
+
+def learned(subject: Subject, steps: int = 40, rate: float | None = None) -> tuple[float, float]:
+    """The batch's loss before and after so many steps of the subject's own optimizer."""
+    if rate is not None:
+        for group in subject.optimizer.param_groups:
+            group["lr"] = rate
+    losses = []
+    for _ in range(steps + 1):
+        subject.optimizer.zero_grad()
+        loss, _ = subject.objective(subject.model, subject.batch)
+        loss.backward()
+        subject.optimizer.step()
+        losses.append(loss.item())
+    return losses[0], losses[-1]
+
+
+@dataclass(frozen=True)
+class Difference:
+    removed: list[bytes]
+    added: list[bytes]
+    pairs: list[tuple[bytes, bytes]]
+    """Lines that were changed: as they were, and as they are."""
+
+
+def difference(old: bytes, new: bytes) -> Difference:
+    before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
+    removed, added, pairs = [], [], []
+    for kind, a, b, c, d in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        if kind == "equal":
+            continue
+        removed += before[a:b]
+        added += after[c:d]
+        pairs += list(zip(before[a:b], after[c:d], strict=False))
+    return Difference(removed, added, pairs)
+
+
+def inserted_only(old: bytes, new: bytes) -> bool:
+    """Whether the new text is the old with something put in: nothing of it was taken away or moved."""
+    rest = iter(new)
+    return all(byte in rest for byte in old)
