@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from steadygrad.errors import SettingsError, UserCodeError
+import torch
+
+from steadygrad.errors import SettingsError, SteadygradError, UserCodeError
 from steadygrad.probe.inputs import parse_input
 from steadygrad.probe.loading import load_function
 from steadygrad.probe.placing import loss_named, place_batch, place_model
@@ -38,6 +40,21 @@ def subject_of(target: str, options: Mapping[str, Any]) -> Subject:
         inputs=inputs,
         target=loaded.words,
     )
+
+
+def batches_of(text: str, options: Mapping[str, Any]) -> Any:
+    """What the function named by ``--batches`` returns, each batch on the device and in the dtype asked for."""
+    function = load_function(text, "--batches")
+    torch.manual_seed(options["seed"])
+    try:
+        batches = function()
+    except SteadygradError:
+        raise
+    except Exception as error:
+        raise UserCodeError(f"{text} raised this when it was asked for batches") from error
+    if not isinstance(batches, Iterable):
+        return batches
+    return (place_batch(batch, options["device"], options["dtype"]) for batch in batches)
 
 
 def _pair(text: str) -> tuple[str, str]:

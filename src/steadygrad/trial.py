@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,16 +17,26 @@ from torch import Tensor
 from steadygrad.cures.patient import admit, rate_of
 from steadygrad.cures.plan import Cured
 from steadygrad.cures.trying import treat
-from steadygrad.errors import BatchError, SubjectError
+from steadygrad.errors import BatchError, SteadygradError, SubjectError, UserCodeError
+from steadygrad.probe.backward import gradients_outside, put_back
 from steadygrad.probe.copying import Copied, clone_batch, on_copy
-from steadygrad.probe.instrument import probe, scalar
+from steadygrad.probe.graph import graph_of
+from steadygrad.probe.instrument import Objective, probe, scalar
 from steadygrad.probe.objective import with_loss
-from steadygrad.probe.steptest import in_words
+from steadygrad.probe.steptest import in_words, needs_closure
 from steadygrad.probe.subject import Subject
 from steadygrad.record.proof import Arm, LayerUpdate, Proof, Run
 
 Batches = Callable[[int], Any]
 """The batch of a step, by its number."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What is trained on: the same in both arms."""
+
+    at: Batches
+    words: str
 
 
 def prove(
@@ -35,7 +45,7 @@ def prove(
     *,
     steps: int = 200,
     seeds: int = 1,
-    batches: Iterable[Any] | Batches | None = None,
+    batches: Stream | Iterable[Any] | Batches | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Proof:
     """Train before and after the cure on copies.
@@ -48,11 +58,12 @@ def prove(
         batches: Batches, again from the start when they end, or a function of the step; None = the subject's one batch.
         progress: Told what is going on.
 
-    Raises ``SubjectError`` for fewer than one step or seed, ``BatchError`` for batches that are empty.
+    Raises ``SubjectError`` for fewer than one step or seed, ``BatchError`` for batches that are none or are empty,
+    ``UserCodeError`` for an exception of the model's or of the batches' own.
     """
     if steps < 1 or seeds < 1:
         raise SubjectError(f"steps {steps}, seeds {seeds}: expected 1 or more of each")
-    stream, words = _stream(batches, subject_of(cured.seed).batch, cured.before.setup.batch)
+    stream = batches if isinstance(batches, Stream) else stream_for(subject_of(cured.seed), batches, steps)
     before: list[Run] = []
     after: list[Run] = []
     names = ("", "")
@@ -61,10 +72,10 @@ def prove(
         treated = _treated(subject, cured, seed)
         if progress is not None:
             progress(f"training before, seed {seed}")
-        before.append(train(subject, stream, steps, seed))
+        before.append(train(subject, stream.at, steps, seed))
         if progress is not None:
             progress(f"training after, seed {seed}")
-        after.append(train(treated, stream, steps, seed))
+        after.append(train(treated, stream.at, steps, seed))
         names = in_words(subject.optimizer), in_words(treated.optimizer)
     starts = [run.losses[0] for run in (*before, *after) if math.isfinite(run.losses[0])]
     return Proof(
@@ -72,7 +83,7 @@ def prove(
         after=Arm("after", names[1], tuple(after)),
         steps=steps,
         target=min(starts, default=math.nan) / 2,
-        data=words,
+        data=stream.words,
         cure=cured.taken.candidate.title if cured.taken is not None else "",
         words=cured.words,
     )
@@ -96,30 +107,54 @@ def _treated(subject: Subject, cured: Cured, seed: int) -> Subject:
 
 def train(subject: Subject, batches: Batches, steps: int, seed: int) -> Run:
     """``steps`` real steps on a copy of the subject; the subject is not changed."""
-    with on_copy(subject.model, subject.optimizer, subject.loss_module) as copied:
-        if copied.optimizer is None:
-            raise SubjectError("the optimizer cannot be copied, so nothing can be trained beside it")
-        objective = subject.objective if copied.loss is None else with_loss(copied.loss)
-        losses: list[float] = []
-        updates: tuple[LayerUpdate, ...] = ()
-        torch.manual_seed(seed)
-        for step in range(steps):
-            start = _weights(copied) if step == 0 else {}
+    outside: list[tuple[Tensor, Tensor | None]] = []
+    try:
+        with on_copy(subject.model, subject.optimizer, subject.loss_module) as copied:
+            objective = subject.objective if copied.loss is None else with_loss(copied.loss)
+            torch.manual_seed(seed)
+            losses, updates = _steps(copied, objective, batches, steps, outside)
+            return Run(seed, tuple(losses), _accuracy(copied, objective, batches, steps), updates)
+    except (SteadygradError, torch.OutOfMemoryError, MemoryError):
+        raise
+    except Exception as error:
+        raise UserCodeError(
+            "the model, its loss or its optimizer raised this while it was trained; fix it, or give the batches it expects"
+        ) from error
+    finally:
+        put_back(outside)
 
-            def closure(step: int = step) -> float:
-                assert copied.optimizer is not None
-                copied.optimizer.zero_grad()
-                loss = scalar(objective(copied.model, clone_batch(batches(step)))[0])
-                loss.backward()  # type: ignore[no-untyped-call]
-                return float(loss.detach())
 
-            losses.append(closure())
-            if not math.isfinite(losses[-1]):
-                break
-            copied.optimizer.step(closure if isinstance(copied.optimizer, torch.optim.LBFGS) else None)
-            if step == 0:
-                updates = tuple(_updates(start, copied))
-        return Run(seed, tuple(losses), _accuracy(copied, objective, batches, steps), updates)
+def _steps(
+    copied: Copied, objective: Objective, batches: Batches, steps: int, outside: list[tuple[Tensor, Tensor | None]]
+) -> tuple[list[float], tuple[LayerUpdate, ...]]:
+    """Losses before each step, and what the first step did; ends early at a loss that is not finite."""
+    optimizer = copied.optimizer
+    if optimizer is None:
+        raise SubjectError("the optimizer cannot be copied, so nothing can be trained beside it")
+    losses: list[float] = []
+    updates: tuple[LayerUpdate, ...] = ()
+    for step in range(steps):
+        start = _weights(copied) if step == 0 else {}
+
+        def closure(step: int = step) -> float:
+            optimizer.zero_grad()
+            loss = scalar(objective(copied.model, clone_batch(batches(step)))[0])
+            if step == 0 and not outside and loss.grad_fn is not None:
+                outside.extend(gradients_outside(graph_of(loss.grad_fn), (p for _, p in copied.named_parameters())))
+            loss.backward()  # type: ignore[no-untyped-call]
+            if len(losses) == step:
+                losses.append(float(loss.detach()))
+            return float(loss.detach())
+
+        if needs_closure(optimizer):
+            optimizer.step(closure)
+        elif math.isfinite(closure()):
+            optimizer.step()
+        if not math.isfinite(losses[-1]):
+            break
+        if step == 0:
+            updates = tuple(_updates(start, copied))
+    return losses, updates
 
 
 def _weights(copied: Copied) -> dict[str, Tensor]:
@@ -138,33 +173,68 @@ ACCURACY_BATCHES = 10
 """Batches over which accuracy is taken, the first ones of the stream."""
 
 
-def _accuracy(copied: Copied, objective: Any, batches: Batches, steps: int) -> float | None:
+def _accuracy(copied: Copied, objective: Objective, batches: Batches, steps: int) -> float | None:
+    """Share of right answers of the trained copy as it predicts, in evaluation mode."""
     right = total = 0
+    copied.model.eval()
     with torch.no_grad():
         for step in range(min(steps, ACCURACY_BATCHES)):
             batch = clone_batch(batches(step))
-            if not (isinstance(batch, (tuple, list)) and len(batch) == 2 and isinstance(batch[1], Tensor)):
+            if not (_is_pair(batch) and isinstance(batch[1], Tensor)):
                 return None
-            y = batch[1]
-            output = objective(copied.model, batch)[1]
-            if (
-                y.is_floating_point()
-                or not isinstance(output, Tensor)
-                or output.shape[:1] != y.shape
-                or output.dim() != 2
-            ):
+            y, output = batch[1], objective(copied.model, batch)[1]
+            classified = isinstance(output, Tensor) and output.dim() == 2 and output.shape[:1] == y.shape
+            if y.is_floating_point() or not classified:
                 return None
             right += int((output.argmax(1) == y).sum())
             total += len(y)
     return right / total
 
 
-def _stream(batches: Iterable[Any] | Batches | None, batch: Any, described: str) -> tuple[Batches, str]:
+def stream_for(subject: Subject, batches: Iterable[Any] | Batches | None, steps: int) -> Stream:
+    """The batches in a fixed order, drawn once; the subject's own where none are given. Raises as ``prove`` does."""
     if batches is None:
-        return (lambda _: batch), f"the one batch ({described}) again and again"
+        batch = subject.batch
+        return Stream(lambda _: batch, f"the one batch, {subject.batch_words}, again and again")
     if callable(batches):
-        return batches, "the batches given, by step"
-    kept = list(itertools.islice(batches, 10_000))
+        return Stream(_drawn(batches), "the batches given, by step")
+    kept = _kept(batches, steps)
     if not kept:
         raise BatchError("the batches given are empty; give at least one (x, y)")
-    return (lambda step: kept[step % len(kept)]), f"{len(kept)} batches in order, again from the start"
+    if _is_pair(subject.batch):
+        for number, one in enumerate(kept):
+            if not _is_pair(one):
+                raise BatchError(f"batch {number} is {type(one).__name__}, expected (x, y); give a list of such pairs")
+    again = ", again from the start" if len(kept) < steps else ""
+    return Stream(lambda step: kept[step % len(kept)], f"{len(kept)} batch{_es(len(kept))} in order{again}")
+
+
+def _es(count: int) -> str:
+    return "" if count == 1 else "es"
+
+
+def _kept(batches: Iterable[Any], steps: int) -> list[Any]:
+    """As many batches as there are steps, drawn once, so that both arms see the same."""
+    try:
+        draw = iter(batches)
+    except TypeError:
+        raise BatchError(f"the batches given are {type(batches).__name__}; give a list or a DataLoader") from None
+    try:
+        return list(itertools.islice(draw, steps))
+    except Exception as error:
+        raise UserCodeError("the batches raised this when they were drawn") from error
+
+
+def _drawn(batches: Batches) -> Batches:
+    """The function, with the same random numbers for the same step, whatever the model has drawn meanwhile."""
+
+    def batch(step: int) -> Any:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(step)
+            return batches(step)
+
+    return batch
+
+
+def _is_pair(batch: Any) -> bool:
+    return isinstance(batch, (tuple, list)) and len(batch) == 2

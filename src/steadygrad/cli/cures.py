@@ -22,22 +22,21 @@ def command(name: str | None, output_format: str) -> None:
     if name is not None:
         show(find(name).page, output_format)
         return
-    rows = [
-        {"name": c.name, "group": c.group, "safety": c.safety, "summary": c.summary, "findings": list(c.findings)}
-        for c in load()
-    ]
     if output_format == "json":
+        rows = [
+            {"name": c.name, "group": c.group, "safety": c.safety, "summary": c.summary, "findings": c.findings}
+            for c in load()
+        ]
         click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
     if output_format == "markdown":
         click.echo("| cure | group | safety | what it does |\n|---|---|---|---|")
-        for row in rows:
-            click.echo(f"| {row['name']} | {row['group']} | {row['safety']} | {row['summary']} |")
+        for one in load():
+            click.echo(f"| {one.name} | {one.group} | {one.safety} | {one.summary} |")
         return
-    longest = max(len(row["name"]) for row in rows)
-    room = max(20, resolve_width(None) - longest - 24)
-    for row in rows:
-        lines = fill(row["summary"], room)
-        click.echo(f"{row['name']:{longest}s}  {row['group']:13s}  {row['safety']:6s} {lines[0]}")
-        for line in lines[1:]:
-            click.echo(f"{'':{longest + 24}s}{line}")
+    longest = max(len(one.name) for one in load())
+    room = max(20, resolve_width(None) - longest - 2)
+    for one in load():
+        facts = f"{one.group} · {one.safety} · {', '.join(one.findings)}"
+        for number, line in enumerate([*fill(one.summary, room), *fill(facts, room)]):
+            click.echo(f"{one.name if number == 0 else '':{longest}s}  {line}")

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from steadygrad.cli.cure import plan_options, planner_options
-from steadygrad.cli.subject import settings_for, subject_of, subject_options
+from steadygrad.cli.subject import asked, settings_for, subject_of, subject_options
 
 
 @click.command(name="prove", short_help="Train before and after the cure, side by side.")
@@ -45,30 +45,24 @@ def command(
     Exit code: 0 the cured model ends below the other; 1 it does not, or nothing was taken; 2 could not check.
     """
     from steadygrad.cli.progress import progress
-    from steadygrad.errors import UserCodeError
+    from steadygrad.report.proof import draw, pyplot_for, render
 
+    if plot is not None:
+        pyplot_for(plot)
     settings = settings_for(target, {name: options[name] for name in ("device", "dtype", "seed")})
     given = planner_options(options, settings, compare=False)
     with progress(target, quiet=quiet) as say, contextlib.redirect_stdout(sys.stderr):
         from steadygrad.cures.plan import cure_subject
-        from steadygrad.probe.loading import load_function
-        from steadygrad.trial import prove
-
-        stream = None
-        if batches is not None:
-            function = load_function(batches, "--batches")
-            try:
-                stream = function()
-            except Exception as error:
-                raise UserCodeError(f"{batches} raised this when it was asked for batches") from error
+        from steadygrad.subjects import batches_of
+        from steadygrad.trial import prove, stream_for
 
         def subject(seed: int) -> Any:
             return subject_of(target, replace(settings, seed=seed), options)
 
-        cured = cure_subject(subject(settings.seed), given, say)
+        first = subject(settings.seed)
+        stream = stream_for(first, batches_of(batches, asked(settings, options)) if batches else None, steps)
+        cured = cure_subject(first, given, say)
         proof = prove(subject, cured, steps=steps, seeds=seeds, batches=stream, progress=say)
-    from steadygrad.report.proof import draw, render
-
     if plot is not None:
         draw(proof, plot)
     if output_format == "json":

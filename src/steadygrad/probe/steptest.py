@@ -145,7 +145,7 @@ def _one_step(
             first.append((float(loss.detach()), tensor.detach() if tensor is output and tensor is not None else None))
         return float(loss.detach())
 
-    if _needs_closure(copied.optimizer):
+    if needs_closure(copied.optimizer):
         copied.optimizer.step(closure)
     else:
         # As a training loop does it, so that step hooks (a clip) find the gradients.
@@ -154,7 +154,7 @@ def _one_step(
     return first[0]
 
 
-def _needs_closure(optimizer: torch.optim.Optimizer) -> bool:
+def needs_closure(optimizer: torch.optim.Optimizer) -> bool:
     """Whether ``step`` cannot be called without one, as LBFGS's."""
     parameter = inspect.signature(optimizer.step).parameters.get("closure")
     return parameter is not None and parameter.default is inspect.Parameter.empty

@@ -55,10 +55,9 @@ class Arm:
         values = [run.accuracy for run in self.runs if run.accuracy is not None]
         return statistics.median(values) if values else None
 
-    @property
-    def smallest_update(self) -> LayerUpdate | None:
-        """The weight that moved least in the first step of the first run."""
-        return min(self.runs[0].updates, key=lambda update: update.ratio, default=None)
+    def slowest(self, count: int) -> tuple[LayerUpdate, ...]:
+        """The weights that moved least in the first step of the first run."""
+        return tuple(sorted(self.runs[0].updates, key=lambda update: update.ratio)[:count])
 
     def steps_to(self, loss: float) -> int | None:
         """Steps until the median loss is at most ``loss``; None where it never is."""
@@ -87,7 +86,18 @@ class Proof:
 
     @property
     def proven(self) -> bool:
-        """Whether the cured model ends below the other, and below its own start, by more than the seeds differ."""
-        after = [run.losses[-1] for run in self.after.runs]
-        before = [run.losses[-1] if math.isfinite(run.losses[-1]) else math.inf for run in self.before.runs]
+        """Whether the cured model ends below the other, and below its own start, in every run."""
+        after = [_end(run) for run in self.after.runs]
+        before = [_end(run) for run in self.before.runs]
         return bool(self.cure) and max(after) < min(before) and max(after) < self.after.runs[0].losses[0]
+
+    @property
+    def seeds_alike(self) -> bool:
+        """Whether several seeds made one and the same training: the target sets its own seed."""
+        return len(self.before.runs) > 1 and all(
+            len({run.losses for run in arm.runs}) == 1 for arm in (self.before, self.after)
+        )
+
+
+def _end(run: Run) -> float:
+    return run.losses[-1] if math.isfinite(run.losses[-1]) else math.inf

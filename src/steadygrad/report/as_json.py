@@ -45,8 +45,12 @@ def rates_as_json(found: RateSearch) -> str:
 
 
 def proof_as_json(proof: Proof) -> str:
-    """Both arms with every loss, and whether the cure is proven."""
-    return _dumped({**to_jsonable(proof), "proven": proof.proven})
+    """Both arms with every loss and what they come to, and whether the cure is proven."""
+    body = {**to_jsonable(proof), "proven": proof.proven, "seeds_alike": proof.seeds_alike}
+    for arm in (proof.before, proof.after):
+        come_to = {"last": arm.last, "accuracy": arm.accuracy, "steps_to_target": arm.steps_to(proof.target)}
+        body[arm.name].update(to_jsonable(come_to))
+    return _dumped(body)
 
 
 def _dumped(body: dict[str, Any]) -> str:

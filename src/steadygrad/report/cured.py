@@ -70,14 +70,14 @@ def _places(taken: Tried) -> list[str]:
 
 def _table(record: CureRecord, width: int, coloured: bool) -> str:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    table.add_column("tried", ratio=3)
-    table.add_column("verdict")
-    table.add_column("decades", justify="right")
-    table.add_column("spread", justify="right")
-    table.add_column(f"{_steps(record)} steps", justify="right")
-    table.add_column("changes", ratio=3)
+    table.add_column("tried")
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("decades", justify="right", no_wrap=True)
+    table.add_column("spread", justify="right", no_wrap=True)
+    table.add_column(f"{_steps(record)} steps", justify="right", no_wrap=True)
+    table.add_column("changes")
     for one in record.tried:
-        title = f"{words.clean(one.candidate.title)}{f', rate {one.rate:.2g}' if one.rate is not None else ''}"
+        title = words.clean(one.candidate.title)
         style = "bold" if one.taken else ""
         if one.verdict is None:
             table.add_row(
@@ -94,7 +94,7 @@ def _table(record: CureRecord, width: int, coloured: bool) -> str:
         )
     out = io.StringIO()
     Console(file=out, width=width, force_terminal=coloured, no_color=not coloured, highlight=False).print(table)
-    return out.getvalue().rstrip("\n")
+    return "\n".join(row.rstrip() for row in out.getvalue().rstrip("\n").splitlines())
 
 
 _STYLES = {"healthy": "green", "at risk": "yellow", "will not train": "red"}
@@ -111,5 +111,10 @@ def _change(fall: float) -> str:
 
 
 def _short(one: Tried) -> str:
-    first = one.changes[0].words if one.changes else ""
-    return first.partition(" (")[0]
+    """What is touched, in a few words: "numbers only", "adds 20 batch norms", and the rate where it is another."""
+    parts = [change.words.partition(":")[0].partition(",")[0].partition(" (")[0] for change in one.changes]
+    if any(part not in ("numbers only", "optimizer") for part in parts):
+        parts = [part for part in parts if part != "numbers only"]
+    if one.rate is not None:
+        parts = [part for part in parts if part != "optimizer"] + [f"rate {one.rate:.2g}"]
+    return ", ".join(dict.fromkeys(parts))

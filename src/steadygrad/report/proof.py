@@ -19,8 +19,16 @@ from steadygrad.record.proof import Arm, Proof
 from steadygrad.report import words
 from steadygrad.report.colour import Color, Paint, wants_colour
 from steadygrad.report.layout import fill, resolve_width
+from steadygrad.report.write import write_bytes_atomically
 
-PLOT_HEIGHT = 14
+PICTURES = (".png", ".svg", ".pdf")
+
+PLOT_ROWS = 12
+
+PLOT_MARGIN = 28
+"""Cells that plotille takes beside the curves."""
+
+UPDATES_SHOWN = 3
 
 
 def render(proof: Proof, *, width: int | None = None, color: Color = "auto") -> str:
@@ -35,6 +43,9 @@ def render(proof: Proof, *, width: int | None = None, color: Color = "auto") -> 
     parts.append(
         "\n".join([paint(verdict, "healthy" if proof.proven else "at risk") + first.removeprefix(verdict), *rest])
     )
+    if proof.seeds_alike:
+        told = f"the {len(proof.after.runs)} seeds gave one and the same training: the target sets its own seed"
+        parts.append("\n".join(fill(told, width)))
     if not proof.cure:
         parts.append("\n".join(fill(words.clean(proof.words), width)))
     return "\n\n".join(parts)
@@ -45,21 +56,32 @@ def _plot(proof: Proof, width: int, coloured: bool) -> str:
         plotille = importlib.import_module("plotille")
     except ImportError:
         return "(pip install 'steadygrad[plot]' draws the curves here)"
+    top = max(max(_finite(arm.middle), default=1.0) for arm in (proof.before, proof.after))
+    row = _neat(top / PLOT_ROWS)
     figure: Any = plotille.Figure()
-    figure.width, figure.height = width - 28, PLOT_HEIGHT
+    # Ticks stand ten cells apart, and one at every row: whole tens and neat rows make their numbers neat.
+    figure.width, figure.height = max(10, (width - PLOT_MARGIN) // 10 * 10), PLOT_ROWS
     figure.with_colors = coloured
     figure.color_mode = "names"
     figure.x_label, figure.y_label = "step", "loss"
     figure.register_label_formatter(
         float, lambda value, chars, delta, left=False: f"{value:{'' if left else '>'}{chars}.3g}"
     )
-    top = max(max(_finite(arm.middle), default=1.0) for arm in (proof.before, proof.after))
     for arm, colour, marker in ((proof.before, "red", "·"), (proof.after, "green", None)):
         curve = [min(value, top) for value in _finite(arm.middle)]
         figure.plot(range(len(curve)), curve, label=arm.name, lc=colour if coloured else None, marker=marker)
     figure.set_x_limits(min_=0, max_=max(1, proof.steps))
-    figure.set_y_limits(min_=0, max_=top * 1.05 or 1.0)
-    return "\n".join(row.rstrip() for row in str(figure.show(legend=True)).splitlines())
+    figure.set_y_limits(min_=0, max_=row * PLOT_ROWS)
+    *rows, _, _, before, after = str(figure.show(legend=True)).splitlines()
+    return "\n".join(line.rstrip() for line in [*rows, f"  {before}    {after}"])
+
+
+def _neat(value: float) -> float:
+    """The least of 1, 2, 2.5, 5 times a power of ten that is not below the value."""
+    if not value > 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(step * power for step in (1.0, 2.0, 2.5, 5.0, 10.0) if step * power >= value * (1 - 1e-9))
 
 
 def _finite(values: tuple[float, ...]) -> list[float]:
@@ -76,8 +98,8 @@ def _table(proof: Proof, width: int, coloured: bool) -> str:
         ("loss, first", lambda arm: f"{arm.middle[0]:.4g}"),
         (f"loss after {proof.steps} steps", _last),
         (f"steps to a loss of {proof.target:.3g}", lambda arm: _steps(arm, proof.target)),
-        ("accuracy on the data trained on", lambda arm: "" if arm.accuracy is None else f"{arm.accuracy:.1%}"),
-        ("smallest update ratio, first step", _smallest),
+        ("accuracy, training data", lambda arm: "" if arm.accuracy is None else f"{arm.accuracy:.1%}"),
+        ("smallest update ratios,\nfirst step", _smallest),
     ):
         cells = [value(proof.before), value(proof.after)]
         if any(cells):
@@ -91,7 +113,7 @@ def _last(arm: Arm) -> str:
     lasts = sorted(run.losses[-1] for run in arm.runs)
     if not math.isfinite(arm.last):
         return "not finite"
-    spread = f" ({lasts[0]:.3g} to {lasts[-1]:.3g})" if len(lasts) > 1 else ""
+    spread = f" ({lasts[0]:.4g} to {lasts[-1]:.4g})" if len(lasts) > 1 else ""
     return f"{arm.last:.4g}{spread}"
 
 
@@ -101,22 +123,29 @@ def _steps(arm: Arm, target: float) -> str:
 
 
 def _smallest(arm: Arm) -> str:
-    update = arm.smallest_update
-    return "" if update is None else f"{update.ratio:.1e} ({words.clean(update.name)})"
+    """The weights that moved least in the first step of the first run."""
+    return "\n".join(f"{words.clean(update.name)} {update.ratio:.1e}" for update in arm.slowest(UPDATES_SHOWN))
+
+
+def pyplot_for(path: str) -> Any:
+    """matplotlib's pyplot, once the path is known to be one that can be drawn into. Raises ``OutputError``."""
+    if Path(path).suffix.lower() not in PICTURES:
+        raise OutputError(f"cannot draw {path}: name it .png, .svg or .pdf")
+    if Path(path).is_dir():
+        raise OutputError(f"cannot write {path}: it is a directory; name a file in it")
+    if not Path(path).absolute().parent.is_dir():
+        raise OutputError(f"cannot write {path}: there is no directory {Path(path).parent}; create it first")
+    try:
+        importlib.import_module("matplotlib").use("Agg")
+        return importlib.import_module("matplotlib.pyplot")
+    except ImportError:
+        raise OutputError("a picture needs matplotlib; pip install 'steadygrad[plot]'") from None
 
 
 def draw(proof: Proof, path: str) -> None:
     """The curves with their spread as a picture: PNG, SVG or PDF by the name. Raises ``OutputError``."""
-    try:
-        importlib.import_module("matplotlib").use("Agg")
-        pyplot = importlib.import_module("matplotlib.pyplot")
-    except ImportError:
-        raise OutputError("a picture needs matplotlib; pip install 'steadygrad[plot]'") from None
-    kind = Path(path).suffix.lstrip(".").lower()
+    pyplot = pyplot_for(path)
     figure, axes = pyplot.subplots(figsize=(7, 4), constrained_layout=True)
-    if kind not in figure.canvas.get_supported_filetypes():
-        pyplot.close(figure)
-        raise OutputError(f"cannot draw {path}: name it .png, .svg or .pdf")
     for arm, colour in ((proof.before, "tab:red"), (proof.after, "tab:green")):
         length = len(arm.middle)
         axes.plot(range(length), arm.middle, color=colour, label=f"{arm.name}: {arm.optimizer}")
@@ -126,12 +155,13 @@ def draw(proof: Proof, path: str) -> None:
             axes.fill_between(range(length), low, high, color=colour, alpha=0.2, linewidth=0)
     axes.set_xlabel("step")
     axes.set_ylabel("loss")
-    axes.set_yscale("log")
-    axes.set_title(proof.cure or "no cure was taken")
+    if all(value > 0 for arm in (proof.before, proof.after) for value in _finite(arm.middle)):
+        axes.set_yscale("log")
+    seeds = len(proof.after.runs)
+    shaded = f" ({seeds} seeds; shaded: least to greatest)" if seeds > 1 else ""
+    axes.set_title(f"{proof.cure or 'no cure was taken'}{shaded}")
     axes.legend()
-    try:
-        figure.savefig(path, dpi=150)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
-    finally:
-        pyplot.close(figure)
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=150, format=Path(path).suffix[1:].lower())
+    pyplot.close(figure)
+    write_bytes_atomically(path, picture.getvalue())
