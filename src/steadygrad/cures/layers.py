@@ -12,6 +12,9 @@ from functools import cached_property
 
 from steadygrad.record import Operation, Site, Trace
 
+_ACTIVATION_IF_ALONE = ("softmax", "pow", "square")
+"""Elsewhere these are attention's weights, or part of a norm or a distance."""
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -89,14 +92,40 @@ class Net:
         return tuple(found)
 
     @cached_property
-    def activations(self) -> tuple[Operation, ...]:
-        """Every activation that ran on a layer's result, in order."""
-        return tuple(o for o in self.trace.operations if o.kind == "activation" and o.saturation is not None)
+    def hidden(self) -> tuple[Operation, ...]:
+        """Activations whose result goes on into a layer, a norm or a sum: not gates, and not the model's output."""
+        return tuple(
+            o for o in self.trace.operations if self._acts(o) and not self._gates(o) and self._reaches_layer(o)
+        )
+
+    def _acts(self, operation: Operation) -> bool:
+        """Whether it is an activation; a softmax or a power is one where its result goes into layers and nowhere else."""
+        if operation.kind == "activation":
+            return operation.name.strip("_") != "log_softmax"
+        if operation.name.strip("_") not in _ACTIVATION_IF_ALONE or len(operation.parents) != 1:
+            return False
+        behind = self.children.get(operation.index, [])
+        return bool(behind) and all(child.kind == "linear" and child.weight for child in behind)
+
+    def _gates(self, operation: Operation) -> bool:
+        behind = self.children.get(operation.index, [])
+        return any(child.name.strip("_") in ("mul", "lerp") and len(child.parents) > 1 for child in behind)
+
+    def _reaches_layer(self, operation: Operation) -> bool:
+        open_, seen = [operation.index], set()
+        while open_:
+            for child in self.children.get(open_.pop(), []):
+                if child.kind in ("linear", "recurrent"):
+                    return True
+                if child.index not in seen:
+                    seen.add(child.index)
+                    open_.append(child.index)
+        return False
 
     def _behind(self, operation: Operation) -> tuple[Operation | None, bool]:
         normalised = False
         for following in self._chain(operation):
-            if following.kind == "activation":
+            if self._acts(following):
                 return following, normalised
             if following.kind == "normalisation":
                 normalised = True

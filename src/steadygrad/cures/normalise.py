@@ -37,7 +37,6 @@ from steadygrad.cures.layers import Net
 from steadygrad.cures.parts import ChannelNorm, RowsBatchNorm
 from steadygrad.cures.patient import Patient
 from steadygrad.cures.surgery import Wire
-from steadygrad.cures.swap_activation import hidden_activations
 from steadygrad.errors import CannotCureError
 from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation, Site
 
@@ -86,7 +85,7 @@ def _candidate(kind: str, side: str, what: str, sites: tuple[Site, ...]) -> Cand
 def normalisable(net: Net) -> list[Operation]:
     """Hidden activations that have no norm in front already."""
     normed = {layer.activation.index for layer in net.layers if layer.activation is not None and layer.normalised}
-    return [operation for operation in hidden_activations(net) if operation.index not in normed]
+    return [operation for operation in net.hidden if operation.index not in normed]
 
 
 def _samples(operation: Operation) -> int:

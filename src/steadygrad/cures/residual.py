@@ -34,7 +34,6 @@ from steadygrad.cures.layers import Layer, Net
 from steadygrad.cures.parts import Plus, Resize
 from steadygrad.cures.patient import Patient
 from steadygrad.cures.surgery import Wire
-from steadygrad.cures.swap_activation import hidden_activations
 from steadygrad.errors import CannotCureError
 from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation
 
@@ -63,7 +62,7 @@ def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
 
 def plain_layers(net: Net) -> list[tuple[Layer, Operation]]:
     """Layers with their activations, in order, that a skip can go around: each feeds the next."""
-    hidden = {operation.index for operation in hidden_activations(net)}
+    hidden = {operation.index for operation in net.hidden}
     return [
         (layer, layer.activation)
         for layer in net.layers

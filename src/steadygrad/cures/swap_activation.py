@@ -33,15 +33,17 @@ from types import MappingProxyType
 from torch import nn
 
 from steadygrad.cures import initialise
-from steadygrad.cures.layers import Net
 from steadygrad.cures.patient import Patient
 from steadygrad.cures.surgery import Wire
 from steadygrad.errors import CannotCureError
-from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation
+from steadygrad.record import Candidate, Change, CheckRecord, Edit, Severity
 
 GROUP = "activation"
 SAFETY = "unsafe"
-FINDINGS = ("SG101", "SG102", "SG103", "SG105", "SG106", "SG205", "SG301")
+FINDINGS = ("SG101", "SG102", "SG103", "SG105", "SG106", "SG201", "SG203", "SG204", "SG205", "SG301")
+
+POWERS = ("pow", "square")
+"""Activations that grow faster than their input: exchanging another one is no remedy against explosion."""
 CANDIDATES = {
     "relu": ("activation", "unsafe"),
     "leaky-relu": ("activation", "unsafe"),
@@ -66,7 +68,14 @@ TITLES = {"relu": "ReLU", "leaky_relu": "Leaky ReLU", "elu": "ELU", "selu": "SEL
 
 def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
     """ReLU first, then the others, each with the initialisation that suits it; nothing where they are all in place."""
-    hidden = hidden_activations(patient.net) if initialise.mostly_plain(patient.net) else []
+    seen = {finding.code for finding in report.findings if finding.severity is not Severity.INFO}
+    if (
+        seen
+        and seen <= {"SG201", "SG203", "SG204"}
+        and not any(o.name.strip("_") in POWERS for o in patient.net.hidden)
+    ):
+        return
+    hidden = patient.net.hidden if initialise.mostly_plain(patient.net) else ()
     for name, title in TITLES.items():
         wrong = [operation for operation in hidden if operation.name.strip("_") != name]
         if not wrong:
@@ -77,31 +86,6 @@ def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
         edits = (Edit("swap_activation", name, sites), Edit("initialise", scheme, layers))
         scheme_title = initialise.SCHEMES[scheme].removesuffix(" initialisation")
         yield Candidate(name.replace("_", "-"), f"{title} + {scheme_title}", GROUP, SAFETY, edits)
-
-
-def hidden_activations(net: Net) -> list[Operation]:
-    """Activations whose result goes on into a layer, a norm or a sum: not gates, and not the model's output."""
-    found = []
-    for operation in net.trace.operations:
-        if operation.kind != "activation" or operation.name.strip("_") in ("softmax", "log_softmax"):
-            continue
-        behind = net.children.get(operation.index, [])
-        gate = any(child.name.strip("_") in ("mul", "__mul__", "lerp") and len(child.parents) > 1 for child in behind)
-        if not gate and _reaches_layer(net, operation):
-            found.append(operation)
-    return found
-
-
-def _reaches_layer(net: Net, operation: Operation) -> bool:
-    open_, seen = [operation.index], set()
-    while open_:
-        for child in net.children.get(open_.pop(), []):
-            if child.kind in ("linear", "recurrent"):
-                return True
-            if child.index not in seen:
-                seen.add(child.index)
-                open_.append(child.index)
-    return False
 
 
 def apply_(patient: Patient, edit: Edit) -> Change:

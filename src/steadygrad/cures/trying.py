@@ -16,6 +16,7 @@ from steadygrad._check import Report, check_subject
 from steadygrad.cures.baseline import constant_loss, learned
 from steadygrad.cures.learning_rate import ENOUGH, search
 from steadygrad.cures.patient import Patient, admit, rate_of
+from steadygrad.cures.settling import settle
 from steadygrad.errors import CannotCureError, SteadygradError
 from steadygrad.probe.subject import Subject
 from steadygrad.record import Candidate, Change, CheckRecord, Edit, Tried, Verdict
@@ -36,7 +37,10 @@ ALIKE = 1e-6
 """Spread of the output under which no learning rate is looked for: float32 tells samples apart down to 1e-7 of their size."""
 
 LEARNS = 0.5
-"""Share of the best constant answer's loss that 30 steps on the batch must remove."""
+"""Share of the best constant answer's loss that a hundred steps on parts of the batch must remove, and keep away."""
+
+BEGINS = 0.1
+"""Share that 30 steps on the whole batch must remove before the hundred are taken."""
 
 NUMERIC = ("initialise", "fold", "learning_rate", "clipping", "recurrent", "transformer")
 """Cures that act on a model as it is, so that what others put in must be in."""
@@ -77,7 +81,7 @@ class Outcome:
 
     @property
     def heals(self) -> bool:
-        """Healthy by the check, and seen to learn from the input within the steps of the rate search."""
+        """Healthy by the check, and seen to go on learning from the input in the longer run."""
         return self.healthy and self.learned >= LEARNS
 
     @property
@@ -92,20 +96,57 @@ def try_out(subject: Subject, before: CheckRecord, candidate: Candidate, options
         patient = admit(subject, before.trace)
         changes = treat(patient, candidate.edits)
         report = check_subject(patient.subject, trial=options.trial)
-        found: RateSearch | None = None
+        share: float | None = None
         if not _alike(report):
             say(f"{candidate.title}: learning rate")
             found = search(patient.subject)
-            if not _settles_rate(candidate, options):
-                report = _at_tested_rate(patient, report, found, changes, options)
+            if not _rate_stays(options) and not _searches_rate(candidate):
+                report = _at_tested_rate(patient, report, found, options)
+            share = _learned_in(found, patient)
+            if report.verdict is Verdict.HEALTHY and share is not None and share >= BEGINS:
+                say(f"{candidate.title}: a hundred steps")
+                report, share = _settled(patient, report, options)
     except SteadygradError as error:
         return Outcome(Tried(candidate, None, None, None, None, None, None, why_not=str(error)))
-    return Outcome(_tried(candidate, report, patient, subject, changes, found), patient, report)
+    rate, own = rate_of(patient.optimizer), rate_of(subject.optimizer)
+    if rate != own:
+        told = Change(f"optimizer: learning rate {own:.3g} → {rate:.2g}")
+        changes = [told] if _searches_rate(candidate) and len(changes) == 1 else [*changes, told]
+    tried = Tried(
+        candidate=candidate,
+        verdict=report.verdict,
+        decades=report.trunk.decades if report.trunk is not None else None,
+        spread=report.trace.output_spread,
+        fall=report.trial.fall if report.trial is not None else None,
+        learned=share,
+        rate=rate if rate != own else None,
+        changes=tuple(changes),
+    )
+    return Outcome(tried, patient, report)
 
 
-def _at_tested_rate(
-    patient: Patient, report: Report, found: RateSearch, changes: list[Change], options: Options
-) -> Report:
+def _learned_in(found: RateSearch, patient: Patient) -> float | None:
+    """What the search saw at the patient's rate."""
+    rate = rate_of(patient.optimizer)
+    at = next((one for one in found.tried if one.rate == rate and not one.dropped), None)
+    return None if at is None else learned(at.losses[-1], constant_loss(patient), at.losses[0])
+
+
+def _settled(patient: Patient, report: Report, options: Options) -> tuple[Report, float]:
+    """The longer run; where another rate does better there and the check agrees, that rate."""
+    rate = rate_of(patient.optimizer)
+    settled = settle(patient, move=not _rate_stays(options), enough=LEARNS)
+    if settled.rate == rate:
+        return report, settled.trained
+    patient.set_rate(settled.rate)
+    again = check_subject(patient.subject, trial=options.trial)
+    if again.verdict is Verdict.HEALTHY:
+        return again, settled.trained
+    patient.set_rate(rate)
+    return report, settle(patient, move=False, enough=LEARNS).trained
+
+
+def _at_tested_rate(patient: Patient, report: Report, found: RateSearch, options: Options) -> Report:
     """The user's own rate stays where the model learns with it; another must not make the verdict worse."""
     rate = rate_of(patient.optimizer)
     if found.rate is None or found.rate == rate:
@@ -121,7 +162,6 @@ def _at_tested_rate(
     if order.index(again.verdict) > order.index(report.verdict):
         patient.set_rate(rate)
         return report
-    changes.append(Change(f"optimizer: learning rate {rate:g} → {found.rate:.2g}"))
     return again
 
 
@@ -153,34 +193,15 @@ def treat(patient: Patient, edits: Iterable[Edit]) -> list[Change]:
     return changes
 
 
-def _settles_rate(candidate: Candidate, options: Options) -> bool:
-    """Whether the rate is chosen already, or may not be touched."""
-    ruled_out = {group for word in options.keep for group in KEEP[word]}
-    return "learning rate" in ruled_out or any(edit.action == "learning_rate" for edit in candidate.edits)
+def _rate_stays(options: Options) -> bool:
+    """Whether the rate may not be touched."""
+    return any("learning rate" in KEEP[word] for word in options.keep)
+
+
+def _searches_rate(candidate: Candidate) -> bool:
+    return any(edit.action == "learning_rate" for edit in candidate.edits)
 
 
 def _alike(report: CheckRecord) -> bool:
     spread = report.trace.output_spread
     return spread is not None and spread < ALIKE
-
-
-def _tried(
-    candidate: Candidate,
-    report: Report,
-    patient: Patient,
-    subject: Subject,
-    changes: list[Change],
-    found: RateSearch | None,
-) -> Tried:
-    rate = rate_of(patient.optimizer)
-    at = [one for one in found.tried if one.rate == rate and not one.dropped] if found is not None else []
-    return Tried(
-        candidate=candidate,
-        verdict=report.verdict,
-        decades=report.trunk.decades if report.trunk is not None else None,
-        spread=report.trace.output_spread,
-        fall=report.trial.fall if report.trial is not None else None,
-        learned=learned(at[0].losses[-1], constant_loss(patient), at[0].losses[0]) if at else None,
-        rate=rate if rate != rate_of(subject.optimizer) else None,
-        changes=tuple(changes),
-    )

@@ -49,14 +49,16 @@ def step_test(
     seed: int,
     progress: Callable[[str], None] | None = None,
     give_up: Callable[[list[float]], bool] | None = None,
+    batch_of: Callable[[int], Any] | None = None,
 ) -> Stepped:
     """Train the copy for ``steps`` steps. The copy is changed; what it was copied from is not.
 
-    It ends early, as diverged, at a loss that is not finite or where ``give_up`` says so of the losses so far.
+    It ends early, as diverged, at a loss that is not finite or where ``give_up`` says so of the losses so far. Every step
+    is taken on ``batch``, or on what ``batch_of`` gives for its number; the last loss is always that of ``batch``.
     """
     outside: list[tuple[Tensor, Tensor | None]] = []
     try:
-        return _steps(copied, objective, batch, steps, seed, progress, outside, give_up)
+        return _steps(copied, objective, batch, steps, seed, progress, outside, give_up, batch_of or (lambda _: batch))
     finally:
         put_back(outside)
 
@@ -70,6 +72,7 @@ def _steps(
     progress: Callable[[str], None] | None,
     outside: list[tuple[Tensor, Tensor | None]],
     give_up: Callable[[list[float]], bool] | None,
+    batch_of: Callable[[int], Any],
 ) -> Stepped:
     assert copied.optimizer is not None
     losses: list[float] = []
@@ -82,7 +85,7 @@ def _steps(
         if progress is not None:
             progress(f"step test, step {step + 1} of {steps}")
         began = time.perf_counter()
-        seen, output = _one_step(copied, objective, batch, seed, outside)
+        seen, output = _one_step(copied, objective, batch_of(step), seed, outside)
         outputs = outputs or [output]
         seconds.append(time.perf_counter() - began)
         losses.append(seen)
