@@ -18,8 +18,10 @@ from tests.fix.workshop import Workshop, difference, inserted_only, learned
 def test_the_written_file_is_healthy_trains_and_is_left_alone(name: str, workshop: Workshop) -> None:
     files = FILES[name]
     workshop.lay_out(files)
+    # A batch that need not be found out by trying: half of the time.
+    given = {} if b"def setup" in files["net.py"] else {"inputs": ["32,16"]}
 
-    found = workshop.fixed(only="folded-initialisation")
+    found = workshop.fixed(only="folded-initialisation", **given)
     assert found.safety == "safe"
     assert found.cured.taken is not None
     workshop.write(found)
@@ -30,12 +32,12 @@ def test_the_written_file_is_healthy_trains_and_is_left_alone(name: str, worksho
     for file in changed:
         only_what_had_to(files[file], written[file])
 
-    again = workshop.fix(only="folded-initialisation")
+    again = workshop.fix(only="folded-initialisation", **given)
     assert isinstance(again, NoFix)
     assert again.cured.before.verdict is Verdict.HEALTHY
     assert {file: data for file, data in workshop.bytes().items() if file in files} == written
 
-    start, end = learned(workshop.subject(), rate=found.cured.taken.rate)
+    start, end = learned(workshop.subject(**given), rate=found.cured.taken.rate)
     assert end < 0.8 * start
 
 
@@ -43,11 +45,12 @@ def only_what_had_to(old: bytes, new: bytes) -> None:
     """Lines were added, and the one that constructs the model has something put in; the rest is the same to the byte."""
     found = difference(old, new)
     assert len(found.removed) <= 2
-    assert all(inserted_only(without_rate(one), without_rate(other)) for one, other in found.pairs)
+    for line in found.removed:
+        assert any(inserted_only(without_rate(line), without_rate(other)) for other in found.added)
     assert inserted_only(without_rate(old), without_rate(new))
     assert new.startswith(b"\xef\xbb\xbf") == old.startswith(b"\xef\xbb\xbf")
     assert line_ends(new) == line_ends(old)
-    assert indents(found.added) <= indents(old.splitlines()) | {b""}
+    assert indents(found.added) <= (indents(old.splitlines()) | {b""} if indented(old) else {b"", b" "})
     encodings = [tokenize.detect_encoding(io.BytesIO(data).readline)[0] for data in (old, new)]
     assert encodings[0] == encodings[1]
     new.decode(encodings[1])
@@ -59,6 +62,10 @@ def without_rate(data: bytes) -> bytes:
 
 def line_ends(data: bytes) -> set[bytes]:
     return {line[len(line.rstrip(b"\r\n")) :] for line in data.splitlines(keepends=True)[:-1]}
+
+
+def indented(data: bytes) -> bool:
+    return indents(data.splitlines()) != {b""}
 
 
 def indents(lines: list[bytes]) -> set[bytes]:

@@ -42,37 +42,52 @@ def command(
     Exit code: 0 nothing to fix, or fixed; 1 there is a fix that was not written, or none that holds; 2 could not check.
     """
     from steadygrad.cli.progress import progress
-    from steadygrad.errors import SettingsError
+    from steadygrad.errors import OutputError, SettingsError
 
     if write and only_diff:
         raise SettingsError("--write and --diff contradict each other; give one of them")
     settings = settings_for(target, {name: options[name] for name in ("device", "dtype", "seed")})
-    given = planner_options(options, settings, compare=False)
+    # What is asked for by name is shown, whatever it changes; writing it still takes --unsafe-fixes.
+    safe = not unsafe_fixes and not options["only"]
+    given = replace(planner_options(options, settings, compare=False), safe=safe)
     with progress(target, quiet=quiet) as say, contextlib.redirect_stdout(sys.stderr):
         from steadygrad.fix.apply import Fix, make_fix
         from steadygrad.fix.save import write_fix
+        from steadygrad.fix.source import libcst
 
+        libcst()
         subject = subject_of(target, settings, options)
-        found = make_fix(subject, asked(settings, options), replace(given, safe=not unsafe_fixes), say)
+        found = make_fix(subject, asked(settings, options), given, say)
     if not isinstance(found, Fix):
-        click.echo(found.why, err=found.cured.taken is None)
-        for line in found.tried:
-            click.echo(f"  {line}", err=True)
-        if found.by_hand:
-            click.echo(f"in Python: {found.by_hand}")
-        healthy = found.cured.before.verdict.value == "healthy"
-        if not healthy and not unsafe_fixes:
-            click.echo("no safe fix; --unsafe-fixes also tries changes to what the model computes", err=True)
-        ctx.exit(0 if healthy else 1)
-    assert found.cured.taken is not None
-    title = found.cured.taken.candidate.title
+        _tell_none(found, safe=safe)
+        ctx.exit(0 if found.healthy else 1)
+    if write and found.safety != "safe" and not unsafe_fixes:
+        raise SettingsError(f"{found.title} changes what the model computes; to write it give --unsafe-fixes")
     if write:
-        for line in write_fix(found, allow_dirty=allow_dirty):
+        try:
+            said = write_fix(found, allow_dirty=allow_dirty)
+        except OutputError:
+            click.echo(found.diff(), nl=False)
+            raise
+        for line in said:
             click.echo(line)
     else:
         click.echo(found.diff(), nl=False)
-    after = found.cured.after.verdict.value
-    click.echo(f"{found.safety} fix: {title}: {found.cured.before.verdict.value} → {after}", err=not write)
-    for line in found.told:
+    for line in (found.words, *found.told):
         click.echo(line, err=not write)
+    if not write and not only_diff:
+        unsafe = " --unsafe-fixes" if found.safety != "safe" else ""
+        click.echo(f"to put it into the source, run the same with --write{unsafe}", err=True)
     ctx.exit(0 if write else 1)
+
+
+def _tell_none(found: Any, *, safe: bool) -> None:
+    """Why there is no fix, what was drafted, and what can be done instead; Python to run goes to standard output."""
+    click.echo(found.why, err=True)
+    for line in found.tried:
+        click.echo(f"  {line}", err=True)
+    if found.by_hand:
+        click.echo("the same in Python, without touching a file:", err=True)
+        click.echo(found.by_hand)
+    if safe and not found.healthy:
+        click.echo("only safe fixes were tried; --unsafe-fixes also changes what the model computes", err=True)

@@ -18,7 +18,8 @@ from steadygrad.cures.trying import Options
 from steadygrad.errors import CannotFixError
 from steadygrad.fix.draft import Draft
 from steadygrad.fix.source import Source, libcst
-from steadygrad.fix.verify import request, verify
+from steadygrad.fix.training import assumed
+from steadygrad.fix.verify import operations_of, request, verify
 from steadygrad.fix.writer import UNWRITABLE, by_hand, write
 from steadygrad.probe.subject import Subject
 from steadygrad.record import Verdict
@@ -44,6 +45,17 @@ class Fix:
         assert self.cured.taken is not None
         return self.cured.taken.candidate.safety
 
+    @property
+    def title(self) -> str:
+        assert self.cured.taken is not None
+        return self.cured.taken.candidate.title
+
+    @property
+    def words(self) -> str:
+        """What it is, and what it was seen to do."""
+        before, after = self.cured.before.verdict.value, self.cured.after.verdict.value
+        return f"{self.safety} fix, {self.title}: {before} → {after}, checked again in a fresh process"
+
     def diff(self) -> str:
         """The patch as a unified diff that ``patch -p1`` takes."""
         return "".join(_diff(source) for source in self.sources)
@@ -58,6 +70,11 @@ class NoFix:
     tried: tuple[str, ...] = ()
     """What was drafted, and why each was not offered."""
     by_hand: str = ""
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing is wrong in the first place."""
+        return self.cured.before.verdict is Verdict.HEALTHY
 
 
 def make_fix(
@@ -112,16 +129,17 @@ def _proven(subject: Subject, cured: Cured, asked: Mapping[str, Any]) -> Fix:
     clips = [edit for edit in cured.taken.candidate.edits if edit.action == "clipping"]
     clip = (clips[0].to, clips[0].value or 0.0, clips[0].high or 1.0) if clips else None
     rate = cured.taken.rate if _rate_is_elsewhere(draft, asked) else None
-    verdict = verify(request(patched, subject.target, asked, rate, clip))
-    if verdict != cured.after.verdict.value:
-        raise CannotFixError(f"written into the source it does not hold ({verdict})")
+    seen = verify(request(patched, subject.target, asked, rate, clip))
+    if seen.verdict != cured.after.verdict.value:
+        raise CannotFixError(f"written into the source it does not hold ({seen.verdict})")
+    if seen.operations != operations_of(cured.after.trace):
+        raise CannotFixError("written into the source it does not reach what the cure reached")
     return Fix(cured, sources, tuple(draft.told))
 
 
 def _rate_is_elsewhere(draft: Draft, asked: Mapping[str, Any]) -> bool:
     """Whether the subject's optimizer is none that the target makes, so that no file decides its learning rate."""
-    assumed = any(words.startswith("optimizer: ") and "rate" in words for words in draft.subject.assumptions)
-    return draft.rate_told or bool(asked["optimizer"]) or assumed
+    return draft.rate_told or bool(asked["optimizer"]) or assumed(draft.subject)
 
 
 def _refuse_generated(source: Source) -> None:

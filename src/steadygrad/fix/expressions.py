@@ -34,7 +34,7 @@ def swap(draft: Draft, edit: Edit) -> None:
             source = draft.source(site.call.path)
             call = source.at(site.call)
             function = edit.to
-            if site.name.endswith("_") or "inplace" in source.code(call):
+            if source.code(call.func).endswith("_") or "inplace" in source.code(call):
                 if edit.to not in _IN_PLACE:
                     raise CannotFixError(f"torch has no {edit.to} that works in place, as {site.name} does")
                 function = _IN_PLACE[edit.to]
@@ -49,6 +49,9 @@ def _call_instead(source: Source, call: Any, name: str, function: str) -> None:
     start, end = source.spans[call]
     if argument is None:
         dot = source.text.rindex(".", start, source.spans[call.func.attr][0])
+        owner = source.text[:dot].rstrip()
+        if "#" not in owner.splitlines()[-1]:
+            dot = len(owner)
         source.splice(start, start, f"{function}(" if function else "")
         source.splice(dot, end, ")" if function else "")
         return
@@ -159,26 +162,6 @@ def out_features(source: Source, call: Any, width: int | None = None) -> str:
     if width is not None:
         return str(width)
     raise CannotFixError(f"the width of {source.code(call)[:40]!r} cannot be read off its arguments")
-
-
-def residual(draft: Draft, edit: Edit) -> None:
-    """``x = f(layer(x))`` becomes ``x = x + scale * f(layer(x))``: span 1, where layer and activation stand in one expression."""
-    if edit.span != 1:
-        raise CannotFixError("a skip over several layers has no one expression")
-    cst = libcst()
-    for first, last in zip(edit.sites[::2], edit.sites[1::2], strict=True):
-        if last.call is None or first.call is None:
-            raise CannotFixError("where the layer is called is not known")
-        source = draft.source(last.call.path)
-        whole, inner = source.at(last.call), source.at(first.call)
-        argument = inner.args[0].value if inner.args else None
-        start, end = source.spans[whole]
-        inside = source.spans[inner]
-        if not isinstance(argument, cst.Name) or not start <= inside[0] <= inside[1] <= end:
-            raise CannotFixError(f"{last.call} does not hold layer and activation in one expression")
-        before = f"{argument.value} + {edit.value or 1.0:.4g} * "
-        bare = isinstance(source.parent(whole), (cst.Assign, cst.AnnAssign, cst.Arg, cst.Return, cst.Lambda))
-        source.wrap(whole, before if bare else f"({before}", "" if bare else ")")
 
 
 def set_up(draft: Draft, edit: Edit) -> None:

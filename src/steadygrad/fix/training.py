@@ -10,6 +10,7 @@ from steadygrad.errors import CannotFixError
 from steadygrad.fix import names
 from steadygrad.fix.draft import Draft
 from steadygrad.fix.source import Source, libcst, set_argument
+from steadygrad.probe.subject import Subject
 from steadygrad.record import Edit
 
 
@@ -34,16 +35,22 @@ def _shown(files: list[Path]) -> str:
     return ", ".join(dict.fromkeys(file.name for file in files if file.is_file())) or "the file"
 
 
+def assumed(subject: Subject) -> bool:
+    """Whether the optimizer is one that the check had to assume."""
+    return any(words.startswith("optimizer: ") and "rate" in words for words in subject.assumptions)
+
+
 def write_rate(draft: Draft, rate: float) -> None:
     """The rate where the optimizer is made; told where it is made elsewhere."""
     name = type(draft.subject.optimizer).__name__
     try:
         source, call = optimizer_call(draft)
         if any(re.search(r"[\"']lr[\"'] *:", source.code(argument)) for argument in call.args):
-            raise CannotFixError("its groups have rates of their own")
+            raise CannotFixError(f"the groups of {name} have rates of their own")
     except CannotFixError as error:
+        why = f"for {name}, which was assumed; name yours with --optimizer" if assumed(draft.subject) else str(error)
         draft.rate_told = True
-        draft.told.append(f"display only: train with {name} at learning rate {rate:.2g} ({error})")
+        draft.told.append(f"display only: learning rate {rate:.2g} ({why})")
         return
     plain = [a for a in call.args if a.keyword is None and not a.star]
     if len(plain) > 1:

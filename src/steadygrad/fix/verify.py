@@ -15,12 +15,14 @@ import os
 import subprocess
 import sys
 import types
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from steadygrad.errors import CannotFixError
+from steadygrad.record import Trace
 
 PATIENCE = 600.0
 """Seconds after which the fresh process is given up."""
@@ -53,8 +55,27 @@ def request(
     return Request(files, target, dict(options), rate, clip)
 
 
-def verify(asked: Request) -> str:
-    """The verdict on the patched target in a fresh process; "cannot run: …" where it does not run."""
+@dataclass(frozen=True)
+class Answer:
+    """What came of it."""
+
+    verdict: str
+    """The patched target's; "cannot run: …" where it does not run."""
+    operations: dict[str, int]
+    """How often each activation ran, and how many norms: what a change must have reached."""
+
+
+def operations_of(trace: Trace) -> dict[str, int]:
+    """Calls by name for activations, by kind for norms."""
+    names = [o.name.strip("_") if o.kind == "activation" else o.kind for o in trace.operations if o.kind in _COUNTED]
+    return dict(Counter(names))
+
+
+_COUNTED = ("activation", "normalisation")
+
+
+def verify(asked: Request) -> Answer:
+    """The patched target checked in a fresh process."""
     import torch
 
     try:
@@ -74,12 +95,12 @@ def verify(asked: Request) -> str:
     answers = [line for line in done.stdout.splitlines() if line.startswith(_ANSWER)]
     if not answers:
         said = done.stderr.strip().splitlines()
-        return f"cannot run: {said[-1] if said else f'exit code {done.returncode}'}"
-    return str(json.loads(answers[-1].removeprefix(_ANSWER))["verdict"])
+        return Answer(f"cannot run: {said[-1] if said else f'exit code {done.returncode}'}", {})
+    return Answer(**json.loads(answers[-1].removeprefix(_ANSWER)))
 
 
-def answer(asked: Request) -> str:
-    """The verdict on the patched target in this process, whose imports see the patched files. Raises what the target raises."""
+def answer(asked: Request) -> Answer:
+    """The patched target checked in this process, whose imports see the patched files. Raises what the target raises."""
     files = {path: base64.b64decode(text) for path, text in asked.files.items()}
     for path, data in files.items():
         text = data.decode("utf-8", errors="replace")
@@ -95,7 +116,8 @@ def answer(asked: Request) -> str:
             set_rate(subject.optimizer, asked.rate)
         if asked.clip is not None:
             subject.optimizer.register_step_pre_hook(ClipBeforeStep(Clip(*asked.clip)))
-        return check_subject(subject, trial=10).verdict.value
+        report = check_subject(subject, trial=10)
+    return Answer(report.verdict.value, operations_of(report.trace))
 
 
 @contextlib.contextmanager
@@ -117,5 +139,5 @@ def _reading(files: Mapping[str, bytes]) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    verdict = answer(Request(**json.loads(sys.stdin.read())))
-    print(f"\n{_ANSWER}{json.dumps({'verdict': verdict})}")  # noqa: T201
+    found = answer(Request(**json.loads(sys.stdin.read())))
+    print(f"\n{_ANSWER}{json.dumps(asdict(found))}")  # noqa: T201
