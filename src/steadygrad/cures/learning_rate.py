@@ -56,8 +56,11 @@ STEPS = 30
 ENOUGH = 0.85
 """Share of the greatest fall; 80 to 90 % did equally well in the same 36 cells."""
 
-LOWEST, HIGHEST = -8.0, 4.0
-"""log10 of the rates between which the grid lies."""
+LOWEST, HIGHEST = -14.0, 4.0
+"""log10 of the rates between which the grid lies: a squared error in dollars has gradients of 1e10."""
+
+NOTHING = 1e-6
+"""Relative change of the loss in all steps together that float32 rounds away: smaller rates do no more."""
 
 HOPELESS = 3.0
 """A loss of so many times its start is not coming back within 30 steps."""
@@ -136,7 +139,7 @@ def search(subject: Subject, *, progress: Callable[[str], None] | None = None, s
 
     fall(middle)
     walk(1.0, lambda now, best: now < best)
-    walk(-1.0, lambda now, best: best > 0 and now < FAR_BELOW * best)
+    walk(-1.0, lambda now, best: abs(now) < NOTHING or (best > 0 and now < FAR_BELOW * best))
     greatest = max(one.fall for one in tried.values())
     for _ in range(
         2 if greatest >= WORTH_REFINING else 0

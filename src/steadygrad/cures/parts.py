@@ -96,3 +96,18 @@ class Standardise(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.mean.numel()}"
+
+
+class InUnits(nn.Module):
+    """std · x + mean: what a standardised output is in the units of its target; the numbers are buffers and stay."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: Tensor, std: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.register_buffer("std", std)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.std + self.mean

@@ -2,8 +2,9 @@
 
 ## What it does
 
-Takes a softmax or sigmoid at the end of the model out where the loss applies it; puts cross-entropy behind a sigmoid that
-was trained by squared error; standardises the input in front of the first layer with the batch's mean and deviation;
+Takes a softmax or sigmoid at the end of the model out where the loss applies it, and a bound (tanh, clamp) on scores for a
+cross-entropy; puts cross-entropy behind a sigmoid that was trained by squared error; standardises the input in front of
+the first layer with the batch's mean and deviation; gives a regression's output the mean and deviation of its targets;
 turns a weight decay down that is stronger than the gradient.
 
 ## Mathematics
@@ -14,7 +15,8 @@ rate × decay × weight, whatever the data say.
 
 ## What it changes
 
-The model's last or first step, or the optimizer's options. All state_dict keys stay; a standardised input adds two buffers.
+The model's last or first step, or the optimizer's options. All state_dict keys stay; a standardised input,
+and an output in the target's units, add two buffers each.
 Whoever reads probabilities from the model must apply the squash to its output from now on.
 
 ## When it is wrong
@@ -37,7 +39,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils._pytree import tree_leaves
 
-from steadygrad.cures.parts import Standardise
+from steadygrad.cures.parts import InUnits, Standardise
 from steadygrad.cures.patient import Patient
 from steadygrad.cures.surgery import Wire
 from steadygrad.errors import CannotCureError
@@ -45,7 +47,7 @@ from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation
 
 GROUP = "set-up"
 SAFETY = "unsafe"
-FINDINGS = ("SG303", "SG304", "SG105", "SG106")
+FINDINGS = ("SG303", "SG304", "SG102", "SG105", "SG106", "SG107", "SG201", "SG203", "SG204", "SG205")
 CANDIDATES = {
     "logits": ("set-up", "unsafe"),
     "standardised-input": ("set-up", "unsafe"),
@@ -55,18 +57,26 @@ CANDIDATES = {
 GENTLE_DECAY = 1e-4
 """Weight decay that no data set's gradient is weaker than: the usual one under SGD (He et al. 2016)."""
 
+REGRESSIONS = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
+
+FAR_TARGET = 20.0
+"""Deviation or mean of the targets from which the output gets their units: SG304's LARGE, which is that of an input."""
+
 USUAL_DECAY = 0.01
 """torch's own default under AdamW; more than that may be what pulls the weights down."""
 
 SQUASHES = ("softmax", "sigmoid", "log_softmax")
 
+BOUNDS = ("hardtanh", "tanh", "clamp", "clip", "relu6", "hardsigmoid")
+"""Scores for a cross-entropy that are bounded: its gradient asks for more than they can give."""
+
 
 def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
     """Only what a finding asks for."""
     codes = {finding.code for finding in report.findings}
-    if "SG303" in codes:
+    if codes & {"SG303", "SG102", "SG107"}:
         squash, loss = _squash(patient)
-        if squash is not None:
+        if squash is not None and ("SG303" in codes or squash.name.strip("_") in BOUNDS):
             site = patient.net.site(squash)
             edit = Edit("set_up", "logits", (site,))
             title = f"{squash.name} left to the loss"
@@ -81,6 +91,11 @@ def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
         if sites:
             edit = Edit("set_up", "standardise", sites)
             yield Candidate("standardised-input", "standardised input", GROUP, "unsafe", (edit,))
+    if codes & {"SG201", "SG203", "SG204", "SG205"}:
+        head = _head_of_regression(patient)
+        if head is not None:
+            edit = Edit("set_up", "target", (patient.net.site(head),))
+            yield Candidate("standardised-target", "output in the target's units", GROUP, "unsafe", (edit,))
     decay = max((float(group.get("weight_decay") or 0.0) for group in patient.optimizer.param_groups), default=0.0)
     if codes & {"SG105", "SG106"} and decay > USUAL_DECAY:
         edit = Edit("set_up", "decay", value=GENTLE_DECAY)
@@ -95,12 +110,33 @@ def _squash(patient: Patient) -> tuple[Operation | None, str]:
             continue
         operation = net.operations.get(loss.parents[0]) if loss.parents else None
         while operation is not None:
-            if operation.name.strip("_") in SQUASHES:
+            if operation.name.strip("_") in (*SQUASHES, *(BOUNDS if loss.name == "cross_entropy" else ())):
                 return operation, loss.name
             if operation.kind != "shape" or not operation.parents:
                 break
             operation = net.operations.get(operation.parents[0])
     return None, ""
+
+
+def _head_of_regression(patient: Patient) -> Operation | None:
+    """The layer whose result a regression's loss compares with targets that are far from N(0, 1)."""
+    target = _target(patient)
+    if target is None or max(float(target.std()), abs(float(target.mean()))) <= FAR_TARGET:
+        return None
+    net = patient.net
+    loss = next((o for o in net.trace.operations if o.name in REGRESSIONS), None)
+    operation = net.operations.get(loss.parents[0]) if loss is not None and loss.parents else None
+    while operation is not None and operation.kind == "shape" and operation.parents:
+        operation = net.operations.get(operation.parents[0])
+    return operation if operation is not None and operation.kind == "linear" else None
+
+
+def _target(patient: Patient) -> torch.Tensor | None:
+    batch = patient.subject.batch
+    target = batch[1] if isinstance(batch, (tuple, list)) and len(batch) == 2 else None
+    if not isinstance(target, torch.Tensor) or not target.is_floating_point() or target.numel() < 2:
+        return None
+    return target.detach()
 
 
 def _takers(patient: Patient) -> list[Operation]:
@@ -134,6 +170,12 @@ def apply_(patient: Patient, edit: Edit) -> Change:
         layer = Standardise(mean, std)
         patient.wires.extend(Wire("before", site, layer) for site in edit.sites)
         return Change(f"input: (x - {float(mean.mean()):.3g}) / {float(std.mean()):.3g} in front of the first layer")
+    if edit.to == "target":
+        target = _target(patient)
+        assert target is not None
+        mean, std = target.mean(), target.std()
+        patient.wires.append(Wire("after", edit.sites[0], InUnits(mean, std)))
+        return Change(f"output: {float(std):.3g} x + {float(mean):.3g} behind the last layer")
     patient.wires.append(Wire("replace", edit.sites[0], nn.Identity()))
     if edit.to == "cross-entropy":
         patient.with_loss(F.binary_cross_entropy_with_logits)

@@ -30,10 +30,12 @@ learned: on a trained model leave it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from steadygrad.cures.initialise import last_of_branches
 from steadygrad.cures.patient import Patient
@@ -55,6 +57,9 @@ ORDER = -1
 
 SHARP = 2.0
 """Deviation of attention logits from which queries are scaled down: at N(0, 2²) over 64 keys, 8 share 2/3 of the weight."""
+
+MASKED = -1e4
+"""Logits under this are a mask's."""
 
 ONE_SIDED = 0.5
 """Entropy of the attention weights, in log(keys), under which SG305 calls attention saturated."""
@@ -171,10 +176,42 @@ def _pre_norm(patient: Patient, edit: Edit) -> Change:
     )
 
 
+class _Logits(TorchFunctionMode):
+    """Deviation over the keys of what goes into each softmax, in the order of the calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deviations: list[float] = []
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if getattr(func, "__name__", "") == "softmax" and isinstance(args[0], Tensor):
+            logits = args[0].detach().double()
+            given = (kwargs or {}).get("dim", args[1] if len(args) > 1 else None)
+            keys = -1 if given is None else int(given)
+            seen = logits.masked_fill(logits < MASKED, math.nan)
+            centred = seen - seen.nanmean(keys, keepdim=True)
+            self.deviations.append(float(centred.square().nanmean().sqrt()))
+        return func(*args, **(kwargs or {}))
+
+
+def _measured(patient: Patient) -> dict[int, float]:
+    """Deviation of the logits of every softmax in the trace, by its index: those that a sum or factor by hand made."""
+    softmaxes = [o.index for o in patient.net.trace.operations if o.name == "softmax"]
+    with _Logits() as seen:
+        patient.run()
+    return dict(zip(softmaxes, seen.deviations, strict=False)) if len(softmaxes) == len(seen.deviations) else {}
+
+
 def _query_scale(patient: Patient) -> Change:
     done = 0
+    measured = _measured(patient)
     for operation in _sharp(patient):
-        factor = 1.0 / max(1.0, _logit_std(patient, operation))
+        deviation = measured.get(operation.index, _logit_std(patient, operation))
+        if not 1.0 < deviation < math.inf:
+            continue
+        factor = 1.0 / deviation
         attention = _attention_module(patient, operation.module)
         if attention is not None and attention.in_proj_weight is not None:
             with torch.no_grad():
@@ -188,7 +225,7 @@ def _query_scale(patient: Patient) -> Change:
             continue
         done += _scale(patient, {layer.weight or layer.module}, factor)
     if not done:
-        raise CannotCureError("the weights that make the attention's queries cannot be found")
+        raise CannotCureError("the weights that make the attention's logits large cannot be found")
     patient.optimizer.state.clear()
     return Change(f"numbers only: {done} query weights scaled, same modules, same state_dict keys")
 
