@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from steadygrad.errors import SettingsError, SteadygradError, UserCodeError
+from steadygrad.errors import BatchError, SettingsError, SteadygradError, UserCodeError
 from steadygrad.probe.inputs import parse_input
 from steadygrad.probe.loading import load_function
 from steadygrad.probe.placing import loss_named, place_batch, place_model
@@ -42,7 +42,7 @@ def subject_of(target: str, options: Mapping[str, Any]) -> Subject:
     )
 
 
-def batches_of(text: str, options: Mapping[str, Any]) -> Any:
+def batches_of(text: str, options: Mapping[str, Any]) -> Iterable[Any]:
     """What the function named by ``--batches`` returns, each batch on the device and in the dtype asked for."""
     function = load_function(text, "--batches")
     torch.manual_seed(options["seed"])
@@ -52,8 +52,10 @@ def batches_of(text: str, options: Mapping[str, Any]) -> Any:
         raise
     except Exception as error:
         raise UserCodeError(f"{text} raised this when it was asked for batches") from error
+    except SystemExit as error:
+        raise BatchError(f"{text} ends the program (exit {error.code}); let it return batches") from None
     if not isinstance(batches, Iterable):
-        return batches
+        raise BatchError(f"{text} gives {type(batches).__name__}; expected a list of batches or a DataLoader")
     return (place_batch(batch, options["device"], options["dtype"]) for batch in batches)
 
 

@@ -64,22 +64,30 @@ def command(ctx: click.Context, /, target: str, output_format: str, color: Any, 
 
 
 def planner_options(options: dict[str, Any], settings: Any, *, compare: bool = True) -> Any:
-    """``Options`` of the planner from those of the command line."""
+    """``Options`` of the planner from those of the command line, checked before anything of the user's is run."""
+    from steadygrad.cures.plan import check_options
     from steadygrad.cures.trying import Options
 
-    return Options(
-        keep=_words(options["keep"]),
-        allow=_words(options["allow"]),
-        only=_words(options["only"]),
+    given = Options(
+        keep=_words("--keep", options["keep"]),
+        allow=_words("--allow", options["allow"]),
+        only=_words("--only", options["only"]),
         best=options["best"],
         compare=compare,
         budget=seconds(options["budget"]),
         trial=settings.trial or 10,
     )
+    check_options(given)
+    return given
 
 
-def _words(values: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(word.strip() for value in values for word in value.split(",") if word.strip())
+def _words(option: str, values: tuple[str, ...]) -> tuple[str, ...]:
+    from steadygrad.errors import SettingsError
+
+    words = tuple(word.strip() for value in values for word in value.split(",") if word.strip())
+    if values and not words:
+        raise SettingsError(f"{option} names nothing; leave it out, or name something")
+    return words
 
 
 def seconds(text: str | None) -> float | None:

@@ -32,9 +32,9 @@ def command(
 
     settings = settings_for(target, {name: options[name] for name in ("device", "dtype", "seed")})
     with progress(target, quiet=quiet) as say, contextlib.redirect_stdout(sys.stderr):
-        from steadygrad.cures.learning_rate import search
+        from steadygrad.cures.learning_rate import rate_for
 
-        found = search(subject_of(target, settings, options), progress=say, steps=steps)
+        found = rate_for(subject_of(target, settings, options), progress=say, steps=steps)
     if output_format == "json":
         from steadygrad.report.as_json import rates_as_json
 

@@ -65,6 +65,7 @@ def command(
         proof = prove(subject, cured, steps=steps, seeds=seeds, batches=stream, progress=say)
     if plot is not None:
         draw(proof, plot)
+        click.echo(f"drawn into {plot}", err=True)
     if output_format == "json":
         from steadygrad.report.as_json import proof_as_json
 

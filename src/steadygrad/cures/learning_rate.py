@@ -35,7 +35,7 @@ import torch
 from torch import nn
 
 from steadygrad.cures.patient import Patient, rate_of, set_rate
-from steadygrad.errors import CannotCureError, SubjectError
+from steadygrad.errors import CannotCureError, SteadygradError, SubjectError, UserCodeError
 from steadygrad.probe.copying import on_copy
 from steadygrad.probe.objective import with_loss
 from steadygrad.probe.steptest import step_test
@@ -107,11 +107,35 @@ def find_lr(
     """The learning rate for ``model``, by real steps of its optimizer on copies; arguments as for ``check``.
 
     Returns the rates tried with their losses, ``.rate`` (None where no rate makes the loss fall) and ``.words``. Neither
-    model nor optimizer is changed. Raises ``SteadygradError`` where no step can be taken.
+    model nor optimizer is changed. Raises ``SteadygradError`` where no step can be taken, and whatever the model itself
+    raises.
     """
     if steps < 1:
         raise SubjectError(f"steps is {steps}, expected 1 or more")
-    return search(make_subject(model, batch, loss_fn, optimizer=optimizer, seed=seed), steps=steps)
+    try:
+        return rate_for(make_subject(model, batch, loss_fn, optimizer=optimizer, seed=seed), steps=steps)
+    except UserCodeError as error:
+        if error.__cause__ is None:
+            raise
+        error.__cause__.add_note(f"steadygrad: {error}")
+        raise error.__cause__ from None
+
+
+def rate_for(subject: Subject, *, progress: Callable[[str], None] | None = None, steps: int = STEPS) -> RateSearch:
+    """``search`` on a subject that was never run before: what the command line and ``find_lr`` share.
+
+    Raises ``SubjectError`` for an optimizer without a rate, ``UserCodeError`` for an exception of the model's own.
+    """
+    if not any("lr" in group for group in subject.optimizer.param_groups):
+        raise SubjectError(f"{type(subject.optimizer).__name__} has no learning rate; nothing can be searched for")
+    try:
+        return search(subject, progress=progress, steps=steps)
+    except (SteadygradError, torch.OutOfMemoryError, MemoryError):
+        raise
+    except Exception as error:
+        raise UserCodeError(
+            "the model, its loss or its optimizer raised this while it was stepped; fix it, or pass the batch it expects"
+        ) from error
 
 
 def search(subject: Subject, *, progress: Callable[[str], None] | None = None, steps: int = STEPS) -> RateSearch:

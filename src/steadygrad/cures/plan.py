@@ -114,7 +114,7 @@ def _names(words: Sequence[str] | str) -> tuple[str, ...]:
 def cure_subject(subject: Subject, options: Options | None = None, progress: Progress | None = None) -> Cured:
     """Plan for a subject that has been put together already; the subject is not changed."""
     options = options or Options()
-    _check_options(options)
+    check_options(options)
     say = progress or (lambda _: None)
     began = time.perf_counter()
     say("checking")
@@ -158,7 +158,8 @@ def cure_subject(subject: Subject, options: Options | None = None, progress: Pro
     )
 
 
-def _check_options(options: Options) -> None:
+def check_options(options: Options) -> None:
+    """Raises ``SettingsError`` or ``UnknownCureError`` for options that name nothing or contradict each other."""
     for word in options.keep:
         if word not in KEEP:
             raise SettingsError(f"cannot keep {word!r}; keep one of {', '.join(KEEP)}")

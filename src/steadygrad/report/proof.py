@@ -44,7 +44,9 @@ def render(proof: Proof, *, width: int | None = None, color: Color = "auto") -> 
         "\n".join([paint(verdict, "healthy" if proof.proven else "at risk") + first.removeprefix(verdict), *rest])
     )
     if proof.seeds_alike:
-        told = f"the {len(proof.after.runs)} seeds gave one and the same training: the target sets its own seed"
+        told = (
+            f"before, the {len(proof.before.runs)} seeds gave one and the same training: the target sets its own seed"
+        )
         parts.append("\n".join(fill(told, width)))
     if not proof.cure:
         parts.append("\n".join(fill(words.clean(proof.words), width)))
