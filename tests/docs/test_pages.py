@@ -13,7 +13,7 @@ from steadygrad import cures, rules
 from steadygrad.cli import main
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = {path.relative_to(DOCS).as_posix(): path.read_text(encoding="utf-8") for path in DOCS.rglob("*.md")}
+PAGES = {path.relative_to(DOCS).as_posix(): path.read_text(encoding="utf-8") for path in DOCS.glob("*/*.md")}
 CURES = {cure.name: cure for cure in cures.load()}
 
 
