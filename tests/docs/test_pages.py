@@ -10,7 +10,11 @@ from pathlib import Path
 import pytest
 
 from steadygrad import cures, rules
+from steadygrad._check import check_subject
 from steadygrad.cli import main
+from steadygrad.cures.patient import admit
+from tests.cures.kinds import KINDS, Kind
+from tests.cures.test_battery import subject_of
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = {path.relative_to(DOCS).as_posix(): path.read_text(encoding="utf-8") for path in DOCS.glob("*/*.md")}
@@ -113,3 +117,13 @@ def test_explain_lists_the_cures_and_cures_the_findings(capsys: pytest.CaptureFi
     assert main(["cures", "relu", "--output-format", "markdown"]) == 0
     said = capsys.readouterr().out
     assert said.startswith("# swap-activation") and "- SG102 saturated-activation" in said and "| gelu |" in said
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_what_a_cure_proposes_is_on_its_page(kind: Kind) -> None:
+    subject = subject_of(kind)
+    report = check_subject(subject, trial=0)
+    patient = admit(subject, report.trace)
+    for cure in CURES.values():
+        for candidate in cure.module.propose(patient, report):
+            assert cure.candidates[candidate.name] == (candidate.group, candidate.safety)

@@ -290,6 +290,6 @@ def in_words(optimizer: torch.optim.Optimizer) -> str:
     name = type(optimizer).__name__
     if not rates:
         return name
-    rate = f"{rates[0]:g}" if len(rates) == 1 else f"{rates[0]:g} to {rates[-1]:g}"
+    rate = f"{rates[0]:.3g}" if len(rates) == 1 else f"{rates[0]:.3g} to {rates[-1]:.3g}"
     momentum = optimizer.param_groups[0].get("momentum")
     return f"{name}, learning rate {rate}" + (f", momentum {momentum:g}" if momentum else "")

@@ -296,7 +296,8 @@ def _shut(trace: Trace, trial: StepTest | None, trainable: Sequence[Parameter], 
             evidence=[evidence("parameter elements with zero gradient", share, "share", "0")],
             consequence=outcome(trial),
             cures=[
-                "a look at what stands between them and the loss: rounding, comparison, a dead activation, a weight of zero"
+                "a look at what stands between them and the loss: rounding, comparison, a dead activation, a weight of zero",
+                "a softmax or sigmoid that is flat there left to the loss (logits)",
             ],
             count=len(shut),
             explains=("SG106",),
