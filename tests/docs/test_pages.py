@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import re
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -117,6 +119,52 @@ def test_explain_lists_the_cures_and_cures_the_findings(capsys: pytest.CaptureFi
     assert main(["cures", "relu", "--output-format", "markdown"]) == 0
     said = capsys.readouterr().out
     assert said.startswith("# swap-activation") and "- SG102 saturated-activation" in said and "| gelu |" in said
+
+
+NEW = '''
+"""Rest.
+
+## What it does
+
+Nothing.
+"""
+
+GROUP = "set-up"
+SAFETY = "safe"
+FINDINGS = ("SG108",)
+CANDIDATES = {"a-night": ("set-up", "safe")}
+
+
+def propose(patient, report):
+    return ()
+
+
+def apply_(patient, edit):
+    raise NotImplementedError
+'''
+
+RUN = """
+import runpy
+import sys
+import steadygrad.cures as cures
+cures.__path__.append(sys.argv[1])
+from steadygrad.cli import main
+assert main(["cures"]) == 0
+assert main(["cures", "a-night"]) == 0
+assert main(["explain", "SG108"]) == 0
+docs = runpy.run_path(sys.argv[2])["pages"]()
+assert "cures/rest.md" in docs and "](../cures/rest.md)" in docs["rules/SG108.md"]
+assert "torch" not in sys.modules
+assert cures.find("rest").module.propose(None, None) == ()
+"""
+
+
+def test_a_file_dropped_into_the_folder_is_a_cure(tmp_path: Path) -> None:
+    (tmp_path / "rest.py").write_text(NEW.lstrip())
+    command = [sys.executable, "-c", RUN, str(tmp_path), str(DOCS / "make.py")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "rest (set-up, safe): Rest." in " ".join(done.stdout.split())
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)

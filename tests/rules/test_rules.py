@@ -37,7 +37,7 @@ assert main(["rules"]) == 0
 assert main(["explain", "SG999"]) == 0
 assert main(["rules", "--output-format", "markdown"]) == 0
 docs = runpy.run_path(sys.argv[3])["pages"]()
-assert "SG999.md" in docs and "[SG999](SG999.md)" in docs["README.md"]
+assert "rules/SG999.md" in docs and "[SG999](SG999.md)" in docs["rules/README.md"]
 assert main(["check", sys.argv[2], "--trial", "0", "--output-format", "concise"]) == 0
 """
 

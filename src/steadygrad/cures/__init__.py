@@ -13,11 +13,12 @@ import ast
 import difflib
 import functools
 import importlib
+import importlib.util
 import inspect
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
+from pathlib import Path
 from types import ModuleType
 
 from steadygrad.errors import UnknownCureError
@@ -71,7 +72,9 @@ def load() -> tuple[Cure, ...]:
 
 def _read(file_name: str) -> Cure | None:
     """What the file says of itself; None for a file that is no cure."""
-    tree = ast.parse(files(__name__).joinpath(f"{file_name}.py").read_text(encoding="utf-8"))
+    spec = importlib.util.find_spec(f"{__name__}.{file_name}")
+    assert spec is not None and spec.origin is not None
+    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
     if not any(isinstance(node, ast.FunctionDef) and node.name == "apply_" for node in tree.body):
         return None
     said = {}
