@@ -133,7 +133,7 @@ WRITTEN: dict[str, tuple[str | dict[str, bytes], str, list[str]]] = {
     "a norm behind a layer from functools.partial": (
         FILES["functools.partial"],
         "batch-norm-before",
-        ["        self.fcs = nn.ModuleList(nn.Sequential(Layer(16), nn.BatchNorm1d(16)) for _ in range(20))"],
+        ["        self.fcs = nn.ModuleList(nn.Sequential(Layer(16), nn.BatchNorm1d(16)) for _ in range(12))"],
     ),
     "a norm with an activation": (
         FILES["Sequential in a loop"],
@@ -205,5 +205,5 @@ def test_what_a_cure_becomes(name: str, workshop: Workshop) -> None:
     assert workshop.bytes() == after
 
     rate = found.cured.taken.rate if found.cured.taken is not None else None
-    start, end = learned(workshop.subject(), rate=rate, steps=100)
+    start, end = learned(workshop.subject(), rate=rate)
     assert end < 0.8 * start

@@ -130,6 +130,8 @@ def _proven(subject: Subject, cured: Cured, asked: Mapping[str, Any]) -> Fix:
     clip = (clips[0].to, clips[0].value or 0.0, clips[0].high or 1.0) if clips else None
     rate = cured.taken.rate if _rate_is_elsewhere(draft, asked) else None
     seen = verify(request(patched, subject.target, asked, rate, clip))
+    if seen.verdict.startswith("cannot run"):
+        raise CannotFixError(f"the patched source {seen.verdict}")
     if seen.verdict != cured.after.verdict.value:
         raise CannotFixError(f"written into the source it does not hold ({seen.verdict})")
     if seen.operations != operations_of(cured.after.trace):

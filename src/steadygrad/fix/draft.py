@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from torch import nn
+
 from steadygrad.cures.layers import Layer, Net
 from steadygrad.errors import CannotFixError
 from steadygrad.fix.source import Source
@@ -20,8 +22,8 @@ class Draft:
 
     subject: Subject
     net: Net
-    after: Net
-    """The cured model's; where numbers alone were changed its operations have the same indices."""
+    cured: nn.Module
+    """The model as the cure left it: where numbers alone were changed, with the same names."""
     sources: dict[Path, Source] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
     """What belongs to the cure and stands in none of the files."""

@@ -4,34 +4,49 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 
 def names(paths: Iterable[str]) -> str:
-    """A Python expression for a list of module paths: ``[f"fcs.{i}" for i in range(20)]`` where they are numbered."""
+    """A Python expression for a list of module paths: ``[f"fcs.{i}" for i in range(20)]`` where they are numbered.
+
+    Of a path's several numbers the one that most paths differ in is the one that runs.
+    """
+    paths = list(dict.fromkeys(paths))
+    counts = Counter(key for path in paths for key, _ in _numbers(path))
     groups: dict[tuple[str, str], list[int]] = {}
-    loose: list[str] = []
-    for path in dict.fromkeys(paths):
-        match = re.fullmatch(r"(.*?)(\d+)((?:\.[^\d.]*[A-Za-z_][^.]*)*)", path)
-        if match is None:
-            loose.append(path)
+    parts: list[str] = []
+    for path in paths:
+        numbers = _numbers(path)
+        if numbers:
+            key, number = max(numbers, key=lambda pair: counts[pair[0]])
+            groups.setdefault(key, []).append(number)
         else:
-            groups.setdefault((match[1], match[3]), []).append(int(match[2]))
-    parts = [repr_(path) for path in loose]
-    for (before, behind), numbers in groups.items():
-        numbers = sorted(numbers)
-        steps = {b - a for a, b in itertools.pairwise(numbers)}
-        if len(numbers) < 3 or len(steps) != 1:
-            parts += [repr_(f"{before}{number}{behind}") for number in numbers]
+            parts.append(repr_(path))
+    for (before, behind), found in groups.items():
+        found = sorted(found)
+        steps = {b - a for a, b in itertools.pairwise(found)}
+        if len(found) < 3 or len(steps) != 1:
+            parts += [repr_(f"{before}{number}{behind}") for number in found]
             continue
         step = steps.pop()
-        bounds = f"{numbers[0]}, {numbers[-1] + 1}, {step}" if step > 1 else f"{numbers[0]}, {numbers[-1] + 1}"
-        bounds = str(numbers[-1] + 1) if step == 1 and numbers[0] == 0 else bounds
+        bounds = f"{found[0]}, {found[-1] + 1}, {step}" if step > 1 else f"{found[0]}, {found[-1] + 1}"
+        bounds = str(found[-1] + 1) if step == 1 and found[0] == 0 else bounds
         item = f'f"{before}{{i}}{behind}"' if before or behind else "str(i)"
         parts.append(f"*({item} for i in range({bounds}))")
     if len(parts) == 1 and parts[0].startswith("*("):
         return f"[{parts[0][2:-1]}]"
     return f"[{', '.join(parts)}]"
+
+
+def _numbers(path: str) -> list[tuple[tuple[str, str], int]]:
+    """Every number in a path that can run, with what stands before and behind it."""
+    return [
+        ((path[: found.start()], path[found.end() :]), int(found[0]))
+        for found in re.finditer(r"\d+", path)
+        if str(int(found[0])) == found[0]
+    ]
 
 
 def repr_(text: str) -> str:
@@ -121,7 +136,7 @@ def scaled(
     where: str, factor: float, words: str, torch: str, attribute: str = "weight", share: str = ""
 ) -> tuple[str, list[str]]:
     """Weights (and biases) times a factor; 0 makes them begin at zero."""
-    name = "zero_branches_" if factor == 0 else "scale_"
+    name = "zero_" if factor == 0 else "scale_"
     do = "zero_()" if factor == 0 else f"mul_({factor:.5g})"
     bias = attribute.replace("weight", "bias")
     return name, [

@@ -8,8 +8,9 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from steadygrad.cures.initialise import WORKING_VARIANCE, drawn_again, last_of_branches
-from steadygrad.cures.layers import Layer
+from torch import nn
+
+from steadygrad.cures.initialise import WORKING_VARIANCE, drawn_again, heads, last_of_branches
 from steadygrad.errors import CannotFixError
 from steadygrad.fix import functions, names
 from steadygrad.fix.draft import Draft, paths_of
@@ -97,10 +98,12 @@ def _own_init(draft: Draft) -> tuple[Source, Any, str]:
 
 def initialise(draft: Draft, edit: Edit) -> None:
     net = draft.net
-    if edit.to == "zero-branches":
-        last = set(last_of_branches(net))
-        paths = paths_of(layer for layer in net.layers if layer.operation.index in last)
-        words = "Residual branches begin at zero (Zhang et al. 2019, arXiv:1901.09321)."
+    if edit.to in ("zero-branches", "zero-head"):
+        branches = edit.to == "zero-branches"
+        chosen = set(last_of_branches(net) if branches else heads(net))
+        paths = paths_of(layer for layer in net.layers if layer.operation.index in chosen)
+        what = "Residual branches begin" if branches else "The head begins"
+        words = f"{what} at zero (Zhang et al. 2019, arXiv:1901.09321)."
         add_function(draft, lambda torch, _: functions.scaled(functions.names(paths), 0.0, words, torch))
         return
     if edit.to == "data-driven":
@@ -146,7 +149,9 @@ def fold(draft: Draft, edit: Edit) -> None:
         else:
             continue
         (path,) = paths_of([layer])
-        rows.setdefault((scale, shift, *_incoming(draft, layer, known)), []).append(path)
+        come = _incoming(draft.cured.get_submodule(path), scale, shift, known)
+        known.append(come)
+        rows.setdefault((scale, shift, *come), []).append(path)
     table = [(functions.names(paths), *numbers) for numbers, paths in rows.items()]
     activation = plain[0].activation.name if plain[0].activation is not None else ""
     if any(layer.operation.name.startswith("conv_transpose") for layer in plain):
@@ -171,20 +176,23 @@ ALIKE = 0.15
 """Relative difference from a working point's own numbers under which what was measured on the batch is taken for it."""
 
 
-def _incoming(draft: Draft, layer: Layer, known: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """Mean and deviation of what comes into a layer of the cured model; of the known ones those that are alike."""
-    operation = draft.after.operations[layer.operation.index]
-    output = None
-    while output is None:
-        if not operation.parents:
-            return known[0]
-        # A change of shape, which is not measured, has the numbers of what it took.
-        operation = draft.after.operations[operation.parents[0]]
-        output = operation.output
-    for mean, std in known:
-        if abs(output.std - std) <= ALIKE * std and abs(output.mean - mean) <= ALIKE * std:
-            return mean, std
-    return float(f"{output.mean:.2g}"), float(f"{output.std:.2g}") or 1.0
+def _incoming(
+    layer: nn.Module, scale: float, shift: float, known: Sequence[tuple[float, float]]
+) -> tuple[float, float]:
+    """Mean and deviation of what comes into a layer, read off the weights that the cure gave it on the batch.
+
+    It made the result's deviation ``scale`` and each unit's mean ``shift``. Of the known ones those are taken that are alike.
+    """
+    weight = layer.get_parameter("weight").detach().double().flatten(1)
+    std = scale / float(weight.square().sum(1).mean().sqrt())
+    mean = 0.0
+    if layer.bias is not None:
+        sums, moved = weight.sum(1), shift - layer.get_parameter("bias").detach().double()
+        mean = float((sums * moved).sum() / sums.square().sum().clamp_min(1e-12))
+    for known_mean, known_std in known:
+        if abs(std - known_std) <= ALIKE * known_std and abs(mean - known_mean) <= ALIKE * known_std:
+            return known_mean, known_std
+    return 0.0 if abs(mean) <= ALIKE * std else float(f"{mean:.2g}"), float(f"{std:.2g}") or 1.0
 
 
 def recurrent(draft: Draft, edit: Edit) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from steadygrad.errors import CannotFixError
 from steadygrad.fix import names
 from steadygrad.fix.draft import Draft
 from steadygrad.fix.source import Source, libcst, set_argument
+from steadygrad.probe.loading import is_file, split
 from steadygrad.probe.subject import Subject
 from steadygrad.record import Edit
 
@@ -17,8 +19,7 @@ from steadygrad.record import Edit
 def optimizer_call(draft: Draft) -> tuple[Source, Any]:
     """The one construction of the optimizer's class in the files at hand."""
     name = type(draft.subject.optimizer).__name__
-    files = [Path(draft.subject.target.rpartition(":")[0] or ".")]
-    files += list(draft.sources)
+    files = [_target_file(draft.subject), *draft.sources]
     found = []
     for path in dict.fromkeys(file.resolve() for file in files):
         if path.is_file():
@@ -29,6 +30,12 @@ def optimizer_call(draft: Draft) -> tuple[Source, Any]:
     if len(found) != 1:
         raise CannotFixError(f"{'no' if not found else 'more than one'} {name}(...) stands in {_shown(files)}")
     return found[0]
+
+
+def _target_file(subject: Subject) -> Path:
+    """The file that the target names, as a path or as a module."""
+    place = split(subject.target)[0]
+    return Path(place if is_file(place) else getattr(sys.modules.get(place), "__file__", None) or ".")
 
 
 def _shown(files: list[Path]) -> str:

@@ -100,7 +100,16 @@ def verify(asked: Request) -> Answer:
 
 
 def answer(asked: Request) -> Answer:
-    """The patched target checked in this process, whose imports see the patched files. Raises what the target raises."""
+    """The patched target checked in this process, whose imports see the patched files."""
+    try:
+        return _checked(asked)
+    except Exception as error:
+        # Whatever the patched code raises is the answer; of ours it is the cause, which is the user's own.
+        cause = error.__cause__ or error
+        return Answer(f"cannot run: {type(cause).__name__}: {' '.join(str(cause).split())[:200]}", {})
+
+
+def _checked(asked: Request) -> Answer:
     files = {path: base64.b64decode(text) for path, text in asked.files.items()}
     for path, data in files.items():
         text = data.decode("utf-8", errors="replace")

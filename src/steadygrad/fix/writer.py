@@ -28,7 +28,7 @@ UNWRITABLE = (
 def write(subject: Subject, cured: Cured) -> Draft:
     """The edits of what was taken, as spliced sources. Raises ``CannotFixError``."""
     assert cured.taken is not None
-    draft = Draft(subject, Net(cured.before.trace), Net(cured.after.trace))
+    draft = Draft(subject, Net(cured.before.trace), cured.model)
     for edit in cured.taken.candidate.edits:
         _ACTIONS[edit.action](draft, edit)
     rate = cured.taken.rate
