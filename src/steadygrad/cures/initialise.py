@@ -4,7 +4,8 @@
 
 Draws the weights of the layers again so that forward signals and gradients keep their size: He, Xavier and LeCun by
 fan-in, orthogonal at the activation's critical scale, or on a batch, layer by layer (data-driven). Residual branches
-can begin at zero. Biases begin at 0. Layers with a norm behind them, heads, and frozen weights keep what they have.
+and the head can begin at zero. Biases begin at 0. Layers with a norm behind them, heads (unless they are to begin at
+zero) and frozen weights keep what they have.
 
 ## Mathematics
 
@@ -57,7 +58,11 @@ CANDIDATES = {
     "orthogonal-initialisation": ("numbers", "safe"),
     "data-driven-initialisation": ("numbers", "safe"),
     "zero-branches": ("numbers", "safe"),
+    "zero-head": ("numbers", "safe"),
 }
+AT_FIRST = 4
+"""Candidates that are tried where nobody asked for one by name: the schemes whose derivation names another activation are
+not among them."""
 
 WORKING_VARIANCE = 0.25
 """Variance of the pre-activations at which the critical scale is taken: small enough that tanh is nearly linear."""
@@ -69,14 +74,18 @@ SCHEMES = {
     "orthogonal": "orthogonal, on the critical line",
     "data-driven": "data-driven initialisation",
     "zero-branches": "residual branches that begin at zero",
+    "zero-head": "a head that begins at zero",
 }
+
+_DRAWN = ("he", "xavier", "lecun")
 
 SUITED = {"tanh": "xavier", "softsign": "xavier", "hardtanh": "xavier", "sigmoid": "xavier", "selu": "lecun"}
 """The scheme whose derivation names the activation; He's for every other."""
 
 
 def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
-    """The scheme that suits the most frequent activation, orthogonal, data-driven; zero branches where there are skips."""
+    """Zero branches where there are skips; the scheme that suits the most frequent activation, orthogonal, data-driven, a
+    zero head; then the schemes derived for other activations."""
     net = patient.net
     if net.skips:
         yield _candidate("zero-branches", net)
@@ -85,19 +94,14 @@ def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
         return
     names = [layer.activation.name.strip("_") for layer in layers if layer.activation is not None]
     common = max(set(names), key=names.count)
-    for scheme in (SUITED.get(common, "he"), "orthogonal", "data-driven"):
+    for scheme in dict.fromkeys((SUITED.get(common, "he"), "orthogonal", "data-driven", "zero-head", *_DRAWN)):
         yield _candidate(scheme, net)
 
 
 def _candidate(scheme: str, net: Net) -> Candidate:
     sites = tuple(net.site(layer.operation) for layer in drawn_again(net))
-    return Candidate(
-        f"{scheme}-initialisation" if scheme != "zero-branches" else scheme,
-        SCHEMES[scheme],
-        GROUP,
-        SAFETY,
-        (Edit("initialise", scheme, sites),),
-    )
+    name = scheme if scheme.startswith("zero") else f"{scheme}-initialisation"
+    return Candidate(name, SCHEMES[scheme], GROUP, SAFETY, (Edit("initialise", scheme, sites),))
 
 
 def drawn_again(net: Net) -> list[Layer]:
@@ -114,7 +118,12 @@ def mostly_plain(net: Net) -> bool:
 def apply_(patient: Patient, edit: Edit) -> Change:
     """Draw the weights again, in place, from the subject's seed. Raises ``CannotCureError`` where none can be drawn."""
     generator = torch.Generator().manual_seed(patient.subject.seed)
-    count = _zero_branches(patient) if edit.to == "zero-branches" else _draw(patient, edit.to, generator)
+    if edit.to == "zero-branches":
+        count = _zero(patient, last_of_branches(patient.net))
+    elif edit.to == "zero-head":
+        count = _zero(patient, heads(patient.net))
+    else:
+        count = _draw(patient, edit.to, generator)
     if not count:
         raise CannotCureError("no weight here can be drawn again: they are frozen, or normalised behind")
     patient.optimizer.state.clear()
@@ -192,21 +201,27 @@ def _middle(kernel: list[int]) -> int:
     return index
 
 
-def _zero_branches(patient: Patient) -> int:
-    """The last weight of every residual branch set to 0, and its bias: each block begins as the identity."""
+def _zero(patient: Patient, layers: Iterable[int]) -> int:
+    """The layers' weights and biases set to 0: a block begins as the identity, a head with the same answer for all."""
     operations = patient.net.operations
-    last = {operations[index].weight or operations[index].module for index in last_of_branches(patient.net)}
+    names = {operations[index].weight or operations[index].module for index in layers}
     done = 0
 
     def visitor(held: Held) -> None:
         nonlocal done
-        if held.name in last and not held.frozen:
+        if held.name in names and not held.frozen:
             held.write(torch.zeros_like(held.matrices()))
             held.write_bias(0.0)
             done += 1
 
     visit(patient.model, patient.run, visitor)
     return done
+
+
+def heads(net: Net) -> list[int]:
+    """Layers whose result no other layer takes."""
+    taken = _ancestors(net, *(layer.operation.index for layer in net.layers))
+    return [layer.operation.index for layer in net.layers if layer.operation.index not in taken]
 
 
 def last_of_branches(net: Net) -> list[int]:
@@ -237,9 +252,9 @@ def _last_layer(net: Net, index: int) -> int | None:
     return None
 
 
-def _ancestors(net: Net, index: int) -> set[int]:
+def _ancestors(net: Net, *indices: int) -> set[int]:
     found: set[int] = set()
-    open_: list[int] = [index]
+    open_ = list(indices)
     while open_:
         operation = net.operations.get(open_.pop())
         for parent in operation.parents if operation is not None else ():

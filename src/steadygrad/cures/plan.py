@@ -6,6 +6,7 @@ was not seen to work is never given. ``cure`` is the public function; ``cure_sub
 
 from __future__ import annotations
 
+import functools
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -19,7 +20,7 @@ from torch import nn
 from steadygrad import cures
 from steadygrad._check import check_subject
 from steadygrad.cures.patient import Patient, admit
-from steadygrad.cures.trying import KEEP, NUMERIC, Options, Outcome, Progress, try_out
+from steadygrad.cures.trying import BEGINS, KEEP, NUMERIC, Options, Outcome, Progress, try_out
 from steadygrad.errors import SettingsError, UserCodeError
 from steadygrad.probe.copying import unwrapped
 from steadygrad.probe.inference import infer_constructions
@@ -135,7 +136,7 @@ def cure_subject(subject: Subject, options: Options | None = None, progress: Pro
         if taken is None and not late() and not options.only:
             taken = _joined(subject, before, candidates, options, outcomes, late, say)
         if taken is None:
-            taken = max((one for one in outcomes if one.healthy), key=_rank, default=None)
+            taken = max((one for one in outcomes if one.healthy and one.learned >= BEGINS), key=_rank, default=None)
         words = _why(taken, options) if taken is not None else _why_none(outcomes, candidates, late())
     if taken is None:
         model, optimizer, after = start.model, start.optimizer, before
@@ -170,7 +171,7 @@ def check_options(options: Options) -> None:
     clash = ruled_out & set(options.allow)
     if clash:
         raise SettingsError(f"{sorted(clash)[0]} is both kept and allowed to change; drop one of the two")
-    for word in options.only:
+    for word in (part for joined in options.only for part in joined.split("+")):
         groups = _groups(word)
         if not groups - ruled_out:
             kept = next(keep for keep in options.keep if groups & set(KEEP[keep]))
@@ -195,11 +196,11 @@ def candidates_for(patient: Patient, report: CheckRecord, options: Options) -> l
         asked = options.best or options.only or not codes or codes & set(one.findings)
         most = None if options.best or options.only else one.at_first
         for number, candidate in enumerate(islice(one.module.propose(patient, report), most) if asked else ()):
-            if options.only and not {one.name, candidate.name} & {cures.spelt(word) for word in options.only}:
-                continue
             found.append(((GROUPS.index(candidate.group), rank, number), candidate))
-    ruled_out = {group for word in options.keep for group in KEEP[word]}
     ordered = [candidate for _, candidate in sorted(found, key=lambda pair: pair[0])]
+    if options.only:
+        ordered = _named(ordered, options.only)
+    ruled_out = {group for word in options.keep for group in KEEP[word]}
     return [
         c
         for c in ordered
@@ -208,6 +209,18 @@ def candidates_for(patient: Patient, report: CheckRecord, options: Options) -> l
         and c.name not in options.without
         and not (options.safe and c.safety != "safe")
     ]
+
+
+def _named(candidates: Sequence[Candidate], only: Iterable[str]) -> list[Candidate]:
+    """Those that the words name: a candidate, all of a cure, or several candidates at once ("one+other")."""
+    single = {cures.spelt(word) for word in only}
+    found = [c for c in candidates if single & {c.name, cures.find(c.name).name}]
+    by_name = {c.name: c for c in candidates}
+    for word in only:
+        parts = [by_name.get(cures.spelt(part)) for part in word.split("+")]
+        if len(parts) > 1 and None not in parts:
+            found.append(functools.reduce(_join, [part for part in parts if part is not None]))
+    return found
 
 
 def _first(
@@ -297,7 +310,10 @@ def _join(one: Candidate, other: Candidate) -> Candidate:
 def _why(taken: Outcome, options: Options) -> str:
     how = "the fastest learner of those that heal" if options.best else "the least intrusive that heals"
     if not taken.heals:
-        how = "the best of those that the check calls healthy; none of them learned much in the first steps"
+        how = (
+            f"the best of those that the check calls healthy; in a hundred steps it removed {taken.learned:.0%} of the "
+            "loss of the best constant answer"
+        )
     return f"taken: {taken.tried.candidate.title}, {how}"
 
 

@@ -51,6 +51,7 @@ FINDINGS = ("SG303", "SG304", "SG102", "SG105", "SG106", "SG107", "SG201", "SG20
 CANDIDATES = {
     "logits": ("set-up", "unsafe"),
     "standardised-input": ("set-up", "unsafe"),
+    "standardised-target": ("set-up", "unsafe"),
     "weight-decay": ("set-up", "safe"),
 }
 

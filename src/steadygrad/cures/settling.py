@@ -30,7 +30,7 @@ from steadygrad.probe.subject import Subject
 STEPS = 100
 
 LAST = 10
-"""Steps at the end over which the loss is averaged."""
+"""Steps at the end over which the loss is averaged, and between two looks at what is held out."""
 
 FEWEST = 32
 """Samples from which a quarter is held out; of fewer, all are trained on whole."""
@@ -40,12 +40,12 @@ GENERALISES = 0.1
 that was made up), and rates are judged by the samples trained on."""
 
 NEARLY_BEST = 0.95
-"""Share of the best held-out result that a smaller rate must reach. In 12 set-ups of the suite, over rates from a tenth of
-to ten times the one found by 30 steps, the smallest that reached it trained to nine tenths of the twin in 11; the rate
+"""Share of the best held-out result that a smaller rate must reach. In 11 set-ups of the suite, over rates from a tenth of
+to ten times the one found by 30 steps, the smallest that reached it trained to nine tenths of the twin in 9; the rate
 found by 30 steps alone did in 6."""
 
-FARTHEST = 2
-"""Half-decades to either side of the rate at hand that are looked at, unless it fails."""
+DOWN, UP = 2, 1
+"""Half-decades below and above the rate at hand that are looked at, unless it fails; two above lie at the cliff's edge."""
 
 LOWEST = 6
 """Half-decades down, where it fails."""
@@ -59,7 +59,7 @@ class Settled:
     trained: float
     """On the samples trained on; minus infinity where the run diverged."""
     held: float | None
-    """On the samples held out; None where none are."""
+    """On the samples held out, at its best (where training should stop); None where none are."""
 
     @property
     def lasts(self) -> bool:
@@ -75,10 +75,11 @@ class _Parts:
     held: Any
 
 
-def settle(patient: Patient, *, move: bool, enough: float) -> Settled:
+def settle(patient: Patient, *, move: bool, own: float, enough: float) -> Settled:
     """The run at the patient's rate, or where ``move`` allows it at the rate about it that does best.
 
-    A run fails where it diverges or has learned less than ``enough``. The patient is not changed.
+    A run fails where it diverges or has learned less than ``enough``. ``own`` is the user's rate: it stays where it does
+    nearly as well as the best. The patient is not changed.
     """
     middle = rate_of(patient.optimizer)
     parts = _cut(patient.subject)
@@ -101,11 +102,11 @@ def settle(patient: Patient, *, move: bool, enough: float) -> Settled:
             return first
         at(notch - 1)
     else:
-        for step in (-1, 1):
-            for far in range(1, FARTHEST + 1):
+        for step, farthest in ((-1, DOWN), (1, UP)):
+            for far in range(1, farthest + 1):
                 if _worth(at(step * far), known) < _worth(at(step * (far - 1)), known):
                     break
-    return _chosen(known, enough) or first
+    return _chosen(known, own, enough) or first
 
 
 def _judge(known: dict[int, Settled]) -> tuple[Callable[[Settled], float], float]:
@@ -120,19 +121,24 @@ def _worth(one: Settled, known: dict[int, Settled]) -> float:
     return _judge(known)[0](one)
 
 
-def _chosen(known: dict[int, Settled], enough: float) -> Settled | None:
-    """The rate at hand where it does nearly as well as the best, else the smallest that does; None where all fail."""
+def _chosen(known: dict[int, Settled], own: float, enough: float) -> Settled | None:
+    """Of the rates that do nearly as well as the best the user's own, else the smallest; None where all fail."""
     good = {notch: one for notch, one in known.items() if one.trained >= enough}
     if not good:
         return None
     worth, share = _judge(good)
     best = max(worth(one) for one in good.values())
-    near = [notch for notch, one in good.items() if worth(one) >= share * best]
-    return good[0 if 0 in near else min(near)]
+    near = sorted((one for one in good.values() if worth(one) >= share * best), key=lambda one: one.rate)
+    return next((one for one in near if math.isclose(one.rate, own)), near[0])
 
 
 def _run(subject: Subject, rate: float, parts: _Parts, constant: float | None) -> Settled:
+    held: list[float] = []
+
     def give_up(losses: list[float]) -> bool:
+        if parts.held is not None and len(losses) % LAST == 0:
+            with torch.no_grad():
+                held.append(float(scalar(objective(copied.model, clone_batch(parts.held))[0])))
         return len(losses) > LAST and losses[-1] > losses[0] + (HOPELESS - 1.0) * abs(losses[0])
 
     with on_copy(subject.model, subject.optimizer, subject.loss_module) as copied:
@@ -151,12 +157,8 @@ def _run(subject: Subject, rate: float, parts: _Parts, constant: float | None) -
         ).record
         if record.diverged or len(record.losses) <= STEPS:
             return Settled(rate, -math.inf, None)
-        held = None
-        if parts.held is not None:
-            with torch.no_grad():
-                held = float(scalar(objective(copied.model, clone_batch(parts.held))[0]))
     first, last = record.losses[0], fmean(record.losses[-LAST - 1 : -1])
-    return Settled(rate, learned(last, constant, first), None if held is None else learned(held, constant, first))
+    return Settled(rate, learned(last, constant, first), learned(min(held), constant, first) if held else None)
 
 
 def _cut(subject: Subject) -> _Parts:

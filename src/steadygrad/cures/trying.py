@@ -105,7 +105,7 @@ def try_out(subject: Subject, before: CheckRecord, candidate: Candidate, options
             share = _learned_in(found, patient)
             if report.verdict is Verdict.HEALTHY and share is not None and share >= BEGINS:
                 say(f"{candidate.title}: a hundred steps")
-                report, share = _settled(patient, report, options)
+                report, share = _settled(patient, report, rate_of(subject.optimizer), options)
     except SteadygradError as error:
         return Outcome(Tried(candidate, None, None, None, None, None, None, why_not=str(error)))
     rate, own = rate_of(patient.optimizer), rate_of(subject.optimizer)
@@ -132,10 +132,10 @@ def _learned_in(found: RateSearch, patient: Patient) -> float | None:
     return None if at is None else learned(at.losses[-1], constant_loss(patient), at.losses[0])
 
 
-def _settled(patient: Patient, report: Report, options: Options) -> tuple[Report, float]:
+def _settled(patient: Patient, report: Report, own: float, options: Options) -> tuple[Report, float]:
     """The longer run; where another rate does better there and the check agrees, that rate."""
     rate = rate_of(patient.optimizer)
-    settled = settle(patient, move=not _rate_stays(options), enough=LEARNS)
+    settled = settle(patient, move=not _rate_stays(options), own=own, enough=LEARNS)
     if settled.rate == rate:
         return report, settled.trained
     patient.set_rate(settled.rate)
@@ -143,7 +143,7 @@ def _settled(patient: Patient, report: Report, options: Options) -> tuple[Report
     if again.verdict is Verdict.HEALTHY:
         return again, settled.trained
     patient.set_rate(rate)
-    return report, settle(patient, move=False, enough=LEARNS).trained
+    return report, settle(patient, move=False, own=own, enough=LEARNS).trained
 
 
 def _at_tested_rate(patient: Patient, report: Report, found: RateSearch, options: Options) -> Report:

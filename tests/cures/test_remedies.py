@@ -1,0 +1,184 @@
+"""Every remedy of the field on a net that fails without it: seen to fail, cured by that remedy alone, seen to train."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from sklearn.datasets import load_digits
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import steadygrad as sg
+from steadygrad._check import check_subject
+from steadygrad.cures.patient import admit
+from steadygrad.cures.plan import Cured, candidates_for
+from steadygrad.cures.trying import Options, treat
+from steadygrad.probe.subject import make_subject
+
+WIDTH = 64
+
+
+def digits() -> tuple[Tensor, Tensor]:
+    data = load_digits()
+    x = torch.tensor(data.data, dtype=torch.float32)
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
+    return ((x - x.mean()) / x.std())[order], torch.tensor(data.target)[order]
+
+
+X, Y = digits()
+HELD = 360
+BATCH = X[HELD : HELD + 256], Y[HELD : HELD + 256]
+
+
+def plain(act: type[nn.Module], depth: int) -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(*[m for _ in range(depth) for m in (nn.Linear(WIDTH, WIDTH), act())], nn.Linear(WIDTH, 10))
+
+
+def accuracy(model: nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> float:
+    """On the digits held out, after so many steps on minibatches of 128."""
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(steps):
+        rows = torch.randint(HELD, len(X), (128,), generator=generator)
+        optimizer.zero_grad()
+        F.cross_entropy(model(X[rows]), Y[rows]).backward()
+        optimizer.step()
+    model.eval()
+    with torch.no_grad():
+        right = float((model(X[:HELD]).argmax(1) == Y[:HELD]).float().mean())
+    model.train()
+    return right
+
+
+def adam(model: nn.Module) -> torch.optim.Optimizer:
+    return torch.optim.Adam(model.parameters(), lr=1e-3)
+
+
+def fails(model: nn.Module, steps: int = 100) -> bool:
+    """Whether the untouched net is where it began."""
+    twin = copy.deepcopy(model)
+    return accuracy(twin, adam(twin), steps) < 0.3
+
+
+def cured_by(model: nn.Module, cure: str) -> Cured:
+    cured = sg.cure(model, BATCH, F.cross_entropy, optimizer=adam(model), only=cure)
+    assert cured.before.verdict is not sg.Verdict.HEALTHY
+    assert cured.taken is not None, cured.words
+    assert cured.taken.candidate.name == cure
+    assert cured.after.verdict is sg.Verdict.HEALTHY
+    return cured
+
+
+@pytest.mark.parametrize("cure", ["relu", "leaky-relu", "elu", "gelu"])
+def test_another_activation(cure: str) -> None:
+    model = plain(nn.Sigmoid, 12)
+    assert fails(model)
+    cured = cured_by(model, cure)
+    assert not any(isinstance(module, nn.Sigmoid) for module in cured.model.modules())
+    assert accuracy(cured.model, cured.optimizer, 300) >= 0.9
+
+
+# (activation, its derivative, that derivative's maximum)
+SQUASHES = {
+    "sigmoid": (nn.Sigmoid, lambda u: torch.sigmoid(u) * (1 - torch.sigmoid(u)), 0.25),
+    "tanh": (nn.Tanh, lambda u: 1 - torch.tanh(u) ** 2, 1.0),
+}
+
+
+@pytest.mark.parametrize("name", SQUASHES)
+def test_initialisation_and_batch_norm_make_layer_outputs_standard_normal(name: str) -> None:
+    act, derivative, greatest = SQUASHES[name]
+    model = plain(act, 30)
+    assert fails(model)
+    cured = cured_by(model, "xavier-initialisation+batch-norm-before")
+    seen: list[Tensor] = []
+    hooks = [
+        module.register_forward_hook(lambda *given: seen.append(given[2].detach()))
+        for module in cured.model.modules()
+        if isinstance(module, nn.BatchNorm1d)
+    ]
+    cured.model(BATCH[0])
+    for hook in hooks:
+        hook.remove()
+    assert len(seen) == 30
+    for output in seen:
+        assert abs(float(output.mean())) <= 0.1
+        assert 0.9 <= float(output.var()) <= 1.1
+        assert float(derivative(output).square().mean().sqrt()) >= 0.6 * greatest
+    assert accuracy(cured.model, cured.optimizer, 150) >= 0.9
+
+
+@pytest.mark.parametrize(("span", "act"), [(1, nn.ReLU), (2, nn.Sigmoid), (2, nn.Tanh), (3, nn.ReLU)], ids=str)
+def test_residual(span: int, act: type[nn.Module]) -> None:
+    model = plain(act, 36)
+    assert fails(model)
+    cured = cured_by(model, f"residual-span-{span}")
+    assert sum(type(module).__name__ == "Plus" for module in cured.model.modules()) == 36 // span
+    assert accuracy(cured.model, cured.optimizer, 200) >= 0.9
+
+
+def test_clip_to_an_interval() -> None:
+    """Heavy-tailed errors: now and then a gradient thousands of times the usual throws the weights away."""
+
+    def batch(step: int) -> tuple[Tensor, Tensor]:
+        generator = torch.Generator().manual_seed(step)
+        x = torch.randn(64, 16, generator=generator)
+        noise = torch.distributions.StudentT(1.0)
+        torch.manual_seed(step)
+        return x, x @ torch.linspace(-1, 1, 16)[:, None] + 0.1 * noise.sample((64, 1))
+
+    def far(model: nn.Module, optimizer: torch.optim.Optimizer) -> float:
+        """Greatest distance to what made the data, over the last hundred of 400 steps."""
+        worst = 0.0
+        for step in range(400):
+            x, y = batch(step)
+            optimizer.zero_grad()
+            F.mse_loss(model(x), y).backward()
+            optimizer.step()
+            if step >= 300:
+                worst = max(worst, float((model[0].weight - torch.linspace(-1, 1, 16)).norm()))
+        return worst
+
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(16, 1))
+    clipped = copy.deepcopy(model)
+    optimizer = torch.optim.SGD(clipped.parameters(), lr=0.05)
+    optimizer.register_step_pre_hook(lambda *_: sg.clip_value_(clipped.parameters(), -1, 1))
+    # What made the data has norm 2.5.
+    assert not far(model, torch.optim.SGD(model.parameters(), lr=0.05)) < 2.5
+    assert far(clipped, optimizer) < 0.6
+
+
+def test_folded_initialisation_keeps_modules_and_keys() -> None:
+    model = plain(nn.Sigmoid, 100)
+    assert fails(model, 30)
+    cured = cured_by(model, "folded-initialisation")
+    assert [type(module) for module in cured.model.modules()] == [type(module) for module in model.modules()]
+    assert cured.model.state_dict().keys() == model.state_dict().keys()
+    assert accuracy(cured.model, cured.optimizer, 200) >= 0.9
+
+
+def test_folded_convolutions() -> None:
+    torch.manual_seed(0)
+    layers = [m for i in range(30) for m in (nn.Conv2d(8 if i else 1, 8, 3, padding=1), nn.Tanh())]
+    model = nn.Sequential(nn.Unflatten(1, (1, 8, 8)), *layers, nn.Flatten(), nn.Linear(512, 10))
+    cured = cured_by(model, "folded-initialisation")
+    assert cured.model.state_dict().keys() == model.state_dict().keys()
+    assert accuracy(cured.model, cured.optimizer, 60) >= 0.85
+
+
+@pytest.mark.parametrize("act", [nn.Sigmoid, nn.Tanh, nn.ReLU, nn.GELU, nn.Softsign, nn.Hardtanh], ids=str)
+@pytest.mark.parametrize("depth", [10, 300])
+def test_folding_lets_neither_signal_nor_gradient_go(act: type[nn.Module], depth: int) -> None:
+    subject = make_subject(plain(act, depth), BATCH, F.cross_entropy)
+    before = check_subject(subject, trial=0)
+    patient = admit(subject, before.trace)
+    (candidate,) = candidates_for(patient, before, Options(only=("folded-initialisation",)))
+    treat(patient, candidate.edits)
+    after = check_subject(patient.subject, trial=0)
+    assert before.trunk is not None and after.trunk is not None
+    assert depth < 300 or before.trunk.decades < -20
+    assert abs(after.trunk.decades) < 1
+    assert after.trace.output_spread > 0.03
