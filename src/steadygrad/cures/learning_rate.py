@@ -35,6 +35,7 @@ import torch
 from torch import nn
 
 from steadygrad.cures.patient import Patient, rate_of, set_rate
+from steadygrad.cures.samples import with_fewer
 from steadygrad.errors import CannotCureError, SteadygradError, SubjectError, UserCodeError
 from steadygrad.probe.copying import on_copy
 from steadygrad.probe.objective import with_loss
@@ -58,6 +59,13 @@ ENOUGH = 0.85
 
 LOWEST, HIGHEST = -14.0, 4.0
 """log10 of the rates between which the grid lies: a squared error in dollars has gradients of 1e10."""
+
+SAMPLES = 64
+"""Samples of the batch on which a candidate's rates are tried, where there are more."""
+
+BEGUN = 0.02
+"""Fall in ten steps under which a candidate's rate is dropped: of 238 set-ups those that train fall by 8 % or more (5th
+percentile), those that fail by 1 % (median)."""
 
 NOTHING = 1e-6
 """Relative change of the loss in all steps together that float32 rounds away: smaller rates do no more."""
@@ -138,11 +146,23 @@ def rate_for(subject: Subject, *, progress: Callable[[str], None] | None = None,
         ) from error
 
 
-def search(subject: Subject, *, progress: Callable[[str], None] | None = None, steps: int = STEPS) -> RateSearch:
-    """Try rates on copies of the subject, from the user's own outwards; the subject is not changed."""
+def search(
+    subject: Subject,
+    *,
+    progress: Callable[[str], None] | None = None,
+    steps: int = STEPS,
+    impatient: bool = False,
+) -> RateSearch:
+    """Try rates on copies of the subject, from the user's own outwards; the subject is not changed.
+
+    ``impatient``, for one candidate of many: at most ``SAMPLES`` samples, and no rate goes on whose loss has not begun to
+    fall after ``EARLY`` steps.
+    """
     start = rate_of(subject.optimizer)
     middle = _exponent(start) if start > 0 else -3.0
     tried: dict[float, RateTried] = {}
+    if impatient:
+        subject = with_fewer(subject, SAMPLES)
 
     def fall(exponent: float) -> float:
         if exponent not in tried:
@@ -150,30 +170,39 @@ def search(subject: Subject, *, progress: Callable[[str], None] | None = None, s
             if progress is not None:
                 progress(f"learning rate {rate:.1g}")
             early = max((_early(one.losses) for one in tried.values()), default=0.0)
-            tried[exponent] = _steps_at(subject, rate, steps, early)
+            behind = max(BEHIND * early, BEGUN if impatient else -math.inf)
+            tried[exponent] = _steps_at(subject, rate, steps, behind)
         return tried[exponent].fall
 
-    def walk(step: float, far_enough: Callable[[float, float], bool]) -> None:
+    def walk(step: float, far_enough: Callable[[RateTried, float], bool]) -> None:
         exponent = middle
         while LOWEST <= exponent + step <= HIGHEST:
             best = max(one.fall for one in tried.values())
             exponent += step
-            if far_enough(fall(exponent), best):
+            fall(exponent)
+            if far_enough(tried[exponent], best):
                 return
 
     fall(middle)
-    walk(1.0, lambda now, best: now < best)
-    walk(-1.0, lambda now, best: abs(now) < NOTHING or (best > 0 and now < FAR_BELOW * best))
+    walk(1.0, lambda now, best: now.fall < best)
+    if not (impatient and _idle(tried[middle])):
+        walk(-1.0, lambda now, best: _idle(now) or (best > 0 and now.fall < FAR_BELOW * best))
     greatest = max(one.fall for one in tried.values())
-    for _ in range(
-        2 if greatest >= WORTH_REFINING else 0
-    ):  # Half-decades about the rate that whole decades point to, and about the one that these do.
+    # Half-decades about the rate that whole decades point to, and about the one that these do.
+    for _ in range(2 if greatest >= WORTH_REFINING else 0):
         enough = ENOUGH * max(one.fall for one in tried.values())
         chosen = min((exponent for exponent in tried if tried[exponent].fall >= enough), default=middle)
         for exponent in (chosen - 0.5, chosen + 0.5):
             if LOWEST <= exponent <= HIGHEST and not any(abs(exponent - known) < 0.1 for known in tried):
                 fall(exponent)
     return RateSearch.chosen(tuple(tried[e] for e in sorted(tried)), steps, ENOUGH)
+
+
+def _idle(one: RateTried) -> bool:
+    """Whether the loss hardly moved: smaller rates do no more."""
+    scale = abs(one.losses[0]) or 1.0
+    moved = max(abs(loss - one.losses[0]) for loss in one.losses) / scale
+    return moved < (NOTHING if not one.dropped else BEGUN)
 
 
 def _exponent(rate: float) -> float:
@@ -186,10 +215,12 @@ def _early(losses: Sequence[float]) -> float:
     return (losses[0] - losses[EARLY]) / (abs(losses[0]) or 1.0) if len(losses) > EARLY else 0.0
 
 
-def _steps_at(subject: Subject, rate: float, steps: int, early: float) -> RateTried:
+def _steps_at(subject: Subject, rate: float, steps: int, behind: float) -> RateTried:
+    """``behind``: the fall in the first ``EARLY`` steps under which it goes no further."""
+
     def give_up(losses: list[float]) -> bool:
         far = losses[-1] > losses[0] + (HOPELESS - 1.0) * abs(losses[0])
-        return far or (len(losses) == EARLY + 1 and _early(losses) < BEHIND * early)
+        return far or (len(losses) == EARLY + 1 and _early(losses) < behind)
 
     with on_copy(subject.model, subject.optimizer, subject.loss_module) as copied:
         if copied.optimizer is None:

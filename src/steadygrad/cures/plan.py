@@ -242,7 +242,8 @@ def _first(
             if not options.compare or candidate.group == taken.tried.candidate.group or candidate.group in compared:
                 continue
             compared.add(candidate.group)
-        outcome = try_out(subject, before, candidate, options, say)
+        compared_only = taken is not None and not options.best
+        outcome = try_out(subject, before, candidate, options, say, briefly=compared_only)
         outcomes.append(outcome)
         if outcome.heals and (taken is None or (options.best and _faster(outcome, taken))):
             taken = outcome

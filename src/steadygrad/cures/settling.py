@@ -14,15 +14,14 @@ from statistics import fmean
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.utils._pytree import tree_leaves, tree_map
 
 from steadygrad.cures.baseline import constant_loss, learned
 from steadygrad.cures.learning_rate import ENOUGH, HOPELESS
 from steadygrad.cures.patient import Patient, rate_of, set_rate
+from steadygrad.cures.samples import divisible, rows, shuffled
 from steadygrad.errors import SubjectError
 from steadygrad.probe.copying import clone_batch, on_copy
-from steadygrad.probe.instrument import scalar, size_of
+from steadygrad.probe.instrument import scalar
 from steadygrad.probe.objective import with_loss
 from steadygrad.probe.steptest import step_test
 from steadygrad.probe.subject import Subject
@@ -43,6 +42,9 @@ NEARLY_BEST = 0.95
 """Share of the best held-out result that a smaller rate must reach. In 11 set-ups of the suite, over rates from a tenth of
 to ten times the one found by 30 steps, the smallest that reached it trained to nine tenths of the twin in 9; the rate
 found by 30 steps alone did in 6."""
+
+FAR_FROM = 0.5
+"""Share of what is enough under which no other rate is looked at: the rate at hand is the best of 30 steps."""
 
 DOWN, UP = 2, 1
 """Half-decades below and above the rate at hand that are looked at, unless it fails; two above lie at the cliff's edge."""
@@ -93,7 +95,7 @@ def settle(patient: Patient, *, move: bool, own: float, enough: float) -> Settle
         return known[notch]
 
     first = at(0)
-    if not move or middle <= 0.0:
+    if not move or middle <= 0.0 or (first.lasts and first.trained < FAR_FROM * enough):
         return first
     # What fails by its own steps is too fast; of what does not, both sides are looked at.
     if not first.lasts:
@@ -162,31 +164,15 @@ def _run(subject: Subject, rate: float, parts: _Parts, constant: float | None) -
 
 
 def _cut(subject: Subject) -> _Parts:
-    """By sample, where every tensor of the batch has one row for each; else the whole batch at every step."""
-    batch, count = subject.batch, size_of(subject.batch)
-    tensors = [leaf for leaf in tree_leaves(batch) if isinstance(leaf, Tensor) and leaf.dim()]
-    if count is None or count < FEWEST or any(tensor.shape[0] != count for tensor in tensors):
+    """A quarter held out and random thirds of the rest, where there are enough samples; else the whole batch every time."""
+    batch = subject.batch
+    count = divisible(subject, FEWEST)
+    if count is None:
         return _Parts(lambda _: batch, None)
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(subject.seed))
+    order = shuffled(count, subject.seed)
     held, rest = order[: count // 4], order[count // 4 :]
 
     def third(step: int) -> Any:
-        generator = torch.Generator().manual_seed(subject.seed + 1 + step)
-        return _rows(batch, rest[torch.randperm(len(rest), generator=generator)[: len(rest) // 3]])
+        return rows(batch, rest[shuffled(len(rest), subject.seed + 1 + step)[: len(rest) // 3]])
 
-    return _Parts(third, _rows(batch, held)) if _runs_on(subject, third(0)) else _Parts(lambda _: batch, None)
-
-
-def _runs_on(subject: Subject, part: Any) -> bool:
-    """Whether the model takes a part of the batch: some have the batch's size, or its samples' neighbours, built in."""
-    with on_copy(subject.model, None, subject.loss_module) as copied, torch.no_grad():
-        try:
-            subject.objective(copied.model, clone_batch(part))
-        except Exception:
-            # Whatever it says, the answer is the same: then the batch stays whole.
-            return False
-    return True
-
-
-def _rows(batch: Any, rows: Tensor) -> Any:
-    return tree_map(lambda leaf: leaf[rows] if isinstance(leaf, Tensor) and leaf.dim() else leaf, batch)
+    return _Parts(third, rows(batch, held))

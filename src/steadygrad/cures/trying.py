@@ -89,21 +89,38 @@ class Outcome:
         return self.tried.learned if self.tried.learned is not None else -math.inf
 
 
-def try_out(subject: Subject, before: CheckRecord, candidate: Candidate, options: Options, say: Progress) -> Outcome:
-    """Apply to a copy, check it, and where it is not healthy yet check it at the rate that the step test finds."""
+def try_out(
+    subject: Subject,
+    before: CheckRecord,
+    candidate: Candidate,
+    options: Options,
+    say: Progress,
+    *,
+    briefly: bool = False,
+) -> Outcome:
+    """Apply to a copy, check it, and where it is not healthy yet check it at the rate that the step test finds.
+
+    ``briefly``, for what is only compared: without the longer run.
+    """
     say(candidate.title)
     try:
         patient = admit(subject, before.trace)
-        changes = treat(patient, candidate.edits)
+        found: RateSearch | None = None
+        edits = candidate.edits
+        if _searches_rate(candidate) and len(edits) == 1:
+            found = search(patient.subject, impatient=True)
+            edits = (_at_rate(edits[0], found),)
+        changes = treat(patient, edits)
         report = check_subject(patient.subject, trial=options.trial)
         share: float | None = None
         if not _alike(report):
-            say(f"{candidate.title}: learning rate")
-            found = search(patient.subject)
+            if found is None:
+                say(f"{candidate.title}: learning rate")
+                found = search(patient.subject, impatient=True)
             if not _rate_stays(options) and not _searches_rate(candidate):
                 report = _at_tested_rate(patient, report, found, options)
             share = _learned_in(found, patient)
-            if report.verdict is Verdict.HEALTHY and share is not None and share >= BEGINS:
+            if not briefly and report.verdict is Verdict.HEALTHY and share is not None and share >= BEGINS:
                 say(f"{candidate.title}: a hundred steps")
                 report, share = _settled(patient, report, rate_of(subject.optimizer), options)
     except SteadygradError as error:
@@ -123,6 +140,13 @@ def try_out(subject: Subject, before: CheckRecord, candidate: Candidate, options
         changes=tuple(changes),
     )
     return Outcome(tried, patient, report)
+
+
+def _at_rate(edit: Edit, found: RateSearch) -> Edit:
+    """The edit with the rate that was found. Raises ``CannotCureError`` where no rate makes the loss fall."""
+    if found.rate is None:
+        raise CannotCureError(found.words)
+    return replace(edit, value=found.rate)
 
 
 def _learned_in(found: RateSearch, patient: Patient) -> float | None:

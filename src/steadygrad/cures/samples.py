@@ -1,0 +1,50 @@
+"""Parts of a batch, by sample: for steps on fewer of them, and for what is held out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves, tree_map
+
+from steadygrad.probe.copying import clone_batch, on_copy
+from steadygrad.probe.instrument import size_of
+from steadygrad.probe.subject import Subject
+
+
+def divisible(subject: Subject, smallest: int) -> int | None:
+    """Samples in the batch, where it can be cut: every tensor has one row for each, and the model takes ``smallest`` of them.
+
+    None where it cannot: some models have the batch's size, or its samples' neighbours, built in.
+    """
+    batch, count = subject.batch, size_of(subject.batch)
+    tensors = [leaf for leaf in tree_leaves(batch) if isinstance(leaf, Tensor) and leaf.dim()]
+    if count is None or count < smallest or any(tensor.shape[0] != count for tensor in tensors):
+        return None
+    with on_copy(subject.model, None, subject.loss_module) as copied, torch.no_grad():
+        try:
+            subject.objective(copied.model, clone_batch(rows(batch, torch.arange(smallest))))
+        except Exception:
+            # Whatever it says, the answer is the same: then the batch stays whole.
+            return None
+    return count
+
+
+def shuffled(count: int, seed: int) -> Tensor:
+    """The numbers of the samples in an order that the seed decides."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+
+
+def rows(batch: Any, chosen: Tensor) -> Any:
+    """The same structure with these samples alone."""
+    return tree_map(lambda leaf: leaf[chosen] if isinstance(leaf, Tensor) and leaf.dim() else leaf, batch)
+
+
+def with_fewer(subject: Subject, most: int) -> Subject:
+    """The subject on at most so many samples of its batch; as it is where the batch is smaller, or cannot be cut."""
+    count = divisible(subject, most)
+    if count is None or count <= most:
+        return subject
+    return replace(subject, batch=rows(subject.batch, shuffled(count, subject.seed)[:most]))
