@@ -1,0 +1,136 @@
+"""The planner: least intrusive first, the same plan for the same seed, only what was seen to work, within what is allowed."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import steadygrad as sg
+from bench.suite import cases
+from bench.suite.case import SEED, Made
+from steadygrad.cures.trying import LEARNS
+from steadygrad.record import GROUPS, CureRecord, Verdict
+from tests.cures.kinds import Functional
+
+SICK = cases("sick")
+
+PLANNED = (
+    "softmax-into-cross-entropy-sgd",
+    "decoupled-decay-30",
+    "lstm-rmsprop-rate-1",
+    "tanh-100-default",
+    "weights-all-alike",
+    "softmax-hidden-layers",
+    "prices-sgd",
+    "cube-activation",
+    "hardtanh-output-clipped",
+    "logits-times-the-root",
+)
+
+
+def made(name: str) -> Made:
+    torch.manual_seed(SEED)
+    return SICK[name].make()
+
+
+@pytest.mark.parametrize("name", PLANNED)
+def test_nothing_less_intrusive_would_have_done(name: str) -> None:
+    one = made(name)
+    cured = sg.cure(one.model, one.batch, one.loss_fn, optimizer=one.optimizer)
+    assert cured.taken is not None
+    assert cured.after.verdict is Verdict.HEALTHY
+    lower = GROUPS[: GROUPS.index(cured.taken.candidate.group)]
+    if not lower:
+        return  # A set-up put right: there is nothing less.
+    again = sg.cure(one.model, one.batch, one.loss_fn, optimizer=one.optimizer, best=True, allow=lower)
+    alone = [one for one in again.tried if "+" not in one.candidate.name]
+    assert alone
+    assert not [one for one in alone if one.verdict is Verdict.HEALTHY and (one.learned or 0.0) >= LEARNS]
+
+
+def plan(cured: CureRecord) -> list[tuple[object, ...]]:
+    return [(one.candidate.name, one.verdict, one.decades, one.learned, one.rate, one.taken) for one in cured.tried]
+
+
+def sigmoids(depth: int = 12) -> tuple[nn.Module, tuple[torch.Tensor, torch.Tensor]]:
+    torch.manual_seed(0)
+    x = torch.randn(64, 16)
+    return Functional(depth), (x, (x[:, :2] > 0).long() @ torch.tensor([1, 2]))
+
+
+def test_the_same_seed_gives_the_same_plan() -> None:
+    model, batch = sigmoids()
+    torch.manual_seed(1)
+    one = sg.cure(model, batch, F.cross_entropy)
+    torch.manual_seed(2)
+    other = sg.cure(copy.deepcopy(model), batch, F.cross_entropy)
+    assert plan(one) == plan(other)
+    assert all(torch.equal(a, b) for a, b in zip(one.model.parameters(), other.model.parameters(), strict=True))
+
+
+def test_keep_and_allow_rule_candidates_out() -> None:
+    model, batch = sigmoids()
+    kept = sg.cure(model, batch, F.cross_entropy, keep=("numbers", "activation"))
+    assert kept.taken is not None
+    assert kept.taken.candidate.group in ("normalisation", "residual")
+    allowed = sg.cure(model, batch, F.cross_entropy, allow="activation")
+    assert {one.candidate.group for one in allowed.tried} == {"activation"}
+
+
+def test_keeping_the_optimizer_keeps_its_rate() -> None:
+    model, batch = sigmoids()
+    optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
+    cured = sg.cure(model, batch, F.cross_entropy, optimizer=optimizer, keep="optimizer")
+    assert cured.taken is not None
+    assert cured.optimizer.param_groups[0]["lr"] == 2e-3
+
+
+def test_the_best_learns_no_slower_than_the_least_intrusive() -> None:
+    model, batch = sigmoids()
+    names = ("folded-initialisation", "relu", "residual-span-2")
+    best = sg.cure(model, batch, F.cross_entropy, only=names, best=True)
+    assert best.taken is not None
+    assert len(best.tried) == 3
+    assert best.taken.learned >= max(one.learned or 0.0 for one in best.tried) - 0.02
+
+
+def test_a_budget_that_is_spent_is_told() -> None:
+    model, batch = sigmoids()
+    cured = sg.cure(model, batch, F.cross_entropy, budget=1e-6)
+    assert cured.taken is None
+    assert "budget" in cured.words
+
+
+def test_what_nothing_cures_is_not_called_cured() -> None:
+    class Severed(Functional):
+        def forward(self, x):
+            return super().forward(x).detach() + 0 * self.head.bias.sum()
+
+    model, batch = Severed(), sigmoids()[1]
+    cured = sg.cure(model, batch, F.cross_entropy)
+    assert cured.taken is None
+    assert cured.after is cured.before
+    assert cured.words.startswith("not cured: ")
+    assert all(torch.equal(a, b) for a, b in zip(cured.model.parameters(), model.parameters(), strict=True))
+
+
+def test_a_healthy_model_gets_nothing() -> None:
+    model, batch = sigmoids(1)
+    for fc in model.fcs:
+        nn.init.xavier_normal_(fc.weight, gain=4)
+    cured = sg.cure(model, batch, F.cross_entropy, optimizer=torch.optim.Adam(model.parameters(), lr=1e-2))
+    assert cured.before.verdict is Verdict.HEALTHY
+    assert cured.taken is None
+    assert "nothing to cure" in cured.words
+
+
+def test_a_cure_of_two_is_named_by_both() -> None:
+    model, batch = sigmoids(20)
+    cured = sg.cure(model, batch, F.cross_entropy, only="xavier-initialisation+batch-norm-before")
+    assert cured.taken is not None
+    assert cured.taken.candidate.group == "normalisation"
+    assert {edit.action for edit in cured.taken.candidate.edits} == {"initialise", "normalise"}
