@@ -264,10 +264,13 @@ def _joined(
     late: Callable[[], bool],
     say: Progress,
 ) -> Outcome | None:
-    """Candidates of other groups added to the best so far, up to ``JOINED`` of them."""
+    """Candidates of other groups added to the best so far, up to ``JOINED`` of them; each try looks for a rate anyway."""
     base: Outcome | None = None
+    candidates = [candidate for candidate in candidates if candidate.group != "learning rate"]
     for _ in range(JOINED - 1):
-        applied = [one for one in outcomes if one.tried.verdict is not None]
+        applied = [
+            one for one in outcomes if one.tried.verdict is not None and one.tried.candidate.group != "learning rate"
+        ]
         if not applied:
             return None
         best = max(applied, key=_rank)

@@ -3,7 +3,7 @@
 ## What it does
 
 Puts the norm of ``nn.TransformerEncoderLayer`` and ``DecoderLayer`` in front of each branch (pre-norm), with one norm at the
-end; or scales each branch's last weights by 1 ÷ √(2 × blocks); or scales the queries down so that the attention's logits
+end; or scales each branch's last weights by 1 ÷ √branches; or scales the queries down so that the attention's logits
 begin with deviation 1; or puts an RMS norm on queries and keys (QK-norm).
 
 ## Mathematics
@@ -78,10 +78,11 @@ def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
         if wired:
             edit = Edit("transformer", "qk-norm", wired)
             yield Candidate("qk-norm", "RMS norm on queries and keys", "normalisation", "unsafe", (edit,))
-    blocks = patient.net.skips or len(_post_norm(patient))
-    if blocks > 1:
-        edit = Edit("transformer", "depth scale", value=1.0 / math.sqrt(blocks))
-        yield Candidate("depth-scale", "branches scaled by 1 ÷ √blocks", GROUP, SAFETY, (edit,))
+    # Attention and feed-forward: two branches in a block whose skips the trunk does not show one by one.
+    branches = patient.net.skips or 2 * len(_post_norm(patient))
+    if branches > 1:
+        edit = Edit("transformer", "depth scale", value=1.0 / math.sqrt(branches))
+        yield Candidate("depth-scale", "branches scaled by 1 ÷ √branches", GROUP, SAFETY, (edit,))
     if _post_norm(patient):
         sites = tuple(Site(name, type(layer).__name__, 0) for name, layer in _post_norm(patient))
         edit = Edit("transformer", "pre-norm", sites)

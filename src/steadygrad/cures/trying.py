@@ -18,6 +18,7 @@ from steadygrad.cures.learning_rate import ENOUGH, search
 from steadygrad.cures.patient import Patient, admit, rate_of
 from steadygrad.cures.settling import settle
 from steadygrad.errors import CannotCureError, SteadygradError
+from steadygrad.probe.copying import same_randomness
 from steadygrad.probe.subject import Subject
 from steadygrad.record import Candidate, Change, CheckRecord, Edit, Tried, Verdict
 from steadygrad.record.rates import RateSearch
@@ -205,7 +206,7 @@ def treat(patient: Patient, edits: Iterable[Edit]) -> list[Change]:
             operate()
         try:
             # New modules draw their own weights: from the subject's seed, not from the user's generator.
-            with torch.random.fork_rng(devices=[]):
+            with same_randomness():
                 torch.manual_seed(patient.subject.seed)
                 changes.append(cures.find(edit.action).module.apply_(patient, edit))
         except (RuntimeError, ValueError, TypeError, AttributeError, NotImplementedError) as error:

@@ -29,7 +29,7 @@ def transformer(draft: Draft, edit: Edit) -> None:
             if isinstance(module, (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)):
                 paths += [f"{path}.self_attn.out_proj", f"{path}.linear2"]
         factor = edit.value or 1.0
-        words = "Residual branches scaled by 1 / sqrt(blocks) (Radford et al. 2019)."
+        words = "Residual branches scaled by 1 / sqrt(branches) (Radford et al. 2019)."
         where = functions.names(dict.fromkeys(paths))
         add_function(draft, lambda torch, _: functions.scaled(where, factor, words, torch))
     else:

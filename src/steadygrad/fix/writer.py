@@ -39,9 +39,7 @@ def write(subject: Subject, cured: Cured) -> Draft:
 
 def by_hand(cured: Cured) -> str:
     """The Python that gets the same model without touching a file."""
-    name = cured.taken.candidate.name if cured.taken is not None else "+"
-    # A joined plan has no name of its own; without one the planner finds it again.
-    only = "" if "+" in name else f", only={name!r}"
+    only = f", only={cured.taken.candidate.name!r}" if cured.taken is not None else ""
     call = f"cured = steadygrad.cure(model, batch, loss_fn, optimizer=optimizer{only})"
     return f"{call}\nmodel, optimizer = cured.model, cured.optimizer"
 

@@ -60,7 +60,7 @@ def on_copy(
 ) -> Iterator[Copied]:
     """Work on a copy; on leaving, everything of the user's is as it was, also after an exception."""
     with ExitStack() as stack:
-        stack.enter_context(_same_randomness())
+        stack.enter_context(same_randomness())
         stack.enter_context(_same_tensors(model))
         if loss is not None:
             stack.enter_context(_same_tensors(loss))
@@ -241,7 +241,7 @@ def _is_plain(buffer: Tensor) -> bool:
 
 
 @contextmanager
-def _same_randomness() -> Iterator[None]:
+def same_randomness() -> Iterator[None]:
     """Every generator a model may draw from is left as it was found."""
     numpy = sys.modules.get("numpy")
     numpy_state = numpy.random.get_state() if numpy is not None else None

@@ -1,0 +1,65 @@
+"""Ten thousand layers of tanh, folded, then trained for as long as one cares to wait: ``python -m bench.deepest [SECONDS]``.
+
+Prints the rate that the search found and the loss on one batch of digits as it falls. The depth is far beyond any use; it
+shows that nothing is lost on the way.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from bench.cures import WIDTH, digits
+from steadygrad._check import check_subject
+from steadygrad.cures.learning_rate import search
+from steadygrad.cures.patient import admit
+from steadygrad.cures.plan import candidates_for
+from steadygrad.cures.trying import Options, treat
+from steadygrad.probe.subject import make_subject
+
+DEPTH = 10_000
+RATE = 1e-6
+"""Adam's rate from which the search sets out: folded nets want about 3e-3 divided by the depth."""
+
+
+def main(seconds: float) -> None:
+    torch.manual_seed(0)
+    torch.set_flush_denormal(True)
+    model = nn.Sequential(
+        *[m for _ in range(DEPTH) for m in (nn.Linear(WIDTH, WIDTH), nn.Tanh())], nn.Linear(WIDTH, 10)
+    )
+    x, y, _, _ = digits("mlp")
+    batch = x[:64], y[:64]
+    subject = make_subject(model, batch, F.cross_entropy, optimizer=torch.optim.Adam(model.parameters(), lr=RATE))
+    before = check_subject(subject, trial=0)
+    patient = admit(subject, before.trace)
+    (candidate,) = candidates_for(patient, before, Options(only=("folded-initialisation",)))
+    treat(patient, candidate.edits)
+    after = check_subject(patient.subject, trial=0)
+    assert before.trunk is not None
+    assert after.trunk is not None
+    print(f"{DEPTH} layers: {before.trunk.decades:.1f} decades before, {after.trunk.decades:.2f} folded", flush=True)
+    found = search(patient.subject, steps=10)
+    print(", ".join(f"{one.rate:.0e}: {one.fall:.2f}" for one in found.tried), "->", found.rate, flush=True)
+    patient.set_rate(found.rate or RATE)
+    began, step, first = time.perf_counter(), 0, 0.0
+    while time.perf_counter() - began < seconds:
+        patient.optimizer.zero_grad()
+        loss = F.cross_entropy(patient.model(batch[0]), batch[1])
+        loss.backward()
+        patient.optimizer.step()
+        first = first or float(loss.detach())
+        if step % 20 == 0:
+            print(
+                f"step {step:4d}  loss {float(loss.detach()):.4f}  fall {1 - float(loss.detach()) / first:.1%}",
+                flush=True,
+            )
+        step += 1
+
+
+if __name__ == "__main__":
+    main(float(sys.argv[1]) if len(sys.argv) > 1 else 600.0)
