@@ -184,7 +184,8 @@ def search(
                 return
 
     fall(middle)
-    walk(1.0, lambda now, best: now.fall < best)
+    if not _wild(tried[middle]):
+        walk(1.0, lambda now, best: now.fall < best or _wild(now))
     if not (impatient and _idle(tried[middle])):
         walk(-1.0, lambda now, best: _idle(now) or (best > 0 and now.fall < FAR_BELOW * best))
     greatest = max(one.fall for one in tried.values())
@@ -196,6 +197,11 @@ def search(
             if LOWEST <= exponent <= HIGHEST and not any(abs(exponent - known) < 0.1 for known in tried):
                 fall(exponent)
     return RateSearch.chosen(tuple(tried[e] for e in sorted(tried)), steps, ENOUGH)
+
+
+def _wild(one: RateTried) -> bool:
+    """Whether the loss ended above its start, or is no number any more: greater rates do no better."""
+    return not one.losses[-1] <= one.losses[0]
 
 
 def _idle(one: RateTried) -> bool:
