@@ -14,7 +14,7 @@ import torch
 from steadygrad import cures
 from steadygrad._check import Report, check_subject
 from steadygrad.cures.baseline import constant_loss, learned
-from steadygrad.cures.learning_rate import ENOUGH, search
+from steadygrad.cures.learning_rate import EARLY, ENOUGH, STEPS, search
 from steadygrad.cures.patient import Patient, admit, rate_of
 from steadygrad.cures.settling import settle
 from steadygrad.errors import CannotCureError, SteadygradError
@@ -101,7 +101,7 @@ def try_out(
 ) -> Outcome:
     """Apply to a copy, check it, and where it is not healthy yet check it at the rate that the step test finds.
 
-    ``briefly``, for what is only compared: without the longer run.
+    ``briefly``, for what is only compared: rates by ten steps, and without the longer run.
     """
     say(candidate.title)
     try:
@@ -117,7 +117,7 @@ def try_out(
         if not _alike(report):
             if found is None:
                 say(f"{candidate.title}: learning rate")
-                found = search(patient.subject, impatient=True)
+                found = search(patient.subject, steps=EARLY if briefly else STEPS, impatient=True)
             if not _rate_stays(options) and not _searches_rate(candidate):
                 report = _at_tested_rate(patient, report, found, options)
             share = _learned_in(found, patient)
