@@ -14,7 +14,7 @@ import torch
 from steadygrad import cures
 from steadygrad._check import Report, check_subject
 from steadygrad.cures.baseline import constant_loss, learned
-from steadygrad.cures.learning_rate import EARLY, ENOUGH, STEPS, search
+from steadygrad.cures.learning_rate import BEGUN, EARLY, ENOUGH, STEPS, search
 from steadygrad.cures.patient import Patient, admit, rate_of
 from steadygrad.cures.settling import settle
 from steadygrad.errors import CannotCureError, SteadygradError
@@ -146,7 +146,10 @@ def try_out(
 def _at_rate(edit: Edit, found: RateSearch) -> Edit:
     """The edit with the rate that was found. Raises ``CannotCureError`` where no rate makes the loss fall."""
     if found.rate is None:
-        raise CannotCureError(found.words)
+        low, high = found.tried[0].rate, found.tried[-1].rate
+        raise CannotCureError(
+            f"no rate from {low:.1g} to {high:.1g} makes the loss fall by {BEGUN:.0%} in {EARLY} steps, or keep falling"
+        )
     return replace(edit, value=found.rate)
 
 
