@@ -15,13 +15,14 @@ import torch
 from torch import nn
 
 from steadygrad import rules
-from steadygrad.errors import SteadygradError, SubjectError, UserCodeError
+from steadygrad.errors import SubjectError
 from steadygrad.probe.copying import Copied, on_copy, unwrapped
 from steadygrad.probe.inference import infer_constructions
 from steadygrad.probe.instrument import hunt, needs_hunt, probe
 from steadygrad.probe.objective import with_loss
 from steadygrad.probe.steptest import Stepped, fits_in_memory, in_words, look_again, step_test
 from steadygrad.probe.subject import Subject, make_subject
+from steadygrad.probe.theirs import raised_as_theirs, running_theirs
 from steadygrad.record import CheckRecord, Cost, Setup, StepTest, Trace
 from steadygrad.report import render
 from steadygrad.report.html import render as render_html
@@ -76,15 +77,10 @@ def check(
     """
     settings = Settings(select=tuple(select or ()), ignore=tuple(ignore or ()))
     rules.resolve(settings.select), rules.resolve(settings.ignore)
-    try:
+    with raised_as_theirs():
         subject = make_subject(model, batch, loss_fn, optimizer=optimizer, seed=seed)
         infer_constructions(unwrapped(model), sys._getframe(1))
         return check_subject(subject, trial=trial, settings=settings)
-    except UserCodeError as error:
-        if error.__cause__ is None:
-            raise
-        error.__cause__.add_note(f"steadygrad: {error}")
-        raise error.__cause__ from None
 
 
 def check_subject(
@@ -95,16 +91,10 @@ def check_subject(
     if trial < 0:
         raise SubjectError(f"trial is {trial}, expected 0 (the probe alone) or a number of steps")
     began = time.perf_counter()
-    try:
+    with running_theirs(
+        "the model, its loss or its optimizer raised this while it was checked; fix it, or pass the batch it expects"
+    ):
         trace, stepped, spent, notes = _measure(subject, trial, progress)
-    except SteadygradError:
-        raise
-    except (torch.OutOfMemoryError, MemoryError):
-        raise
-    except Exception as error:
-        raise UserCodeError(
-            "the model, its loss or its optimizer raised this while it was checked; fix it, or pass the batch it expects"
-        ) from error
     record = stepped.record if stepped is not None else None
     found = rules.run(trace, record, settings)
     kept, ignored, unused = apply_ignores(found, settings, sources=_sources(trace))

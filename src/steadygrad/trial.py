@@ -17,7 +17,7 @@ from torch import Tensor
 from steadygrad.cures.patient import admit, rate_of
 from steadygrad.cures.plan import Cured
 from steadygrad.cures.trying import treat
-from steadygrad.errors import BatchError, SteadygradError, SubjectError, UserCodeError
+from steadygrad.errors import BatchError, SubjectError, UserCodeError
 from steadygrad.probe.backward import gradients_outside, put_back
 from steadygrad.probe.copying import Copied, clone_batch, on_copy
 from steadygrad.probe.graph import graph_of
@@ -25,6 +25,7 @@ from steadygrad.probe.instrument import Objective, probe, scalar
 from steadygrad.probe.objective import with_loss
 from steadygrad.probe.steptest import in_words, needs_closure
 from steadygrad.probe.subject import Subject
+from steadygrad.probe.theirs import running_theirs
 from steadygrad.record.proof import Arm, LayerUpdate, Proof, Run
 
 Batches = Callable[[int], Any]
@@ -108,18 +109,15 @@ def _treated(subject: Subject, cured: Cured, seed: int) -> Subject:
 def train(subject: Subject, batches: Batches, steps: int, seed: int) -> Run:
     """``steps`` real steps on a copy of the subject; the subject is not changed."""
     outside: list[tuple[Tensor, Tensor | None]] = []
+    told = (
+        "the model, its loss or its optimizer raised this while it was trained; fix it, or give the batches it expects"
+    )
     try:
-        with on_copy(subject.model, subject.optimizer, subject.loss_module) as copied:
+        with running_theirs(told), on_copy(subject.model, subject.optimizer, subject.loss_module) as copied:
             objective = subject.objective if copied.loss is None else with_loss(copied.loss)
             torch.manual_seed(seed)
             losses, updates = _steps(copied, objective, batches, steps, outside)
             return Run(seed, tuple(losses), _accuracy(copied, objective, batches, steps), updates)
-    except (SteadygradError, torch.OutOfMemoryError, MemoryError):
-        raise
-    except Exception as error:
-        raise UserCodeError(
-            "the model, its loss or its optimizer raised this while it was trained; fix it, or give the batches it expects"
-        ) from error
     finally:
         put_back(outside)
 

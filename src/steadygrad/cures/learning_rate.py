@@ -36,11 +36,12 @@ from torch import nn
 
 from steadygrad.cures.patient import Patient, rate_of, set_rate
 from steadygrad.cures.samples import with_fewer
-from steadygrad.errors import CannotCureError, SteadygradError, SubjectError, UserCodeError
+from steadygrad.errors import CannotCureError, SubjectError
 from steadygrad.probe.copying import on_copy
 from steadygrad.probe.objective import with_loss
 from steadygrad.probe.steptest import step_test
 from steadygrad.probe.subject import Subject, make_subject
+from steadygrad.probe.theirs import raised_as_theirs, running_theirs
 from steadygrad.record import Candidate, Change, CheckRecord, Edit
 from steadygrad.record.rates import RateSearch, RateTried
 
@@ -120,13 +121,8 @@ def find_lr(
     """
     if steps < 1:
         raise SubjectError(f"steps is {steps}, expected 1 or more")
-    try:
+    with raised_as_theirs():
         return rate_for(make_subject(model, batch, loss_fn, optimizer=optimizer, seed=seed), steps=steps)
-    except UserCodeError as error:
-        if error.__cause__ is None:
-            raise
-        error.__cause__.add_note(f"steadygrad: {error}")
-        raise error.__cause__ from None
 
 
 def rate_for(subject: Subject, *, progress: Callable[[str], None] | None = None, steps: int = STEPS) -> RateSearch:
@@ -136,14 +132,10 @@ def rate_for(subject: Subject, *, progress: Callable[[str], None] | None = None,
     """
     if not any("lr" in group for group in subject.optimizer.param_groups):
         raise SubjectError(f"{type(subject.optimizer).__name__} has no learning rate; nothing can be searched for")
-    try:
+    with running_theirs(
+        "the model, its loss or its optimizer raised this while it was stepped; fix it, or pass the batch it expects"
+    ):
         return search(subject, progress=progress, steps=steps)
-    except (SteadygradError, torch.OutOfMemoryError, MemoryError):
-        raise
-    except Exception as error:
-        raise UserCodeError(
-            "the model, its loss or its optimizer raised this while it was stepped; fix it, or pass the batch it expects"
-        ) from error
 
 
 def search(

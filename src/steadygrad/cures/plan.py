@@ -21,10 +21,11 @@ from steadygrad import cures
 from steadygrad._check import check_subject
 from steadygrad.cures.patient import Patient, admit
 from steadygrad.cures.trying import BEGINS, KEEP, NUMERIC, Options, Outcome, Progress, try_out
-from steadygrad.errors import SettingsError, UserCodeError
+from steadygrad.errors import SettingsError
 from steadygrad.probe.copying import unwrapped
 from steadygrad.probe.inference import infer_constructions
 from steadygrad.probe.subject import Subject, make_subject
+from steadygrad.probe.theirs import raised_as_theirs
 from steadygrad.record import (
     GROUPS,
     SAFETIES,
@@ -97,15 +98,10 @@ def cure(
         Exception: Whatever the model itself raises.
     """
     options = Options(_names(keep), _names(allow), _names(only), best, compare, budget, trial)
-    try:
+    with raised_as_theirs():
         subject = make_subject(model, batch, loss_fn, optimizer=optimizer, seed=seed)
         infer_constructions(unwrapped(model), sys._getframe(1))
         return cure_subject(subject, options)
-    except UserCodeError as error:
-        if error.__cause__ is None:
-            raise
-        error.__cause__.add_note(f"steadygrad: {error}")
-        raise error.__cause__ from None
 
 
 def _names(words: Sequence[str] | str) -> tuple[str, ...]:
@@ -237,13 +233,12 @@ def _first(
     for candidate in candidates:
         if late():
             break
-        if taken is not None and not options.best:
-            assert taken.tried.candidate.group
+        briefly = taken is not None and not options.best
+        if taken is not None and briefly:
             if not options.compare or candidate.group == taken.tried.candidate.group or candidate.group in compared:
                 continue
             compared.add(candidate.group)
-        compared_only = taken is not None and not options.best
-        outcome = try_out(subject, before, candidate, options, say, briefly=compared_only)
+        outcome = try_out(subject, before, candidate, options, say, briefly=briefly)
         outcomes.append(outcome)
         if outcome.heals and (taken is None or (options.best and _faster(outcome, taken))):
             taken = outcome
