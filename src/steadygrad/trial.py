@@ -16,7 +16,7 @@ from torch import Tensor
 
 from steadygrad.cures.patient import admit, rate_of
 from steadygrad.cures.plan import Cured
-from steadygrad.cures.trying import treat
+from steadygrad.cures.trying import treat, without_rate
 from steadygrad.errors import BatchError, SubjectError, UserCodeError
 from steadygrad.probe.backward import gradients_outside, put_back
 from steadygrad.probe.copying import Copied, clone_batch, on_copy
@@ -101,7 +101,7 @@ def _treated(subject: Subject, cured: Cured, seed: int) -> Subject:
         trace = probe(copied.model, objective, subject.batch, seed=seed, loss=copied.loss)
     patient = admit(subject, trace)
     if cured.taken is not None:
-        treat(patient, cured.taken.candidate.edits)
+        treat(patient, without_rate(cured.taken.candidate.edits))
         patient.set_rate(rate_of(cured.optimizer))
     return patient.subject
 

@@ -14,6 +14,7 @@ import steadygrad as sg
 from bench.suite import cases
 from bench.suite.case import SEED
 from steadygrad._check import check_subject
+from steadygrad.cures.baseline import constant_loss
 from steadygrad.cures.learning_rate import search
 from steadygrad.cures.patient import admit
 from steadygrad.cures.samples import divisible, with_fewer
@@ -84,9 +85,10 @@ def test_a_rate_at_the_edge_is_lowered_by_the_longer_run() -> None:
     assert chosen < alone.rate
     patient = admit(subject, check_subject(subject, trial=0).trace)
     patient.set_rate(alone.rate)
-    assert not settle(patient, move=False, own=alone.rate, enough=0.5).lasts
+    constant = constant_loss(patient)
+    assert not settle(patient, constant, move=False, own=alone.rate, enough=0.5).best.lasts
     patient.set_rate(chosen)
-    assert math.isfinite(settle(patient, move=False, own=chosen, enough=0.5).trained)
+    assert math.isfinite(settle(patient, constant, move=False, own=chosen, enough=0.5).best.trained)
 
 
 class OfNinetySix(nn.Module):

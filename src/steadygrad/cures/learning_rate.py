@@ -213,12 +213,16 @@ def _early(losses: Sequence[float]) -> float:
     return (losses[0] - losses[EARLY]) / (abs(losses[0]) or 1.0) if len(losses) > EARLY else 0.0
 
 
+def beyond_hope(losses: Sequence[float]) -> bool:
+    """Whether the last loss is more than ``HOPELESS`` times the first."""
+    return losses[-1] > losses[0] + (HOPELESS - 1.0) * abs(losses[0])
+
+
 def _steps_at(subject: Subject, rate: float, steps: int, behind: float) -> RateTried:
     """``behind``: the fall in the first ``EARLY`` steps under which it goes no further."""
 
     def give_up(losses: list[float]) -> bool:
-        far = losses[-1] > losses[0] + (HOPELESS - 1.0) * abs(losses[0])
-        return far or (len(losses) == EARLY + 1 and _early(losses) < behind)
+        return beyond_hope(losses) or (len(losses) == EARLY + 1 and _early(losses) < behind)
 
     with on_copy(subject.model, subject.optimizer, subject.loss_module) as copied:
         if copied.optimizer is None:

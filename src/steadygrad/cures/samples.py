@@ -44,7 +44,9 @@ def rows(batch: Any, chosen: Tensor) -> Any:
 
 def with_fewer(subject: Subject, most: int) -> Subject:
     """The subject on at most so many samples of its batch; as it is where the batch is smaller, or cannot be cut."""
+    if (size_of(subject.batch) or 0) <= most:
+        return subject
     count = divisible(subject, most)
-    if count is None or count <= most:
+    if count is None:
         return subject
     return replace(subject, batch=rows(subject.batch, shuffled(count, subject.seed)[:most]))

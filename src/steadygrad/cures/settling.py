@@ -15,8 +15,8 @@ from typing import Any
 
 import torch
 
-from steadygrad.cures.baseline import constant_loss, learned
-from steadygrad.cures.learning_rate import ENOUGH, HOPELESS
+from steadygrad.cures.baseline import learned
+from steadygrad.cures.learning_rate import ENOUGH, beyond_hope
 from steadygrad.cures.patient import Patient, rate_of, set_rate
 from steadygrad.cures.samples import divisible, rows, shuffled
 from steadygrad.errors import SubjectError
@@ -70,6 +70,14 @@ class Settled:
 
 
 @dataclass(frozen=True)
+class Settling:
+    """The run at the rate at hand, and that at the rate which does best; the same where nothing does better."""
+
+    at_hand: Settled
+    best: Settled
+
+
+@dataclass(frozen=True)
 class _Parts:
     """A batch cut in two, by sample: what is trained on, third by third, and what is held out (None = nothing)."""
 
@@ -77,15 +85,14 @@ class _Parts:
     held: Any
 
 
-def settle(patient: Patient, *, move: bool, own: float, enough: float) -> Settled:
-    """The run at the patient's rate, or where ``move`` allows it at the rate about it that does best.
+def settle(patient: Patient, constant: float | None, *, move: bool, own: float, enough: float) -> Settling:
+    """The run at the patient's rate, and where ``move`` allows it at the rate about it that does best.
 
-    A run fails where it diverges or has learned less than ``enough``. ``own`` is the user's rate: it stays where it does
-    nearly as well as the best. The patient is not changed.
+    A run fails where it diverges or has learned less than ``enough`` of ``constant``, the best constant answer's loss.
+    ``own`` is the user's rate: it stays where it does nearly as well as the best. The patient is not changed.
     """
     middle = rate_of(patient.optimizer)
     parts = _cut(patient.subject)
-    constant = constant_loss(patient)
     known: dict[int, Settled] = {}
 
     def at(notch: int) -> Settled:
@@ -96,19 +103,19 @@ def settle(patient: Patient, *, move: bool, own: float, enough: float) -> Settle
 
     first = at(0)
     if not move or middle <= 0.0 or (first.lasts and first.trained < FAR_FROM * enough):
-        return first
+        return Settling(first, first)
     # What fails by its own steps is too fast; of what does not, both sides are looked at.
     if not first.lasts:
         notch = next((n for n in range(-1, -LOWEST - 1, -1) if at(n).trained >= enough), None)
         if notch is None:
-            return first
+            return Settling(first, first)
         at(notch - 1)
     else:
         for step, farthest in ((-1, DOWN), (1, UP)):
             for far in range(1, farthest + 1):
                 if _worth(at(step * far), known) < _worth(at(step * (far - 1)), known):
                     break
-    return _chosen(known, own, enough) or first
+    return Settling(first, _chosen(known, own, enough) or first)
 
 
 def _judge(known: dict[int, Settled]) -> tuple[Callable[[Settled], float], float]:
@@ -145,7 +152,7 @@ def _run(subject: Subject, rate: float, parts: _Parts, constant: float | None) -
         if parts.held is not None and len(losses) % LAST == 0:
             with torch.no_grad():
                 held.append(float(scalar(objective(copied.model, clone_batch(parts.held))[0])))
-        return len(losses) > LAST and losses[-1] > losses[0] + (HOPELESS - 1.0) * abs(losses[0])
+        return len(losses) > LAST and beyond_hope(losses)
 
     with on_copy(subject.model, subject.optimizer, subject.loss_module) as copied:
         if copied.optimizer is None:

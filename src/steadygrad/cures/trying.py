@@ -107,29 +107,31 @@ def try_out(
     try:
         patient = admit(subject, before.trace)
         found: RateSearch | None = None
-        edits = candidate.edits
-        if _searches_rate(candidate) and len(edits) == 1:
-            found = search(patient.subject, impatient=True)
-            edits = (_at_rate(edits[0], found),)
+        # Every try looks for a rate; one that is nothing else looks first.
+        edits = without_rate(candidate.edits)
         changes = treat(patient, edits)
+        if not edits:
+            found = search(patient.subject, impatient=True)
+            changes = treat(patient, [_at_rate(edit, found) for edit in candidate.edits])
         report = check_subject(patient.subject, trial=options.trial)
         share: float | None = None
         if not _alike(report):
             if found is None:
                 say(f"{candidate.title}: learning rate")
                 found = search(patient.subject, steps=EARLY if briefly else STEPS, impatient=True)
-            if not _rate_stays(options) and not _searches_rate(candidate):
-                report = _at_tested_rate(patient, report, found, options)
-            share = _learned_in(found, patient)
+            constant = None if all(one.dropped for one in found.tried) else constant_loss(patient)
+            if edits and not _rate_stays(options):
+                report = _at_tested_rate(patient, report, found, constant, options)
+            share = _learned_in(found, rate_of(patient.optimizer), constant)
             if not briefly and report.verdict is Verdict.HEALTHY and share is not None and share >= BEGINS:
                 say(f"{candidate.title}: a hundred steps")
-                report, share = _settled(patient, report, rate_of(subject.optimizer), options)
+                report, share = _settled(patient, report, rate_of(subject.optimizer), constant, options)
     except SteadygradError as error:
         return Outcome(Tried(candidate, None, None, None, None, None, None, why_not=str(error)))
     rate, own = rate_of(patient.optimizer), rate_of(subject.optimizer)
     if rate != own:
         told = Change(f"optimizer: learning rate {own:.3g} → {rate:.2g}")
-        changes = [told] if _searches_rate(candidate) and len(changes) == 1 else [*changes, told]
+        changes = [*changes, told] if edits else [told]
     tried = Tried(
         candidate=candidate,
         verdict=report.verdict,
@@ -153,35 +155,43 @@ def _at_rate(edit: Edit, found: RateSearch) -> Edit:
     return replace(edit, value=found.rate)
 
 
-def _learned_in(found: RateSearch, patient: Patient) -> float | None:
-    """What the search saw at the patient's rate."""
-    rate = rate_of(patient.optimizer)
+def without_rate(edits: Iterable[Edit]) -> tuple[Edit, ...]:
+    """The edits that are no search for a learning rate."""
+    return tuple(edit for edit in edits if edit.action != "learning_rate")
+
+
+def _learned_in(found: RateSearch, rate: float, constant: float | None) -> float | None:
+    """What the search saw at a rate; None where it went no further there."""
     at = next((one for one in found.tried if one.rate == rate and not one.dropped), None)
-    return None if at is None else learned(at.losses[-1], constant_loss(patient), at.losses[0])
+    return None if at is None else learned(at.losses[-1], constant, at.losses[0])
 
 
-def _settled(patient: Patient, report: Report, own: float, options: Options) -> tuple[Report, float]:
+def _settled(
+    patient: Patient, report: Report, own: float, constant: float | None, options: Options
+) -> tuple[Report, float]:
     """The longer run; where another rate does better there and the check agrees, that rate."""
     rate = rate_of(patient.optimizer)
-    settled = settle(patient, move=not _rate_stays(options), own=own, enough=LEARNS)
-    if settled.rate == rate:
-        return report, settled.trained
-    patient.set_rate(settled.rate)
+    settling = settle(patient, constant, move=not _rate_stays(options), own=own, enough=LEARNS)
+    if settling.best.rate == rate:
+        return report, settling.best.trained
+    patient.set_rate(settling.best.rate)
     again = check_subject(patient.subject, trial=options.trial)
     if again.verdict is Verdict.HEALTHY:
-        return again, settled.trained
+        return again, settling.best.trained
     patient.set_rate(rate)
-    return report, settle(patient, move=False, own=own, enough=LEARNS).trained
+    return report, settling.at_hand.trained
 
 
-def _at_tested_rate(patient: Patient, report: Report, found: RateSearch, options: Options) -> Report:
+def _at_tested_rate(
+    patient: Patient, report: Report, found: RateSearch, constant: float | None, options: Options
+) -> Report:
     """The user's own rate stays where the model learns with it; another must not make the verdict worse."""
     rate = rate_of(patient.optimizer)
     if found.rate is None or found.rate == rate:
         return report
     kept = next((one for one in found.tried if one.rate == rate and not one.dropped), None)
     if report.verdict is Verdict.HEALTHY and kept is not None:
-        enough = learned(kept.losses[-1], constant_loss(patient), kept.losses[0]) >= LEARNS
+        enough = learned(kept.losses[-1], constant, kept.losses[0]) >= LEARNS
         if enough or kept.fall >= ENOUGH * max(one.fall for one in found.tried):
             return report
     patient.set_rate(found.rate)
@@ -224,10 +234,6 @@ def treat(patient: Patient, edits: Iterable[Edit]) -> list[Change]:
 def _rate_stays(options: Options) -> bool:
     """Whether the rate may not be touched."""
     return any("learning rate" in KEEP[word] for word in options.keep)
-
-
-def _searches_rate(candidate: Candidate) -> bool:
-    return any(edit.action == "learning_rate" for edit in candidate.edits)
 
 
 def _alike(report: CheckRecord) -> bool:
