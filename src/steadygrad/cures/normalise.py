@@ -116,16 +116,26 @@ def apply_(patient: Patient, edit: Edit) -> Change:
     return Change(f"adds {len(wires)} {TITLES[kind]}s", warnings=warnings)
 
 
+def width_of(shape: tuple[int, ...]) -> int:
+    """Features of rows (batch, ..., features), channels of images (batch, channels, height, width[, depth])."""
+    return shape[1] if len(shape) > 3 else shape[-1]
+
+
+def groups_of(channels: int) -> int:
+    """The most groups, 32 at most, that leave two channels or more in each."""
+    return next(g for g in (32, 16, 8, 4, 2, 1) if (channels % g == 0 and channels // g >= 2) or g == 1)
+
+
 def norm(kind: str, shape: tuple[int, ...]) -> nn.Module:
     """A norm for outputs of this shape: rows (batch, ..., features) or images (batch, channels, height, width[, depth])."""
     image = len(shape) > 3
-    channels = shape[1] if image else shape[-1]
+    channels = width_of(shape)
     if kind == "batch":
         if image:
             return nn.BatchNorm2d(channels) if len(shape) == 4 else nn.BatchNorm3d(channels)
         return nn.BatchNorm1d(channels) if len(shape) == 2 else RowsBatchNorm(nn.BatchNorm1d(channels))
     if kind == "group":
-        groups = next(g for g in (32, 16, 8, 4, 2, 1) if (channels % g == 0 and channels // g >= 2) or g == 1)
+        groups = groups_of(channels)
         if not image and len(shape) > 2:
             return ChannelNorm(nn.GroupNorm(groups, channels))
         return nn.GroupNorm(groups, channels)

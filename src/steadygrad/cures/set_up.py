@@ -39,6 +39,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils._pytree import tree_leaves
 
+from steadygrad.cures.layers import Net
 from steadygrad.cures.parts import InUnits, Standardise
 from steadygrad.cures.patient import Patient
 from steadygrad.cures.surgery import Wire
@@ -109,14 +110,19 @@ def _squash(patient: Patient) -> tuple[Operation | None, str]:
     for loss in net.trace.operations:
         if loss.kind != "loss":
             continue
-        operation = net.operations.get(loss.parents[0]) if loss.parents else None
-        while operation is not None:
-            if operation.name.strip("_") in (*SQUASHES, *(BOUNDS if loss.name == "cross_entropy" else ())):
-                return operation, loss.name
-            if operation.kind != "shape" or not operation.parents:
-                break
-            operation = net.operations.get(operation.parents[0])
+        operation = _judged(net, loss)
+        squashes = (*SQUASHES, *(BOUNDS if loss.name == "cross_entropy" else ()))
+        if operation is not None and operation.name.strip("_") in squashes:
+            return operation, loss.name
     return None, ""
+
+
+def _judged(net: Net, loss: Operation) -> Operation | None:
+    """The operation whose result the loss takes, through views alone."""
+    operation = net.operations.get(loss.parents[0]) if loss.parents else None
+    while operation is not None and operation.kind == "shape" and operation.parents:
+        operation = net.operations.get(operation.parents[0])
+    return operation
 
 
 def _head_of_regression(patient: Patient) -> Operation | None:
@@ -126,9 +132,7 @@ def _head_of_regression(patient: Patient) -> Operation | None:
         return None
     net = patient.net
     loss = next((o for o in net.trace.operations if o.name in REGRESSIONS), None)
-    operation = net.operations.get(loss.parents[0]) if loss is not None and loss.parents else None
-    while operation is not None and operation.kind == "shape" and operation.parents:
-        operation = net.operations.get(operation.parents[0])
+    operation = _judged(net, loss) if loss is not None else None
     return operation if operation is not None and operation.kind == "linear" else None
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from steadygrad.cures.normalise import groups_of, width_of
 from steadygrad.cures.swap_activation import MODULES
 from steadygrad.errors import CannotFixError
 from steadygrad.fix import names
@@ -97,7 +98,7 @@ def normalise(draft: Draft, edit: Edit) -> None:
             place = draft.construction(site.module)
             source = draft.source(place.path)
             prefix = f"{names.nn(source)}.Sequential("
-            text = _norm(kind, shape, names.nn(source), str(shape[1] if len(shape) > 3 else shape[-1]))
+            text = _norm(kind, shape, names.nn(source), str(width_of(shape)))
             call = source.at(place)
             before, behind = (f"{prefix}{text}, ", ")") if side == "before" else (prefix, f", {text})")
             source.wrap(call, before, behind)
@@ -108,10 +109,9 @@ def normalise(draft: Draft, edit: Edit) -> None:
         if layer is None:
             raise CannotFixError(f"no layer stands in front of {site.name} alone")
         (path,) = paths_of([layer])
-        width = shape[1] if len(shape) > 3 else shape[-1]
 
-        def norm(source: Source, call: Any, shape: tuple[int, ...] = shape, width: int = width) -> str:
-            return _norm(kind, shape, names.nn(source), out_features(source, call, width))
+        def norm(source: Source, call: Any, shape: tuple[int, ...] = shape) -> str:
+            return _norm(kind, shape, names.nn(source), out_features(source, call, width_of(shape)))
 
         wrap_layer(draft, path, norm)
 
@@ -134,8 +134,7 @@ def _norm(kind: str, shape: tuple[int, ...], prefix: str, width: str) -> str:
     if kind == "rms" and len(shape) < 4:
         return f"{prefix}.RMSNorm({width})"
     if kind == "group" and len(shape) != 3:
-        groups = next(g for g in (32, 16, 8, 4, 2, 1) if shape[1] % g == 0 and (shape[1] // g >= 2 or g == 1))
-        return f"{prefix}.GroupNorm({groups}, {width})"
+        return f"{prefix}.GroupNorm({groups_of(shape[1])}, {width})"
     raise CannotFixError(f"{kind} norm has no plain module for a result of shape {shape}")
 
 
