@@ -8,11 +8,21 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from steadygrad._check import Report, check
-    from steadygrad.clip import Clip, clip_adaptive_, clip_norm_, clip_quantile_, clip_value_
+    from steadygrad.clip import (
+        Clip,
+        clip_adaptive_,
+        clip_norm_,
+        clip_per_parameter_,
+        clip_quantile_,
+        clip_value_,
+        clip_zscore_,
+    )
     from steadygrad.cures.learning_rate import find_lr
     from steadygrad.cures.plan import Cured, cure
-    from steadygrad.errors import SteadygradError
-    from steadygrad.record import Evidence, Finding, Location, Severity, Verdict
+    from steadygrad.errors import SteadygradError, TrainingStopped
+    from steadygrad.guarding.attach import Guard, guard
+    from steadygrad.guarding.respond import OnAlarm
+    from steadygrad.record import Alarm, Evidence, Finding, Location, Severity, Verdict
 
 _HOME = {
     "check": "steadygrad._check",
@@ -20,12 +30,19 @@ _HOME = {
     "Clip": "steadygrad.clip",
     "clip_adaptive_": "steadygrad.clip",
     "clip_norm_": "steadygrad.clip",
+    "clip_per_parameter_": "steadygrad.clip",
     "clip_quantile_": "steadygrad.clip",
     "clip_value_": "steadygrad.clip",
+    "clip_zscore_": "steadygrad.clip",
     "Cured": "steadygrad.cures.plan",
     "cure": "steadygrad.cures.plan",
     "find_lr": "steadygrad.cures.learning_rate",
     "SteadygradError": "steadygrad.errors",
+    "TrainingStopped": "steadygrad.errors",
+    "Guard": "steadygrad.guarding.attach",
+    "guard": "steadygrad.guarding.attach",
+    "OnAlarm": "steadygrad.guarding.respond",
+    "Alarm": "steadygrad.record",
     "Evidence": "steadygrad.record",
     "Finding": "steadygrad.record",
     "Location": "steadygrad.record",
@@ -34,23 +51,30 @@ _HOME = {
 }
 
 __all__ = [
+    "Alarm",
     "Clip",
     "Cured",
     "Evidence",
     "Finding",
+    "Guard",
     "Location",
+    "OnAlarm",
     "Report",
     "Severity",
     "SteadygradError",
+    "TrainingStopped",
     "Verdict",
     "__version__",
     "check",
     "clip_adaptive_",
     "clip_norm_",
+    "clip_per_parameter_",
     "clip_quantile_",
     "clip_value_",
+    "clip_zscore_",
     "cure",
     "find_lr",
+    "guard",
 ]
 
 

@@ -60,3 +60,15 @@ class UnknownCureError(SteadygradError):
 
 class CannotFixError(SteadygradError):
     """A cure has no plain form in this source; the message says why."""
+
+
+class JournalError(SteadygradError):
+    """A file is no journal, or one that cannot be read or continued."""
+
+
+class ProgramError(SteadygradError):
+    """There is no program to run, or it cannot be read."""
+
+
+class TrainingStopped(SteadygradError):
+    """Raised out of ``optimizer.step`` by a guard that was told to stop the training; all is saved before."""

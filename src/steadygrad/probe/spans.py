@@ -28,7 +28,8 @@ _TORCH = str(Path(torch.__file__).parent) + "/"
 _PROBE = str(Path(__file__).parent) + "/"
 _INSTRUMENTS = (_PROBE + "tape.py", _PROBE + "spans.py")
 _STDLIB = sysconfig.get_path("stdlib") + "/"
-_CHECK = str(Path(__file__).parent.parent / "_check.py")
+_GUARDING = str(Path(__file__).parents[1] / "guarding") + "/"
+_CALLERS = (str(Path(__file__).parents[1] / "_check.py"), _GUARDING + "look.py")
 
 _constructions: WeakKeyDictionary[nn.Module, Location] = WeakKeyDictionary()
 
@@ -38,8 +39,10 @@ def _owner(filename: str) -> str:
     """Whose file it is: "passed over" (torch, the standard library, our instruments), "ours", or "user"."""
     if filename.startswith((_TORCH, "<frozen")) or filename in _INSTRUMENTS:
         return "passed over"
-    if filename.startswith(_PROBE) or filename == _CHECK:
+    if filename.startswith(_PROBE) or filename in _CALLERS:
         return "ours"
+    if filename.startswith(_GUARDING):
+        return "passed over"
     if filename.startswith(_STDLIB) and "site-packages" not in filename and "dist-packages" not in filename:
         return "passed over"
     return "user"

@@ -22,11 +22,14 @@ from steadygrad.record.trace import (
     Trace,
     Trunk,
 )
+from steadygrad.record.training import Action, Alarm, Look, Watched
 
 __all__ = [
     "GROUPS",
     "SAFETIES",
     "SCHEMA_VERSION",
+    "Action",
+    "Alarm",
     "BlindSpot",
     "Candidate",
     "Change",
@@ -37,6 +40,7 @@ __all__ = [
     "Evidence",
     "Finding",
     "Location",
+    "Look",
     "NonFinite",
     "Operation",
     "OutputStatistics",
@@ -52,6 +56,7 @@ __all__ = [
     "Tried",
     "Trunk",
     "Verdict",
+    "Watched",
     "from_jsonable",
     "to_jsonable",
 ]

@@ -60,6 +60,11 @@ def _read(kind: Any, value: Any, where: str) -> Any:
         if len(kinds) != len(value):
             raise CorruptReportError(f"{where} has {len(value)} entries, expected {len(kinds)}")
         return tuple(_read(k, item, f"{where}[{i}]") for i, (k, item) in enumerate(zip(kinds, value, strict=True)))
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise CorruptReportError(f"{where} is {_short(value)}, expected an object")
+        (_, kind) = typing.get_args(kind)
+        return {key: _read(kind, item, f"{where}.{key}") for key, item in value.items()}
     if dataclasses.is_dataclass(kind):
         return _read_dataclass(kind, value, where)
     if isinstance(kind, type) and issubclass(kind, Enum):

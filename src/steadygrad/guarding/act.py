@@ -1,0 +1,95 @@
+"""What a guard does to a run when it was told to: each action once, and what was there before.
+
+An action changes the optimizer's coming step (its gradients are out of sight for it), its rate, its clip, or puts a
+snapshot back. Whether to act is decided in ``respond.py``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from steadygrad.clip import Clip
+from steadygrad.errors import SteadygradError
+from steadygrad.guarding import policy, snapshot
+from steadygrad.guarding.clipping import Clipper
+
+if TYPE_CHECKING:
+    from steadygrad.guarding.lane import Lane
+
+LOWER = 0.5
+"""What a lowered rate is multiplied by."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What was done: the kind, in words, and the numbers before and after."""
+
+    kind: str
+    message: str
+    before: dict[str, float] = field(default_factory=dict)
+    after: dict[str, float] = field(default_factory=dict)
+
+
+def skip(lane: Lane) -> Done:
+    """The optimizer finds no gradients in this step; afterwards they are back."""
+    if not lane.hidden:
+        lane.hidden = [(p, p.grad) for p in lane.parameters if p.grad is not None]
+        for parameter, _ in lane.hidden:
+            parameter.grad = None
+    return Done("skip", "skipped the step")
+
+
+def lower(lane: Lane) -> Done:
+    """From the next step on a share of whatever rate the schedule sets."""
+    before = lane.rate_factor
+    lane.rate_factor = before * LOWER
+    words = f"lowered the learning rate to {lane.rate_factor:.3g} of its schedule"
+    return Done("lower", words, {"rate_factor": before}, {"rate_factor": lane.rate_factor})
+
+
+def clip_harder(lane: Lane) -> Done:
+    """Half the bound; where there was no clip, one at twice the median norm."""
+    median = policy.median_total(lane.state)
+    if lane.clipper is not None:
+        old, new = lane.clipper.tightened(median)
+        before, after = {"low": old.low, "high": old.high}, {"low": new.low, "high": new.high}
+        return Done("clip", f"clips from now on by {new} instead of {old}", before, after)
+    if not math.isfinite(median):
+        return Done("clip", "did nothing: there is no median norm to clip by yet")
+    lane.clipper = Clipper(Clip.norm(2 * median))
+    return Done("clip", f"clips from now on by {lane.clipper.clip}", {}, {"high": 2 * median})
+
+
+def roll_back(lane: Lane, lanes: list[Lane], kept: list[snapshot.Snapshot]) -> Done:
+    """The last snapshot, without this step. A snapshot is left out where the incident is older."""
+    if not kept:
+        skip(lane)
+        return Done("skip", "skipped the step: there is no snapshot yet")
+    back = kept[-1]
+    snapshot.restore(back, [one.optimizer for one in lanes])
+    for one in lanes:
+        one.forget_sample()
+    skip(lane)
+    at = back.steps[lane.index]
+    return Done(
+        "rollback", f"rolled back to the weights after step {at:,}", {"step": float(lane.step)}, {"step": float(at)}
+    )
+
+
+def stop(lane: Lane, lanes: list[Lane], roots: list[nn.Module], journal: str | None) -> Done:
+    """Model and optimizers as they were before this step, beside the journal. The caller raises."""
+    if journal is None:
+        return Done("stop", "stopped the training")
+    path = f"{Path(journal).with_suffix('')}.stopped.pt"
+    optimizers: list[torch.optim.Optimizer] = [one.optimizer for one in lanes]
+    try:
+        snapshot.save(path, roots, optimizers, [one.step for one in lanes])
+    except SteadygradError as error:
+        return Done("stop", f"stopped the training; {error}")
+    return Done("stop", f"stopped the training; model and optimizer as before this step are in {path}")

@@ -1,0 +1,632 @@
+"""``guard``: one line that makes a training loop watched, and the object that it gives.
+
+Puts the room's pieces together: lanes (one an optimizer) measure, the policy judges, ``respond`` decides, this file does it,
+writes it to the journal and tells it. Everything that changes the run is here and in ``snapshot.py``.
+"""
+
+from __future__ import annotations
+
+import atexit
+import math
+import sys
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from os import PathLike, fspath
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from steadygrad.clip import Clip
+from steadygrad.errors import SettingsError, TrainingStopped
+from steadygrad.guarding import act, incidents, policy, snapshot
+from steadygrad.guarding.capture import Capture
+from steadygrad.guarding.clipping import Clipper
+from steadygrad.guarding.diagnose import batch_at_fault, by_rank, loss_at_fault, sick_rank, weights_at_fault
+from steadygrad.guarding.distributed import is_shared, rank
+from steadygrad.guarding.lane import WIDEST, Lane
+from steadygrad.guarding.look import look, place_of, untouched
+from steadygrad.guarding.options import Options, check_subjects, several
+from steadygrad.guarding.respond import KINDS, WAIT, OnAlarm, decide
+from steadygrad.guarding.rows import Rows, totals
+from steadygrad.guarding.updates import Sample
+from steadygrad.journal import Journal
+from steadygrad.record import Action, Alarm, Finding, Look, Severity, Watched
+
+LOOK_SHARE = 0.05
+"""Share of the run's time that looks by the clock may take."""
+LOOKS_ON_ALARM = 20
+"""Looks that alarms may ask for in one run: a run with more has told what it has to tell."""
+SNAPSHOT_EVERY = 100
+SNAPSHOT_BYTES = 4 * 2**30
+
+_guarded: weakref.WeakKeyDictionary[torch.optim.Optimizer, Guard] = weakref.WeakKeyDictionary()
+
+
+def guard(
+    model: nn.Module | Sequence[nn.Module],
+    optimizer: torch.optim.Optimizer | Sequence[torch.optim.Optimizer],
+    *,
+    clip: Clip | None = None,
+    on_alarm: str | Callable[[Alarm], Any] | OnAlarm = "warn",
+    journal: str | PathLike[str] | Journal | None = None,
+    probe_every: int = 1000,
+    budget: float = 0.01,
+    every: int | None = None,
+    snapshot_every: int = SNAPSHOT_EVERY,
+    snapshot_bytes: int = SNAPSHOT_BYTES,
+    quiet: bool = False,
+    say: Callable[[str], None] | None = None,
+) -> Guard:
+    """Watch every step of ``optimizer`` from now on; the training loop stays as it is.
+
+    Args:
+        model: The module whose call makes the forward pass (wrapped as it is used), or several of them.
+        optimizer: One, or several that train together.
+        clip: Bounds gradients before each step; the norms that it needs are those that are watched.
+        on_alarm: "warn", "skip" the step, "lower" the rate, "clip" harder, "rollback" to the last good snapshot, "stop",
+            a function of the alarm, or an ``OnAlarm`` with limits.
+        journal: File that the run is recorded in (SQLite); None keeps alarms in memory alone.
+        probe_every: Steps between two full probes of the step at hand; the first step is always looked at. 0: none.
+        budget: Share of a step's time that watching may take; from it follows how many steps are passed over.
+        every: Watch each ``every``-th step, whatever it costs.
+        snapshot_every: Steps between two snapshots, where ``on_alarm`` rolls back.
+        snapshot_bytes: Most that one snapshot may take.
+        quiet: Tell alarms only.
+        say: Where lines for the user go; standard error when None.
+
+    Returns:
+        The guard. An optimizer that is already guarded in the same way gives the guard that it has.
+
+    Raises:
+        SteadygradError: Something given cannot be; the message says what. Never raised by a step, but for
+            ``TrainingStopped`` where ``on_alarm`` says "stop".
+    """
+    optimizers, roots = several(optimizer), several(model)
+    options = Options(
+        clip=clip,
+        on_alarm=on_alarm if isinstance(on_alarm, OnAlarm) else OnAlarm(on_alarm),
+        journal=fspath(journal) if isinstance(journal, PathLike) else journal,
+        probe_every=probe_every,
+        budget=budget,
+        every=every,
+        snapshot_every=snapshot_every,
+        snapshot_bytes=snapshot_bytes,
+    )
+    check_subjects(roots, optimizers)
+    known = {id(found): found for one in optimizers if (found := _guarded.get(one)) is not None}
+    if known:
+        (first, *more) = known.values()
+        if not more and first.options == options and all(_guarded.get(one) is first for one in optimizers):
+            return first
+        raise SettingsError("this optimizer is already guarded with other settings; call detach() of that guard first")
+    made = Guard(roots, optimizers, options, quiet=quiet, say=say)
+    for one in optimizers:
+        _guarded[one] = made
+    return made
+
+
+class Guard:
+    """Stands watch over optimizers. Made by ``guard``; a context manager that detaches at its end.
+
+    ``steps``, ``alarms``, ``actions``, ``looks``, ``clipped_share`` and ``interval`` may be read at any time; they hold what
+    was judged so far, which is at most a quarter of a second or 64 read steps old.
+    """
+
+    def __init__(
+        self,
+        roots: Sequence[nn.Module],
+        optimizers: Sequence[torch.optim.Optimizer],
+        options: Options,
+        *,
+        quiet: bool,
+        say: Callable[[str], None] | None,
+    ) -> None:
+        self.options = options
+        self.quiet = quiet
+        self._say = say
+        told = options.on_alarm
+        self.acts = told.kind != "warn"
+        self.raised_by_callback: BaseException | None = None
+        self.actions: list[Action] = []
+        self.looks: list[Look] = []
+        self.book = incidents.Book()
+        self._roots = list(roots)
+        self._names = _names(roots)
+        parameters = [p for o in optimizers for group in o.param_groups for p in group["params"]]
+        self.shared = is_shared(roots, parameters)
+        self._speaks = not self.shared or rank() == 0
+        self._captures = [Capture(root) for root in roots]
+        self._weights: dict[int, np.ndarray[Any, Any]] = {}
+        self._loss: Tensor | None = None
+        self._looked_at, self._look_cost, self._looks_on_alarm = -math.inf, 0.0, 0
+        self._notes: set[str] = set()
+        rolls = "rollback" in (told.kind, told.then) or callable(told.kind)
+        self.snapshots: list[snapshot.Snapshot] | None = [] if rolls else None
+        self._stopped: TrainingStopped | None = None
+        self.lanes: list[Lane] = []
+        for index, optimizer in enumerate(optimizers):
+            clipper = Clipper(options.clip) if options.clip is not None else None
+            self.lanes.append(Lane(self, index, optimizer, clipper))
+        self._own_journal = not isinstance(options.journal, Journal)
+        self._journal = self._open(options.journal)
+        self._at_exit = _detach_at_exit(self)
+
+    # What a user reads and calls
+
+    @property
+    def steps(self) -> int:
+        """Steps that the first optimizer has taken."""
+        return self.lanes[0].step
+
+    @property
+    def alarms(self) -> list[Alarm]:
+        """All alarms so far, in the order in which they were told."""
+        return self.book.alarms
+
+    @property
+    def interval(self) -> int:
+        """Each how many steps the first optimizer's gradients are read."""
+        return self.lanes[0].interval
+
+    @property
+    def clipped_share(self) -> float:
+        """Share of the steps on which the clip acted, in [0, 1]."""
+        clippers = [lane.clipper for lane in self.lanes if lane.clipper is not None]
+        steps = sum(one.steps for one in clippers)
+        return sum(one.acted for one in clippers) / steps if steps else 0.0
+
+    @property
+    def journal(self) -> str | None:
+        """Path of the journal, where there is one."""
+        return None if self._journal is None else str(self._journal.path)
+
+    def record_loss(self, loss: Tensor | float) -> None:
+        """Tell the loss of the coming step; it is kept on its device until it is written. Costs no waiting."""
+        self._loss = loss.detach() if isinstance(loss, Tensor) else torch.tensor(float(loss))
+
+    def summary(self) -> dict[str, Any]:
+        """Steps, alarms by code, actions by kind, share clipped, interval, looks."""
+        counts: dict[str, int] = {}
+        for alarm in self.alarms:
+            counts[alarm.code] = counts.get(alarm.code, 0) + 1
+        kinds: dict[str, int] = {}
+        for action in self.actions:
+            kinds[action.kind] = kinds.get(action.kind, 0) + 1
+        return {
+            "steps": self.steps,
+            "alarms": counts,
+            "actions": kinds,
+            "clipped_share": self.clipped_share,
+            "interval": self.interval,
+            "looks": len(self.looks),
+            "journal": self.journal,
+        }
+
+    def flush(self) -> None:
+        """Judge what is unread, and wait until the journal holds it."""
+        for lane in self.lanes:
+            if not lane.off:
+                lane.judge()
+        if self._journal is not None:
+            self._summarise()
+            self._journal.flush()
+
+    def detach(self) -> None:
+        """Take every hook away and close the journal. A second call does nothing."""
+        for lane in self.lanes:
+            if not lane.off:
+                self._misfit(lane)
+            lane.remove()
+            _guarded.pop(lane.optimizer, None)
+        for capture in self._captures:
+            capture.remove()
+        if self._journal is not None:
+            self._summarise()
+            if self._own_journal:
+                self._journal.close()
+            self._journal = None
+        atexit.unregister(self._at_exit)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.detach()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain numbers, strings, lists and dicts: running medians, levels, clip state and step counts."""
+        return {
+            "version": 1,
+            "lanes": [
+                {
+                    "step": lane.step,
+                    "policy": lane.state.as_plain(),
+                    "clip": None if lane.clipper is None else lane.clipper.as_plain(),
+                    "rate_factor": lane.rate_factor,
+                }
+                for lane in self.lanes
+            ],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from ``state_dict``'s. Raises ``SettingsError`` where it is not one, or of other optimizers."""
+        if not isinstance(state, dict) or state.get("version") != 1 or not isinstance(state.get("lanes"), list):
+            raise SettingsError("this is no state of a guard; pass what guard.state_dict() gave")
+        if len(state["lanes"]) != len(self.lanes):
+            raise SettingsError(f"the state is of {len(state['lanes'])} optimizers, this guard has {len(self.lanes)}")
+        for lane, kept in zip(self.lanes, state["lanes"], strict=True):
+            lane.step = int(kept["step"])
+            lane.due = lane.step + 1
+            lane.state = policy.State.from_plain(lane.columns, kept["policy"])
+            lane.rate_factor = float(kept["rate_factor"])
+            if lane.clipper is not None and kept["clip"] is not None:
+                lane.clipper.load_plain(kept["clip"])
+
+    def __repr__(self) -> str:
+        alarms = len(self.alarms)
+        clip = f", clipped {self.clipped_share:.1%}" if self.options.clip is not None else ""
+        return f"<guard: {self.steps:,} steps{clip}, {alarms} alarm{'' if alarms == 1 else 's'}>"
+
+    # What lanes ask and tell
+
+    def say(self, line: str) -> None:
+        if self._speaks:
+            self._tell(line)
+
+    def _tell(self, line: str) -> None:
+        if self._say is not None:
+            self._say(line)
+        else:
+            sys.stderr.write(f"steadygrad: {line}\n")
+            sys.stderr.flush()
+
+    def complain(self, line: str) -> None:
+        """Tell something about the guard itself, once."""
+        if line not in self._notes:
+            self._notes.add(line)
+            self._tell(line)
+
+    def in_depth(self, parameters: Sequence[Tensor]) -> list[Tensor]:
+        """From the input to the output, as far as the order in which the model registers them tells."""
+        return sorted(parameters, key=lambda p: self._names.get(id(p), ("", 10**12))[1])
+
+    def columns_of(self, parameters: Sequence[Tensor]) -> policy.Columns:
+        """Names and kinds of parameters."""
+        return policy.Columns(
+            names=tuple(self._names.get(id(p), (f"parameter {at}", 0))[0] for at, p in enumerate(parameters)),
+            sizes=tuple(p.numel() for p in parameters),
+            weights=tuple(p.dim() >= 2 for p in parameters),
+            halves=tuple(_smallest(p.dtype) for p in parameters),
+        )
+
+    def interval_for(self, cost: float, step_time: float, share: float = 1.0) -> int:
+        """Each how many steps something of this cost (seconds) may be done."""
+        if share == 1.0:
+            if self.options.every is not None:
+                return int(self.options.every)
+            if self.options.clip is not None or self.acts:
+                return 1
+        allowed = self.options.budget * share * max(step_time, 1e-9)
+        return min(WIDEST, max(1, math.ceil(cost / allowed)))
+
+    def publish(self, lane: Lane, share: float) -> None:
+        """Say each how many steps are read, and what that costs."""
+        which = f"optimizer {lane.index}: " if len(self.lanes) > 1 else ""
+        every = "every step" if lane.interval == 1 else f"every {_ordinal(lane.interval)} step"
+        line = f"{which}reads {every}, which takes {share / lane.interval:.1%} of a step"
+        if self._journal is not None:
+            self._journal.note(lane.step, line)
+
+    def arm(self, lane: Lane) -> None:
+        """Have what the model is given kept, where the next step is read."""
+        look = self._next_look(lane)
+        if look is not None and look < lane.due:
+            lane.due = look
+        soon = any(one.step + 1 >= one.due for one in self.lanes)
+        for capture in self._captures:
+            capture.armed = soon
+            capture.stepped()
+
+    def _next_look(self, lane: Lane) -> int | None:
+        every = self.options.probe_every
+        if lane.index != 0 or not every:
+            return None
+        return (lane.step // every + 1) * every
+
+    def looks_due(self, lane: Lane) -> bool:
+        every = self.options.probe_every
+        return bool(every) and (lane.step == 1 or (lane.index == 0 and lane.step % every == 0))
+
+    def look_by_the_clock(self, lane: Lane, host: np.ndarray[Any, Any] | None, row: Tensor) -> None:
+        now = time.perf_counter()
+        if now - self._looked_at < self._look_cost / LOOK_SHARE:
+            self._note_once(lane.step, "looks take more than 5 % of the run's time at this pace: some are left out")
+            return
+        if lane.hidden or (self.shared and rank() != 0):
+            return
+        norm = float(np.linalg.norm(row.cpu().numpy().astype(np.float64)))
+        found, _ = self._look(lane, None, norm)
+        self._looked_at, self._look_cost = time.perf_counter(), found.seconds
+        self._say_look(found)
+
+    def journal_rows(self, lane: Lane, rows: Rows) -> None:
+        if self._journal is None:
+            return
+        norms = np.where(rows.norms < 0, np.float32(np.nan), rows.norms)
+        self._journal.rows(lane.index, rows.steps, rows.times, norms, totals(rows.norms), rows.factors, rows.rates)
+        if self._loss is not None and lane.index == 0:
+            self._journal.losses(rows.steps[-1:], np.array([float(self._loss)]))
+        self._summarise()
+
+    def judged(self, lane: Lane, rows: Rows, symptoms: Sequence[policy.Symptom]) -> None:
+        """Symptoms of some rows: told, acted upon, written."""
+        for symptom in symptoms:
+            self._symptom(lane, symptom)
+        for alarm in incidents.close_quiet(
+            self.book, optimizer=lane.index, step=int(rows.steps[-1]), interval=lane.interval
+        ):
+            self._write_alarm(alarm)
+            if not self.quiet:
+                self.say(
+                    f"step {rows.steps[-1]:,}: the {alarm.name} of step {alarm.step:,} has ended at {alarm.last_step:,}"
+                )
+
+    def sampled(self, lane: Lane, sample: Sample, weights: np.ndarray[Any, Any], ratios: np.ndarray[Any, Any]) -> None:
+        """Exact updates of one step."""
+        known = self._weights.setdefault(lane.index, np.full(len(weights), np.nan))
+        self._weights[lane.index] = np.where(np.isfinite(weights), weights * (1 + np.nan_to_num(ratios) * 0), known)
+        if self._journal is not None:
+            self._journal.weights(lane.index, sample.step, weights.astype(np.float32), ratios.astype(np.float32))
+        until = lane.next_sample
+        for symptom in policy.judge_updates(lane.state, sample.step, ratios, sample.rate, leapt=sample.leapt):
+            self._symptom(lane, replace(symptom, last_step=until))
+
+    def stepped(self, lane: Lane) -> None:
+        """After a step, where snapshots are kept: take one when it is time and nothing is wrong."""
+        if self.snapshots is None or lane is not self.lanes[-1] or self.book.open:
+            return
+        if lane.step % self.options.snapshot_every != 0 and self.snapshots:
+            return
+        optimizers = [one.optimizer for one in self.lanes]
+        needed = snapshot.size_of(self._roots, optimizers)
+        if needed > self.options.snapshot_bytes:
+            most = self.options.snapshot_bytes
+            self._note_once(
+                lane.step, f"no snapshot: it takes {needed / 2**30:.1f} GiB, snapshot_bytes allows {most / 2**30:.1f}"
+            )
+            return
+        kept = snapshot.take(self._roots, optimizers, [one.step for one in self.lanes])
+        self.snapshots = [*self.snapshots[-1:], kept]
+
+    # Alarms
+
+    def _symptom(self, lane: Lane, symptom: policy.Symptom) -> None:
+        alarm, new = incidents.gather(
+            self.book, symptom, lane.columns, optimizer=lane.index, step=lane.step, delay=lane.interval - 1
+        )
+        if new:
+            alarm = self._explained(lane, symptom, alarm)
+        done = self._respond(lane, symptom, alarm, new=new)
+        if done is not None:
+            alarm = replace(alarm, action=done)
+        self.book.alarms[alarm.number - 1] = alarm
+        self._write_alarm(alarm)
+        if new:
+            self.say(incidents.in_words(alarm))
+        if self._stopped is not None:
+            raise self._stopped
+
+    def _write_alarm(self, alarm: Alarm) -> None:
+        if self._journal is not None:
+            self._journal.alarm(alarm)
+
+    def _explained(self, lane: Lane, symptom: policy.Symptom, alarm: Alarm) -> Alarm:
+        """Where and why, as far as it can be told at this moment: weights, batch, ranks, loss, then a look."""
+        at_hand = symptom.last_step >= lane.step
+        parameter, cause, location, who = alarm.parameter, "", None, None
+        if incidents.is_sudden(symptom.code):
+            at_fault = weights_at_fault(lane.parameters, self._weights.get(lane.index))
+            if at_fault is not None:
+                parameter, cause = lane.columns.names[at_fault[0]], at_fault[1]
+        given = [one.given for one in self._captures if one.given is not None] if at_hand else []
+        if self.shared and at_hand:
+            numbers = by_rank(given, lane.parameters[0].device)
+            who = sick_rank(numbers)
+            if self._journal is not None:
+                back = numbers[:, 1]
+                self._journal.extremes(
+                    lane.step, float(back.min()), float(back.max()), int(back.argmin()), int(back.argmax())
+                )
+        if symptom.code == "SG203":
+            cause = cause or batch_at_fault(given)
+        if (
+            at_hand
+            and self.options.probe_every
+            and self._looks_on_alarm < LOOKS_ON_ALARM
+            and (not self.shared or rank() == 0)
+        ):
+            self._looks_on_alarm += 1
+            found, report = self._look(lane, alarm.number, None)
+            if report is not None:
+                location = place_of(report, parameter)
+                culprit = next((f for f in found.findings if f.code == symptom.code), None)
+                if culprit is not None:
+                    cause = cause or culprit.message
+                    location = culprit.location or location
+                elif not cause and symptom.column is not None and untouched(report, parameter, symptom.norm):
+                    cause = "not the model's backward pass, which gives a gradient as before: it was changed after that"
+        if symptom.code == "SG203":
+            cause = cause or loss_at_fault(given)
+        return replace(alarm, parameter=parameter, cause=cause, location=location, rank=who)
+
+    def _look(self, lane: Lane, alarm: int | None, norm: float | None) -> tuple[Look, Any]:
+        owners = {id(p) for p in lane.parameters}
+        capture = max(self._captures, key=lambda one: sum(id(p) in owners for p in one.root.parameters()))
+        found, report = look(capture.root, capture.given, step=lane.step, alarm=alarm, norm=norm)
+        self.looks.append(found)
+        if self._journal is not None:
+            self._journal.look(found)
+        return found, report
+
+    def _say_look(self, found: Look) -> None:
+        when = "first step" if found.step == 1 else f"step {found.step:,}"
+        shown = [one for one in found.findings if one.severity is not Severity.INFO]
+        if found.note and not found.verdict:
+            self._note_once(found.step, f"{when}: {found.note}")
+        for finding in shown:
+            self.say(f"{when}: {_finding_line(finding)}")
+        if not shown and found.verdict and found.step == 1 and not self.quiet:
+            decades = "" if found.decades is None else f", {found.decades:+.1f} decades along the trunk"
+            self.say(f"{when}: {found.verdict}{decades}")
+
+    # Actions
+
+    def _respond(self, lane: Lane, symptom: policy.Symptom, alarm: Alarm, *, new: bool) -> str | None:
+        """Do what is to be done about this symptom; gives what was done, in words."""
+        told = self.options.on_alarm
+        if not self.acts or symptom.severity is Severity.INFO or lane.hidden:
+            return None
+        kind: Any = told.kind
+        if callable(kind):
+            if not new:
+                return None
+            kind = self._call_back(kind, alarm)
+            if kind not in KINDS:
+                return self._record(lane, alarm, act.Done("call", "called the function given"))
+        recent = max((at for at, _ in lane.taken), default=-WAIT)
+        if kind == "warn" or (kind != "skip" and not new and lane.step - recent < WAIT):
+            return None
+        if kind == "skip" and not (symptom.last_step >= lane.step and incidents.is_sudden(symptom.code)):
+            return None
+        chosen, why = decide(told, kind, lane.taken, lane.step)
+        if chosen == "warn":
+            return None
+        lane.taken.append((lane.step, chosen))
+        if chosen == "skip":
+            done = act.skip(lane)
+        elif chosen == "lower":
+            done = act.lower(lane)
+        elif chosen == "clip":
+            done = act.clip_harder(lane)
+        elif chosen == "rollback":
+            done = act.roll_back(lane, self.lanes, self.snapshots or [])
+        else:
+            done = act.stop(lane, self.lanes, self._roots, self.journal)
+            self._stopped = TrainingStopped(f"{alarm.code} {alarm.name} at step {alarm.step:,}: {done.message}")
+        return self._record(lane, alarm, replace(done, message=f"{done.message} ({why})" if why else done.message))
+
+    def _call_back(self, function: Callable[[Alarm], Any], alarm: Alarm) -> Any:
+        """The user's function; what it raises is theirs, and goes through."""
+        try:
+            return function(alarm)
+        except BaseException as error:
+            self.raised_by_callback = error
+            raise
+
+    def _record(self, lane: Lane, alarm: Alarm, done: act.Done) -> str:
+        action = Action(lane.step, done.kind, alarm.number, done.message, done.before, done.after)
+        self.actions.append(action)
+        if self._journal is not None:
+            self._journal.action(action)
+        if any(one.alarm == alarm.number for one in self.actions[:-1]):
+            self.say(f"step {lane.step:,}: {done.message}")
+        return done.message
+
+    # The journal
+
+    def _open(self, given: Any) -> Journal | None:
+        if given is None or not self._speaks:
+            return None
+        if isinstance(given, Journal):
+            return given
+        watched = [
+            Watched(name, tuple(p.shape), str(p.dtype).removeprefix("torch."), lane.index)
+            for lane in self.lanes
+            for name, p in zip(lane.columns.names, lane.parameters, strict=True)
+        ]
+        about: dict[str, str | float] = {
+            "torch": torch.__version__,
+            "model": ", ".join(type(root).__name__ for root in self._roots),
+            "optimizer": ", ".join(type(lane.optimizer).__name__ for lane in self.lanes),
+            "clip": "" if self.options.clip is None else str(self.options.clip),
+            "on_alarm": getattr(self.options.on_alarm.kind, "__name__", str(self.options.on_alarm.kind)),
+        }
+        return Journal(given, about=about, watched=watched, complain=self.complain)
+
+    def _summarise(self) -> None:
+        if self._journal is not None:
+            values = {
+                "steps": float(self.steps),
+                "clipped": float(sum(lane.clipper.acted for lane in self.lanes if lane.clipper is not None)),
+                "clip_steps": float(sum(lane.clipper.steps for lane in self.lanes if lane.clipper is not None)),
+                "interval": float(self.interval),
+            }
+            self._journal.summary(values)
+
+    def _note_once(self, step: int, line: str) -> None:
+        if line not in self._notes:
+            self._notes.add(line)
+            if self._journal is not None:
+                self._journal.note(step, line)
+            if not self.quiet:
+                self.say(line)
+
+    def _misfit(self, lane: Lane) -> None:
+        """SG306, once there is enough to tell by."""
+        if lane.clipper is None:
+            return
+        symptom = policy.judge_clip(
+            str(lane.clipper.clip), lane.clipper.steps, lane.clipper.acted, lane.clipper.turns, lane.step
+        )
+        if symptom is not None:
+            self._symptom(lane, symptom)
+
+
+def _detach_at_exit(made: Guard) -> Callable[[], None]:
+    """At exit, what is unread is read and the journal closed; the guard may be gone by then."""
+    reference = weakref.ref(made)
+
+    def finish() -> None:
+        alive = reference()
+        if alive is not None:
+            alive.detach()
+
+    atexit.register(finish)
+    return finish
+
+
+def _names(roots: Sequence[nn.Module]) -> dict[int, tuple[str, int]]:
+    """Name and depth (order of registration) of each parameter, by its identity."""
+    found: dict[int, tuple[str, int]] = {}
+    for index, root in enumerate(roots):
+        prefix = f"{type(root).__name__}." if len(roots) > 1 else ""
+        for name, parameter in root.named_parameters():
+            plain = name.replace("_orig_mod.", "")
+            if isinstance(root, (nn.parallel.DistributedDataParallel, nn.DataParallel)):
+                plain = plain.removeprefix("module.")
+            found.setdefault(id(parameter), (f"{prefix}{plain}", index * 10**6 + len(found)))
+    return found
+
+
+def _smallest(dtype: torch.dtype) -> float:
+    """The smallest positive number of a 16-bit format, 0 for wider ones."""
+    if dtype in (torch.float16, torch.bfloat16):
+        return float(torch.finfo(dtype).smallest_normal * torch.finfo(dtype).eps)
+    return 0.0
+
+
+def _finding_line(finding: Finding) -> str:
+    where = f" {finding.location}" if finding.location is not None else (f" {finding.module}" if finding.module else "")
+    return f"{finding.severity}[{finding.code}]{where} {finding.message}"
+
+
+def _ordinal(number: int) -> str:
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th") if number % 100 not in (11, 12, 13) else "th"
+    return f"{number}{ending}"

@@ -1,0 +1,88 @@
+"""Gradients that live in several processes: whose norms must be added up over which ranks, and who decides.
+
+A ``DTensor``'s shards are summed over the mesh dimensions on which it is sharded; gradients that data parallelism has made
+equal need nothing. All ranks then hold the same numbers and decide the same. Collectives run in step order only, never by
+the clock. Knows tensors and process groups; no guard, no rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+
+def local(tensor: Tensor) -> Tensor:
+    """This process's part of a distributed tensor; any other tensor as it is."""
+    return tensor._local_tensor if hasattr(tensor, "_local_tensor") else tensor
+
+
+class Meshes:
+    """Which columns of a row are parts, to be added up over which process groups."""
+
+    def __init__(self, groups: dict[int, tuple[Any, list[int]]], width: int) -> None:
+        self._groups = [(group, torch.tensor(columns)) for group, columns in groups.values()]
+        self._whole = len(self._groups) == 1 and len(self._groups[0][1]) == width
+
+    def add_up_(self, row: Tensor) -> None:
+        """Norms of parts to norms of the whole, in place: one small all-reduce of squares for each group.
+
+        float32: a norm is off by a few roundings, as torch's own reduction over a mesh is.
+        """
+        for group, columns in self._groups:
+            squares = row.square() if self._whole else row[columns].square()
+            dist.all_reduce(squares, group=group)
+            if self._whole:
+                torch.sqrt(squares, out=row)
+            else:
+                row[columns] = squares.sqrt()
+
+
+def meshes_of(gradients: Sequence[Tensor]) -> Meshes | None:
+    """The reductions that these gradients need; None where each process holds them whole."""
+    groups: dict[int, tuple[Any, list[int]]] = {}
+    for column, gradient in enumerate(gradients):
+        if not hasattr(gradient, "_local_tensor"):
+            continue
+        mesh = gradient.device_mesh  # type: ignore[attr-defined]
+        for dimension, placement in enumerate(gradient.placements):  # type: ignore[attr-defined]
+            if not placement.is_replicate():
+                group = mesh.get_group(dimension)
+                groups.setdefault(id(group), (group, []))[1].append(column)
+    return Meshes(groups, len(gradients)) if groups else None
+
+
+def is_shared(roots: Sequence[nn.Module], parameters: Sequence[Tensor]) -> bool:
+    """Whether other processes train the same parameters, so that all must decide the same."""
+    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
+        return False
+    wrapped = any(isinstance(m, nn.parallel.DistributedDataParallel) for root in roots for m in root.modules())
+    return wrapped or any(hasattr(p, "_local_tensor") for p in parameters)
+
+
+def rank() -> int:
+    """This process's rank; 0 where there is but one."""
+    return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+
+
+def world() -> int:
+    """How many processes there are."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def largest(value: int, device: torch.device) -> int:
+    """The greatest of all ranks' values. Waits for all ranks."""
+    agreed = torch.tensor(value, device=device)
+    dist.all_reduce(agreed, op=dist.ReduceOp.MAX)
+    return int(agreed)
+
+
+def gathered(values: Sequence[float], device: torch.device) -> list[list[float]]:
+    """Every rank's values, by rank. Waits for all ranks."""
+    mine = torch.tensor(list(values), dtype=torch.float64, device=device)
+    all_of_them = [torch.empty_like(mine) for _ in range(world())]
+    dist.all_gather(all_of_them, mine)
+    return [one.tolist() for one in all_of_them]

@@ -1,0 +1,286 @@
+"""One guarded optimizer: its hooks, its ring of norms, and what is done before and after each of its steps.
+
+The hot path of the guard. A step that is not read costs a comparison; one that is, the pulse, the clip and one look at the
+ring. Nothing of the guard's own may stop the training: an error of ours is told once, and this lane then stands aside.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from steadygrad.errors import TrainingStopped
+from steadygrad.guarding import policy
+from steadygrad.guarding.clipping import Clipper
+from steadygrad.guarding.distributed import largest
+from steadygrad.guarding.pulse import Ring
+from steadygrad.guarding.updates import Sample
+
+if TYPE_CHECKING:
+    from steadygrad.guarding.attach import Guard
+
+LATE = 0.25
+"""Seconds after which rows are judged although the ring is not full, so that a kill loses little."""
+SHARED_ROWS = 16
+"""Rows after which they are judged where ranks must do so at the same step."""
+SETTLING = 8
+"""Steps that are read at first, each, to measure what a read costs."""
+AGREE_EVERY = 1024
+"""Steps between two agreements of all ranks on the interval."""
+WIDEST = 1000
+"""Longest interval: a fault is seen within so many steps, whatever the budget."""
+SAMPLES = 0.25
+"""Share of the budget for exact updates, and the fewest steps between two."""
+SAMPLE_EVERY = 50
+
+
+class Lane:
+    """What belongs to one optimizer. ``guard`` decides; this file measures and hands over."""
+
+    def __init__(self, guard: Guard, index: int, optimizer: torch.optim.Optimizer, clipper: Clipper | None) -> None:
+        self.guard = guard
+        self.index = index
+        self.optimizer = optimizer
+        self.clipper = clipper
+        self.parameters = guard.in_depth([p for group in optimizer.param_groups for p in group["params"]])
+        self.columns = guard.columns_of(self.parameters)
+        self.state = policy.State(self.columns)
+        self.ring = Ring(self.parameters)
+        self.step = 0
+        self.due = 1
+        self.interval = 1
+        self.off = False
+        self.rate_factor = 1.0
+        self.hidden: list[tuple[Tensor, Tensor]] = []
+        self.sample: Sample | None = None
+        self.next_sample = SAMPLE_EVERY
+        self.taken: list[tuple[int, str]] = []
+        self._rates: list[tuple[dict[str, Any], Any]] = []
+        self._sampled_to = 0
+        self._limit = np.zeros(0, np.float32)
+        self._limit_of: Any = None
+        self._bounds = np.full(len(self.parameters), np.finfo(np.float32).max, np.float32)
+        self._spent = 0.0
+        self._reads = 0
+        self._began = time.perf_counter()
+        self._began_step = 0
+        self._judged = self._began
+        self._handles = [
+            optimizer.register_step_pre_hook(self._before),
+            optimizer.register_step_post_hook(self._after),
+        ]
+
+    def remove(self) -> None:
+        """Take the hooks away; what is unread is read first."""
+        if not self.off:
+            self.judge()
+        for handle in self._handles:
+            handle.remove()
+        self.off = True
+
+    # The hooks
+
+    def _before(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> Any:
+        if self.off:
+            return None
+        self.step += 1
+        closure = args[1] if len(args) > 1 else kwargs.get("closure")
+        if closure is not None:
+            return self._with_closure(args, kwargs, closure)
+        if self.rate_factor != 1.0:
+            self._lower()
+        if self.step >= self.due:
+            self._guarded(self._observe)
+        return None
+
+    def _with_closure(self, args: Any, kwargs: Any, closure: Callable[..., Any]) -> Any:
+        """The gradients of this step come into being inside of it: they are read where the closure has made them."""
+        first = True
+        if self.rate_factor != 1.0:
+            self._lower()
+
+        def watched(*inner: Any, **named: Any) -> Any:
+            nonlocal first
+            loss = closure(*inner, **named)
+            if first and self.step >= self.due and not self.off:
+                if isinstance(loss, Tensor):
+                    self.guard.record_loss(loss)
+                self._guarded(self._observe)
+            elif not first and self.clipper is not None and not self.off:
+                self._guarded(self._clip_only)
+            first = False
+            return loss
+
+        if len(args) > 1:
+            return (args[0], watched, *args[2:]), kwargs
+        return args, {**kwargs, "closure": watched}
+
+    def _after(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        if self.hidden:
+            for parameter, gradient in self.hidden:
+                parameter.grad = gradient
+            self.hidden = []
+        if self._rates:
+            self._restore_rates()
+        if self.sample is not None:
+            self._guarded(self._finish_sample)
+        if self.guard.snapshots is not None:
+            self._guarded(lambda: self.guard.stepped(self))
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """Run our own work; an error in it is told, and never the training's."""
+        try:
+            with torch.no_grad():
+                work()
+        except TrainingStopped:
+            raise
+        except Exception as error:
+            if self.guard.raised_by_callback is error:
+                raise
+            self.off = True
+            self.guard.complain(
+                f"the guard failed and stands aside ({type(error).__name__}: {error}); training goes on"
+            )
+
+    # One step
+
+    def _observe(self) -> None:
+        began = time.perf_counter()
+        step, ring = self.step, self.ring
+        rate = self._rate()
+        gradients, row = ring.beat(step, rate)
+        scale = getattr(self.optimizer, "grad_scale", None)
+        if scale is not None and isinstance(scale, Tensor):
+            row.div_(scale.to(row.device))
+        host = ring.latest() if ring.on_host else None
+        if host is not None or self.guard.acts:
+            seen = host if host is not None else row.cpu().numpy()
+            if self._limit_of is not ring.columns:
+                self._limit, self._limit_of = self._bounds[ring.columns], ring.columns
+            if not (seen <= self._limit).all() and not self._search_of_scaler(seen):
+                self.judge()
+        leapt = policy.judge_rate(self.state, step, rate)
+        if leapt or step >= self.next_sample:
+            self._start_sample(rate, leapt)
+        if self.clipper is not None and not self.hidden:
+            factor = self.clipper(gradients, row, host, self.parameters, 1.0 if scale is None else float(scale))
+            if ring.filled:
+                ring.factors[ring.filled - 1] = factor
+        if self.guard.looks_due(self):
+            self.guard.look_by_the_clock(self, host, row)
+        now = time.perf_counter()
+        if (
+            ring.full
+            or (not self.guard.shared and now - self._judged > LATE)
+            or (self.guard.shared and ring.filled >= SHARED_ROWS)
+        ):
+            self.judge()
+            now = time.perf_counter()
+        self._reads += 1
+        self._spent += now - began
+        self.due = step + self.interval
+        if self._reads == SETTLING or (self._reads > SETTLING and step % AGREE_EVERY < self.interval):
+            self._settle(now)
+        self.guard.arm(self)
+
+    def _search_of_scaler(self, seen: np.ndarray[Any, Any]) -> bool:
+        """Whether an overflow is the loss scale's own search: the step is then left out by the scaler."""
+        found = getattr(self.optimizer, "found_inf", None)
+        if found is None or bool(np.isfinite(seen).all()):
+            return False
+        self.ring.filled -= 1
+        return True
+
+    def _clip_only(self) -> None:
+        """A later evaluation of the closure, within the same step: clipped, not counted."""
+        assert self.clipper is not None
+        gradients, row = self.ring.beat(self.step, 0.0)
+        host = self.ring.latest() if self.ring.on_host else None
+        self.clipper(gradients, row, host, self.parameters, 1.0)
+        self.ring.filled -= 1
+
+    def _rate(self) -> float:
+        rates = [group.get("lr", math.nan) for group in self.optimizer.param_groups]
+        largest_rate = max(rates) if len(rates) > 1 else rates[0]
+        return (
+            float(largest_rate)
+            if not isinstance(largest_rate, Tensor) or largest_rate.device.type == "cpu"
+            else math.nan
+        )
+
+    def judge(self) -> None:
+        """Hand the unread rows to the policy and the journal, and what they show to the guard."""
+        rows = self.ring.unread()
+        self._judged = time.perf_counter()
+        if rows is None:
+            return
+        symptoms = policy.judge(self.state, rows)
+        self._bounds = policy.linear_bounds(self.state)
+        self._limit_of = None
+        self.guard.journal_rows(self, rows)
+        self.guard.judged(self, rows, symptoms)
+
+    def _settle(self, now: float) -> None:
+        """The interval that keeps within the budget, from what a read and a step cost here."""
+        steps = self.step - self._began_step
+        if steps < 1 or self._reads < 1:
+            return
+        cost, step_time = self._spent / self._reads, (now - self._began - self._spent) / steps
+        wanted = self.guard.interval_for(cost, step_time)
+        if self.guard.shared:
+            wanted = largest(wanted, self.parameters[0].device)
+        if wanted != self.interval or self._reads == SETTLING:
+            self.interval = wanted
+            self.guard.publish(self, cost / max(step_time, 1e-9))
+        self.due = self.step + self.interval
+        self._spent, self._began, self._began_step = 0.0, now, self.step
+        self._reads = SETTLING
+
+    # Exact updates
+
+    def _start_sample(self, rate: float, leapt: bool) -> None:
+        self.sample = Sample.of(self.parameters, self.step, rate, leapt, self._sampled_to)
+        self._sampled_to = (self.sample.columns[-1] + 1) % len(self.parameters)
+
+    def _finish_sample(self) -> None:
+        sample, self.sample = self.sample, None
+        assert sample is not None
+        began = time.perf_counter()
+        weights, ratios = sample.finish()
+        spent = 2 * (time.perf_counter() - began)
+        steps = self.step - self._began_step
+        step_time = (time.perf_counter() - self._began) / max(1, steps)
+        self.next_sample = self.step + max(SAMPLE_EVERY, self.guard.interval_for(spent, step_time, SAMPLES))
+        self.guard.sampled(self, sample, weights, ratios)
+
+    def forget_sample(self) -> None:
+        """A snapshot was put back: what was measured of the present step no longer holds."""
+        self.sample = None
+
+    # The learning rate, where the guard was told to lower it
+
+    def _lower(self) -> None:
+        """For this step only: a schedule sees the rate that it has set itself."""
+        for group in self.optimizer.param_groups:
+            if "lr" in group:
+                kept = group["lr"]
+                if isinstance(kept, Tensor):
+                    self._rates.append((group, kept.clone()))
+                    kept.mul_(self.rate_factor)
+                else:
+                    self._rates.append((group, kept))
+                    group["lr"] = kept * self.rate_factor
+
+    def _restore_rates(self) -> None:
+        for group, kept in self._rates:
+            if isinstance(kept, Tensor):
+                group["lr"].copy_(kept)
+            else:
+                group["lr"] = kept
+        self._rates = []

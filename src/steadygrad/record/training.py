@@ -1,0 +1,87 @@
+"""What the guard says of a run: alarms, what was done about them, and what looks cost. Standard library only.
+
+The series (one row of gradient norms a step) live in the journal; these records are few, and are kept for ever.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from steadygrad.record.finding import Finding, Severity
+from steadygrad.record.span import Location
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """One incident with one cause: where and when it began, what it reached, and whether it has ended."""
+
+    number: int
+    """1 for the first alarm of a run."""
+    step: int
+    """The optimizer step at which it began, the first step of the run being 1."""
+    code: str
+    name: str
+    severity: Severity
+    parameter: str
+    """The first parameter by which it showed ("" = the whole model)."""
+    message: str
+    """One line: what was seen, with the number."""
+    cause: str = ""
+    """What brought it about, where it could be told."""
+    location: Location | None = None
+    action: str = "warned"
+    optimizer: int = 0
+    """Which of the guarded optimizers, from 0."""
+    delay: int = 0
+    """Steps by which the beginning may be later than it is said: those that were not watched before it."""
+    noticed: int = 0
+    """The step at which it was told."""
+    last_step: int = 0
+    """The last step at which it was seen."""
+    ended: bool = False
+    others: int = 0
+    """How many more parameters it reached."""
+    symptoms: tuple[str, ...] = ()
+    """Codes of what else was seen meanwhile, and is put down to the same cause."""
+    rank: int | None = None
+    """The process in which it began, where that can be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What the guard did to a run, and what was there before."""
+
+    step: int
+    kind: str
+    """ "skip", "lower", "clip", "rollback", "stop" or "call"."""
+    alarm: int
+    """Number of the alarm that it answers."""
+    message: str
+    before: dict[str, float] = field(default_factory=dict)
+    after: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A full probe of one step of the run."""
+
+    step: int
+    verdict: str
+    findings: tuple[Finding, ...]
+    seconds: float
+    decades: float | None = None
+    """log10 gain of the trunk, where there was one."""
+    note: str = ""
+    """What could not be seen, or why there was no look."""
+    alarm: int | None = None
+    """The alarm that asked for it; None for a look by the clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """One parameter that is watched: its column in the rows of norms."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    optimizer: int
