@@ -1,9 +1,12 @@
-"""Clips against torch's own, closed forms, and the laws they must keep."""
+"""The laws that every clip keeps, and the gradients that it may meet."""
 
 from __future__ import annotations
 
 import copy
 import math
+import random
+import warnings
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -12,110 +15,266 @@ from hypothesis import strategies as st
 from torch import nn
 
 import steadygrad as sg
-from steadygrad.clip import ClipBeforeStep, NormHistory
+from steadygrad.clip import ClipBeforeStep, QuantileState, ZScoreState
+from steadygrad.clip.value import untouched_below
+from tests.clip.given import gradients, norm, parameters, same
 
 
-def parameters(seed: int, *, scale: float = 1.0) -> list[nn.Parameter]:
-    generator = torch.Generator().manual_seed(seed)
-    made = []
-    for shape in ((7, 5), (5,), (3, 2, 3, 3), ()):
-        parameter = nn.Parameter(torch.randn(shape, generator=generator))
-        parameter.grad = scale * torch.randn(shape, generator=generator)
-        made.append(parameter)
-    return made
+def seasoned(state: QuantileState | ZScoreState) -> QuantileState | ZScoreState:
+    """As after 50 steps of norms about 1."""
+    for step in range(50):
+        state.bound(1.0 + 0.1 * math.sin(step))
+    return state
 
 
-def gradients(items: list[nn.Parameter]) -> list[torch.Tensor]:
-    return [item.grad.clone() for item in items if item.grad is not None]
+CLIPS: dict[str, Callable[[list[nn.Parameter]], object]] = {
+    "value": lambda p: sg.clip_value_(p, -0.4, 0.7),
+    "norm": lambda p: sg.clip_norm_(p, 1.0),
+    "norm-inf": lambda p: sg.clip_norm_(p, 1.0, math.inf),
+    "per-parameter": lambda p: sg.clip_per_parameter_(p, 1.0),
+    "adaptive": lambda p: sg.clip_adaptive_(p, 0.1),
+    "adaptive-whole": lambda p: sg.clip_adaptive_(p, 0.1, whole_vectors=True),
+    "quantile": lambda p: sg.clip_quantile_(p, seasoned(QuantileState(0.5))),
+    "zscore": lambda p: sg.clip_zscore_(p, seasoned(ZScoreState())),
+}
+EVERY = pytest.mark.parametrize("kind", CLIPS)
 
 
-@given(st.integers(0, 1000), st.floats(1e-3, 1e3), st.floats(0.0, 10.0))
+@EVERY
+@given(seed=st.integers(0, 1000), scale=st.floats(1e-3, 1e3))
+@settings(max_examples=25, deadline=None)
+def test_twice_is_once_and_no_norm_is_raised(kind: str, seed: int, scale: float) -> None:
+    items = parameters(seed, scale=scale)
+    before = gradients(items)
+    CLIPS[kind](items)
+    once = gradients(items)
+    assert all(norm([a]) <= norm([b]) * (1 + 1e-6) for a, b in zip(once, before, strict=True))
+    CLIPS[kind](items)
+    for twice, one in zip(gradients(items), once, strict=True):
+        torch.testing.assert_close(twice, one, rtol=3e-6, atol=0)
+
+
+@EVERY
+@given(seed=st.integers(0, 1000), scale=st.floats(1e-2, 1e2))
+@settings(max_examples=25, deadline=None)
+def test_the_order_of_parameters_does_not_matter(kind: str, seed: int, scale: float) -> None:
+    dtypes = (torch.float32, torch.float64)
+    items, mixed = parameters(seed, scale=scale, dtypes=dtypes), parameters(seed, scale=scale, dtypes=dtypes)
+    CLIPS[kind](items)
+    CLIPS[kind](random.Random(seed).sample(mixed, len(mixed)))
+    for a, b in zip(gradients(items), gradients(mixed), strict=True):
+        torch.testing.assert_close(a, b, rtol=3e-6, atol=0)
+
+
+@EVERY
+def test_small_gradients_are_left_alone(kind: str) -> None:
+    items = parameters(0, scale=1e-6)
+    before = gradients(items)
+    CLIPS[kind](items)
+    assert same(gradients(items), before)
+
+
+@EVERY
+def test_no_gradients_no_parameters_and_a_generator_of_none(kind: str) -> None:
+    bare = nn.Parameter(torch.ones(3))
+    for nothing in ([], [bare], iter([bare]), bare):
+        CLIPS[kind](nothing)
+    assert bare.grad is None
+
+
+@EVERY
+def test_one_tensor_a_generator_and_a_list_are_the_same(kind: str) -> None:
+    results = []
+    for given_as in (lambda p: p, lambda p: [p], lambda p: (one for one in [p])):
+        (item,) = parameters(0, scale=10, shapes=((6, 4),))
+        CLIPS[kind](given_as(item))
+        results.append(item.grad)
+    assert same(results[:1], results[1:2]) and same(results[:1], results[2:])
+
+
+@EVERY
+def test_an_empty_gradient_is_no_trouble(kind: str) -> None:
+    items = parameters(0, scale=10, shapes=((0, 5), (4, 5), (0,), (3, 0)))
+    CLIPS[kind](items)
+    assert norm(gradients(items)) < norm(gradients(parameters(0, scale=10, shapes=((0, 5), (4, 5), (0,), (3, 0)))))
+
+
+@EVERY
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.complex64, torch.complex128], ids=str)
+def test_halves_and_complex_numbers_keep_their_dtype_and_go_down(kind: str, dtype: torch.dtype) -> None:
+    items = parameters(1, scale=30, dtypes=[dtype])
+    before = gradients(items)
+    CLIPS[kind](items)
+    assert all(item.grad.dtype == dtype for item in items)
+    assert norm(gradients(items)) < norm(before) / 2
+
+
+@EVERY
+def test_gradients_that_share_no_layout_with_their_parameter_are_clipped_in_place(kind: str) -> None:
+    plain, turned = parameters(0, scale=10, shapes=((6, 4),)), parameters(0, scale=10, shapes=((6, 4),))
+    turned[0].grad = turned[0].grad.t().contiguous().t()
+    held = turned[0].grad
+    CLIPS[kind](plain)
+    CLIPS[kind](turned)
+    assert turned[0].grad is held
+    torch.testing.assert_close(held, plain[0].grad, rtol=1e-6, atol=0)
+
+
+def sparse_and_dense(scale: float) -> tuple[nn.Parameter, nn.Parameter]:
+    """The same gradient twice; the sparse one has a row in two pieces."""
+    generator = torch.Generator().manual_seed(0)
+    weight, values = torch.randn(10, 3, generator=generator), scale * torch.randn(4, 3, generator=generator)
+    sparse, dense = nn.Parameter(weight.clone()), nn.Parameter(weight.clone())
+    sparse.grad = torch.sparse_coo_tensor(torch.tensor([[1, 4, 1, 9]]), values, (10, 3), check_invariants=True)
+    dense.grad = sparse.grad.to_dense()
+    return sparse, dense
+
+
+@EVERY
+def test_a_sparse_gradient_is_clipped_as_the_dense_one(kind: str) -> None:
+    sparse, dense = sparse_and_dense(10.0)
+    others = [parameters(0), parameters(0)]
+    CLIPS[kind]([sparse, *others[0]])
+    CLIPS[kind]([dense, *others[1]])
+    assert sparse.grad.is_sparse
+    torch.testing.assert_close(sparse.grad.to_dense(), dense.grad, rtol=1e-6, atol=0)
+    assert all(torch.allclose(a, b) for a, b in zip(gradients(others[0]), gradients(others[1]), strict=True))
+
+
+@pytest.mark.parametrize("whole_vectors", [False, True])
+def test_adaptive_takes_sparse_gradients_of_other_shapes(whole_vectors: bool) -> None:
+    for shape, sparse_dim in (((6, 5), 2), ((6, 5, 2), 2), ((6, 5, 2), 1)):
+        sparse, dense = parameters(0, shapes=(shape,)) + parameters(0, shapes=(shape,))
+        dense.grad[2:4] = 0.0
+        sparse.grad = dense.grad.to_sparse(sparse_dim)
+        sg.clip_adaptive_([sparse], 0.1, whole_vectors=whole_vectors)
+        sg.clip_adaptive_([dense], 0.1, whole_vectors=whole_vectors)
+        torch.testing.assert_close(sparse.grad.to_dense(), dense.grad, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("kind", ["value", "norm", "norm-inf", "per-parameter", "adaptive", "adaptive-whole"])
+def test_a_device_other_than_the_cpu_is_never_read(kind: str) -> None:
+    items = [nn.Parameter(torch.empty(shape, device="meta")) for shape in ((6, 5), (5,), (3, 2, 3, 3))]
+    for item in items:
+        item.grad = torch.empty_like(item)
+    with pytest.raises(RuntimeError):  # a read would be noticed
+        items[0].grad.sum().item()
+    CLIPS[kind](items)
+
+
+@pytest.mark.parametrize("kind", ["value", "norm", "per-parameter"])
+def test_it_compiles_without_a_break(kind: str) -> None:
+    items = parameters(0, scale=10)
+    expected = parameters(0, scale=10)
+    CLIPS[kind](expected)
+    torch.compile(lambda: CLIPS[kind](items), backend="eager", fullgraph=True)()
+    for a, b in zip(gradients(items), gradients(expected), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-6, atol=0)
+
+
+@given(st.integers(0, 1000), st.floats(-3, 3), st.floats(0, 3), st.sampled_from([(7, 5), (400, 400)]))
 @settings(max_examples=40, deadline=None)
-def test_value_is_torchs_bit_for_bit(seed: int, scale: float, bound: float) -> None:
-    ours, theirs = parameters(seed, scale=scale), parameters(seed, scale=scale)
-    sg.clip_value_(ours, -bound, bound)
-    torch.nn.utils.clip_grad_value_(theirs, bound)
-    assert all(torch.equal(a, b) for a, b in zip(gradients(ours), gradients(theirs), strict=True))
-
-
-@given(st.integers(0, 1000), st.floats(1e-3, 1e3), st.floats(1e-3, 10.0))
-@settings(max_examples=40, deadline=None)
-def test_norm_is_torchs_bit_for_bit(seed: int, scale: float, bound: float) -> None:
-    ours, theirs = parameters(seed, scale=scale), parameters(seed, scale=scale)
-    norm = sg.clip_norm_(ours, bound)
-    assert torch.equal(norm, torch.nn.utils.clip_grad_norm_(theirs, bound))
-    assert all(torch.equal(a, b) for a, b in zip(gradients(ours), gradients(theirs), strict=True))
-
-
-@given(st.integers(0, 1000), st.floats(-3, 3), st.floats(0, 3))
-@settings(max_examples=40, deadline=None)
-def test_any_interval_is_a_clamp_and_clipping_twice_is_clipping_once(seed: int, low: float, width: float) -> None:
-    items = parameters(seed)
+def test_any_interval_is_a_clamp(seed: int, low: float, width: float, shape: tuple[int, int]) -> None:
+    items = parameters(seed, shapes=[shape, (5,)])
     before = gradients(items)
     sg.clip_value_(items, low, low + width)
     once = gradients(items)
-    assert all(torch.equal(a, b.clamp(low, low + width)) for a, b in zip(once, before, strict=True))
+    assert same(once, [old.clamp(low, low + width) for old in before])
     sg.clip_value_(items, low, low + width)
-    assert all(torch.equal(a, b) for a, b in zip(gradients(items), once, strict=True))
+    assert same(gradients(items), once)
 
 
-def test_adaptive_bounds_each_unit_and_leaves_the_others() -> None:
-    items = parameters(0, scale=0.05)
+def test_an_interval_may_be_open_on_a_side_and_nan_stays() -> None:
+    items = parameters(0)
+    items[0].grad[0, 0], items[0].grad[0, 1] = math.nan, math.inf
     before = gradients(items)
-    sg.clip_adaptive_(items, 0.05)
-    for item, old in zip(items, before, strict=True):
-        rows = 1 if item.dim() < 2 else item.shape[0]
-        weight = item.detach().reshape(-1, 1) if item.dim() < 2 else item.detach().reshape(rows, -1)
-        new, was = item.grad.reshape(weight.shape), old.reshape(weight.shape)
-        most = 0.05 * weight.norm(dim=1).clamp(min=1e-3)
-        assert bool((new.norm(dim=1) <= most * (1 + 1e-5)).all())
-        small = was.norm(dim=1) <= most
-        assert torch.equal(new[small], was[small])
+    sg.clip_value_(items, -math.inf, 0.5)
+    assert same(gradients(items), [old.clamp(max=0.5) for old in before])
 
 
-def test_quantile_lets_the_usual_through_and_cuts_the_spike() -> None:
-    history = NormHistory()
-    for seed in range(20):
-        sg.clip_quantile_(parameters(seed), history, 0.9)
-    spike = parameters(3, scale=1000.0)
-    norm = sg.clip_quantile_(spike, history, 0.9)
-    after = math.sqrt(sum(float(g.square().sum()) for g in gradients(spike)))
-    assert float(norm) > 1000
-    assert after == pytest.approx(sorted(history.norms)[math.ceil(0.9 * 21) - 1], rel=1e-4)
+@given(st.integers(0, 1000), st.floats(-3, 3), st.floats(0, 3), st.floats(1e-3, 10))
+@settings(max_examples=60, deadline=None)
+def test_under_its_bound_on_the_norm_no_element_lies_outside(seed: int, low: float, width: float, scale: float) -> None:
+    high = low + width
+    for gradient in gradients(parameters(seed, scale=scale)):
+        if float(gradient.norm()) < untouched_below(low, high):
+            assert torch.equal(gradient, gradient.clamp(low, high))
 
 
-def test_sparse_gradients_are_clipped_row_by_row() -> None:
-    table = nn.Embedding(10, 3, sparse=True)
-    table(torch.tensor([1, 1, 4])).sum().mul(5).backward()
-    sg.clip_value_(table.parameters(), -1, 1)
-    dense = table.weight.grad.to_dense()
-    assert torch.equal(dense[1], torch.ones(3)) and torch.equal(dense[4], torch.ones(3)) and float(dense[0].sum()) == 0
+def test_complex_gradients_are_clamped_by_real_and_imaginary_part() -> None:
+    (item,) = parameters(0, scale=3, shapes=((200, 200),), dtypes=[torch.complex64])
+    before = item.grad.clone()
+    sg.clip_value_(item, -1, 2)
+    assert torch.equal(item.grad, torch.complex(before.real.clamp(-1, 2), before.imag.clamp(-1, 2)))
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda p: sg.clip_value_(p, 1, -1),
-        lambda p: sg.clip_norm_(p, -1),
-        lambda p: sg.clip_adaptive_(p, 0),
-        lambda p: sg.clip_quantile_(p, NormHistory(), 2),
-    ],
-)
-def test_numbers_that_make_no_sense_are_refused(call) -> None:
-    with pytest.raises(ValueError, match="expected"):
-        call(parameters(0))
+def test_adaptive_keeps_what_is_not_finite_within_its_unit() -> None:
+    items = parameters(0, shapes=((4, 3),))
+    items[0].grad[1, 2], items[0].grad[2, 0] = math.nan, math.inf
+    sg.clip_adaptive_(items, 0.1)
+    gradient = items[0].grad
+    assert bool(gradient[[0, 3]].isfinite().all()) and bool(gradient[1].isnan().all())
+    assert gradient[2].nan_to_num().tolist() == [0, 0, 0] and bool(gradient[2, 0].isnan())
 
 
-@pytest.mark.parametrize(
-    "clip", [sg.Clip.value(-0.1, 0.2), sg.Clip.norm(0.1), sg.Clip.adaptive(0.01), sg.Clip.quantile(0.5)]
-)
+NONSENSE = {
+    "low above high": lambda p: sg.clip_value_(p, 1, -1),
+    "low is NaN": lambda p: sg.clip_value_(p, math.nan, 1),
+    "high is text": lambda p: sg.clip_value_(p, -1, "1"),
+    "negative norm": lambda p: sg.clip_norm_(p, -1),
+    "norm is NaN": lambda p: sg.clip_norm_(p, math.nan),
+    "norm of order 3": lambda p: sg.clip_norm_(p, 1, 3),
+    "no norm": lambda p: sg.clip_norm_(p, None),
+    "negative norm of each": lambda p: sg.clip_per_parameter_(p, -1),
+    "ratio 0": lambda p: sg.clip_adaptive_(p, 0),
+    "epsilon below 0": lambda p: sg.clip_adaptive_(p, 0.1, -1),
+    "share 2": lambda p: sg.clip_quantile_(p, QuantileState(2)),
+    "window 0": lambda p: sg.clip_quantile_(p, QuantileState(0.9, window=0)),
+    "score 0": lambda p: sg.clip_zscore_(p, ZScoreState(0)),
+    "alpha 2": lambda p: sg.clip_zscore_(p, ZScoreState(alpha=2)),
+    "no warm-up": lambda p: sg.clip_zscore_(p, ZScoreState(warm_up=0)),
+}
+
+
+@pytest.mark.parametrize("case", NONSENSE)
+def test_numbers_that_make_no_sense_are_refused_in_one_sentence(case: str) -> None:
+    items = parameters(0)
+    before = gradients(items)
+    with pytest.raises(ValueError, match="expected") as caught:
+        NONSENSE[case](items)
+    assert isinstance(caught.value, sg.SteadygradError) and "\n" not in str(caught.value)
+    assert same(gradients(items), before)
+
+
+HOOKED = [
+    sg.Clip.value(-0.1, 0.2),
+    sg.Clip.norm(0.1),
+    sg.Clip.norm(0.1, math.inf),
+    sg.Clip.per_parameter(0.1),
+    sg.Clip.adaptive(0.01),
+    sg.Clip.quantile(0.5),
+    sg.Clip.zscore(1.0),
+]
+
+
+@pytest.mark.parametrize("clip", HOOKED, ids=str)
 def test_a_hooked_clip_acts_before_the_step(clip: sg.Clip) -> None:
     layer = nn.Linear(4, 4)
     optimizer = torch.optim.SGD(layer.parameters(), lr=1.0)
-    optimizer.register_step_pre_hook(ClipBeforeStep(clip))
+    hook = ClipBeforeStep(clip)
+    if hook.state is not None:
+        seasoned(hook.state)
+    optimizer.register_step_pre_hook(hook)
     plain = copy.deepcopy(layer)
     (100 * layer(torch.ones(2, 4)).square().sum()).backward()
     optimizer.step()
     (100 * plain(torch.ones(2, 4)).square().sum()).backward()
     moved = [b.detach() - a.detach() for a, b in zip(layer.parameters(), plain.parameters(), strict=True)]
-    assert all(float(m.norm()) < float(p.grad.norm()) + 1e-6 for m, p in zip(moved, plain.parameters(), strict=True))
+    assert all(norm([m]) < norm([p.grad]) / 2 for m, p in zip(moved, plain.parameters(), strict=True))
+
+
+@EVERY
+def test_nothing_is_warned_of(kind: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        CLIPS[kind](parameters(0, scale=10, dtypes=[torch.float32, torch.complex64, torch.bfloat16]))

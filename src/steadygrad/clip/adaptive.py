@@ -1,35 +1,123 @@
-"""Adaptive clip: each unit's gradient in proportion to the unit's weight."""
+"""Adaptive clip (AGC): each unit's gradient in proportion to the unit's weight."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from steadygrad.clip import bounds
+from steadygrad.clip.gradients import coalesced, listed, may_read
+from steadygrad.clip.shards import Groups, groups_of, local, settled, whole_norms
 
-def clip_adaptive_(parameters: Tensor | Iterable[Tensor], ratio: float = 0.01, epsilon: float = 1e-3) -> None:
-    """Scale each unit's gradient so that its norm is at most ``ratio`` × that of the unit's weight, in place.
+EPSILON = 1e-3
+"""Weights count as at least this (Brock et al. 2021, equation 3), so that a unit that starts at 0 can move."""
 
-    A unit is a row of a weight of two or more dimensions, an element of a vector; weights under ``epsilon`` count as
-    ``epsilon`` (Brock et al. 2021, arXiv:2102.06171, equation 3). Sparse gradients are left out. Raises ``ValueError`` for
-    a ratio or epsilon that is not positive.
+
+def clip_adaptive_(
+    parameters: Tensor | Iterable[Tensor], ratio: float = 0.01, epsilon: float = EPSILON, *, whole_vectors: bool = False
+) -> None:
+    """Scale each unit's gradient so that its norm is at most ``ratio`` × max(that of the unit's weight, ``epsilon``), in place.
+
+    (Brock et al. 2021, arXiv:2102.06171, equation 3.) A unit is what makes one output: ``weight[i]`` of a linear layer's
+    ``(out, in)``, a convolution's ``(out, in, *kernel)`` or an embedding's ``(rows, width)``. Of a vector or scalar it is each
+    element; with ``whole_vectors`` a vector is one unit, as in the authors' code, optax and timm. They leave the last linear
+    layer out: so leave out its parameters.
+
+    A NaN makes its unit NaN, an inf itself NaN and the rest of its unit 0. Halves are clipped by norms and factors in
+    float32. Where a distributed unit lies in several processes its norm is that of the whole; sharded by units, the processes
+    do not talk. Raises ``BoundsError``, a ``ValueError``, for a ratio or epsilon that is not above 0.
     """
-    if not (ratio > 0 and epsilon > 0):
-        raise ValueError(f"ratio {ratio}, epsilon {epsilon}: expected numbers above 0")
-    items = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    ratio, epsilon = bounds.above_zero("ratio", ratio), bounds.above_zero("epsilon", epsilon)
     with torch.no_grad():
-        for parameter in items:
-            gradient = parameter.grad
-            if gradient is None or gradient.is_sparse:
-                continue
-            most = ratio * _by_unit(parameter.detach()).clamp(min=epsilon)
-            norm = _by_unit(gradient)
-            gradient.mul_(torch.where(norm > most, most / norm.clamp(min=torch.finfo(norm.dtype).tiny), 1.0))
+        tensors, factors = unit_factors(listed(parameters), ratio, epsilon, whole_vectors=whole_vectors)
+        chosen = [k for k, factor in enumerate(factors) if not (may_read(factor) and _all_ones(factor))]
+        if chosen:
+            torch._foreach_mul_([tensors[k] for k in chosen], [factors[k] for k in chosen])
 
 
-def _by_unit(tensor: Tensor) -> Tensor:
-    if tensor.dim() <= 1:
-        return tensor.abs()
-    norm: Tensor = torch.linalg.vector_norm(tensor, dim=tuple(range(1, tensor.dim())), keepdim=True)
-    return norm
+def unit_factors(
+    parameters: Sequence[Tensor], ratio: float, epsilon: float = EPSILON, *, whole_vectors: bool = False
+) -> tuple[list[Tensor], list[Tensor]]:
+    """The gradients as tensors to be changed, and by what to multiply each: a factor a unit, broadcastable, 1 = unclipped."""
+    units = [
+        _of_sparse(parameter, parameter.grad) if parameter.grad.is_sparse else _of_dense(parameter, whole_vectors)
+        for parameter in parameters
+        if parameter.grad is not None
+    ]
+    _make_whole(units)
+    if not units:
+        return [], []
+    most = [unit.weight for unit in units]
+    torch._foreach_clamp_min_(most, epsilon)
+    torch._foreach_mul_(most, ratio)
+    # A gradient of 0 gives infinity, and so the factor 1.
+    torch._foreach_div_(most, [unit.gradient for unit in units])
+    torch._foreach_clamp_max_(most, 1.0)
+    return [unit.tensor for unit in units], most
+
+
+@dataclass(slots=True)
+class _Units:
+    tensor: Tensor
+    weight: Tensor
+    """Norm of each unit's weight; a tensor of its own, which may be overwritten."""
+    gradient: Tensor
+    groups: Groups
+    """Over which the units are spread; () = each is whole in one process."""
+
+
+def _of_dense(parameter: Tensor, whole_vectors: bool) -> _Units:
+    gradient = settled(parameter, parameter.grad)  # type: ignore[arg-type]
+    if gradient is not parameter.grad:
+        parameter.grad = gradient
+    within = (
+        tuple(range(1, gradient.dim())) if gradient.dim() > 1 else (0,) if gradient.dim() == 1 and whole_vectors else ()
+    )
+    tensor = local(gradient)
+    groups = groups_of(gradient, within)
+    return _Units(tensor, _norms(local(parameter.detach()), within), _norms(tensor, within), groups)
+
+
+def _of_sparse(parameter: Tensor, gradient: Tensor) -> _Units:
+    """Only rows that have a gradient are looked at. A unit that is 0 elsewhere has the norm of what is there."""
+    gradient = coalesced(parameter, gradient)
+    values, rows = gradient._values(), gradient._indices()[0]
+    if gradient.dim() == 1 or gradient.sparse_dim() == 1:
+        within = tuple(range(1, gradient.dim()))
+        return _Units(values, _norms(parameter.detach()[rows], within), _norms(values, within), ())
+    units, unit_of = torch.unique(rows, return_inverse=True)
+    of_value = _norms(values, tuple(range(1, values.dim()))).flatten()
+    squares = torch.zeros(len(units), dtype=of_value.dtype, device=of_value.device).index_add_(
+        0, unit_of, of_value.square()
+    )
+    shape = (-1, *[1] * (values.dim() - 1))
+    weights = _norms(parameter.detach()[units], tuple(range(1, parameter.dim()))).flatten()
+    return _Units(values, weights[unit_of].reshape(shape), squares.sqrt()[unit_of].reshape(shape), ())
+
+
+def _norms(tensor: Tensor, within: tuple[int, ...]) -> Tensor:
+    half = tensor.dtype in (torch.float16, torch.bfloat16)
+    if not within:
+        return tensor.abs().float() if half else tensor.abs()
+    norms: Tensor = torch.linalg.vector_norm(tensor, dim=within, keepdim=True, dtype=torch.float32 if half else None)
+    return norms
+
+
+def _make_whole(units: list[_Units]) -> None:
+    """Norms of spread units, all that share their groups and dtype at once."""
+    spread: dict[tuple[object, ...], list[_Units]] = {}
+    for unit in units:
+        if unit.groups:
+            spread.setdefault((unit.weight.dtype, *map(id, unit.groups)), []).append(unit)
+    for alike in spread.values():
+        parts = [norms for unit in alike for norms in (unit.weight, unit.gradient)]
+        whole = whole_norms(torch.cat([part.flatten() for part in parts]), alike[0].groups)
+        for part, norms in zip(parts, torch.split(whole, [part.numel() for part in parts]), strict=True):
+            part.copy_(norms.view_as(part))
+
+
+def _all_ones(factor: Tensor) -> bool:
+    return factor.numel() == 0 or factor.min().item() == 1.0

@@ -1,32 +1,85 @@
-"""The gradients of parameters, as tensors that can be changed in place, by device and dtype."""
+"""The gradients of parameters as plain tensors that can be changed in place, and how to scale them.
+
+A sparse gradient is its values, each row once; a distributed one is the part that lies in this process. Knows tensors; no
+clip, no bound.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
+from torch.utils._foreach_utils import _group_tensors_by_device_and_dtype as group_tensors
+
+from steadygrad.clip.shards import Groups, groups_of, local, settled
 
 
-def dense_gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
-    """Every gradient there is; of a sparse one its values, each row once."""
-    items = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+def listed(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    """One tensor or any iterable of them, a generator too, as a list."""
+    return [parameters] if isinstance(parameters, Tensor) else list(parameters)
+
+
+def gradients_of(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    """Every gradient there is, in the order of its parameter: plain tensors, or distributed ones as they are.
+
+    A sparse gradient that is not coalesced is coalesced first, a distributed one that is a sum over processes summed; both
+    stay with the parameter.
+    """
     found = []
-    for parameter in items:
+    for parameter in listed(parameters):
         gradient = parameter.grad
         if gradient is None:
             continue
-        if gradient.is_sparse:
-            if not gradient.is_coalesced():
-                parameter.grad = gradient = gradient.coalesce()
-            gradient = gradient._values()
+        if type(gradient) is not Tensor or gradient.is_sparse:
+            gradient = _changeable(parameter, gradient)
         found.append(gradient)
     return found
 
 
-def grouped(tensors: Iterable[Tensor]) -> list[list[Tensor]]:
-    """Lists of one device and dtype each, which foreach kernels take at once."""
-    lists: dict[tuple[torch.device, torch.dtype], list[Tensor]] = {}
-    for tensor in tensors:
-        lists.setdefault((tensor.device, tensor.dtype), []).append(tensor)
-    return list(lists.values())
+def _changeable(parameter: Tensor, gradient: Tensor) -> Tensor:
+    if gradient.is_sparse:
+        return coalesced(parameter, gradient)._values()
+    one = settled(parameter, gradient)
+    if one is not gradient:
+        parameter.grad = one
+    return one
+
+
+def coalesced(parameter: Tensor, gradient: Tensor) -> Tensor:
+    """A sparse gradient with each row once, which from now on is the parameter's gradient."""
+    if not gradient.is_coalesced():
+        parameter.grad = gradient = gradient.coalesce()
+    return gradient
+
+
+def grouped(tensors: Sequence[Tensor]) -> list[list[Tensor]]:
+    """Lists of one device and dtype each, which foreach kernels take at once; in the order in which torch takes them."""
+    if not tensors:
+        return []
+    return [held[0] for held, _ in group_tensors([list(tensors)]).values()]  # type: ignore[misc]
+
+
+def grouped_places(tensors: Sequence[Tensor]) -> list[list[int]]:
+    """The same lists as places in ``tensors``."""
+    return [list(places) for _, places in group_tensors([list(tensors)], with_indices=True).values()]
+
+
+def by_groups(gradients: Sequence[Tensor]) -> list[tuple[Groups, list[int]]]:
+    """Places in ``gradients`` by the process groups over which they are spread; mostly one entry, spread over none."""
+    buckets: dict[tuple[int, ...], tuple[Groups, list[int]]] = {}
+    for place, gradient in enumerate(gradients):
+        groups = () if type(gradient) is Tensor else groups_of(gradient)
+        buckets.setdefault(tuple(map(id, groups)), (groups, []))[1].append(place)
+    return list(buckets.values())
+
+
+def scale_(gradients: Sequence[Tensor], factor: Tensor) -> None:
+    """Multiply all by one number, in place; it may lie on another device."""
+    for tensors in grouped([local(gradient) for gradient in gradients]):
+        torch._foreach_mul_(tensors, factor.to(tensors[0].device))
+
+
+def may_read(value: Tensor) -> bool:
+    """Whether a number can be looked at without waiting for a device, or breaking a graph that is being compiled."""
+    return value.is_cpu and not torch.compiler.is_compiling()

@@ -2,37 +2,101 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from steadygrad.clip.gradients import dense_gradients, grouped
+from steadygrad.clip import bounds
+from steadygrad.clip.gradients import by_groups, gradients_of, grouped, may_read, scale_
+from steadygrad.clip.shards import local, whole_norm
 
 EPSILON = 1e-6
 """As in ``torch.nn.utils.clip_grad_norm_``, so that results are the same bit for bit."""
 
+SURELY = 0.9
+"""Of ``max_norm``: a norm under it gives the factor 1 in any dtype. bfloat16, the coarsest, is off by 1 % at most."""
 
-def total_norm(gradients: Iterable[Tensor]) -> Tensor:
-    """L2 norm of all elements together, on the first gradient's device; 0 where there are none."""
-    norms = [norm for tensors in grouped(gradients) for norm in torch._foreach_norm(tensors)]
-    if not norms:
+Number = TypeVar("Number", Tensor, float)
+
+
+def clip_norm_(
+    parameters: Tensor | Iterable[Tensor], max_norm: float, norm_type: float = 2.0, *, error_if_nonfinite: bool = False
+) -> Tensor:
+    """Scale all gradients by max_norm ÷ (norm + 1e-6) where that is below 1, in place; gives the norm before.
+
+    (Pascanu et al. 2013, arXiv:1211.5063, algorithm 1.) ``norm_type`` is 2 or ``inf``, the greatest element. The same bits
+    as ``torch.nn.utils.clip_grad_norm_``, in the gradients' own dtype; where nothing is to be clipped nothing is multiplied
+    on the CPU, and on another device the factor is never read, but multiplied by. Of distributed gradients the norm is that
+    of the whole, the same on every rank, for one exchange of a scalar.
+
+    As in torch a NaN makes every gradient NaN, an inf makes itself NaN and all else 0; with ``error_if_nonfinite`` both
+    raise ``RuntimeError`` instead, for which the norm is read. An infinite ``max_norm`` only measures: torch's would turn all
+    to NaN where the norm is infinite. Raises ``BoundsError``, a ``ValueError``, for a ``max_norm`` below 0.
+    """
+    max_norm, norm_type = bounds.at_least_zero("max_norm", max_norm), bounds.order(norm_type)
+    with torch.no_grad():
+        gradients = gradients_of(parameters)
+        total = total_norm(gradients, norm_type)
+        if error_if_nonfinite and not math.isfinite(total.item()):
+            raise RuntimeError(f"the gradients' norm is {total.item()}; nothing was clipped")
+        scale_to_norm_(gradients, total, max_norm)
+        return total
+
+
+def total_norm(gradients: Sequence[Tensor], norm_type: float = 2.0) -> Tensor:
+    """The norm of all elements together, on the first gradient's device; 0 where there are none.
+
+    What ``torch.nn.utils.get_total_norm`` gives, bit for bit, where no gradient is distributed.
+    """
+    if not gradients:
         return torch.zeros(())
-    total: Tensor = torch.linalg.vector_norm(torch.stack([norm.to(norms[0].device) for norm in norms]))
+    first = local(gradients[0]).device
+    totals = []
+    for groups, places in by_groups(gradients):
+        tensors = [local(gradients[place]) for place in places]
+        totals.append(whole_norm(_norm_here(tensors, norm_type, first), groups, norm_type))
+    if len(totals) == 1:
+        return totals[0]
+    total: Tensor = torch.linalg.vector_norm(torch.stack([one.to(first) for one in totals]), norm_type)
     return total
 
 
-def clip_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float) -> Tensor:
-    """Scale all gradients by max_norm ÷ (norm + 1e-6) where that is below 1, in place; gives the norm before.
+def _norm_here(tensors: list[Tensor], norm_type: float, device: torch.device) -> Tensor:
+    if norm_type == math.inf:
+        # A maximum over nothing does not exist, and torch says so; here it is 0, as its norm is.
+        tensors = [tensor for tensor in tensors if tensor.numel()]
+    norms = [norm for of_kind in grouped(tensors) for norm in torch._foreach_norm(of_kind, norm_type)]
+    if not norms:
+        return torch.zeros((), device=device)
+    total: Tensor = torch.linalg.vector_norm(torch.stack([norm.to(device) for norm in norms]), norm_type)
+    return total
 
-    (Pascanu et al. 2013, arXiv:1211.5063, algorithm 1.) Raises ``ValueError`` for a ``max_norm`` below 0.
+
+def factor_for_norm(total: Number, max_norm: float) -> Number:
+    """min(max_norm ÷ (total + 1e-6), 1), NaN for NaN: of a tensor each element's, of a number that one's.
+
+    torch divides a number by a tensor as reciprocal times number, which rounds twice. So does this: a ``numpy.float32``
+    gives the bits of a float32 tensor, a ``float`` those of a float64 one.
     """
-    if not max_norm >= 0:
-        raise ValueError(f"max_norm is {max_norm}, expected 0 or more")
-    with torch.no_grad():
-        gradients = dense_gradients(parameters)
-        norm = total_norm(gradients)
-        factor = torch.clamp(max_norm / (norm + EPSILON), max=1.0)
-        for tensors in grouped(gradients):
-            torch._foreach_mul_(tensors, factor.to(tensors[0].device))
-        return norm
+    if isinstance(total, Tensor):
+        factor: Tensor = torch.clamp(max_norm / (total + EPSILON), max=1.0)
+        return factor
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        one = (type(total)(1.0) / (total + type(total)(EPSILON))) * type(total)(max_norm)
+    return one if not one > 1.0 else type(total)(1.0)
+
+
+def scale_to_norm_(gradients: Sequence[Tensor], total: Tensor, max_norm: float) -> None:
+    """Scale gradients whose norm ``total`` is known to ``max_norm`` at most."""
+    if max_norm == math.inf or not gradients:
+        return
+    readable = may_read(total)
+    if readable and total.item() + EPSILON < SURELY * max_norm:
+        return
+    factor = factor_for_norm(total, max_norm)
+    if not (readable and factor.item() == 1.0):
+        scale_(gradients, factor)

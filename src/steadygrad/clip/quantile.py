@@ -1,47 +1,92 @@
-"""Clip at a running quantile of the norms seen so far."""
+"""Clip at a running quantile of the norms seen so far (AutoClip)."""
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+import torch
 from torch import Tensor
 
-from steadygrad.clip.gradients import dense_gradients
-from steadygrad.clip.norm import clip_norm_, total_norm
+from steadygrad.clip import bounds
+from steadygrad.clip.gradients import gradients_of
+from steadygrad.clip.norm import scale_to_norm_, total_norm
+
+WINDOW = 1000
+"""Norms kept, as in the authors' later package; their first code kept all."""
 
 
 @dataclass
-class NormHistory:
-    """The last ``window`` finite norms."""
+class QuantileState:
+    """The finite norms seen, the last ``window`` of them (None: all), and at which of their quantiles to clip."""
 
-    window: int = 1000
-    norms: deque[float] = field(default_factory=deque)
+    share: float = 0.9
+    window: int | None = WINDOW
+    _seen: deque[float] = field(default_factory=deque, init=False, repr=False)
+    _sorted: list[float] = field(default_factory=list, init=False, repr=False)
 
-    def add(self, norm: float) -> None:
-        if math.isfinite(norm):
-            self.norms.append(norm)
-            while len(self.norms) > self.window:
-                self.norms.popleft()
+    def __post_init__(self) -> None:
+        self.share = bounds.share("share", self.share)
+        if self.window is not None:
+            self.window = bounds.count("window", self.window)
 
-    def quantile(self, share: float) -> float:
-        """The norm that ``share`` of those seen do not exceed; infinity before there is any."""
-        if not self.norms:
+    @property
+    def norms(self) -> list[float]:
+        """What was seen, oldest first."""
+        return list(self._seen)
+
+    def bound(self, total: float) -> float:
+        """Takes in this step's norm, and gives the quantile of all, this one included; infinity where there are none.
+
+        A norm that is not finite is not taken in. The same number as ``numpy.percentile(norms, 100 * share)``.
+        """
+        total = float(total)
+        if math.isfinite(total):
+            self._take(total)
+        return self.quantile()
+
+    def quantile(self) -> float:
+        """The bound as it stands."""
+        if not self._sorted:
             return math.inf
-        ordered = sorted(self.norms)
-        return ordered[min(len(ordered) - 1, math.ceil(share * len(ordered)) - 1 if share > 0 else 0)]
+        place = (len(self._sorted) - 1) * self.share
+        below = math.floor(place)
+        low, high = self._sorted[below], self._sorted[min(below + 1, len(self._sorted) - 1)]
+        part = place - below
+        # From the nearer end, as numpy does it.
+        return low + (high - low) * part if part < 0.5 else high - (high - low) * (1 - part)
+
+    def _take(self, total: float) -> None:
+        self._seen.append(total)
+        insort(self._sorted, total)
+        if self.window is not None and len(self._seen) > self.window:
+            del self._sorted[bisect_left(self._sorted, self._seen.popleft())]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"norms": self.norms}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """What was seen; share and window stay as they are here. Raises ``BoundsError`` for what is no such state."""
+        norms = bounds.entry(state, "norms", list)
+        self._seen, self._sorted = deque(), []
+        for norm in norms:
+            self._take(bounds.at_least_zero("a norm", norm))
 
 
-def clip_quantile_(parameters: Tensor | Iterable[Tensor], history: NormHistory, quantile: float = 0.9) -> Tensor:
-    """Clip the global norm at the quantile of the norms in ``history``, this one included; gives the norm before.
+def clip_quantile_(parameters: Tensor | Iterable[Tensor], state: QuantileState) -> Tensor:
+    """Clip the global L2 norm at a quantile of the norms in ``state``, this one included; gives the norm before.
 
-    (AutoClip, Seetharaman et al. 2020, arXiv:2007.14469.) Raises ``ValueError`` for a quantile outside [0, 1].
+    (AutoClip, Seetharaman et al. 2020, arXiv:2007.14469.) The state is the caller's: one for each optimizer, saved with
+    ``state_dict``. Reads one number a step, so on an accelerator it waits for the gradients. A NaN or inf is not remembered,
+    and goes through as in ``clip_norm_``.
     """
-    if not 0.0 <= quantile <= 1.0:
-        raise ValueError(f"the quantile is {quantile}, expected 0 to 1")
-    items = [parameters] if isinstance(parameters, Tensor) else list(parameters)
-    history.add(float(total_norm(dense_gradients(items))))
-    bound = history.quantile(quantile)
-    return clip_norm_(items, bound) if math.isfinite(bound) else total_norm(dense_gradients(items))
+    with torch.no_grad():
+        gradients = gradients_of(parameters)
+        total = total_norm(gradients)
+        if gradients:
+            scale_to_norm_(gradients, total, state.bound(total.item()))
+        return total

@@ -7,18 +7,50 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from steadygrad.clip.gradients import dense_gradients, grouped
+from steadygrad.clip import bounds
+from steadygrad.clip.gradients import gradients_of, grouped
+from steadygrad.clip.shards import local
+
+ONE_PASS = 1 << 15
+"""Elements from which a tensor on the CPU is clamped alone, both sides in one pass over memory. Measured on one core: at
+20 × 512 × 512 that takes 0.4× the time of two foreach passes, at 20 × 64 × 64 1.2×."""
+
+SURELY = 0.9
+"""A norm counts as under a bound where it is under 0.9 of it: whatever a norm in bfloat16 is off by."""
 
 
 def clip_value_(parameters: Tensor | Iterable[Tensor], low: float = -1.0, high: float = 1.0) -> None:
-    """Clamp each gradient element to [low, high], in place. NaN stays NaN.
+    """Clamp each gradient element to [low, high], in place.
 
     With low = −high this is ``torch.nn.utils.clip_grad_value_`` bit for bit; any interval will do, also one that leaves 0
-    out. Raises ``ValueError`` where low > high.
+    out, or is open on a side (±inf). NaN stays NaN, ±inf becomes a bound. Of a complex gradient the real and the imaginary
+    part are clamped; of a sparse one the values it holds; of a distributed one each process clamps its part, without a word
+    to the others. Raises ``BoundsError``, a ``ValueError``, where low > high or a bound is NaN.
     """
-    if not low <= high:
-        raise ValueError(f"the interval is [{low}, {high}]; expected low ≤ high")
+    low, high = bounds.interval(low, high)
     with torch.no_grad():
-        for tensors in grouped(dense_gradients(parameters)):
-            torch._foreach_clamp_min_(tensors, low)
-            torch._foreach_clamp_max_(tensors, high)
+        clamp_(gradients_of(parameters), low, high)
+
+
+def clamp_(gradients: Iterable[Tensor], low: float, high: float) -> None:
+    """The same for gradients in hand, with bounds known to be good."""
+    small = []
+    for gradient in gradients:
+        tensor = local(gradient)
+        if tensor.is_complex():
+            tensor = torch.view_as_real(tensor)
+        if tensor.is_cpu and tensor.numel() >= ONE_PASS:
+            tensor.clamp_(low, high)
+        else:
+            small.append(tensor)
+    for tensors in grouped(small):
+        torch._foreach_clamp_min_(tensors, low)
+        torch._foreach_clamp_max_(tensors, high)
+
+
+def untouched_below(low: float, high: float) -> float:
+    """The L2 norm under which a gradient has no element outside [low, high]; 0 where 0 itself is moved.
+
+    No element is greater than the norm. So who has the norms needs to clamp only those that are not below this.
+    """
+    return SURELY * max(0.0, min(-low, high))
