@@ -6,6 +6,7 @@ symptoms, live or from a journal. Norms are compared as log10 (decades), because
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -95,6 +96,12 @@ class State:
     pending: list[Array] = field(default_factory=list)
     pending_steps: list[int] = field(default_factory=list)
     levels: list[tuple[int, Array]] = field(default_factory=list)
+    lowest: tuple[float, int] = (math.inf, 0)
+    """The lowest level of the total norm but the last, and its step."""
+    against: list[Array] = field(default_factory=list)
+    """For each level the weights' levels against those of the last layers."""
+    best: Array = field(default_factory=lambda: np.zeros(0))
+    """The greatest of these but the last two."""
     idle: np.ndarray[Any, Any] = field(default_factory=lambda: np.zeros(0, np.int64))
     """For how many rows each parameter has had a gradient of exactly zero, or none."""
     idle_since: np.ndarray[Any, Any] = field(default_factory=lambda: np.zeros(0, np.int64))
@@ -113,6 +120,7 @@ class State:
             self.bound = np.full(width, np.inf)
             self.idle = np.zeros(width - 1, np.int64)
             self.idle_since = np.zeros(width - 1, np.int64)
+            self.best = np.full(sum(self.columns.weights), -np.inf)
 
     def as_plain(self) -> dict[str, Any]:
         """Lists and numbers that ``from_plain`` takes."""
@@ -134,7 +142,8 @@ class State:
         state = cls(columns)
         state.window = np.asarray(plain["window"], np.float64).reshape(-1, len(columns.names) + 1)
         state.seen = np.asarray(plain["seen"], np.int64)
-        state.levels = [(int(step), np.asarray(level, np.float64)) for step, level in plain["levels"]]
+        for step, level in plain["levels"]:
+            _add_level(state, int(step), np.asarray(level, np.float64))
         state.idle = np.asarray(plain["idle"], np.int64)
         state.idle_since = np.asarray(plain["idle_since"], np.int64)
         state.greatest_rate = float(plain["greatest_rate"])
@@ -156,17 +165,22 @@ def judge(state: State, rows: Rows) -> list[Symptom]:
     found: list[Symptom] = []
     decades = logs(rows)
     broken = ~np.isfinite(rows.norms)
-    for at in range(len(rows)):
+    # Most rows show nothing, and are told so all at once.
+    ill = broken.any(axis=1)
+    with np.errstate(invalid="ignore"):
+        high = (decades > state.bound).any(axis=1)
+    gone = (rows.norms <= 0).any(axis=1)
+    for at in np.flatnonzero(ill | high | gone | (state.above > 0) | state.idle.any()).tolist():
         step = int(rows.steps[at])
-        if broken[at].any():
+        if ill[at]:
             found.append(_non_finite(state.columns, step, np.flatnonzero(broken[at]), rows.norms[at]))
             continue
         found += _sudden(state, step, decades[at])
         found += _idle(state, step, rows.norms[at])
-    good = decades[~broken.any(axis=1)]
+    good = decades[~ill]
     if len(good):
         _learn(state, good)
-        steps = rows.steps[~broken.any(axis=1)].tolist()
+        steps = rows.steps[~ill].tolist()
         for step, row in zip(steps, good, strict=True):
             state.pending.append(row)
             state.pending_steps.append(step)
@@ -197,7 +211,8 @@ def judge_updates(state: State, step: int, ratios: Array, rate: float, *, leapt:
     if not known.any():
         return found
     before = np.nanmedian(np.stack(state.ratios), axis=0) if len(state.ratios) >= 3 else None
-    grown = ratios / before if before is not None else np.full_like(ratios, np.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        grown = ratios / before if before is not None else np.full_like(ratios, np.nan)
     large = known & (ratios > OVERSIZED) & ((grown > 10) if before is not None else leapt)
     if large.any():
         worst = int(np.argmax(np.where(large, ratios, -1)))
@@ -310,58 +325,69 @@ def _slow(state: State) -> Iterator[Symptom]:
     state.pending, state.pending_steps = [], []
     with np.errstate(invalid="ignore"):
         level = np.median(chunk, axis=0)
-    state.levels.append((steps[-1], level))
+    _add_level(state, steps[-1], level)
+    if len(state.levels) >= 4:
+        yield from _growing(state, steps[-1])
+        yield from _falling(state, steps[-1])
+
+
+def _add_level(state: State, step: int, level: Array) -> None:
+    """One more level, with what it is to be compared by; beyond ``LEVELS`` every other one is left out."""
+    if state.levels and state.levels[-1][1][-1] < state.lowest[0]:
+        state.lowest = (float(state.levels[-1][1][-1]), state.levels[-1][0])
+    weights = np.flatnonzero(state.columns.weights)
+    if len(state.against) >= 2:
+        state.best = np.fmax(state.best, state.against[-2])
+    state.levels.append((step, level))
+    if len(weights):
+        late = level[weights[-max(1, len(weights) // 4) :]]
+        known = late[np.isfinite(late)]
+        state.against.append(level[weights] - (float(np.median(known)) if len(known) else math.nan))
     if len(state.levels) > LEVELS:
-        merged = state.levels[::2]
-        state.levels = [*merged, state.levels[-1]] if merged[-1] is not state.levels[-1] else merged
-    if len(state.levels) < 4:
-        return
-    yield from _growing(state, steps[-1])
-    yield from _falling(state, steps[-1])
+        state.levels, state.against = state.levels[::-2][::-1], state.against[::-2][::-1]
 
 
 def _growing(state: State, step: int) -> Iterator[Symptom]:
-    total = np.array([level[-1] for _, level in state.levels])
-    lowest = int(np.argmin(total[:-1]))
-    rise = total[-2:] - total[lowest]
-    if not (rise >= GROWTH_DECADES).all():
+    lowest, since = state.lowest
+    rise = [level[-1] - lowest for _, level in state.levels[-2:]]
+    if not min(rise) >= GROWTH_DECADES:
         return
-    grown = state.levels[-1][1][:-1] - state.levels[lowest][1][:-1]
+    at = next((level for s, level in state.levels if s >= since), state.levels[0][1])
+    grown = state.levels[-1][1][:-1] - at[:-1]
     judged = np.where(np.array(state.columns.weights, bool) & np.isfinite(grown), grown, -np.inf)
     first = int(np.argmax(judged))
     message = (
-        f"the total norm has risen by {rise[-1]:.1f} decades since step {state.levels[lowest][0]:,}, "
+        f"the total norm has risen by {rise[-1]:.1f} decades since step {since:,}, "
         f"this parameter's by {judged[first]:.1f}"
     )
-    begun = next(s for s, level in state.levels[lowest:] if level[-1] - total[lowest] >= GROWTH_DECADES)
+    begun = next(s for s, level in state.levels if s > since and level[-1] - lowest >= GROWTH_DECADES)
     yield Symptom("SG201", Severity.ERROR, begun, first, message, (), step)
 
 
 def _falling(state: State, step: int) -> Iterator[Symptom]:
     """The early layers' level against the late ones'; the first to fall is the one nearest the output that fell."""
-    weights = np.flatnonzero(np.array(state.columns.weights, bool))
+    weights = np.flatnonzero(state.columns.weights)
     if len(weights) < 3:
         return
-    history = np.stack([level[weights] for _, level in state.levels])
-    late = history[:, -max(1, len(weights) // 4) :]
     with np.errstate(invalid="ignore"):
-        against = history - np.nanmedian(late, axis=1)[:, None]
-        drop = np.nanmax(against[:-2], axis=0) - against[-2:].max(axis=0)
-    fallen = drop >= VANISH_DECADES
+        drop = state.best - np.fmax(state.against[-1], state.against[-2])
+        fallen = drop >= VANISH_DECADES
     if not fallen[: max(1, len(weights) // 4)].all():
         return
-    reach = int(np.argmin(fallen)) if not fallen.all() else len(fallen)
+    reach = len(fallen) if fallen.all() else int(np.argmin(fallen))
     steps_down = drop[:reach] - np.append(drop[1:reach], drop[reach] if reach < len(drop) else 0.0)
     place = int(np.argmax(steps_down))
-    first = int(weights[place])
-    best = int(np.nanargmax(against[:-2, place]))
-    low = np.flatnonzero(against[best:, place] <= against[best, place] - VANISH_DECADES)
-    begun = state.levels[best + int(low[0])][0]
+    low = [
+        s
+        for (s, _), one in zip(state.levels, state.against, strict=True)
+        if one[place] <= state.best[place] - VANISH_DECADES
+    ]
     message = (
         f"its gradient and those of {reach - 1} more have fallen {drop[place]:.1f} decades "
         "against those of the last layers"
     )
-    yield Symptom("SG101", Severity.ERROR, begun, first, message, tuple(int(w) for w in weights[:reach]), step)
+    which = tuple(int(w) for w in weights[:reach])
+    yield Symptom("SG101", Severity.ERROR, low[0], int(weights[place]), message, which, step)
 
 
 def judge_clip(clip: str, steps: int, acted: int, cosines: Sequence[float], step: int) -> Symptom | None:
