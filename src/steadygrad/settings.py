@@ -1,4 +1,4 @@
-"""``[tool.steadygrad]`` and the options of a call, as one frozen ``Settings``; and what they and comments suppress.
+"""``[tool.steadygrad]`` and the options of a call, as one frozen ``Settings`` (or ``RunSettings``); and what they suppress.
 
 Options win over the file; the file is the nearest pyproject.toml that has the section. May rely on the records and the
 standard library; must not know which rules exist: codes are compared as text, and the rules room refuses unknown ones.
@@ -23,6 +23,7 @@ from steadygrad.errors import SettingsError
 from steadygrad.record import Finding, Location
 
 FAIL_ON = ("error", "warning", "never")
+CURES = ("at-start",)
 
 Ignores = tuple[tuple[str, tuple[str, ...]], ...]
 """Pairs of a glob and the selectors that it ignores."""
@@ -55,15 +56,61 @@ class Settings:
         return (*self.select, *self.ignore, *(word for _, words in globbed for word in words))
 
 
+@dataclass(frozen=True)
+class RunSettings:
+    """How ``steadygrad run`` watches a program: ``[tool.steadygrad.run]``; every default is what it does unasked."""
+
+    clip: str | None = None
+    """As ``Clip.parse`` reads it: "norm:1.0"."""
+    on_alarm: str = "warn"
+    """As ``OnAlarm.parse`` reads it: "skip:5/100:stop"."""
+    probe_every: int = 1000
+    """Steps between two looks; 0 = none by the clock."""
+    budget: float = 0.01
+    """Share of a step that watching may cost."""
+    every: int | None = None
+    """Read every so many steps, whatever it costs; None = by the budget."""
+    journal: str | None = None
+    """Where the journal is written; None = a new file in runs/."""
+    no_journal: bool = False
+    quiet: bool = False
+    cure: str | None = None
+    """ "at-start": cured before the first step, where numbers alone do it."""
+
+
 def load_settings(start: Path, options: Mapping[str, Any] | None = None) -> Settings:
     """Settings for a target in folder ``start``. Options of None were not given. Raises ``SettingsError``."""
     found: dict[str, Any] = {}
     where = _nearest_pyproject(start)
     if where is not None:
         path, table = where
-        found = {**_checked(table, f"[tool.steadygrad] in {path}"), "root": path.parent}
+        own = {name: value for name, value in table.items() if name != RUN}
+        found = {**_checked(own, f"[tool.steadygrad] in {path}", Settings), "root": path.parent}
     given = {name: value for name, value in (options or {}).items() if value is not None}
-    return Settings(**{**found, **_checked(given, "the options")})
+    return Settings(**{**found, **_checked(given, "the options", Settings)})
+
+
+def load_run_settings(start: Path, options: Mapping[str, Any] | None = None) -> RunSettings:
+    """Settings of ``steadygrad run`` for a program in folder ``start``. Raises ``SettingsError``."""
+    found: dict[str, Any] = {}
+    where = _nearest_pyproject(start)
+    if where is not None:
+        path, table = where
+        run = table.get(RUN, {})
+        if not isinstance(run, Mapping):
+            raise SettingsError(
+                f"cannot read {path}: tool.steadygrad.run is {run!r}, expected a table [tool.steadygrad.run]"
+            )
+        found = _checked(run, f"[tool.steadygrad.run] in {path}", RunSettings)
+    given = {name: value for name, value in (options or {}).items() if value is not None}
+    # One of the two on the command line overrules the other in the file.
+    if "journal" in given:
+        found.pop("no_journal", None)
+    return RunSettings(**{**found, **_checked(given, "the options", RunSettings)})
+
+
+RUN = "run"
+"""The table within [tool.steadygrad] that is not of checks."""
 
 
 def _nearest_pyproject(start: Path) -> tuple[Path, Mapping[str, Any]] | None:
@@ -83,9 +130,9 @@ def _nearest_pyproject(start: Path) -> tuple[Path, Mapping[str, Any]] | None:
     return None
 
 
-def _checked(table: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The table's values as the fields of ``Settings``, each of the kind it must be."""
-    known = {field.name: field for field in fields(Settings) if field.name != "root"}
+def _checked(table: Mapping[str, Any], where: str, kind: type[Settings] | type[RunSettings]) -> dict[str, Any]:
+    """The table's values as the fields of ``kind``, each of the kind it must be."""
+    known = {field.name: field for field in fields(kind) if field.name != "root"}
     values: dict[str, Any] = {}
     for written, value in table.items():
         name = written.replace("-", "_")
@@ -104,20 +151,44 @@ def _value(name: str, value: Any, where: str) -> Any:
         if not isinstance(value, Mapping):
             raise SettingsError(f'{where} is {value!r}, expected a table such as {{"tests/*" = ["SG101"]}}')
         return tuple((glob, _words(words, f"{glob!r} of {where}")) for glob, words in value.items())
-    if name in ("trial", "seed"):
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise SettingsError(f"{where} is {value!r}, expected a whole number, 0 or more")
+    if name in _LEAST:
+        least = _LEAST[name]
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise SettingsError(f"{where} is {value!r}, expected a whole number, {least} or more")
         if value >= 2**63:
             raise SettingsError(f"{where} is {value!r}, expected a number below 2^63")
         return value
+    if name == "budget":
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value <= 1:
+            raise SettingsError(f"{where} is {value!r}, expected a share of a step above 0 and at most 1, such as 0.01")
+        return float(value)
+    if name in ("no_journal", "quiet"):
+        if not isinstance(value, bool):
+            raise SettingsError(f"{where} is {value!r}, expected true or false")
+        return value
     if not isinstance(value, str):
         raise SettingsError(f'{where} is {value!r}, expected text such as "{_EXAMPLES[name]}"')
-    if name == "fail_on" and value not in FAIL_ON:
-        raise SettingsError(f"{where} is {value!r}, expected one of {', '.join(FAIL_ON)}")
+    if name in _CHOICES and value not in _CHOICES[name]:
+        raise SettingsError(f"{where} is {value!r}, expected {_one_of(_CHOICES[name])}")
     return value
 
 
-_EXAMPLES = {"fail_on": "warning", "device": "cpu", "dtype": "float64", "output_format": "concise"}
+_LEAST = {"trial": 0, "seed": 0, "probe_every": 0, "every": 1}
+_CHOICES = {"fail_on": FAIL_ON, "cure": CURES}
+_EXAMPLES = {
+    "fail_on": "warning",
+    "device": "cpu",
+    "dtype": "float64",
+    "output_format": "concise",
+    "clip": "norm:1.0",
+    "on_alarm": "skip:5/100:stop",
+    "journal": "runs/today.sgj",
+    "cure": "at-start",
+}
+
+
+def _one_of(words: Sequence[str]) -> str:
+    return f"one of {', '.join(words)}" if len(words) > 1 else f'"{words[0]}"'
 
 
 def _words(value: Any, where: str) -> tuple[str, ...]:

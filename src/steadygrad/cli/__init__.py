@@ -10,7 +10,7 @@ import importlib
 import os
 import pkgutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import click
 
@@ -49,10 +49,23 @@ def group() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code; nothing of ours escapes as a traceback."""
+    done = _parse_and_run(arguments)
+    if isinstance(done, int):
+        return done
+    # A program of the user's: what it raises, SystemExit and Ctrl-C among it, is its own and nobody's here to handle.
+    try:
+        return done()
+    except SteadygradError as error:
+        complain(str(error))
+        return FAILED
+
+
+def _parse_and_run(arguments: Sequence[str] | None) -> int | Callable[[], int]:
+    """The exit code of a command, or what is to be run outside of all that handles a command's errors."""
     try:
         code = group.main(None if arguments is None else list(arguments), standalone_mode=False)
         sys.stdout.flush()
-        return code if isinstance(code, int) else CLEAN
+        return code if isinstance(code, int) or callable(code) else CLEAN
     except click.exceptions.Abort:
         return INTERRUPTED
     except KeyboardInterrupt:

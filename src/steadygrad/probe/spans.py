@@ -101,7 +101,9 @@ def recording_constructions() -> Iterator[None]:
 
     @functools.wraps(original)
     def recording(self: nn.Module, *args: Any, **kwargs: Any) -> None:
-        _constructions[self] = _construction_here(self, sys._getframe(1))  # type: ignore[assignment]
+        # A module that hashes by what it holds (a metric) holds nothing yet; it is no layer, and goes unrecorded.
+        if type(self).__hash__ is object.__hash__:
+            _constructions[self] = _construction_here(self, sys._getframe(1))  # type: ignore[assignment]
         original(self, *args, **kwargs)
 
     nn.Module.__init__ = recording  # type: ignore[method-assign]

@@ -1,0 +1,74 @@
+"""``steadygrad run``: reads the options, finds the program, and hands both to the launch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+
+class ProgramCommand(click.Command):
+    """Options end where the program begins: at the first word that is no option, or at ``-m``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        options = [one for one in self.get_params(ctx) if isinstance(one, click.Option) and not one.is_flag]
+        ours, program = divide(args, {name for one in options for name in one.opts})
+        return super().parse_args(ctx, [*ours, "--", *program])
+
+
+def divide(words: list[str], taking_values: set[str]) -> tuple[list[str], list[str]]:
+    """Our options, and the program with all that is its own."""
+    at = 0
+    while at < len(words):
+        word = words[at]
+        if word == "--":
+            return words[:at], words[at + 1 :]
+        if not word.startswith("-") or word == "-" or (word.startswith("-m") and not word.startswith("--")):
+            break
+        at += 2 if word in taking_values else 1
+    return words[:at], words[at:]
+
+
+@click.command(
+    cls=ProgramCommand,
+    name="run",
+    short_help="Run a training script, and watch every optimizer it makes.",
+    options_metavar="[OPTIONS]",
+)
+@click.option("--clip", metavar="SPEC", help="Clip before each step: value:-1,1 or norm:1.0.")
+@click.option("--on-alarm", metavar="WHAT", help="warn (default), skip, lower, clip, rollback, stop; skip:5/100:stop.")
+@click.option("--probe-every", type=int, metavar="N", help="Steps between two full probes (1000); 0 = none.")
+@click.option("--budget", type=float, metavar="SHARE", help="Share of a step that watching may cost (0.01).")
+@click.option("--every", type=int, metavar="N", help="Read each N-th step, whatever it costs.")
+@click.option("--journal", metavar="PATH", help="Where the run is recorded (a new file in runs/).")
+@click.option("--no-journal", is_flag=True, default=None, help="Keep no record.")
+@click.option("--cure", metavar="WHEN", help="at-start: cure before the first step, where numbers alone do it.")
+@click.option("--quiet", "-q", is_flag=True, default=None, help="Tell findings and alarms only.")
+@click.argument("program", nargs=-1, type=click.UNPROCESSED, metavar="PROGRAM [ARGUMENTS]...")
+def command(program: tuple[str, ...], **options: Any) -> Callable[[], int]:
+    """Run PROGRAM as `python` would, guard every optimizer that it makes, and tell what its gradients did.
+
+    PROGRAM is script.py, -m package.module, or a command on PATH that is a script of Python; what follows it is its own.
+    Its output, exit code and result are those of a plain run; all lines of steadygrad's go to standard error. Works under
+    torchrun: torchrun --no-python steadygrad run train.py.
+
+    Exit code: the program's; 2 where it could not be started.
+    """
+    from steadygrad.errors import SettingsError
+    from steadygrad.guarding.respond import OnAlarm
+    from steadygrad.launch.program import find_program
+    from steadygrad.settings import load_run_settings
+
+    if options["journal"] is not None and options["no_journal"]:
+        raise SettingsError("--journal and --no-journal contradict each other; give one")
+    found = find_program(program)
+    settings = load_run_settings(found.folder, options)
+    OnAlarm.parse(settings.on_alarm)
+
+    def run() -> int:
+        from steadygrad.launch.start import start
+
+        return start(found, settings)
+
+    return run

@@ -1,0 +1,62 @@
+"""Lines for the user, on standard error as it was when the program began. Standard library only; never raises, never waits."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+PREFIX = "steadygrad: "
+
+
+class Teller:
+    """Writes whole lines that begin with ``steadygrad: `` and who says it, if anybody; one that cannot be written is lost."""
+
+    def __init__(self, who: Callable[[], str] = str) -> None:
+        self._stream = sys.stderr
+        self._who = who
+
+    def __call__(self, *lines: str) -> None:
+        """One line with the prefix, and further ones set in under it."""
+        first, *more = lines
+        indent = " " * len(PREFIX)
+        who = self._who()
+        start = f"{PREFIX}{who}: " if who else PREFIX
+        text = "\n".join([f"{start}{first}", *(f"{indent}{line}" for line in more)])
+        try:
+            self._stream.write(f"{text}\n")
+            self._stream.flush()
+        except (AttributeError, OSError, ValueError):
+            pass  # No standard error, or a closed one; the program goes on.
+
+
+def shown_path(path: str | Path, folder: Path) -> str:
+    """As seen from a folder, where it lies below it."""
+    full = Path(path)
+    return str(full.relative_to(folder)) if full.is_relative_to(folder) else str(full)
+
+
+def summary_lines(numbers: Any, *, clips: bool, folder: Path) -> Sequence[str]:
+    """What a run came to: steps, share clipped, alarms, where the journal is. ``numbers`` are a ``Tally``."""
+    parts = [f"{numbers.steps:,} step{'' if numbers.steps == 1 else 's'}"]
+    if clips or numbers.clipped_share:
+        parts.append(f"clipped {numbers.clipped_share:.1%}".replace("%", " %"))
+    parts.append(_alarms(numbers.alarms))
+    lines = [" · ".join(parts)]
+    if numbers.journal:
+        path = shown_path(numbers.journal, folder)
+        lines.append(f"journal: {path}   (steadygrad show {path})")
+    return lines
+
+
+def _alarms(alarms: Sequence[Any]) -> str:
+    if not alarms:
+        return "no alarm"
+    first = alarms[0]
+    where = f", first in {first.parameter}" if first.parameter else ""
+    begun = f"step {first.step:,} {first.code} {first.name}{where}"
+    if first.message and first.message not in begun:
+        begun = f"step {first.step:,} {first.code} {first.name}{where}: {first.message}"
+    count = "1 alarm" if len(alarms) == 1 else f"{len(alarms):,} alarms, the first"
+    return f"{count}: {begun}"

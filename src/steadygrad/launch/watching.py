@@ -1,0 +1,72 @@
+"""Installs the watch in a process: hooks that wait for what the program imports, and the end that is told at exit.
+
+The one place where the pieces of this room meet. Imports nothing heavy: until the program imports torch, two entries in
+``sys.meta_path`` are all there is.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+from types import ModuleType
+
+from steadygrad.errors import SettingsError
+from steadygrad.launch.arriving import when_imported
+from steadygrad.launch.children import Token, follow_children
+from steadygrad.launch.first_use import FirstUse
+from steadygrad.launch.losses import tell_of_losses
+from steadygrad.launch.optimizers import tell_of_optimizers
+from steadygrad.launch.session import Plan, Session
+
+
+def watch_this_process(plan: Plan, *, child: bool = False) -> Session:
+    """Install everything; what the program then makes is watched, and told of at exit."""
+    session = Session(plan, child=child)
+    # First in, last out: after whatever the program registers.
+    atexit.register(session.close)
+    os.register_at_fork(after_in_child=session.forked)
+    when_imported("torch.optim.optimizer", lambda module: tell_of_optimizers(module, session.made))
+    when_imported("torch", lambda module: _torch_is_here(module, session))
+    token = Token(watch_child, plan)
+    when_imported("multiprocessing.process", lambda module: follow_children(module, token, lambda: _count(session)))
+    return session
+
+
+def watch_child(plan: Plan) -> None:
+    """In a process that the program has started by ``spawn``."""
+    watch_this_process(plan, child=True)
+
+
+def _torch_is_here(torch: ModuleType, session: Session) -> None:
+    _check_clip(session)
+    use = FirstUse(torch, session.guard_those_made)
+    session.expect_use = use.await_
+    tell_of_losses(torch, session.loss)
+    from steadygrad.probe.spans import recording_constructions
+
+    # Entered, and never left: it holds until the process ends.
+    recording = recording_constructions()
+    recording.__enter__()
+    _held.append(recording)
+
+
+def _check_clip(session: Session) -> None:
+    """A clip cannot be read without torch, and torch is the program's to import: this is the earliest moment."""
+    if session.settings.clip is None:
+        return
+    from steadygrad.clip import Clip
+
+    try:
+        Clip.parse(session.settings.clip)
+    except SettingsError as error:
+        session.dismiss()
+        session.tell(f"error: {error}")
+        raise SystemExit(2) from None
+
+
+def _count(session: Session) -> None:
+    session.children += 1
+
+
+_held: list[object] = []
+"""What must stay alive as long as the process."""
