@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils._foreach_utils import _group_tensors_by_device_and_dtype as group_tensors
 
-from steadygrad.clip.shards import Groups, groups_of, local, settled
+from steadygrad.clip.shards import Groups, all_plain, groups_of, locals_of, settled
 
 
 def listed(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
@@ -65,18 +65,20 @@ def grouped_places(tensors: Sequence[Tensor]) -> list[list[int]]:
     return [list(places) for _, places in group_tensors([list(tensors)], with_indices=True).values()]
 
 
-def by_groups(gradients: Sequence[Tensor]) -> list[tuple[Groups, list[int]]]:
+def by_groups(gradients: Sequence[Tensor]) -> list[tuple[Groups, Sequence[int]]]:
     """Places in ``gradients`` by the process groups over which they are spread; mostly one entry, spread over none."""
+    if all_plain(gradients):
+        return [((), range(len(gradients)))] if gradients else []
     buckets: dict[tuple[int, ...], tuple[Groups, list[int]]] = {}
     for place, gradient in enumerate(gradients):
         groups = () if type(gradient) is Tensor else groups_of(gradient)
         buckets.setdefault(tuple(map(id, groups)), (groups, []))[1].append(place)
-    return list(buckets.values())
+    return [(groups, places) for groups, places in buckets.values()]
 
 
 def scale_(gradients: Sequence[Tensor], factor: Tensor) -> None:
     """Multiply all by one number, in place; it may lie on another device."""
-    for tensors in grouped([local(gradient) for gradient in gradients]):
+    for tensors in grouped(locals_of(gradients)):
         torch._foreach_mul_(tensors, factor.to(tensors[0].device))
 
 

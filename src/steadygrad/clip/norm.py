@@ -12,7 +12,7 @@ from torch import Tensor
 
 from steadygrad.clip import bounds
 from steadygrad.clip.gradients import by_groups, gradients_of, grouped, may_read, scale_
-from steadygrad.clip.shards import local, whole_norm
+from steadygrad.clip.shards import all_plain, local, whole_norm
 
 EPSILON = 1e-6
 """As in ``torch.nn.utils.clip_grad_norm_``, so that results are the same bit for bit."""
@@ -55,24 +55,28 @@ def total_norm(gradients: Sequence[Tensor], norm_type: float = 2.0) -> Tensor:
     if not gradients:
         return torch.zeros(())
     first = local(gradients[0]).device
+    if all_plain(gradients):
+        return _norm_here(gradients, norm_type, first)
     totals = []
     for groups, places in by_groups(gradients):
-        tensors = [local(gradients[place]) for place in places]
-        totals.append(whole_norm(_norm_here(tensors, norm_type, first), groups, norm_type))
+        part = _norm_here([local(gradients[place]) for place in places], norm_type, first)
+        totals.append(whole_norm(part, groups, norm_type))
     if len(totals) == 1:
         return totals[0]
     total: Tensor = torch.linalg.vector_norm(torch.stack([one.to(first) for one in totals]), norm_type)
     return total
 
 
-def _norm_here(tensors: list[Tensor], norm_type: float, device: torch.device) -> Tensor:
+def _norm_here(tensors: Sequence[Tensor], norm_type: float, device: torch.device) -> Tensor:
     if norm_type == math.inf:
         # A maximum over nothing does not exist, and torch says so; here it is 0, as its norm is.
         tensors = [tensor for tensor in tensors if tensor.numel()]
-    norms = [norm for of_kind in grouped(tensors) for norm in torch._foreach_norm(of_kind, norm_type)]
+    norms = [torch._foreach_norm(of_kind, norm_type) for of_kind in grouped(tensors)]
     if not norms:
         return torch.zeros((), device=device)
-    total: Tensor = torch.linalg.vector_norm(torch.stack([norm.to(device) for norm in norms]), norm_type)
+    # One kind lies on one device.
+    flat = norms[0] if len(norms) == 1 else [norm.to(device) for of_kind in norms for norm in of_kind]
+    total: Tensor = torch.linalg.vector_norm(torch.stack(flat), norm_type)
     return total
 
 

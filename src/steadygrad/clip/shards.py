@@ -6,7 +6,7 @@ All ranks call in the same order and get the same numbers. Recognises a ``DTenso
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, TypeAlias
 
 import torch
@@ -15,6 +15,9 @@ from torch import Tensor
 
 Groups: TypeAlias = "tuple[Any, ...]"
 """Process groups; () = the tensor is whole in each process."""
+
+
+_PLAIN = {Tensor}
 
 
 def is_distributed(tensor: Tensor) -> bool:
@@ -28,6 +31,15 @@ def local(tensor: Tensor) -> Tensor:
     with torch.no_grad():
         part: Tensor = tensor.to_local()  # type: ignore[attr-defined]
     return part
+
+
+def locals_of(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+    """The parts of all in this process; where none is distributed, which is told in no time, the tensors as they are."""
+    return tensors if all_plain(tensors) else [local(tensor) for tensor in tensors]
+
+
+def all_plain(tensors: Sequence[Tensor]) -> bool:
+    return set(map(type, tensors)) <= _PLAIN
 
 
 def settled(parameter: Tensor, gradient: Tensor) -> Tensor:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
 
 from steadygrad.clip import bounds
 from steadygrad.clip.gradients import gradients_of, grouped
-from steadygrad.clip.shards import local
+from steadygrad.clip.shards import locals_of
 
 ONE_PASS = 1 << 15
 """Elements from which a tensor on the CPU is clamped alone, both sides in one pass over memory. Measured on one core: at
@@ -32,20 +32,22 @@ def clip_value_(parameters: Tensor | Iterable[Tensor], low: float = -1.0, high: 
         clamp_(gradients_of(parameters), low, high)
 
 
-def clamp_(gradients: Iterable[Tensor], low: float, high: float) -> None:
+def clamp_(gradients: Sequence[Tensor], low: float, high: float) -> None:
     """The same for gradients in hand, with bounds known to be good."""
-    small = []
-    for gradient in gradients:
-        tensor = local(gradient)
-        if tensor.is_complex():
-            tensor = torch.view_as_real(tensor)
-        if tensor.is_cpu and tensor.numel() >= ONE_PASS:
-            tensor.clamp_(low, high)
-        else:
-            small.append(tensor)
-    for tensors in grouped(small):
-        torch._foreach_clamp_min_(tensors, low)
-        torch._foreach_clamp_max_(tensors, high)
+    for tensors in grouped(locals_of(gradients)):
+        if tensors[0].is_complex():
+            tensors = [torch.view_as_real(tensor) for tensor in tensors]
+        small = tensors
+        if tensors[0].is_cpu:
+            small = []
+            for tensor in tensors:
+                if tensor.numel() < ONE_PASS:
+                    small.append(tensor)
+                else:
+                    tensor.clamp_(low, high)
+        if small:
+            torch._foreach_clamp_min_(small, low)
+            torch._foreach_clamp_max_(small, high)
 
 
 def untouched_below(low: float, high: float) -> float:
