@@ -152,8 +152,15 @@ class Guard:
         for index, optimizer in enumerate(optimizers):
             clipper = Clipper(options.clip) if options.clip is not None else None
             self.lanes.append(Lane(self, index, optimizer, clipper))
+        self._looked = {max(self.lanes, key=lambda lane: lane.holds(root)).index for root in roots}
+        self._journal_names = [[self._name(p) for p in self._columns_in_journal(lane)] for lane in self.lanes]
+        self._places: dict[int, np.ndarray[Any, Any]] = {}
         self._own_journal = not isinstance(options.journal, Journal)
-        self._journal = self._open(options.journal)
+        try:
+            self._journal = self._open(options.journal)
+        except BaseException:
+            self._unhook()
+            raise
         self._at_exit = _detach_at_exit(self)
 
     # What a user reads and calls
@@ -220,17 +227,22 @@ class Guard:
         """Take every hook away and close the journal. A second call does nothing."""
         for lane in self.lanes:
             if not lane.off:
+                lane.judge()
                 self._misfit(lane)
-            lane.remove()
-            _guarded.pop(lane.optimizer, None)
-        for capture in self._captures:
-            capture.remove()
+        self._unhook()
         if self._journal is not None:
             self._summarise()
             if self._own_journal:
                 self._journal.close()
             self._journal = None
         atexit.unregister(self._at_exit)
+
+    def _unhook(self) -> None:
+        for lane in self.lanes:
+            lane.remove()
+            _guarded.pop(lane.optimizer, None)
+        for capture in self._captures:
+            capture.remove()
 
     def __enter__(self) -> Self:
         return self
@@ -300,11 +312,16 @@ class Guard:
     def columns_of(self, parameters: Sequence[Tensor]) -> policy.Columns:
         """Names and kinds of parameters."""
         return policy.Columns(
-            names=tuple(self._names.get(id(p), (f"parameter {at}", 0))[0] for at, p in enumerate(parameters)),
+            names=tuple(self._name(p) for p in parameters),
             sizes=tuple(p.numel() for p in parameters),
             weights=tuple(p.dim() >= 2 for p in parameters),
             halves=tuple(_smallest(p.dtype) for p in parameters),
         )
+
+    def _name(self, parameter: Tensor) -> str:
+        """Its name in the model; one that is not the model's is told by its shape."""
+        known = self._names.get(id(parameter))
+        return known[0] if known is not None else f"parameter of shape {tuple(parameter.shape)}"
 
     def interval_for(self, cost: float, step_time: float, share: float = 1.0) -> int:
         """Each how many steps something of this cost (seconds) may be done."""
@@ -329,25 +346,29 @@ class Guard:
         look = self._next_look(lane)
         if look is not None and look < lane.due:
             lane.due = look
-        soon = any(one.step + 1 >= one.due for one in self.lanes)
+        soon = lane.step + 1 >= lane.due or (len(self.lanes) > 1 and any(one.step + 1 >= one.due for one in self.lanes))
         for capture in self._captures:
             capture.armed = soon
             capture.stepped()
 
     def _next_look(self, lane: Lane) -> int | None:
         every = self.options.probe_every
-        if lane.index != 0 or not every:
+        if lane.index not in self._looked or not every:
             return None
         return (lane.step // every + 1) * every
 
     def looks_due(self, lane: Lane) -> bool:
+        """By the clock one optimizer for each model is looked at, the one that holds most of it."""
         every = self.options.probe_every
-        return bool(every) and (lane.step == 1 or (lane.index == 0 and lane.step % every == 0))
+        return bool(every) and lane.index in self._looked and (lane.step == 1 or lane.step % every == 0)
 
     def look_by_the_clock(self, lane: Lane, host: np.ndarray[Any, Any] | None, row: Tensor) -> None:
         now = time.perf_counter()
         if now - self._looked_at < self._look_cost / LOOK_SHARE:
-            self._note_once(lane.step, "looks take more than 5 % of the run's time at this pace: some are left out")
+            share = f"{LOOK_SHARE:.0%}".replace("%", " %")
+            self._note_once(
+                lane.step, f"looks would take more than {share} of the run's time: some are left out", tell=False
+            )
             return
         if lane.hidden or (self.shared and rank() != 0):
             return
@@ -359,7 +380,7 @@ class Guard:
     def journal_rows(self, lane: Lane, rows: Rows) -> None:
         if self._journal is None:
             return
-        norms = np.where(rows.norms < 0, np.float32(np.nan), rows.norms)
+        norms = self._wide(lane, np.where(rows.norms < 0, np.float32(np.nan), rows.norms))
         self._journal.rows(lane.index, rows.steps, rows.times, norms, totals(rows.norms), rows.factors, rows.rates)
         if self._loss is not None and lane.index == 0:
             self._journal.losses(rows.steps[-1:], np.array([float(self._loss)]))
@@ -378,15 +399,22 @@ class Guard:
                     f"step {rows.steps[-1]:,}: the {alarm.name} of step {alarm.step:,} has ended at {alarm.last_step:,}"
                 )
 
-    def sampled(self, lane: Lane, sample: Sample, weights: np.ndarray[Any, Any], ratios: np.ndarray[Any, Any]) -> None:
+    def sampled(self, lane: Lane, sample: Sample) -> None:
         """Exact updates of one step."""
-        known = self._weights.setdefault(lane.index, np.full(len(weights), np.nan))
-        self._weights[lane.index] = np.where(np.isfinite(weights), weights * (1 + np.nan_to_num(ratios) * 0), known)
+        weights, ratios = sample.read()
+        known = self._weights.get(lane.index)
+        self._weights[lane.index] = weights if known is None else np.where(np.isfinite(weights), weights, known)
         if self._journal is not None:
-            self._journal.weights(lane.index, sample.step, weights.astype(np.float32), ratios.astype(np.float32))
+            wide = (self._wide(lane, one.astype(np.float32)[None])[0] for one in (weights, ratios))
+            self._journal.weights(lane.index, sample.step, *wide)
         until = lane.next_sample
         for symptom in policy.judge_updates(lane.state, sample.step, ratios, sample.rate, leapt=sample.leapt):
             self._symptom(lane, replace(symptom, last_step=until))
+
+    def forget_weights(self, lane: Lane) -> None:
+        """Its columns are others now: what was known of its weights is of the old ones."""
+        self._weights.pop(lane.index, None)
+        self._places.pop(lane.index, None)
 
     def stepped(self, lane: Lane) -> None:
         """After a step, where snapshots are kept: take one when it is time and nothing is wrong."""
@@ -467,8 +495,7 @@ class Guard:
         return replace(alarm, parameter=parameter, cause=cause, location=location, rank=who)
 
     def _look(self, lane: Lane, alarm: int | None, norm: float | None) -> tuple[Look, Any]:
-        owners = {id(p) for p in lane.parameters}
-        capture = max(self._captures, key=lambda one: sum(id(p) in owners for p in one.root.parameters()))
+        capture = max(self._captures, key=lambda one: lane.holds(one.root))
         found, report = look(capture.root, capture.given, step=lane.step, alarm=alarm, norm=norm)
         self.looks.append(found)
         if self._journal is not None:
@@ -519,8 +546,10 @@ class Guard:
             done = act.roll_back(lane, self.lanes, self.snapshots or [])
         else:
             done = act.stop(lane, self.lanes, self._roots, self.journal)
+        done = replace(done, message=f"{done.message} ({why})" if why else done.message)
+        if chosen == "stop":
             self._stopped = TrainingStopped(f"{alarm.code} {alarm.name} at step {alarm.step:,}: {done.message}")
-        return self._record(lane, alarm, replace(done, message=f"{done.message} ({why})" if why else done.message))
+        return self._record(lane, alarm, done)
 
     def _call_back(self, function: Callable[[Alarm], Any], alarm: Alarm) -> Any:
         """The user's function; what it raises is theirs, and goes through."""
@@ -547,9 +576,9 @@ class Guard:
         if isinstance(given, Journal):
             return given
         watched = [
-            Watched(name, tuple(p.shape), str(p.dtype).removeprefix("torch."), lane.index)
+            Watched(self._name(p), tuple(p.shape), str(p.dtype).removeprefix("torch."), lane.index)
             for lane in self.lanes
-            for name, p in zip(lane.columns.names, lane.parameters, strict=True)
+            for p in self._columns_in_journal(lane)
         ]
         about: dict[str, str | float] = {
             "torch": torch.__version__,
@@ -559,6 +588,24 @@ class Guard:
             "on_alarm": getattr(self.options.on_alarm.kind, "__name__", str(self.options.on_alarm.kind)),
         }
         return Journal(given, about=about, watched=watched, complain=self.complain)
+
+    def _columns_in_journal(self, lane: Lane) -> list[Tensor]:
+        """The optimizer's parameters; for the first one also those that no optimizer holds yet: they may be added."""
+        if lane.index != 0:
+            return lane.parameters
+        others = {id(p) for one in self.lanes if one is not lane for p in one.parameters}
+        own = {id(p): p for p in (*lane.parameters, *(p for root in self._roots for p in root.parameters()))}
+        return self.in_depth([p for key, p in own.items() if key not in others])
+
+    def _wide(self, lane: Lane, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """(k, parameters) as the journal's columns have it; NaN in those that the optimizer does not hold."""
+        columns = self._places.get(lane.index)
+        if columns is None or len(columns) != values.shape[1]:
+            places = {name: at for at, name in enumerate(self._journal_names[lane.index])}
+            columns = self._places[lane.index] = np.array([places.get(name, -1) for name in lane.columns.names])
+        found = np.full((len(values), len(self._journal_names[lane.index])), np.nan, np.float32)
+        found[:, columns[columns >= 0]] = values[:, columns >= 0]
+        return found
 
     def _summarise(self) -> None:
         if self._journal is not None:
@@ -570,12 +617,12 @@ class Guard:
             }
             self._journal.summary(values)
 
-    def _note_once(self, step: int, line: str) -> None:
+    def _note_once(self, step: int, line: str, *, tell: bool = True) -> None:
         if line not in self._notes:
             self._notes.add(line)
             if self._journal is not None:
                 self._journal.note(step, line)
-            if not self.quiet:
+            if tell and not self.quiet:
                 self.say(line)
 
     def _misfit(self, lane: Lane) -> None:

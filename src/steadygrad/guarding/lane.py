@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from steadygrad.errors import TrainingStopped
 from steadygrad.guarding import policy
@@ -48,6 +48,7 @@ class Lane:
         self.index = index
         self.optimizer = optimizer
         self.clipper = clipper
+        self._groups = len(optimizer.param_groups)
         self.parameters = guard.in_depth([p for group in optimizer.param_groups for p in group["params"]])
         self.columns = guard.columns_of(self.parameters)
         self.state = policy.State(self.columns)
@@ -63,6 +64,7 @@ class Lane:
         self.taken: list[tuple[int, str]] = []
         self._rates: list[tuple[dict[str, Any], Any]] = []
         self._sampled_to = 0
+        self._samples: list[Sample] = []
         self._limit = np.zeros(0, np.float32)
         self._limit_of: Any = None
         self._bounds = np.full(len(self.parameters), np.finfo(np.float32).max, np.float32)
@@ -77,12 +79,15 @@ class Lane:
         ]
 
     def remove(self) -> None:
-        """Take the hooks away; what is unread is read first."""
-        if not self.off:
-            self.judge()
+        """Take the hooks away."""
         for handle in self._handles:
             handle.remove()
         self.off = True
+
+    def holds(self, root: nn.Module) -> int:
+        """How many of the module's parameters are this optimizer's."""
+        own = {id(p) for p in self.parameters}
+        return sum(id(p) in own for p in root.parameters())
 
     # The hooks
 
@@ -152,6 +157,8 @@ class Lane:
 
     def _observe(self) -> None:
         began = time.perf_counter()
+        if len(self.optimizer.param_groups) != self._groups:
+            self._take_in()
         step, ring = self.step, self.ring
         rate = self._rate()
         gradients, row = ring.beat(step, rate)
@@ -165,7 +172,7 @@ class Lane:
                 self._limit, self._limit_of = self._bounds[ring.columns], ring.columns
             if not (seen <= self._limit).all() and not self._search_of_scaler(seen):
                 self.judge()
-        leapt = policy.judge_rate(self.state, step, rate)
+        leapt = rate > self.state.greatest_rate and policy.leaps(self.state, rate)
         if leapt or step >= self.next_sample:
             self._start_sample(rate, leapt)
         if self.clipper is not None and not self.hidden:
@@ -188,6 +195,18 @@ class Lane:
         if self._reads == SETTLING or (self._reads > SETTLING and step % AGREE_EVERY < self.interval):
             self._settle(now)
         self.guard.arm(self)
+
+    def _take_in(self) -> None:
+        """Parameters have been added to the optimizer: watched from now on, beside what is known of the others."""
+        self.judge()
+        self._groups = len(self.optimizer.param_groups)
+        self.parameters = self.guard.in_depth([p for group in self.optimizer.param_groups for p in group["params"]])
+        self.columns = self.guard.columns_of(self.parameters)
+        self.state = policy.State.from_plain(self.columns, self.state.as_plain())
+        self.ring = Ring(self.parameters)
+        self._bounds, self._limit_of = policy.linear_bounds(self.state), None
+        self._sampled_to, self.sample, self._samples = 0, None, []
+        self.guard.forget_weights(self)
 
     def _search_of_scaler(self, seen: np.ndarray[Any, Any]) -> bool:
         """Whether an overflow is the loss scale's own search: the step is then left out by the scaler."""
@@ -217,6 +236,9 @@ class Lane:
     def judge(self) -> None:
         """Hand the unread rows to the policy and the journal, and what they show to the guard."""
         rows = self.ring.unread()
+        waiting, self._samples = self._samples, []
+        for sample in waiting:
+            self.guard.sampled(self, sample)
         self._judged = time.perf_counter()
         if rows is None:
             return
@@ -252,12 +274,15 @@ class Lane:
         sample, self.sample = self.sample, None
         assert sample is not None
         began = time.perf_counter()
-        weights, ratios = sample.finish()
+        sample.finish()
         spent = 2 * (time.perf_counter() - began)
         steps = self.step - self._began_step
         step_time = (time.perf_counter() - self._began) / max(1, steps)
         self.next_sample = self.step + max(SAMPLE_EVERY, self.guard.interval_for(spent, step_time, SAMPLES))
-        self.guard.sampled(self, sample, weights, ratios)
+        if sample.on_host:
+            self.guard.sampled(self, sample)
+        else:
+            self._samples.append(sample)
 
     def forget_sample(self) -> None:
         """A snapshot was put back: what was measured of the present step no longer holds."""

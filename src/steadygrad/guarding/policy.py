@@ -50,6 +50,8 @@ CLIP_NEVER_STEPS = 5000
 CLIP_COSINE = 0.7
 CLIP_TURNS = 5
 """Cosine of 45 degrees, over so many measured steps."""
+TOTAL = "total"
+"""What the last column of a state is: the norm of all gradients together."""
 LOWEST = -45.0
 """log10 of less than float32 can hold: what a gradient of exactly zero counts as."""
 
@@ -136,16 +138,24 @@ class State:
 
     @classmethod
     def from_plain(cls, columns: Columns, plain: dict[str, Any]) -> State:
-        """The state that was saved, for the parameters that are still the same; a fresh one where they are not."""
-        if list(columns.names) != plain["names"]:
-            return cls(columns)
+        """The state that was saved, for the parameters that have the same name; what is new begins anew."""
         state = cls(columns)
-        state.window = np.asarray(plain["window"], np.float64).reshape(-1, len(columns.names) + 1)
-        state.seen = np.asarray(plain["seen"], np.int64)
+        names = [*columns.names, TOTAL]
+        saved = {name: at for at, name in enumerate([*plain["names"], TOTAL])}
+        to = [at for at, name in enumerate(names) if name in saved]
+        of = [saved[names[at]] for at in to]
+
+        def placed(values: Any, empty: float) -> Array:
+            found = np.full((len(values), len(names)), empty)
+            found[:, to] = np.asarray(values, np.float64).reshape(len(values), len(saved))[:, of]
+            return found
+
+        state.window = placed(plain["window"], np.nan)
+        state.seen = placed([plain["seen"]], 0)[0].astype(np.int64)
         for step, level in plain["levels"]:
-            _add_level(state, int(step), np.asarray(level, np.float64))
-        state.idle = np.asarray(plain["idle"], np.int64)
-        state.idle_since = np.asarray(plain["idle_since"], np.int64)
+            _add_level(state, int(step), placed([level], np.nan)[0])
+        state.idle = placed([[*plain["idle"], 0]], 0)[0][:-1].astype(np.int64)
+        state.idle_since = placed([[*plain["idle_since"], 0]], 0)[0][:-1].astype(np.int64)
         state.greatest_rate = float(plain["greatest_rate"])
         _rebound(state)
         return state
@@ -197,9 +207,9 @@ def linear_bounds(state: State) -> np.ndarray[Any, np.dtype[np.float32]]:
         return np.minimum(np.power(10.0, state.bound[:-1]), largest).astype(np.float32)
 
 
-def judge_rate(state: State, step: int, rate: float) -> bool:
+def leaps(state: State, rate: float) -> bool:
     """Whether the learning rate leaps above all that it has been: the step's update is then worth an exact look."""
-    return state.seen[-1] >= WARM and 0 < state.greatest_rate * RATE_JUMP < rate
+    return bool(state.seen[-1] >= WARM) and 0 < state.greatest_rate * RATE_JUMP < rate
 
 
 def judge_updates(state: State, step: int, ratios: Array, rate: float, *, leapt: bool) -> list[Symptom]:
@@ -310,13 +320,21 @@ def _learn(state: State, good: Array) -> None:
 
 
 def _rebound(state: State) -> None:
-    window = state.window
-    middle = np.median if np.isfinite(window).all() else np.nanmedian
-    with np.errstate(invalid="ignore"):
-        state.median = middle(window, axis=0)
-        deviation = 1.4826 * middle(np.abs(window - state.median), axis=0)
+    state.median = medians(state.window)
+    deviation = 1.4826 * medians(np.abs(state.window - state.median))
     bound = state.median + np.maximum(SPIKE_DECADES, SPIKE_DEVIATIONS * deviation)
     state.bound = np.where((state.seen >= WARM) & np.isfinite(bound), bound, np.inf)
+
+
+def medians(rows: Array) -> Array:
+    """Of each column, over what is known in it; NaN where nothing is."""
+    if np.isfinite(rows).all():
+        found: Array = np.median(rows, axis=0) if len(rows) else np.full(rows.shape[1], np.nan)
+        return found
+    found = np.full(rows.shape[1], np.nan)
+    known = np.isfinite(rows).any(axis=0)
+    found[known] = np.nanmedian(rows[:, known], axis=0)
+    return found
 
 
 def _slow(state: State) -> Iterator[Symptom]:
