@@ -24,8 +24,6 @@ from steadygrad.probe.steptest import Stepped, fits_in_memory, in_words, look_ag
 from steadygrad.probe.subject import Subject, make_subject
 from steadygrad.probe.theirs import raised_as_theirs, running_theirs
 from steadygrad.record import CheckRecord, Cost, Setup, StepTest, Trace
-from steadygrad.report import render
-from steadygrad.report.html import render as render_html
 from steadygrad.settings import Settings, apply_ignores
 
 Progress = Callable[[str], None]
@@ -36,10 +34,14 @@ class Report(CheckRecord):
     """The outcome of a check. ``print(report)`` shows it as the terminal does; a notebook shows it by itself."""
 
     def __str__(self) -> str:
+        from steadygrad.report import render  # Formats are many, and most checks are never printed by themselves.
+
         return render(self, "text")
 
     def _repr_html_(self) -> str:
-        return render_html(self)
+        from steadygrad.report.html import render
+
+        return render(self)
 
 
 def check(

@@ -11,10 +11,24 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 Array = NDArray[np.float64]
 Function = Callable[[Array], Array]
+
+
+class _Special:
+    """``scipy.special``, imported when a function of it is first called: it takes longer to import than most checks."""
+
+    def __getattr__(self, name: str) -> Function:
+        def function(x: Array) -> Array:
+            from scipy import special
+
+            return np.asarray(getattr(special, name)(x))
+
+        return function
+
+
+special = _Special()
 
 
 @dataclass(frozen=True)
