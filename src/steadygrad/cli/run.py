@@ -53,7 +53,7 @@ def command(program: tuple[str, ...], **options: Any) -> Callable[[], int]:
     Its output, exit code and result are those of a plain run; all lines of steadygrad's go to standard error. Works under
     torchrun: torchrun --no-python steadygrad run train.py.
 
-    Exit code: the program's; 2 where it could not be started.
+    Exit code: the program's; 1 where the guard stopped it, as --on-alarm told; 2 where it could not be started.
     """
     from steadygrad.errors import SettingsError
     from steadygrad.guarding.respond import OnAlarm

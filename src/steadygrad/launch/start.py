@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from steadygrad.errors import ProgramError
+from steadygrad.errors import ProgramError, TrainingStopped
 from steadygrad.launch.program import Program
 from steadygrad.launch.running import run_program
 from steadygrad.launch.session import Plan
 from steadygrad.launch.watching import watch_this_process
 from steadygrad.settings import RunSettings
+
+STOPPED = 1
+"""Exit code of a program that the guard stopped, as it was told to."""
 
 
 def start(program: Program, settings: RunSettings) -> int:
@@ -18,6 +21,9 @@ def start(program: Program, settings: RunSettings) -> int:
     session = watch_this_process(Plan(settings, str(Path.cwd()), time.time()))
     try:
         return run_program(program)
+    except TrainingStopped as error:
+        session.tell(str(error))
+        return STOPPED
     except ProgramError:
         session.dismiss()
         raise

@@ -28,8 +28,8 @@ if __name__ == "__main__":
     queue = context.SimpleQueue()
     mp.spawn(train, args=(queue, 9), nprocs=2)
     print(sorted(queue.get() for _ in range(2)))
-    for how in ("exit", "raise"):
-        child = context.Process(target=fails, args=(how,))
+    for how, method in (("exit", "fork"), ("raise", "spawn")):
+        child = mp.get_context(method).Process(target=fails, args=(how,))
         child.start()
         child.join()
         print(how, child.exitcode)

@@ -2,7 +2,7 @@ import tempfile
 
 import torch
 from torch.utils.data import Dataset
-from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainingArguments, set_seed
+from transformers import GPT2Config, GPT2LMHeadModel, PrinterCallback, Trainer, TrainingArguments, set_seed
 
 
 class Random(Dataset):
@@ -34,6 +34,7 @@ def main():
             disable_tqdm=True,
         )
         trainer = Trainer(model=model, args=args, train_dataset=Random(64, 12, 64))
+        trainer.remove_callback(PrinterCallback)
         result = trainer.train()
     print("steps", result.global_step, "loss", result.training_loss)
     print([{k: v for k, v in entry.items() if k in ("loss", "grad_norm", "step")} for entry in trainer.state.log_history])
