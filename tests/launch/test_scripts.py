@@ -89,3 +89,14 @@ def test_one_journal_for_both_models_of_a_pair(tmp_path: Path) -> None:
     run = read(journal)
     assert {one.optimizer for one in run.watched} == {0, 1}
     assert {one.name.split(".")[0] for one in run.watched} == {"Generator", "Discriminator"}
+
+
+def test_a_search_over_settings_is_told_of_in_few_lines(tmp_path: Path) -> None:
+    (tmp_path / "search.py").write_text(
+        "import torch\nfor i in range(9):\n    m = torch.nn.Linear(4, 1)\n    o = torch.optim.SGD(m.parameters(), lr=0.1)\n"
+        "    for _ in range(3):\n        o.zero_grad()\n        m(torch.randn(8, 4)).pow(2).sum().backward()\n        o.step()\n"
+    )
+    both = pair(["search.py"], tmp_path)
+    assert both.watched.code == 0
+    assert both.watched.ours[-1] == "steadygrad: 9 sets of optimizers, 27 steps, 0 with an alarm; 9 journals in runs"
+    assert len(both.watched.ours) <= 6

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 Tell = Callable[[Any], None]
-"""Called with a detached scalar tensor."""
+"""Called with a scalar tensor."""
 
 _COVERED = "_steadygrad_covers"
 
@@ -32,7 +32,7 @@ def tell_of_losses(torch: ModuleType, tell: Tell) -> None:
     def backward(tensors: Any, grad_tensors: Any = None, *args: Any, **kwargs: Any) -> None:
         one = tensors[0] if isinstance(tensors, (tuple, list)) and len(tensors) == 1 else tensors
         if grad_tensors is None and isinstance(one, tensor_type) and one.numel() == 1:  # type: ignore[attr-defined]
-            tell(unscaled.of(one).detach())
+            tell(unscaled.of(one))
         original(tensors, grad_tensors, *args, **kwargs)
 
     setattr(backward, _COVERED, True)

@@ -23,6 +23,9 @@ from steadygrad.settings import RunSettings
 FOLDER = "runs"
 """Where journals go, unless told otherwise."""
 
+SEVERAL = 4
+"""Guards of one process that are each told of; of further ones only findings and alarms, and how many they were."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tally:
@@ -77,6 +80,7 @@ class Session:
         self._made: list[_Made] = []
         self._watched: list[_Watched] = []
         self._told_of: set[str] = set()
+        self._cure: Any = None
         self._closed = False
         self._busy = False
 
@@ -95,7 +99,9 @@ class Session:
         for one in self._watched:
             guard = one.guard()
             if guard is not None:
-                guard.record_loss(loss)
+                guard.record_loss(loss.detach())
+        if self._cure is not None:
+            self._cure.backward(loss)
 
     def guard_those_made(self) -> None:
         """Guard all that were made since the last time, those together that train the same model."""
@@ -147,12 +153,22 @@ class Session:
             probe_every=settings.probe_every,
             budget=settings.budget,
             every=settings.every,
-            quiet=settings.quiet or not self._is_first_rank(),
+            quiet=settings.quiet or not self._is_first_rank() or len(self._watched) >= SEVERAL,
             say=self._say,
         )
         self._watched.append(_Watched(weakref.ref(guarded), _tally(guarded)))
+        if settings.cure is not None and len(self._watched) == 1:
+            self._cure_at_start(list(models.values()), optimizers)
         if len(self._watched) == 1 and os.getpid() != self._process:
             at_end_of_child(self.close)
+
+    def _cure_at_start(self, models: list[Any], optimizers: list[Any]) -> None:
+        if len(models) > 1 or len(optimizers) > 1:
+            self.tell(f"not cured at the start: {len(optimizers)} optimizers train {len(models)} models")
+            return
+        from steadygrad.launch.curing import CureAtStart
+
+        self._cure = CureAtStart(models[0], optimizers[0], self._say)
 
     def _say(self, line: str) -> None:
         """A line of the guard's; files are named from where the program was started."""
@@ -180,6 +196,9 @@ class Session:
         if self.settings.journal is None or self._watched:
             path = _free(path)
         return str(path)
+
+    def _journal_folder(self) -> str:
+        return str(Path(self.settings.journal).parent) if self.settings.journal is not None else FOLDER
 
     def _is_first_rank(self) -> bool:
         torch = sys.modules["torch"]
@@ -216,9 +235,20 @@ class Session:
     def _tell_end(self) -> None:
         if not self._is_first_rank():
             return
-        for one in self._watched:
-            if not self.settings.quiet or one.tally.alarms:
-                self.tell(*summary_lines(one.tally, clips=self.settings.clip is not None, folder=self.folder))
+        told = [one.tally for one in self._watched if not self.settings.quiet or one.tally.alarms]
+        clips = self.settings.clip is not None
+        if len(told) <= SEVERAL:
+            for tally in told:
+                self.tell(*summary_lines(tally, clips=clips, folder=self.folder))
+            return
+        # A search over settings trains one model after the other: those with an alarm, and how many there were.
+        for tally in [one for one in told if one.alarms][:SEVERAL]:
+            self.tell(*summary_lines(tally, clips=clips, folder=self.folder))
+        steps, sick = sum(one.steps for one in told), sum(1 for one in told if one.alarms)
+        kept = f"; {sum(1 for one in told if one.journal)} journals in {self._journal_folder()}"
+        self.tell(
+            f"{len(told)} sets of optimizers, {steps:,} steps, {sick} with an alarm{'' if self.settings.no_journal else kept}"
+        )
 
     def _remember(self) -> None:
         """Note what is known of each guard: the program may drop what it watched before the end."""
