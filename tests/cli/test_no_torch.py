@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.journal.runs import whole
 from tests.report.records import vanishing
 
 RUN = """
@@ -29,6 +30,8 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         ["--help"],
         ["--version"],
         ["check", "--help"],
+        ["show", "--help"],
+        ["watch", "--help"],
         ["rules"],
         ["explain", "SG102"],
         ["cures"],
@@ -50,6 +53,17 @@ def test_a_saved_report_is_shown_without_torch(tmp_path: Path) -> None:
     for form in ("text", "concise", "github", "html", "json"):
         done = run("report", str(saved), "--output-format", form)
         assert (done.returncode, done.stderr) == (0, "no torch")
+
+
+def test_a_journal_is_shown_and_watched_without_torch(tmp_path: Path) -> None:
+    journal = str(whole(tmp_path / "run.sgj"))
+    for form in ("text", "json", "csv", "parquet"):
+        done = run("show", journal, "--output-format", form, "--output-file", str(tmp_path / form))
+        assert (done.returncode, done.stderr) == (0, "no torch")
+    for arguments in (["show", journal], ["watch", journal]):
+        done = run(*arguments)
+        assert (done.returncode, done.stderr) == (0, "no torch")
+        assert done.stdout
 
 
 def test_check_does_import_it(tmp_path: Path) -> None:

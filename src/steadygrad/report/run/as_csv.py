@@ -29,6 +29,6 @@ def render(run: Run) -> str:
 def _texts(values: NDArray[Any]) -> list[str]:
     if np.issubdtype(values.dtype, np.integer):
         return [str(value) for value in values.tolist()]
-    # Single precision holds seven digits; times want more.
-    digits = 7 if values.dtype == np.float32 else 15
-    return ["" if value != value else f"{value:.{digits}g}" for value in values.tolist()]
+    # As few digits as bring each number back, bit for bit.
+    single = values.dtype == np.float32
+    return ["" if value != value else f"{value:.9g}" if single else repr(value) for value in values.tolist()]

@@ -87,14 +87,14 @@ def _series(run: Run) -> dict[str, Any]:
 
 
 def _numbers(values: NDArray[Any]) -> list[Any]:
-    """Plain numbers; single precision is written with the digits that it has."""
+    """Plain numbers; single precision is written with the nine digits that bring it back."""
     if np.isfinite(values).all():
         return _short(values)
     return [value if math.isfinite(value) else _named(value) for value in _short(values)]
 
 
 def _short(values: NDArray[Any]) -> list[float]:
-    return [float(f"{value:.7g}") for value in values.tolist()] if values.dtype == np.float32 else values.tolist()
+    return [float(f"{value:.9g}") for value in values.tolist()] if values.dtype == np.float32 else values.tolist()
 
 
 def _named(value: float) -> str | None:

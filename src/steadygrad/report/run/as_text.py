@@ -26,8 +26,8 @@ WIDEST = 240
 """A picture no wider than this."""
 
 ALARMS_IN_BRIEF = 3
-FEWEST_LAYERS = 4
-"""Of a screen that is followed live."""
+ENOUGH_LAYERS, FEWEST_LAYERS = 10, 4
+"""Of a screen that is followed live: below the one the loss goes, the other stay."""
 
 TOLD_APART = ("optimizers", "optimizer", "clip")
 """Entries of ``about`` that the header tells."""
@@ -62,14 +62,17 @@ def screenful(run: Run, width: int, height: int, *, color: Color, now: float) ->
     paint = Paint(wants_colour(color))
     told = [_brief(alarm, width, paint) for alarm in run.alarms[-ALARMS_IN_BRIEF:]]
     head = [*_header(run, width, paint, now), "", *told, *([""] if told else [])]
-    rows: list[str] = []
-    layers = max(FEWEST_LAYERS, height - len(head))
-    while len(run.series):
-        rows = list(picture(run, width, paint, most_layers=layers))
-        over = len(head) + len(rows) - height
-        if over <= 0 or layers <= FEWEST_LAYERS:
+    if not len(run.series):
+        return "\n".join(head[:height])
+    room = height - len(head)
+    for loss, fewest in ((True, ENOUGH_LAYERS), (False, FEWEST_LAYERS)):
+        layers = max(fewest, room)
+        rows = list(picture(run, width, paint, most_layers=layers, loss=loss))
+        while len(rows) > room and layers > fewest:
+            layers = max(fewest, min(layers - 1, layers - (len(rows) - room)))
+            rows = list(picture(run, width, paint, most_layers=layers, loss=loss))
+        if len(rows) <= room:
             break
-        layers = max(FEWEST_LAYERS, min(layers - 1, layers - over))
     return "\n".join(row.rstrip() for row in [*head, *rows][:height])
 
 

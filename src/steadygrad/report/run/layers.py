@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+WORTH = 1.2
+"""Modules are joined across their borders where that makes so many times the rows."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -21,8 +24,8 @@ class Row:
 def rows(names: Sequence[str], most: int) -> list[Row]:
     """At most ``most`` rows in the order of the names; a prefix that all of them have is left out of the labels.
 
-    The deepest grouping by module that fits is taken; where it says too little (three rows for fifty blocks), the next
-    deeper one is, with neighbours of one parent together.
+    The deepest grouping by module that fits is taken; where it says little (three rows for fifty blocks), the next deeper
+    one is, with neighbours of one parent together.
     """
     if not names:
         return []
@@ -32,11 +35,11 @@ def rows(names: Sequence[str], most: int) -> list[Row]:
     depth = max(map(len, paths))
     groupings = [_grouped(paths, level) for level in range(1, depth + 1)]
     fitting = [one for one in groupings if len(one) <= most]
-    coarse = fitting[-1] if fitting else groupings[0]
-    if fitting and (len(fitting) == len(groupings) or 2 * len(coarse) >= most):
-        found = coarse
-    else:
-        found = _joined(groupings[min(len(fitting), len(groupings) - 1)], most)
+    found = fitting[-1] if fitting else _by_number(groupings[0], most)
+    if len(fitting) < len(groupings):
+        deeper = _siblings_joined(groupings[len(fitting)], most)
+        if len(deeper) >= WORTH * len(found):
+            found = deeper
     return [Row(_label(one), tuple(place for _, places in one for place in places)) for one in found]
 
 
@@ -63,14 +66,20 @@ def _grouped(paths: Sequence[Path], level: int) -> list[Group]:
     return [[(key, [place for _, place in found])] for key, found in groupby(numbered, key=lambda one: one[0])]
 
 
-def _joined(groups: list[Group], most: int) -> list[Group]:
-    """Neighbours of one parent together, as few as will do; at last neighbours of any parent."""
+def _siblings_joined(groups: list[Group], most: int) -> list[Group]:
+    """Neighbours of one parent together, as few as will do; nothing where that does not do."""
     single = [one[0] for one in groups]
     families = [list(found) for _, found in groupby(single, key=lambda one: one[0][:-1])]
-    for size in range(2, len(single) + 1):
+    for size in range(2, max(map(len, families)) + 1):
         joined = [family[at : at + size] for family in families for at in range(0, len(family), size)]
         if len(joined) <= most:
             return joined
+    return []
+
+
+def _by_number(groups: list[Group], most: int) -> list[Group]:
+    """Neighbours together, whoever their parent is."""
+    single = [one[0] for one in groups]
     size = -(-len(single) // most)
     return [single[at : at + size] for at in range(0, len(single), size)]
 

@@ -7,10 +7,11 @@ rich; must not know of files.
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import time
 from collections.abc import Callable, Iterator
+
+import psutil
 
 from steadygrad.record.run import Run
 from steadygrad.report import words
@@ -37,12 +38,13 @@ def over(run: Run, now: float) -> bool:
     if now - this.written < SILENT or this.host != socket.gethostname() or this.process <= 0:
         return False
     try:
-        os.kill(this.process, 0)
-    except ProcessLookupError:
+        process = psutil.Process(this.process)
+        # A number may have been given to another process since.
+        return process.status() == psutil.STATUS_ZOMBIE or process.create_time() > this.started + 1
+    except psutil.NoSuchProcess:
         return True
-    except OSError:
+    except psutil.Error:
         return False
-    return False
 
 
 def looks(read: Reader, every: float) -> Iterator[Run]:

@@ -41,15 +41,15 @@ LATEST = 9
 WIDE = 110
 
 
-def picture(run: Run, width: int, paint: Paint, *, most_layers: int = LAYER_ROWS) -> Iterator[str]:
-    """The rows of the picture, at most ``width`` cells wide."""
+def picture(run: Run, width: int, paint: Paint, *, most_layers: int = LAYER_ROWS, loss: bool = True) -> Iterator[str]:
+    """The rows of the picture, at most ``width`` cells wide; a low screen has no room for the loss."""
     found = layers.rows([words.clean(one.name) for one in run.watched], most_layers)
     margin = max([LEAST_MARGIN, *(cell_len(one.label) for one in found)])
     margin = min(margin, max(LEAST_MARGIN, min(40, width // 5)))
     latest = LATEST if width >= WIDE else 0
     axis = over.axis(run, max(8, width - margin - 2 - latest))
     yield from _totals(run, axis, margin, paint)
-    if np.isfinite(run.series.losses).any():
+    if loss and np.isfinite(run.series.losses).any():
         yield from _losses(run, axis, margin, paint)
         yield ""
     held = over.held(run)
@@ -177,10 +177,13 @@ def _legend(values: list[Floats], width: int, paint: Paint, *, alarms: bool) -> 
     left, right = f"shades {_power(low)} ", _power(high)
     shades = heat.legend(low, high, paint)
     size = len(heat.HUES) if paint.on else len(heat.SHADES)
-    text = " · ".join([right, *(meaning for occurs, meaning in told if occurs)])
-    first, *rest = fill(text, max(20, width - len(left) - size - 1))
+    meanings = " · ".join(meaning for occurs, meaning in told if occurs)
+    begin = len(left) + size + 1
+    beside = fill(f"{right} · {meanings}" if meanings else right, width - begin)
+    first, *rest = beside if width - begin >= cell_len(right) + 20 else [right, *fill(meanings, width - 2)]
     yield f"{paint(left, 'faint')}{shades} {paint(first, 'faint')}"
-    yield from (paint(f"{'':{len(left) + size + 1}}{line}", "faint") for line in rest)
+    indent = begin if rest == beside[1:] else 2
+    yield from (paint(" " * indent + line, "faint") for line in rest if line)
 
 
 def _fitted(label: str, room: int) -> str:
@@ -240,7 +243,8 @@ def _alarm_row(run: Run, axis: Axis, margin: int, paint: Paint) -> Iterator[str]
         head = "alarms" if number == 0 else ""
         yield f"{paint(f'{head:{margin}}', 'strong')} {paint('│', 'faint')}{line}"
     if crowded:
-        yield f"{'':{margin}} {paint('│', 'faint')}{paint(f'and {crowded:,} more, too close to be drawn', 'faint')}"
+        told = shorten(f"and {crowded:,} more, too close to be drawn", axis.columns)
+        yield f"{'':{margin}} {paint('│', 'faint')}{paint(told, 'faint')}"
 
 
 def _extent(alarm: Alarm, run: Run, axis: Axis) -> tuple[str, int, int]:

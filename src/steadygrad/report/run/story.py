@@ -30,7 +30,8 @@ def alarms(run: Run, width: int, paint: Paint) -> Iterator[list[str]]:
     gutter = max((len(str(number)) for number in numbers), default=1)
     for alarm in told:
         if alarm is None:
-            yield [paint(f"… {words.count(left, 'alarm')} between them; --output-format json has all", "faint")]
+            between = f"… {words.count(left, 'alarm')} between them; --output-format json has all"
+            yield [paint(row, "faint") for row in fill(between, width)]
         else:
             yield list(_alarm(run, alarm, gutter, width, paint))
 
@@ -132,7 +133,8 @@ def looks(run: Run, width: int, paint: Paint) -> list[str]:
         verdicts[look.verdict or "not seen"] = verdicts.get(look.verdict or "not seen", 0) + 1
     told = ", ".join(f"{number:,} {words.clean(verdict)}" for verdict, number in verdicts.items())
     cost = sum(look.seconds for look in run.looks if math.isfinite(look.seconds))
-    rows = [paint(f"{words.count(len(run.looks), 'look')}: {told} · {words.seconds(cost)} in all", "strong")]
+    head = f"{words.count(len(run.looks), 'look')}: {told} · {words.seconds(cost)} in all"
+    rows = [paint(row, "strong") for row in fill(head, width)]
     found: dict[tuple[str, str, str], tuple[Finding, list[int]]] = {}
     for look in run.looks:
         for finding in look.findings:
