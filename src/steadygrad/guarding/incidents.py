@@ -6,17 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from steadygrad.guarding.policy import Columns, Symptom
 from steadygrad.record import Alarm, Severity
+from steadygrad.rules import find
 
-NAMES = {
-    "SG101": "vanishing-gradient",
-    "SG106": "stuck-parameters",
-    "SG108": "underflow",
-    "SG201": "exploding-gradient",
-    "SG203": "non-finite",
-    "SG204": "oversized-update",
-    "SG206": "gradient-spike",
-    "SG306": "clip-misfit",
-}
 _SUDDEN = ("SG201", "SG203", "SG204", "SG206")
 """What brings each other about: a step too large makes a spike, a spike an explosion, an explosion NaN."""
 
@@ -38,18 +29,19 @@ def gather(
 ) -> tuple[Alarm, bool]:
     """The alarm that this symptom belongs to, and whether it is a new one."""
     key = (optimizer, symptom.code in _SUDDEN)
-    at = book.open.get(key)
+    at = _belongs(book, symptom, optimizer, delay + 1)
     if at is None:
         alarm = Alarm(
             number=len(book.alarms) + 1,
             step=symptom.step,
             code=symptom.code,
-            name=NAMES[symptom.code],
+            name=name_of(symptom.code),
             severity=symptom.severity,
             parameter="" if symptom.column is None else columns.names[symptom.column],
             message=symptom.message,
             optimizer=optimizer,
-            delay=delay,
+            cause=symptom.cause,
+            delay=max(delay, symptom.slack),
             noticed=step,
             last_step=max(symptom.last_step, symptom.step),
             others=max(0, len(symptom.columns) - 1),
@@ -60,12 +52,13 @@ def gather(
     alarm = book.alarms[at]
     stayed = alarm.code == "SG206" and symptom.code == "SG201" and symptom.step <= alarm.last_step
     symptoms = alarm.symptoms
-    if symptom.code != alarm.code and not stayed and symptom.code not in symptoms:
+    milder = alarm.code == "SG201" and symptom.code == "SG206"
+    if symptom.code != alarm.code and not stayed and not milder and symptom.code not in symptoms:
         symptoms = (*symptoms, symptom.code)
     alarm = replace(
         alarm,
         code=symptom.code if stayed else alarm.code,
-        name=NAMES[symptom.code] if stayed else alarm.name,
+        name=name_of(symptom.code) if stayed else alarm.name,
         message=symptom.message if stayed else alarm.message,
         severity=min(alarm.severity, symptom.severity, key=lambda one: one.rank),
         last_step=max(alarm.last_step, symptom.last_step, symptom.step),
@@ -74,6 +67,20 @@ def gather(
     )
     book.alarms[at] = alarm
     return alarm, False
+
+
+def _belongs(book: Book, symptom: Symptom, optimizer: int, interval: int) -> int | None:
+    """The alarm that this symptom is of: an open one of its kind, or something sudden that it came after."""
+    sudden = symptom.code in _SUDDEN
+    at = book.open.get((optimizer, sudden))
+    if at is not None or sudden:
+        return at
+    for at in range(len(book.alarms) - 1, -1, -1):
+        alarm = book.alarms[at]
+        if alarm.optimizer == optimizer and is_sudden(alarm.code):
+            earliest = symptom.step - symptom.slack
+            return at if earliest - alarm.last_step <= QUIET * interval and alarm.step <= symptom.step else None
+    return None
 
 
 def close_quiet(book: Book, *, optimizer: int, step: int, interval: int) -> list[Alarm]:
@@ -85,6 +92,11 @@ def close_quiet(book: Book, *, optimizer: int, step: int, interval: int) -> list
             book.alarms[at] = replace(book.alarms[at], ended=True)
             ended.append(book.alarms[at])
     return ended
+
+
+def name_of(code: str) -> str:
+    """The rule's name, which says what is wrong."""
+    return find(code).name
 
 
 def is_sudden(code: str) -> bool:

@@ -6,9 +6,10 @@ symptoms, live or from a journal. Norms are compared as log10 (decades), because
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,26 +24,38 @@ WINDOW = 100
 WARM = 50
 """Rows before a parameter is compared with its own median: the first steps of a run fall by decades by themselves."""
 SPIKE_DECADES = 1.0
-SPIKE_DEVIATIONS = 8.0
-"""A spike is at least ten times the median *and* this many robust deviations above it. See ``bench/alarms.py``."""
+SPIKE_DEVIATIONS = 10.0
+"""A spike is at least ten times the median *and* this many robust deviations above it. In the healthy runs of
+``bench.faults`` a weight's gradient comes up to 2.0 decades above its median (four samples a step, most of them learnt), and
+up to 8.9 deviations where it is above one decade; the faults there are seen at 1.3 to 4.2 decades, 13 to 60 deviations."""
 EXPLOSION_DECADES = 3.0
-"""In one step, or over the whole run above the lowest level: no longer a spike."""
+"""In one step: no longer a spike."""
 STAYED = 20
 """Rows above the bound after which a spike is an explosion."""
 CHUNK = 25
 """Rows of which one level (median) is kept for the slow comparisons."""
 LEVELS = 400
 """Levels kept; beyond that, neighbours are merged."""
-GROWTH_DECADES = 2.5
-"""Rise of the total norm's level above the lowest one of the run."""
-VANISH_DECADES = 3.0
-"""Fall of the early layers' level against the late ones', below the best of the run."""
+GROWTH_DECADES = 2.0
+"""Rise of the total norm's level above all that it was up to the lowest of the run. Healthy: at most 1.37 (the maker of an
+adversarial pair), 0.4 in all others. Above the lowest itself healthy runs rise by 1.9 decades."""
+VANISH_DECADES = 2.5
+"""Fall of the early layers' level against the greatest one, below the best of the run. Healthy: at most 0.49."""
+NOTICED = 0.3
+"""Decades by which a level differs from the best or lowest one before something can have begun: levels of healthy runs
+differ by 0.1 from chunk to chunk."""
+CUT = 0.5
+"""Decades between neighbours in depth by which the place of a change is told."""
 STUCK = 20
-"""Rows of a gradient of exactly zero, or of none, after there was one."""
+"""Rows of a gradient of exactly zero, of none after there was one, or of a learning rate of 0."""
 RATE_JUMP = 5.0
-"""Learning rate against the greatest so far: schedules rise in smaller steps, or while still below an earlier peak."""
+"""Learning rate against the greatest so far. Healthy, after the first 50 steps: at most 1.03 from one step to the next."""
+AFTER_LEAP = 10
+"""Rows within which what is sudden is put down to a leap of the learning rate."""
 OVERSIZED = 0.3
-"""Update ÷ weight in one step of a weight matrix."""
+OVERSIZED_LEAPT = 0.1
+"""Update ÷ weight in one step of a weight matrix, and where the learning rate has just leapt. Healthy: at most 0.35, with
+plain SGD at a rate of 0.6, where it had been as much before; 0.06 with Adam."""
 CLIP_ALWAYS = 0.99
 CLIP_ALWAYS_STEPS = 200
 CLIP_NEVER_STEPS = 5000
@@ -67,6 +80,11 @@ class Columns:
     halves: tuple[float, ...] = ()
     """Smallest positive number of the gradient's format where that is a 16-bit one, 0 elsewhere."""
 
+    @property
+    def pairs(self) -> tuple[tuple[int, int], ...]:
+        """(weight, bias) of the layers that have both, in the order of depth."""
+        return _pairs(self.names, self.weights)
+
 
 @dataclass(frozen=True)
 class Symptom:
@@ -83,6 +101,12 @@ class Symptom:
     last_step: int = 0
     norm: float = float("nan")
     """The gradient norm of that parameter, at the last step."""
+    cause: str = ""
+    """What brought it about, where the numbers tell."""
+    slack: int = 0
+    """Steps by which it may have begun before ``step``, where that is told by more than the interval."""
+    lasting: bool = False
+    """Whether it is a state that goes on, and not one step's doing."""
 
 
 @dataclass
@@ -100,17 +124,35 @@ class State:
     levels: list[tuple[int, Array]] = field(default_factory=list)
     lowest: tuple[float, int] = (math.inf, 0)
     """The lowest level of the total norm but the last, and its step."""
+    peak: float = -math.inf
+    """The greatest level of the total norm but the last."""
+    reference: float = -math.inf
+    """The greatest one up to the lowest."""
     against: list[Array] = field(default_factory=list)
-    """For each level the weights' levels against those of the last layers."""
+    """For each level the weights' levels against the greatest of them."""
     best: Array = field(default_factory=lambda: np.zeros(0))
     """The greatest of these but the last two."""
     idle: np.ndarray[Any, Any] = field(default_factory=lambda: np.zeros(0, np.int64))
     """For how many rows each parameter has had a gradient of exactly zero, or none."""
+    alive: np.ndarray[Any, Any] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """In how many rows it has had one: what has never learnt is not missed."""
     idle_since: np.ndarray[Any, Any] = field(default_factory=lambda: np.zeros(0, np.int64))
     above: int = 0
     """For how many rows the total has been above its bound."""
     above_since: int = 0
+    above_slack: int = 0
+    last: int = 0
+    """Step of the last row."""
     greatest_rate: float = 0.0
+    leap: tuple[int, float, float] = (-(10**9), 0.0, 0.0)
+    """The step at which the learning rate last leapt, from where and to where."""
+    still: int = 0
+    """For how many rows the learning rate has been 0."""
+    still_since: int = 0
+    sampled: int = 0
+    """The last step whose updates were measured, and which moved something."""
+    unmoved: tuple[int, ...] = ()
+    """The steps measured since that changed no weight."""
     ratios: list[Array] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -122,6 +164,7 @@ class State:
             self.bound = np.full(width, np.inf)
             self.idle = np.zeros(width - 1, np.int64)
             self.idle_since = np.zeros(width - 1, np.int64)
+            self.alive = np.zeros(width - 1, np.int64)
             self.best = np.full(sum(self.columns.weights), -np.inf)
 
     def as_plain(self) -> dict[str, Any]:
@@ -132,6 +175,7 @@ class State:
             "seen": self.seen.tolist(),
             "levels": [[step, level.tolist()] for step, level in self.levels],
             "idle": self.idle.tolist(),
+            "alive": self.alive.tolist(),
             "idle_since": self.idle_since.tolist(),
             "greatest_rate": self.greatest_rate,
         }
@@ -155,6 +199,7 @@ class State:
         for step, level in plain["levels"]:
             _add_level(state, int(step), placed([level], np.nan)[0])
         state.idle = placed([[*plain["idle"], 0]], 0)[0][:-1].astype(np.int64)
+        state.alive = placed([[*plain["alive"], 0]], 0)[0][:-1].astype(np.int64)
         state.idle_since = placed([[*plain["idle_since"], 0]], 0)[0][:-1].astype(np.int64)
         state.greatest_rate = float(plain["greatest_rate"])
         _rebound(state)
@@ -170,23 +215,32 @@ def logs(rows: Rows) -> Array:
     return decades
 
 
-def judge(state: State, rows: Rows) -> list[Symptom]:
-    """What these rows show; the state goes on in place. Symptoms are in the order of their steps."""
-    found: list[Symptom] = []
+def judge(state: State, rows: Rows, frozen: Sequence[bool] | np.ndarray[Any, np.dtype[np.bool_]] = ()) -> list[Symptom]:
+    """What these rows show; the state goes on in place. Symptoms are in the order of their steps.
+
+    ``frozen``: the parameters that ask for no gradient, on purpose: theirs are not missed.
+    """
+    found: list[Symptom] = list(_rates(state, rows))
+    asked = ~np.array(frozen, bool) if len(frozen) else np.ones(rows.norms.shape[1], bool)
     decades = logs(rows)
     broken = ~np.isfinite(rows.norms)
     # Most rows show nothing, and are told so all at once.
     ill = broken.any(axis=1)
     with np.errstate(invalid="ignore"):
         high = (decades > state.bound).any(axis=1)
-    gone = (rows.norms <= 0).any(axis=1)
+    gone = ((rows.norms <= 0) & asked).any(axis=1)
+    alive = state.alive + np.cumsum(rows.norms > 0, axis=0)
+    gaps = np.diff(rows.steps, prepend=state.last or rows.steps[:1] - 1) - 1
+    state.last = int(rows.steps[-1]) if len(rows) else state.last
     for at in np.flatnonzero(ill | high | gone | (state.above > 0) | state.idle.any()).tolist():
         step = int(rows.steps[at])
         if ill[at]:
-            found.append(_non_finite(state.columns, step, np.flatnonzero(broken[at]), rows.norms[at]))
+            which = np.flatnonzero(broken[at])
+            found.append(replace(_non_finite(state.columns, step, which, rows.norms[at]), slack=int(gaps[at])))
             continue
-        found += _sudden(state, step, decades[at])
-        found += _idle(state, step, rows.norms[at])
+        found += _sudden(state, step, decades[at], int(gaps[at]))
+        found += _idle(state, step, rows.norms[at], asked & (alive[at] >= STUCK))
+    state.alive = alive[-1] if len(rows) else state.alive
     good = decades[~ill]
     if len(good):
         _learn(state, good)
@@ -196,8 +250,26 @@ def judge(state: State, rows: Rows) -> list[Symptom]:
             state.pending_steps.append(step)
             if len(state.pending) == CHUNK:
                 found += _slow(state)
-    state.greatest_rate = max(state.greatest_rate, float(rows.rates.max(initial=0.0)))
     return sorted(found, key=lambda symptom: symptom.step)
+
+
+def _rates(state: State, rows: Rows) -> Iterator[Symptom]:
+    """Leaps of the learning rate are remembered; one that stays 0 is told."""
+    rates = rows.rates
+    if rates.size and state.still == 0 and float(rates.min()) > 0 and float(rates.max()) <= state.greatest_rate:
+        return
+    for step, rate in zip(rows.steps.tolist(), rates.tolist(), strict=True):
+        if leaps(state, rate):
+            state.leap = (step, state.greatest_rate, rate)
+        state.greatest_rate = max(state.greatest_rate, rate) if rate == rate else state.greatest_rate
+        if rate != 0 or state.greatest_rate == 0:
+            state.still = 0
+            continue
+        state.still_since = step if state.still == 0 else state.still_since
+        state.still += 1
+        if state.still % STUCK == 0:
+            message = "no weight has changed since: the learning rate is 0"
+            yield Symptom("SG106", Severity.ERROR, state.still_since, None, message, (), step, lasting=True)
 
 
 def linear_bounds(state: State) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -223,20 +295,29 @@ def judge_updates(state: State, step: int, ratios: Array, rate: float, *, leapt:
     before = np.nanmedian(np.stack(state.ratios), axis=0) if len(state.ratios) >= 3 else None
     with np.errstate(divide="ignore", invalid="ignore"):
         grown = ratios / before if before is not None else np.full_like(ratios, np.nan)
-    large = known & (ratios > OVERSIZED) & ((grown > 10) if before is not None else leapt)
+    slack = step - 1 - state.sampled
+    bound = OVERSIZED_LEAPT if leapt else OVERSIZED
+    large = known & (ratios > bound) & ((grown > 10) if before is not None else leapt)
     if large.any():
         worst = int(np.argmax(np.where(large, ratios, -1)))
-        why = f"the learning rate leapt from {state.greatest_rate:.3g} to {rate:.3g}" if leapt else ""
-        message = f"one step changed it by {ratios[worst]:.2g} of its size" + (f": {why}" if why else "")
+        message = f"one step changed it by {ratios[worst]:.2g} of its size"
         if before is not None and np.isfinite(grown[worst]):
             message += f", {grown[worst]:.0f}× what steps did before"
-        found.append(
-            Symptom("SG204", Severity.ERROR, step, worst, message, tuple(np.flatnonzero(large).tolist()), step)
-        )
-    elif before is not None and (ratios[known] == 0).all() and (before[known] > 0).any() and state.seen[-1] >= WARM:
-        rate_words = "the learning rate is 0" if rate == 0 else f"at a learning rate of {rate:.3g}"
-        message = f"the optimizer's step changed no weight at all, {rate_words}"
-        found.append(Symptom("SG106", Severity.ERROR, step, None, message, (), step))
+        why = f"the learning rate leapt from {state.greatest_rate:.3g} to {rate:.3g}" if leapt else ""
+        which = tuple(np.flatnonzero(large).tolist())
+        slack = 0 if leapt else slack
+        found.append(Symptom("SG204", Severity.ERROR, step, worst, message, which, step, cause=why, slack=slack))
+    # Steps without a gradient or at a rate of 0 are told by the rows; one alone may be a loss scale's search.
+    told = state.still > 0 or bool((state.idle[weights] > 0).all())
+    if not large.any() and (ratios[known] == 0).all() and not told and state.seen[-1] >= WARM and state.sampled:
+        state.unmoved = (*state.unmoved, step)
+        if len(state.unmoved) >= 2:
+            message = f"the optimizer's step changes no weight at all, at a learning rate of {rate:.3g}"
+            slack = state.unmoved[0] - 1 - state.sampled
+            begun = state.unmoved[0]
+            found.append(Symptom("SG106", Severity.ERROR, begun, None, message, (), step, slack=slack, lasting=True))
+    else:
+        state.unmoved, state.sampled = (), step
     if not large.any():
         state.ratios.append(np.where(np.isfinite(ratios), ratios, np.nan))
         del state.ratios[:-20]
@@ -245,10 +326,10 @@ def judge_updates(state: State, step: int, ratios: Array, rate: float, *, leapt:
 
 def _non_finite(columns: Columns, step: int, which: np.ndarray[Any, Any], norms: np.ndarray[Any, Any]) -> Symptom:
     """Backward goes from the output to the input: of those hit, the one nearest the output was hit first."""
-    first = int(which[-1])
+    first = max((int(at) for at in which if columns.weights[at]), default=int(which[-1]))
     kind = "NaN" if np.isnan(norms[first]) else "infinite"
-    if len(which) == len(norms) and len(norms) > 1:
-        message = f"the gradients of all {len(norms)} parameters are {kind}"
+    if len(which) == int((norms != ABSENT).sum()) and len(which) > 1:
+        message = f"the gradients of all {len(which)} parameters are {kind}"
         first = int(which[0])
     else:
         more = f", and of {len(which) - 1} more" if len(which) > 1 else ""
@@ -256,7 +337,7 @@ def _non_finite(columns: Columns, step: int, which: np.ndarray[Any, Any], norms:
     return Symptom("SG203", Severity.ERROR, step, first, message, tuple(which.tolist()), step, float(norms[first]))
 
 
-def _sudden(state: State, step: int, row: Array) -> Iterator[Symptom]:
+def _sudden(state: State, step: int, row: Array, gap: int) -> Iterator[Symptom]:
     """A parameter, or all together, far above its own running median."""
     excess = row - state.median
     with np.errstate(invalid="ignore"):
@@ -266,15 +347,22 @@ def _sudden(state: State, step: int, row: Array) -> Iterator[Symptom]:
     if not high.any():
         state.above = 0
         return
-    state.above_since = step if state.above == 0 else state.above_since
+    if state.above == 0:
+        state.above_since, state.above_slack = step, gap
     state.above += 1
     which = np.flatnonzero(high[:-1])
     times = 10.0 ** float(excess[-1])
+    cause = ""
     if len(which):
-        first = int(which[np.argmax(excess[which])])
-        shown, more = 10.0 ** float(excess[first]), len(which) - 1
-        message = f"{_times(shown)} its median ({10.0 ** float(state.median[first]):.2g})"
-        message += f", as are {more} more" if more else ""
+        first, cause = _began_at(state.columns, excess[:-1], 1)
+        greatest = int(which[np.argmax(excess[which])])
+        first = greatest if first is None else first
+        shown, more = 10.0 ** float(excess[greatest]), len(which) - 1
+        if first == greatest:
+            message = f"{_times(shown)} its median ({10.0 ** float(state.median[first]):.2g})"
+        else:
+            message = f"{state.columns.names[greatest]} is {_times(shown)} its median"
+        message += f", {more} more are above theirs" if more else ""
         message += f"; the total norm {_times(times)}"
     else:
         first, shown = int(np.nanargmax(np.where(judged[:-1], excess[:-1], -np.inf))), times
@@ -283,33 +371,89 @@ def _sudden(state: State, step: int, row: Array) -> Iterator[Symptom]:
     if state.above >= STAYED:
         message += f", for {state.above} steps now"
     code, severity = ("SG201", Severity.ERROR) if exploding else ("SG206", Severity.WARNING)
-    yield Symptom(
-        code, severity, state.above_since, first, message, tuple(which.tolist()), step, 10.0 ** float(row[first])
-    )
+    begun = state.above_since
+    slack = state.above_slack
+    leapt, before, after = state.leap
+    if 0 <= begun - leapt <= AFTER_LEAP:
+        code, severity, begun = "SG204", Severity.ERROR, leapt
+        cause = f"the learning rate leapt from {before:.3g} to {after:.3g}"
+    norm = 10.0 ** float(row[first])
+    yield Symptom(code, severity, begun, first, message, tuple(which.tolist()), step, norm, cause, slack)
 
 
-def _idle(state: State, step: int, norms: np.ndarray[Any, Any]) -> Iterator[Symptom]:
+def _began_at(columns: Columns, change: Array, sign: int) -> tuple[int | None, str]:
+    """The weight at which a change of norms (decades; ``sign`` 1 = rise, -1 = fall) begins, and in words what changed there.
+
+    A bias's gradient is what comes back to its layer; its weight's is that times what went into the layer. So where weights
+    rise more than their biases, what goes in has risen: the layer in front of the first such one is at fault, or what the
+    model was given. Else it is the layer behind which what comes back no longer has changed. None where there are too few
+    layers with both, or no clear place.
+    """
+    pairs = [(w, b) for w, b in columns.pairs if np.isfinite(change[w]) and np.isfinite(change[b])]
+    if len(pairs) < 3:
+        return None, ""
+    back = sign * np.array([change[b] for _, b in pairs])
+    into = sign * np.array([change[w] for w, _ in pairs]) - back
+    clear = max(CUT, 0.4 * float(max(back.max(), into.max())))
+    steps = np.diff(into, prepend=0.0)
+    if (steps >= clear).any():
+        at = int(np.argmax(steps >= clear))
+        times = _times(10.0 ** (sign * float(steps[at])))
+        if at == 0:
+            return pairs[0][0], f"what the model is given is about {times} what it was"
+        return pairs[at - 1][0], f"what comes out of it is about {times} what it was"
+    cuts = back[:-1] - back[1:]
+    at = int(np.argmax(cuts))
+    if cuts[at] < clear:
+        return None, ""
+    times = _times(10.0 ** (sign * float(cuts[at])))
+    return pairs[at][
+        0
+    ], f"what comes back to it is about {times} what it was, behind {columns.names[pairs[at + 1][0]]} not"
+
+
+@functools.lru_cache(maxsize=64)
+def _pairs(names: tuple[str, ...], weights: tuple[bool, ...]) -> tuple[tuple[int, int], ...]:
+    places = {name: at for at, name in enumerate(names)}
+    found = []
+    for at, (name, weight) in enumerate(zip(names, weights, strict=True)):
+        stem, dot, last = name.rpartition(".")
+        bias = places.get(f"{stem}{dot}{last.replace('weight', 'bias')}") if last.startswith("weight") else None
+        if weight and bias is not None and not weights[bias]:
+            found.append((at, bias))
+    return tuple(found)
+
+
+def _idle(state: State, step: int, norms: np.ndarray[Any, Any], asked: np.ndarray[Any, Any]) -> Iterator[Symptom]:
     """A gradient that has become exactly zero, or is no longer there."""
-    gone = (norms == 0) | (norms == ABSENT)
+    columns = state.columns
+    gone = ((norms == 0) | (norms == ABSENT)) & asked
     state.idle_since = np.where(gone & (state.idle == 0), step, state.idle_since)
     state.idle = np.where(gone, state.idle + 1, 0)
-    lasting = (state.idle == STUCK) & (state.seen[:-1] >= STUCK) & np.array(state.columns.weights, bool)
+    weights = np.array(columns.weights, bool)
+    lasting = (state.idle > 0) & (state.idle % STUCK == 0) & weights
     if not lasting.any():
         return
     which = np.flatnonzero(lasting)
-    first = int(which[-1])
-    more = f", and of {len(which) - 1} more" if len(which) > 1 else ""
-    tiny = state.columns.halves[first] if state.columns.halves else 0.0
+    # A weight whose bias still learns gets nothing in: the layer in front of it is the one that is dead.
+    fed = {w for w, b in columns.pairs if not gone[b] and norms[b] > 0}
+    first = max((int(w) for w in which if w not in fed), default=int(which[-1]))
     begun = int(state.idle_since[first])
-    if norms[first] == ABSENT:
-        message = f"there has been no gradient{more} since: it is detached from the loss"
-        yield Symptom("SG106", Severity.ERROR, begun, first, message, tuple(which.tolist()), step)
-    elif tiny:
-        message = f"its gradient{more} has been exactly zero since: smaller than the format holds ({tiny:.1g})"
-        yield Symptom("SG108", Severity.ERROR, begun, first, message, tuple(which.tolist()), step)
+    absent = norms[first] == ABSENT
+    tiny = columns.halves[first] if columns.halves else 0.0
+    code, place = "SG106", None if gone[weights & asked].all() else first
+    if place is None:
+        words = "no parameter has a gradient since" if absent else "all gradients have been exactly zero since"
+        cause = "" if absent else "they are too small for the number format, or the loss no longer depends on the model"
     else:
-        message = f"its gradient{more} has been exactly zero since: no unit behind it is active"
-        yield Symptom("SG106", Severity.ERROR, begun, first, message, tuple(which.tolist()), step)
+        more = f", and of {len(which) - 1} more" if len(which) > 1 else ""
+        words = (
+            f"there has been no gradient{more} since" if absent else f"its gradient{more} has been exactly zero since"
+        )
+        cause = "it is detached from the loss" if absent else "no unit behind it is active"
+    if tiny and not absent:
+        code, cause = "SG108", f"it is smaller than the format holds ({tiny:.1g})"
+    yield Symptom(code, Severity.ERROR, begun, place, words, tuple(which.tolist()), step, cause=cause, lasting=True)
 
 
 def _learn(state: State, good: Array) -> None:
@@ -351,39 +495,42 @@ def _slow(state: State) -> Iterator[Symptom]:
 
 def _add_level(state: State, step: int, level: Array) -> None:
     """One more level, with what it is to be compared by; beyond ``LEVELS`` every other one is left out."""
-    if state.levels and state.levels[-1][1][-1] < state.lowest[0]:
-        state.lowest = (float(state.levels[-1][1][-1]), state.levels[-1][0])
+    if state.levels:
+        before, total = state.levels[-1][0], float(state.levels[-1][1][-1])
+        state.peak = max(state.peak, total)
+        if total < state.lowest[0]:
+            state.lowest, state.reference = (total, before), state.peak
     weights = np.flatnonzero(state.columns.weights)
     if len(state.against) >= 2:
         state.best = np.fmax(state.best, state.against[-2])
     state.levels.append((step, level))
     if len(weights):
-        late = level[weights[-max(1, len(weights) // 4) :]]
-        known = late[np.isfinite(late)]
-        state.against.append(level[weights] - (float(np.median(known)) if len(known) else math.nan))
+        known = level[weights][np.isfinite(level[weights])]
+        state.against.append(level[weights] - (float(known.max()) if len(known) else math.nan))
     if len(state.levels) > LEVELS:
         state.levels, state.against = state.levels[::-2][::-1], state.against[::-2][::-1]
 
 
 def _growing(state: State, step: int) -> Iterator[Symptom]:
-    lowest, since = state.lowest
-    rise = [level[-1] - lowest for _, level in state.levels[-2:]]
-    if not min(rise) >= GROWTH_DECADES:
+    (lowest, since), reference = state.lowest, state.reference
+    totals_now = [float(level[-1]) for _, level in state.levels]
+    if not min(totals_now[-2:]) - reference >= GROWTH_DECADES:
         return
     at = next((level for s, level in state.levels if s >= since), state.levels[0][1])
     grown = state.levels[-1][1][:-1] - at[:-1]
     judged = np.where(np.array(state.columns.weights, bool) & np.isfinite(grown), grown, -np.inf)
-    first = int(np.argmax(judged))
+    first, cause = _began_at(state.columns, grown, 1)
+    first = int(np.argmax(judged)) if first is None else first
     message = (
-        f"the total norm has risen by {rise[-1]:.1f} decades since step {since:,}, "
-        f"this parameter's by {judged[first]:.1f}"
+        f"the total norm has risen by {totals_now[-1] - lowest:.1f} decades since step {since:,}, "
+        f"to {totals_now[-1] - reference:.1f} above all before"
     )
-    begun = next(s for s, level in state.levels if s > since and level[-1] - lowest >= GROWTH_DECADES)
-    yield Symptom("SG201", Severity.ERROR, begun, first, message, (), step)
+    begun, slack = _onset(state, [total - lowest for total in totals_now], since)
+    yield Symptom("SG201", Severity.ERROR, begun, first, message, (), step, cause=cause, slack=slack, lasting=True)
 
 
 def _falling(state: State, step: int) -> Iterator[Symptom]:
-    """The early layers' level against the late ones'; the first to fall is the one nearest the output that fell."""
+    """The early layers' level against the greatest one; the first to fall is the one nearest the output that fell."""
     weights = np.flatnonzero(state.columns.weights)
     if len(weights) < 3:
         return
@@ -395,17 +542,28 @@ def _falling(state: State, step: int) -> Iterator[Symptom]:
     reach = len(fallen) if fallen.all() else int(np.argmin(fallen))
     steps_down = drop[:reach] - np.append(drop[1:reach], drop[reach] if reach < len(drop) else 0.0)
     place = int(np.argmax(steps_down))
-    low = [
-        s
-        for (s, _), one in zip(state.levels, state.against, strict=True)
-        if one[place] <= state.best[place] - VANISH_DECADES
-    ]
-    message = (
-        f"its gradient and those of {reach - 1} more have fallen {drop[place]:.1f} decades "
-        "against those of the last layers"
-    )
+    with np.errstate(invalid="ignore"):
+        falls = [float(one) for one in state.best[place] - np.stack(state.against)[:, place]]
+    best = int(np.nanargmin(falls[:-2]))
+    begun, slack = _onset(state, falls, state.levels[best][0])
+    level = next(level for s, level in state.levels if s >= state.levels[best][0])
+    first, cause = _began_at(state.columns, state.levels[-1][1][:-1] - level[:-1], -1)
+    more = f" and those of {reach - 1} more" if reach > 1 else ""
+    message = f"its gradient{more} have fallen {drop[place]:.1f} decades against the greatest of the layers"
+    if not more:
+        message = message.replace("have", "has")
     which = tuple(int(w) for w in weights[:reach])
-    yield Symptom("SG101", Severity.ERROR, low[0], int(weights[place]), message, which, step)
+    first = int(weights[place]) if first is None else first
+    yield Symptom("SG101", Severity.ERROR, begun, first, message, which, step, cause=cause, slack=slack, lasting=True)
+
+
+def _onset(state: State, away: Sequence[float], best: int) -> tuple[int, int]:
+    """The step by which a drift had begun, and by how much earlier it may have: since the level from which it went away."""
+    steps = [step for step, _ in state.levels]
+    quiet = [at for at, value in enumerate(away) if value <= NOTICED]
+    begun = steps[min(quiet[-1] + 1, len(steps) - 1)] if quiet else steps[0]
+    span = steps[-1] - steps[-2]
+    return begun, max(0, begun - best) + span
 
 
 def judge_clip(clip: str, steps: int, acted: int, cosines: Sequence[float], step: int) -> Symptom | None:
