@@ -7,14 +7,18 @@ are tried are 1/3, 1 and 2, of which each run still learns.
 from __future__ import annotations
 
 import copy
+import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+import steadygrad
 from bench.faults.training import CLASSES, FEATURES, Net, Watch, classes
 
 Losses = list[float]
@@ -88,7 +92,7 @@ def warm_restarts(watch: Watch, seed: int, factor: float) -> Losses:
 
 def sgd_momentum(watch: Watch, seed: int, factor: float) -> Losses:
     model = Net()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.03 * factor, momentum=0.9, weight_decay=1e-4)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.02 * factor, momentum=0.9, weight_decay=1e-4)
     watch(model, [optimizer])
     return _fit(model, optimizer, _batches(seed))
 
@@ -312,7 +316,7 @@ def gan(watch: Watch, seed: int, factor: float) -> Losses:
 
     def net(*sizes: int) -> nn.Sequential:
         parts: list[nn.Module] = []
-        for a, b in zip(sizes, sizes[1:], strict=False):
+        for a, b in itertools.pairwise(sizes):
             parts += [nn.Linear(a, b), nn.LeakyReLU(0.2)]
         return nn.Sequential(*parts[:-1])
 
@@ -334,7 +338,7 @@ def gan(watch: Watch, seed: int, factor: float) -> Losses:
         makes.zero_grad()
         made.backward()
         makes.step()
-        losses.append(-abs(float((fake.norm(dim=1) - 1).abs().mean())))
+        losses.append(float((fake.norm(dim=1) - 1).abs().mean()))
     return losses
 
 
@@ -451,3 +455,43 @@ RUNS: dict[str, Run] = {
     )
 }
 """By name. ``RUNS[name](watch, seed, factor)``; seed torch first."""
+
+
+FACTORS = (1.0, 2.0, 1 / 3)
+SEEDS = (0, 1, 2)
+
+
+def alarms_of(name: str, seed: int, factor: float) -> list[str]:
+    """What the guard says of one healthy run; information alone is not counted."""
+    torch.manual_seed(seed)
+    guards: list[Any] = []
+
+    def watch(model: nn.Module, optimizers: Any) -> None:
+        guards.append(steadygrad.guard(model, list(optimizers), every=1, say=lambda line: None))
+
+    losses = RUNS[name](watch, seed, factor)
+    (guard,) = guards
+    guard.detach()
+    told = [f"{a.code} at {a.step} in {a.parameter}: {a.message}" for a in guard.alarms if a.severity != "info"]
+    tenth = max(1, len(losses) // 10)
+    if not sum(losses[-tenth:]) < sum(losses[:tenth]):
+        told.append("did not learn: no healthy run")
+    return told
+
+
+def _job(job: tuple[str, int, float]) -> list[str]:
+    torch.set_num_threads(1)
+    return alarms_of(*job)
+
+
+def show(names: Sequence[str]) -> int:
+    """Each run with three seeds, the first of them at three learning rates; gives the number of alarms."""
+    jobs = [(n, s, f) for n in names for s in SEEDS for f in FACTORS if s == 0 or f == 1.0]
+    print(f"{'run':20s} {'seed':>4s} {'rate':>6s}  alarms")
+    count = 0
+    with ProcessPoolExecutor(max_workers=2, mp_context=get_context("spawn")) as pool:
+        for (name, seed, factor), told in zip(jobs, pool.map(_job, jobs), strict=True):
+            count += len(told)
+            print(f"{name:20s} {seed:4d} ×{factor:5.2f}  {'; '.join(told) or '-'}", flush=True)
+    print(f"{count} alarms in {len(jobs)} runs of {len(names)} kinds")
+    return count

@@ -217,7 +217,7 @@ def shrinking_layer() -> Script:
             with torch.no_grad():
                 model.layers[3].weight *= 0.995
 
-    optimizer = torch.optim.SGD(model.parameters(), lr=1e-4)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-5)
     return Script(model, optimizer, SLOW_STEPS, before=before)
 
 
@@ -255,41 +255,48 @@ _WHOLE = ("", "layers.0.weight")
 FAULTS: dict[str, Fault] = {
     "nan-in-batch": Fault(_batch(_one_nan), _NON_FINITE, _WHOLE, "batch holds NaN", once=True),
     "empty-mask": Fault(empty_mask, _NON_FINITE, _WHOLE, "loss", once=True),
-    "inf-gradient": Fault(
-        inf_gradient, _NON_FINITE, ("layers.2.weight",), "not the model's backward pass", once=True
-    ),
-    "sqrt-at-zero": Fault(
-        _bent(3, lambda h: (h * (h > 0)).sqrt()), _NON_FINITE, ("layers.3.weight",), "sqrt"
-    ),
+    "inf-gradient": Fault(inf_gradient, _NON_FINITE, ("layers.2.weight",), "not the model's backward pass", once=True),
+    "sqrt-at-zero": Fault(_bent(3, lambda h: (h * (h > 0)).sqrt()), _NON_FINITE, ("layers.3.weight",), "sqrt"),
     "division-by-zero": Fault(_bent(2, lambda h: h / (h - h)), _NON_FINITE, ("layers.2.weight", ""), "div|/"),
     "bit-flip": Fault(_weights(_flip), _NON_FINITE, ("layers.1.weight",), "its weights"),
     "corrupted-weights": Fault(
         _weights(lambda m: m.layers[3].weight.mul_(60)), _HIGH, ("layers.3.weight",), "its weights went"
     ),
     "spike": Fault(
-        _batch(lambda batch: (batch[0] * 200, batch[1])), ("SG206", "SG201"), ("layers.0.weight",), "batch", once=True
+        _batch(lambda batch: (batch[0] * 200, batch[1])),
+        ("SG206", "SG201"),
+        ("layers.0.weight",),
+        "given|input",
+        once=True,
     ),
-    "sudden-explosion": Fault(_bent(2, lambda h: h * 3000), ("SG201",), ("layers.2.weight",), "mul|bends"),
+    "sudden-explosion": Fault(_bent(2, lambda h: h * 3000), ("SG201",), ("layers.2.weight",), "what comes out of it"),
     "slow-explosion": Fault(
-        slow_explosion, ("SG201",), ("layers.2.weight",), "risen", step=SLOW_FROM, late=2000
+        slow_explosion, ("SG201",), ("layers.2.weight",), "what comes out of it|bends", step=SLOW_FROM, late=2000
     ),
     "growing-weights": Fault(
         growing_weights, ("SG201",), ("layers.3.weight",), "its weights", step=SLOW_FROM, late=2000
     ),
     "slow-vanishing": Fault(
-        slow_vanishing, ("SG101",), ("layers.2.weight",), "mul|bends", step=SLOW_FROM, late=2000
+        slow_vanishing, ("SG101",), ("layers.2.weight",), "comes back to it", step=SLOW_FROM, late=2000
     ),
     "slow-saturation": Fault(
-        slow_saturation, ("SG101",), ("layers.2.weight",), "saturat|sigmoid", step=SLOW_FROM, late=2000
+        slow_saturation,
+        ("SG101",),
+        ("layers.2.weight", "layers.2.bias"),
+        "saturat|its weights|comes back to it",
+        step=SLOW_FROM,
+        late=2000,
     ),
     "shrinking-layer": Fault(
-        shrinking_layer, ("SG101",), ("layers.3.weight", "layers.2.weight"), "fallen", step=SLOW_FROM, late=2000
+        shrinking_layer, ("SG101",), ("layers.3.weight", "layers.2.weight"), "its weights", step=SLOW_FROM, late=2000
     ),
-    "dying-layer": Fault(_weights(_kill), ("SG106",), ("layers.2.weight", "layers.2.bias"), "active|dead", late=20),
-    "detached-layer": Fault(_bent(2, torch.detach), ("SG106",), ("layers.2.weight",), "detach", late=20),
-    "cleared-gradients": Fault(cleared_gradients, ("SG106",), ("",), "no parameter has", late=20),
-    "stuck-optimizer": Fault(zero_rate, ("SG106",), ("",), "learning rate is 0", late=50),
+    "dying-layer": Fault(
+        _weights(_kill), ("SG106",), ("layers.2.weight", "layers.2.bias"), "active|dead|its weights", late=84
+    ),
+    "detached-layer": Fault(_bent(2, torch.detach), ("SG106",), ("layers.2.weight",), "detach", late=84),
+    "cleared-gradients": Fault(cleared_gradients, ("SG106",), ("",), "no parameter has|no weight", late=84),
+    "stuck-optimizer": Fault(zero_rate, ("SG106",), ("",), "learning rate is 0", late=84),
     "rate-jump": Fault(rate_jump, ("SG204",), tuple(f"layers.{i}.weight" for i in range(6)), "learning rate leapt"),
-    "underflow-autocast": Fault(lost_scale, ("SG108",), ("layers.5.weight", ""), "format|float16", late=20),
-    "underflow-weights": Fault(half_weights, ("SG108",), ("layers.5.weight", ""), "format|float16", late=20),
+    "underflow-autocast": Fault(lost_scale, ("SG108",), ("layers.5.weight", ""), "format|float16", late=84),
+    "underflow-weights": Fault(half_weights, ("SG108",), ("layers.5.weight", ""), "format|float16", late=84),
 }

@@ -6,6 +6,7 @@ Knows torch, data and a net; no guard beyond the one that it is given, no judgem
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,7 +47,7 @@ class Net(nn.Module):
     ) -> None:
         super().__init__()
         sizes = [FEATURES] + [width] * (depth - 1) + [CLASSES]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False))
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(sizes))
         for layer in self.layers:
             nn.init.normal_(layer.weight, std=(gain / layer.in_features) ** 0.5)
             nn.init.zeros_(layer.bias)
@@ -85,12 +86,14 @@ class Script:
     autocast: torch.dtype | None = None
     prints: list[str] = field(default_factory=list)
     """Of weights and optimizer state after each step; the first entry is from before the first step."""
+    found: list[str] = field(default_factory=list)
+    """The same, just before the optimizer's step: with what has been written into the weights meanwhile."""
     stopped: TrainingStopped | None = None
 
     def run(self, *, fingerprints: bool = True, begin: int = 1) -> Script:
         """Train to the end, or until the guard stops it. ``begin``: the first step that is taken."""
-        keep = self._print if fingerprints else lambda: None
-        keep()
+        keep = (lambda to: to.append(fingerprint(self.model, self.optimizer))) if fingerprints else (lambda to: None)
+        keep(self.prints)
         for step in range(begin, self.steps + 1):
             self.before(step)
             x, y = self.batch(step)
@@ -101,6 +104,7 @@ class Script:
             if loss.requires_grad:
                 loss.backward()
             self.between(step)
+            keep(self.found)
             try:
                 self.optimizer.step()
             except TrainingStopped as stopped:
@@ -108,11 +112,8 @@ class Script:
                 return self
             if self.schedule is not None:
                 self.schedule.step()
-            keep()
+            keep(self.prints)
         return self
-
-    def _print(self) -> None:
-        self.prints.append(fingerprint(self.model, self.optimizer))
 
 
 def fingerprint(model: nn.Module, optimizer: torch.optim.Optimizer) -> str:
