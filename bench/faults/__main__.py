@@ -69,7 +69,8 @@ def main() -> None:
     parser.add_argument("--budget", action="store_true", help="watch at the default budget, not at each step")
     parser.add_argument("--policy", choices=POLICIES)
     asked = parser.parse_args()
-    choices = list(healthy.RUNS) if asked.healthy or asked.distributions else known
+    choices = list(healthy.RUNS) if asked.healthy else known
+    choices = [*healthy.RUNS, *FAULTS] if asked.distributions else choices
     for name in asked.names:
         if name not in choices:
             parser.error(f"unknown {name!r}; known are {', '.join(choices)}")

@@ -1,4 +1,6 @@
-"""The quantities that the guard's policy compares with thresholds, over healthy runs: the greatest value that each takes.
+"""The quantities that the guard's policy compares with thresholds: the greatest in healthy runs, and those at detection.
+
+In a run that is ill the measurement ends with the row at which the policy speaks.
 
 Measured from rows that hooks of the bench's own have written, so that it does not matter what the guard would have done.
 The thresholds in ``steadygrad.guarding.policy`` stand beside these numbers.
@@ -17,6 +19,7 @@ import numpy as np
 import torch
 
 from bench.faults.healthy import FACTORS, RUNS, SEEDS
+from bench.faults.sick import FAULTS
 from bench.faults.training import Recorder
 from steadygrad.guarding import policy
 from steadygrad.guarding.rows import Rows
@@ -47,15 +50,17 @@ class Greatest:
     """Rows in a row of a gradient of exactly zero."""
 
 
-def greatest(names: Sequence[str], shapes: Sequence[tuple[int, ...]], rows: Rows, updates: Sequence[Any]) -> Greatest:
-    """The greatest of each quantity in one optimizer's rows."""
+def greatest(
+    names: Sequence[str], shapes: Sequence[tuple[int, ...]], rows: Rows, updates: Sequence[Any], block: int = BLOCK
+) -> Greatest:
+    """The greatest of each quantity in one optimizer's rows, up to the first symptom."""
     weights = tuple(len(shape) >= 2 for shape in shapes)
     state, found = policy.State(policy.Columns(tuple(names), tuple(map(math.prod, shapes)), weights)), Greatest()
     judged = np.array(weights)
     decades = policy.logs(rows)
     zeros = np.zeros(len(names), int)
-    for start in range(0, len(rows), BLOCK):
-        at = slice(start, start + BLOCK)
+    for start in range(0, len(rows), block):
+        at = slice(start, start + block)
         part = Rows(rows.steps[at], rows.times[at], rows.norms[at], rows.factors[at], rows.rates[at])
         old = (state.seen[:-1] >= policy.WARM) & judged
         excess = (decades[at] - state.median)[:, :-1]
@@ -70,7 +75,7 @@ def greatest(names: Sequence[str], shapes: Sequence[tuple[int, ...]], rows: Rows
         for norms in part.norms:
             zeros = np.where(norms == 0, zeros + 1, 0)
             found.zeros = max(found.zeros, int(zeros[judged].max(initial=0)))
-        policy.judge(state, part)
+        symptoms = policy.judge(state, part)
         if len(state.levels) >= 4:
             last = min(float(level[-1]) for _, level in state.levels[-2:])
             found.growth = max(found.growth, last - state.reference)
@@ -79,6 +84,8 @@ def greatest(names: Sequence[str], shapes: Sequence[tuple[int, ...]], rows: Rows
             early = drop[: max(1, len(drop) // 4)]
             if len(drop) >= 3 and np.isfinite(early).all():
                 found.fall = max(found.fall, float(early.min()))
+        if symptoms:
+            break
     for _, _, ratios in updates:
         found.update = max(found.update, float(np.nanmax(np.where(judged, ratios, np.nan), initial=0.0)))
     return found
@@ -89,26 +96,34 @@ def _measure(job: tuple[str, int, float]) -> Greatest:
     name, seed, factor = job
     torch.manual_seed(seed)
     recorder = Recorder(10)
-    RUNS[name](recorder, seed, factor)
+    if name in FAULTS:
+        script = FAULTS[name].make()
+        recorder(script.model, [script.optimizer])
+        script.run(fingerprints=False)
+    else:
+        RUNS[name](recorder, seed, factor)
+    block = 1 if name in FAULTS else BLOCK
     each = [
-        greatest(recorder.names[i], recorder.shapes[i], recorder.as_rows(i), recorder.updates[i])
+        greatest(recorder.names[i], recorder.shapes[i], recorder.as_rows(i), recorder.updates[i], block)
         for i in range(len(recorder.rows))
     ]
     return Greatest(**{what: max(getattr(one, what) for one in each) for what in vars(each[0])})
 
 
 def show(names: Sequence[str]) -> None:
-    """The greatest value of each quantity in each kind of run, over seeds and learning rates."""
-    jobs = [(n, s, f) for n in names for s in SEEDS for f in FACTORS]
+    """A line for each kind of healthy run, over seeds and learning rates, and one for each fault."""
+    jobs = [(n, s, f) for n in names for s in SEEDS for f in FACTORS if n in RUNS or (s == SEEDS[0] and f == 1.0)]
     kinds: dict[str, list[Greatest]] = {}
     columns = list(vars(Greatest()))
     print(f"{'run':20s} " + " ".join(f"{what:>10s}" for what in columns))
     with ProcessPoolExecutor(max_workers=2, mp_context=get_context("spawn")) as pool:
         for (name, _, _), found in zip(jobs, pool.map(_measure, jobs), strict=True):
             kinds.setdefault(name, []).append(found)
-            if len(kinds[name]) == len(SEEDS) * len(FACTORS):
+            if name in FAULTS or len(kinds[name]) == len(SEEDS) * len(FACTORS):
                 print(_line(name, kinds[name], columns), flush=True)
-    print(_line("all", [one for each in kinds.values() for one in each], columns))
+    healthy = [one for name, each in kinds.items() if name in RUNS for one in each]
+    if healthy:
+        print(_line("all healthy runs", healthy, columns))
 
 
 def _line(name: str, found: Sequence[Greatest], columns: Sequence[str]) -> str:

@@ -199,6 +199,16 @@ def test_a_stay_above_makes_a_spike_an_explosion() -> None:
     assert (new, alarm.code, alarm.name, alarm.symptoms) == (False, "SG201", "exploding-gradient", ())
 
 
+def test_a_drift_that_comes_back_is_the_same_incident() -> None:
+    book = incidents.Book()
+    drift = replace(symptom("SG101", 300), last_step=900)
+    incidents.gather(book, drift, COLUMNS, optimizer=0, step=900, delay=0)
+    incidents.close_quiet(book, optimizer=0, step=1200, interval=1)
+    assert book.alarms[0].ended
+    alarm, new = incidents.gather(book, replace(drift, last_step=1300), COLUMNS, optimizer=0, step=1300, delay=0)
+    assert (new, alarm.ended, alarm.last_step, len(book.alarms)) == (False, False, 1300, 1)
+
+
 def test_two_optimizers_are_two_incidents() -> None:
     book = incidents.Book()
     for optimizer in (0, 1):

@@ -50,6 +50,9 @@ def gather(
         book.alarms.append(alarm)
         return alarm, True
     alarm = book.alarms[at]
+    if alarm.ended and alarm.code == symptom.code:
+        book.open[key] = at
+        alarm = replace(alarm, ended=False)
     stayed = alarm.code == "SG206" and symptom.code == "SG201" and symptom.step <= alarm.last_step
     symptoms = alarm.symptoms
     milder = alarm.code == "SG201" and symptom.code == "SG206"
@@ -70,11 +73,19 @@ def gather(
 
 
 def _belongs(book: Book, symptom: Symptom, optimizer: int, interval: int) -> int | None:
-    """The alarm that this symptom is of: an open one of its kind, or something sudden that it came after."""
+    """The alarm that this symptom is of: an open one of its kind, or something sudden that it came after.
+
+    What had begun before the last one ended is still that one: a drift comes back when the weights were rolled back.
+    """
     sudden = symptom.code in _SUDDEN
     at = book.open.get((optimizer, sudden))
-    if at is not None or sudden:
+    if at is not None:
         return at
+    for at, alarm in enumerate(book.alarms):
+        if (alarm.optimizer, alarm.code) == (optimizer, symptom.code) and alarm.step <= symptom.step <= alarm.last_step:
+            return at
+    if sudden:
+        return None
     for at in range(len(book.alarms) - 1, -1, -1):
         alarm = book.alarms[at]
         if alarm.optimizer == optimizer and is_sudden(alarm.code):
