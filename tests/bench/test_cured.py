@@ -20,12 +20,9 @@ CURABLE = {
 }
 """Those whose cause lies in numbers, set-up or architecture; not code that cuts the gradient off or divides by zero."""
 
-BELOW_THE_TWIN = {
-    "squared-six-times",
-    "loss-summed-over-the-batch",
-    "lstm-rmsprop-rate-1",
-}
-"""Healthy, and short of nine tenths of what the twin reaches."""
+BELOW_THE_TWIN = {"squared-six-times", "lstm-rmsprop-rate-1"}
+"""Healthy, and short of nine tenths of what the twin reaches: squares leave hardly a rate between too slow and divergent, and a
+plateau shows only in the order of samples that training happens to draw."""
 
 
 def test_what_the_record_says() -> None:
@@ -38,7 +35,16 @@ def test_what_the_record_says() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["sgd-rate-10", "yields-sgd", "softmax-into-cross-entropy-sgd", "relu-10-std-0.01", "decoupled-decay-30"],
+    [
+        "sgd-rate-10",
+        "yields-sgd",
+        "softmax-into-cross-entropy-sgd",
+        "relu-10-std-0.01",
+        "decoupled-decay-30",
+        "gates-shut",
+        "prices-adam",
+        "loss-summed-over-the-batch",
+    ],
 )
 def test_cured_and_trained_beside_its_twin(name: str) -> None:
     result = examine(cases("sick")[name])
