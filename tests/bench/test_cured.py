@@ -20,30 +20,31 @@ CURABLE = {
 }
 """Those whose cause lies in numbers, set-up or architecture; not code that cuts the gradient off or divides by zero."""
 
-NOT_HEALED = {"sigmoid-recurrence", "leak-too-quick", "poles-too-small", "gates-shut"}
-"""A factor in the code, or a gate's offset, that no cure here touches: said to be not cured."""
-
-BELOW_THE_TWIN = {
-    "squared-six-times",
-    "loss-summed-over-the-batch",
-    "lstm-rmsprop-rate-1",
-    "handmade-tiny-weights",
-    "forget-gate-shut",
-}
-"""Healthy, and short of nine tenths of what the twin reaches."""
+BELOW_THE_TWIN = {"squared-six-times", "lstm-rmsprop-rate-1"}
+"""Healthy, and short of nine tenths of what the twin reaches: squares leave hardly a rate between too slow and divergent, and a
+plateau shows only in the order of samples that training happens to draw."""
 
 
 def test_what_the_record_says() -> None:
     rows = {row["name"]: row for row in map(json.loads, RESULTS.read_text().splitlines())}
     assert len(CURABLE) >= 100
-    assert {name for name in CURABLE if rows[name]["after"] != "healthy"} == NOT_HEALED
+    assert not {name for name in CURABLE if rows[name]["after"] != "healthy"}
     short = {name for name in CURABLE if rows[name]["cured_score"] < 0.9 * rows[name]["twin_score"]}
-    assert short - NOT_HEALED == BELOW_THE_TWIN
+    assert short == BELOW_THE_TWIN
 
 
 @pytest.mark.parametrize(
     "name",
-    ["sgd-rate-10", "yields-sgd", "softmax-into-cross-entropy-sgd", "relu-10-std-0.01", "decoupled-decay-30"],
+    [
+        "sgd-rate-10",
+        "yields-sgd",
+        "softmax-into-cross-entropy-sgd",
+        "relu-10-std-0.01",
+        "decoupled-decay-30",
+        "gates-shut",
+        "prices-adam",
+        "loss-summed-over-the-batch",
+    ],
 )
 def test_cured_and_trained_beside_its_twin(name: str) -> None:
     result = examine(cases("sick")[name])

@@ -169,6 +169,36 @@ def frozen() -> nn.Module:
     return model
 
 
+class Loop(nn.Module):
+    """A recurrence written by hand, that leaks."""
+
+    def __init__(self):
+        super().__init__()
+        self.into, self.head = nn.Linear(3, 12), nn.Linear(12, 4)
+
+    def forward(self, x):
+        state = x.new_zeros(len(x), 12)
+        for step in x.unbind(1):
+            state = 0.6 * state + torch.tanh(self.into(step))
+        return self.head(state)
+
+
+class Gated(nn.Module):
+    """Gates that are shut: by a number in the code, and by a bias of their own."""
+
+    def __init__(self):
+        super().__init__()
+        self.values = nn.ModuleList(nn.Linear(16, 16) for _ in range(4))
+        self.gates = nn.ModuleList(nn.Linear(16, 16) for _ in range(4))
+        nn.init.constant_(self.gates[-1].bias, -4.0)
+        self.head = nn.Linear(16, 4)
+
+    def forward(self, x):
+        for value, gate in zip(self.values, self.gates, strict=True):
+            x = value(x) * torch.sigmoid(gate(x) - 12.0)
+        return self.head(x)
+
+
 KINDS = (
     Kind("functional", Functional),
     Kind("Sequential", lambda: sequential(*[m for _ in range(6) for m in (nn.Linear(16, 16), nn.Sigmoid())])),
@@ -192,6 +222,8 @@ KINDS = (
     Kind("RNN", lambda: Recurrent(nn.RNN), (24, 20, 3)),
     Kind("LSTM", lambda: Recurrent(nn.LSTM), (24, 20, 3)),
     Kind("GRU", lambda: Recurrent(nn.GRU), (24, 20, 3)),
+    Kind("loop by hand", Loop, (24, 20, 3)),
+    Kind("gates", Gated),
     Kind("transformer", Transformer, (24, 5, 16)),
     Kind("residual", Residual),
     Kind(

@@ -17,7 +17,7 @@ from steadygrad._check import check_subject
 from steadygrad.cures.baseline import constant_loss
 from steadygrad.cures.learning_rate import search
 from steadygrad.cures.patient import admit
-from steadygrad.cures.samples import divisible, with_fewer
+from steadygrad.cures.samples import adds_up, as_whole, divisible, with_fewer
 from steadygrad.cures.settling import settle
 from steadygrad.probe.subject import Subject, make_subject
 
@@ -114,3 +114,31 @@ def test_a_batch_is_cut_only_where_the_model_takes_a_part() -> None:
     assert divisible(uneven, 32) is None
     assert with_fewer(free, 64).batch[0].shape == (64, 4)
     assert with_fewer(bound, 64) is bound
+
+
+@pytest.mark.parametrize(("reduction", "adds"), [("sum", True), ("mean", False)])
+def test_a_loss_that_adds_up_is_counted_for_the_whole_batch(reduction: str, adds: bool) -> None:
+    x, y = torch.randn(64, 4), torch.randn(64, 1)
+    subject = make_subject(nn.Linear(4, 1), (x, y), nn.MSELoss(reduction=reduction))
+    assert adds_up(subject) == adds
+    part = torch.cat([x[:16]] * 4), torch.cat([y[:16]] * 4)
+    if adds:
+        enlarged = as_whole(subject.objective, 64)(subject.model, (x[:16], y[:16]))[0]
+        torch.testing.assert_close(enlarged, subject.objective(subject.model, part)[0])
+
+
+def test_the_rate_of_a_sum_is_that_of_the_mean_by_the_number_of_samples() -> None:
+    rates = []
+    for reduction, scale in (("mean", 1.0), ("sum", 1.0 / 128)):
+        torch.manual_seed(0)
+        model = nn.Linear(4, 1)
+        x = torch.randn(128, 4)
+        optimizer = torch.optim.SGD(model.parameters(), lr=1e-3 * scale)
+        subject = make_subject(model, (x, x.sum(1, keepdim=True)), nn.MSELoss(reduction=reduction), optimizer=optimizer)
+        found = search(subject, impatient=True).rate
+        assert found is not None
+        patient = admit(subject, check_subject(subject, trial=0).trace)
+        patient.set_rate(found)
+        best = settle(patient, constant_loss(patient), move=True, own=1e-3 * scale, enough=0.5).best
+        rates.append((found / scale, best.rate / scale, best.trained))
+    assert rates[1] == pytest.approx(rates[0], rel=1e-3)

@@ -182,3 +182,64 @@ def test_folding_lets_neither_signal_nor_gradient_go(act: type[nn.Module], depth
     assert depth < 300 or before.trunk.decades < -20
     assert abs(after.trunk.decades) < 1
     assert after.trace.output_spread > 0.03
+
+
+class Keeping(nn.Module):
+    """A state that a loop carries: what is kept of it at each step is a number in the code."""
+
+    def __init__(self, kept: float):
+        super().__init__()
+        self.into, self.head = nn.Linear(5, 32), nn.Linear(32, 4)
+        self.kept = kept
+
+    def forward(self, x: Tensor) -> Tensor:
+        state = x.new_zeros(len(x), 32)
+        for step in x.unbind(1):
+            state = self.kept * state + torch.tanh(self.into(step))
+        return self.head(state + 0.1 * x[:, 0].mean())  # A sum of its own, outside the loop.
+
+
+def sequences(steps: int, seed: int) -> tuple[Tensor, Tensor]:
+    """The first step shows what is asked for at the last."""
+    generator = torch.Generator().manual_seed(seed)
+    y = torch.randint(4, (64,), generator=generator)
+    x = 0.1 * torch.randn(64, steps, 5, generator=generator)
+    x[:, 0, :4] += 2.0 * F.one_hot(y, 4)
+    return x, y
+
+
+def test_a_skip_through_time_goes_around_a_factor_in_the_code() -> None:
+    torch.manual_seed(0)
+    model = Keeping(0.6)
+    cured = sg.cure(model, sequences(50, 0), F.cross_entropy, optimizer=adam(model))
+    assert cured.taken is not None
+    assert cured.taken.candidate.name == "skip-through-time"
+    assert cured.model.state_dict().keys() == model.state_dict().keys()
+    for step in range(200):
+        x, y = sequences(50, 1 + step)
+        cured.optimizer.zero_grad()
+        F.cross_entropy(cured.model(x), y).backward()
+        cured.optimizer.step()
+    for steps in (30, 50, 70):
+        x, y = sequences(steps, 1000)
+        assert float((cured.model(x).argmax(1) == y).float().mean()) >= 0.9, steps
+
+
+def test_a_loop_whose_source_has_moved_says_so() -> None:
+    torch.manual_seed(0)
+    model = Keeping(0.6)
+    cured = sg.cure(model, sequences(50, 0), F.cross_entropy, optimizer=adam(model), only="skip-through-time")
+
+    def forward(self: Keeping, x: Tensor) -> Tensor:
+        state = x.new_zeros(len(x), 32)
+        for step in x.unbind(1):
+            state = self.kept * state + torch.tanh(self.into(step))
+        return self.head(state)
+
+    class Moved(Keeping):
+        pass
+
+    Moved.forward = forward  # type: ignore[method-assign]
+    cured.model.__class__ = Moved
+    with pytest.raises(RuntimeError, match="cure the model again"):
+        cured.model(sequences(50, 0)[0])

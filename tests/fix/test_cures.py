@@ -99,6 +99,45 @@ DOUBLE = HEAD + dedented("""
         return model, (x, x[:, :4].argmax(1)), nn.CrossEntropyLoss(), torch.optim.Adam(model.parameters(), lr=1e-3)
 """)
 
+LEAKY = HEAD + dedented("""
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.into, self.head = nn.Linear(8, 24), nn.Linear(24, 4)
+
+        def forward(self, x):
+            state = x.new_zeros(len(x), 24)
+            for step in x.unbind(1):
+                state = 0.6 * state + torch.tanh(self.into(step))
+            return self.head(state)
+
+
+    def setup():
+        torch.manual_seed(0)
+        model = Net()
+        y = torch.randint(0, 4, (64,))
+        x = torch.randn(64, 50, 8) * 0.1
+        x[:, 0, :4] += 3 * F.one_hot(y, 4)
+        return model, (x, y), F.cross_entropy, torch.optim.Adam(model.parameters(), lr=1e-3)
+""")
+
+SHUT = HEAD + dedented("""
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.values = nn.ModuleList(nn.Linear(16, 16) for _ in range(2))
+            self.gates = nn.ModuleList(nn.Linear(16, 16) for _ in range(2))
+            self.head = nn.Linear(16, 4)
+
+        def forward(self, x):
+            for value, gate in zip(self.values, self.gates):
+                x = value(x) * torch.sigmoid(gate(x) - 16)
+            return self.head(x)
+
+
+    model = Net()
+""")
+
 WRITTEN: dict[str, tuple[str | dict[str, bytes], str, list[str]]] = {
     "a function swapped": (LOOP, "relu", ["        x = F.relu(fc(x))", "model = he_init_(Net())"]),
     "a method swapped": (FILES["method chain"], "relu", ["            x = F.relu(fc(x))", "model = he_init_(Net())"]),
@@ -165,6 +204,12 @@ WRITTEN: dict[str, tuple[str | dict[str, bytes], str, list[str]]] = {
         STRAIGHT,
         "residual-span-2",
         ["        skip = x", "        x = skip + 0.4082 * torch.sigmoid(self.fc1(x))"],
+    ),
+    "a skip through time": (LEAKY, "skip-through-time", ["            state = state + 0."]),
+    "gates half open": (
+        SHUT,
+        "open-gates",
+        ["model = open_gates_(Net())", '        for name in ["gates.0", "gates.1"]:', ".bias.add_(16)"],
     ),
     "pre-norm": (
         POST_NORM,

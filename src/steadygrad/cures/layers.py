@@ -94,9 +94,7 @@ class Net:
     @cached_property
     def hidden(self) -> tuple[Operation, ...]:
         """Activations whose result goes on into a layer, a norm or a sum: not gates, and not the model's output."""
-        return tuple(
-            o for o in self.trace.operations if self._acts(o) and not self._gates(o) and self._reaches_layer(o)
-        )
+        return tuple(o for o in self.trace.operations if self._acts(o) and not self.gates(o) and self._reaches_layer(o))
 
     def _acts(self, operation: Operation) -> bool:
         """Whether it is an activation; a softmax or a power is one where its result goes into layers and nowhere else."""
@@ -107,7 +105,8 @@ class Net:
         behind = self.children.get(operation.index, [])
         return bool(behind) and all(child.kind == "linear" and child.weight for child in behind)
 
-    def _gates(self, operation: Operation) -> bool:
+    def gates(self, operation: Operation) -> bool:
+        """Whether its result multiplies something else."""
         behind = self.children.get(operation.index, [])
         return any(child.name.strip("_") in ("mul", "lerp") and len(child.parents) > 1 for child in behind)
 

@@ -35,9 +35,10 @@ import torch
 from torch import nn
 
 from steadygrad.cures.patient import Patient, rate_of, set_rate
-from steadygrad.cures.samples import with_fewer
+from steadygrad.cures.samples import adds_up, as_whole, with_fewer
 from steadygrad.errors import CannotCureError, SubjectError
 from steadygrad.probe.copying import on_copy
+from steadygrad.probe.instrument import size_of
 from steadygrad.probe.objective import with_loss
 from steadygrad.probe.steptest import step_test
 from steadygrad.probe.subject import Subject, make_subject
@@ -153,8 +154,11 @@ def search(
     start = rate_of(subject.optimizer)
     middle = _exponent(start) if start > 0 else -3.0
     tried: dict[float, RateTried] = {}
+    whole: int | None = None
     if impatient:
-        subject = with_fewer(subject, SAMPLES)
+        fewer = with_fewer(subject, SAMPLES)
+        whole = size_of(subject.batch) if fewer is not subject and adds_up(subject) else None
+        subject = fewer
 
     def fall(exponent: float) -> float:
         if exponent not in tried:
@@ -163,7 +167,7 @@ def search(
                 progress(f"learning rate {rate:.1g}")
             early = max((_early(one.losses) for one in tried.values()), default=0.0)
             behind = max(BEHIND * early, BEGUN if impatient else -math.inf)
-            tried[exponent] = _steps_at(subject, rate, steps, behind)
+            tried[exponent] = _steps_at(subject, rate, steps, behind, whole)
         return tried[exponent].fall
 
     def walk(step: float, far_enough: Callable[[RateTried, float], bool]) -> None:
@@ -218,8 +222,9 @@ def beyond_hope(losses: Sequence[float]) -> bool:
     return losses[-1] > losses[0] + (HOPELESS - 1.0) * abs(losses[0])
 
 
-def _steps_at(subject: Subject, rate: float, steps: int, behind: float) -> RateTried:
-    """``behind``: the fall in the first ``EARLY`` steps under which it goes no further."""
+def _steps_at(subject: Subject, rate: float, steps: int, behind: float, whole: int | None) -> RateTried:
+    """``behind``: the fall in the first ``EARLY`` steps under which it goes no further; ``whole``: samples that a loss which
+    adds up is counted for."""
 
     def give_up(losses: list[float]) -> bool:
         return beyond_hope(losses) or (len(losses) == EARLY + 1 and _early(losses) < behind)
@@ -229,5 +234,7 @@ def _steps_at(subject: Subject, rate: float, steps: int, behind: float) -> RateT
             raise SubjectError("the optimizer cannot be copied, so no rate can be tried")
         set_rate(copied.optimizer, rate)
         objective = subject.objective if copied.loss is None else with_loss(copied.loss)
+        if whole is not None:
+            objective = as_whole(objective, whole)
         record = step_test(copied, objective, subject.batch, steps=steps, seed=subject.seed, give_up=give_up).record
     return RateTried(rate, record.losses, record.diverged)

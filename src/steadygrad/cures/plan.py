@@ -1,7 +1,8 @@
 """The planner: what could help is tried on copies, least intrusive first, and measured by the same check as the disease.
 
-The first candidate that makes the verdict healthy is taken; where no single one does, they are joined to the best. What
-was not seen to work is never given. ``cure`` is the public function; ``cure_subject`` is what it and the command line share.
+The first candidate that makes the verdict healthy is taken, or one of its group, where the first memorises and that one
+does not; where no single one heals, they are joined to the best. What was not seen to work is never given. ``cure`` is the
+public function; ``cure_subject`` is what it and the command line share.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from torch import nn
 from steadygrad import cures
 from steadygrad._check import check_subject
 from steadygrad.cures.patient import Patient, admit
+from steadygrad.cures.settling import GENERALISES
 from steadygrad.cures.trying import BEGINS, KEEP, NUMERIC, Options, Outcome, Progress, try_out
 from steadygrad.errors import SettingsError
 from steadygrad.probe.copying import unwrapped
@@ -133,7 +135,7 @@ def cure_subject(subject: Subject, options: Options | None = None, progress: Pro
             taken = _joined(subject, before, candidates, options, outcomes, late, say)
         if taken is None:
             taken = max((one for one in outcomes if one.healthy and one.learned >= BEGINS), key=_rank, default=None)
-        words = _why(taken, options) if taken is not None else _why_none(outcomes, candidates, late())
+        words = _why(taken, outcomes, options) if taken is not None else _why_none(outcomes, candidates, late())
     if taken is None:
         model, optimizer, after = start.model, start.optimizer, before
         loss_fn = None
@@ -233,16 +235,29 @@ def _first(
     for candidate in candidates:
         if late():
             break
-        briefly = taken is not None and not options.best
+        beside = taken is not None and _memorises(taken, options) and candidate.group == taken.tried.candidate.group
+        briefly = taken is not None and not options.best and not beside
         if taken is not None and briefly:
             if not options.compare or candidate.group == taken.tried.candidate.group or candidate.group in compared:
                 continue
             compared.add(candidate.group)
         outcome = try_out(subject, before, candidate, options, say, briefly=briefly)
         outcomes.append(outcome)
-        if outcome.heals and (taken is None or (options.best and _faster(outcome, taken))):
+        if outcome.heals and (
+            taken is None or (options.best and _faster(outcome, taken)) or (beside and _holds_more(outcome, taken))
+        ):
             taken = outcome
     return taken
+
+
+def _memorises(taken: Outcome, options: Options) -> bool:
+    """Whether the others of its group are looked at too: those change no more than it does."""
+    return taken.memorises and not (options.best or options.only)
+
+
+def _holds_more(one: Outcome, other: Outcome) -> bool:
+    """Whether it learns more of what it is not trained on; where neither learns anything, the labels are noise."""
+    return one.held is not None and one.held >= max(GENERALISES, other.held or 0.0)
 
 
 def _faster(one: Outcome, other: Outcome) -> bool:
@@ -306,8 +321,10 @@ def _join(one: Candidate, other: Candidate) -> Candidate:
     )
 
 
-def _why(taken: Outcome, options: Options) -> str:
+def _why(taken: Outcome, outcomes: Sequence[Outcome], options: Options) -> str:
     how = "the fastest learner of those that heal" if options.best else "the least intrusive that heals"
+    if not options.best and any(one.heals for one in outcomes[: outcomes.index(taken)]):
+        how = "of the least intrusive that heal the one that learns most of samples held out"
     if not taken.heals:
         how = (
             f"the best of those that the check calls healthy; in a hundred steps it removed {taken.learned:.0%} of the "

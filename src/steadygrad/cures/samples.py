@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
 from steadygrad.probe.copying import clone_batch, on_copy
-from steadygrad.probe.instrument import size_of
+from steadygrad.probe.instrument import scalar, size_of
+from steadygrad.probe.objective import Objective
 from steadygrad.probe.subject import Subject
 
 
@@ -50,3 +51,34 @@ def with_fewer(subject: Subject, most: int) -> Subject:
     if count is None:
         return subject
     return replace(subject, batch=rows(subject.batch, shuffled(count, subject.seed)[:most]))
+
+
+def adds_up(subject: Subject) -> bool:
+    """Whether the loss is a sum over the samples: that of half the batch given twice is twice that of the half."""
+    half = torch.arange((size_of(subject.batch) or 0) // 2)
+    losses = []
+    for chosen in (half, torch.cat([half, half])):
+        with (
+            on_copy(subject.model, None, subject.loss_module) as copied,
+            torch.random.fork_rng(devices=[]),
+            torch.no_grad(),
+        ):
+            torch.manual_seed(subject.seed)
+            try:
+                loss = subject.objective(copied.model, clone_batch(rows(subject.batch, chosen)))[0]
+                losses.append(float(scalar(loss)))
+            except Exception:
+                # As above: then the batch stays whole.
+                return False
+    once, twice = losses
+    return abs(twice - 2.0 * once) < abs(twice - once)
+
+
+def as_whole(objective: Objective, count: int) -> Objective:
+    """The loss of a part of ``count`` samples as it would be of all, where it adds up: loss and gradient in proportion."""
+
+    def enlarged(model: nn.Module, batch: Any) -> tuple[Tensor, Any]:
+        loss, output = objective(model, batch)
+        return scalar(loss) * (count / (size_of(batch) or count)), output
+
+    return enlarged

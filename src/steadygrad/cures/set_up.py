@@ -93,7 +93,7 @@ def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
         if sites:
             edit = Edit("set_up", "standardise", sites)
             yield Candidate("standardised-input", "standardised input", GROUP, "unsafe", (edit,))
-    if codes & {"SG201", "SG203", "SG204", "SG205"}:
+    if codes & {"SG106", "SG201", "SG203", "SG204", "SG205"}:
         head = _head_of_regression(patient)
         if head is not None:
             edit = Edit("set_up", "target", (patient.net.site(head),))

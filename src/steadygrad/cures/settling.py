@@ -18,7 +18,7 @@ import torch
 from steadygrad.cures.baseline import learned
 from steadygrad.cures.learning_rate import ENOUGH, beyond_hope
 from steadygrad.cures.patient import Patient, rate_of, set_rate
-from steadygrad.cures.samples import divisible, rows, shuffled
+from steadygrad.cures.samples import adds_up, as_whole, divisible, rows, shuffled
 from steadygrad.errors import SubjectError
 from steadygrad.probe.copying import clone_batch, on_copy
 from steadygrad.probe.instrument import scalar
@@ -83,6 +83,8 @@ class _Parts:
 
     batch_of: Callable[[int], Any]
     held: Any
+    count: int | None = None
+    """Samples in the batch, where the loss adds up over them: parts are then counted as the whole."""
 
 
 def settle(patient: Patient, constant: float | None, *, move: bool, own: float, enough: float) -> Settling:
@@ -159,6 +161,8 @@ def _run(subject: Subject, rate: float, parts: _Parts, constant: float | None) -
             raise SubjectError("the optimizer cannot be copied, so nothing can be trained")
         set_rate(copied.optimizer, rate)
         objective = subject.objective if copied.loss is None else with_loss(copied.loss)
+        if parts.count is not None:
+            objective = as_whole(objective, parts.count)
         record = step_test(
             copied,
             objective,
@@ -186,4 +190,4 @@ def _cut(subject: Subject) -> _Parts:
     def third(step: int) -> Any:
         return rows(batch, rest[shuffled(len(rest), subject.seed + 1 + step)[: len(rest) // 3]])
 
-    return _Parts(third, rows(batch, held))
+    return _Parts(third, rows(batch, held), count if adds_up(subject) else None)

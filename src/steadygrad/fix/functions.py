@@ -152,6 +152,23 @@ def scaled(
     ]
 
 
+def raised(groups: Sequence[tuple[str, float]], torch: str) -> tuple[str, list[str]]:
+    """Biases in front of gates raised: ``groups`` are (names, by how much)."""
+    rows = [
+        row
+        for where, much in groups
+        for row in (f"        for name in {where}:", f"            model.get_submodule(name).bias.add_({much:.4g})")
+    ]
+    text = "Gates that begin half open (Srivastava et al. 2015, arXiv:1505.00387)."
+    return "open_gates_", [
+        "def open_gates_(model):",
+        f'    """{text}"""',
+        f"    with {torch}.no_grad():",
+        *rows,
+        "    return model",
+    ]
+
+
 def recurrent(where: str, kind: str, steps: float, torch: str, nn: str) -> tuple[str, list[str]]:
     """Orthogonal or identity recurrence, chrono biases."""
     draw = f"{nn}.init.eye_(part)" if kind == "identity" else f"{nn}.init.orthogonal_(part)"

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import nn
 
+from steadygrad.cures.gates import shut
 from steadygrad.cures.initialise import WORKING_VARIANCE, drawn_again, heads, last_of_branches
 from steadygrad.errors import CannotFixError
 from steadygrad.fix import functions, names
@@ -170,6 +171,15 @@ def fold(draft: Draft, edit: Edit) -> None:
             biases=all(getattr(model.get_submodule(path), "bias", None) is not None for path in paths),
         ),
     )
+
+
+def gates(draft: Draft, edit: Edit) -> None:
+    groups: dict[float, list[str]] = {}
+    for layer, mean in shut(draft.net):
+        if draft.net.site(layer) in edit.sites:
+            groups.setdefault(float(f"{-mean:.3g}"), []).append(layer.weight.rpartition(".")[0])
+    rows = [(functions.names(paths), much) for much, paths in groups.items()]
+    add_function(draft, lambda torch, _: functions.raised(rows, torch))
 
 
 ALIKE = 0.15

@@ -1,4 +1,5 @@
-"""Skips written into a forward method: around one expression, or from one statement to a later one of the same block."""
+"""Skips written into a forward method: around one expression, or from one statement to a later one of the same block,
+or from one turn of a loop to the next."""
 
 from __future__ import annotations
 
@@ -33,6 +34,23 @@ def residual(draft: Draft, edit: Edit) -> None:
         before = f"{skip} + {scale} * "
         bare = isinstance(source.parent(whole), (cst.Assign, cst.AnnAssign, cst.Arg, cst.Return, cst.Lambda))
         source.wrap(whole, before if bare else f"({before}", "" if bare else ")")
+
+
+def through_time(draft: Draft, edit: Edit) -> None:
+    """``h = f(h, x)`` in a loop becomes ``h = h + scale * (f(h, x))``."""
+    cst = libcst()
+    call = edit.sites[0].call
+    if call is None:
+        raise CannotFixError("where the loop makes its state is not known")
+    source = draft.source(call.path)
+    place = (source.offset(call.line, call.column - 1), source.offset(call.end_line, call.end_column - 1))
+    made = [node for node in source.spans if isinstance(node, cst.Assign) and source.spans.get(node.value) == place]
+    target = made[0].targets[0].target if len(made) == 1 and len(made[0].targets) == 1 else None
+    if not isinstance(target, cst.Name):
+        raise CannotFixError(f"the state that is made at {call} has no name")
+    bare = isinstance(made[0].value, cst.Call)
+    before, behind = ("", "") if bare else ("(", ")")
+    source.wrap(made[0].value, f"{target.value} + {edit.value or 1.0:.4g} * {before}", behind)
 
 
 def _times(draft: Draft, call: Location) -> int:

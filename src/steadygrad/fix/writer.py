@@ -47,11 +47,13 @@ def by_hand(cured: Cured) -> str:
 _ACTIONS: dict[str, Callable[[Draft, Edit], None]] = {
     "initialise": numbers.initialise,
     "fold": numbers.fold,
+    "gates": numbers.gates,
     "recurrent": numbers.recurrent,
     "transformer": transformers.transformer,
     "swap_activation": expressions.swap,
     "normalise": expressions.normalise,
     "residual": residual.residual,
+    "through_time": residual.through_time,
     "set_up": expressions.set_up,
     "learning_rate": training.learning_rate,
     "clipping": training.clipping,

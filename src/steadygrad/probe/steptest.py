@@ -238,7 +238,8 @@ class Answer(nn.Module):
 def look_again(trace: Trace, copied: Copied, objective: Objective, batch: Any, seed: int) -> tuple[Trace, float | None]:
     """Where a gradient was exactly zero, probe the stepped copy: a gate that opened is by design, one that stayed shut a fault.
 
-    Returns the trace with ``opened`` filled in, and the trunk's decades after the steps (None where not looked at).
+    Returns the trace with ``opened`` filled in, and the trunk's decades after the steps, the loss's own share left
+    out (None where not looked at).
     """
     shut = [p.name for p in trace.parameters if p.requires_grad and p.connected and p.log10_gradient == -math.inf]
     cut_off = trace.trunk is not None and trace.trunk.decades == -math.inf
@@ -252,7 +253,9 @@ def look_again(trace: Trace, copied: Copied, objective: Objective, batch: Any, s
         else parameter
         for parameter in trace.parameters
     )
-    return replace(trace, parameters=parameters), later.trunk.decades if later.trunk is not None else None
+    steps = later.trunk.steps if later.trunk is not None else None
+    decades = None if steps is None else sum(step.decades for step in steps if step.cause != "loss")
+    return replace(trace, parameters=parameters), decades
 
 
 def fits_in_memory(model: nn.Module, optimizer: torch.optim.Optimizer) -> bool:

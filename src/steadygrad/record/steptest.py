@@ -24,7 +24,7 @@ class StepTest:
     constant_fall: float | None = None
     """The same fall when every sample's output is replaced by the batch mean, before and after: learned without the input."""
     trunk_decades_after: float | None = None
-    """Decades along the trunk after the last step; looked at only where a gradient was exactly zero before."""
+    """Decades along the trunk without the loss after the last step; looked at only where a gradient was exactly zero before."""
 
     decay: float = 0.0
     """Size of weight decay's part of the first update ÷ size of the gradient's part, over all weight matrices."""

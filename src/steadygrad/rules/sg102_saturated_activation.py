@@ -82,6 +82,7 @@ def setup():
 
 - *Folded initialisation* keeps the activation: weights orthogonal, scaled so that the pre-activations lie where the
   function's mean slope makes up for its flatness, biases set to match. Changes numbers only, before training.
+- *Gates that begin half open* raise the biases in front of shut gates. Changes numbers only.
 - *ReLU, Leaky ReLU, ELU, GELU with He initialisation*: changes what the model computes; same keys.
 - *Batch norm before the activation*: new parameters and keys; needs batches large enough (SG302).
 - *A residual span*: changes what the model computes; same keys.

@@ -86,6 +86,7 @@ def setup():
 - *Orthogonal or identity recurrence*: changes numbers only, before training.
 - *Forget-gate bias 1, or chrono initialisation, for an LSTM*: changes numbers only, before training.
 - *A gated cell for a plain one*: another module, other keys; to be trained anew.
+- *A skip through time, in a loop written by hand*: changes what the model computes; same keys.
 - *Truncating the sequence*: gives up what lies further back, and says so.
 
 ## When it is wrong
@@ -145,6 +146,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
             "orthogonal or identity recurrence (recurrent)",
             "forget-gate biases for long memories, in an LSTM or GRU (chrono)",
             "a gated cell for a plain one (gated-cell)",
+            "a skip through time, around a loop written by hand (through-time)",
             "truncating the sequence",
         ],
         count=len(sick),

@@ -137,7 +137,9 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     if severity is None:
         return
     gained = -lost(trace, trial)
-    at = main_place([step for step in body(trace) if step.decades > 0])
+    growing = [step for step in body(trace) if step.decades > 0]
+    # What grew only when the step test had opened a shut gate has no step here that grows.
+    at = main_place(growing or body(trace))
     first, here = at[0], sum(step.decades for step in at)
     yield judged(
         __name__,
@@ -145,10 +147,10 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         f"the gradient gains {gained:.1f} decades on the trunk, from the loss to {trace.trunk.end if trace.trunk else ''}",
         location=first.location,
         module=first.module,
-        label=f"adds {here:.1f} decades" + (f" in {len(at)} steps" if len(at) > 1 else ""),
+        label=(f"adds {here:.1f} decades" + (f" in {len(at)} steps" if len(at) > 1 else "")) if growing else "",
         evidence=[
             evidence("decades gained on the trunk", gained, "decades", "under 3"),
-            evidence("decades gained at this expression", here, "decades", "near 0"),
+            *([evidence("decades gained at this expression", here, "decades", "near 0")] if growing else []),
         ],
         consequence=sentence(_greatest_update(trace), outcome(trial)),
         cures=[

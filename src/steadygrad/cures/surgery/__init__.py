@@ -4,7 +4,8 @@
 
 1. *by module*: every wire sits at a module of torch's that can be exchanged; class and keys of the model stay.
 2. *by graph*: ``torch.fx`` traces the model, the wires go into the graph; parameters keep their names.
-3. *by call*: where it cannot be traced, the model's own ``forward`` runs, and the calls are rerouted as they happen.
+3. *by call*: where it cannot be traced, the model's own ``forward`` runs, and the calls are rerouted as they happen; so
+   are those of a loop, which a graph would hold to the steps of one batch.
 
 Knows modules, graphs and calls; knows no disease.
 """
@@ -34,10 +35,11 @@ def put_in(model: nn.Module, wires: Sequence[Wire], operations: Sequence[Operati
 
     ``operations`` are those of a probe of this model; ``run`` shows whether a traced graph computes what the model does.
     """
-    if exchangeable(model, wires, operations):
+    looped = any(wire.how == "carry" for wire in wires)
+    if not looped and exchangeable(model, wires, operations):
         exchange(model, wires)
         return model, "modules exchanged"
-    if _is_only_a_forward(model):
+    if not looped and _is_only_a_forward(model):
         try:
             return rewrite(model, wires, run), "graph rewritten by torch.fx"
         except NotTraceableError:

@@ -6,17 +6,23 @@ The model keeps its class, methods and keys; it deep-copies and pickles. What it
 from __future__ import annotations
 
 import inspect
+import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from steadygrad.cures.surgery.wire import Wire, attach, in_place, named, paths_by_module
 from steadygrad.errors import CannotCureError
+from steadygrad.probe.spans import location_of, user_frame
+from steadygrad.record import Location
 
 Key = tuple[str, str, int]
+Loop = tuple[str, str, Location | None]
+"""Module, function and expression of a call that is made again and again."""
 
 
 def reroute(model: nn.Module, wires: Sequence[Wire]) -> None:
@@ -28,33 +34,48 @@ def reroute(model: nn.Module, wires: Sequence[Wire]) -> None:
     paths = attach(model, wires)
     earlier = vars(model).get("forward")
     routes = list(earlier.routes) if isinstance(earlier, Rerouted) else []
+    loops = dict(earlier.loops) if isinstance(earlier, Rerouted) else {}
     for wire, path in zip(wires, paths, strict=True):
+        if wire.how == "carry":
+            loops[wire.site.module, wire.site.name, wire.site.call] = path
+            continue
         key = (wire.site.module, wire.site.name, wire.site.occurrence)
         source = wire.source
         routes.append((wire.how, key, path, (source.module, source.name, source.occurrence) if source else None))
-    vars(model)["forward"] = Rerouted(model, routes)
+    vars(model)["forward"] = Rerouted(model, routes, loops)
 
 
 class Rerouted:
     """Stands in for ``model.forward``: the same signature, the same code, some calls rerouted."""
 
-    def __init__(self, model: nn.Module, routes: list[tuple[str, Key, str, Key | None]]) -> None:
+    def __init__(
+        self, model: nn.Module, routes: list[tuple[str, Key, str, Key | None]], loops: dict[Loop, str]
+    ) -> None:
         self.model = model
         self.routes = routes
+        self.loops = loops
 
     @property
     def __signature__(self) -> inspect.Signature:
         return inspect.signature(type(self.model).forward.__get__(self.model))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        with _Router(self.model, self.routes):
-            return type(self.model).forward(self.model, *args, **kwargs)
+        with _Router(self.model, self.routes, self.loops) as router:
+            result = type(self.model).forward(self.model, *args, **kwargs)
+        for _, name, place in self.loops.keys() - router.carried.keys():
+            raise RuntimeError(
+                f"the loop that a cure goes around, {name} at {place}, did not run: its source was moved or changed; "
+                "cure the model again"
+            )
+        return result
 
 
 class _Router(TorchFunctionMode):
     """Counts the calls of each module, and reroutes those that a wire names."""
 
-    def __init__(self, model: nn.Module, routes: Sequence[tuple[str, Key, str, Key | None]]) -> None:
+    def __init__(
+        self, model: nn.Module, routes: Sequence[tuple[str, Key, str, Key | None]], loops: Mapping[Loop, str]
+    ) -> None:
         super().__init__()
         self._names = paths_by_module(model)
         self._stack = [""]
@@ -63,6 +84,10 @@ class _Router(TorchFunctionMode):
         self._wanted = {source for _, _, _, source in routes if source is not None}
         self._routes: dict[Key, list[tuple[str, nn.Module, Key | None]]] = {}
         self._watched = {key[:2] for _, key, _, _ in routes} | {key[:2] for key in self._wanted}
+        self._loops = {loop: model.get_submodule(path) for loop, path in loops.items()}
+        self._looping = {loop[:2] for loop in loops}
+        self.carried: dict[Loop, Tensor] = {}
+        """What each loop carries to its next step."""
         for how, key, path, source in routes:
             self._routes.setdefault(key, []).append((how, model.get_submodule(path), source))
 
@@ -95,8 +120,20 @@ class _Router(TorchFunctionMode):
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
         place = (self._stack[-1], named(name))
-        if place not in self._watched:
-            return func(*args, **kwargs)
+        result = self._routed(func, name, place, args, kwargs) if place in self._watched else func(*args, **kwargs)
+        if place not in self._looping:
+            return result
+        loop = (*place, location_of(user_frame(sys._getframe(1))))
+        if loop not in self._loops:
+            return result
+        before = self.carried.get(loop)
+        carried: Tensor = self._loops[loop](result, torch.zeros_like(result) if before is None else before)
+        if in_place(name):
+            carried = result.copy_(carried)
+        self.carried[loop] = carried
+        return carried
+
+    def _routed(self, func: Callable[..., Any], name: str, place: tuple[str, str], args: Any, kwargs: Any) -> Any:
         key = (*place, self._seen[place])
         self._seen[place] += 1
         if key in self._wanted:

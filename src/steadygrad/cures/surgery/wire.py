@@ -15,8 +15,9 @@ ADDED = "added"
 
 @dataclass(frozen=True)
 class Wire:
-    """``how`` is "replace" (the call), "before" (on its first argument), "after" (on its result), or "join":
-    ``module(result of the call at site, first argument of the call at source)``."""
+    """``how`` is "replace" (the call), "before" (on its first argument), "after" (on its result), "join":
+    ``module(result of the call at site, first argument of the call at source)``, or "carry": ``module(result, what it gave
+    the time before)``, zeros at first, at every call that the expression of the site makes, however often it runs."""
 
     how: str
     site: Site

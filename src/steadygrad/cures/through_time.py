@@ -1,0 +1,117 @@
+"""A skip through time: the old state of a loop added to the new one, so that what was seen is kept.
+
+## What it does
+
+Finds the state that a loop in the user's code carries from step to step, and adds to it, scaled, what the loop makes of
+it: h ← h + s · f(h, x). The skip goes around whatever the loop does to its state: a sigmoid, a factor in the code, a matrix
+that shrinks.
+
+## Mathematics
+
+Back through one step the gradient is multiplied by 1 + s f′(h) in place of f′(h), so that nothing is lost. s is 1 ÷ √steps,
+with which the variances of the steps add up to that of one; less where the gain f′ that was measured would make the
+gradient grow by more than one decade over the sequence.
+
+## What it changes
+
+What the model computes. state_dict keys and shapes stay. The calls are rerouted as they happen: the loop is found again by
+its line in the source, so that it may run for more steps or fewer; where the line has moved, the model says so.
+
+## When it is wrong
+
+Where the state is meant to forget. It grows with steps that all push the same way. The first step is taken to start from a
+state of 0. Of several states that one loop carries, the last to be computed gets the skip.
+
+## References
+
+- He et al. 2016, arXiv:1512.03385 (the same skip through depth); Chang et al. 2019, arXiv:1902.09689 (h + ε f through time).
+- Kusupati et al. 2018, arXiv:1901.02358 (FastRNN: a scaled step and a skip through time, both learned).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+from steadygrad.cures.layers import Net
+from steadygrad.cures.parts import Plus
+from steadygrad.cures.patient import Patient
+from steadygrad.cures.surgery import Wire
+from steadygrad.errors import CannotCureError
+from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation, Recurrence
+
+GROUP = "residual"
+SAFETY = "unsafe"
+FINDINGS = ("SG104",)
+CANDIDATES = {
+    "skip-through-time": ("residual", "unsafe"),
+}
+
+
+GROWS = 1.0
+"""Decades that the gradient may gain over the sequence. A sigmoid and a leak of 0.6 over 40 and 50 steps, Adam 1e-3: with
+1 ÷ √steps (0.5 and 1.8 decades) they come to 0.97 and 1.00, with 1 ÷ (steps · f′) (0.4 decades) to 0.77 and 0.91."""
+
+
+def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
+    """One candidate, for the state of the first loop that forgets."""
+    for recurrence in patient.net.trace.recurrences:
+        chain = state(patient.net, recurrence) if recurrence.kind == "loop" and recurrence.decades < 0.0 else []
+        if chain:
+            sites = (patient.net.site(chain[0]),)
+            edit = Edit("through_time", "skip", sites, value=_scale(len(chain), recurrence))
+            yield Candidate("skip-through-time", "skip through time, scaled", GROUP, SAFETY, (edit,))
+            return
+
+
+def _scale(steps: int, recurrence: Recurrence) -> float:
+    """1 ÷ √steps, or what lets the gradient gain ``GROWS`` decades."""
+    gain = math.pow(10.0, recurrence.decades_per_step)
+    return min(1.0 / math.sqrt(steps), (math.pow(10.0, GROWS / steps) - 1.0) / gain)
+
+
+def state(net: Net, recurrence: Recurrence) -> list[Operation]:
+    """The operations, step by step, that make the new state of a loop: once a step, each from the one before, and the
+    last to run of those that do. Empty where there are none."""
+    places: dict[object, list[Operation]] = {}
+    for operation in net.trace.operations:
+        if operation.call is not None and operation.kind != "shape":
+            places.setdefault((operation.module, operation.name, operation.call), []).append(operation)
+    known = next((ones for ones in places.values() if ones[0].location == recurrence.location), [])
+    chains = [ones for ones in places.values() if _in_step(ones, known) and _chained(net, ones)]
+    return max(chains, key=lambda ones: ones[-1].index, default=[])
+
+
+def _in_step(ones: Sequence[Operation], known: Sequence[Operation]) -> bool:
+    """Whether the two take turns, and the first always gives the same shape."""
+    if len(ones) < 2 or abs(len(ones) - len(known)) > 1 or len({one.output_shape for one in ones}) > 1:
+        return False
+    turns = sorted([(one.index, 0) for one in ones] + [(one.index, 1) for one in known])
+    return ones is known or all(a[1] != b[1] for a, b in pairwise(turns))
+
+
+def _chained(net: Net, ones: Sequence[Operation]) -> bool:
+    """Whether each is computed from the one before."""
+    return all(_leads(net, before.index, after) for before, after in pairwise(ones))
+
+
+def _leads(net: Net, before: int, after: Operation) -> bool:
+    open_, seen = list(after.parents), set(after.parents)
+    while open_:
+        index = open_.pop()
+        if index == before:
+            return True
+        for parent in net.operations[index].parents if index > before else ():
+            if parent not in seen:
+                seen.add(parent)
+                open_.append(parent)
+    return False
+
+
+def apply_(patient: Patient, edit: Edit) -> Change:
+    """Put the step in. Raises ``CannotCureError`` where the loop is not to be found."""
+    if not edit.sites or edit.value is None or edit.sites[0].call is None:
+        raise CannotCureError("no loop here carries a state that could be found")
+    patient.wires.append(Wire("carry", edit.sites[0], Plus(edit.value)))
+    return Change(f"the state of a loop is added to the next, what the loop computes × {edit.value:.3g}")
