@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -25,12 +26,20 @@ def code_of(rule: rules.Rule, heading: str) -> str:
     return str(block)
 
 
-def checked(code: str, folder: Path) -> list[steadygrad.Finding]:
+Found = Sequence[steadygrad.Finding | steadygrad.Alarm]
+
+
+def checked(code: str, folder: Path) -> Found:
+    """What a check of ``setup()`` finds, or the guard that ``train()`` gives."""
     path = folder / "page.py"
     path.write_text(code, encoding="utf-8")
-    setup = runpy.run_path(str(path))["setup"]
+    page = runpy.run_path(str(path))
+    if "train" in page:
+        guard = page["train"]()
+        guard.flush()
+        return list(guard.alarms)
     with recording_constructions():
-        model, batch, loss_fn, optimizer = setup()
+        model, batch, loss_fn, optimizer = page["setup"]()
     report = steadygrad.check(model, batch, loss_fn, optimizer=optimizer)
     return [finding for finding in report.findings if finding.severity != "info"]
 

@@ -7,7 +7,7 @@ snapshot back. Whether to act is decided in ``respond.py``.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,20 +66,25 @@ def clip_harder(lane: Lane) -> Done:
     return Done("clip", f"clips from now on by {lane.clipper.clip}", {}, {"high": 2 * median})
 
 
-def roll_back(lane: Lane, lanes: list[Lane], kept: list[snapshot.Snapshot]) -> Done:
-    """The last snapshot, without this step. A snapshot is left out where the incident is older."""
+def roll_back(lane: Lane, lanes: list[Lane], kept: list[snapshot.Snapshot], before: int) -> Done:
+    """The last snapshot from before the step at which the incident began; this step, if it is not taken yet, is left out."""
     if not kept:
-        skip(lane)
-        return Done("skip", "skipped the step: there is no snapshot yet")
-    back = kept[-1]
+        return (
+            replace(skip(lane), message="skipped the step: there is no snapshot yet") if lane.inside else _NO_SNAPSHOT
+        )
+    good = [one for one in kept if one.steps[lane.index] < before]
+    back = good[-1] if good else kept[0]
     snapshot.restore(back, [one.optimizer for one in lanes])
     for one in lanes:
         one.forget_sample()
-    skip(lane)
+    if lane.inside:
+        skip(lane)
     at = back.steps[lane.index]
-    return Done(
-        "rollback", f"rolled back to the weights after step {at:,}", {"step": float(lane.step)}, {"step": float(at)}
-    )
+    words = f"rolled back to the weights after step {at:,}" + ("" if good else ", when it had begun already")
+    return Done("rollback", words, {"step": float(lane.step)}, {"step": float(at)})
+
+
+_NO_SNAPSHOT = Done("rollback", "did nothing: there is no snapshot yet")
 
 
 def stop(lane: Lane, lanes: list[Lane], roots: list[nn.Module], journal: str | None) -> Done:

@@ -26,7 +26,16 @@ from steadygrad.errors import SettingsError, TrainingStopped
 from steadygrad.guarding import act, incidents, policy, snapshot
 from steadygrad.guarding.capture import Capture
 from steadygrad.guarding.clipping import Clipper
-from steadygrad.guarding.diagnose import batch_at_fault, by_rank, loss_at_fault, sick_rank, weights_at_fault
+from steadygrad.guarding.diagnose import (
+    batch_at_fault,
+    by_rank,
+    changed_weights,
+    culprit,
+    loss_at_fault,
+    sick_rank,
+    weight_before,
+    zero_at_fault,
+)
 from steadygrad.guarding.distributed import is_shared, rank
 from steadygrad.guarding.lane import WIDEST, Lane
 from steadygrad.guarding.look import look, place_of, untouched
@@ -34,6 +43,7 @@ from steadygrad.guarding.options import Options, check_subjects, several
 from steadygrad.guarding.respond import KINDS, WAIT, OnAlarm, decide
 from steadygrad.guarding.rows import Rows, totals
 from steadygrad.guarding.updates import Sample
+from steadygrad.guarding.weighed import Weighed
 from steadygrad.journal import Journal
 from steadygrad.record import Action, Alarm, Finding, Look, Severity, Watched
 
@@ -141,7 +151,7 @@ class Guard:
         self.shared = is_shared(roots, parameters)
         self._speaks = not self.shared or rank() == 0
         self._captures = [Capture(root) for root in roots]
-        self._weights: dict[int, np.ndarray[Any, Any]] = {}
+        self._weights: dict[int, Weighed] = {}
         self._loss: Tensor | None = None
         self._looked_at, self._look_cost, self._looks_on_alarm = -math.inf, 0.0, 0
         self._notes: set[str] = set()
@@ -152,7 +162,8 @@ class Guard:
         for index, optimizer in enumerate(optimizers):
             clipper = Clipper(options.clip) if options.clip is not None else None
             self.lanes.append(Lane(self, index, optimizer, clipper))
-        self._looked = {max(self.lanes, key=lambda lane: lane.holds(root)).index for root in roots}
+        self._holders = [max(self.lanes, key=lambda lane: lane.holds(root)).index for root in roots]
+        self._looked = set(self._holders)
         self._journal_names = [[self._name(p) for p in self._columns_in_journal(lane)] for lane in self.lanes]
         self._places: dict[int, np.ndarray[Any, Any]] = {}
         self._own_journal = not isinstance(options.journal, Journal)
@@ -225,6 +236,8 @@ class Guard:
 
     def detach(self) -> None:
         """Take every hook away and close the journal. A second call does nothing."""
+        # The training is over: there is nothing to act upon, and nothing to raise.
+        self.acts = False
         for lane in self.lanes:
             if not lane.off:
                 lane.judge()
@@ -347,9 +360,10 @@ class Guard:
         if look is not None and look < lane.due:
             lane.due = look
         soon = lane.step + 1 >= lane.due or (len(self.lanes) > 1 and any(one.step + 1 >= one.due for one in self.lanes))
-        for capture in self._captures:
+        for capture, holder in zip(self._captures, self._holders, strict=True):
             capture.armed = soon
-            capture.stepped()
+            if lane.index == holder:
+                capture.stepped()
 
     def _next_look(self, lane: Lane) -> int | None:
         every = self.options.probe_every
@@ -402,13 +416,19 @@ class Guard:
     def sampled(self, lane: Lane, sample: Sample) -> None:
         """Exact updates of one step."""
         weights, ratios = sample.read()
-        known = self._weights.get(lane.index)
-        self._weights[lane.index] = weights if known is None else np.where(np.isfinite(weights), weights, known)
+        self._weights.setdefault(lane.index, Weighed(len(weights))).add(sample.step, weights, ratios)
         if self._journal is not None:
             wide = (self._wide(lane, one.astype(np.float32)[None])[0] for one in (weights, ratios))
             self._journal.weights(lane.index, sample.step, *wide)
         until = lane.next_sample
-        for symptom in policy.judge_updates(lane.state, sample.step, ratios, sample.rate, leapt=sample.leapt):
+        if not (ratios > 0).any():
+            # Whether there were gradients is told by the rows.
+            lane.judge()
+        symptoms = policy.judge_updates(lane.state, sample.step, ratios, sample.rate, leapt=sample.leapt)
+        if symptoms:
+            # What the rows show came before what their step did.
+            lane.judge()
+        for symptom in symptoms:
             self._symptom(lane, replace(symptom, last_step=until))
 
     def forget_weights(self, lane: Lane) -> None:
@@ -456,11 +476,13 @@ class Guard:
             self._journal.alarm(alarm)
 
     def _explained(self, lane: Lane, symptom: policy.Symptom, alarm: Alarm) -> Alarm:
-        """Where and why, as far as it can be told at this moment: weights, batch, ranks, loss, then a look."""
-        at_hand = symptom.last_step >= lane.step
-        parameter, cause, location, who = alarm.parameter, "", None, None
-        if incidents.is_sudden(symptom.code):
-            at_fault = weights_at_fault(lane.parameters, self._weights.get(lane.index))
+        """Where and why, as far as it can be told at this moment: weights, batch, ranks, a look, loss."""
+        # What is sudden is gone with its step; what lasts is still there in the step at hand.
+        at_hand = symptom.last_step >= lane.step or symptom.lasting
+        code, parameter, cause, location, who = alarm.code, alarm.parameter, "", None, None
+        if symptom.code != "SG204":
+            weighed = self._weights.get(lane.index) or Weighed(len(lane.parameters))
+            at_fault = changed_weights(lane.parameters, weighed, lane.step)
             if at_fault is not None:
                 parameter, cause = lane.columns.names[at_fault[0]], at_fault[1]
         given = [one.given for one in self._captures if one.given is not None] if at_hand else []
@@ -474,6 +496,7 @@ class Guard:
                 )
         if symptom.code == "SG203":
             cause = cause or batch_at_fault(given)
+        report = None
         if (
             at_hand
             and self.options.probe_every
@@ -482,17 +505,30 @@ class Guard:
         ):
             self._looks_on_alarm += 1
             found, report = self._look(lane, alarm.number, None)
-            if report is not None:
-                location = place_of(report, parameter)
-                culprit = next((f for f in found.findings if f.code == symptom.code), None)
-                if culprit is not None:
-                    cause = cause or culprit.message
-                    location = culprit.location or location
-                elif not cause and symptom.column is not None and untouched(report, parameter, symptom.norm):
-                    cause = "not the model's backward pass, which gives a gradient as before: it was changed after that"
-        if symptom.code == "SG203":
-            cause = cause or loss_at_fault(given)
-        return replace(alarm, parameter=parameter, cause=cause, location=location, rank=who)
+        if symptom.code == "SG106" and symptom.column is None and (zero := zero_at_fault(given)) is not None:
+            code, cause = zero
+        if symptom.code == "SG203" and not cause:
+            cause = loss_at_fault(given, None if report is None else report.trace)
+            parameter = "" if cause else parameter
+        if report is not None:
+            finding = culprit(found.findings, symptom.code)
+            if finding is not None and not cause:
+                code = "SG108" if finding.code == "SG108" else code
+                broken = report.trace.nonfinite
+                if symptom.code == "SG203" and broken is not None and broken.direction == "forward":
+                    parameter = weight_before(report.trace, broken.operation) or parameter
+                cause = ": ".join(one for one in (symptom.cause, finding.message) if one)
+                location = finding.location
+            elif (
+                not (cause or symptom.lasting)
+                and symptom.column is not None
+                and untouched(report, parameter, symptom.norm)
+            ):
+                cause = "not the model's backward pass, which gives a gradient as before: it was changed after that"
+            location = location or place_of(report, parameter)
+        cause = cause or symptom.cause
+        name = incidents.name_of(code)
+        return replace(alarm, code=code, name=name, parameter=parameter, cause=cause, location=location, rank=who)
 
     def _look(self, lane: Lane, alarm: int | None, norm: float | None) -> tuple[Look, Any]:
         capture = max(self._captures, key=lambda one: lane.holds(one.root))
@@ -530,7 +566,8 @@ class Guard:
         recent = max((at for at, _ in lane.taken), default=-WAIT)
         if kind == "warn" or (kind != "skip" and not new and lane.step - recent < WAIT):
             return None
-        if kind == "skip" and not (symptom.last_step >= lane.step and incidents.is_sudden(symptom.code)):
+        # Only a step that is still to come, and that is ill itself, can be left out.
+        if kind == "skip" and (symptom.lasting or not (lane.inside and symptom.last_step >= lane.step)):
             return None
         chosen, why = decide(told, kind, lane.taken, lane.step)
         if chosen == "warn":
@@ -543,7 +580,7 @@ class Guard:
         elif chosen == "clip":
             done = act.clip_harder(lane)
         elif chosen == "rollback":
-            done = act.roll_back(lane, self.lanes, self.snapshots or [])
+            done = act.roll_back(lane, self.lanes, self.snapshots or [], alarm.step - alarm.delay)
         else:
             done = act.stop(lane, self.lanes, self._roots, self.journal)
         done = replace(done, message=f"{done.message} ({why})" if why else done.message)

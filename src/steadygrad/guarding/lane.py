@@ -57,6 +57,8 @@ class Lane:
         self.due = 1
         self.interval = 1
         self.off = False
+        self.inside = False
+        """Whether a step has begun and is not taken yet."""
         self.rate_factor = 1.0
         self.hidden: list[tuple[Tensor, Tensor]] = []
         self.sample: Sample | None = None
@@ -65,6 +67,7 @@ class Lane:
         self._rates: list[tuple[dict[str, Any], Any]] = []
         self._sampled_to = 0
         self._samples: list[Sample] = []
+        self._frozen = np.zeros(0, bool)
         self._limit = np.zeros(0, np.float32)
         self._limit_of: Any = None
         self._bounds = np.full(len(self.parameters), np.finfo(np.float32).max, np.float32)
@@ -95,6 +98,7 @@ class Lane:
         if self.off:
             return None
         self.step += 1
+        self.inside = True
         closure = args[1] if len(args) > 1 else kwargs.get("closure")
         if closure is not None:
             return self._with_closure(args, kwargs, closure)
@@ -127,6 +131,7 @@ class Lane:
         return args, {**kwargs, "closure": watched}
 
     def _after(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        self.inside = False
         if self.hidden:
             for parameter, gradient in self.hidden:
                 parameter.grad = gradient
@@ -180,7 +185,11 @@ class Lane:
             if ring.filled:
                 ring.factors[ring.filled - 1] = factor
         if self.guard.looks_due(self):
+            looking = time.perf_counter()
             self.guard.look_by_the_clock(self, host, row)
+            # Looks have a budget of their own.
+            looked = time.perf_counter() - looking
+            began, self._began = began + looked, self._began + looked
         now = time.perf_counter()
         if (
             ring.full
@@ -242,7 +251,9 @@ class Lane:
         self._judged = time.perf_counter()
         if rows is None:
             return
-        symptoms = policy.judge(self.state, rows)
+        frozen = np.array([not p.requires_grad for p in self.parameters])
+        before, self._frozen = self._frozen, frozen
+        symptoms = policy.judge(self.state, rows, frozen | before if len(before) == len(frozen) else frozen)
         self._bounds = policy.linear_bounds(self.state)
         self._limit_of = None
         self.guard.journal_rows(self, rows)

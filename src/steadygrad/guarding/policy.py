@@ -67,6 +67,8 @@ CLIP_TURNS = 5
 """Cosine of 45 degrees, over so many measured steps."""
 TOTAL = "total"
 """What the last column of a state is: the norm of all gradients together."""
+CONVERGED = -6.0
+"""log10 of a total norm at which an optimizer may rightly stand still: LBFGS does below its tolerance of 1e-7 an element."""
 LOWEST = -45.0
 """log10 of less than float32 can hold: what a gradient of exactly zero counts as."""
 
@@ -310,7 +312,7 @@ def judge_updates(state: State, step: int, ratios: Array, rate: float, *, leapt:
         slack = 0 if leapt else slack
         found.append(Symptom("SG204", Severity.ERROR, step, worst, message, which, step, cause=why, slack=slack))
     # Steps without a gradient or at a rate of 0 are told by the rows; one alone may be a loss scale's search.
-    told = state.still > 0 or bool((state.idle[weights] > 0).all())
+    told = state.still > 0 or bool((state.idle[weights] > 0).all()) or not state.median[-1] > CONVERGED
     if not large.any() and (ratios[known] == 0).all() and not told and state.seen[-1] >= WARM and state.sampled:
         state.unmoved = (*state.unmoved, step)
         if len(state.unmoved) >= 2:

@@ -1,8 +1,8 @@
 """The rules: found in this folder, selected, run on records, and their findings reduced to one for each cause.
 
 A rule is one file, ``sgNNN_some_name.py``: code and name are the file's, the docstring is its documentation, and
-``judge(trace, trial)`` gives its findings. Adding a rule is adding a file. No torch here; rules compute nothing that a
-record does not hold.
+``judge(trace, trial)`` gives its findings; one without it is found in training alone, by the guard. Adding a rule is
+adding a file. No torch here; rules compute nothing that a record does not hold.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ class Rule:
     """First line of the docstring."""
     doc: str
     """The docstring after the first line, in Markdown, under the fixed headings."""
-    judge: Judge
+    judge: Judge | None
+    """None for what only a guard can see, while the model trains."""
 
 
 HEADINGS = (
@@ -59,7 +60,7 @@ def _rule(file_name: str) -> Rule:
     module = importlib.import_module(f"{__name__}.{file_name}")
     code, _, name = file_name.partition("_")
     summary, _, doc = inspect.cleandoc(module.__doc__ or "").partition("\n")
-    return Rule(code.upper(), name.replace("_", "-"), summary.strip(), doc.strip(), module.judge)
+    return Rule(code.upper(), name.replace("_", "-"), summary.strip(), doc.strip(), getattr(module, "judge", None))
 
 
 def find(word: str) -> Rule:
@@ -94,7 +95,7 @@ def run(trace: Trace, trial: StepTest | None, settings: Settings) -> tuple[Findi
     selected = resolve(settings.select) if settings.select else frozenset(rule.code for rule in load())
     selected -= resolve(settings.ignore)
     # A rule that is not selected still explains symptoms: leaving SG102 out must not turn it into SG101.
-    found = [finding for rule in load() for finding in rule.judge(trace, trial)]
+    found = [finding for rule in load() if rule.judge for finding in rule.judge(trace, trial)]
     kept = [finding for finding in _causes(found) if finding.code in selected]
     return tuple(sorted(kept, key=lambda finding: (finding.severity.rank, finding.code)))
 
