@@ -1,4 +1,4 @@
-# make demo: set up, then check, cure and prove a deep sigmoid net on scikit-learn's digits.
+# make demo: set up, then check, cure and prove a deep sigmoid net on scikit-learn's digits; a run whose spike is caught.
 # make test: set up, then run every check and every test.
 # Both need Python 3.11 or newer and nothing else; everything goes into .venv.
 
@@ -18,6 +18,8 @@ demo: $(READY)
 	$(BIN)/steadygrad cure examples/deep_sigmoid.py
 	@echo
 	$(BIN)/steadygrad prove examples/deep_sigmoid.py
+	@echo
+	$(BIN)/steadygrad run --every 1 --on-alarm skip examples/spike.py
 
 test: lint types imports tests
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,7 +32,17 @@ EXPECTED = {
 
 
 def test_every_example_is_here() -> None:
-    assert {path.stem for path in FOLDER.glob("*.py")} - {"digits"} == set(EXPECTED)
+    assert {path.stem for path in FOLDER.glob("*.py")} - {"digits", "spike"} == set(EXPECTED)
+
+
+def test_the_spike_is_caught(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "steadygrad", "run", "--every", "1", "--on-alarm", "skip"]
+    journal = ["--journal", str(tmp_path / "run.sgj")]
+    run = subprocess.run([*command, *journal, str(FOLDER / "spike.py")], capture_output=True, text=True, check=False)
+    assert run.returncode == 0 and run.stdout.startswith("loss 0.")
+    (alarm,) = [line for line in run.stderr.splitlines() if line.startswith("steadygrad: step ")]
+    assert alarm.startswith("steadygrad: step 212: warning[SG206] gradient-spike")
+    assert alarm.endswith("skipped the step")
 
 
 @pytest.mark.parametrize("name", EXPECTED)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import gc
 import io
 import math
 import pickle
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -339,3 +341,14 @@ def test_a_step_can_be_skipped_inside_of_a_closure() -> None:
         optimizer.step(closure)
     assert bool(torch.isfinite(model.weight).all())
     assert [action.kind for action in guard.actions] == ["skip"]
+
+
+def test_a_guard_goes_with_its_optimizer() -> None:
+    kept = []
+    for _ in range(3):
+        model, optimizer, guard, _ = watched()
+        train(model, optimizer, 0, 2)
+        kept += [weakref.ref(one) for one in (model, optimizer, guard)]
+    del model, optimizer, guard
+    gc.collect()
+    assert [one() for one in kept] == [None] * 9

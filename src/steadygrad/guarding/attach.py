@@ -54,7 +54,8 @@ LOOKS_ON_ALARM = 20
 SNAPSHOT_EVERY = 100
 SNAPSHOT_BYTES = 4 * 2**30
 
-_guarded: weakref.WeakKeyDictionary[torch.optim.Optimizer, Guard] = weakref.WeakKeyDictionary()
+_guarded: weakref.WeakKeyDictionary[torch.optim.Optimizer, weakref.ref[Guard]] = weakref.WeakKeyDictionary()
+"""Weak on both sides: it is the optimizer's hooks that keep its guard alive."""
 
 
 def guard(
@@ -108,16 +109,21 @@ def guard(
         snapshot_bytes=snapshot_bytes,
     )
     check_subjects(roots, optimizers)
-    known = {id(found): found for one in optimizers if (found := _guarded.get(one)) is not None}
+    known = {id(found): found for one in optimizers if (found := _guard_of(one)) is not None}
     if known:
         (first, *more) = known.values()
-        if not more and first.options == options and all(_guarded.get(one) is first for one in optimizers):
+        if not more and first.options == options and all(_guard_of(one) is first for one in optimizers):
             return first
         raise SettingsError("this optimizer is already guarded with other settings; call detach() of that guard first")
     made = Guard(roots, optimizers, options, quiet=quiet, say=say)
     for one in optimizers:
-        _guarded[one] = made
+        _guarded[one] = weakref.ref(made)
     return made
+
+
+def _guard_of(optimizer: torch.optim.Optimizer) -> Guard | None:
+    kept = _guarded.get(optimizer)
+    return None if kept is None else kept()
 
 
 class Guard:
@@ -394,7 +400,9 @@ class Guard:
     def journal_rows(self, lane: Lane, rows: Rows) -> None:
         if self._journal is None:
             return
-        norms = self._wide(lane, np.where(rows.norms < 0, np.float32(np.nan), rows.norms))
+        # In the journal NaN stands for no gradient; one that is NaN is written as infinite: it is not finite.
+        known = np.where(np.isnan(rows.norms), np.float32(np.inf), rows.norms)
+        norms = self._wide(lane, np.where(rows.norms < 0, np.float32(np.nan), known))
         self._journal.rows(lane.index, rows.steps, rows.times, norms, totals(rows.norms), rows.factors, rows.rates)
         if self._loss is not None and lane.index == 0:
             self._journal.losses(rows.steps[-1:], np.array([float(self._loss)]))
@@ -547,6 +555,8 @@ class Guard:
             self.say(f"{when}: {_finding_line(finding)}")
         if not shown and found.verdict and found.step == 1 and not self.quiet:
             decades = "" if found.decades is None else f", {found.decades:+.1f} decades along the trunk"
+            if found.decades == -math.inf:
+                decades = ", no gradient behind a layer that begins at zero"
             self.say(f"{when}: {found.verdict}{decades}")
 
     # Actions

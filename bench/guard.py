@@ -1,0 +1,205 @@
+"""What watching and clipping cost: ``python -m bench.guard [--steps N] [NAME …]``.
+
+Each monitor trains its own copy of the net, on the same batches, one step each in random order, so that whatever the machine
+does falls on all alike; denormals are flushed. A monitor's cost is the median of (its step − the bare step of the same
+round) ÷ the median bare step; "bare again" is the A/A control, and what it shows is the error of the rest. The times are of
+the thread's own processor time, which other programs disturb less than the clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import steadygrad
+from steadygrad.guarding import lane
+
+Step = Callable[[], None]
+CLIP = 1e3
+"""Above all norms that occur: what a clip costs on the steps on which it does not act, which are most."""
+
+
+def mlp() -> tuple[nn.Module, Callable[[], tuple[Tensor, Tensor]]]:
+    hidden = [layer for _ in range(6) for layer in (nn.Linear(256, 256), nn.ReLU())]
+    net = nn.Sequential(nn.Linear(64, 256), nn.ReLU(), *hidden, nn.Linear(256, 10))
+    return net, lambda: (torch.randn(128, 64), torch.randint(0, 10, (128,)))
+
+
+class Gpt(nn.Module):
+    """Six pre-norm blocks, 192 wide, over 128 tokens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(512, 192)
+        layer = nn.TransformerEncoderLayer(192, 6, 768, 0.0, "gelu", batch_first=True, norm_first=True)
+        self.blocks = nn.TransformerEncoder(layer, 6, enable_nested_tensor=False)
+        self.head = nn.Linear(192, 512)
+        self.register_buffer("mask", nn.Transformer.generate_square_subsequent_mask(128))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return self.head(self.blocks(self.embed(tokens), mask=self.mask, is_causal=True)).transpose(1, 2)
+
+
+def gpt() -> tuple[nn.Module, Callable[[], tuple[Tensor, Tensor]]]:
+    return Gpt(), lambda: (torch.randint(0, 512, (4, 128)), torch.randint(0, 512, (4, 128)))
+
+
+class Residual(nn.Module):
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        stride = 1 if before == after else 2
+        self.first = nn.Conv2d(before, after, 3, stride, 1, bias=False)
+        self.norm1 = nn.BatchNorm2d(after)
+        self.second = nn.Conv2d(after, after, 3, 1, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(after)
+        self.across = nn.Identity() if before == after else nn.Conv2d(before, after, 1, stride, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = F.relu(self.norm1(self.first(x)))
+        return F.relu(self.norm2(self.second(hidden)) + self.across(x))
+
+
+def resnet18() -> tuple[nn.Module, Callable[[], tuple[Tensor, Tensor]]]:
+    widths = [64, 64, 64, 128, 128, 256, 256, 512, 512]
+    blocks = [Residual(a, b) for a, b in pairwise(widths)]
+    stem = [nn.Conv2d(3, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64), nn.ReLU()]
+    net = nn.Sequential(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10))
+    return net, lambda: (torch.randn(8, 3, 32, 32), torch.randint(0, 10, (8,)))
+
+
+NETS = {"mlp": mlp, "gpt": gpt, "resnet18": resnet18}
+
+
+def guarded(**options: Any) -> Callable[[nn.Module, torch.optim.Optimizer], Step]:
+    def attach(model: nn.Module, optimizer: torch.optim.Optimizer) -> Step:
+        steadygrad.guard(model, optimizer, probe_every=0, quiet=True, **options)
+        return lambda: None
+
+    return attach
+
+
+def naive(model: nn.Module, optimizer: torch.optim.Optimizer) -> Step:
+    """The loop that people write: one number read for each parameter."""
+    return lambda: [p.grad.norm().item() for p in model.parameters() if p.grad is not None] and None
+
+
+def torch_clip(model: nn.Module, optimizer: torch.optim.Optimizer) -> Step:
+    return lambda: nn.utils.clip_grad_norm_(model.parameters(), CLIP) and None
+
+
+def with_wandb(model: nn.Module, optimizer: torch.optim.Optimizer) -> Step:
+    import wandb
+
+    run = wandb.init(mode="offline", dir=tempfile.mkdtemp(), settings=wandb.Settings(silent=True))
+    run.watch(model, log="gradients", log_freq=1)
+    return lambda: run.log({})
+
+
+def histograms(model: nn.Module, optimizer: torch.optim.Optimizer) -> Step:
+    from torch.utils.tensorboard import SummaryWriter
+
+    writer = SummaryWriter(tempfile.mkdtemp())
+    count = iter(range(10**9))
+
+    def write() -> None:
+        step = next(count)
+        for name, parameter in model.named_parameters():
+            writer.add_histogram(name, parameter.grad, step)
+
+    return write
+
+
+def monitors(folder: Path) -> dict[str, Callable[[nn.Module, torch.optim.Optimizer], Step]]:
+    nothing = lambda model, optimizer: lambda: None  # noqa: E731
+    return {
+        "bare": nothing,
+        "bare again": nothing,
+        "guard, default budget": guarded(journal=str(folder / "budget.sgj")),
+        "guard, every step": guarded(every=1, journal=str(folder / "every.sgj")),
+        "guard, clip norm": guarded(clip=steadygrad.Clip.norm(CLIP)),
+        "guard, clip value": guarded(clip=steadygrad.Clip.value(-CLIP, CLIP)),
+        "guard, clip quantile": guarded(clip=steadygrad.Clip.quantile(0.9)),
+        "guard, clip z-score": guarded(clip=steadygrad.Clip.zscore()),
+        "torch clip_grad_norm_": torch_clip,
+        "naive loop": naive,
+        "wandb.watch, offline": with_wandb,
+        "TensorBoard histograms": histograms,
+    }
+
+
+def measure(name: str, steps: int, warm: int) -> None:
+    """Print one table."""
+    torch.manual_seed(0)
+    net, batch = NETS[name]()
+    times: dict[str, list[float]] = {}
+    runs: dict[str, Step] = {}
+    made: list[tuple[Tensor, Tensor]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for label, attach in monitors(Path(folder)).items():
+            model = copy.deepcopy(net)
+            optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+            try:
+                extra = attach(model, optimizer)
+            except ImportError as error:
+                print(f"{label}: left out, {error.name} is not installed")
+                continue
+            runs[label] = _step(model, optimizer, extra, made)
+            times[label] = []
+        # Between two steps of one copy the others' pass too: what goes by the clock must not come more often for it.
+        lane.LATE = 0.25 * len(runs)
+        for _ in range(warm + steps):
+            made[:] = [batch()]
+            order = list(runs)
+            random.shuffle(order)
+            for label in order:
+                began = time.thread_time()
+                runs[label]()
+                times[label].append(time.thread_time() - began)
+    bare = times["bare"][warm:]
+    plain = statistics.median(bare)
+    print(f"\n{name}: {sum(p.numel() for p in net.parameters()):,} parameters, a bare step takes {plain * 1e3:.2f} ms")
+    costs = {}
+    for label, taken in times.items():
+        costs[label] = statistics.median(a - b for a, b in zip(taken[warm:], bare, strict=True)) / plain
+        print(f"  {label:<24} {costs[label]:+8.2%}")
+    if costs["torch clip_grad_norm_"] > 0:
+        print(f"  guard's norm clip is {costs['guard, clip norm'] / costs['torch clip_grad_norm_']:.2f} x torch's")
+
+
+def _step(model: nn.Module, optimizer: torch.optim.Optimizer, extra: Step, made: list[tuple[Tensor, Tensor]]) -> Step:
+    def step() -> None:
+        x, y = made[0]
+        loss = F.cross_entropy(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        extra()
+        optimizer.step()
+
+    return step
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("names", nargs="*", choices=[*NETS, []])
+    parser.add_argument("--steps", type=int, default=200)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    for name in given.names or NETS:
+        measure(name, given.steps, warm=60)
+
+
+if __name__ == "__main__":
+    main()
