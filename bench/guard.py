@@ -37,6 +37,10 @@ def mlp() -> tuple[nn.Module, Callable[[], tuple[Tensor, Tensor]]]:
     return net, lambda: (torch.randn(128, 64), torch.randint(0, 10, (128,)))
 
 
+COPIES = 10
+"""How many copies train in turn, at least: the time between two steps of one, by which a budget is kept, is that of all."""
+
+
 class Gpt(nn.Module):
     """Six pre-norm blocks, 192 wide, over 128 tokens."""
 
@@ -126,7 +130,7 @@ def monitors(folder: Path) -> dict[str, Callable[[nn.Module, torch.optim.Optimiz
     return {
         "bare": nothing,
         "bare again": nothing,
-        "guard, default budget": guarded(journal=str(folder / "budget.sgj")),
+        "guard, default budget": guarded(budget=0.01 / COPIES, journal=str(folder / "budget.sgj")),
         "guard, every step": guarded(every=1, journal=str(folder / "every.sgj")),
         "guard, clip norm": guarded(clip=steadygrad.Clip.norm(CLIP)),
         "guard, clip value": guarded(clip=steadygrad.Clip.value(-CLIP, CLIP)),
