@@ -33,6 +33,7 @@ from steadygrad.guarding.diagnose import (
     culprit,
     loss_at_fault,
     sick_rank,
+    smallest_half,
     weight_before,
     zero_at_fault,
 )
@@ -334,7 +335,7 @@ class Guard:
             names=tuple(self._name(p) for p in parameters),
             sizes=tuple(p.numel() for p in parameters),
             weights=tuple(p.dim() >= 2 for p in parameters),
-            halves=tuple(_smallest(p.dtype) for p in parameters),
+            halves=tuple(smallest_half(p.dtype) for p in parameters),
         )
 
     def _name(self, parameter: Tensor) -> str:
@@ -707,13 +708,6 @@ def _names(roots: Sequence[nn.Module]) -> dict[int, tuple[str, int]]:
                 plain = plain.removeprefix("module.")
             found.setdefault(id(parameter), (f"{prefix}{plain}", index * 10**6 + len(found)))
     return found
-
-
-def _smallest(dtype: torch.dtype) -> float:
-    """The smallest positive number of a 16-bit format, 0 for wider ones."""
-    if dtype in (torch.float16, torch.bfloat16):
-        return float(torch.finfo(dtype).smallest_normal * torch.finfo(dtype).eps)
-    return 0.0
 
 
 def _finding_line(finding: Finding) -> str:

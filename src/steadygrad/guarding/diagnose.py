@@ -38,23 +38,6 @@ STANDS_OUT = 10.0
 """How many times one rank's number must be the next one's."""
 
 
-def weights_at_fault(parameters: Sequence[Tensor], known: np.ndarray[Any, Any] | None) -> tuple[int, str] | None:
-    """The parameter that is not finite, or whose norm has leapt since ``known``, and the words for it."""
-    now = norms_of(parameters)
-    broken = np.flatnonzero(~np.isfinite(now))
-    if len(broken):
-        return (int(broken[0]), "its weights are not finite, before this step") if len(broken) < len(now) else None
-    if known is None:
-        return None
-    with np.errstate(divide="ignore", invalid="ignore"):
-        factor = now / known
-        changed = np.where(np.isfinite(factor) & (factor > 0), np.abs(np.log10(factor)), 0.0)
-    worst = int(np.argmax(changed))
-    if changed[worst] - float(np.median(changed)) <= math.log10(WEIGHT_JUMP):
-        return None
-    return worst, f"its weights went from a norm of {known[worst]:.3g} to {now[worst]:.3g} without the optimizer"
-
-
 def changed_weights(parameters: Sequence[Tensor], weighed: Weighed, step: int) -> tuple[int, str] | None:
     """The parameter that is not finite, or whose norm has changed as no optimizer did, and the words for it."""
     now = norms_of(parameters)
@@ -127,13 +110,19 @@ def zero_at_fault(given: Sequence[Given]) -> tuple[str, str] | None:
         return None
     halves = [tensor.dtype for tensor in tensors if tensor.dtype in (torch.float16, torch.bfloat16)]
     if halves:
-        kind, least = str(halves[0]).removeprefix("torch."), torch.finfo(halves[0])
-        smallest = least.smallest_normal * least.eps
+        kind, smallest = str(halves[0]).removeprefix("torch."), smallest_half(halves[0])
         return (
             "SG108",
             f"what the loss gives back is exactly zero in {kind}: smaller than the format holds ({smallest:.1g})",
         )
     return "SG106", "what the loss gives back is exactly zero: the loss no longer depends on the model's output"
+
+
+def smallest_half(dtype: torch.dtype) -> float:
+    """The smallest positive number of a 16-bit format, 0 for wider ones."""
+    if dtype in (torch.float16, torch.bfloat16):
+        return float(torch.finfo(dtype).smallest_normal * torch.finfo(dtype).eps)
+    return 0.0
 
 
 def by_rank(given: Sequence[Given], device: torch.device) -> np.ndarray[Any, Any]:

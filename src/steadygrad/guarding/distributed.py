@@ -14,10 +14,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-
-def local(tensor: Tensor) -> Tensor:
-    """This process's part of a distributed tensor; any other tensor as it is."""
-    return tensor._local_tensor if hasattr(tensor, "_local_tensor") else tensor
+from steadygrad.clip.shards import groups_of, is_distributed
 
 
 class Meshes:
@@ -45,13 +42,8 @@ def meshes_of(gradients: Sequence[Tensor]) -> Meshes | None:
     """The reductions that these gradients need; None where each process holds them whole."""
     groups: dict[int, tuple[Any, list[int]]] = {}
     for column, gradient in enumerate(gradients):
-        if not hasattr(gradient, "_local_tensor"):
-            continue
-        mesh = gradient.device_mesh  # type: ignore[attr-defined]
-        for dimension, placement in enumerate(gradient.placements):  # type: ignore[attr-defined]
-            if not placement.is_replicate():
-                group = mesh.get_group(dimension)
-                groups.setdefault(id(group), (group, []))[1].append(column)
+        for group in groups_of(gradient):
+            groups.setdefault(id(group), (group, []))[1].append(column)
     return Meshes(groups, len(gradients)) if groups else None
 
 
@@ -60,7 +52,7 @@ def is_shared(roots: Sequence[nn.Module], parameters: Sequence[Tensor]) -> bool:
     if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
         return False
     wrapped = any(isinstance(m, nn.parallel.DistributedDataParallel) for root in roots for m in root.modules())
-    return wrapped or any(hasattr(p, "_local_tensor") for p in parameters)
+    return wrapped or any(is_distributed(p) for p in parameters)
 
 
 def rank() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from steadygrad.guarding.policy import Columns, Symptom
-from steadygrad.record import Alarm, Severity
+from steadygrad.record import Alarm
 from steadygrad.rules import find
 
 _SUDDEN = ("SG201", "SG203", "SG204", "SG206")
@@ -126,8 +126,3 @@ def in_words(alarm: Alarm) -> str:
         f"step {alarm.step:,}{about}: {alarm.severity}[{alarm.code}] {alarm.name}{where}{by}{place}: "
         f"{alarm.message}{cause}; {alarm.action}"
     )
-
-
-def severity_of(alarms: list[Alarm]) -> Severity | None:
-    """The worst of them."""
-    return min((alarm.severity for alarm in alarms), key=lambda one: one.rank, default=None)

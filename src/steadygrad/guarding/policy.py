@@ -589,14 +589,5 @@ def median_total(state: State) -> float:
     return float(10.0 ** state.median[-1])
 
 
-def young(state: State) -> bool:
-    """Whether nothing can be told by comparison yet."""
-    return bool(state.seen[-1] < WARM)
-
-
-def names_of(columns: Columns, which: Sequence[int]) -> tuple[str, ...]:
-    return tuple(columns.names[at] for at in which)
-
-
 def _times(factor: float) -> str:
     return f"{factor:.3g}×" if factor < 1000 else f"{factor:.1e}×"

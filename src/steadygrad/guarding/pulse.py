@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from steadygrad.guarding.distributed import Meshes, local, meshes_of
+from steadygrad.clip.shards import local
+from steadygrad.guarding.distributed import Meshes, meshes_of
 from steadygrad.guarding.rows import ABSENT, Rows
 
 ROWS = 64

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from steadygrad.guarding.distributed import local
+from steadygrad.clip.shards import local
 
 MOST_BYTES = 256 * 2**20
 """Of weights that are cloned for one sample; larger models are sampled in turns."""
