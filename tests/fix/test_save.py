@@ -188,10 +188,9 @@ def test_of_two_files_both_are_written_or_none(committed: Path, monkeypatch: pyt
         write(path, data)
 
     found = patch(committed / "net.py", committed / "blocks.py")
-    monkeypatch.setattr(save, "write_bytes_atomically", full)
-    assert "no space left" in refused(found)
-    monkeypatch.undo()
-    os.chdir(committed)
+    with monkeypatch.context() as no_space:
+        no_space.setattr(save, "write_bytes_atomically", full)
+        assert "no space left" in refused(found)
     assert write_fix(found) == ["wrote net.py", "wrote blocks.py"]
 
 
