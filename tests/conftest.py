@@ -7,9 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # Read once, when torch is loaded; what a test starts inherits it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# What is tested is what is right, on a busy machine too: how long it takes is for the benches.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,7 @@
 In a run that is ill the measurement ends with the row at which the policy speaks.
 
 Measured from rows that hooks of the bench's own have written, so that it does not matter what the guard would have done.
-The thresholds in ``steadygrad.guarding.policy`` stand beside these numbers.
+The thresholds in ``steadygrad.guarding`` (policy, state, sudden, slow) stand beside these numbers.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from bench.faults.sick import FAULTS
 from bench.faults.training import Recorder
 from steadygrad.guarding import policy
 from steadygrad.guarding.rows import Rows
+from steadygrad.guarding.state import SPIKE_DECADES, WARM, State, medians
+from steadygrad.guarding.symptom import Columns
 
 BLOCK = 16
 """Rows that are judged at once here."""
@@ -55,22 +57,22 @@ def greatest(
 ) -> Greatest:
     """The greatest of each quantity in one optimizer's rows, up to the first symptom."""
     weights = tuple(len(shape) >= 2 for shape in shapes)
-    state, found = policy.State(policy.Columns(tuple(names), tuple(map(math.prod, shapes)), weights)), Greatest()
+    state, found = State(Columns(tuple(names), tuple(map(math.prod, shapes)), weights)), Greatest()
     judged = np.array(weights)
     decades = policy.logs(rows)
     zeros = np.zeros(len(names), int)
     for start in range(0, len(rows), block):
         at = slice(start, start + block)
         part = Rows(rows.steps[at], rows.times[at], rows.norms[at], rows.factors[at], rows.rates[at])
-        old = (state.seen[:-1] >= policy.WARM) & judged
+        old = (state.seen[:-1] >= WARM) & judged
         excess = (decades[at] - state.median)[:, :-1]
         far = np.where(old & np.isfinite(excess), excess, -np.inf)
         found.spike = max(found.spike, float(far.max()))
-        spread = 1.4826 * policy.medians(np.abs(state.window - state.median))[:-1]
-        if (far >= policy.SPIKE_DECADES).any():
+        spread = 1.4826 * medians(np.abs(state.window - state.median))[:-1]
+        if (far >= SPIKE_DECADES).any():
             with np.errstate(divide="ignore", invalid="ignore"):
-                found.deviations = max(found.deviations, float((far / spread)[far >= policy.SPIKE_DECADES].max()))
-        if state.seen[-1] >= policy.WARM and state.greatest_rate > 0:
+                found.deviations = max(found.deviations, float((far / spread)[far >= SPIKE_DECADES].max()))
+        if state.seen[-1] >= WARM and state.greatest_rate > 0:
             found.rate = max(found.rate, float(part.rates.max()) / state.greatest_rate)
         for norms in part.norms:
             zeros = np.where(norms == 0, zeros + 1, 0)

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 
 from steadygrad.guarding import incidents, policy
 from steadygrad.guarding.rows import ABSENT, Rows
+from steadygrad.guarding.state import State
+from steadygrad.guarding.symptom import Columns, Symptom
 from steadygrad.record import Severity
 
 NAMES = tuple(f"layers.{i}.{kind}" for i in range(5) for kind in ("weight", "bias"))
-COLUMNS = policy.Columns(NAMES, (1024, 32) * 5, (True, False) * 5)
+COLUMNS = Columns(NAMES, (1024, 32) * 5, (True, False) * 5)
 
 
 def rows(norms: np.ndarray, rate: float = 1e-3, first: int = 1) -> Rows:
@@ -35,7 +37,7 @@ def noisy(seed: int, count: int, spread: float = 0.2) -> np.ndarray:
     return np.exp(generator.normal(0, spread, (count, len(NAMES)))) * np.exp(generator.normal(0, 1, len(NAMES)))
 
 
-def told(symptoms: list[policy.Symptom]) -> list[tuple[str, int, int | None]]:
+def told(symptoms: list[Symptom]) -> list[tuple[str, int, int | None]]:
     return [(one.code, one.step, one.column) for one in symptoms]
 
 
@@ -74,7 +76,7 @@ KINDS = {
 @given(seed=st.integers(0, 10**6), block=st.integers(1, 64))
 @settings(max_examples=10, deadline=None)
 def test_each_kind_is_told_by_its_code(kind: str, seed: int, block: int) -> None:
-    state, whole = policy.State(COLUMNS), rows(ill(seed, kind))
+    state, whole = State(COLUMNS), rows(ill(seed, kind))
     found = [one for at in range(0, 300, block) for one in policy.judge(state, part(whole, at, at + block))]
     assert found and found[0].code == KINDS[kind]
     if kind in ("spike", "explosion", "nan", "zero", "absent"):
@@ -86,7 +88,7 @@ def test_each_kind_is_told_by_its_code(kind: str, seed: int, block: int) -> None
 def test_the_scale_of_all_norms_does_not_matter(seed: int, kind: str, power: int) -> None:
     norms = ill(seed, kind)
     scaled = np.where(norms == ABSENT, ABSENT, norms * 2.0**power)
-    one = policy.judge(policy.State(COLUMNS), rows(norms[:150])), policy.State(COLUMNS), policy.State(COLUMNS)
+    one = policy.judge(State(COLUMNS), rows(norms[:150])), State(COLUMNS), State(COLUMNS)
     assert one[0] == [] or kind in ("vanishing", "growth")
     plain = [s for at in range(0, 300, 16) for s in policy.judge(one[1], part(rows(norms), at, at + 16))]
     other = [s for at in range(0, 300, 16) for s in policy.judge(one[2], part(rows(scaled), at, at + 16))]
@@ -97,7 +99,7 @@ def test_the_scale_of_all_norms_does_not_matter(seed: int, kind: str, power: int
 @settings(max_examples=30, deadline=None)
 def test_what_needs_no_median_is_the_same_in_any_blocks(seed: int, kind: str, block: int) -> None:
     whole = rows(ill(seed, kind))
-    at_once, piecewise = policy.State(COLUMNS), policy.State(COLUMNS)
+    at_once, piecewise = State(COLUMNS), State(COLUMNS)
     one = told(policy.judge(at_once, whole))
     other = told([s for at in range(0, 300, block) for s in policy.judge(piecewise, part(whole, at, at + block))])
     kept = ("SG203", "SG106")
@@ -108,14 +110,14 @@ def test_what_needs_no_median_is_the_same_in_any_blocks(seed: int, kind: str, bl
 @settings(max_examples=20, deadline=None)
 def test_constant_norms_are_quiet(seed: int, block: int, level: float) -> None:
     norms = np.full((400, len(NAMES)), level) * np.random.default_rng(seed).uniform(0.1, 10, len(NAMES))
-    state, whole = policy.State(COLUMNS), rows(norms)
+    state, whole = State(COLUMNS), rows(norms)
     assert [s for at in range(0, 400, block) for s in policy.judge(state, part(whole, at, at + block))] == []
 
 
 @given(seed=st.integers(0, 10**6), spread=st.floats(0, 0.35))
 @settings(max_examples=20, deadline=None)
 def test_noise_is_quiet(seed: int, spread: float) -> None:
-    state, whole = policy.State(COLUMNS), rows(noisy(seed, 600, spread))
+    state, whole = State(COLUMNS), rows(noisy(seed, 600, spread))
     assert [s for at in range(0, 600, 16) for s in policy.judge(state, part(whole, at, at + 16))] == []
 
 
@@ -123,30 +125,30 @@ def test_noise_is_quiet(seed: int, spread: float) -> None:
 @settings(max_examples=20, deadline=None)
 def test_a_saved_state_goes_on_the_same(seed: int, kind: str, pause: int) -> None:
     whole, at = rows(ill(seed, kind)), 25 * pause
-    state = policy.State(COLUMNS)
+    state = State(COLUMNS)
     policy.judge(state, part(whole, 0, at))
-    again = policy.State.from_plain(COLUMNS, json.loads(json.dumps(state.as_plain())))
+    again = State.from_plain(COLUMNS, json.loads(json.dumps(state.as_plain())))
     assert told(policy.judge(state, part(whole, at, 300))) == told(policy.judge(again, part(whole, at, 300)))
 
 
 def test_frozen_parameters_are_not_missed() -> None:
     whole, frozen = rows(ill(0, "absent")), [at < 4 for at in range(len(NAMES))]
-    assert policy.judge(policy.State(COLUMNS), whole, frozen) == []
+    assert policy.judge(State(COLUMNS), whole, frozen) == []
 
 
 def test_a_rate_that_stays_zero_is_told_and_one_that_ends_so_is_not() -> None:
     whole = rows(noisy(0, 300))
     whole.rates[299] = 0
-    assert policy.judge(policy.State(COLUMNS), whole) == []
+    assert policy.judge(State(COLUMNS), whole) == []
     whole.rates[250:] = 0
-    found = policy.judge(policy.State(COLUMNS), whole)
+    found = policy.judge(State(COLUMNS), whole)
     assert [(s.code, s.step) for s in found[:1]] == [("SG106", 251)] and "rate is 0" in found[0].message
 
 
 def test_what_was_not_watched_before_a_row_is_its_delay() -> None:
     whole = rows(ill(0, "spike"))
     sparse = replace(whole, steps=whole.steps * 7)
-    state = policy.State(COLUMNS)
+    state = State(COLUMNS)
     (found,) = [s for at in range(0, 300, 16) for s in policy.judge(state, part(sparse, at, at + 16))]
     assert (found.step, found.slack) == (1400, 6)
 
@@ -156,7 +158,7 @@ def test_a_factor_behind_a_layer_is_put_down_to_that_layer(layer: int) -> None:
     norms = noisy(layer, 200, 0.05)
     norms[199, : 2 * layer] *= 100
     norms[199, 2 * layer :: 2] *= 100
-    state = policy.State(COLUMNS)
+    state = State(COLUMNS)
     policy.judge(state, part(rows(norms), 0, 199))
     (found,) = policy.judge(state, part(rows(norms), 199, 200))
     assert found.column is not None and NAMES[found.column] == f"layers.{layer - 1}.weight"
@@ -166,8 +168,8 @@ def test_a_factor_behind_a_layer_is_put_down_to_that_layer(layer: int) -> None:
 # Incidents
 
 
-def symptom(code: str, step: int, column: int | None = 0) -> policy.Symptom:
-    return policy.Symptom(code, Severity.ERROR, step, column, code, (), step)
+def symptom(code: str, step: int, column: int | None = 0) -> Symptom:
+    return Symptom(code, Severity.ERROR, step, column, code, (), step)
 
 
 @given(codes=st.lists(st.sampled_from(["SG201", "SG203", "SG204", "SG206", "SG106", "SG101"]), min_size=1, max_size=20))

@@ -158,7 +158,7 @@ def test_a_signal_ends_it_as_it_ends_a_plain_run(number: signal.Signals, code: i
         assert process.stdout is not None
         assert process.stdout.readline() == "training\n"
         process.send_signal(number)
-        stdout, stderr = process.communicate(timeout=60)
+        stdout, stderr = process.communicate(timeout=240)
         told.append((stdout, stderr, process.returncode))
     (plain_stdout, plain_stderr, plain_code), (stdout, stderr, ours_code) = told
     assert (stdout, ours_code, plain_code) == (plain_stdout, code, code)

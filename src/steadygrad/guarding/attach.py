@@ -1,7 +1,7 @@
 """``guard``: one line that makes a training loop watched, and the object that it gives.
 
-Puts the room's pieces together: lanes (one an optimizer) measure, the policy judges, ``respond`` decides, this file does it,
-writes it to the journal and tells it. Everything that changes the run is here and in ``snapshot.py``.
+Puts the room's pieces together: lanes (one an optimizer) measure, the policy judges, ``cause`` explains, ``respond`` decides,
+``act`` does it, ``writing`` keeps it, and this file tells it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import math
 import sys
-import time
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -24,34 +23,23 @@ from torch import Tensor, nn
 from steadygrad.clip import Clip
 from steadygrad.errors import SettingsError, TrainingStopped
 from steadygrad.guarding import act, incidents, policy, snapshot
-from steadygrad.guarding.capture import Capture
+from steadygrad.guarding.cause import explained
 from steadygrad.guarding.clipping import Clipper
-from steadygrad.guarding.diagnose import (
-    batch_at_fault,
-    by_rank,
-    changed_weights,
-    culprit,
-    loss_at_fault,
-    sick_rank,
-    smallest_half,
-    weight_before,
-    zero_at_fault,
-)
 from steadygrad.guarding.distributed import is_shared, rank
 from steadygrad.guarding.lane import WIDEST, Lane
-from steadygrad.guarding.look import look, place_of, untouched
+from steadygrad.guarding.looks import LOOK_SHARE, Looks
+from steadygrad.guarding.names import Names
 from steadygrad.guarding.options import Options, check_subjects, several
 from steadygrad.guarding.respond import KINDS, WAIT, OnAlarm, decide
-from steadygrad.guarding.rows import Rows, totals
+from steadygrad.guarding.rows import Rows
+from steadygrad.guarding.state import State
+from steadygrad.guarding.symptom import Symptom
 from steadygrad.guarding.updates import Sample
 from steadygrad.guarding.weighed import Weighed
+from steadygrad.guarding.writing import Writing
 from steadygrad.journal import Journal
-from steadygrad.record import Action, Alarm, Finding, Look, Severity, Watched
+from steadygrad.record import Action, Alarm, Finding, Look, Severity
 
-LOOK_SHARE = 0.05
-"""Share of the run's time that looks by the clock may take."""
-LOOKS_ON_ALARM = 20
-"""Looks that alarms may ask for in one run: a run with more has told what it has to tell."""
 SNAPSHOT_EVERY = 100
 SNAPSHOT_BYTES = 4 * 2**30
 
@@ -150,32 +138,26 @@ class Guard:
         self.acts = told.kind != "warn"
         self.raised_by_callback: BaseException | None = None
         self.actions: list[Action] = []
-        self.looks: list[Look] = []
         self.book = incidents.Book()
         self._roots = list(roots)
-        self._names = _names(roots)
+        self.names = Names(roots)
         parameters = [p for o in optimizers for group in o.param_groups for p in group["params"]]
         self.shared = is_shared(roots, parameters)
         self._speaks = not self.shared or rank() == 0
-        self._captures = [Capture(root) for root in roots]
         self._weights: dict[int, Weighed] = {}
         self._loss: Tensor | None = None
-        self._looked_at, self._look_cost, self._looks_on_alarm = -math.inf, 0.0, 0
         self._notes: set[str] = set()
         rolls = "rollback" in (told.kind, told.then) or callable(told.kind)
         self.snapshots: list[snapshot.Snapshot] | None = [] if rolls else None
         self._stopped: TrainingStopped | None = None
+        self.looking = Looks(roots, options.probe_every, lambda found: self.writing.look(found))
         self.lanes: list[Lane] = []
         for index, optimizer in enumerate(optimizers):
             clipper = Clipper(options.clip) if options.clip is not None else None
             self.lanes.append(Lane(self, index, optimizer, clipper))
-        self._holders = [max(self.lanes, key=lambda lane: lane.holds(root)).index for root in roots]
-        self._looked = set(self._holders)
-        self._journal_names = [[self._name(p) for p in self._columns_in_journal(lane)] for lane in self.lanes]
-        self._places: dict[int, np.ndarray[Any, Any]] = {}
-        self._own_journal = not isinstance(options.journal, Journal)
+        self.looking.follow(self.lanes)
         try:
-            self._journal = self._open(options.journal)
+            self.writing = self._open(options.journal)
         except BaseException:
             self._unhook()
             raise
@@ -199,6 +181,11 @@ class Guard:
         return self.lanes[0].interval
 
     @property
+    def looks(self) -> list[Look]:
+        """All looks so far."""
+        return self.looking.made
+
+    @property
     def clipped_share(self) -> float:
         """Share of the steps on which the clip acted, in [0, 1]."""
         clippers = [lane.clipper for lane in self.lanes if lane.clipper is not None]
@@ -208,7 +195,7 @@ class Guard:
     @property
     def journal(self) -> str | None:
         """Path of the journal, where there is one."""
-        return None if self._journal is None else str(self._journal.path)
+        return self.writing.path
 
     def record_loss(self, loss: Tensor | float) -> None:
         """Tell the loss of the coming step; it is kept on its device until it is written. Costs no waiting."""
@@ -237,9 +224,8 @@ class Guard:
         for lane in self.lanes:
             if not lane.off:
                 lane.judge()
-        if self._journal is not None:
-            self._summarise()
-            self._journal.flush()
+        self._summarise()
+        self.writing.flush()
 
     def detach(self) -> None:
         """Take every hook away and close the journal. A second call does nothing."""
@@ -250,19 +236,15 @@ class Guard:
                 lane.judge()
                 self._misfit(lane)
         self._unhook()
-        if self._journal is not None:
-            self._summarise()
-            if self._own_journal:
-                self._journal.close()
-            self._journal = None
+        self._summarise()
+        self.writing.close()
         atexit.unregister(self._at_exit)
 
     def _unhook(self) -> None:
         for lane in self.lanes:
             lane.remove()
             _guarded.pop(lane.optimizer, None)
-        for capture in self._captures:
-            capture.remove()
+        self.looking.remove()
 
     def __enter__(self) -> Self:
         return self
@@ -296,7 +278,7 @@ class Guard:
         for lane, kept in zip(self.lanes, state["lanes"], strict=True):
             lane.step = int(kept["step"])
             lane.due = lane.step + 1
-            lane.state = policy.State.from_plain(lane.columns, kept["policy"])
+            lane.state = State.from_plain(lane.columns, kept["policy"])
             lane.rate_factor = float(kept["rate_factor"])
             if lane.clipper is not None and kept["clip"] is not None:
                 lane.clipper.load_plain(kept["clip"])
@@ -325,24 +307,6 @@ class Guard:
             self._notes.add(line)
             self._tell(line)
 
-    def in_depth(self, parameters: Sequence[Tensor]) -> list[Tensor]:
-        """From the input to the output, as far as the order in which the model registers them tells."""
-        return sorted(parameters, key=lambda p: self._names.get(id(p), ("", 10**12))[1])
-
-    def columns_of(self, parameters: Sequence[Tensor]) -> policy.Columns:
-        """Names and kinds of parameters."""
-        return policy.Columns(
-            names=tuple(self._name(p) for p in parameters),
-            sizes=tuple(p.numel() for p in parameters),
-            weights=tuple(p.dim() >= 2 for p in parameters),
-            halves=tuple(smallest_half(p.dtype) for p in parameters),
-        )
-
-    def _name(self, parameter: Tensor) -> str:
-        """Its name in the model; one that is not the model's is told by its shape."""
-        known = self._names.get(id(parameter))
-        return known[0] if known is not None else f"parameter of shape {tuple(parameter.shape)}"
-
     def interval_for(self, cost: float, step_time: float, share: float = 1.0) -> int:
         """Each how many steps something of this cost (seconds) may be done."""
         if share == 1.0:
@@ -358,65 +322,31 @@ class Guard:
         which = f"optimizer {lane.index}: " if len(self.lanes) > 1 else ""
         every = "every step" if lane.interval == 1 else f"every {_ordinal(lane.interval)} step"
         line = f"{which}reads {every}, which takes {share / lane.interval:.1%} of a step"
-        if self._journal is not None:
-            self._journal.note(lane.step, line)
+        self.writing.note(lane.step, line)
 
-    def arm(self, lane: Lane) -> None:
-        """Have what the model is given kept, where the next step is read."""
-        look = self._next_look(lane)
-        if look is not None and look < lane.due:
-            lane.due = look
-        soon = lane.step + 1 >= lane.due or (len(self.lanes) > 1 and any(one.step + 1 >= one.due for one in self.lanes))
-        for capture, holder in zip(self._captures, self._holders, strict=True):
-            capture.armed = soon
-            if lane.index == holder:
-                capture.stepped()
-
-    def _next_look(self, lane: Lane) -> int | None:
-        every = self.options.probe_every
-        if lane.index not in self._looked or not every:
-            return None
-        return (lane.step // every + 1) * every
-
-    def looks_due(self, lane: Lane) -> bool:
-        """By the clock one optimizer for each model is looked at, the one that holds most of it."""
-        every = self.options.probe_every
-        return bool(every) and lane.index in self._looked and (lane.step == 1 or lane.step % every == 0)
-
-    def look_by_the_clock(self, lane: Lane, host: np.ndarray[Any, Any] | None, row: Tensor) -> None:
-        now = time.perf_counter()
-        if now - self._looked_at < self._look_cost / LOOK_SHARE:
+    def look_by_the_clock(self, lane: Lane, row: Tensor) -> None:
+        """The look that is due at this step, where nothing speaks against it. ``row``: the norms of the step."""
+        if not self.looking.within_share:
             share = f"{LOOK_SHARE:.0%}".replace("%", " %")
-            self._note_once(
-                lane.step, f"looks would take more than {share} of the run's time: some are left out", tell=False
-            )
-            return
-        if lane.hidden or (self.shared and rank() != 0):
-            return
-        norm = float(np.linalg.norm(row.cpu().numpy().astype(np.float64)))
-        found, _ = self._look(lane, None, norm)
-        self._looked_at, self._look_cost = time.perf_counter(), found.seconds
-        self._say_look(found)
+            words = f"looks would take more than {share} of the run's time: some are left out"
+            self._note_once(lane.step, words, tell=False)
+        elif not lane.hidden and (not self.shared or rank() == 0):
+            norm = float(np.linalg.norm(row.cpu().numpy().astype(np.float64)))
+            self._say_look(self.looking.by_the_clock(lane, norm))
 
-    def journal_rows(self, lane: Lane, rows: Rows) -> None:
-        if self._journal is None:
-            return
-        # In the journal NaN stands for no gradient; one that is NaN is written as infinite: it is not finite.
-        known = np.where(np.isnan(rows.norms), np.float32(np.inf), rows.norms)
-        norms = self._wide(lane, np.where(rows.norms < 0, np.float32(np.nan), known))
-        self._journal.rows(lane.index, rows.steps, rows.times, norms, totals(rows.norms), rows.factors, rows.rates)
-        if self._loss is not None and lane.index == 0:
-            self._journal.losses(rows.steps[-1:], np.array([float(self._loss)]))
+    def write_rows(self, lane: Lane, rows: Rows) -> None:
+        """Into the journal, with the loss that was told for the last of them."""
+        self.writing.rows(lane.index, lane.columns.names, rows, self._loss if lane.index == 0 else None)
         self._summarise()
 
-    def judged(self, lane: Lane, rows: Rows, symptoms: Sequence[policy.Symptom]) -> None:
+    def judged(self, lane: Lane, rows: Rows, symptoms: Sequence[Symptom]) -> None:
         """Symptoms of some rows: told, acted upon, written."""
         for symptom in symptoms:
             self._symptom(lane, symptom)
         for alarm in incidents.close_quiet(
             self.book, optimizer=lane.index, step=int(rows.steps[-1]), interval=lane.interval
         ):
-            self._write_alarm(alarm)
+            self.writing.alarm(alarm)
             if not self.quiet:
                 self.say(
                     f"step {rows.steps[-1]:,}: the {alarm.name} of step {alarm.step:,} has ended at {alarm.last_step:,}"
@@ -426,9 +356,7 @@ class Guard:
         """Exact updates of one step."""
         weights, ratios = sample.read()
         self._weights.setdefault(lane.index, Weighed(len(weights))).add(sample.step, weights, ratios)
-        if self._journal is not None:
-            wide = (self._wide(lane, one.astype(np.float32)[None])[0] for one in (weights, ratios))
-            self._journal.weights(lane.index, sample.step, *wide)
+        self.writing.weights(lane.index, lane.columns.names, sample.step, weights, ratios)
         until = lane.next_sample
         if not (ratios > 0).any():
             # Whether there were gradients is told by the rows.
@@ -443,7 +371,7 @@ class Guard:
     def forget_weights(self, lane: Lane) -> None:
         """Its columns are others now: what was known of its weights is of the old ones."""
         self._weights.pop(lane.index, None)
-        self._places.pop(lane.index, None)
+        self.writing.forget(lane.index)
 
     def stepped(self, lane: Lane) -> None:
         """After a step, where snapshots are kept: take one when it is time and nothing is wrong."""
@@ -464,88 +392,30 @@ class Guard:
 
     # Alarms
 
-    def _symptom(self, lane: Lane, symptom: policy.Symptom) -> None:
+    def _symptom(self, lane: Lane, symptom: Symptom) -> None:
         alarm, new = incidents.gather(
             self.book, symptom, lane.columns, optimizer=lane.index, step=lane.step, delay=lane.interval - 1
         )
         if new:
-            alarm = self._explained(lane, symptom, alarm)
+            weighed = self._weights.get(lane.index) or Weighed(len(lane.parameters))
+            alarm = explained(
+                alarm,
+                symptom,
+                lane,
+                weighed=weighed,
+                looks=self.looking,
+                writing=self.writing,
+                shared=self.shared,
+            )
         done = self._respond(lane, symptom, alarm, new=new)
         if done is not None:
             alarm = replace(alarm, action=done)
         self.book.alarms[alarm.number - 1] = alarm
-        self._write_alarm(alarm)
+        self.writing.alarm(alarm)
         if new:
             self.say(incidents.in_words(alarm))
         if self._stopped is not None:
             raise self._stopped
-
-    def _write_alarm(self, alarm: Alarm) -> None:
-        if self._journal is not None:
-            self._journal.alarm(alarm)
-
-    def _explained(self, lane: Lane, symptom: policy.Symptom, alarm: Alarm) -> Alarm:
-        """Where and why, as far as it can be told at this moment: weights, batch, ranks, a look, loss."""
-        # What is sudden is gone with its step; what lasts is still there in the step at hand.
-        at_hand = symptom.last_step >= lane.step or symptom.lasting
-        code, parameter, cause, location, who = alarm.code, alarm.parameter, "", None, None
-        if symptom.code != "SG204":
-            weighed = self._weights.get(lane.index) or Weighed(len(lane.parameters))
-            at_fault = changed_weights(lane.parameters, weighed, lane.step)
-            if at_fault is not None:
-                parameter, cause = lane.columns.names[at_fault[0]], at_fault[1]
-        given = [one.given for one in self._captures if one.given is not None] if at_hand else []
-        if self.shared and at_hand:
-            numbers = by_rank(given, lane.parameters[0].device)
-            who = sick_rank(numbers)
-            if self._journal is not None:
-                back = numbers[:, 1]
-                self._journal.extremes(
-                    lane.step, float(back.min()), float(back.max()), int(back.argmin()), int(back.argmax())
-                )
-        if symptom.code == "SG203":
-            cause = cause or batch_at_fault(given)
-        report = None
-        if (
-            at_hand
-            and self.options.probe_every
-            and self._looks_on_alarm < LOOKS_ON_ALARM
-            and (not self.shared or rank() == 0)
-        ):
-            self._looks_on_alarm += 1
-            found, report = self._look(lane, alarm.number, None)
-        if symptom.code == "SG106" and symptom.column is None and (zero := zero_at_fault(given)) is not None:
-            code, cause = zero
-        if symptom.code == "SG203" and not cause:
-            cause = loss_at_fault(given, None if report is None else report.trace)
-            parameter = "" if cause else parameter
-        if report is not None:
-            finding = culprit(found.findings, symptom.code)
-            if finding is not None and not cause:
-                code = "SG108" if finding.code == "SG108" else code
-                broken = report.trace.nonfinite
-                if symptom.code == "SG203" and broken is not None and broken.direction == "forward":
-                    parameter = weight_before(report.trace, broken.operation) or parameter
-                cause = ": ".join(one for one in (symptom.cause, finding.message) if one)
-                location = finding.location
-            elif (
-                not (cause or symptom.lasting)
-                and symptom.column is not None
-                and untouched(report, parameter, symptom.norm)
-            ):
-                cause = "not the model's backward pass, which gives a gradient as before: it was changed after that"
-            location = location or place_of(report, parameter)
-        cause = cause or symptom.cause
-        name = incidents.name_of(code)
-        return replace(alarm, code=code, name=name, parameter=parameter, cause=cause, location=location, rank=who)
-
-    def _look(self, lane: Lane, alarm: int | None, norm: float | None) -> tuple[Look, Any]:
-        capture = max(self._captures, key=lambda one: lane.holds(one.root))
-        found, report = look(capture.root, capture.given, step=lane.step, alarm=alarm, norm=norm)
-        self.looks.append(found)
-        if self._journal is not None:
-            self._journal.look(found)
-        return found, report
 
     def _say_look(self, found: Look) -> None:
         when = "first step" if found.step == 1 else f"step {found.step:,}"
@@ -562,7 +432,7 @@ class Guard:
 
     # Actions
 
-    def _respond(self, lane: Lane, symptom: policy.Symptom, alarm: Alarm, *, new: bool) -> str | None:
+    def _respond(self, lane: Lane, symptom: Symptom, alarm: Alarm, *, new: bool) -> str | None:
         """Do what is to be done about this symptom; gives what was done, in words."""
         told = self.options.on_alarm
         if not self.acts or symptom.severity is Severity.INFO or lane.hidden:
@@ -610,24 +480,14 @@ class Guard:
     def _record(self, lane: Lane, alarm: Alarm, done: act.Done) -> str:
         action = Action(lane.step, done.kind, alarm.number, done.message, done.before, done.after)
         self.actions.append(action)
-        if self._journal is not None:
-            self._journal.action(action)
+        self.writing.action(action)
         if any(one.alarm == alarm.number for one in self.actions[:-1]):
             self.say(f"step {lane.step:,}: {done.message}")
         return done.message
 
     # The journal
 
-    def _open(self, given: Any) -> Journal | None:
-        if given is None or not self._speaks:
-            return None
-        if isinstance(given, Journal):
-            return given
-        watched = [
-            Watched(self._name(p), tuple(p.shape), str(p.dtype).removeprefix("torch."), lane.index)
-            for lane in self.lanes
-            for p in self._columns_in_journal(lane)
-        ]
+    def _open(self, given: str | Journal | None) -> Writing:
         about: dict[str, str | float] = {
             "torch": torch.__version__,
             "model": ", ".join(type(root).__name__ for root in self._roots),
@@ -635,7 +495,8 @@ class Guard:
             "clip": "" if self.options.clip is None else str(self.options.clip),
             "on_alarm": getattr(self.options.on_alarm.kind, "__name__", str(self.options.on_alarm.kind)),
         }
-        return Journal(given, about=about, watched=watched, complain=self.complain)
+        columns = [[(p, self.names.of(p)) for p in self._columns_in_journal(lane)] for lane in self.lanes]
+        return Writing(given if self._speaks else None, columns, about, self.complain)
 
     def _columns_in_journal(self, lane: Lane) -> list[Tensor]:
         """The optimizer's parameters; for the first one also those that no optimizer holds yet: they may be added."""
@@ -643,33 +504,22 @@ class Guard:
             return lane.parameters
         others = {id(p) for one in self.lanes if one is not lane for p in one.parameters}
         own = {id(p): p for p in (*lane.parameters, *(p for root in self._roots for p in root.parameters()))}
-        return self.in_depth([p for key, p in own.items() if key not in others])
-
-    def _wide(self, lane: Lane, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """(k, parameters) as the journal's columns have it; NaN in those that the optimizer does not hold."""
-        columns = self._places.get(lane.index)
-        if columns is None or len(columns) != values.shape[1]:
-            places = {name: at for at, name in enumerate(self._journal_names[lane.index])}
-            columns = self._places[lane.index] = np.array([places.get(name, -1) for name in lane.columns.names])
-        found = np.full((len(values), len(self._journal_names[lane.index])), np.nan, np.float32)
-        found[:, columns[columns >= 0]] = values[:, columns >= 0]
-        return found
+        return self.names.in_depth([p for key, p in own.items() if key not in others])
 
     def _summarise(self) -> None:
-        if self._journal is not None:
-            values = {
-                "steps": float(self.steps),
-                "clipped": float(sum(lane.clipper.acted for lane in self.lanes if lane.clipper is not None)),
-                "clip_steps": float(sum(lane.clipper.steps for lane in self.lanes if lane.clipper is not None)),
-                "interval": float(self.interval),
-            }
-            self._journal.summary(values)
+        clippers = [lane.clipper for lane in self.lanes if lane.clipper is not None]
+        values = {
+            "steps": float(self.steps),
+            "clipped": float(sum(one.acted for one in clippers)),
+            "clip_steps": float(sum(one.steps for one in clippers)),
+            "interval": float(self.interval),
+        }
+        self.writing.summary(values)
 
     def _note_once(self, step: int, line: str, *, tell: bool = True) -> None:
         if line not in self._notes:
             self._notes.add(line)
-            if self._journal is not None:
-                self._journal.note(step, line)
+            self.writing.note(step, line)
             if tell and not self.quiet:
                 self.say(line)
 
@@ -695,19 +545,6 @@ def _detach_at_exit(made: Guard) -> Callable[[], None]:
 
     atexit.register(finish)
     return finish
-
-
-def _names(roots: Sequence[nn.Module]) -> dict[int, tuple[str, int]]:
-    """Name and depth (order of registration) of each parameter, by its identity."""
-    found: dict[int, tuple[str, int]] = {}
-    for index, root in enumerate(roots):
-        prefix = f"{type(root).__name__}." if len(roots) > 1 else ""
-        for name, parameter in root.named_parameters():
-            plain = name.replace("_orig_mod.", "")
-            if isinstance(root, (nn.parallel.DistributedDataParallel, nn.DataParallel)):
-                plain = plain.removeprefix("module.")
-            found.setdefault(id(parameter), (f"{prefix}{plain}", index * 10**6 + len(found)))
-    return found
 
 
 def _finding_line(finding: Finding) -> str:

@@ -7,7 +7,6 @@ in their place.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,7 +26,8 @@ class Given:
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
-    random: Tensor
+    random: Tensor | None
+    """None where no look will ask for it."""
     device_random: Tensor | None
     autocast: tuple[tuple[str, torch.dtype, bool], ...]
     calls: int = 1
@@ -39,16 +39,59 @@ class Given:
         return [leaf for leaf in tree_leaves((self.args, self.kwargs)) if isinstance(leaf, Tensor)]
 
 
+class Capture:
+    """Keeps what ``root`` was given at its last call, while ``armed``. ``replays``: with what a second run of it needs."""
+
+    def __init__(self, root: nn.Module, *, replays: bool) -> None:
+        self.root = root
+        self.armed = True
+        self.given: Given | None = None
+        self._replays = replays
+        self._handles: list[RemovableHandle] = []
+        parameter = next(root.parameters(), None)
+        self._device = parameter.device if parameter is not None else torch.device("cpu")
+        if isinstance(root, torch.jit.ScriptModule):
+            return
+        self._handles = [
+            root.register_forward_pre_hook(_Before(self), with_kwargs=True),
+            root.register_forward_hook(_After(self)),
+        ]
+
+    def remove(self) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self.given = None
+
+    def before(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """The model is called."""
+        calls = 1 if self.given is None else self.given.calls + 1
+        random = on_device = None
+        if self._replays:
+            random = torch.get_rng_state()
+            if self._device.type == "cuda":
+                on_device = torch.cuda.get_rng_state(self._device)
+        self.given = Given(args, kwargs, random, on_device, autocast_now(self._device.type), calls)
+
+    def after(self, output: Any) -> None:
+        """It has given this: what will come back to it is kept as well."""
+        given = self.given
+        if given is None:
+            return
+        leaves = (output,) if isinstance(output, Tensor) else tree_leaves(output)
+        for place, leaf in enumerate(leaves):
+            node = leaf.grad_fn if isinstance(leaf, Tensor) else None
+            if node is not None and leaf.numel() * leaf.element_size() <= COTANGENT_BYTES:
+                # A hook of the node, not of the tensor: half the cost, and it stays where the output is changed in place.
+                node.register_prehook(_Keep(given.cotangents, place, leaf.output_nr))
+
+
 class _Hook:
     """A hook that copies and pickles as something idle of the standard library."""
 
-    def __init__(self, call: Callable[..., None]) -> None:
-        self._call = call
+    __slots__ = ("_capture",)
 
-    def __call__(self, *args: Any) -> None:
-        if torch.compiler.is_compiling():
-            return
-        self._call(*args)
+    def __init__(self, capture: Capture) -> None:
+        self._capture = capture
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         return nullcontext().__exit__
@@ -57,61 +100,35 @@ class _Hook:
         return getattr, (nullcontext(), "__exit__")
 
 
-class Capture:
-    """Keeps what ``root`` was given at its last call, while ``armed``."""
+class _Before(_Hook):
+    __slots__ = ()
 
-    def __init__(self, root: nn.Module) -> None:
-        self.root = root
-        self.armed = True
-        self.given: Given | None = None
-        self._handles: list[RemovableHandle] = []
-        parameter = next(root.parameters(), None)
-        self._device = parameter.device if parameter is not None else torch.device("cpu")
-        if isinstance(root, torch.jit.ScriptModule):
-            return
-        self._handles = [
-            root.register_forward_pre_hook(_Hook(self._before), with_kwargs=True),
-            root.register_forward_hook(_Hook(self._after), with_kwargs=True),
-        ]
+    def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if not torch.compiler.is_compiling() and self._capture.armed and torch.is_grad_enabled():
+            self._capture.before(args, kwargs)
 
-    def stepped(self) -> None:
-        """The optimizer has stepped: the next call is the first of another step."""
-        self.given = None
 
-    def remove(self) -> None:
-        for handle in self._handles:
-            handle.remove()
-        self.given = None
+class _After(_Hook):
+    __slots__ = ()
 
-    def _before(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if not self.armed or not torch.is_grad_enabled():
-            return
-        calls = 1 if self.given is None else self.given.calls + 1
-        random = torch.get_rng_state()
-        on_device = torch.cuda.get_rng_state(self._device) if self._device.type == "cuda" else None
-        self.given = Given(args, kwargs, random, on_device, autocast_now(self._device.type), calls)
-
-    def _after(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        given = self.given
-        if not self.armed or given is None or not torch.is_grad_enabled():
-            return
-        leaves = [output] if isinstance(output, Tensor) else tree_leaves(output)
-        for place, leaf in enumerate(leaves):
-            made = isinstance(leaf, Tensor) and leaf.requires_grad and leaf.grad_fn is not None
-            if made and leaf.numel() * leaf.element_size() <= COTANGENT_BYTES:
-                leaf.register_hook(_Keep(given, place))
+    def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        if not torch.compiler.is_compiling() and self._capture.armed and torch.is_grad_enabled():
+            self._capture.after(output)
 
 
 class _Keep:
-    """A tensor hook: the gradient that comes back to one output of one call."""
+    """The gradient that comes back to one output of one call."""
 
-    __slots__ = ("given", "place")
+    __slots__ = ("_kept", "_output", "_place")
 
-    def __init__(self, given: Given, place: int) -> None:
-        self.given, self.place = given, place
+    def __init__(self, kept: dict[int, Tensor], place: int, output: int) -> None:
+        self._kept, self._place, self._output = kept, place, output
 
-    def __call__(self, gradient: Tensor) -> None:
-        self.given.cotangents[self.place] = gradient.detach()
+    def __call__(self, gradients: tuple[Tensor | None, ...]) -> None:
+        gradient = gradients[self._output]
+        if gradient is not None:
+            # The object itself: the engine then knows that it is held, and adds nothing to it in place.
+            self._kept[self._place] = gradient.detach() if gradient.requires_grad else gradient
 
 
 def autocast_now(device: str) -> tuple[tuple[str, torch.dtype, bool], ...]:

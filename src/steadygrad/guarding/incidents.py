@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from steadygrad.guarding.policy import Columns, Symptom
+from steadygrad.guarding.symptom import Columns, Symptom
 from steadygrad.record import Alarm
 from steadygrad.rules import find
 

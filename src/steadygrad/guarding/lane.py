@@ -20,6 +20,7 @@ from steadygrad.guarding import policy
 from steadygrad.guarding.clipping import Clipper
 from steadygrad.guarding.distributed import largest
 from steadygrad.guarding.pulse import Ring
+from steadygrad.guarding.state import State
 from steadygrad.guarding.updates import Sample
 
 if TYPE_CHECKING:
@@ -49,9 +50,9 @@ class Lane:
         self.optimizer = optimizer
         self.clipper = clipper
         self._groups = len(optimizer.param_groups)
-        self.parameters = guard.in_depth([p for group in optimizer.param_groups for p in group["params"]])
-        self.columns = guard.columns_of(self.parameters)
-        self.state = policy.State(self.columns)
+        self.parameters = guard.names.in_depth([p for group in optimizer.param_groups for p in group["params"]])
+        self.columns = guard.names.columns(self.parameters)
+        self.state = State(self.columns)
         self.ring = Ring(self.parameters)
         self.step = 0
         self.due = 1
@@ -166,7 +167,7 @@ class Lane:
             self._take_in()
         step, ring = self.step, self.ring
         rate = self._rate()
-        gradients, row = ring.beat(step, rate)
+        gradients, row = ring.beat(step, began, rate)
         scale = getattr(self.optimizer, "grad_scale", None)
         if scale is not None and isinstance(scale, Tensor):
             row.div_(scale.to(row.device))
@@ -182,11 +183,11 @@ class Lane:
             self._start_sample(rate, leapt)
         if self.clipper is not None and not self.hidden:
             factor = self.clipper(gradients, row, host, self.parameters, 1.0 if scale is None else float(scale))
-            if ring.filled:
-                ring.factors[ring.filled - 1] = factor
-        if self.guard.looks_due(self):
+            if factor != 1.0 and ring.filled:
+                ring.clipped(factor)
+        if self.guard.looking.due(self):
             looking = time.perf_counter()
-            self.guard.look_by_the_clock(self, host, row)
+            self.guard.look_by_the_clock(self, row)
             # Looks have a budget of their own.
             looked = time.perf_counter() - looking
             began, self._began = began + looked, self._began + looked
@@ -203,15 +204,17 @@ class Lane:
         self.due = step + self.interval
         if self._reads == SETTLING or (self._reads > SETTLING and step % AGREE_EVERY < self.interval):
             self._settle(now)
-        self.guard.arm(self)
+        self.guard.looking.arm(self)
 
     def _take_in(self) -> None:
         """Parameters have been added to the optimizer: watched from now on, beside what is known of the others."""
         self.judge()
         self._groups = len(self.optimizer.param_groups)
-        self.parameters = self.guard.in_depth([p for group in self.optimizer.param_groups for p in group["params"]])
-        self.columns = self.guard.columns_of(self.parameters)
-        self.state = policy.State.from_plain(self.columns, self.state.as_plain())
+        self.parameters = self.guard.names.in_depth(
+            [p for group in self.optimizer.param_groups for p in group["params"]]
+        )
+        self.columns = self.guard.names.columns(self.parameters)
+        self.state = State.from_plain(self.columns, self.state.as_plain())
         self.ring = Ring(self.parameters)
         self._bounds, self._limit_of = policy.linear_bounds(self.state), None
         self._sampled_to, self.sample, self._samples = 0, None, []
@@ -222,16 +225,16 @@ class Lane:
         found = getattr(self.optimizer, "found_inf", None)
         if found is None or bool(np.isfinite(seen).all()):
             return False
-        self.ring.filled -= 1
+        self.ring.take_back()
         return True
 
     def _clip_only(self) -> None:
         """A later evaluation of the closure, within the same step: clipped, not counted."""
         assert self.clipper is not None
-        gradients, row = self.ring.beat(self.step, 0.0)
+        gradients, row = self.ring.beat(self.step, time.perf_counter(), 0.0)
         host = self.ring.latest() if self.ring.on_host else None
         self.clipper(gradients, row, host, self.parameters, 1.0)
-        self.ring.filled -= 1
+        self.ring.take_back()
 
     def _rate(self) -> float:
         rates = [group.get("lr", math.nan) for group in self.optimizer.param_groups]
@@ -256,7 +259,7 @@ class Lane:
         symptoms = policy.judge(self.state, rows, frozen | before if len(before) == len(frozen) else frozen)
         self._bounds = policy.linear_bounds(self.state)
         self._limit_of = None
-        self.guard.journal_rows(self, rows)
+        self.guard.write_rows(self, rows)
         self.guard.judged(self, rows, symptoms)
 
     def _settle(self, now: float) -> None:

@@ -122,7 +122,8 @@ def _subject(model: nn.Module, given: Given, step: int) -> Subject:
 def _replay(given: Given) -> Any:
     def objective(model: nn.Module, batch: Any) -> tuple[Tensor, Any]:
         args, kwargs = batch
-        torch.set_rng_state(given.random)
+        if given.random is not None:
+            torch.set_rng_state(given.random)
         if given.device_random is not None:
             torch.cuda.set_rng_state(given.device_random)
         with ExitStack() as stack:

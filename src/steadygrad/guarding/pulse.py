@@ -31,12 +31,10 @@ class Ring:
 
     def __init__(self, parameters: Sequence[Tensor]) -> None:
         self.parameters = list(parameters)
-        self.steps = np.zeros(ROWS, np.int64)
-        self.times = np.zeros(ROWS, np.float64)
-        self.factors = np.ones(ROWS, np.float32)
-        self.rates = np.zeros(ROWS, np.float32)
         self.filled = 0
-        self._clock = time.time() - time.monotonic()
+        self._marks: list[list[float]] = []
+        """Of each row: step, seconds of ``perf_counter``, factor, learning rate. A list costs less to grow than four arrays."""
+        self._clock = time.time() - time.perf_counter()
         self._active: list[Tensor] = []
         self._idle: list[Tensor] = self.parameters
         self._columns: np.ndarray[Any, Any] = np.zeros(0, np.int64)
@@ -49,8 +47,11 @@ class Ring:
         self._plain = True
         self._older: list[Rows] = []
 
-    def beat(self, step: int, rate: float) -> tuple[list[Tensor], Tensor]:
-        """Norms of this step's gradients into the next row; gives the gradients and the row, on their device."""
+    def beat(self, step: int, now: float, rate: float) -> tuple[list[Tensor], Tensor]:
+        """Norms of this step's gradients into the next row; gives the gradients and the row, on their device.
+
+        ``now``: seconds of ``time.perf_counter``.
+        """
         gradients = [p.grad for p in self._active]
         try:
             if self._idle and any(p.grad is not None for p in self._idle):
@@ -62,12 +63,8 @@ class Ring:
             self._lay()
             gradients, row = [p.grad for p in self._active], self._rows[0]
             self._write(gradients, row)
-        at = self.filled
-        self.steps[at] = step
-        self.times[at] = self._clock + time.monotonic()
-        self.factors[at] = 1.0
-        self.rates[at] = rate
-        self.filled = at + 1
+        self._marks.append([step, now, 1.0, rate])
+        self.filled += 1
         return gradients, row  # type: ignore[return-value]
 
     def _write(self, gradients: list[Any], row: Tensor) -> None:
@@ -88,6 +85,15 @@ class Ring:
             wide = dtype in (torch.float16, torch.bfloat16)
             norms = torch._foreach_norm(of_kind, 2, torch.float32) if wide else torch._foreach_norm(of_kind)
             row[columns] = torch.stack(norms).to(row.device, row.dtype)
+
+    def clipped(self, factor: float) -> None:
+        """What the clip has multiplied the last row's gradients by."""
+        self._marks[-1][2] = factor
+
+    def take_back(self) -> None:
+        """The last row never was."""
+        self.filled -= 1
+        del self._marks[-1]
 
     @property
     def full(self) -> bool:
@@ -126,15 +132,17 @@ class Ring:
         count, self.filled = self.filled, 0
         if count == 0:
             return []
+        steps, times, factors, rates = np.array(self._marks, np.float64).T
+        self._marks = []
         norms = np.full((count, len(self.parameters)), ABSENT, np.float32)
         norms[:, self._columns] = self._host[:count] if self._here else self._store[:count].cpu().numpy()
         return [
             Rows(
-                self.steps[:count].copy(),
-                self.times[:count].copy(),
+                steps.astype(np.int64),
+                times + self._clock,
                 norms,
-                self.factors[:count].copy(),
-                self.rates[:count].copy(),
+                factors.astype(np.float32),
+                rates.astype(np.float32),
             )
         ]
 
