@@ -1,9 +1,10 @@
-"""What watching and clipping cost: ``python -m bench.guard [--steps N] [NAME …]``.
+"""What watching and clipping cost: ``python -m bench.guard [--rounds N] [--steps N] [NAME …]``.
 
 Each monitor trains its own copy of the net, on the same batches, one step each in random order, so that whatever the machine
-does falls on all alike; denormals are flushed. A monitor's cost is the median of (its step − the bare step of the same
-round) ÷ the median bare step; "bare again" is the A/A control, and what it shows is the error of the rest. The times are of
-the thread's own processor time, which other programs disturb less than the clock.
+does falls on all alike; denormals are flushed. In a round a monitor's cost is the median of (its step − the bare step on the
+same batch) ÷ the median bare step; told is the median of the rounds, each with fresh copies, and their range. "bare again" is
+the A/A control: what it shows is the error of the rest. The times are the thread's own processor time, which other programs
+disturb less than the clock. Looks, which have a budget of their own, fall into the warm-up.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import steadygrad
 from steadygrad.guarding import lane
 
 Step = Callable[[], None]
+Attach = Callable[[nn.Module, torch.optim.Optimizer], Step]
 CLIP = 1e3
 """Above all norms that occur: what a clip costs on the steps on which it does not act, which are most."""
 
@@ -86,9 +88,9 @@ def resnet18() -> tuple[nn.Module, Callable[[], tuple[Tensor, Tensor]]]:
 NETS = {"mlp": mlp, "gpt": gpt, "resnet18": resnet18}
 
 
-def guarded(**options: Any) -> Callable[[nn.Module, torch.optim.Optimizer], Step]:
+def guarded(**options: Any) -> Attach:
     def attach(model: nn.Module, optimizer: torch.optim.Optimizer) -> Step:
-        steadygrad.guard(model, optimizer, probe_every=0, quiet=True, **options)
+        steadygrad.guard(model, optimizer, quiet=True, **options)
         return lambda: None
 
     return attach
@@ -125,10 +127,12 @@ def histograms(model: nn.Module, optimizer: torch.optim.Optimizer) -> Step:
     return write
 
 
-def monitors(folder: Path) -> dict[str, Callable[[nn.Module, torch.optim.Optimizer], Step]]:
-    nothing = lambda model, optimizer: lambda: None  # noqa: E731
+def nothing(model: nn.Module, optimizer: torch.optim.Optimizer) -> Step:
+    return lambda: None
+
+
+def monitors(folder: Path) -> dict[str, Attach]:
     return {
-        "bare": nothing,
         "bare again": nothing,
         "guard, default budget": guarded(budget=0.01 / COPIES, journal=str(folder / "budget.sgj")),
         "guard, every step": guarded(every=1, journal=str(folder / "every.sgj")),
@@ -138,48 +142,88 @@ def monitors(folder: Path) -> dict[str, Callable[[nn.Module, torch.optim.Optimiz
         "guard, clip z-score": guarded(clip=steadygrad.Clip.zscore()),
         "torch clip_grad_norm_": torch_clip,
         "naive loop": naive,
-        "wandb.watch, offline": with_wandb,
-        "TensorBoard histograms": histograms,
     }
 
 
-def measure(name: str, steps: int, warm: int) -> None:
+def others() -> dict[str, Attach]:
+    """Measured by themselves: histograms push what a step needs out of the caches, its own and those of the copies beside."""
+    return {"wandb.watch, offline": with_wandb, "TensorBoard histograms": histograms}
+
+
+def measure(name: str, rounds: int, steps: int, warm: int) -> None:
     """Print one table."""
     torch.manual_seed(0)
     net, batch = NETS[name]()
-    times: dict[str, list[float]] = {}
+    bare: list[float] = []
+    costs: dict[str, list[float]] = {}
+    missing: set[str] = set()
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            for attached in (monitors(Path(folder)), others()):
+                times = _round(net, batch, {"bare": nothing, **attached}, steps, warm, missing)
+                bare.append(statistics.median(times["bare"]))
+                for label, taken in times.items():
+                    extra = statistics.median(a - b for a, b in zip(taken, times["bare"], strict=True))
+                    costs.setdefault(label, []).append(extra / bare[-1])
+    size = sum(p.numel() for p in net.parameters())
+    print(f"\n{name}: {size:,} parameters, a bare step takes {statistics.median(bare) * 1e3:.2f} ms")
+    for label, found in costs.items():
+        spread = f"{min(found):+.2%} to {max(found):+.2%}"
+        print(f"  {label:<24} {statistics.median(found):+8.2%}   {spread if label != 'bare' else ''}")
+    ours, theirs = statistics.median(costs["guard, clip norm"]), statistics.median(costs["torch clip_grad_norm_"])
+    print(f"  guard's norm clip costs {ours / theirs:.2f} x torch's")
+    for label in sorted(missing):
+        print(f"  {label} was left out: not installed")
+    with tempfile.TemporaryDirectory() as folder:
+        share = _of_other_threads(net, batch, str(Path(folder) / "run.sgj"), steps)
+    print(f"  the journal's own thread, every step: {share:.2%} of a step, on another core")
+
+
+def _round(
+    net: nn.Module,
+    batch: Callable[[], tuple[Tensor, Tensor]],
+    attached: dict[str, Attach],
+    steps: int,
+    warm: int,
+    missing: set[str],
+) -> dict[str, list[float]]:
+    """Seconds of each step under each monitor, on fresh copies: where a copy lies in memory costs or saves up to a hundredth."""
     runs: dict[str, Step] = {}
     made: list[tuple[Tensor, Tensor]] = []
-    with tempfile.TemporaryDirectory() as folder:
-        for label, attach in monitors(Path(folder)).items():
-            model = copy.deepcopy(net)
-            optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
-            try:
-                extra = attach(model, optimizer)
-            except ImportError as error:
-                print(f"{label}: left out, {error.name} is not installed")
-                continue
-            runs[label] = _step(model, optimizer, extra, made)
-            times[label] = []
-        # Between two steps of one copy the others' pass too: what goes by the clock must not come more often for it.
-        lane.LATE = 0.25 * len(runs)
-        for _ in range(warm + steps):
-            made[:] = [batch()]
-            order = list(runs)
-            random.shuffle(order)
-            for label in order:
-                began = time.thread_time()
-                runs[label]()
-                times[label].append(time.thread_time() - began)
-    bare = times["bare"][warm:]
-    plain = statistics.median(bare)
-    print(f"\n{name}: {sum(p.numel() for p in net.parameters()):,} parameters, a bare step takes {plain * 1e3:.2f} ms")
-    costs = {}
-    for label, taken in times.items():
-        costs[label] = statistics.median(a - b for a, b in zip(taken[warm:], bare, strict=True)) / plain
-        print(f"  {label:<24} {costs[label]:+8.2%}")
-    if costs["torch clip_grad_norm_"] > 0:
-        print(f"  guard's norm clip is {costs['guard, clip norm'] / costs['torch clip_grad_norm_']:.2f} x torch's")
+    for label, attach in attached.items():
+        model = copy.deepcopy(net)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+        try:
+            runs[label] = _step(model, optimizer, attach(model, optimizer), made)
+        except ImportError:
+            missing.add(label)
+    # Between two steps of one copy the others' pass too: what goes by the clock must not come more often for it.
+    lane.LATE = 0.25 * len(runs)
+    times: dict[str, list[float]] = {label: [] for label in runs}
+    for _ in range(warm + steps):
+        made[:] = [batch()]
+        order = list(runs)
+        random.shuffle(order)
+        for label in order:
+            began = time.thread_time()
+            runs[label]()
+            times[label].append(time.thread_time() - began)
+    return {label: taken[warm:] for label, taken in times.items()}
+
+
+def _of_other_threads(net: nn.Module, batch: Callable[[], tuple[Tensor, Tensor]], journal: str, steps: int) -> float:
+    model = copy.deepcopy(net)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+    made = [batch()]
+    lane.LATE = 0.25
+    with steadygrad.guard(model, optimizer, every=1, journal=journal, quiet=True):
+        step = _step(model, optimizer, lambda: None, made)
+        step()
+        all_threads, this_thread = time.process_time(), time.thread_time()
+        for _ in range(steps):
+            step()
+        this_thread = time.thread_time() - this_thread
+        return (time.process_time() - all_threads - this_thread) / this_thread
 
 
 def _step(model: nn.Module, optimizer: torch.optim.Optimizer, extra: Step, made: list[tuple[Tensor, Tensor]]) -> Step:
@@ -197,12 +241,13 @@ def _step(model: nn.Module, optimizer: torch.optim.Optimizer, extra: Step, made:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("names", nargs="*", choices=[*NETS, []])
-    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=100)
     given = parser.parse_args()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     for name in given.names or NETS:
-        measure(name, given.steps, warm=60)
+        measure(name, given.rounds, given.steps, warm=40)
 
 
 if __name__ == "__main__":

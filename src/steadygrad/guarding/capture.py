@@ -50,6 +50,8 @@ class Capture:
         self._handles: list[RemovableHandle] = []
         parameter = next(root.parameters(), None)
         self._device = parameter.device if parameter is not None else torch.device("cpu")
+        device = self._device.type
+        self._autocast_kinds = ("cpu",) if device not in ("cuda", "mps", "xpu") else ("cpu", device)
         if isinstance(root, torch.jit.ScriptModule):
             return
         self._handles = [
@@ -67,10 +69,10 @@ class Capture:
         calls = 1 if self.given is None else self.given.calls + 1
         random = on_device = None
         if self._replays:
-            random = torch.get_rng_state()
+            random = torch.default_generator.get_state()
             if self._device.type == "cuda":
                 on_device = torch.cuda.get_rng_state(self._device)
-        self.given = Given(args, kwargs, random, on_device, autocast_now(self._device.type), calls)
+        self.given = Given(args, kwargs, random, on_device, autocast_now(self._autocast_kinds), calls)
 
     def after(self, output: Any) -> None:
         """It has given this: what will come back to it is kept as well."""
@@ -131,8 +133,7 @@ class _Keep:
             self._kept[self._place] = gradient.detach() if gradient.requires_grad else gradient
 
 
-def autocast_now(device: str) -> tuple[tuple[str, torch.dtype, bool], ...]:
-    """The devices for which autocast is on, with its dtype, and whether it caches."""
-    kinds = {device, "cpu"} if device in ("cpu", "cuda", "mps", "xpu") else {"cpu"}
-    cached = torch.is_autocast_cache_enabled()
-    return tuple((k, torch.get_autocast_dtype(k), cached) for k in sorted(kinds) if torch.is_autocast_enabled(k))
+def autocast_now(kinds: tuple[str, ...]) -> tuple[tuple[str, torch.dtype, bool], ...]:
+    """Of these devices those for which autocast is on, with its dtype, and whether it caches."""
+    on = [kind for kind in kinds if torch.is_autocast_enabled(kind)]
+    return tuple((kind, torch.get_autocast_dtype(kind), torch.is_autocast_cache_enabled()) for kind in on)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -29,7 +28,7 @@ TURN_EVERY = 50
 TURNS = 100
 """Such measurements that are kept."""
 
-Host = np.ndarray[Any, np.dtype[np.float32]]
+Host = Sequence[float]
 
 
 @dataclass
@@ -64,13 +63,13 @@ class Clipper:
             bound = self.state.bound(float(torch.linalg.vector_norm(row)))
             return self._by_norm(gradients, row, host, parameters, bound) if math.isfinite(bound) else 1.0
         if clip.kind == "per-parameter":
-            if host is not None and bool((host <= clip.high * SURE - EPSILON).all()):
+            if host is not None and _none_above(host, clip.high * SURE - EPSILON):
                 return 1.0
             factors = factor_for_norm(row, clip.high).unbind(0)
             return self._measured(gradients, row, lambda: scale_each_(_plain(parameters, gradients), factors))
         if clip.kind == "value":
             low, high = clip.low * scale, clip.high * scale
-            if host is not None and bool((host <= untouched_below(clip.low, clip.high)).all()):
+            if host is not None and _none_above(host, untouched_below(clip.low, clip.high)):
                 return 1.0
             return self._measured(gradients, row, lambda: clamp_(_plain(parameters, gradients), low, high))
         if clip.kind == "adaptive":
@@ -105,7 +104,7 @@ class Clipper:
     def _by_norm(
         self, gradients: Sequence[Tensor], row: Tensor, host: Host | None, parameters: Sequence[Tensor], bound: float
     ) -> float:
-        if host is not None and math.sqrt(float(np.dot(host, host))) <= bound * SURE - EPSILON:
+        if host is not None and math.hypot(*host) <= bound * SURE - EPSILON:
             return 1.0
         total = torch.linalg.vector_norm(row)
         if host is None:
@@ -135,6 +134,11 @@ class Clipper:
             dot = sum(float((a.conj() * b).real.sum()) for a, b in zip(before, tensors, strict=True))
             self.turns = [*self.turns[1 - TURNS :], dot / (was * now)]
         return now / was if was > 0 else 1.0
+
+
+def _none_above(host: Host, bound: float) -> bool:
+    """A NaN is above every bound."""
+    return all(map(float(bound).__ge__, host))
 
 
 def _plain(parameters: Sequence[Tensor], gradients: Sequence[Tensor]) -> list[Tensor]:

@@ -7,8 +7,9 @@ ring. Nothing of the guard's own may stop the training: an error of ours is told
 from __future__ import annotations
 
 import math
+import operator
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -69,8 +70,10 @@ class Lane:
         self._sampled_to = 0
         self._samples: list[Sample] = []
         self._frozen = np.zeros(0, bool)
-        self._limit = np.zeros(0, np.float32)
+        self._limit: list[float] = []
         self._limit_of: Any = None
+        self._quietly = torch.no_grad()
+        """One for all steps: it takes longer to make than to enter."""
         self._bounds = np.full(len(self.parameters), np.finfo(np.float32).max, np.float32)
         self._spent = 0.0
         self._reads = 0
@@ -147,7 +150,7 @@ class Lane:
     def _guarded(self, work: Callable[[], None]) -> None:
         """Run our own work; an error in it is told, and never the training's."""
         try:
-            with torch.no_grad():
+            with self._quietly:
                 work()
         except TrainingStopped:
             raise
@@ -168,15 +171,15 @@ class Lane:
         step, ring = self.step, self.ring
         rate = self._rate()
         gradients, row = ring.beat(step, began, rate)
-        scale = getattr(self.optimizer, "grad_scale", None)
+        scale = self.optimizer.__dict__.get("grad_scale")
         if scale is not None and isinstance(scale, Tensor):
             row.div_(scale.to(row.device))
         host = ring.latest() if ring.on_host else None
         if host is not None or self.guard.acts:
-            seen = host if host is not None else row.cpu().numpy()
+            seen: list[float] = host if host is not None else row.tolist()
             if self._limit_of is not ring.columns:
-                self._limit, self._limit_of = self._bounds[ring.columns], ring.columns
-            if not (seen <= self._limit).all() and not self._search_of_scaler(seen):
+                self._limit, self._limit_of = self._bounds[ring.columns].tolist(), ring.columns
+            if not all(map(operator.le, seen, self._limit)) and not self._search_of_scaler(seen):
                 self.judge()
         leapt = rate > self.state.greatest_rate and policy.leaps(self.state, rate)
         if leapt or step >= self.next_sample:
@@ -220,10 +223,10 @@ class Lane:
         self._sampled_to, self.sample, self._samples = 0, None, []
         self.guard.forget_weights(self)
 
-    def _search_of_scaler(self, seen: np.ndarray[Any, Any]) -> bool:
+    def _search_of_scaler(self, seen: Sequence[float]) -> bool:
         """Whether an overflow is the loss scale's own search: the step is then left out by the scaler."""
         found = getattr(self.optimizer, "found_inf", None)
-        if found is None or bool(np.isfinite(seen).all()):
+        if found is None or all(map(math.isfinite, seen)):
             return False
         self.ring.take_back()
         return True
