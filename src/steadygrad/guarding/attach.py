@@ -71,7 +71,8 @@ def guard(
         on_alarm: "warn", "skip" the step, "lower" the rate, "clip" harder, "rollback" to the last good snapshot, "stop",
             a function of the alarm, or an ``OnAlarm`` with limits.
         journal: File that the run is recorded in (SQLite); None keeps alarms in memory alone.
-        probe_every: Steps between two full probes of the step at hand; the first step is always looked at. 0: none.
+        probe_every: Steps between two full probes of the step at hand; the first step is always looked at. 0: none, on alarms
+            neither; nothing is then kept of a step but its inputs, and less can be told of causes.
         budget: Share of a step's time that watching may take; from it follows how many steps are passed over.
         every: Watch each ``every``-th step, whatever it costs.
         snapshot_every: Steps between two snapshots, where ``on_alarm`` rolls back.

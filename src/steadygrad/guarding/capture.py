@@ -33,14 +33,17 @@ class Given:
     calls: int = 1
     """Calls of this module since the optimizer's last step: more than one with accumulation."""
     cotangents: dict[int, Tensor] = field(default_factory=dict)
-    """By the position of the output's leaf."""
+    """By the position of the output's leaf; none where no look will ask for them."""
 
     def tensors(self) -> list[Tensor]:
         return [leaf for leaf in tree_leaves((self.args, self.kwargs)) if isinstance(leaf, Tensor)]
 
 
 class Capture:
-    """Keeps what ``root`` was given at its last call, while ``armed``. ``replays``: with what a second run of it needs."""
+    """Keeps what ``root`` was given at its last call, while ``armed``.
+
+    ``replays``: with what a look needs to run it once more, random state and cotangents, which is most of the cost.
+    """
 
     def __init__(self, root: nn.Module, *, replays: bool) -> None:
         self.root = root
@@ -54,10 +57,9 @@ class Capture:
         self._autocast_kinds = ("cpu",) if device not in ("cuda", "mps", "xpu") else ("cpu", device)
         if isinstance(root, torch.jit.ScriptModule):
             return
-        self._handles = [
-            root.register_forward_pre_hook(_Before(self), with_kwargs=True),
-            root.register_forward_hook(_After(self)),
-        ]
+        self._handles = [root.register_forward_pre_hook(_Before(self), with_kwargs=True)]
+        if replays:
+            self._handles.append(root.register_forward_hook(_After(self)))
 
     def remove(self) -> None:
         for handle in self._handles:

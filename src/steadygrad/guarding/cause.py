@@ -46,7 +46,8 @@ def explained(
     if shared and at_hand:
         numbers = by_rank(given, lane.parameters[0].device)
         who = sick_rank(numbers)
-        writing.extremes(lane.step, numbers[:, 1])
+        if numbers[:, 1].any():
+            writing.extremes(lane.step, numbers[:, 1])
     if symptom.code == "SG203":
         cause = cause or batch_at_fault(given)
     made = looks.on_alarm(lane, alarm.number) if at_hand and (not shared or rank() == 0) else None
