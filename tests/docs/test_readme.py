@@ -1,4 +1,4 @@
-"""The README says what is true: its Python runs and prints what it says, its commands are commands, its tables hold."""
+"""README and the page of the guard say what is true: Python runs and prints it, commands are commands, tables hold."""
 
 from __future__ import annotations
 
@@ -9,19 +9,25 @@ from pathlib import Path
 import pytest
 import torch
 
+import steadygrad as sg
 from steadygrad import cures, rules
 from steadygrad.cli import group, main
+from steadygrad.guarding.respond import LIMITS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-TEXTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")}
+TEXTS = {
+    name: (ROOT / name).read_text(encoding="utf-8")
+    for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/guard.md")
+}
 
 
-def test_the_python_blocks_print_what_their_comments_say(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("name", ["README.md", "docs/guard.md"])
+def test_the_python_blocks_print_what_their_comments_say(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     torch.manual_seed(0)
     names: dict[str, object] = {"__name__": "readme"}
-    for block in re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL):
-        exec(compile(block, "README.md", "exec"), names)
+    for block in re.findall(r"```python\n(.*?)```", TEXTS[name], flags=re.DOTALL):
+        exec(compile(block, name, "exec"), names)
         said = [line.rpartition("  # ")[2].split(":")[0] for line in block.splitlines() if line.startswith("print(")]
         assert capsys.readouterr().out.splitlines() == said
 
@@ -39,7 +45,7 @@ def commands(text: str) -> list[str]:
 @pytest.mark.parametrize("name", TEXTS)
 def test_every_command_parses(name: str) -> None:
     found = commands(TEXTS[name])
-    assert len(found) >= {"README.md": 20, "CHANGELOG.md": 5, "CONTRIBUTING.md": 0}[name]
+    assert len(found) >= {"README.md": 20, "CHANGELOG.md": 5, "CONTRIBUTING.md": 0, "docs/guard.md": 4}[name]
     for line in found:
         words = shlex.split(line)[1:]
         command = group.get_command(None, words[0])  # type: ignore[arg-type]
@@ -65,6 +71,21 @@ def test_the_folders_that_are_named_are_there() -> None:
     rows = re.findall(r"^\| (`[^|]+) \|", TEXTS["CONTRIBUTING.md"], flags=re.MULTILINE)
     named = [name for row in rows for name in re.findall(r"`((?:src|bench|docs|tests)/[\w/.]+)`", row)]
     assert len(named) >= 12 and [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_the_tables_of_the_guard_name_what_there_is() -> None:
+    page = TEXTS["docs/guard.md"]
+    coded = dict(re.findall(r"^\| (SG\d{3}) \| ([\w-]+) \|", page, flags=re.MULTILINE))
+    assert len(coded) >= 8 and {code: rules.find(code).name for code in coded} == coded
+    clips = re.findall(r"^\| `sg\.(Clip\.[^`]+)` \| `([^`]+)` \| `sg\.(\w+)` \|", page, flags=re.MULTILINE)
+    assert len(clips) == 6
+    for made, parsed, alone in clips:
+        assert eval(made, {"Clip": sg.Clip}) == sg.Clip.parse(parsed)
+        assert alone in sg.__all__
+    told = re.findall(r"^\| `(\w+)` \|.*\| (\d+) in ([\d,]+)", page, flags=re.MULTILINE)
+    assert {kind: (int(most), int(within.replace(",", ""))) for kind, most, within in told} == {
+        kind: limit for kind, limit in LIMITS.items() if limit[0] and kind != "stop"
+    }
 
 
 def test_the_table_of_cures_is_what_the_cures_say() -> None:
