@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -54,6 +55,8 @@ class Passed:
     """log10 of ‖gradient at h_l‖ ÷ ‖gradient at the output‖; (nets, blocks + 1)."""
     projection: Tensor
     """⟨gradient at h_l, gradient at the output⟩ ÷ ‖gradient at the output‖²; (nets, blocks + 1)."""
+    through: Tensor
+    """‖what came through the branch of a block‖ ÷ ‖gradient behind it‖; (nets, blocks)."""
     inputs: tuple[Tensor, ...]
     """Pre-activations of each layer; (nets, batch, width)."""
 
@@ -88,7 +91,9 @@ def gradients(stack: Stack, nets: int, *, batch: int = 1, scale: float = 1.0) ->
         raise ValueError("the gradient leaves what float64 can hold; take less depth, or weights nearer the critical scale")
     inner_products = torch.stack([(one * direction).flatten(1).sum(1) for one in found], 1)
     energy = direction.flatten(1).square().sum(1, keepdim=True)
-    return Passed((norms / norms[:, -1:]).log10(), inner_products / energy, tuple(inputs))
+    branches = [(a - stack.skip * b).flatten(1).norm(dim=1) for a, b in pairwise(found)]
+    through = torch.stack(branches, 1) / norms[:, 1:]
+    return Passed((norms / norms[:, -1:]).log10(), inner_products / energy, through, tuple(inputs))
 
 
 def linear_fit(y: Tensor, x: Tensor) -> Tensor:

@@ -104,7 +104,7 @@ def depth_product(
                     ),
                     Curve("log-normal law", tuple(map(float, steps)), tuple(law), style="dashed"),
                 ),
-                y_range=(0.0, 1.02),
+                y_range=(0.0, 1.0),
             ),
             _histogram(end, depth * mean, math.sqrt(depth) * deviation),
         ),

@@ -33,7 +33,7 @@ def squash(*, activation: str = "sigmoid", scale: float = 8.0, far: float = 6.0,
 
     ## Measurement
 
-    The derivative by autograd in float64 on a grid, on both sides from ``far`` outwards; and the share of a batch of
+    The derivative by autograd in float64 on a grid, on both sides from far outwards; and the share of a batch of
     pre-activations ~ N(0, scale²) at which it is below 5 % of its greatest value.
 
     ## Refuted by
@@ -94,4 +94,4 @@ def _shares(activation: str, samples: int) -> Panel:
         shares = [float((derivative(name, scale * z).abs() < bound).double().mean()) for scale in SCALES]
         curves.append(Curve(name, SCALES, tuple(shares)))
     title = "Share of a batch below 5 % of the greatest derivative"
-    return Panel(title, "scale of the pre-activations", "share", tuple(curves), x_log=True, y_range=(0.0, 1.02))
+    return Panel(title, "scale of the pre-activations", "share", tuple(curves), x_log=True, y_range=(0.0, 1.0))

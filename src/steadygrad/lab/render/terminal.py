@@ -52,6 +52,9 @@ def draw(panel: Panel, width: int, paint: Paint) -> list[str]:
         here = drawn > _BLANK
         grid[here] |= drawn[here]
         owner[here] = index
+        if curve.style == "points":
+            letters.update({cell: index for cell in _filled(drawn)})
+            continue
         at = _letter(drawn, index, len(curves), letters)
         if at is not None:
             letters[at] = index
@@ -111,10 +114,13 @@ def _letter(
     drawn: NDArray[np.int64], index: int, count: int, taken: dict[tuple[int, int], int]
 ) -> tuple[int, int] | None:
     """A cell of the curve for its letter: one of its own share of the width where it has one, never one that is taken."""
-    found = [(int(row), int(column)) for row, column in np.argwhere(drawn > _BLANK)]
     wanted = drawn.shape[1] * (index + 0.5) / max(1, count)
-    free = [cell for cell in found if cell not in taken]
+    free = [cell for cell in _filled(drawn) if cell not in taken]
     return min(free, key=lambda cell: abs(cell[1] - wanted), default=None)
+
+
+def _filled(drawn: NDArray[np.int64]) -> list[tuple[int, int]]:
+    return [(int(row), int(column)) for row, column in np.argwhere(drawn > _BLANK)]
 
 
 def _cell(
@@ -156,13 +162,19 @@ def _apart(low: float, high: float) -> tuple[float, float]:
 
 
 def _labels(bottom: float, top: float, logarithmic: bool) -> dict[int, str]:
-    """The numbers of the y axis by row: the top, the middle and the bottom one, and zero where it lies between."""
-    found = {row: _tick(top - (top - bottom) * row / (ROWS - 1), logarithmic) for row in (0, ROWS // 2, ROWS - 1)}
-    if bottom < 0 < top and not logarithmic:
-        row = round((ROWS - 1) * top / (top - bottom))
-        if all(abs(row - other) > 1 for other in found):
-            found[row] = "0"
-    return found
+    """Round numbers of the y axis, each by the row that it lies nearest to."""
+    step = _round_above((top - bottom) / 5)
+    if logarithmic:
+        step = max(1.0, math.ceil(step))
+    first = math.ceil(bottom / step - 1e-9)
+    values = [step * number for number in range(first, math.floor(top / step + 1e-9) + 1)] or [bottom, top]
+    return {round((ROWS - 1) * (top - value) / (top - bottom)): _tick(value, logarithmic) for value in values}
+
+
+def _round_above(value: float) -> float:
+    """The least of 1, 2, 2.5, 5 times a power of ten that is not below the value."""
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(one * power for one in (1.0, 2.0, 2.5, 5.0, 10.0) if one * power >= value * (1 - 1e-9))
 
 
 def _tick(value: float, logarithmic: bool) -> str:
