@@ -97,6 +97,7 @@ def residual(
                         style="dashed",
                     ),
                 ),
+                y_range=(0.0, 1.2) if skip <= 1 else None,
             ),
         ),
         seen=f"In one block the skip hands on {skip:g} × the gradient, the branch adds {through:.2g} of its norm.",
