@@ -15,9 +15,9 @@ import inspect
 import pkgutil
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from steadygrad.errors import TargetError, UnknownExperimentError
 from steadygrad.lab import experiments
@@ -37,7 +37,7 @@ class Experiment:
     """One experiment, as its file states it."""
 
     name: str
-    """The function's, with hyphens: "depth-product"."""
+    """The function's, with hyphens: "depth-product"; of a user's, where it stands: "my.py:halving"."""
     summary: str
     sections: Mapping[str, str]
     """Text by heading."""
@@ -58,16 +58,33 @@ class Experiment:
         return "\n\n".join([f"# {self.name}", self.summary, *told, "## Parameters", table, "## Run it", run]) + "\n"
 
 
+@overload
+def experiment(function: Measure, /) -> Measure: ...
+
+
+@overload
 def experiment(
     *,
     quick: Mapping[str, Value] | None = None,
     limits: Mapping[str, tuple[float, float]] | None = None,
     choices: Mapping[str, tuple[str, ...]] | None = None,
     order: int = 0,
-) -> Callable[[Measure], Measure]:
+) -> Callable[[Measure], Measure]: ...
+
+
+def experiment(
+    function: Measure | None = None,
+    /,
+    *,
+    quick: Mapping[str, Value] | None = None,
+    limits: Mapping[str, tuple[float, float]] | None = None,
+    choices: Mapping[str, tuple[str, ...]] | None = None,
+    order: int = 0,
+) -> Measure | Callable[[Measure], Measure]:
     """Make a function with keyword arguments an experiment.
 
     Args:
+        function: The function, where the decorator stands without brackets.
         quick: Other values of parameters for ``--quick``, which is to take 20 seconds at most.
         limits: Least and greatest value of a parameter, both included.
         choices: The texts that a parameter can have.
@@ -83,7 +100,7 @@ def experiment(
         _from_function(function, options)
         return function
 
-    return mark
+    return mark if function is None else mark(function)
 
 
 @functools.cache
@@ -127,10 +144,10 @@ def _users(text: str) -> Experiment:
             f"{name} in {place} is no experiment; put @experiment() from steadygrad.lab above a function that returns "
             "an Outcome"
         )
-    return _from_function(function, getattr(function, _MARK), theirs=True)
+    return replace(_from_function(function, getattr(function, _MARK)), name=f"{place}:{name}", theirs=True)
 
 
-def _from_function(function: Measure, options: Mapping[str, Any], *, theirs: bool = False) -> Experiment:
+def _from_function(function: Measure, options: Mapping[str, Any]) -> Experiment:
     defaults = {}
     for one in inspect.signature(function).parameters.values():
         if one.default is one.empty or not isinstance(one.default, (bool, int, float, str)):
@@ -143,7 +160,7 @@ def _from_function(function: Measure, options: Mapping[str, Any], *, theirs: boo
         if unknown:
             raise TypeError(f"{function.__name__}: {option} names {min(unknown)!r}, which is no argument of it")
     doc = inspect.getdoc(function) or ""
-    return _experiment(function.__name__, doc, defaults, options, lambda: function, theirs=theirs)
+    return _experiment(function.__name__, doc, defaults, options, lambda: function)
 
 
 def _read(file_name: str) -> Experiment:
@@ -171,8 +188,6 @@ def _experiment(
     defaults: Mapping[str, Value],
     options: Mapping[str, Any],
     measure: Callable[[], Measure],
-    *,
-    theirs: bool = False,
 ) -> Experiment:
     summary, _, rest = doc.partition("\n")
     sections = dict(re.findall(r"^## (.+?)\s*\n(.*?)(?=^## |\Z)", rest, flags=re.MULTILINE | re.DOTALL))
@@ -196,5 +211,4 @@ def _experiment(
         parameters,
         measure,
         options.get("order") or 0,
-        theirs,
     )

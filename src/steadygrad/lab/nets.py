@@ -7,6 +7,7 @@ depth share; knows nothing of claims or figures.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "linear": lambda x: x,
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
@@ -88,7 +89,9 @@ def gradients(stack: Stack, nets: int, *, batch: int = 1, scale: float = 1.0) ->
     found = torch.autograd.grad(state, states, direction)
     norms = torch.stack([one.flatten(1).norm(dim=1) for one in found], 1)
     if not (norms.isfinite().all() and (norms > 0).all()):
-        raise ValueError("the gradient leaves what float64 can hold; take less depth, or weights nearer the critical scale")
+        raise ValueError(
+            "the gradient leaves what float64 can hold; take less depth, or weights nearer the critical scale"
+        )
     inner_products = torch.stack([(one * direction).flatten(1).sum(1) for one in found], 1)
     energy = direction.flatten(1).square().sum(1, keepdim=True)
     branches = [(a - stack.skip * b).flatten(1).norm(dim=1) for a, b in pairwise(found)]

@@ -7,11 +7,11 @@ of how a number was measured, or of how a figure is drawn.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-Numbers = tuple[float, ...]
+Numbers = Sequence[float]
 
 SUPPORTED, REFUTED, UNDECIDED = "supported", "refuted at these settings", "undecided at these settings"
 
@@ -31,10 +31,15 @@ class Reading:
     """The claim needs a number from ``least`` to ``greatest``."""
 
     def __post_init__(self) -> None:
+        _as_floats(self, "value", "low", "high", "least", "greatest")
+        if any(map(math.isnan, (self.value, self.low, self.high))):
+            raise ValueError(f"the reading {self.what!r} is not a number")
         if self.least == -math.inf and self.greatest == math.inf:
             raise ValueError(f"the reading {self.what!r} has neither least nor greatest, so nothing could refute it")
         if self.low > self.value or self.value > self.high:
-            raise ValueError(f"the reading {self.what!r} is {self.value}, outside its interval {self.low} to {self.high}")
+            raise ValueError(
+                f"the reading {self.what!r} is {self.value}, outside its interval {self.low} to {self.high}"
+            )
 
     @property
     def verdict(self) -> str:
@@ -44,9 +49,17 @@ class Reading:
         return REFUTED if not (self.high >= self.least and self.low <= self.greatest) else UNDECIDED
 
 
+def _as_floats(record: object, *names: str) -> None:
+    for name in names:
+        object.__setattr__(record, name, float(getattr(record, name)))
+
+
 @dataclass(frozen=True)
 class Curve:
-    """Points of one quantity, in order; a value that is not finite leaves a gap. Raises ``ValueError`` for unequal lengths."""
+    """Points of one quantity, in order; a value that is not finite leaves a gap.
+
+    Any sequence of numbers will do, an array or a tensor too. Raises ``ValueError`` for unequal lengths.
+    """
 
     name: str
     x: Numbers
@@ -58,6 +71,8 @@ class Curve:
     """Measured: line or points. Expected from theory: dashed."""
 
     def __post_init__(self) -> None:
+        for name in ("x", "y", "low", "high"):
+            object.__setattr__(self, name, tuple(float(value) for value in getattr(self, name)))
         for values in (self.y, *(band for band in (self.low, self.high) if band)):
             if len(values) != len(self.x):
                 raise ValueError(f"the curve {self.name!r} has {len(self.x)} x but {len(values)} of another")
@@ -67,7 +82,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Panel:
-    """Curves over the same axes."""
+    """Curves over the same axes. Raises ``TypeError`` for what is no curve."""
 
     title: str
     x_label: str
@@ -77,6 +92,12 @@ class Panel:
     y_log: bool = False
     y_range: tuple[float, float] | None = None
     """Limits of the y axis; None = those of the data."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "curves", tuple(self.curves))
+        for curve in self.curves:
+            if not isinstance(curve, Curve):
+                raise TypeError(f"the panel {self.title!r} holds {type(curve).__name__}, expected Curve")
 
 
 @dataclass(frozen=True)
@@ -112,7 +133,10 @@ class Diagram:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an experiment measured. Raises ``ValueError`` without a reading: a claim is tested by a number."""
+    """What an experiment measured.
+
+    Raises ``ValueError`` without a reading, since a claim is tested by a number, and ``TypeError`` for parts of another kind.
+    """
 
     readings: tuple[Reading, ...]
     figures: tuple[Panel | Diagram, ...] = ()
@@ -120,6 +144,13 @@ class Outcome:
     """One or two sentences with the numbers that matter."""
 
     def __post_init__(self) -> None:
+        for name, kinds in (("readings", (Reading,)), ("figures", (Panel, Diagram))):
+            parts = tuple(getattr(self, name))
+            object.__setattr__(self, name, parts)
+            for part in parts:
+                if not isinstance(part, kinds):
+                    known = " or ".join(kind.__name__ for kind in kinds)
+                    raise TypeError(f"{name} of an outcome holds {type(part).__name__}, expected {known}")
         if not self.readings:
             raise ValueError("an outcome needs at least one reading: a claim is tested by a number")
 

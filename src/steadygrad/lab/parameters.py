@@ -81,15 +81,11 @@ def _checked(experiment: str, parameter: Parameter, given: Value) -> Value:
     value = _converted(experiment, parameter, given)
     if parameter.choices and value not in parameter.choices:
         assert isinstance(value, str)
-        raise SettingsError(
-            f"{parameter.name} of {experiment} cannot be {value!r}{_near(value, parameter.choices)}"
-        )
+        raise SettingsError(f"{parameter.name} of {experiment} cannot be {value!r}{_near(value, parameter.choices)}")
     if parameter.limits is not None and isinstance(value, (int, float)):
         low, high = parameter.limits
         if not low <= value <= high:
-            raise SettingsError(
-                f"{parameter.name} of {experiment} is {value}, expected {shown(low)} to {shown(high)}"
-            )
+            raise SettingsError(f"{parameter.name} of {experiment} is {value}, expected {shown(low)} to {shown(high)}")
     return value
 
 

@@ -19,9 +19,7 @@ GREATEST_SEED = 2**32 - 1
 """numpy takes no greater one."""
 
 
-def run(
-    experiment: Experiment, given: Mapping[str, Value] | None = None, *, seed: int = 0, quick: bool = False
-) -> Ran:
+def run(experiment: Experiment, given: Mapping[str, Value] | None = None, *, seed: int = 0, quick: bool = False) -> Ran:
     """Measure. The random states of Python, numpy and torch are set to ``seed``, and afterwards what they were.
 
     Raises ``SettingsError`` for a parameter that is unknown or out of its limits, ``ExperimentError`` where no outcome
@@ -35,6 +33,10 @@ def run(
             outcome = measure(**chosen)
         except SteadygradError:
             raise
+        except SystemExit as error:
+            raise ExperimentError(
+                f"{experiment.name} ends the program (exit {error.code}); return an Outcome instead"
+            ) from None
         except Exception as error:
             if experiment.theirs:
                 raise UserCodeError(f"{experiment.name} raised this when it was run; fix it there") from error

@@ -59,6 +59,11 @@ def residual(depth: int, width: int, activation: Callable[[], nn.Module]) -> nn.
     return nn.Sequential(nn.Linear(FEATURES, width), *blocks, nn.Linear(width, CLASSES))
 
 
+def matrices(model: nn.Module) -> list[Tensor]:
+    """The weights of all linear layers, first layer first."""
+    return [module.weight for module in model.modules() if isinstance(module, nn.Linear)]
+
+
 def rescale_(model: nn.Module, gain: float) -> None:
     """Draw every matrix anew with standard deviation gain ÷ √fan-in, and set every bias to 0."""
     for module in model.modules():

@@ -9,6 +9,7 @@ from torch import nn
 
 from steadygrad.lab import Curve, Outcome, Panel, experiment, mean_reading
 from steadygrad.lab.nets import linear_fit
+from steadygrad.report.words import number
 
 HEADS, POSITIONS, BATCH = 4, 12, 4
 
@@ -38,8 +39,8 @@ def attention(*, depth: int = 32, width: int = 32, branch: float = 1.0, nets: in
     ## Measurement
 
     torch's encoder layers with Xavier weights in float64, a random direction sent back from the output: decades lost on
-    the first half of the way to the input, and the slope of log gradient of the last layer's second feed-forward matrix over log depth
-    (theorem 1 says 0 and −½).
+    the first half of the way to the input, and the slope of log gradient of the last layer's second feed-forward matrix
+    over log depth (theorem 1 says 0 and −½).
 
     ## Refuted by
 
@@ -63,14 +64,26 @@ def attention(*, depth: int = 32, width: int = 32, branch: float = 1.0, nets: in
     profiles = {name: torch.stack([profile for profile, _ in runs[-1]]) for name, runs in found.items()}
     lost = {name: profile[:, depth // 2].tolist() for name, profile in profiles.items()}
     last = {name: torch.tensor([[end for _, end in runs] for runs in of_depth]).T for name, of_depth in found.items()}
-    slopes = {name: linear_fit(ends, torch.tensor([math.log10(n) for n in depths])).tolist() for name, ends in last.items()}
+    slopes = {
+        name: linear_fit(ends, torch.tensor([math.log10(n) for n in depths])).tolist() for name, ends in last.items()
+    }
     layers = tuple(float(number) for number in range(depth + 1))
     x = tuple(map(float, depths))
     return Outcome(
         readings=(
-            mean_reading(f"post-norm, gradient {depth - depth // 2} layers from the output", lost["post-norm"], unit="decades", greatest=-0.1),
+            mean_reading(
+                f"post-norm, gradient {depth - depth // 2} layers from the output",
+                lost["post-norm"],
+                unit="decades",
+                greatest=-0.1,
+            ),
             mean_reading("pre-norm, the same", lost["pre-norm"], unit="decades", least=-0.1),
-            mean_reading("post-norm, last layer: slope of log gradient over log depth", slopes["post-norm"], least=-0.2, greatest=0.2),
+            mean_reading(
+                "post-norm, last layer: slope of log gradient over log depth",
+                slopes["post-norm"],
+                least=-0.2,
+                greatest=0.2,
+            ),
             mean_reading("pre-norm, the same", slopes["pre-norm"], least=-0.7, greatest=-0.3),
         ),
         figures=(
@@ -89,8 +102,8 @@ def attention(*, depth: int = 32, width: int = 32, branch: float = 1.0, nets: in
                 y_log=True,
             ),
         ),
-        seen=f"The last layer's gradient goes as depth to the power {sum(slopes['post-norm']) / nets:.2f} in post-norm and "
-        f"{sum(slopes['pre-norm']) / nets:.2f} in pre-norm.",
+        seen=f"The last layer's gradient goes as depth to the power {number(sum(slopes['post-norm']) / nets)} in post-norm and "
+        f"{number(sum(slopes['pre-norm']) / nets)} in pre-norm.",
     )
 
 

@@ -13,6 +13,7 @@ from steadygrad.lab import Curve, Outcome, Panel, experiment, mean_reading, valu
 from steadygrad.lab.training import blobs, plain, rescale_
 from steadygrad.probe.subject import make_subject
 from steadygrad.record import Trunk
+from steadygrad.report.words import number
 
 WIDTH = 32
 
@@ -69,13 +70,22 @@ def blame(*, activation: str = "sigmoid", depth: int = 20, gain: float = 1.0, ne
         a_layer.append(by_activation / depth)
     return Outcome(
         readings=(
-            value_reading("greatest distance of the sum of the parts from autograd's whole", max(gaps), unit="decades", greatest=0.01),
+            value_reading(
+                "greatest distance of the sum of the parts from autograd's whole",
+                max(gaps),
+                unit="decades",
+                greatest=0.01,
+            ),
             mean_reading("share of the decades that the activation's derivative takes", taken, least=0.5, greatest=1.5),
-            mean_reading("what it takes a layer, against at most log10 ¼", a_layer, unit="decades", greatest=math.log10(0.25)),
+            mean_reading(
+                "what it takes a layer, against at most log10 ¼", a_layer, unit="decades", greatest=math.log10(0.25)
+            ),
         ),
         figures=(_by_cause(trunks[-1]), _walk(trunks[-1])),
-        seen=f"In the last net {trunks[-1].decades:.1f} decades: "
-        + ", ".join(f"{cause} {value:+.1f}" for cause, value in sorted(trunks[-1].blame.items(), key=lambda item: item[1]))
+        seen=f"In the last net {number(trunks[-1].decades)} decades: "
+        + ", ".join(
+            f"{cause} {number(value)}" for cause, value in sorted(trunks[-1].blame.items(), key=lambda item: item[1])
+        )
         + ".",
     )
 
@@ -100,7 +110,12 @@ def _walk(trunk: Trunk) -> Panel:
     for step in trunk.steps:
         values.append(values[-1] + step.decades)
     x = tuple(map(float, range(len(values))))
-    return Panel("Gradient from the loss to the input", "operations from the loss", "log10 norm", (Curve("norm", x, tuple(values)),))
+    return Panel(
+        "Gradient from the loss to the input",
+        "operations from the loss",
+        "log10 norm",
+        (Curve("norm", x, tuple(values)),),
+    )
 
 
 def _by_cause(trunk: Trunk) -> Panel:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from steadygrad.clip import clip_value_
 from steadygrad.lab import Curve, Outcome, Panel, experiment, mean_reading
 from steadygrad.lab.training import CLASSES, GUESSING, WORST, blobs, descend, plain, rescale_, rounded
+from steadygrad.report.words import number
 
 SHALLOW, WIDTH = 2, 32
 RATE = 0.05
@@ -22,7 +23,9 @@ DEEP_STEPS = 100
     limits={"bound": (1e-4, 1e6), "spike": (1.0, 1e6), "depth": (5, 60), "steps": (60, 5000), "nets": (2, 100)},
     order=100,
 )
-def clipping(*, bound: float = 1.0, spike: float = 1000.0, depth: int = 20, steps: int = 400, nets: int = 12) -> Outcome:
+def clipping(
+    *, bound: float = 1.0, spike: float = 1000.0, depth: int = 20, steps: int = 400, nets: int = 12
+) -> Outcome:
     """Clipping to [−1, 1] prevents what a spike does to the weights; it does not cure what depth does.
 
     ## Claim
@@ -33,13 +36,14 @@ def clipping(*, bound: float = 1.0, spike: float = 1000.0, depth: int = 20, step
 
     ## Source
 
-    Mikolov 2012, section 3.3 (elements clipped to an interval); Pascanu, Mikolov and Bengio 2013 (arXiv:1211.5063), sections
-    3.2 and 2.2; Zhang et al. 2020 (arXiv:1905.11881).
+    Mikolov 2012 (thesis; elements clipped to an interval); Pascanu, Mikolov and Bengio 2013 (arXiv:1211.5063), section
+    3.2; Zhang et al. 2020 (arXiv:1905.11881).
 
     ## Measurement
 
-    A shallow ReLU net trained by gradient descent at 0.05; one batch in the middle has its inputs multiplied and
-    its labels shifted by one, as by a broken record. Loss at the end ÷ that of guessing, with and without the clip. Then a deep sigmoid net with both.
+    A shallow ReLU net trained by gradient descent at 0.05; one batch in the middle has its inputs multiplied and its labels
+    shifted by one, as by a broken record. Loss at the end ÷ that of guessing, with and without the clip. Then a deep
+    sigmoid net with both.
 
     ## Refuted by
 
@@ -54,7 +58,10 @@ def clipping(*, bound: float = 1.0, spike: float = 1000.0, depth: int = 20, step
     - steps: steps of the shallow net's training; the spike is in the middle
     - nets: nets, each on data of its own
     """
-    runs = {name: [_spiked(bound if clipped else math.inf, spike, steps, seed) for seed in range(nets)] for name, clipped in (("no clip", False), ("clipped", True))}
+    runs = {
+        name: [_spiked(bound if clipped else math.inf, spike, steps, seed) for seed in range(nets)]
+        for name, clipped in (("no clip", False), ("clipped", True))
+    }
     deep = {
         name: [_deep(depth, bound if clipped else math.inf) for _ in range(nets)]
         for name, clipped in (("no clip", False), ("clipped", True))
@@ -63,13 +70,15 @@ def clipping(*, bound: float = 1.0, spike: float = 1000.0, depth: int = 20, step
     stuck = {name: [rounded(one) / GUESSING for one in losses] for name, losses in deep.items()}
     return Outcome(
         readings=(
-            mean_reading("after the spike, no clip: log10 of loss ÷ that of guessing", bare, unit="decades", least=-0.1),
+            mean_reading(
+                "after the spike, no clip: log10 of loss ÷ that of guessing", bare, unit="decades", least=-0.1
+            ),
             mean_reading("after the spike, clipped: the same", kept, unit="decades", greatest=-0.3),
             mean_reading(f"{depth} sigmoid layers, clipped: loss ÷ that of guessing", stuck["clipped"], least=0.95),
         ),
         figures=(
             Panel(
-                f"A batch × {spike:g} in the middle, median over the nets",
+                f"A batch × {number(spike)} in the middle, median over the nets",
                 "step",
                 "cross-entropy",
                 tuple(_curve(name, losses) for name, losses in runs.items()),
@@ -83,9 +92,9 @@ def clipping(*, bound: float = 1.0, spike: float = 1000.0, depth: int = 20, step
                 y_range=(0.0, 2.0),
             ),
         ),
-        seen=f"Without the clip the spike ends at {10 ** (sum(bare) / nets):.2g} times the loss of guessing, with it at "
-        f"{10 ** (sum(kept) / nets):.2g}; the deep net stays at {sum(stuck['no clip']) / nets:.2f} without and "
-        f"{sum(stuck['clipped']) / nets:.2f} with it.",
+        seen=f"Without the clip the spike ends at {number(10 ** (sum(bare) / nets))} times the loss of guessing, with it at "
+        f"{number(10 ** (sum(kept) / nets))}; the deep net stays at {number(sum(stuck['no clip']) / nets)} without and "
+        f"{number(sum(stuck['clipped']) / nets)} with it.",
     )
 
 
@@ -111,9 +120,7 @@ def _spiked(bound: float, spike: float, steps: int, seed: int) -> list[float]:
 def _deep(depth: int, bound: float) -> list[float]:
     net = plain(depth, WIDTH, nn.Sigmoid)
     data = blobs(128)
-    return descend(
-        net, [data] * DEEP_STEPS, torch.optim.SGD(net.parameters(), lr=RATE), before_step=_clip(net, bound)
-    )
+    return descend(net, [data] * DEEP_STEPS, torch.optim.SGD(net.parameters(), lr=RATE), before_step=_clip(net, bound))
 
 
 def _curve(name: str, losses: list[list[float]]) -> Curve:

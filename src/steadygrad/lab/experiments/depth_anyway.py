@@ -11,7 +11,8 @@ from torch import nn
 from steadygrad.lab import Curve, Outcome, Panel, experiment, mean_reading
 from steadygrad.lab.intervals import mean_interval
 from steadygrad.lab.nets import Stack, gradients
-from steadygrad.lab.training import GUESSING, blobs, descend, plain, residual, rescale_, rounded
+from steadygrad.lab.training import GUESSING, blobs, descend, plain, rescale_, residual, rounded
+from steadygrad.report.words import number
 
 Build = Callable[[int, int, Callable[[], nn.Module]], nn.Module]
 
@@ -21,7 +22,14 @@ SHARES = (0.1, 0.25, 0.5, 0.75, 1.0)
 
 @experiment(
     quick={"nets": 30, "trained": 2, "steps": 80},
-    limits={"depth": (10, 200), "width": (4, 256), "nets": (4, 2000), "gain": (0.05, 5.0), "trained": (2, 50), "steps": (20, 5000)},
+    limits={
+        "depth": (10, 200),
+        "width": (4, 256),
+        "nets": (4, 2000),
+        "gain": (0.05, 5.0),
+        "trained": (2, 50),
+        "steps": (20, 5000),
+    },
     order=80,
 )
 def depth_anyway(
@@ -66,7 +74,10 @@ def depth_anyway(
         gradients(Stack(n, width, "relu", gain, skip=1.0, branch=1 / math.sqrt(n)), nets).decades[:, 0] for n in depths
     ]
     slopes = [(plains[-1] / depths[-1]).tolist(), (skips[-1] / depths[-1]).tolist()]
-    losses = {"plain": _train(plain, depth, gain, trained, steps), "residual": _train(residual, depth, gain, trained, steps)}
+    losses = {
+        "plain": _train(plain, depth, gain, trained, steps),
+        "residual": _train(residual, depth, gain, trained, steps),
+    }
     ends = {name: [rounded(one) / GUESSING for one in runs] for name, runs in losses.items()}
     x = tuple(map(float, depths))
     every = tuple(range(0, steps, max(1, steps // 100)))
@@ -99,12 +110,14 @@ def depth_anyway(
                 "step",
                 "cross-entropy",
                 tuple(
-                    Curve(name, tuple(map(float, every)), tuple(float(torch.tensor(runs).mean(0)[step]) for step in every))
+                    Curve(
+                        name, tuple(map(float, every)), tuple(float(torch.tensor(runs).mean(0)[step]) for step in every)
+                    )
                     for name, runs in losses.items()
                 ),
             ),
         ),
-        seen=f"{sum(slopes[0]) / nets:.3f} decades a layer were measured where He's product gives {expected:.3f}.",
+        seen=f"{number(sum(slopes[0]) / nets)} decades a layer were measured where He's product gives {number(expected)}.",
     )
 
 

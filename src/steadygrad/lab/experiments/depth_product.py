@@ -9,6 +9,7 @@ import torch
 from steadygrad.lab import Curve, Outcome, Panel, Reading, experiment, mean_reading, share_reading
 from steadygrad.lab.intervals import share_interval
 from steadygrad.lab.nets import Stack, gradients
+from steadygrad.report.words import number
 from steadygrad.theory.meanfield import probability_outside
 
 DEPTHS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0)
@@ -43,7 +44,7 @@ def depth_product(
 
     ## Source
 
-    Bengio, Simard and Frasconi 1994, section IV; Hanin and Nica 2020 (arXiv:1812.05994), theorem 1: log-normal with a
+    Bengio, Simard and Frasconi 1994; Hanin and Nica 2020 (arXiv:1812.05994), theorem 1: log-normal with a
     variance that grows as depth ÷ width.
 
     ## Measurement
@@ -67,6 +68,8 @@ def depth_product(
     """
     stack = Stack(depth, width, activation, gain)
     back = _back(stack, nets)
+    end = back[:, -1]
+    middle_half = float(end.quantile(0.75) - end.quantile(0.25))
     factors = _back(stack, nets).diff(dim=1)
     mean, deviation = float(factors.mean()), float(factors.std())
     steps = sorted({max(1, round(share * depth)) for share in DEPTHS})
@@ -77,17 +80,24 @@ def depth_product(
     far = max(abs(a - b) for a, b in zip(shares, law, strict=True))
     # Wilson's interval is widest at a half; the greatest of several differences has it as its own.
     half = (share_interval(nets // 2, nets)[1] - share_interval(nets // 2, nets)[0]) / 2
-    end = back[:, -1]
     return Outcome(
         readings=(
-            share_reading(f"share of nets outside ±{bound:g} decades after {depth} layers", hits[-1], nets, least=NEARLY_ALL),
+            share_reading(
+                f"share of nets outside ±{bound:g} decades after {depth} layers", hits[-1], nets, least=NEARLY_ALL
+            ),
             mean_reading(
                 "deviation of the log of the product ÷ √n × that of one factor",
                 _deviations(end, math.sqrt(depth) * deviation),
                 least=0.8,
                 greatest=1.25,
             ),
-            Reading("greatest difference of a share from the log-normal law", far, max(0.0, far - half), far + half, greatest=0.15),
+            Reading(
+                "greatest difference of a share from the log-normal law",
+                far,
+                max(0.0, far - half),
+                far + half,
+                greatest=0.15,
+            ),
         ),
         figures=(
             Panel(
@@ -108,8 +118,8 @@ def depth_product(
             ),
             _histogram(end, depth * mean, math.sqrt(depth) * deviation),
         ),
-        seen=f"One factor has mean {mean:+.3f} and deviation {deviation:.3f} decades; after {depth} layers the middle half "
-        f"of the nets spans {float(end.quantile(0.75) - end.quantile(0.25)):.1f} decades.",
+        seen=f"One factor has mean {number(mean)} and deviation {number(deviation)} decades; "
+        f"after {depth} layers the middle half of the nets spans {number(middle_half)} decades.",
     )
 
 
@@ -135,5 +145,8 @@ def _histogram(end: torch.Tensor, mean: float, deviation: float) -> Panel:
         "Gradient after all layers, over the nets",
         "decades (log10 of the norm)",
         "density",
-        (Curve("measured", x, tuple(density.tolist())), Curve("log-normal law", x, tuple(normal.tolist()), style="dashed")),
+        (
+            Curve("measured", x, tuple(density.tolist())),
+            Curve("log-normal law", x, tuple(normal.tolist()), style="dashed"),
+        ),
     )

@@ -9,12 +9,15 @@ from torch import nn
 
 from steadygrad.lab import Curve, Outcome, Panel, experiment, mean_reading
 from steadygrad.lab.nets import Stack, gradients
-from steadygrad.lab.training import blobs, descend, plain, rescale_
+from steadygrad.lab.training import blobs, descend, matrices, plain, rescale_
+from steadygrad.report.words import number
 
 HE = math.sqrt(2.0)
 
 # Yang et al. 2019: batch norm with ReLU multiplies the gradient's square by π ÷ (π − 1) in each layer, for large batches.
 PUBLISHED = 0.5 * math.log10(math.pi / (math.pi - 1))
+
+SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 RATE = 0.1
 """Of the training; ordinary for plain gradient descent."""
@@ -22,7 +25,14 @@ RATE = 0.1
 
 @experiment(
     quick={"nets": 8, "trained": 3},
-    limits={"depth": (5, 100), "times": (0.1, 20.0), "width": (4, 256), "batch": (4, 1024), "nets": (2, 500), "trained": (2, 50)},
+    limits={
+        "depth": (5, 100),
+        "times": (0.1, 20.0),
+        "width": (4, 256),
+        "batch": (4, 1024),
+        "nets": (2, 500),
+        "trained": (2, 50),
+    },
     order=90,
 )
 def exploding(
@@ -38,8 +48,9 @@ def exploding(
 
     ## Source
 
-    Pascanu, Mikolov and Bengio 2013 (arXiv:1211.5063); He et al. 2015 (arXiv:1502.01852); Ioffe and Szegedy 2015
-    (arXiv:1502.03167), section 3.3; Yang et al. 2019 (arXiv:1902.08129), theorem 3.9.
+    Pascanu, Mikolov and Bengio 2013 (arXiv:1211.5063), section 2.1; He et al. 2015 (arXiv:1502.01852), equation 14;
+    Ioffe and Szegedy 2015 (arXiv:1502.03167), section 3.3; Yang et al. 2019 (arXiv:1902.08129), section 3 (ReLU: π ÷ (π − 1) for
+    the square).
 
     ## Measurement
 
@@ -71,10 +82,9 @@ def exploding(
     }
     runs = {name: gradients(stack, nets, batch=batch).decades for name, stack in kinds.items()}
     large, he, norm, skips = ((run[:, 0] / depth).tolist() for run in runs.values())
-    updates = {name: [_update(depth, scale, normed) for _ in range(trained)] for name, scale, normed in (
-        ("large", times * HE, False),
-        ("he", HE, False),
-    )}
+    updates = {
+        name: [_update(depth, gain) for _ in range(trained)] for name, gain in (("large", times * HE), ("he", HE))
+    }
     layers = tuple(float(number) for number in range(depth + 1))
     return Outcome(
         readings=(
@@ -88,7 +98,9 @@ def exploding(
                 greatest=PUBLISHED + 0.03,
             ),
             mean_reading("the same with skips", skips, unit="decades a layer", least=-0.03, greatest=0.03),
-            mean_reading(f"first update ÷ weight, weights {times:g} × He's, log10", updates["large"], unit="decades", least=1.0),
+            mean_reading(
+                f"first update ÷ weight, weights {times:g} × He's, log10", updates["large"], unit="decades", least=1.0
+            ),
             mean_reading("first update ÷ weight, He's scale, log10", updates["he"], unit="decades", greatest=0.0),
         ),
         figures=(
@@ -101,17 +113,31 @@ def exploding(
                     Curve("½ log10 π ÷ (π − 1) a layer", layers, tuple(PUBLISHED * n for n in layers), style="dashed"),
                 ),
             ),
+            _by_scale(depth, width, batch, max(2, nets // 4)),
         ),
-        seen=f"Batch norm without skips gains {sum(norm) / nets:.3f} decades a layer; {PUBLISHED:.3f} is the published value.",
+        seen=f"Batch norm without skips gains {number(sum(norm) / nets)} decades a layer; "
+        f"{number(PUBLISHED)} is the published value.",
     )
 
 
-def _update(depth: int, gain: float, normed: bool) -> float:
+def _by_scale(depth: int, width: int, batch: int, nets: int) -> Panel:
+    """Decades a layer against the weights' scale: batch norm does not know it."""
+    curves = []
+    for name, normed in (("no norm", False), ("batch norm", True)):
+        stacks = (Stack(depth, width, "relu", scale * HE, norm=normed) for scale in SCALES)
+        gains = [float(gradients(stack, nets, batch=batch).decades[:, 0].mean()) / depth for stack in stacks]
+        curves.append(Curve(name, SCALES, tuple(gains)))
+    return Panel(
+        "Gain of a layer, by the scale of its weights", "scale ÷ He's", "decades a layer", tuple(curves), x_log=True
+    )
+
+
+def _update(depth: int, gain: float) -> float:
     """log10 of ‖first update‖ ÷ ‖weight‖ of the first layer."""
     net = plain(depth, 64, nn.ReLU).double()
     rescale_(net, gain)
     x, y = blobs(128)
-    first = net[0].weight.detach()
+    first = matrices(net)[0].detach()
     before = first.clone()
     descend(net, [(x.double(), y)], torch.optim.SGD(net.parameters(), lr=RATE))
     return math.log10(max(1e-300, float((first - before).norm() / before.norm())))

@@ -13,6 +13,7 @@ from steadygrad.lab import Curve, Outcome, Panel, experiment, mean_reading
 from steadygrad.lab.training import GUESSING, blobs, descend, plain, rounded
 from steadygrad.probe.subject import make_subject
 from steadygrad.report.profile import levels
+from steadygrad.report.words import number
 
 WIDTH = 32
 
@@ -23,7 +24,9 @@ WIDTH = 32
     choices={"activation": ("sigmoid", "tanh", "relu", "gelu", "elu")},
     order=130,
 )
-def folded(*, depth: int = 1000, activation: str = "sigmoid", rate: float = 0.01, steps: int = 80, nets: int = 3) -> Outcome:
+def folded(
+    *, depth: int = 1000, activation: str = "sigmoid", rate: float = 0.01, steps: int = 80, nets: int = 3
+) -> Outcome:
     """A plain sigmoid net of a thousand layers trains once its weights and biases are folded; nothing else is changed.
 
     ## Claim
@@ -62,7 +65,9 @@ def folded(*, depth: int = 1000, activation: str = "sigmoid", rate: float = 0.01
     for _ in range(nets):
         data = blobs(128)
         net = plain(depth, WIDTH, kinds[activation])
-        subject = make_subject(net, data, F.cross_entropy, optimizer=torch.optim.Adam(net.parameters(), lr=rate / depth))
+        subject = make_subject(
+            net, data, F.cross_entropy, optimizer=torch.optim.Adam(net.parameters(), lr=rate / depth)
+        )
         report = check_subject(subject, trial=0)
         patient = admit(subject, report.trace)
         (candidate,) = fold.propose(patient, report)
@@ -79,7 +84,12 @@ def folded(*, depth: int = 1000, activation: str = "sigmoid", rate: float = 0.01
     every = tuple(map(float, range(steps)))
     return Outcome(
         readings=(
-            mean_reading(f"gradient at the input of {depth} {activation} layers, default", lost["default"], unit="decades", greatest=-0.05 * depth),
+            mean_reading(
+                f"gradient at the input of {depth} {activation} layers, default",
+                lost["default"],
+                unit="decades",
+                greatest=-0.05 * depth,
+            ),
             mean_reading("the same, folded", lost["folded"], unit="decades", least=-3.0, greatest=3.0),
             mean_reading(f"loss after {steps} steps ÷ that of guessing, default", ends["default"], least=0.9),
             mean_reading("the same, folded", ends["folded"], greatest=0.6),
@@ -98,6 +108,6 @@ def folded(*, depth: int = 1000, activation: str = "sigmoid", rate: float = 0.01
                 tuple(Curve(name, every, tuple(torch.tensor(runs).mean(0).tolist())) for name, runs in curves.items()),
             ),
         ),
-        seen=f"{sum(lost['default']) / nets:.0f} decades become {sum(lost['folded']) / nets:.1f}; the folded nets end at "
-        f"{sum(ends['folded']) / nets:.2f} of the loss of guessing.",
+        seen=f"{number(sum(lost['default']) / nets)} decades become {number(sum(lost['folded']) / nets)}; the folded nets end at "
+        f"{number(sum(ends['folded']) / nets)} of the loss of guessing.",
     )

@@ -6,6 +6,7 @@ import math
 
 from steadygrad.lab import Curve, Outcome, Panel, experiment, mean_reading
 from steadygrad.lab.nets import Stack, gradients
+from steadygrad.report.words import number
 from steadygrad.theory.table import DEFAULT_WEIGHT_STD, needed_weight_variance
 
 NON_SQUASHING = ("relu", "leaky_relu", "elu", "selu", "gelu")
@@ -18,7 +19,9 @@ SQUASHING = ("sigmoid", "tanh")
     choices={"init": ("own", "default")},
     order=50,
 )
-def non_squashing(*, depth: int = 30, width: int = 100, nets: int = 200, init: str = "own", kept: float = 1.5) -> Outcome:
+def non_squashing(
+    *, depth: int = 30, width: int = 100, nets: int = 200, init: str = "own", kept: float = 1.5
+) -> Outcome:
     """ReLU, Leaky ReLU, ELU and their kin keep the gradient where sigmoid loses it, if the weights have the right scale.
 
     ## Claim
@@ -50,13 +53,20 @@ def non_squashing(*, depth: int = 30, width: int = 100, nets: int = 200, init: s
     - init: scale of the weights: each activation's own, or torch's default
     - kept: decades within which a gradient counts as kept
     """
-    runs = {name: gradients(Stack(depth, width, name, _scale(name, init)), nets).decades for name in (*NON_SQUASHING, *SQUASHING)}
+    runs = {
+        name: gradients(Stack(depth, width, name, _scale(name, init)), nets).decades
+        for name in (*NON_SQUASHING, *SQUASHING)
+    }
     ends = {name: run[:, 0].tolist() for name, run in runs.items()}
     readings = [
-        mean_reading(f"gradient through {depth} layers of {name}", ends[name], unit="decades", least=-kept, greatest=kept)
+        mean_reading(
+            f"gradient through {depth} layers of {name}", ends[name], unit="decades", least=-kept, greatest=kept
+        )
         for name in NON_SQUASHING
     ]
-    lost = mean_reading(f"gradient through {depth} layers of sigmoid", ends["sigmoid"], unit="decades", greatest=-2 * kept)
+    lost = mean_reading(
+        f"gradient through {depth} layers of sigmoid", ends["sigmoid"], unit="decades", greatest=-2 * kept
+    )
     layers = tuple(float(number) for number in range(depth + 1))
     return Outcome(
         readings=(*readings, lost),
@@ -72,7 +82,7 @@ def non_squashing(*, depth: int = 30, width: int = 100, nets: int = 200, init: s
                 ("Gradient, activations that squash", SQUASHING),
             )
         ),
-        seen=f"tanh, which has slope 1 at 0, ends at {sum(ends['tanh']) / nets:.1f} decades.",
+        seen=f"tanh, which has slope 1 at 0, ends at {number(sum(ends['tanh']) / nets)} decades.",
     )
 
 

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from steadygrad.lab import Curve, Outcome, Panel, Reading, experiment, mean_reading
 from steadygrad.lab.training import blobs, plain
+from steadygrad.report.words import percent
 
 WIDTH = 32
 
@@ -91,12 +92,15 @@ def precision(*, depth: int = 70, nets: int = 10, loss_scale: int = 0) -> Outcom
                 "log10",
                 (
                     Curve("median of the gradient", layers, tuple(size.tolist())),
-                    *(Curve(f"{name}'s smallest", layers, (SMALLEST[name],) * depth, style="dashed") for name in FORMATS),
+                    *(
+                        Curve(f"{name}'s smallest", layers, (SMALLEST[name],) * depth, style="dashed")
+                        for name in FORMATS
+                    ),
                 ),
             ),
         ),
         seen="Of the first layer's gradient "
-        + ", ".join(f"{float(torch.stack(one).mean(0)[0]):.0%} is 0 in {name}" for name, one in shares.items())
+        + ", ".join(f"{percent(float(torch.stack(one).mean(0)[0]))} is 0 in {name}" for name, one in shares.items())
         + ".",
     )
 
@@ -123,7 +127,7 @@ def _log10(value: Tensor) -> float:
 
 
 def _size_where_half_is_lost(share: Tensor, size: Tensor) -> float | None:
-    """log10 size of the gradient at the last layer (from the input) of which half or more is 0, and its neighbour; None = nowhere."""
+    """log10 size of the gradient between the last layer of which half or more is 0 and the next; None = there is none."""
     lost = (share >= 0.5).nonzero().flatten()
     if len(lost) == 0 or int(lost[-1]) + 1 >= len(share):
         return None

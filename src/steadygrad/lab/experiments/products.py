@@ -6,11 +6,12 @@ import math
 
 import torch
 
-from steadygrad.lab import Curve, Outcome, Panel, experiment, mean_reading, value_reading
+from steadygrad.lab import Curve, Outcome, Panel, Reading, experiment, mean_reading
 from steadygrad.lab.intervals import mean_interval
 from steadygrad.lab.nets import Stack, gradients
+from steadygrad.report.words import number
 from steadygrad.theory.activations import Activation, find
-from steadygrad.theory.meanfield import critical_weight_std, expected_decades, fixed_point, variance_map
+from steadygrad.theory.meanfield import critical_weight_std, expected_decades
 
 RATIOS = (0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0)
 """σ_w that are measured, as multiples of the critical one."""
@@ -63,14 +64,31 @@ def products(*, activation: str = "tanh", depth: int = 20, width: int = 100, net
     weights = [math.log10(scale) for scale in scales]
     slopes = [both - weight for both, weight in zip(expected, weights, strict=True)]
     middle = [mean_interval(one) for one in samples]
-    gaps = [abs(value - law) for (value, _), law in zip(middle, expected, strict=True)]
+    gap, half = max((abs(value - law), half) for (value, half), law in zip(middle, expected, strict=True))
     below, above = RATIOS.index(0.7), RATIOS.index(1.5)
     x = tuple(scales)
     return Outcome(
         readings=(
-            mean_reading(f"gain at 0.7 of the critical scale ({scales[below]:.2f})", samples[below], unit="decades a layer", greatest=0.0),
-            mean_reading(f"gain at 1.5 of the critical scale ({scales[above]:.2f})", samples[above], unit="decades a layer", least=0.0),
-            value_reading("greatest distance from ½ log10 χ over the scales", max(gaps), unit="decades a layer", greatest=0.02),
+            mean_reading(
+                f"gain at 0.7 of the critical scale ({number(scales[below])})",
+                samples[below],
+                unit="decades a layer",
+                greatest=0.0,
+            ),
+            mean_reading(
+                f"gain at 1.5 of the critical scale ({number(scales[above])})",
+                samples[above],
+                unit="decades a layer",
+                least=0.0,
+            ),
+            Reading(
+                "greatest distance from ½ log10 χ over the scales",
+                gap,
+                max(0.0, gap - half),
+                gap + half,
+                "decades a layer",
+                greatest=0.02,
+            ),
         ),
         figures=(
             Panel(
@@ -93,7 +111,7 @@ def products(*, activation: str = "tanh", depth: int = 20, width: int = 100, net
             ),
             _line(phi),
         ),
-        seen=f"{activation}'s critical scale without biases is {critical:.3f}.",
+        seen=f"{activation}'s critical scale without biases is {number(critical)}.",
     )
 
 

@@ -6,6 +6,7 @@ import math
 
 from steadygrad.lab import Arrow, Box, Curve, Diagram, Outcome, Panel, experiment, mean_reading
 from steadygrad.lab.nets import Stack, gradients
+from steadygrad.report.words import number
 from steadygrad.theory.table import DEFAULT_WEIGHT_STD
 
 SPANS = (1, 2, 4)
@@ -30,7 +31,7 @@ def residual(
     ## Source
 
     He et al. 2016a (arXiv:1512.03385), section 3.2; He et al. 2016b (arXiv:1603.05027), equations 4 and 5 (a skip of 1) and
-    equations 6 and 7 (a skip λ ≠ 1 multiplies the term by λ once a block).
+    equations 6 to 8 (a skip λ ≠ 1 multiplies the term by λ once a block).
 
     ## Measurement
 
@@ -63,7 +64,13 @@ def residual(
     return Outcome(
         readings=(
             mean_reading(f"identity's share of the gradient behind {blocks} blocks", share, least=0.8, greatest=1.25),
-            mean_reading("residual net, gradient at the input", asked.decades[:, 0].tolist(), unit="decades", least=-1.0, greatest=1.0),
+            mean_reading(
+                "residual net, gradient at the input",
+                asked.decades[:, 0].tolist(),
+                unit="decades",
+                least=-1.0,
+                greatest=1.0,
+            ),
             mean_reading("plain net of the same layers", plain.decades[:, 0].tolist(), unit="decades", greatest=-3.0),
         ),
         figures=(
@@ -89,7 +96,11 @@ def residual(
                 "blocks from the output",
                 "share",
                 (
-                    Curve("measured", tuple(map(float, range(blocks + 1))), tuple(asked.projection.mean(0).flip(0).tolist())),
+                    Curve(
+                        "measured",
+                        tuple(map(float, range(blocks + 1))),
+                        tuple(asked.projection.mean(0).flip(0).tolist()),
+                    ),
                     Curve(
                         "λ to the power of the blocks",
                         tuple(map(float, range(blocks + 1))),
@@ -100,12 +111,14 @@ def residual(
                 y_range=(0.0, 1.2) if skip <= 1 else None,
             ),
         ),
-        seen=f"In one block the skip hands on {skip:g} × the gradient, the branch adds {through:.2g} of its norm.",
+        seen=f"In one block the skip hands on {skip:g} × the gradient, the branch adds {number(through)} of its norm.",
     )
 
 
 def _stack(depth: int, width: int, activation: str, span: int, skip: float) -> Stack:
-    return Stack(depth, width, activation, DEFAULT_WEIGHT_STD, skip=skip, branch=1 / math.sqrt(depth // span), span=span)
+    return Stack(
+        depth, width, activation, DEFAULT_WEIGHT_STD, skip=skip, branch=1 / math.sqrt(depth // span), span=span
+    )
 
 
 def _block(span: int, skip: float, through: float, activation: str) -> Diagram:
@@ -120,7 +133,7 @@ def _block(span: int, skip: float, through: float, activation: str) -> Diagram:
             Box("+", 6, 0, "sum"),
             Box("h + f(h)", 8.2, 0, "label"),
             Box(f"{sign}: gradient × {skip:g}", 3, 1.75, "label"),
-            Box(f"branch: gradient × {through:.2g}", 3, -1.1, "label"),
+            Box(f"branch: gradient × {number(through)}", 3, -1.1, "label"),
         ),
         arrows=(
             Arrow(((0.4, 0), (1.85, 0))),
@@ -133,9 +146,9 @@ def _block(span: int, skip: float, through: float, activation: str) -> Diagram:
                 f"        ┌──────── {f'{sign}: gradient × {skip:g}':^28} ───────┐",
                 "        │                                             ▼",
                 f"  h ────┴───▶ [ {f'{layers} ({activation})':^22} ] ──────────▶ (+) ────▶ h + f(h)",
-                f"               {f'branch: gradient × {through:.2g}':^26}",
+                f"               {f'branch: gradient × {number(through)}':^26}",
             )
         ),
         alt=f"Block diagram: h goes through {layers} of {activation} and, on a second way around them ({sign}), to an addition; "
-        f"on the way back the skip hands on {skip:g} times the gradient, the branch {through:.2g} times.",
+        f"on the way back the skip hands on {skip:g} times the gradient, the branch {number(through)} times.",
     )

@@ -6,6 +6,7 @@ import torch
 
 from steadygrad.lab import Curve, Outcome, Panel, experiment, share_reading, value_reading
 from steadygrad.lab.nets import ACTIVATIONS
+from steadygrad.report.words import number, percent
 
 # The share of the greatest derivative under which a unit counts as saturated; the probe uses the same.
 SATURATED = 0.05
@@ -29,7 +30,7 @@ def squash(*, activation: str = "sigmoid", scale: float = 8.0, far: float = 6.0,
 
     ## Source
 
-    Bengio, Simard and Frasconi 1994, section IV; Glorot and Bengio 2010, section 3 (saturation of hidden units).
+    Bengio, Simard and Frasconi 1994; Glorot and Bengio 2010, section 3 (saturation of hidden units).
 
     ## Measurement
 
@@ -59,8 +60,8 @@ def squash(*, activation: str = "sigmoid", scale: float = 8.0, far: float = 6.0,
             share_reading(f"share of a batch of scale {scale:g} that is saturated", saturated, samples, least=0.5),
         ),
         figures=(_derivatives(activation), _shares(activation, samples)),
-        seen=f"{activation}'s greatest derivative is {steepest:.3g}; {saturated / samples:.0%} of the batch lies where it is "
-        f"below {SATURATED * steepest:.2g}.",
+        seen=f"{activation}'s greatest derivative is {number(steepest)}; {percent(saturated / samples)} of the batch "
+        f"lies where it is below {number(SATURATED * steepest)}.",
     )
 
 

@@ -9,7 +9,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from steadygrad.lab import Curve, Outcome, Panel, experiment, mean_reading
-from steadygrad.lab.training import GUESSING, blobs, descend, plain, rounded
+from steadygrad.lab.training import GUESSING, blobs, descend, matrices, plain, rounded
+from steadygrad.report.words import number
 
 SHALLOW = 1
 """Hidden layers of the twin whose gradient arrives."""
@@ -33,7 +34,7 @@ def stuck(
 
     ## Source
 
-    Hochreiter 1991, section 3.1; Bengio, Simard and Frasconi 1994, section II; Glorot and Bengio 2010, section 4.2.
+    Hochreiter 1991; Bengio, Simard and Frasconi 1994; Glorot and Bengio 2010, section 4.2.
 
     ## Measurement
 
@@ -64,7 +65,7 @@ def stuck(
         profiles.append(_first_step(net, data, optimizer, rate))
         gradients, updates = profiles[-1]
         slopes.append(_slope(gradients, updates))
-        first = net[0].weight.detach()
+        first = matrices(net)[0].detach()
         before = first.clone()
         deep.append(descend(net, [data] * steps, _optimizer(net, optimizer, rate)))
         moved.append(math.log10(max(1e-30, float((first - before).norm() / before.norm()))))
@@ -76,7 +77,9 @@ def stuck(
     curves = [torch.tensor(losses).mean(0) for losses in (deep, shallow)]
     return Outcome(
         readings=(
-            mean_reading("first layer's way through the training ÷ its norm, log10", moved, unit="decades", greatest=-2.0),
+            mean_reading(
+                "first layer's way through the training ÷ its norm, log10", moved, unit="decades", greatest=-2.0
+            ),
             mean_reading("slope of log update on log gradient over the layers", slopes, least=0.9, greatest=1.1),
             mean_reading("loss at the end ÷ that of guessing", [rounded(one) / GUESSING for one in deep], least=0.95),
             mean_reading(
@@ -103,7 +106,7 @@ def stuck(
                 ),
             ),
         ),
-        seen=f"The first layer's gradient is {abs(float(middle[0][0] - middle[0][-1])):.1f} decades below the last one's.",
+        seen=f"The first layer's gradient is {number(abs(float(middle[0][0] - middle[0][-1])))} decades below the last one's.",
     )
 
 
@@ -117,17 +120,14 @@ def _first_step(
     net: nn.Sequential, data: tuple[torch.Tensor, torch.Tensor], optimizer: str, rate: float
 ) -> tuple[list[float], list[float]]:
     """log10 gradient norm and log10 update ÷ weight of each matrix in one step, which is taken back."""
-    matrices = [module.weight for module in net if isinstance(module, nn.Linear)]
-    before = [matrix.detach().clone() for matrix in matrices]
+    weights = matrices(net)
+    before = [weight.detach().clone() for weight in weights]
     state = {key: value.clone() for key, value in net.state_dict().items()}
     step = _optimizer(net, optimizer, rate)
     F.cross_entropy(net(data[0]), data[1]).backward()  # type: ignore[no-untyped-call]
-    gradients = [_log10(matrix.grad.double().norm()) for matrix in matrices if matrix.grad is not None]
+    gradients = [_log10(weight.grad.norm()) for weight in weights if weight.grad is not None]
     step.step()
-    updates = [
-        _log10((matrix.detach() - old).double().norm() / old.double().norm())
-        for matrix, old in zip(matrices, before, strict=True)
-    ]
+    updates = [_log10((weight.detach() - old).norm() / old.norm()) for weight, old in zip(weights, before, strict=True)]
     net.load_state_dict(state)
     return gradients, updates
 

@@ -5,15 +5,23 @@ from __future__ import annotations
 import torch
 
 from steadygrad.lab import Curve, Outcome, Panel, experiment, mean_reading
-from steadygrad.lab.nets import Passed, Stack, gradients
 from steadygrad.lab.experiments.squash import derivative, greatest
+from steadygrad.lab.nets import Passed, Stack, gradients
+from steadygrad.report.words import percent
 from steadygrad.theory.activations import find
 from steadygrad.theory.meanfield import derivative_rms
 
 
 @experiment(
     quick={"nets": 6},
-    limits={"depth": (2, 100), "width": (4, 256), "batch": (4, 4096), "gain": (0.01, 100.0), "scale": (0.01, 100.0), "nets": (2, 200)},
+    limits={
+        "depth": (2, 100),
+        "width": (4, 256),
+        "batch": (4, 4096),
+        "gain": (0.01, 100.0),
+        "scale": (0.01, 100.0),
+        "nets": (2, 200),
+    },
     choices={"norm": ("batch", "none"), "activation": ("sigmoid", "tanh")},
     order=60,
 )
@@ -38,7 +46,8 @@ def unit_outputs(
 
     ## Source
 
-    Ioffe and Szegedy 2015 (arXiv:1502.03167), sections 2 and 3.2; LeCun et al. 1998, "Efficient BackProp", section 4.4;
+    Ioffe and Szegedy 2015 (arXiv:1502.03167), section 3 and algorithm 1; LeCun et al. 1998, "Efficient BackProp",
+    sections 4.4 and 4.6;
     Glorot and Bengio 2010.
 
     ## Measurement
@@ -66,14 +75,24 @@ def unit_outputs(
     assert phi is not None
     expected = derivative_rms(phi)
     with_norm = norm == "batch"
-    asked = [_layers(gradients(Stack(depth, width, activation, gain, norm=with_norm), 1, batch=batch, scale=scale), activation) for _ in range(nets)]
-    bare = [_layers(gradients(Stack(depth, width, activation, gain), 1, batch=batch, scale=scale), activation) for _ in range(nets)]
+    asked = [
+        _layers(
+            gradients(Stack(depth, width, activation, gain, norm=with_norm), 1, batch=batch, scale=scale), activation
+        )
+        for _ in range(nets)
+    ]
+    bare = [
+        _layers(gradients(Stack(depth, width, activation, gain), 1, batch=batch, scale=scale), activation)
+        for _ in range(nets)
+    ]
     deviation, kurtosis, slope = (torch.tensor([one[kind] for one in asked]) for kind in range(3))
     worst = (slope / expected).mean(0).argmin()
     layers = tuple(float(number) for number in range(1, depth + 1))
     return Outcome(
         readings=(
-            mean_reading(f"deviation of the pre-activations, layer {depth}", deviation[:, -1].tolist(), least=0.9, greatest=1.1),
+            mean_reading(
+                f"deviation of the pre-activations, layer {depth}", deviation[:, -1].tolist(), least=0.9, greatest=1.1
+            ),
             mean_reading("excess kurtosis, mean of the layers", kurtosis.mean(1).tolist(), least=-0.5, greatest=0.5),
             mean_reading(
                 f"rms derivative ÷ that under N(0, 1), worst layer ({int(worst) + 1})",
@@ -100,13 +119,17 @@ def unit_outputs(
                 "deviation",
                 (
                     Curve("batch norm" if with_norm else "no norm", layers, tuple(deviation.mean(0).tolist())),
-                    *([Curve("no norm", layers, tuple(torch.tensor([one[0] for one in bare]).mean(0).tolist()))] if with_norm else []),
+                    *(
+                        [Curve("no norm", layers, tuple(torch.tensor([one[0] for one in bare]).mean(0).tolist()))]
+                        if with_norm
+                        else []
+                    ),
                 ),
                 y_log=True,
             ),
         ),
-        seen=f"Without the norm the rms derivative in the first layer is {_ratio(bare, activation)[0]:.0%} of the greatest; "
-        f"with it, {expected / greatest(activation):.0%} by quadrature.",
+        seen=f"Without the norm the rms derivative in the first layer is {percent(_ratio(bare, activation)[0])} of the greatest; "
+        f"with it, {percent(expected / greatest(activation))} by quadrature.",
     )
 
 

@@ -27,7 +27,7 @@ a{color:var(--link)}p{margin:.4rem 0;max-width:48rem}
 article{background:var(--paper);border:1px solid var(--line);border-radius:.5rem;padding:1rem;margin:1rem 0}
 .yes{color:var(--yes)}.no{color:var(--no)}.open{color:var(--open)}.soft{color:var(--soft)}
 .verdict{font-weight:650}
-.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,20rem),1fr));gap:.5rem 1rem;margin:.8rem 0}
+.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,24rem),1fr));gap:.5rem 1rem;margin:.8rem 0}
 figure{margin:0;max-width:34rem}svg{width:100%;height:auto;display:block}svg text{font-family:system-ui,sans-serif!important}
 dl{display:grid;grid-template-columns:minmax(6rem,max-content) 1fr;gap:.2rem 1rem;margin:.6rem 0;max-width:60rem}
 dt{color:var(--soft)}dd{margin:0}
@@ -73,15 +73,24 @@ def _article(ran: Ran, prefix: str) -> str:
     figures = "".join(
         f"<figure>{picture.svg(figure, f'{prefix}-{number}')}</figure>" for number, figure in enumerate(outcome.figures)
     )
-    facts = [*ran.sections.items(), ("Settings", words.settings(ran)), ("Seen", outcome.seen)]
+    about = dict(ran.sections)
+    claim = about.pop("Claim", "")
+    facts = [("Seen", outcome.seen), *about.items(), ("Settings", words.settings(ran))]
     definitions = "".join(f"<dt>{_safe(name)}</dt><dd>{_safe(text)}</dd>" for name, text in facts if text)
     changed = [f"--set {name}={shown(ran.parameters[name]).replace(',', '')}" for name in ran.changed]
     command = " ".join(
-        ["steadygrad lab run", ran.name, *(["--quick"] if ran.quick else []), *changed, *([f"--seed {ran.seed}"] * (ran.seed != 0))]
+        [
+            "steadygrad lab run",
+            ran.name,
+            *(["--quick"] if ran.quick else []),
+            *changed,
+            *([f"--seed {ran.seed}"] * (ran.seed != 0)),
+        ]
     )
     return (
         f'<article id="{prefix}"><h2><code>{_safe(ran.name)}</code></h2><p>{_safe(ran.summary)}</p>'
         f'<p>{_verdict(outcome.verdict)} <span class="soft">· {_safe(seconds(ran.seconds))}</span></p>'
+        f"{f'<p><b>Claim.</b> {_safe(claim)}</p>' if claim else ''}"
         f'<div class="figures">{figures}</div>{_readings(outcome.readings)}<dl>{definitions}</dl>'
         f'<p class="soft"><code>{_safe(command)}</code></p></article>'
     )

@@ -10,7 +10,7 @@ import importlib
 import io
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
 from pathlib import Path
@@ -21,7 +21,7 @@ import numpy as np
 from steadygrad.errors import OutputError
 from steadygrad.lab.outcome import Curve, Diagram, Panel, Ran
 from steadygrad.lab.render import words
-from steadygrad.report.words import clean
+from steadygrad.report.words import clean, number
 from steadygrad.report.write import write_bytes_atomically
 
 PICTURES = (".png", ".svg", ".pdf")
@@ -86,9 +86,11 @@ def svg(figure: Panel | Diagram, prefix: str) -> str:
     text = re.sub(r'\b(id="|href="#|url\(#)', rf"\g<1>{prefix}-", text)
     head, rest = text.split(">", 1)
     head = re.sub(r' (width|height|xmlns:xlink|version)="[^"]*"', "", head)
-    text = f'{head} role="img" aria-label="{escape(words.alt(figure), quote=True)}">{rest}'.replace("xlink:href", "href")
-    for number, colour in enumerate(SERIES):
-        text = text.replace(colour, f"var(--s{number})")
+    text = f'{head} role="img" aria-label="{escape(words.alt(figure), quote=True)}">{rest}'.replace(
+        "xlink:href", "href"
+    )
+    for index, colour in enumerate(SERIES):
+        text = text.replace(colour, f"var(--s{index})")
     for colour, name in ((INK, "ink"), (FAINT, "line"), (PAPER, "paper")):
         text = text.replace(colour, f"var(--{name})")
     return text
@@ -147,12 +149,14 @@ def _draw(axes: Any, figure: Panel | Diagram) -> None:
 
 
 def _panel(axes: Any, panel: Panel) -> None:
-    for number, curve in enumerate(panel.curves):
-        _curve(axes, curve, number)
+    for index, curve in enumerate(panel.curves):
+        _curve(axes, curve, index)
     if panel.x_log:
         axes.set_xscale("log")
+        _plain_ticks(axes.xaxis, [x for curve in panel.curves for x in curve.x])
     if panel.y_log:
         axes.set_yscale("log")
+        _plain_ticks(axes.yaxis, [y for curve in panel.curves for y in curve.y])
     if panel.y_range is not None:
         axes.set_ylim(*panel.y_range)
     axes.set_title(_plain(panel.title), loc="left", wrap=True)
@@ -162,15 +166,37 @@ def _panel(axes: Any, panel: Panel) -> None:
         axes.legend(loc="best")
 
 
-def _curve(axes: Any, curve: Curve, number: int) -> None:
-    colour, marker = SERIES[number % len(SERIES)], MARKERS[number % len(MARKERS)]
+def _plain_ticks(axis: Any, values: Sequence[float]) -> None:
+    """Ticks of a logarithmic axis at 1, 2, 5 where it spans less than two decades; numbers as a reader writes them."""
+    ticker = importlib.import_module("matplotlib.ticker")
+    positive = [value for value in values if value > 0 and math.isfinite(value)]
+    span = math.log10(max(positive) / min(positive)) if positive else 0.0
+    axis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0) if span < 2 else (1.0,), numticks=8))
+    axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: number(value)))
+    axis.set_minor_formatter(ticker.NullFormatter())
+
+
+def _curve(axes: Any, curve: Curve, index: int) -> None:
+    colour, marker = SERIES[index % len(SERIES)], MARKERS[index % len(MARKERS)]
     x, y = np.array(curve.x, dtype=float), np.array(curve.y, dtype=float)
     y[~np.isfinite(y)] = np.nan
     if curve.low:
         axes.fill_between(x, curve.low, curve.high, color=colour, alpha=0.18, linewidth=0)
     line = {"line": "-", "dashed": (0, (4, 3)), "points": ""}[curve.style]
-    marked = marker if curve.style != "dashed" and len(x) <= MANY or curve.style == "points" else ""
-    axes.plot(x, y, color=colour, linestyle=line, marker=marked, markersize=4, linewidth=1.6, label=_plain(curve.name))
+    marked = marker if (curve.style != "dashed" and len(x) <= MANY) or curve.style == "points" else ""
+    # What theory expects lies over what was measured: where the two agree both are to be seen.
+    above = 3 if curve.style == "dashed" else 2
+    axes.plot(
+        x,
+        y,
+        color=colour,
+        linestyle=line,
+        marker=marked,
+        markersize=4,
+        linewidth=1.6,
+        label=_plain(curve.name),
+        zorder=above,
+    )
 
 
 def _diagram(axes: Any, diagram: Diagram) -> None:

@@ -53,7 +53,7 @@ def draw(panel: Panel, width: int, paint: Paint) -> list[str]:
         grid[here] |= drawn[here]
         owner[here] = index
         if curve.style == "points":
-            letters.update({cell: index for cell in _filled(drawn)})
+            letters.update(dict.fromkeys(_filled(drawn), index))
             continue
         at = _letter(drawn, index, len(curves), letters)
         if at is not None:
