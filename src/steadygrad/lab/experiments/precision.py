@@ -21,11 +21,11 @@ SMALLEST = {"fp16": -24 * math.log10(2), "bf16": -133 * math.log10(2), "float32"
 
 
 @experiment(
-    quick={"nets": 3},
+    quick={"nets": 8},
     limits={"depth": (2, 120), "nets": (2, 100), "loss_scale": (0, 40)},
     order=140,
 )
-def precision(*, depth: int = 70, nets: int = 10, loss_scale: int = 0) -> Outcome:
+def precision(*, depth: int = 70, nets: int = 30, loss_scale: int = 0) -> Outcome:
     """A number format loses the gradient at its smallest number: fp16 first by far, bf16 almost as late as float32.
 
     ## Claim
