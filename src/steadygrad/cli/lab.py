@@ -117,9 +117,10 @@ def _check_outputs(output_file: str | None, figure: str | None, html: str | None
     """Raises ``OutputError`` before minutes are spent on what cannot be written."""
     from steadygrad.errors import OutputError
 
-    for path in (output_file, figure, html):
-        if path is None:
-            continue
+    paths = [path for path in (output_file, figure, html) if path is not None]
+    for number, path in enumerate(paths):
+        if Path(path).resolve() in [Path(other).resolve() for other in paths[:number]]:
+            raise OutputError(f"{path} is named twice; give each output a file of its own")
         target = Path(path)
         if not target.resolve().parent.is_dir():
             raise OutputError(f"cannot write {path}: its folder does not exist; make it first")

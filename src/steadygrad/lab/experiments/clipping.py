@@ -68,6 +68,7 @@ def clipping(
     }
     bare, kept = ([math.log10(rounded(one) / GUESSING) for one in runs[name]] for name in ("no clip", "clipped"))
     stuck = {name: [rounded(one) / GUESSING for one in losses] for name, losses in deep.items()}
+    still = {name: sum(ends) / len(ends) for name, ends in stuck.items()}
     return Outcome(
         readings=(
             mean_reading(
@@ -98,8 +99,8 @@ def clipping(
             ),
         ),
         seen=f"Without the clip the spike ends at {number(10 ** (sum(bare) / nets))} times the loss of guessing, with it at "
-        f"{number(10 ** (sum(kept) / nets))}; the deep net stays at {number(sum(stuck['no clip']) / len(stuck['no clip']))} without and "
-        f"{number(sum(stuck['clipped']) / len(stuck['clipped']))} with it.",
+        f"{number(10 ** (sum(kept) / nets))}; the deep net stays at {number(still['no clip'])} without and "
+        f"{number(still['clipped'])} with it.",
     )
 
 

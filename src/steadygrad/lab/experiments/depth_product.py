@@ -55,7 +55,8 @@ def depth_product(
 
     ## Refuted by
 
-    A share that stays away from 1 at the greatest depth, or measured shares far from the law.
+    A share that stays away from 1 at the greatest depth, or measured shares far from the law. With depth 4 and width 64 it
+    is refuted: four wide layers are too few to leave the interval.
 
     ## Parameters
 

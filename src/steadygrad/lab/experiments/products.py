@@ -46,7 +46,8 @@ def products(*, activation: str = "tanh", depth: int = 20, width: int = 100, net
 
     ## Refuted by
 
-    A sign that does not turn at the critical scale, or a gain far from the product of the two.
+    A sign that does not turn at the critical scale, or a gain far from the product of the two. With width 2 it is refuted:
+    the law is one of wide layers.
 
     ## Parameters
 

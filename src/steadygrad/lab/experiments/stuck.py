@@ -44,8 +44,8 @@ def stuck(
 
     ## Refuted by
 
-    First layers that move although their gradient has vanished, as with an optimizer that divides by the gradient's size; or
-    a loss that falls all the same.
+    First layers that move although their gradient has vanished, or a loss that falls all the same. With optimizer adam it is
+    refuted: an optimizer that divides by the gradient's size moves every layer.
 
     ## Parameters
 

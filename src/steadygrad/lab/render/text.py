@@ -27,11 +27,11 @@ def line(ran: Ran, paint: Paint) -> str:
     """``depth-product   supported   1.2 s``."""
     verdict = ran.outcome.verdict
     painted = paint(f"{verdict:30}", words.STYLES.get(verdict, "at risk"))
-    return f"{ran.name:16} {painted} {seconds(ran.seconds):>8}"
+    return f"{clean(ran.name):16} {painted} {seconds(ran.seconds):>8}"
 
 
 def _head(ran: Ran, width: int, paint: Paint) -> Iterator[str]:
-    yield from (paint(part, "strong") for part in fill(f"{ran.name}: {clean(ran.summary)}", width))
+    yield from (paint(part, "strong") for part in fill(clean(f"{ran.name}: {ran.summary}"), width))
     for heading, text in ran.sections.items():
         yield from _section(heading.lower(), text, width, paint)
     yield from _section("settings", words.settings(ran), width, paint)
