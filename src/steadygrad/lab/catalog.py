@@ -15,7 +15,7 @@ import inspect
 import pkgutil
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -44,9 +44,18 @@ class Experiment:
     parameters: tuple[Parameter, ...]
     measure: Callable[[], Measure]
     """Gives the function that measures; imports torch."""
+    refuted: Mapping[str, Value] = field(default_factory=dict)
+    """Parameters at which the claim does not hold."""
     order: int = 0
     theirs: bool = False
     """Whether it stands in a user's file: what it raises is then the user's."""
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """Command lines that run it quickly, as it stands and where its claim does not hold."""
+        run = f"steadygrad lab run {self.name} --quick"
+        given = " ".join(f"--set {name}={value}" for name, value in self.refuted.items())
+        return (run, f"{run} {given}") if given else (run,)
 
     @property
     def page(self) -> str:
@@ -54,7 +63,8 @@ class Experiment:
         told = [f"## {heading}\n\n{text}" for heading, text in self.sections.items() if heading != "Parameters"]
         rows = [f"| {one.name} | {one.words} | {one.meaning} |" for one in self.parameters]
         table = "\n".join(["| parameter | value | meaning |", "|---|---|---|", *rows])
-        run = f"```\nsteadygrad lab run {self.name}\n```"
+        lines = (f"{command}{'  # refuted' if number else ''}" for number, command in enumerate(self.commands))
+        run = "\n".join(["```", *lines, "```"])
         return "\n\n".join([f"# {self.name}", self.summary, *told, "## Parameters", table, "## Run it", run]) + "\n"
 
 
@@ -66,6 +76,7 @@ def experiment(function: Measure, /) -> Measure: ...
 def experiment(
     *,
     quick: Mapping[str, Value] | None = None,
+    refuted: Mapping[str, Value] | None = None,
     limits: Mapping[str, tuple[float, float]] | None = None,
     choices: Mapping[str, tuple[str, ...]] | None = None,
     order: int = 0,
@@ -77,6 +88,7 @@ def experiment(
     /,
     *,
     quick: Mapping[str, Value] | None = None,
+    refuted: Mapping[str, Value] | None = None,
     limits: Mapping[str, tuple[float, float]] | None = None,
     choices: Mapping[str, tuple[str, ...]] | None = None,
     order: int = 0,
@@ -86,6 +98,7 @@ def experiment(
     Args:
         function: The function, where the decorator stands without brackets.
         quick: Other values of parameters for ``--quick``, which is to take 20 seconds at most.
+        refuted: Parameters at which the claim does not hold: what shows that the experiment can say so.
         limits: Least and greatest value of a parameter, both included.
         choices: The texts that a parameter can have.
         order: Place in the list of experiments.
@@ -93,7 +106,7 @@ def experiment(
     Raises:
         TypeError: An argument of the function has no default, or one that is no number, text or bool.
     """
-    options: dict[str, Any] = {"quick": quick, "limits": limits, "choices": choices, "order": order}
+    options: dict[str, Any] = {"quick": quick, "refuted": refuted, "limits": limits, "choices": choices, "order": order}
 
     def mark(function: Measure) -> Measure:
         setattr(function, _MARK, options)
@@ -155,7 +168,7 @@ def _from_function(function: Measure, options: Mapping[str, Any]) -> Experiment:
                 f"{function.__name__}: the argument {one.name!r} needs a default that is a number, a text or a bool"
             )
         defaults[one.name] = one.default
-    for option in ("quick", "limits", "choices"):
+    for option in ("quick", "refuted", "limits", "choices"):
         unknown = set(options[option] or {}) - set(defaults)
         if unknown:
             raise TypeError(f"{function.__name__}: {option} names {min(unknown)!r}, which is no argument of it")
@@ -210,5 +223,6 @@ def _experiment(
         {heading: text.strip() for heading, text in sections.items()},
         parameters,
         measure,
+        options.get("refuted") or {},
         options.get("order") or 0,
     )

@@ -19,6 +19,7 @@ SHARES = (0.125, 0.25, 0.5, 1.0)
 
 @experiment(
     quick={"nets": 8, "depth": 24},
+    refuted={"branch": 0.1},
     limits={"depth": (8, 96), "width": (8, 256), "branch": (0.01, 3.0), "nets": (2, 200)},
     order=120,
 )

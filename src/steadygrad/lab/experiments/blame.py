@@ -20,6 +20,7 @@ WIDTH = 32
 
 @experiment(
     quick={"nets": 4},
+    refuted={"activation": "tanh"},
     limits={"depth": (2, 100), "gain": (0.05, 10.0), "nets": (2, 100)},
     choices={"activation": ("sigmoid", "tanh", "relu")},
     order=150,

@@ -20,6 +20,7 @@ DEEP_STEPS, DEEP_NETS = 100, 4
 
 @experiment(
     quick={"nets": 8, "steps": 160},
+    refuted={"spike": 1.0},
     limits={"bound": (1e-4, 1e6), "spike": (1.0, 1e6), "depth": (5, 60), "steps": (60, 5000), "nets": (2, 100)},
     order=100,
 )

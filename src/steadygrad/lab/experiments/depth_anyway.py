@@ -22,6 +22,7 @@ SHARES = (0.1, 0.25, 0.5, 0.75, 1.0)
 
 @experiment(
     quick={"nets": 30, "trained": 2, "steps": 80},
+    refuted={"gain": 1.414},
     limits={
         "depth": (10, 200),
         "width": (4, 256),

@@ -21,6 +21,7 @@ NEARLY_ALL = 0.9
 
 @experiment(
     quick={"nets": 300},
+    refuted={"depth": 4, "width": 64},
     limits={"depth": (2, 400), "width": (1, 128), "nets": (20, 20000), "bound": (0.1, 10.0), "gain": (0.1, 4.0)},
     choices={"activation": ("linear", "relu", "tanh", "sigmoid")},
     order=30,

@@ -25,6 +25,7 @@ RATE = 0.1
 
 @experiment(
     quick={"nets": 8, "trained": 3},
+    refuted={"times": 0.5},
     limits={
         "depth": (5, 100),
         "times": (0.1, 20.0),

@@ -20,6 +20,7 @@ WIDTH = 32
 
 @experiment(
     quick={"depth": 100, "steps": 40},
+    refuted={"rate": 10.0},
     limits={"depth": (5, 2000), "rate": (1e-6, 100.0), "steps": (10, 5000), "nets": (2, 20)},
     choices={"activation": ("sigmoid", "tanh", "relu", "gelu", "elu")},
     order=130,

@@ -15,6 +15,7 @@ SQUASHING = ("sigmoid", "tanh")
 
 @experiment(
     quick={"nets": 60},
+    refuted={"init": "default"},
     limits={"depth": (5, 200), "width": (4, 256), "nets": (2, 1000), "kept": (0.1, 20.0)},
     choices={"init": ("own", "default")},
     order=50,

@@ -22,6 +22,7 @@ SMALLEST = {"fp16": -24 * math.log10(2), "bf16": -133 * math.log10(2), "float32"
 
 @experiment(
     quick={"nets": 8},
+    refuted={"depth": 4},
     limits={"depth": (2, 120), "nets": (2, 100), "loss_scale": (0, 40)},
     order=140,
 )

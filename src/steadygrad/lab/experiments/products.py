@@ -22,6 +22,7 @@ BIASES = (0.0, 0.1, 0.2, 0.35, 0.5, 0.7)
 
 @experiment(
     quick={"nets": 40},
+    refuted={"width": 2},
     limits={"depth": (4, 200), "width": (1, 256), "nets": (4, 5000)},
     choices={"activation": ("tanh", "relu", "elu", "gelu", "linear")},
     order=40,

@@ -14,6 +14,7 @@ SPANS = (1, 2, 4)
 
 @experiment(
     quick={"nets": 30},
+    refuted={"skip": 0.5},
     limits={"depth": (8, 200), "width": (4, 256), "nets": (2, 2000), "skip": (0.0, 2.0), "span": (1, 50)},
     choices={"activation": ("tanh", "sigmoid", "relu", "gelu")},
     order=70,

@@ -16,6 +16,7 @@ SCALES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 
 @experiment(
     quick={"samples": 20000},
+    refuted={"activation": "relu"},
     limits={"scale": (0.1, 100.0), "far": (0.5, 50.0), "samples": (100, 10000000)},
     choices={"activation": ("sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus")},
     order=10,

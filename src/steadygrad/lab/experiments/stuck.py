@@ -18,6 +18,7 @@ SHALLOW = 1
 
 @experiment(
     quick={"nets": 4, "steps": 200},
+    refuted={"optimizer": "adam"},
     limits={"depth": (2, 60), "width": (4, 256), "rate": (1e-6, 10.0), "steps": (20, 20000), "nets": (2, 100)},
     choices={"optimizer": ("sgd", "adam")},
     order=20,

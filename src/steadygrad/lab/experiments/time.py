@@ -23,6 +23,7 @@ KINDS = ("RNN", "orthogonal RNN", "GRU", "LSTM", "LSTM, open")
 
 @experiment(
     quick={"nets": 8},
+    refuted={"gain": 4.0},
     limits={"steps": (5, 500), "width": (4, 256), "gain": (0.1, 10.0), "bias": (-10.0, 10.0), "nets": (2, 500)},
     order=110,
 )

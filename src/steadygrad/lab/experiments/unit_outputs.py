@@ -14,6 +14,7 @@ from steadygrad.theory.meanfield import derivative_rms
 
 @experiment(
     quick={"nets": 6},
+    refuted={"norm": "none"},
     limits={
         "depth": (2, 100),
         "width": (4, 256),

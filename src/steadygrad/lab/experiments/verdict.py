@@ -39,6 +39,7 @@ KINDS: dict[str, Callable[[], nn.Module]] = {
 
 @experiment(
     quick={"nets": 3, "rates": 3, "steps": 60},
+    refuted={"spread": 0.0},
     limits={"nets": (1, 50), "rates": (2, 15), "spread": (0.0, 6.0), "steps": (50, 5000)},
     order=160,
 )
@@ -90,7 +91,9 @@ def verdict(*, nets: int = 8, rates: int = 7, spread: float = 3.0, steps: int = 
     gains = [float(b) - float(a) for a, b in zip(right["one pass"], right["with ten steps"], strict=True)]
     return Outcome(
         readings=(
-            share_reading("one pass, share of set-ups judged rightly", sum(right["one pass"]), len(rows), greatest=0.85),
+            share_reading(
+                "one pass, share of set-ups judged rightly", sum(right["one pass"]), len(rows), greatest=0.85
+            ),
             share_reading("with ten steps, the same", sum(right["with ten steps"]), len(rows), least=0.65),
             mean_reading("what ten steps add to the share", gains, least=0.0),
         ),
