@@ -136,6 +136,25 @@ def test_all_runs_everything_and_one_bad_one_does_not_end_it(
     assert (tmp_path / "book.html").read_text(encoding="utf-8").count("<article") == 2
 
 
+def test_what_ran_before_the_user_stopped_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    chosen = tuple(
+        replace(one, measure=lambda: stopped) if one.name == "residual" else one
+        for one in load()
+        if one.name in ("squash", "residual", "blame")
+    )
+    monkeypatch.setattr("steadygrad.lab.load", lambda: chosen)
+    assert main(["lab", "run", "--all", "--quick", "--html", str(tmp_path / "book.html")]) == 130
+    out, err = capsys.readouterr()
+    assert [line.split()[0] for line in out.splitlines()] == ["squash"]
+    assert "stopped after 1 of 3" in err
+    assert (tmp_path / "book.html").read_text(encoding="utf-8").count("<article") == 1
+
+
 def test_a_reader_that_goes_away_is_no_error() -> None:
     command = f"{sys.executable} -m steadygrad lab run blame --quick | head -1"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}

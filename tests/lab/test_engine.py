@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +19,19 @@ from scipy import stats
 
 import steadygrad as sg
 from steadygrad.errors import ExperimentError, SettingsError, UnknownExperimentError, UserCodeError
-from steadygrad.lab import Curve, Outcome, Panel, Reading, experiment, find, load, mean_reading, run, share_reading
+from steadygrad.lab import (
+    Curve,
+    Outcome,
+    Panel,
+    Reading,
+    experiment,
+    find,
+    load,
+    mean_reading,
+    nets,
+    run,
+    share_reading,
+)
 from steadygrad.lab.catalog import Experiment, _from_function
 from steadygrad.lab.intervals import mean_interval, share_interval, value_reading
 from steadygrad.lab.outcome import REFUTED, SUPPORTED, UNDECIDED
@@ -246,3 +262,50 @@ def test_what_comes_back_and_what_is_raised_is_told() -> None:
     with pytest.raises(UserCodeError) as caught:
         run(theirs)
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+def test_nets_that_do_not_fit_at_once_are_measured_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nets, "AT_ONCE", 3 * 4 * 5 * (5 + 8))
+    parts: list[int] = []
+    measure = nets._pass
+    monkeypatch.setattr(nets, "_pass", lambda stack, count, *rest: parts.append(count) or measure(stack, count, *rest))
+    passed = nets.gradients(nets.Stack(4, 5, "tanh", 1.0, skip=1.0, span=2), 7, batch=2)
+    assert parts == [3, 3, 1]
+    assert passed.decades.shape == passed.projection.shape == (7, 3)
+    assert passed.through.shape == (7, 2)
+    assert [tuple(one.shape) for one in passed.inputs] == [(7, 2, 5)] * 4
+
+
+NEW = '''
+"""Rest."""
+
+from steadygrad.lab import Outcome, experiment, value_reading
+
+
+@experiment(refuted={"hours": 0}, order=5)
+def rest(*, hours: int = 8) -> Outcome:
+    """Rest helps."""
+    return Outcome((value_reading("hours", hours, least=1),))
+'''
+
+RUN = """
+import sys
+import steadygrad.lab.experiments as experiments
+experiments.__path__.append(sys.argv[1])
+from steadygrad.cli import main
+assert main(["lab"]) == 0
+assert main(["lab", "explain", "rest"]) == 0
+assert "torch" not in sys.modules
+sys.path.insert(0, sys.argv[1])
+assert main(["lab", "run", "rest"]) == 0
+assert main(["lab", "run", "rest", "--set", "hours=0"]) == 1
+"""
+
+
+def test_a_file_dropped_into_the_folder_is_an_experiment(tmp_path: Path) -> None:
+    (tmp_path / "rest.py").write_text(NEW)
+    command = [sys.executable, "-c", RUN, str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(sg.__file__).parents[1])}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("rest           Rest helps.")

@@ -76,7 +76,7 @@ def run_command(
 
     One is shown with its figures; of several each gets a line, and --html has the rest.
 
-    Exit code: 0 every claim held; 1 one did not, or was not decided; 2 one could not be run.
+    Exit code: 0 every claim held; 1 one did not, or was not decided; 2 one could not be run; 130 stopped.
     """
     from steadygrad.errors import SettingsError
     from steadygrad.lab import find, load
@@ -95,7 +95,7 @@ def run_command(
         values(one.name, one.parameters, parameters, quick=quick)
     _check_outputs(output_file, figure, html)
     lines = output_format == "text" and output_file is None and len(chosen) > 1
-    runs, failed = _run_each(chosen, parameters, seed=seed, quick=quick, quiet=quiet, color=color if lines else None)
+    runs, code = _run_each(chosen, parameters, seed=seed, quick=quick, quiet=quiet, color=color if lines else None)
     if runs and not lines:
         _show(runs, output_format, output_file, color)
     if runs and figure is not None:
@@ -110,7 +110,7 @@ def run_command(
 
         write_atomically(html, render(runs, __version__))
         click.echo(f"written into {html}", err=True)
-    ctx.exit(2 if failed else 0 if all(ran.outcome.verdict == SUPPORTED for ran in runs) else 1)
+    ctx.exit(code or int(any(ran.outcome.verdict != SUPPORTED for ran in runs)))
 
 
 def _check_outputs(output_file: str | None, figure: str | None, html: str | None) -> None:
@@ -144,8 +144,9 @@ def _run_each(
     quick: bool,
     quiet: bool,
     color: Any | None,
-) -> tuple[list[Ran], bool]:
-    """What ran, and whether one of several could not; a line for each where ``color`` says how."""
+) -> tuple[list[Ran], int]:
+    """What ran, and the exit code where one of several could not or the user stopped them; a line each for ``color``."""
+    from steadygrad.cli import FAILED, INTERRUPTED
     from steadygrad.cli.failing import complain, show_user_traceback
     from steadygrad.cli.progress import progress
     from steadygrad.errors import SteadygradError
@@ -154,7 +155,7 @@ def _run_each(
     from steadygrad.report.colour import Paint, wants_colour
 
     runs: list[Ran] = []
-    failed = False
+    code = 0
     for number, one in enumerate(chosen, 1):
         told = f"{one.name} ({number} of {len(chosen)})" if len(chosen) > 1 else one.name
         try:
@@ -167,13 +168,18 @@ def _run_each(
             if isinstance(error, UserCodeError) and error.__cause__ is not None:
                 show_user_traceback(error.__cause__)
             complain(str(error))
-            failed = True
+            code = FAILED
             continue
+        except KeyboardInterrupt:
+            if not runs:
+                raise
+            complain(f"stopped after {len(runs)} of {len(chosen)}", "what ran is shown and written")
+            return runs, INTERRUPTED
         runs.append(ran)
         if color is not None:
             click.echo(line(ran, Paint(wants_colour(color))), color=True)
             sys.stdout.flush()
-    return runs, failed
+    return runs, code
 
 
 def _show(runs: list[Ran], output_format: str, output_file: str | None, color: Any) -> None:

@@ -17,6 +17,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import FunctionType
 from typing import Any, overload
 
 from steadygrad.errors import TargetError, UnknownExperimentError
@@ -145,14 +146,14 @@ def _users(text: str) -> Experiment:
 
     place, name = split(text)
     module = import_place(place)
-    marked = [key for key, value in vars(module).items() if hasattr(value, _MARK)]
+    marked = [key for key, value in vars(module).items() if isinstance(value, FunctionType) and hasattr(value, _MARK)]
     if not name:
         if len(marked) != 1:
             told = f"its experiments are {', '.join(marked)}" if marked else "none there has the decorator"
             raise TargetError(f"name a function, as in {place}:{marked[0] if marked else 'function'}; {told}")
         name = marked[0]
     function = named(module, name, place)
-    if not hasattr(function, _MARK):
+    if not (isinstance(function, FunctionType) and hasattr(function, _MARK)):
         raise TargetError(
             f"{name} in {place} is no experiment; put @experiment() from steadygrad.lab above a function that returns "
             "an Outcome"

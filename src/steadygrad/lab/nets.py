@@ -62,6 +62,10 @@ class Passed:
     """Pre-activations of each layer; (nets, batch, width)."""
 
 
+AT_ONCE = 10_000_000
+"""Numbers in the weights and states of the nets that are measured together: 80 MB, so that any count fits in memory."""
+
+
 def gradients(stack: Stack, nets: int, *, batch: int = 1, scale: float = 1.0) -> Passed:
     """Draw ``nets`` stacks and inputs ~ N(0, scale²), and send a random direction back from the output of each.
 
@@ -69,6 +73,17 @@ def gradients(stack: Stack, nets: int, *, batch: int = 1, scale: float = 1.0) ->
     """
     if stack.depth % stack.span:
         raise ValueError(f"a depth of {stack.depth} does not divide into blocks of {stack.span}")
+    most = max(1, AT_ONCE // (stack.depth * stack.width * (stack.width + 4 * batch)))
+    parts = [_pass(stack, min(most, nets - begin), batch, scale) for begin in range(0, nets, most)]
+    return Passed(
+        torch.cat([one.decades for one in parts]),
+        torch.cat([one.projection for one in parts]),
+        torch.cat([one.through for one in parts]),
+        tuple(map(torch.cat, zip(*(one.inputs for one in parts), strict=True))),
+    )
+
+
+def _pass(stack: Stack, nets: int, batch: int, scale: float) -> Passed:
     phi = ACTIVATIONS[stack.activation]
     deviation = stack.weight_std / math.sqrt(stack.width)
     state = scale * torch.randn(nets, batch, stack.width, dtype=torch.float64)

@@ -127,9 +127,7 @@ def depth_product(
 
 def _back(stack: Stack, nets: int) -> torch.Tensor:
     """log10 gradient norm after 0, 1, 2 … layers on the way back; (nets, depth + 1)."""
-    most = max(1, int(2e7 / (stack.depth * stack.width**2)))
-    parts = [gradients(stack, min(most, nets - begin)).decades for begin in range(0, nets, most)]
-    return torch.cat(parts).flip(1)
+    return gradients(stack, nets).decades.flip(1)
 
 
 def _deviations(end: torch.Tensor, expected: float) -> list[float]:

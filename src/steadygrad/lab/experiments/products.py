@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-import torch
+import numpy as np
 
 from steadygrad.lab import Curve, Outcome, Panel, Reading, experiment, mean_reading
 from steadygrad.lab.intervals import mean_interval
@@ -61,7 +61,8 @@ def products(*, activation: str = "tanh", depth: int = 20, width: int = 100, net
     assert phi is not None
     critical = _critical(phi)
     scales = [ratio * critical for ratio in RATIOS]
-    samples = [_per_layer(Stack(depth, width, activation, scale), nets) for scale in scales]
+    runs = [gradients(Stack(depth, width, activation, scale), nets).decades[:, 0] for scale in scales]
+    samples = [(run / depth).tolist() for run in runs]
     expected = [expected_decades(phi, depth, scale, start=_start(phi, scale)) / depth for scale in scales]
     weights = [math.log10(scale) for scale in scales]
     slopes = [both - weight for both, weight in zip(expected, weights, strict=True)]
@@ -123,18 +124,12 @@ def _critical(phi: Activation) -> float:
         return math.sqrt(2.0) if phi.name == "relu" else 1.0
     found = critical_weight_std(phi, 0.0)
     # An activation that is smooth at 0 meets the line there, at 1 ÷ φ′(0), where the variance is 0.
-    return found if found is not None else 1.0 / float(phi.derivative(torch.zeros(1).double().numpy())[0])
+    return found if found is not None else 1.0 / float(phi.derivative(np.zeros(1))[0])
 
 
 def _start(phi: Activation, weight_std: float) -> float:
     """Variance of the first pre-activation for inputs ~ N(0, 1)."""
     return weight_std**2
-
-
-def _per_layer(stack: Stack, nets: int) -> list[float]:
-    most = max(4, int(2e7 / (stack.depth * stack.width**2)))
-    parts = [gradients(stack, min(most, nets - begin)).decades[:, 0] for begin in range(0, nets, most)]
-    return (torch.cat(parts) / stack.depth).tolist()
 
 
 def _line(phi: Activation) -> Panel:
