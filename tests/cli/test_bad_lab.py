@@ -87,6 +87,7 @@ CASES: dict[str, tuple[str, list[str], str]] = {
         "its folder does not exist",
     ),
     "a folder for a page": (GOOD, ["run", "squash", "--html", "{tmp}"], "it is a directory; name a file in it"),
+    "too long a name": (GOOD, ["run", "squash", "--html", "{tmp}/" + 300 * "a" + ".html"], "choose another file"),
     "one path for two": (GOOD, ["run", "squash", "--html", "{tmp}/a.svg", "--figure", "{tmp}/a.svg"], "is named twice"),
     "no such file": (GOOD, ["run", "{tmp}/nope.py:mine"], "no such file"),
     "nearly such a file": (GOOD, ["run", "{tmp}/mi.py:mine"], "did you mean"),

@@ -38,7 +38,7 @@ DIAGRAM = Diagram(
     "A block",
     (Box("h", 0, 0, "label"), Box("f", 2, 0), Box("+", 4, 0, "sum")),
     (Arrow(((0, 0), (2, 0))), Arrow(((0, 0), (0, 1), (4, 1), (4, 0.4)), strong=True)),
-    "h ──▶ [f] ──▶ (+)",
+    "h ──▶ [f] ──▶ (+)" + " and on" * 12,
     "h goes through f and around it",
 )
 

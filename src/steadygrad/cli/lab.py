@@ -121,19 +121,29 @@ def _check_outputs(output_file: str | None, figure: str | None, html: str | None
     for number, path in enumerate(paths):
         if Path(path).resolve() in [Path(other).resolve() for other in paths[:number]]:
             raise OutputError(f"{path} is named twice; give each output a file of its own")
-        target = Path(path)
-        if not target.resolve().parent.is_dir():
-            raise OutputError(f"cannot write {path}: its folder does not exist; make it first")
-        if target.is_dir():
-            raise OutputError(f"cannot write {path}: it is a directory; name a file in it")
-        if not os.access(target if target.exists() else target.resolve().parent, os.W_OK):
-            raise OutputError(f"cannot write {path}: permission denied; choose another file")
+        try:
+            why = _unwritable(Path(path))
+        except (OSError, ValueError) as error:
+            why = f"{error}; choose another file"
+        if why:
+            raise OutputError(f"cannot write {path}: {why}")
     if figure is not None or html is not None:
         from steadygrad.lab.render import picture
 
         picture.check_drawing()
         if figure is not None:
             picture.check(figure)
+
+
+def _unwritable(path: Path) -> str:
+    """Why nothing can be written there, and what to do; empty where it can."""
+    if not path.resolve().parent.is_dir():
+        return "its folder does not exist; make it first"
+    if path.is_dir():
+        return "it is a directory; name a file in it"
+    if not os.access(path if path.exists() else path.resolve().parent, os.W_OK):
+        return "permission denied; choose another file"
+    return ""
 
 
 def _run_each(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from steadygrad.lab.outcome import Diagram, Panel, Ran, Reading
 from steadygrad.lab.render import terminal, words
 from steadygrad.report.colour import Color, Paint, wants_colour
-from steadygrad.report.layout import fill, resolve_width
+from steadygrad.report.layout import fill, resolve_width, shorten
 from steadygrad.report.words import clean, seconds
 
 INDENT = 13
@@ -45,12 +45,12 @@ def _section(name: str, text: str, width: int, paint: Paint) -> Iterator[str]:
 
 def _figure(figure: Panel | Diagram, width: int, paint: Paint) -> list[str]:
     if isinstance(figure, Diagram):
-        return [paint(clean(figure.title), "strong"), *(_kept(row) for row in figure.text.splitlines())]
+        return [paint(clean(figure.title), "strong"), *(_kept(row, width) for row in figure.text.splitlines())]
     return terminal.draw(figure, width, paint)
 
 
-def _kept(row: str) -> str:
-    return clean(row).rstrip()
+def _kept(row: str, width: int) -> str:
+    return shorten(clean(row).rstrip(), width)
 
 
 def _readings(ran: Ran, width: int, paint: Paint) -> Iterator[str]:
