@@ -59,8 +59,9 @@ def verdict(*, nets: int = 8, rates: int = 7, spread: float = 3.0, steps: int = 
     ## Measurement
 
     Three kinds of nets with Adam at rates around 1e-3, all trained; a set-up trains where the loss ends below half that of
-    guessing, fails above nine tenths, and is left out between. Each is checked with the probe alone and with ten steps;
-    "healthy" counts as "trains", anything else as "fails".
+    guessing, fails above nine tenths, and is left out between. Each is checked with the probe alone and with ten steps. A
+    verdict is wrong where it calls "healthy" what fails or "will not train" what trains; "at risk" is a warning, and wrong
+    about neither.
 
     ## Refuted by
 
@@ -75,19 +76,22 @@ def verdict(*, nets: int = 8, rates: int = 7, spread: float = 3.0, steps: int = 
     - steps: steps of each training, on the whole of the data
     """
     grid = [RATE * 10 ** (spread * (2 * number / (rates - 1) - 1)) for number in range(rates)]
-    rows: list[tuple[str, float, bool, bool, bool]] = []
+    rows: list[tuple[str, float, bool, Verdict, Verdict]] = []
     for name, build in KINDS.items():
         for _ in range(nets):
             net, data = build(), blobs(64)
             before = {key: value.clone() for key, value in net.state_dict().items()}
-            one_pass = _healthy(net, data, RATE, 0)
+            one_pass = _verdict(net, data, RATE, 0)
             for rate in grid:
                 net.load_state_dict(before)
-                with_steps = _healthy(net, data, rate, 10)
+                with_steps = _verdict(net, data, rate, 10)
                 end = rounded(descend(net, [data] * steps, torch.optim.Adam(net.parameters(), lr=rate))) / GUESSING
                 if end < TRAINS or end > FAILS:
                     rows.append((name, rate, end < TRAINS, one_pass, with_steps))
-    right = {"one pass": [row[3] == row[2] for row in rows], "with ten steps": [row[4] == row[2] for row in rows]}
+    right = {
+        "one pass": [_right(row[3], trains=row[2]) for row in rows],
+        "with ten steps": [_right(row[4], trains=row[2]) for row in rows],
+    }
     gains = [float(b) - float(a) for a, b in zip(right["one pass"], right["with ten steps"], strict=True)]
     return Outcome(
         readings=(
@@ -128,9 +132,13 @@ def verdict(*, nets: int = 8, rates: int = 7, spread: float = 3.0, steps: int = 
     )
 
 
-def _healthy(net: nn.Module, data: tuple[torch.Tensor, torch.Tensor], rate: float, trial: int) -> bool:
+def _right(said: Verdict, *, trains: bool) -> bool:
+    return said is not (Verdict.WILL_NOT_TRAIN if trains else Verdict.HEALTHY)
+
+
+def _verdict(net: nn.Module, data: tuple[torch.Tensor, torch.Tensor], rate: float, trial: int) -> Verdict:
     subject = make_subject(net, data, F.cross_entropy, optimizer=torch.optim.Adam(net.parameters(), lr=rate))
-    return check_subject(subject, trial=trial).verdict is Verdict.HEALTHY
+    return check_subject(subject, trial=trial).verdict
 
 
 def _by_rate(grid: list[float], rates: list[float], hits: list[bool]) -> tuple[list[float], list[float]]:

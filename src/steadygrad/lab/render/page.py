@@ -36,7 +36,10 @@ border-top:1px solid var(--line)}th{font-weight:500;color:var(--soft)}
 nav table td:first-child{white-space:nowrap}
 @media(max-width:40rem){body{font-size:15px}main{padding:.5rem}article{padding:.8rem}dl{grid-template-columns:1fr;gap:0}
 dd{margin-bottom:.5rem}.readings thead{display:none}.readings tr{display:block;border-top:1px solid var(--line);padding:.3rem 0}
-.readings td{display:block;border:0;padding:.1rem 0}nav .soft{display:none}}
+.readings td{display:block;border:0;padding:.1rem 0}
+.readings td:nth-child(2)::before{content:"measured ";color:var(--soft)}
+.readings td:nth-child(3)::before{content:"the claim needs ";color:var(--soft)}
+nav .soft{display:none}}
 """
 
 
@@ -58,7 +61,7 @@ def render(runs: Sequence[Ran], version: str) -> str:
         f"<title>steadygrad lab: {count(len(runs), 'experiment')}</title><style>{_STYLE}</style></head><body><main>"
         "<h1>Why gradients vanish and explode: the lab</h1>"
         f"<p>{_safe(count(len(runs), 'experiment'))}: {_safe(told)}. Each states a claim of the field with its source, "
-        "measures it, and says whether it held at these settings. Intervals are 95 %. "
+        "measures it, and says whether it held at these settings. Intervals are 95\N{NO-BREAK SPACE}%. "
         f"steadygrad {_safe(version)}.</p>"
         f"<nav><table>{rows}</table></nav>{articles}</main></body></html>\n"
     )
