@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from steadygrad import lab
     from steadygrad._check import Report, check
     from steadygrad.clip import (
         Clip,
@@ -75,14 +76,21 @@ __all__ = [
     "cure",
     "find_lr",
     "guard",
+    "lab",
 ]
 
 
+_ROOMS = ("lab",)
+"""Parts that are reached whole: ``sg.lab.experiment``."""
+
+
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in _HOME and name not in _ROOMS:
         raise AttributeError(f"module 'steadygrad' has no attribute {name!r}")
     import importlib
 
+    if name in _ROOMS:
+        return importlib.import_module(f"steadygrad.{name}")
     return getattr(importlib.import_module(_HOME[name]), name)
 
 

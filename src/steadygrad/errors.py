@@ -72,3 +72,11 @@ class ProgramError(SteadygradError):
 
 class TrainingStopped(SteadygradError):
     """Raised out of ``optimizer.step`` by a guard that was told to stop the training; all is saved before."""
+
+
+class UnknownExperimentError(SteadygradError):
+    """No experiment of the lab has this name."""
+
+
+class ExperimentError(SteadygradError):
+    """An experiment gave no outcome."""

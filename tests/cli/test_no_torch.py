@@ -37,6 +37,9 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         ["cures"],
         ["cures", "fold"],
         ["activations", "relu"],
+        ["lab"],
+        ["lab", "explain", "depth-product"],
+        ["lab", "run", "--help"],
     ],
     ids=" ".join,
 )

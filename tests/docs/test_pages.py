@@ -1,4 +1,4 @@
-"""The committed pages of rules and cures are what their files say now, and findings and cures name each other."""
+"""The committed pages are what the files of rules, cures and experiments say now, and findings and cures name each other."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def test_the_committed_pages_are_those_that_make_docs_writes() -> None:
 
 
 def test_a_page_of_a_rule_or_cure_that_is_gone_is_taken_away(tmp_path: Path) -> None:
-    for name in ("rules/SG999.md", "cures/prayer.md"):
+    for name in ("rules/SG999.md", "cures/prayer.md", "lab/alchemy.md"):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_text("gone")
     runpy.run_path(str(DOCS / "make.py"))["main"](tmp_path)
     names = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.md")}
-    assert not names & {"rules/SG999.md", "cures/prayer.md"}
-    assert {"rules/README.md", "rules/SG101.md", "cures/README.md", "cures/fold.md"} <= names
+    assert not names & {"rules/SG999.md", "cures/prayer.md", "lab/alchemy.md"}
+    assert {"rules/README.md", "rules/SG101.md", "cures/README.md", "cures/fold.md", "lab/squash.md"} <= names
 
 
 def test_every_link_leads_to_a_page() -> None:

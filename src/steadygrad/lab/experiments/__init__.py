@@ -1,0 +1,1 @@
+"""One file, one experiment: a function of the file's name with ``@experiment``, whose docstring is its page."""
