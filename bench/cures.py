@@ -228,6 +228,9 @@ def page(results: dict[Cell, Result]) -> str:
         "applied, `–` where nothing was measured: beyond 100 layers, where a cell takes\nmany minutes, only folded nets were "
         "trained. Activations in which a cure finds nothing to change are left out of\nits table.\n"
     ]
+    waiting = [title for cure, title in CURES.items() if not any(cell.cure == cure for cell in results)]
+    if waiting:
+        parts.append(f"Not measured yet: {', '.join(waiting)}.\n")
     for kind, depths in DEPTHS.items():
         for cure, title in CURES.items():
             rows = {
