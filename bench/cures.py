@@ -26,7 +26,6 @@ from steadygrad._check import check_subject
 from steadygrad.cures.patient import admit
 from steadygrad.cures.plan import candidates_for
 from steadygrad.cures.trying import Options, try_out
-from steadygrad.errors import UnknownCureError
 from steadygrad.probe.subject import make_subject
 
 RESULTS = Path(__file__).parent / "cures.jsonl"
@@ -137,13 +136,11 @@ def measure(cell: Cell) -> Result:
     verdict = before.verdict.value
     if cell.cure != "none":
         options = Options(only=(cell.cure,))
-        try:
-            (candidate,) = candidates_for(admit(subject, before.trace), before, options)
-        except UnknownCureError:
-            return Result(
-                **asdict(cell), verdict="", rate=0, accuracy=0, steps=None, seconds=0, why_not="no such place"
-            )
-        outcome = try_out(subject, before, candidate, options, lambda _: None)
+        candidates = candidates_for(admit(subject, before.trace), before, options)
+        if not candidates:
+            why = "nothing to change"
+            return Result(**asdict(cell), verdict="", rate=0, accuracy=0, steps=None, seconds=0, why_not=why)
+        outcome = try_out(subject, before, candidates[0], options, lambda _: None)
         if outcome.patient is None or outcome.tried.verdict is None:
             why = outcome.tried.why_not
             return Result(**asdict(cell), verdict="", rate=0, accuracy=0, steps=None, seconds=0, why_not=why)
@@ -217,26 +214,37 @@ def line(one: Result) -> str:
 
 
 def page(results: dict[Cell, Result]) -> str:
-    """Tables of steps to ``ENOUGH``, by kind and cure: rows are activations, columns depths."""
+    """Tables of steps to ``ENOUGH``, by kind and cure: rows are activations, columns depths.
+
+    Rows and tables without a single number are left out.
+    """
     parts = [
         "# The cures, measured\n\n"
         "Written by `python -m bench.cures --table` from `bench/cures.jsonl`. Plain nets with torch's own initialisation on\n"
         f"scikit-learn's digits, Adam at 1e-3; multilayer perceptrons {WIDTH} wide, convolutional nets with {CHANNELS} "
         "channels and kernels\nof 3 x 3. Each was cured on one batch, its rate taken from the step test, then trained on "
         f"minibatches of {BATCH['mlp']} ({BATCH['conv']}).\nA number is the step at which accuracy on the held-out fifth "
-        f"reached {ENOUGH}; `.41` is the accuracy where {STEPS} steps were\nnot enough; `n/a` where the cure has nothing to "
-        "change there, `–` where nothing was measured yet.\n"
+        f"reached {ENOUGH}; `.41` is the accuracy where {STEPS} steps were\nnot enough; `n/a` where the cure cannot be "
+        "applied, `–` where nothing was measured: beyond 100 layers, where a cell takes\nmany minutes, only folded nets were "
+        "trained. Activations in which a cure finds nothing to change are left out of\nits table.\n"
     ]
+    waiting = [title for cure, title in CURES.items() if not any(cell.cure == cure for cell in results)]
+    if waiting:
+        parts.append(f"Not measured yet: {', '.join(waiting)}.\n")
     for kind, depths in DEPTHS.items():
         for cure, title in CURES.items():
-            if not any(cell.kind == kind and cell.cure == cure for cell in results):
+            rows = {
+                activation: [results.get(Cell(kind, depth, cure, activation)) for depth in depths]
+                for activation in ACTIVATIONS
+            }
+            rows = {name: found for name, found in rows.items() if any(one and not one.why_not for one in found)}
+            if not rows:
                 continue
             parts.append(f"## {kind}: {title}\n")
             parts.append("| activation | " + " | ".join(f"x{depth}" for depth in depths) + " |")
             parts.append("|---|" + "---:|" * len(depths))
-            for activation in ACTIVATIONS:
-                cells = [_shown(results.get(Cell(kind, depth, cure, activation))) for depth in depths]
-                parts.append(f"| {activation} | " + " | ".join(cells) + " |")
+            for name, found in rows.items():
+                parts.append(f"| {name} | " + " | ".join(map(_shown, found)) + " |")
             parts.append("")
     return "\n".join(parts)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from statistics import fmean
 
 import pytest
 
-from bench.cured import RESULTS, examine
+from bench.cured import FEWEST, MOST, RESULTS, examine
 from bench.suite import cases
 from bench.suite.sick import dead, exploding, initialisation, recurrent, saturation, setup, updates, vanishing
 
@@ -20,9 +21,9 @@ CURABLE = {
 }
 """Those whose cause lies in numbers, set-up or architecture; not code that cuts the gradient off or divides by zero."""
 
-BELOW_THE_TWIN = {"squared-six-times", "lstm-rmsprop-rate-1"}
-"""Healthy, and short of nine tenths of what the twin reaches: squares leave hardly a rate between too slow and divergent, and a
-plateau shows only in the order of samples that training happens to draw."""
+BELOW_THE_TWIN = {"blur-every-layer"}
+"""Healthy, and short of nine tenths of what the twin reaches (0.85 beside 0.96): batch norm mends the size of what sixteen blurs
+leave of the signal; the blurs themselves stay."""
 
 
 def test_what_the_record_says() -> None:
@@ -31,6 +32,14 @@ def test_what_the_record_says() -> None:
     assert not {name for name in CURABLE if rows[name]["after"] != "healthy"}
     short = {name for name in CURABLE if rows[name]["cured_score"] < 0.9 * rows[name]["twin_score"]}
     assert short == BELOW_THE_TWIN
+
+
+def test_what_is_compared_are_means_over_several_orders_of_the_samples() -> None:
+    for row in map(json.loads, RESULTS.read_text().splitlines()):
+        if row["name"] in CURABLE:
+            for which in ("cured", "twin"):
+                assert FEWEST <= len(row[f"{which}_scores"]) <= MOST
+                assert row[f"{which}_score"] == round(fmean(row[f"{which}_scores"]), 4)
 
 
 @pytest.mark.parametrize(

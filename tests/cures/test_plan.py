@@ -127,6 +127,25 @@ def test_a_healthy_model_gets_nothing() -> None:
     assert "nothing to cure" in cured.words
 
 
+def test_a_clip_joins_what_diverges_in_all_but_slow_steps() -> None:
+    """Squares of squares have cliffs: folded they learn, and a step off a cliff ends the run."""
+    one = made("squared-six-times")
+    cured = sg.cure(one.model, one.batch, one.loss_fn, optimizer=one.optimizer)
+    alone = next(tried for tried in cured.tried if tried.candidate.name == "folded-initialisation")
+    assert cured.taken is not None
+    assert cured.taken.candidate.name == "folded-initialisation+clip-norm"
+    assert alone.learned is not None
+    assert cured.taken.learned is not None
+    assert cured.taken.learned > alone.learned
+    assert alone.rate is not None
+    assert cured.optimizer.param_groups[0]["lr"] >= 10 * alone.rate
+    assert "slow steps" in cured.words
+    assert not [warning for change in cured.changes for warning in change.warnings]
+    unclipped = sg.cure(one.model, one.batch, one.loss_fn, optimizer=one.optimizer, allow="numbers")
+    assert unclipped.taken is not None
+    assert unclipped.taken.candidate.name == "folded-initialisation"
+
+
 def test_a_cure_of_two_is_named_by_both() -> None:
     model, batch = sigmoids(20)
     cured = sg.cure(model, batch, F.cross_entropy, only="xavier-initialisation+batch-norm-before")

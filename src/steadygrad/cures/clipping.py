@@ -16,8 +16,10 @@ The optimizer: a step hook, which is not part of its state_dict; register it aga
 
 ## When it is wrong
 
-Against spikes it works. Where gradients explode with depth it only bounds updates and cures nothing: first layers still
-get gradients that are wrong by decades. Under Adam, which divides by the gradient's size, it changes little.
+Against spikes it works, and beside a cure that mends the depth where only slow steps would not diverge (six layers that
+square what they get, folded: a rate of 0.01 with it, 0.0003 without). Where gradients explode with depth it only bounds
+updates and cures nothing: first layers still get gradients that are wrong by decades. Under Adam, which divides by the
+gradient's size, it changes little.
 
 ## References
 
@@ -29,6 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from steadygrad._check import check_subject
 from steadygrad.clip import Clip, ClipBeforeStep
 from steadygrad.cures.patient import Patient
 from steadygrad.record import Candidate, Change, CheckRecord, Edit
@@ -68,6 +71,9 @@ def apply_(patient: Patient, edit: Edit) -> Change:
     clip = Clip(edit.to, edit.value or 0.0, 1.0 if edit.high is None else edit.high)
     patient.optimizer.register_step_pre_hook(ClipBeforeStep(clip))
     trunk = patient.net.trace.trunk
+    if trunk is not None and trunk.decades > DEPTH_EXPLODES:
+        # Other edits of the same plan may have mended that before.
+        trunk = check_subject(patient.subject, trial=0).trunk
     warnings: tuple[str, ...] = ()
     if trunk is not None and trunk.decades > DEPTH_EXPLODES:
         warnings = (f"it bounds updates only: the gradient still grows {trunk.decades:.1f} decades on its way",)

@@ -16,7 +16,7 @@ from steadygrad._check import Report, check_subject
 from steadygrad.cures.baseline import constant_loss, learned
 from steadygrad.cures.learning_rate import BEGUN, EARLY, ENOUGH, STEPS, search
 from steadygrad.cures.patient import Patient, admit, rate_of
-from steadygrad.cures.settling import settle
+from steadygrad.cures.settling import Settling, settle
 from steadygrad.errors import CannotCureError, SteadygradError
 from steadygrad.probe.copying import same_randomness
 from steadygrad.probe.subject import Subject
@@ -89,6 +89,8 @@ class Outcome:
     report: Report | None = None
     held: float | None = None
     """Share of the best constant answer's loss that the longer run removed on samples held out; None where none were."""
+    slowed: bool = False
+    """Whether the longer run diverged at the rate that thirty steps had found, and a lower one was taken."""
 
     @property
     def healthy(self) -> bool:
@@ -135,6 +137,7 @@ def try_out(
         report = check_subject(patient.subject, trial=options.trial)
         share: float | None = None
         held: float | None = None
+        slowed = False
         if not _alike(report):
             if found is None:
                 say(f"{candidate.title}: learning rate")
@@ -146,7 +149,9 @@ def try_out(
             share = _learned_in(found, rate_of(patient.optimizer), constant)
             if not briefly and report.verdict is Verdict.HEALTHY and share is not None and share >= STIRS:
                 say(f"{candidate.title}: a hundred steps")
-                report, share, held = _settled(patient, report, rate_of(subject.optimizer), constant, options)
+                report, settling = _settled(patient, report, rate_of(subject.optimizer), constant, options)
+                share, held = settling.best.trained, settling.best.held
+                slowed = not settling.at_hand.lasts and settling.best.rate < settling.at_hand.rate
     except SteadygradError as error:
         return Outcome(Tried(candidate, None, None, None, None, None, None, why_not=str(error)))
     rate, own = rate_of(patient.optimizer), rate_of(subject.optimizer)
@@ -163,7 +168,7 @@ def try_out(
         rate=rate if rate != own else None,
         changes=tuple(changes),
     )
-    return Outcome(tried, patient, report, held)
+    return Outcome(tried, patient, report, held, slowed)
 
 
 def _at_rate(edit: Edit, found: RateSearch) -> Edit:
@@ -199,21 +204,18 @@ def _learned_in(found: RateSearch, rate: float, constant: float | None) -> float
 
 def _settled(
     patient: Patient, report: Report, own: float, constant: float | None, options: Options
-) -> tuple[Report, float, float | None]:
-    """The longer run, and what it learned of samples trained on and held out.
-
-    Where another rate does better there and the check agrees, that rate.
-    """
+) -> tuple[Report, Settling]:
+    """The longer run; where another rate does better there and the check agrees, the patient has that rate from now on."""
     rate = rate_of(patient.optimizer)
     settling = settle(patient, constant, move=not _rate_stays(options), own=own, enough=LEARNS)
     if settling.best.rate == rate:
-        return report, settling.best.trained, settling.best.held
+        return report, settling
     patient.set_rate(settling.best.rate)
     again = check_subject(patient.subject, trial=options.trial)
     if again.verdict is Verdict.HEALTHY:
-        return again, settling.best.trained, settling.best.held
+        return again, settling
     patient.set_rate(rate)
-    return report, settling.at_hand.trained, settling.at_hand.held
+    return report, replace(settling, best=settling.at_hand)
 
 
 def _at_tested_rate(
