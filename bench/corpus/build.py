@@ -1,8 +1,9 @@
 """Train the truth table: ``python -m bench.corpus.build [--part PART] [--family NAME] [--processes N] [--smoke]``.
 
 Rows that have a result under the same key and law are passed over, so an interrupted build goes on where it stopped; each
-result is written as soon as it is there. Rows come in the order of their keys, which is no order at all: a half-built
-table is a random half. A set-up that raises is written down as crashed, one that takes its process with it too.
+result is written as soon as it is there. Rows come in the order of their keys, which is no order at all, so that a
+half-built table is a random half; the earlier suite's come last. A set-up that raises is written down as crashed, and so
+is one that takes its process with it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import torch
 from bench.corpus import law, store
 from bench.corpus.row import Row
 from bench.corpus.rows import every
-from bench.corpus.split import PARTS, part_of
+from bench.corpus.split import PARTS, SUITE, part_of
 from bench.corpus.train import Truth, train
 
 TRUTH = Path(__file__).parent / "truth.jsonl"
@@ -43,7 +44,7 @@ def truths(path: Path = TRUTH) -> dict[str, Truth]:
 
 def chosen(part: str | None = None, family: str | None = None, *, smoke: bool = False) -> list[Row]:
     """Rows of a part and family; for a smoke run the first few of three cheap families."""
-    rows = sorted(every().values(), key=lambda row: row.key)
+    rows = sorted(every().values(), key=lambda row: (row.model == SUITE, row.key))
     rows = [row for row in rows if part in (None, part_of(row.family)) and family in (None, row.family)]
     if not smoke:
         return rows

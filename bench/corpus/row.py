@@ -30,6 +30,7 @@ class Row:
     loss: str = ""
     """A name of ``bench.corpus.losses``; "" = the task's own."""
     optimizer: str = "adam"
+    """A name of ``bench.corpus.losses``; "" where the set-up brings its own, as its rate, loss and batches."""
     rate: float = 1e-3
     optimizer_options: Options = ()
     batch: int = 32
@@ -66,7 +67,8 @@ class Row:
         """In words: "mlp/digits depth=10 activation=tanh adam 0.001"."""
         words = [self.family, *(f"{name}={value}" for name, value in self.parameters)]
         words += [self.loss] if self.loss else []
-        words += [self.optimizer, f"{self.rate:g}", *(f"{name}={value}" for name, value in self.optimizer_options)]
+        words += [self.optimizer, f"{self.rate:g}"] if self.optimizer else []
+        words += [*(f"{name}={value}" for name, value in self.optimizer_options)]
         words += [f"batch={self.batch}"] if self.batch != 32 else []
         words += [f"inputs={self.inputs:g}" if self.inputs else "inputs=raw"] if self.inputs != 1.0 else []
         words += [self.dtype] if self.dtype != "float32" else []

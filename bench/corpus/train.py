@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from bench.corpus import law
-from bench.corpus.make import budget, make, sets, task_of
+from bench.corpus.prepare import prepare
 from bench.corpus.row import Row
 from bench.suite.case import objective
 
@@ -52,11 +52,11 @@ def train(row: Row) -> Truth:
 def train_once(row: Row, seed: int) -> tuple[float, int]:
     """Score of one training and the steps it took. Denormal numbers count as zero: they only slow a net down."""
     torch.set_flush_denormal(True)
-    torch.manual_seed(seed)
-    made, task, data = make(row, seed), task_of(row), sets(row)
+    prepared = prepare(row, seed)
+    made = prepared.made
     made.model.train()
-    looks = [law.score(task, made.model, data.held_x, data.held_y)]
-    for step in range(budget(row)):
+    looks = [prepared.score()]
+    for step in range(prepared.budget):
         made.optimizer.zero_grad()
         loss, _ = objective(made, made.batches(step))
         if not torch.isfinite(loss):
@@ -64,7 +64,7 @@ def train_once(row: Row, seed: int) -> tuple[float, int]:
         loss.backward()
         made.optimizer.step()
         if (step + 1) % law.LOOK_EVERY == 0:
-            looks.append(law.score(task, made.model, data.held_x, data.held_y))
+            looks.append(prepared.score())
             if law.solved(looks):
                 return law.settled(looks), step + 1
-    return law.settled(looks), budget(row)
+    return law.settled(looks), prepared.budget

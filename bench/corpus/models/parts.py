@@ -131,15 +131,14 @@ class Averaged(nn.Module):
         return torch.lerp(x, x.mean(0, keepdim=True), self.amount)
 
 
-class Rooted(nn.Module):
-    """A signed root whose derivative at zero is infinite."""
+class Logged(nn.Module):
+    """A logarithm of what may be zero."""
 
     def __init__(self, amount: float):
         super().__init__()
 
     def forward(self, x):
-        positive = F.relu(x)
-        return torch.sqrt(positive) - torch.sqrt(F.relu(-x))
+        return torch.log(F.relu(x))
 
 
 class Normed(nn.Module):
@@ -186,7 +185,7 @@ FLAWS: dict[str, type[nn.Module]] = {
     "shifted": Shifted,
     "detached": Detached,
     "averaged": Averaged,
-    "rooted": Rooted,
+    "logged": Logged,
     "normed": Normed,
     "rounded": Rounded,
     "powered": Powered,

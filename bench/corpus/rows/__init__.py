@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from functools import cache
 
+from bench.corpus import from_file, from_suite
 from bench.corpus.row import Row
 from bench.corpus.rows import conditions, depth, flaws, rates, structure
 
-GENERATORS = (rates, flaws, depth, structure, conditions)
+GENERATORS = (rates, flaws, depth, structure, conditions, from_suite, from_file)
 
 
 @cache

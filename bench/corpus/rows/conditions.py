@@ -28,8 +28,10 @@ def batches() -> Iterator[Row]:
 def inputs() -> Iterator[Row]:
     for task in ("digits", "wine", "cancer"):
         for activation in ("relu", "sigmoid", "tanh"):
-            yield base("mlp", task).broken(*UNSCALED, inputs=0.0, parameters={"activation": activation})
-            yield base("mlp", task).but(inputs=0.0, parameters={"activation": activation}, optimizer="sgd", rate=0.1)
+            scaled = base("mlp", task).but(parameters={"activation": activation})
+            yield scaled
+            yield scaled.broken(*UNSCALED, inputs=0.0)
+            yield scaled.but(inputs=0.0, optimizer="sgd", rate=0.1)
     factors = (1e-6, 1e-3, 30.0, 1e3, 1e5)
     for number, start in enumerate(start for start in BASES if start.model in SEES_NUMBERS):
         if not dict(start.parameters).get("words"):
@@ -66,8 +68,10 @@ def optimizers() -> Iterator[Row]:
         if number % 3 == 0:
             yield start.broken(*stuck, optimizer_options=options(eps=1e3))
         elif number % 3 == 1:
-            yield start.broken(*stuck, optimizer="adamw", optimizer_options=options(weight_decay=1.0 / start.rate))
+            decaying = start.but(optimizer="adamw", optimizer_options=())
+            yield decaying
+            yield decaying.broken(*stuck, optimizer_options=options(weight_decay=1.0 / start.rate))
         else:
-            yield start.broken(
-                "SG204", "SG105", "SG106", optimizer="sgd", rate=0.1, optimizer_options=options(weight_decay=5.0)
-            )
+            plain = start.but(optimizer="sgd", rate=0.1, optimizer_options=())
+            yield plain
+            yield plain.broken("SG204", "SG105", "SG106", optimizer_options=options(weight_decay=5.0))

@@ -30,7 +30,7 @@ FLAWS: tuple[Flaw, ...] = (
     Flaw("shifted", 30.0, ("SG103", "SG105", "SG101"), "torch.relu(x - self.amount)"),
     Flaw("detached", 0.0, ("SG107",), "x.detach()"),
     Flaw("averaged", 1.0, ("SG105", "SG101"), "torch.lerp(x, x.mean(0, keepdim=True), self.amount)"),
-    Flaw("rooted", 0.0, ("SG203",), "torch.sqrt(positive) - torch.sqrt(F.relu(-x))"),
+    Flaw("logged", 0.0, ("SG203",), "torch.log(F.relu(x))"),
     Flaw("normed", 0.0, ("SG203",), "x / x.norm(dim=-1, keepdim=True)"),
     Flaw("rounded", 0.01, ("SG107", "SG101", "SG105"), "torch.round(x * self.amount)"),
     Flaw("powered", 4.0, ("SG101", "SG201", "SG204", "SG205", "SG203"), "torch.pow(x, self.amount)"),
