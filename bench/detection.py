@@ -117,9 +117,10 @@ def _figures(one: dict[str, Any]) -> list[str]:
 def _share(told: dict[str, Any], name: str) -> str:
     hits, trials = counts.SHARES[name]
     low, high = told["intervals"][name]
-    share = told[hits] / told[trials] if told[trials] else float("nan")
-    of = f"{told[hits]} of {told[trials]}"
-    return f"{name.replace('_', ' '):14s} {of:12s} {share:7.1%}  (95 %: {low:.1%} to {high:.1%})"
+    first = f"{name.replace('_', ' '):14s} {told[hits]} of {told[trials]}"
+    if not told[trials]:
+        return first
+    return f"{first:28s} {told[hits] / told[trials]:7.1%}  (95 %: {low:.1%} to {high:.1%})"
 
 
 def _row(first: str, *rest: object) -> str:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import steadygrad
 from bench.corpus import store
 from bench.corpus.prepare import prepare
 from bench.corpus.row import Row
+from bench.quantities import measured
 from steadygrad.probe.spans import recording_constructions
 
 VERDICTS = Path(__file__).parent / "corpus" / "verdicts.jsonl"
@@ -46,6 +47,8 @@ class Judgement:
     """Expression and source lines that the cause points to."""
     seconds: float = 0.0
     """Processor time."""
+    quantities: Mapping[str, float] = field(default_factory=dict)
+    """What the rules compare with their thresholds (``bench.quantities``), four digits; nothing with peers."""
 
 
 def digest(folder: Path, parts: Iterable[str]) -> str:
@@ -85,7 +88,12 @@ def judge(row: Row, tier: str, now: str) -> Judgement:
         place.text if place is not None else "",
         place.source if place is not None else "",
         round(time.process_time() - began, 3),
+        {what: _digits(value) for what, value in measured(report).items()},
     )
+
+
+def _digits(value: float) -> float:
+    return float(f"{value:.4g}")
 
 
 def known(path: Path, revisions: Mapping[str, str]) -> dict[tuple[str, str], Judgement]:
@@ -93,7 +101,8 @@ def known(path: Path, revisions: Mapping[str, str]) -> dict[tuple[str, str], Jud
     found = {}
     for told in store.read(path):
         if revisions.get(told.get("by", "")) == told.get("revision"):
-            found[told["key"], told["by"]] = Judgement(**{**told, "codes": tuple(told["codes"])})
+            numbers = {what: float(value) for what, value in told["quantities"].items()}
+            found[told["key"], told["by"]] = Judgement(**{**told, "codes": tuple(told["codes"]), "quantities": numbers})
     return found
 
 

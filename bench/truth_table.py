@@ -1,7 +1,7 @@
 """Adding to the truth table, and checking it: what ``bench/table.py`` does.
 
-``add FILE``: copy a set-up file to ``corpus/added/``, train it, record the truth, and say which verdict it got. ``check
---sample N``: train a random sample of the recorded rows again from nothing and compare the labels.
+``show``: what the table holds. ``add FILE``: copy a set-up file to ``corpus/added/``, train it, record the truth, and say
+which verdict it got. ``check --sample N``: train a random sample of the recorded rows again and compare the labels.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import random
 import shutil
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,11 +19,12 @@ from pathlib import Path
 import torch
 
 from bench import counts
-from bench.corpus import from_file, store
+from bench.corpus import from_file, law, store
 from bench.corpus.build import TRUTH, truths
+from bench.corpus.edges import edges
 from bench.corpus.row import Row
 from bench.corpus.rows import every
-from bench.corpus.split import part_of
+from bench.corpus.split import PARTS, part_of
 from bench.corpus.train import Truth, train
 from bench.judge import judge, revision
 
@@ -66,6 +68,28 @@ def told(row: Row, truth: Truth, verdict: str, ground: str) -> str:
     )
 
 
+def holdings(*, truth: Path = TRUTH) -> str:
+    """Rows and labels by part, near misses, and what the trainings took."""
+    rows, known = every(), truths(truth)
+    there = [rows[key] for key in known if key in rows]
+    lines = [f"{'':12s}" + "".join(f"{word:>10s}" for word in ("rows", "trained", *law.LABELS))]
+    for part in (*PARTS, "all"):
+        inside = [row for row in rows.values() if part in ("all", part_of(row.family))]
+        labels = [known[row.key].label for row in inside if row.key in known]
+        figures = (len(inside), len(labels), *(labels.count(label) for label in law.LABELS))
+        lines.append(f"{part:12s}" + "".join(f"{figure:10d}" for figure in figures))
+    found = edges(there, known)
+    numbers = Counter(edge.number for edge in found)
+    told = ", ".join(f"{count} in {name}" for name, count in numbers.most_common())
+    seconds = sorted(known[row.key].seconds for row in there) or [0.0]
+    lines += [
+        f"near misses, one trains and its neighbour fails: {len(found)} pairs ({told})",
+        f"processor time of a row's three trainings: mean {sum(seconds) / len(seconds):.1f} s, "
+        f"median {seconds[len(seconds) // 2]:.1f} s, greatest {seconds[-1]:.0f} s; all {sum(seconds) / 3600:.1f} h",
+    ]
+    return "\n".join(lines)
+
+
 def sample(number: int, seed: int, *, truth: Path = TRUTH) -> list[tuple[Truth, Truth]]:
     """Recorded and repeated results of a random sample of rows."""
     known, rows = truths(truth), every()
@@ -84,6 +108,7 @@ def sample(number: int, seed: int, *, truth: Path = TRUTH) -> list[tuple[Truth, 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python bench/table.py", description=__doc__.partition("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("show", help="say what the table holds")
     adding = commands.add_parser("add", help="train a set-up file, record the truth, say which verdict it got")
     adding.add_argument("file", type=Path)
     checking = commands.add_parser("check", help="train a random sample again and compare labels")
@@ -93,6 +118,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     try:
+        if given.command == "show":
+            print(holdings())
+            return 0
         if given.command == "add":
             print(add(given.file))
             return 0

@@ -1,9 +1,9 @@
 """Train the truth table: ``python -m bench.corpus.build [--part PART] [--family NAME] [--processes N] [--smoke]``.
 
 Rows that have a result under the same key and law are passed over, so an interrupted build goes on where it stopped; each
-result is written as soon as it is there. Rows come in the order of their keys, which is no order at all, so that a
-half-built table is a random half; the earlier suite's come last. A set-up that raises is written down as crashed, and so
-is one that takes its process with it.
+result is written as soon as it is there. Rows come in the order of their keys, which is no order at all, each behind its
+twin, so that a half-built table is a random half of the pairs; the earlier suite's come last. A set-up that raises is
+written down as crashed, and so is one that takes its process with it.
 """
 
 from __future__ import annotations
@@ -44,11 +44,17 @@ def truths(path: Path = TRUTH) -> dict[str, Truth]:
 
 def chosen(part: str | None = None, family: str | None = None, *, smoke: bool = False) -> list[Row]:
     """Rows of a part and family; for a smoke run the first few of three cheap families."""
-    rows = sorted(every().values(), key=lambda row: (row.model == SUITE, row.key))
-    rows = [row for row in rows if part in (None, part_of(row.family)) and family in (None, row.family)]
+    rows = [row for row in _in_order() if part in (None, part_of(row.family)) and family in (None, row.family)]
     if not smoke:
         return rows
     return [row for name in SMOKE_FAMILIES for row in [r for r in rows if r.family == name][:SMOKE_EACH]]
+
+
+def _in_order() -> list[Row]:
+    """All rows by key, each behind its twin; those of the earlier suite last."""
+    rows = every()
+    by_key = sorted(rows.values(), key=lambda row: (row.model == SUITE, row.key))
+    return list({one.key: one for row in by_key for one in (rows.get(row.twin, row), row)}.values())
 
 
 def build(

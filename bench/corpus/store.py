@@ -45,4 +45,7 @@ def append(path: Path, row: Mapping[str, Any]) -> None:
 
 
 def _plain(value: Any) -> Any:
+    """Infinite numbers as text: JSON has none."""
+    if isinstance(value, Mapping):
+        return {name: _plain(one) for name, one in value.items()}
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from torch import nn
 
 from bench.corpus import law, store
 from bench.corpus.build import TRUTH, build, chosen, main, truths
+from bench.corpus.edges import Edge, edges
 from bench.corpus.make import make, sets, task_of
 from bench.corpus.models.parts import ACTIVATIONS
 from bench.corpus.row import Row, options
@@ -241,6 +242,14 @@ def test_a_corrupt_line_is_one_clear_sentence(tmp_path, capsys):
     assert main(["--smoke", "--output", str(path)]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and f"{path}, line 2: not a row" in said and "delete the line" in said
+
+
+def test_near_misses_are_neighbours_on_either_side_of_the_edge():
+    deep = [SMOKE[0].but(parameters={"depth": depth}) for depth in (4, 8, 12, 16)]
+    labels = ("trains", "trains", "fails", "between")
+    known = {row.key: replace(stand_in(row), label=label) for row, label in zip(deep, labels, strict=True)}
+    other = SMOKE[0].but(parameters={"depth": 12, "activation": "tanh"})
+    assert edges([*deep, other], {**known, other.key: stand_in(other)}) == [Edge("depth", deep[1], deep[2])]
 
 
 def test_an_unknown_family_is_one_clear_sentence(capsys):
