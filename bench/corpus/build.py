@@ -149,8 +149,9 @@ def main(arguments: list[str] | None = None) -> int:
     if not rows:
         parser.error(f"no rows of family {given.family!r} in part {given.part or 'any'}; families: {_families()}")
     try:
-        build(rows, given.output, processes=given.processes)
-    except store.CorruptTableError as error:
+        with store.alone(given.output):
+            build(rows, given.output, processes=given.processes)
+    except (store.CorruptTableError, store.BusyTableError) as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -5,16 +5,34 @@ A line is written with one call to a file opened for appending; what stands befo
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 
 class CorruptTableError(Exception):
     """A line that is no row; the message says which, and what to do."""
+
+
+class BusyTableError(Exception):
+    """Somebody else is adding to the table; the message says what to do."""
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Keep others from building the same table, which would train every row twice. Raises ``BusyTableError``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BusyTableError(f"{path} is being built; wait until it is done, or give another --output") from None
+        yield
 
 
 def read(path: Path) -> list[dict[str, Any]]:

@@ -244,6 +244,13 @@ def test_a_corrupt_line_is_one_clear_sentence(tmp_path, capsys):
     assert said.count("\n") == 1 and f"{path}, line 2: not a row" in said and "delete the line" in said
 
 
+def test_two_builds_of_one_table_do_not_run_side_by_side(tmp_path, capsys):
+    path = tmp_path / "truth.jsonl"
+    with store.alone(path):
+        assert main(["--smoke", "--output", str(path)]) == 2
+    assert capsys.readouterr().err == f"{path} is being built; wait until it is done, or give another --output\n"
+
+
 def test_near_misses_are_neighbours_on_either_side_of_the_edge():
     deep = [SMOKE[0].but(parameters={"depth": depth}) for depth in (4, 8, 12, 16)]
     labels = ("trains", "trains", "fails", "between")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 from scipy.stats import binomtest
@@ -121,6 +124,13 @@ def test_detect_as_text(table, capsys):
     assert main(["--part", "test", "--truth", str(table), "--verdicts", verdicts, "--peers", "total-norm"]) == 0
     said = capsys.readouterr().out
     assert "found" in said and "steadygrad steptest" in said and "total-norm" in said and "mlp/cancer" in said
+
+
+@pytest.mark.parametrize("script", ["detect.py", "table.py"])
+def test_the_scripts_run_from_anywhere(script, tmp_path):
+    path = Path(__file__).parents[2] / "bench" / script
+    ran = subprocess.run([sys.executable, str(path), "--help"], cwd=tmp_path, capture_output=True, text=True)
+    assert ran.returncode == 0 and f"python bench/{script}" in ran.stdout, ran.stderr
 
 
 def test_judgements_of_another_revision_are_dropped(tmp_path):
