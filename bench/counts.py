@@ -177,10 +177,25 @@ def worst(cases: Iterable[Case], number: int = 10) -> list[Case]:
     return sorted(wrong, key=gravity)[:number]
 
 
+SEEN = {
+    "informed fall in ten steps": "informed fall",
+    "greatest rise in one step": "greatest rise",
+    "decades lost on the trunk": "decades lost",
+    "spread of the output": "spread",
+    "greatest update ratio": "greatest update ÷ weight",
+}
+"""Quantities told of a mistake that came without a finding, in short."""
+
+
 def explained(case: Case) -> str:
     """Why it is a mistake: what training did, what was said, on what ground."""
     scores = " ".join(f"{score:.2f}" for score in case.truth.scores)
     did = {"trains": "it trains", "fails": "it fails"}[case.truth.label]
-    said = f"{case.said.verdict!r}" + (f": {case.said.codes[0]} {case.said.message}" if case.said.codes else "")
     built = f"; broken on purpose ({' or '.join(case.row.cause)})" if case.failing and case.row.cause else ""
-    return f"{case.row.name}: {did} (scores {scores}){built}, said {said}"
+    if case.said.codes:
+        ground = f": {case.said.codes[0]} {case.said.message}"
+    else:
+        numbers = case.said.quantities
+        seen = [f"{word} {numbers[what]:.2g}" for what, word in SEEN.items() if what in numbers]
+        ground = f" on {', '.join(seen)}" if seen else ""
+    return f"{case.row.name}: {did} (scores {scores}){built}, said {case.said.verdict!r}{ground}"

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 from scipy.stats import binomtest
@@ -85,6 +86,8 @@ def test_the_worst_are_false_alarms_then_misses_then_warnings():
     found = counts.worst(given)
     assert found == [given[2], given[1], given[0]]
     assert "it trains (scores 1.00 1.00 1.00), said 'will not train': SG101" in counts.explained(found[0])
+    silent = case("fails", "healthy", quantities={"spread of the output": 0.25})
+    assert counts.explained(silent).endswith("it fails (scores 0.00 0.00 0.00), said 'healthy' on spread 0.25")
 
 
 @pytest.fixture(scope="module")
