@@ -26,7 +26,7 @@ ROW = base("mlp", "wine")
 
 
 def case(
-    label: str, verdict: str, *, code: str = "SG101", row: Row = ROW, twin: bool = True, **said: str
+    label: str, verdict: str, *, code: str = "SG101", row: Row = ROW, twin: bool = True, **said: Any
 ) -> counts.Case:
     score = {"trains": 1.0, "fails": 0.0, "between": 0.5}[label]
     truth = Truth(row.key, row.name, row.family, label, (score,) * 3)
