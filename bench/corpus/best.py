@@ -1,0 +1,74 @@
+"""The best known result of each task: ``python -m bench.corpus.best [TASK …]`` measures what ``tasks.py`` states.
+
+A reference set-up is trained for four budgets without ending early; what counts is its best three looks in a row (their
+median), of the best of three seeds. Printed in units of the task's metric, rounded as ``Task.best`` is.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import torch
+
+from bench.corpus import law
+from bench.corpus.make import budget, make, sets, task_of
+from bench.corpus.row import Row, options
+from bench.corpus.rows.bases import base
+from bench.corpus.tasks import TASKS
+from bench.suite.case import objective
+
+BUDGETS = 4
+
+REFERENCES: dict[str, Row] = {
+    row.task: row
+    for row in (
+        *(Row("mlp", task) for task in ("digits", "wine", "cancer", "blobs", "diabetes")),
+        *(Row("mlp", task, rate=3e-3) for task in ("circles", "moons", "parity", "friedman")),
+        *(Row("conv", task, rate=3e-3) for task in ("images", "shapes")),
+        Row("recurrent", "rows", rate=3e-3),
+        *(
+            Row("encoder", f"recall{more}", options(steps=n), rate=3e-3)
+            for more, n in (("", 30), ("-60", 60), ("-100", 100))
+        ),
+        Row("recurrent", "adding", options(cell="gru"), rate=1e-2),
+        Row("decoder", "copying", options(steps=12), rate=3e-3),
+        Row("recurrent", "characters", options(words=True, each=True), rate=1e-2),
+        Row("translator", "reversal", rate=3e-3),
+        *(Row("autoencoder", task, rate=3e-3) for task in ("reconstruction", "cancer-itself")),
+        Row("vae", "latent", rate=3e-3),
+        *(base("gan", task) for task in ("ring", "clusters")),
+        Row("graph", "blocks", rate=1e-2),
+        Row("deepset", "spreads", rate=3e-3),
+        Row("deepset", "extremes", options(pool="max"), rate=3e-3),
+        Row("bag", "documents", options(sparse=False), rate=1e-2),
+        Row("unet", "discs", rate=3e-3),
+    )
+}
+
+
+def best_of(row: Row, seed: int) -> float:
+    """Best settled result of one long training, in units of the task's metric."""
+    torch.manual_seed(seed)
+    made, task, data = make(row, seed), task_of(row), sets(row)
+    looks: list[float] = []
+    for step in range(BUDGETS * budget(row)):
+        made.optimizer.zero_grad()
+        objective(made, made.batches(step))[0].backward()
+        made.optimizer.step()
+        if (step + 1) % law.LOOK_EVERY == 0:
+            looks.append(law.measure(task, made.model, data.held_x, data.held_y))
+    return max(law.settled(looks[: n + 1]) for n in range(law.LOOKS - 1, len(looks)))
+
+
+def main(names: list[str]) -> None:
+    torch.set_num_threads(1)
+    for name in names or TASKS:
+        row = REFERENCES[name]
+        results = sorted(best_of(row, seed) for seed in range(law.SEEDS))
+        told = " ".join(f"{result:.3f}" for result in results)
+        print(f"{name:16s} stated {TASKS[name].best:.2f}  measured {results[-1]:.3f}  (seeds: {told})")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

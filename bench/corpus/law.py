@@ -1,0 +1,102 @@
+"""What counts as trained: the rule that turns three trainings into a label, fixed before any row was trained.
+
+A training's *score* is its held-out result relative to the task: 0 = the best answer that does not look at the input
+(the commonest class; the mean), 1 = the best known (``Task.best``). Every ``LOOK_EVERY`` steps the held-out data are
+looked at, in evaluation mode; the score is the median of the last three looks, so that one lucky look decides nothing.
+A training ends at its budget, or at a loss that is not finite (score −1), or when three looks in a row stand at
+``SOLVED``: what is solved is not trained on.
+
+*trains*: all three seeds reach ``TRAINS``. *fails*: none passes ``FAILS``. *between*: all else, seeds that disagree
+among it. The two marks are the quarters of the way from chance to the best: a net that took less than a quarter of what
+there is to learn has not learned the task in a budget in which the reference takes all of it; one that took three
+quarters has. The marks follow the earlier suite's (``bench.train_suite``: 0.1 and 0.2 of the loss) in leaving a band
+between them, and are wider, so that a label doesn't hang on the order of additions: a repeat gives the same one.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bench.corpus.tasks import HIDDEN, Task
+
+REVISION = 1
+"""Of this rule; results under another are trained again."""
+
+SEEDS = 3
+LOOK_EVERY = 20
+"""Steps."""
+LOOKS = 3
+SOLVED = 0.9
+TRAINS = 0.75
+FAILS = 0.25
+DIVERGED = -1.0
+"""Score of a training whose loss stopped being finite; no score is lower."""
+
+LABELS = ("trains", "fails", "between", "crashed")
+
+
+def label(scores: Sequence[float]) -> str:
+    """The label of a set-up whose trainings ended with ``scores``."""
+    if min(scores) >= TRAINS:
+        return "trains"
+    return "fails" if max(scores) <= FAILS else "between"
+
+
+def settled(looks: Sequence[float]) -> float:
+    """Score of a training from its looks, in the order they were taken."""
+    return statistics.median(looks[-LOOKS:])
+
+
+def solved(looks: Sequence[float]) -> bool:
+    return len(looks) >= LOOKS and min(looks[-LOOKS:]) >= SOLVED
+
+
+def score(task: Task, model: nn.Module, x: Tensor, y: Tensor) -> float:
+    """The model's result on held-out data, between chance (0) and the best known (1); at least ``DIVERGED``."""
+    result, chance = measure(task, model, x, y), chance_of(task, y)
+    if not math.isfinite(result):
+        return DIVERGED
+    return max(DIVERGED, (result - chance) / (task.best - chance))
+
+
+def chance_of(task: Task, y: Tensor) -> float:
+    """What an answer that ignores the input gets, in the task's metric."""
+    if task.metric != "accuracy":
+        return 0.0
+    counted = y[y != HIDDEN]
+    return float(torch.bincount(counted.reshape(-1)).max()) / counted.numel()
+
+
+def measure(task: Task, model: nn.Module, x: Tensor, y: Tensor) -> float:
+    """The model's result on held-out data in the task's metric, looked at in evaluation mode and without a trace."""
+    training = model.training
+    model.eval()
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        result = _measured(task, model, x, y)
+    model.train(training)
+    return result
+
+
+def _measured(task: Task, model: Any, x: Tensor, y: Tensor) -> float:
+    if task.metric == "samples":
+        return 1.0 - _energy(model.sample(len(x)).float(), x.float()) / _energy(
+            x.float().mean(0, keepdim=True), x.float()
+        )
+    if task.metric == "accuracy":
+        counted = y != HIDDEN
+        return float((model(x).argmax(1) == y)[counted].float().mean())
+    output = model.reconstruct(x) if task.loss == "own" else model(x)
+    target, output = (x if task.loss == "own" else y).double(), output.double()
+    return 1.0 - float(((output - target) ** 2).mean() / ((target - target.mean(0)) ** 2).mean())
+
+
+def _energy(a: Tensor, b: Tensor) -> float:
+    """Energy distance of two samples (Székely & Rizzo 2013)."""
+    return float(2 * torch.cdist(a, b).mean() - torch.cdist(a, a).mean() - torch.cdist(b, b).mean())
