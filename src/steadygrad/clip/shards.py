@@ -33,6 +33,12 @@ def local(tensor: Tensor) -> Tensor:
     return part
 
 
+def values_here(gradient: Tensor) -> Tensor:
+    """The numbers of a gradient in this process; of a sparse one each row once. The gradient itself stays as it is."""
+    part = local(gradient)
+    return part.coalesce()._values() if part.is_sparse else part
+
+
 def locals_of(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
     """The parts of all in this process; where none is distributed, which is told in no time, the tensors as they are."""
     return tensors if all_plain(tensors) else [local(tensor) for tensor in tensors]

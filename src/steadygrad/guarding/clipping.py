@@ -18,7 +18,7 @@ from steadygrad.clip import Clip, clip_adaptive_
 from steadygrad.clip.gradients import gradients_of, scale_
 from steadygrad.clip.norm import EPSILON, clip_norm_, factor_for_norm, scale_to_norm_
 from steadygrad.clip.per_parameter import scale_each_
-from steadygrad.clip.shards import local
+from steadygrad.clip.shards import values_here
 from steadygrad.clip.value import clamp_, untouched_below
 
 SURE = 1 - 1e-5
@@ -120,12 +120,12 @@ class Clipper:
 
     def _measured(self, gradients: Sequence[Tensor], row: Tensor, change: Callable[[], Any]) -> float:
         """For clips that change some elements and not others: how the total norm fell, by reading it once more."""
-        tensors = [_values(gradient) for gradient in gradients]
+        tensors = [values_here(gradient) for gradient in gradients]
         before = [g.clone() for g in tensors] if self.acted % TURN_EVERY == 0 and row.device.type == "cpu" else None
         change()
         if row.device.type != "cpu":
             return math.nan
-        tensors = [_values(gradient) for gradient in gradients]
+        tensors = [values_here(gradient) for gradient in gradients]
         was, now = _norm(before) if before is not None else _total(row), _norm(tensors)
         if not now < was * SURE:
             return 1.0
@@ -146,11 +146,6 @@ def _plain(parameters: Sequence[Tensor], gradients: Sequence[Tensor]) -> list[Te
     if all(type(gradient) is Tensor and not gradient.is_sparse for gradient in gradients):
         return list(gradients)
     return gradients_of(parameters)
-
-
-def _values(gradient: Tensor) -> Tensor:
-    tensor = local(gradient)
-    return tensor.coalesce()._values() if tensor.is_sparse else tensor
 
 
 def _norm(tensors: Sequence[Tensor]) -> float:

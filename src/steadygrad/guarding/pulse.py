@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from steadygrad.clip.shards import local
+from steadygrad.clip.shards import local, values_here
 from steadygrad.guarding.distributed import Meshes, meshes_of
 from steadygrad.guarding.rows import ABSENT, Rows
 
@@ -79,7 +79,7 @@ class Ring:
 
     def _write_mixed(self, gradients: list[Tensor], row: Tensor) -> None:
         """Several devices or dtypes, sparse gradients, shards of a mesh, halves (whose norms are taken in float32)."""
-        tensors = [_values(local(gradient)) for gradient in gradients]
+        tensors = [values_here(gradient) for gradient in gradients]
         for (_, dtype), columns in self._groups.items():
             of_kind = [tensors[column] for column in columns]
             wide = dtype in (torch.float16, torch.bfloat16)
@@ -177,8 +177,3 @@ class Ring:
         self._here = device.type == "cpu"
         self._host = self._store.numpy() if self._here else np.zeros((0, 0), np.float32)
         self._rows = list(self._store.unbind(0))
-
-
-def _values(gradient: Tensor) -> Tensor:
-    """A sparse gradient's values, each row once; the gradient itself stays as it is."""
-    return gradient.coalesce()._values() if gradient.is_sparse else gradient
