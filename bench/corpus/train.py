@@ -52,6 +52,13 @@ def train(row: Row) -> Truth:
 def train_once(row: Row, seed: int) -> tuple[float, int]:
     """Score of one training and the steps it took. Denormal numbers count as zero: they only slow a net down."""
     torch.set_flush_denormal(True)
+    try:
+        return _trained(row, seed)
+    finally:
+        torch.set_flush_denormal(False)
+
+
+def _trained(row: Row, seed: int) -> tuple[float, int]:
     prepared = prepare(row, seed)
     made = prepared.made
     made.model.train()
