@@ -5,7 +5,6 @@ Plain functions of records; trains nothing and asks nobody.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,10 +12,9 @@ from typing import Any
 from bench.corpus.row import Row
 from bench.corpus.train import Truth
 from bench.judge import Judgement
+from steadygrad.lab.intervals import share_interval
 
 HEALTHY, AT_RISK, WILL_NOT_TRAIN, CRASHED = "healthy", "at risk", "will not train", "crashed"
-Z = 1.96
-"""Of a 95 % interval."""
 
 
 @dataclass(frozen=True)
@@ -118,11 +116,7 @@ def wilson(hits: int, trials: int) -> tuple[float, float]:
     """95 % interval of a share (Wilson 1927); (0, 1) where nothing was tried."""
     if trials == 0:
         return 0.0, 1.0
-    share, square = hits / trials, Z * Z
-    middle = share + square / (2 * trials)
-    width = Z * math.sqrt(share * (1 - share) / trials + square / (4 * trials * trials))
-    scale = 1 + square / trials
-    return max(0.0, (middle - width) / scale), min(1.0, (middle + width) / scale)
+    return share_interval(hits, trials)
 
 
 SHARES = {

@@ -22,26 +22,21 @@ BUDGETS = 4
 REFERENCES: dict[str, Row] = {
     row.task: row
     for row in (
-        *(Row("mlp", task) for task in ("digits", "wine", "cancer", "blobs", "diabetes")),
-        *(Row("mlp", task, rate=3e-3) for task in ("circles", "moons", "parity", "friedman")),
-        *(Row("conv", task, rate=3e-3) for task in ("images", "shapes")),
-        Row("recurrent", "rows", rate=3e-3),
-        *(
-            Row("encoder", f"recall{more}", options(steps=n), rate=3e-3)
-            for more, n in (("", 30), ("-60", 60), ("-100", 100))
-        ),
-        Row("recurrent", "adding", options(cell="gru"), rate=1e-2),
-        Row("decoder", "copying", options(steps=12), rate=3e-3),
-        Row("recurrent", "characters", options(words=True, each=True), rate=1e-2),
-        Row("translator", "reversal", rate=3e-3),
-        *(Row("autoencoder", task, rate=3e-3) for task in ("reconstruction", "cancer-itself")),
-        Row("vae", "latent", rate=3e-3),
+        *(base("mlp", task) for task in ("digits", "wine", "cancer", "blobs", "diabetes")),
+        *(base("mlp", task) for task in ("circles", "moons", "parity", "friedman")),
+        *(base("conv", task) for task in ("images", "shapes")),
+        *(base("recurrent", task) for task in ("rows", "adding", "characters")),
+        base("encoder", "recall"),
+        *(Row("encoder", f"recall-{n}", options(steps=n), rate=3e-3) for n in (60, 100)),
+        base("decoder", "copying"),
+        base("translator", "reversal"),
+        *(base("autoencoder", task) for task in ("reconstruction", "cancer-itself")),
+        base("vae", "latent"),
         *(base("gan", task) for task in ("ring", "clusters")),
-        Row("graph", "blocks", rate=1e-2),
-        Row("deepset", "spreads", rate=3e-3),
-        Row("deepset", "extremes", options(pool="max"), rate=3e-3),
-        Row("bag", "documents", options(sparse=False), rate=1e-2),
-        Row("unet", "discs", rate=3e-3),
+        base("graph", "blocks"),
+        *(base("deepset", task) for task in ("spreads", "extremes")),
+        base("bag", "documents"),
+        base("unet", "discs"),
     )
 }
 

@@ -72,113 +72,81 @@ def norm_of(name: str, width: int, *, image: bool = False) -> nn.Module:
     return nn.RMSNorm(width) if name == "rms" else nn.Identity()
 
 
-class Scaled(nn.Module):
+class Flaw(nn.Module):
+    """One that is applied to what comes out; ``amount`` says how strongly, where there is a how."""
+
     def __init__(self, amount: float):
         super().__init__()
         self.amount = amount
 
+
+class Scaled(Flaw):
     def forward(self, x):
         return x * self.amount
 
 
-class Squashed(nn.Module):
-    def __init__(self, amount: float):
-        super().__init__()
-        self.amount = amount
-
+class Squashed(Flaw):
     def forward(self, x):
         return torch.sigmoid(x * self.amount)
 
 
-class Clamped(nn.Module):
+class Clamped(Flaw):
     """A clamp far from where the values are."""
-
-    def __init__(self, amount: float):
-        super().__init__()
-        self.amount = amount
 
     def forward(self, x):
         return torch.clamp(x, min=self.amount)
 
 
-class Shifted(nn.Module):
+class Shifted(Flaw):
     """A threshold that no unit passes."""
-
-    def __init__(self, amount: float):
-        super().__init__()
-        self.amount = amount
 
     def forward(self, x):
         return torch.relu(x - self.amount)
 
 
-class Detached(nn.Module):
-    def __init__(self, amount: float):
-        super().__init__()
-
+class Detached(Flaw):
     def forward(self, x):
         return x.detach()
 
 
-class Averaged(nn.Module):
+class Averaged(Flaw):
     """The mean over the batch put in place of most of each sample."""
-
-    def __init__(self, amount: float):
-        super().__init__()
-        self.amount = amount
 
     def forward(self, x):
         return torch.lerp(x, x.mean(0, keepdim=True), self.amount)
 
 
-class Logged(nn.Module):
+class Logged(Flaw):
     """A logarithm of what may be zero."""
-
-    def __init__(self, amount: float):
-        super().__init__()
 
     def forward(self, x):
         return torch.log(F.relu(x))
 
 
-class Normed(nn.Module):
+class Normed(Flaw):
     """A division by the norm of the features, with nothing to keep it from zero."""
-
-    def __init__(self, amount: float):
-        super().__init__()
 
     def forward(self, x):
         x = F.relu(x - 1.0)
         return x / x.norm(dim=-1, keepdim=True)
 
 
-class Rounded(nn.Module):
-    def __init__(self, amount: float):
-        super().__init__()
-        self.amount = amount
-
+class Rounded(Flaw):
     def forward(self, x):
         return torch.round(x * self.amount) / self.amount
 
 
-class Powered(nn.Module):
-    def __init__(self, amount: float):
-        super().__init__()
-        self.amount = amount
-
+class Powered(Flaw):
     def forward(self, x):
         return torch.pow(x, self.amount)
 
 
-class Softmaxed(nn.Module):
-    def __init__(self, amount: float):
-        super().__init__()
-
+class Softmaxed(Flaw):
     def forward(self, x):
         return F.softmax(x, dim=-1)
 
 
-FLAWS: dict[str, type[nn.Module]] = {
+FLAWS: dict[str, type[Flaw]] = {
     "scaled": Scaled,
     "squashed": Squashed,
     "clamped": Clamped,

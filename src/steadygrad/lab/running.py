@@ -64,13 +64,10 @@ def _seeded(seed: int) -> Iterator[None]:
     import numpy as np
     import torch
 
-    states = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng():
+    from steadygrad.probe.copying import same_randomness
+
+    with same_randomness():
         random.seed(seed)
         np.random.seed(seed)
         torch.manual_seed(seed)
-        try:
-            yield
-        finally:
-            random.setstate(states[0])
-            np.random.set_state(states[1])
+        yield

@@ -16,12 +16,11 @@ from rich.table import Table
 
 from steadygrad.errors import OutputError
 from steadygrad.record.proof import Arm, Proof
-from steadygrad.report import words
+from steadygrad.report import drawing, words
 from steadygrad.report.colour import Color, Paint, wants_colour
+from steadygrad.report.drawing import check_kind
 from steadygrad.report.layout import fill, resolve_width
 from steadygrad.report.write import write_bytes_atomically
-
-PICTURES = (".png", ".svg", ".pdf")
 
 PLOT_ROWS = 12
 
@@ -131,17 +130,12 @@ def _smallest(arm: Arm) -> str:
 
 def pyplot_for(path: str) -> Any:
     """matplotlib's pyplot, once the path is known to be one that can be drawn into. Raises ``OutputError``."""
-    if Path(path).suffix.lower() not in PICTURES:
-        raise OutputError(f"cannot draw {path}: name it .png, .svg or .pdf")
+    check_kind(path)
     if Path(path).is_dir():
         raise OutputError(f"cannot write {path}: it is a directory; name a file in it")
     if not Path(path).absolute().parent.is_dir():
         raise OutputError(f"cannot write {path}: there is no directory {Path(path).parent}; create it first")
-    try:
-        importlib.import_module("matplotlib").use("Agg")
-        return importlib.import_module("matplotlib.pyplot")
-    except ImportError:
-        raise OutputError("a picture needs matplotlib; pip install 'steadygrad[plot]'") from None
+    return drawing.pyplot("a picture needs")
 
 
 def draw(proof: Proof, path: str) -> None:

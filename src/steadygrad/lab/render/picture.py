@@ -21,10 +21,10 @@ import numpy as np
 from steadygrad.errors import OutputError
 from steadygrad.lab.outcome import Curve, Diagram, Panel, Ran
 from steadygrad.lab.render import words
+from steadygrad.report import drawing
+from steadygrad.report.drawing import check_kind
 from steadygrad.report.words import clean, number
 from steadygrad.report.write import write_bytes_atomically
-
-PICTURES = (".png", ".svg", ".pdf")
 
 SERIES = ("#0068a8", "#c44e00", "#00805e", "#a8448c", "#8a6d00", "#5a5f66")
 """Colours of the curves on white; a page has others for the dark. Told apart by who sees red and green alike."""
@@ -42,9 +42,8 @@ MANY = 30
 
 def check(path: str) -> None:
     """Raises ``OutputError`` where a picture cannot be drawn into ``path``, before anything is measured for it."""
-    if Path(path).suffix.lower() not in PICTURES:
-        raise OutputError(f"cannot draw {path}: name it .png, .svg or .pdf")
-    _pyplot()
+    check_kind(path)
+    check_drawing()
 
 
 def check_drawing() -> None:
@@ -105,11 +104,7 @@ def _bytes(sheet: Any, kind: str) -> bytes:
 
 
 def _pyplot() -> Any:
-    try:
-        importlib.import_module("matplotlib").use("Agg")
-        return importlib.import_module("matplotlib.pyplot")
-    except ImportError:
-        raise OutputError("figures need matplotlib; pip install 'steadygrad[plot]'") from None
+    return drawing.pyplot("figures need")
 
 
 @contextmanager
