@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from os import PathLike, fspath
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -37,8 +37,10 @@ from steadygrad.guarding.symptom import Symptom
 from steadygrad.guarding.updates import Sample
 from steadygrad.guarding.weighed import Weighed
 from steadygrad.guarding.writing import Writing
-from steadygrad.journal import Journal
 from steadygrad.record import Action, Alarm, Finding, Look, Severity
+
+if TYPE_CHECKING:
+    from steadygrad.journal import Journal
 
 SNAPSHOT_EVERY = 100
 SNAPSHOT_BYTES = 4 * 2**30

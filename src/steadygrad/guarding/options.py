@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -12,7 +12,9 @@ from torch import nn
 from steadygrad.clip import Clip
 from steadygrad.errors import SettingsError, SubjectError
 from steadygrad.guarding.respond import OnAlarm
-from steadygrad.journal import Journal
+
+if TYPE_CHECKING:
+    from steadygrad.journal import Journal
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,11 @@ class Options:
             raise SettingsError(
                 f"clip is {self.clip!r}, expected a steadygrad.Clip such as Clip.value(-1, 1) or Clip.norm(1.0)"
             )
-        if self.journal is not None and not isinstance(self.journal, (str, Journal)):
-            raise SettingsError(f"journal is {self.journal!r}, expected a path such as 'run.sgj'")
+        if self.journal is not None and not isinstance(self.journal, str):
+            from steadygrad.journal import Journal  # With SQLite: for a run that is recorded.
+
+            if not isinstance(self.journal, Journal):
+                raise SettingsError(f"journal is {self.journal!r}, expected a path such as 'run.sgj'")
         for name, least in (("probe_every", 0), ("every", 1), ("snapshot_every", 1), ("snapshot_bytes", 0)):
             value = getattr(self, name)
             if value is None and name == "every":

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor
 
 from steadygrad.guarding.rows import Rows, totals
-from steadygrad.journal import Journal
 from steadygrad.record import Action, Alarm, Look, Watched
+
+if TYPE_CHECKING:
+    from steadygrad.journal import Journal
 
 Array = np.ndarray[Any, Any]
 
@@ -27,11 +29,13 @@ class Writing:
     ) -> None:
         self._names = [[name for _, name in one] for one in columns]
         self._places: dict[int, Array] = {}
-        self._own = not isinstance(given, Journal)
+        self._own = isinstance(given, str)
         self._journal: Journal | None = None
-        if isinstance(given, Journal):
+        if not isinstance(given, str):
             self._journal = given
-        elif given is not None:
+        else:
+            from steadygrad.journal import Journal  # With SQLite: for a run that is recorded.
+
             watched = [
                 Watched(name, tuple(p.shape), str(p.dtype).removeprefix("torch."), index)
                 for index, one in enumerate(columns)
