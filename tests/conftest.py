@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,3 +29,17 @@ def _the_current_folder_is_put_back() -> Iterator[None]:
     before = Path.cwd()
     yield
     assert Path.cwd() == before
+
+
+@pytest.fixture(autouse=True)
+def _what_was_imported_from_a_folder_of_the_tests_is_forgotten(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[None]:
+    """The next test may write a file of the same name, and would be given the module of this one."""
+    before = list(sys.path)
+    yield
+    sys.path[:] = before
+    base = str(tmp_path_factory.getbasetemp())
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None) or "").startswith(base):
+            del sys.modules[name]

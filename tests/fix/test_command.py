@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -42,11 +43,14 @@ def refused(capfd: pytest.CaptureFixture[str], *words: str) -> str:
 
 def test_the_patch_is_printed_and_nothing_written(workshop: Workshop, capfd: pytest.CaptureFixture[str]) -> None:
     workshop.lay_out({"net.py": LOOP})
+    main(["check", "net.py", "--input", "32,16", "-q", "--output-format", "json"])
+    sick = json.loads(capfd.readouterr().out)["verdict"]
+    assert sick != "healthy"
     said = fix(capfd, "net.py", *FOLDED)
     assert said.code == 1
     assert said.out.startswith("--- a/net.py\n+++ b/net.py\n@@ ")
     assert said.err.splitlines() == [
-        "safe fix, folded initialisation: will not train → healthy, checked again in a fresh process",
+        f"safe fix, folded initialisation: {sick} → healthy, checked again in a fresh process",
         *(line for line in said.err.splitlines() if line.startswith("display only: learning rate")),
         "to put it into the source, run the same with --write",
     ]
