@@ -172,7 +172,8 @@ def worst(cases: Iterable[Case], number: int = 10) -> list[Case]:
 
 
 SEEN = {
-    "informed fall in ten steps": "informed fall",
+    "informed fall in ten steps": "informed fall in ten steps",
+    "informed fall in all steps": "in all",
     "greatest rise in one step": "greatest rise",
     "decades lost on the trunk": "decades lost",
     "spread of the output": "spread",

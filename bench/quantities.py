@@ -21,7 +21,7 @@ def _spread_growth(record: CheckRecord) -> float | None:
     before = record.trace.output_spread
     if before is None or before >= SPREAD:
         return None
-    after = record.trial.output_spread_after if record.trial is not None else None
+    after = record.trial.first.output_spread_after if record.trial is not None else None
     return after / before if after is not None and before > 0 else None
 
 
@@ -68,8 +68,9 @@ def _unreached(record: CheckRecord) -> float | None:
 
 
 QUANTITIES: dict[str, Quantity] = {
-    "informed fall in ten steps": lambda r: informed_fall(r.trial) if r.trial is not None else None,
-    "greatest rise in one step": lambda r: r.trial.greatest_rise if r.trial is not None else None,
+    "informed fall in ten steps": lambda r: informed_fall(r.trial.first) if r.trial is not None else None,
+    "informed fall in all steps": lambda r: informed_fall(r.trial) if r.trial is not None else None,
+    "greatest rise in one step": lambda r: r.trial.first.greatest_rise if r.trial is not None else None,
     "predicted first fall": lambda r: r.trial.predicted_first if r.trial is not None else None,
     "decades lost on the trunk": lambda r: lost(r.trace, r.trial) if r.trace.trunk is not None else None,
     "spread of the output": lambda r: r.trace.output_spread,
@@ -82,7 +83,7 @@ QUANTITIES: dict[str, Quantity] = {
     "decades lost in a recurrence": lambda r: max((-x.decades for x in r.trace.recurrences), default=None),
     "decades gained in a recurrence": lambda r: max((x.decades for x in r.trace.recurrences), default=None),
     "underflow share": lambda r: r.trace.underflow_share,
-    "fall in ten steps, either way": lambda r: abs(r.trial.fall) if r.trial is not None else None,
+    "fall in ten steps, either way": lambda r: abs(r.trial.first.fall) if r.trial is not None else None,
     "weight decay's part ÷ the gradient's": lambda r: r.trial.decay if r.trial is not None else None,
     "input, greater of std and |mean|": _input,
     "greatest output, std or |mean|": _output,

@@ -11,7 +11,7 @@ from bench.suite.case import SEED, Made
 from steadygrad.probe.spans import recording_constructions
 
 
-def examine(make: Callable[[], Made], *, trial: int = 10) -> steadygrad.Report:
+def examine(make: Callable[[], Made], *, trial: int | None = None) -> steadygrad.Report:
     """The report on one set-up."""
     torch.manual_seed(SEED)
     with recording_constructions():

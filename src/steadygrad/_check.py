@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -24,9 +25,13 @@ from steadygrad.probe.steptest import Stepped, fits_in_memory, in_words, look_ag
 from steadygrad.probe.subject import Subject, make_subject
 from steadygrad.probe.theirs import raised_as_theirs, running_theirs
 from steadygrad.record import CheckRecord, Cost, Setup, StepTest, Trace
+from steadygrad.rules.grading import MOST_STEPS, STEPS, left_open
 from steadygrad.settings import Settings, apply_ignores
 
 Progress = Callable[[str], None]
+
+PATIENCE = 30.0
+"""Seconds that a check goes on by itself where the first steps leave it open."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ def check(
     *,
     optimizer: torch.optim.Optimizer | None = None,
     seed: int = 0,
-    trial: int = 10,
+    trial: int | None = None,
     select: Sequence[str] | None = None,
     ignore: Sequence[str] | None = None,
 ) -> Report:
@@ -66,7 +71,8 @@ def check(
         loss_fn: From output and target to a scalar tensor.
         optimizer: The one that will train the model; AdamW at 1e-3 when not given. It is copied too.
         seed: For whatever the model or the made batch draws.
-        trial: Steps of the step test; 0 for the probe alone, more than 10 for a trial.
+        trial: Steps of the step test; 0 for the probe alone, more than 100 for a trial. None: ten, and on to a hundred
+            where ten leave it open and the rest takes at most half a minute.
         select: Codes, code prefixes or names of the rules to run; all when None.
         ignore: Codes, code prefixes or names of the rules not to run.
 
@@ -86,11 +92,11 @@ def check(
 
 
 def check_subject(
-    subject: Subject, *, trial: int = 10, settings: Settings | None = None, progress: Progress | None = None
+    subject: Subject, *, trial: int | None = None, settings: Settings | None = None, progress: Progress | None = None
 ) -> Report:
     """Check a subject that has been put together already. Raises ``UserCodeError`` for an exception of the model's own."""
     settings = settings or Settings()
-    if trial < 0:
+    if trial is not None and trial < 0:
         raise SubjectError(f"trial is {trial}, expected 0 (the probe alone) or a number of steps")
     began = time.perf_counter()
     with running_theirs(
@@ -118,7 +124,9 @@ def check_subject(
     )
 
 
-def _measure(subject: Subject, trial: int, progress: Progress | None) -> tuple[Trace, Stepped | None, float, list[str]]:
+def _measure(
+    subject: Subject, trial: int | None, progress: Progress | None
+) -> tuple[Trace, Stepped | None, float, list[str]]:
     """Probe and step test on one copy, which is then gone."""
     notes: list[str] = []
     say = progress or (lambda _: None)
@@ -144,7 +152,15 @@ def _measure(subject: Subject, trial: int, progress: Progress | None) -> tuple[T
         elif not fits_in_memory(copied.model, copied.optimizer):
             notes.append("no step test: gradients and optimizer state of a copy do not fit into the free memory")
         else:
-            stepped = step_test(copied, objective, subject.batch, steps=trial, seed=subject.seed, progress=progress)
+            stepped = step_test(
+                copied,
+                objective,
+                subject.batch,
+                steps=STEPS if trial is None else min(trial, STEPS),
+                seed=subject.seed,
+                progress=progress,
+                go_on=partial(_longer, notes) if trial is None else lambda _: trial,
+            )
             trace = replace(
                 trace,
                 parameters=tuple(
@@ -157,6 +173,17 @@ def _measure(subject: Subject, trial: int, progress: Progress | None) -> tuple[T
                 stepped = replace(stepped, record=replace(stepped.record, trunk_decades_after=decades))
             return trace, stepped, spent, notes
     return trace, None, spent, notes
+
+
+def _longer(notes: list[str], seen: Stepped) -> int:
+    """How many steps there shall be in all, once the first ten are seen; a note where more would help, but take long."""
+    if not left_open(seen.record):
+        return STEPS
+    left = (MOST_STEPS - STEPS) * seen.seconds
+    if left > PATIENCE:
+        notes.append(f"ten steps leave it open whether it trains: --trial {MOST_STEPS} takes {left / 60:.0f} minutes")
+        return STEPS
+    return MOST_STEPS
 
 
 def _with_optimizer(trace: Trace, copied: Copied) -> Trace:
@@ -199,7 +226,7 @@ def _tiers(trace: Trace, trial: StepTest | None) -> list[str]:
     )
     tiers = [f"probe: {trunk}"]
     if trial is not None:
-        name = "step test" if trial.steps <= 10 else "trial"
+        name = "step test" if trial.steps <= MOST_STEPS else "trial"
         change = (
             "the loss stopped being finite"
             if trial.diverged

@@ -41,7 +41,8 @@ class Settings:
     per_module_ignores: Ignores = ()
     """Globs of module paths ("encoder.layers.*"); a module's children are meant too."""
     fail_on: str = "error"
-    trial: int = 10
+    trial: int | None = None
+    """Steps of the step test; None: ten, and on to a hundred where they leave it open."""
     seed: int = 0
     device: str | None = None
     dtype: str | None = None

@@ -15,7 +15,9 @@ from steadygrad.cli.subject import settings_for, subject_of, subject_options
 @click.command(name="check", short_help="Find where and why gradients vanish or explode.")
 @click.argument("target")
 @subject_options
-@click.option("--trial", type=int, help="Optimizer steps on a copy (10); 0 = the probe alone.")
+@click.option(
+    "--trial", type=int, help="Optimizer steps on a copy (10, or 100 where 10 leave it open); 0 = the probe alone."
+)
 @click.option("--select", metavar="CODES", help="Rules to run: codes, prefixes or names.")
 @click.option("--ignore", metavar="CODES", help="Rules to leave out.")
 @click.option("--fail-on", metavar="LEVEL", help="error (default), warning or never.")

@@ -75,7 +75,7 @@ def planner_options(options: dict[str, Any], settings: Any, *, compare: bool = T
         best=options["best"],
         compare=compare,
         budget=seconds(options["budget"]),
-        trial=settings.trial or 10,
+        trial=settings.trial or None,
     )
     check_options(given)
     return given

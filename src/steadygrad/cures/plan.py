@@ -73,7 +73,7 @@ def cure(
     *,
     optimizer: torch.optim.Optimizer | None = None,
     seed: int = 0,
-    trial: int = 10,
+    trial: int | None = None,
     keep: Sequence[str] | str = (),
     allow: Sequence[str] | str = (),
     only: Sequence[str] | str = (),

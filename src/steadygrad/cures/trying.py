@@ -75,7 +75,7 @@ class Options:
     """Go on after the first that heals: one candidate of each group that changes more."""
     budget: float | None = None
     """Seconds after which no further candidate is tried."""
-    trial: int = 10
+    trial: int | None = None
     safe: bool = False
     """Numbers and optimizer only: nothing that changes what the model computes."""
     without: tuple[str, ...] = ()
@@ -163,7 +163,7 @@ def try_out(
         verdict=report.verdict,
         decades=report.trunk.decades if report.trunk is not None else None,
         spread=report.trace.output_spread,
-        fall=report.trial.fall if report.trial is not None else None,
+        fall=report.trial.first.fall if report.trial is not None else None,
         learned=share,
         rate=rate if rate != own else None,
         changes=tuple(changes),

@@ -125,7 +125,7 @@ def _checked(asked: Request) -> Answer:
             set_rate(subject.optimizer, asked.rate)
         if asked.clip is not None:
             subject.optimizer.register_step_pre_hook(ClipBeforeStep(Clip(*asked.clip)))
-        report = check_subject(subject, trial=10)
+        report = check_subject(subject)
     return Answer(report.verdict.value, operations_of(report.trace))
 
 

@@ -11,7 +11,7 @@ import inspect
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,69 +50,98 @@ def step_test(
     progress: Callable[[str], None] | None = None,
     give_up: Callable[[list[float]], bool] | None = None,
     batch_of: Callable[[int], Any] | None = None,
+    go_on: Callable[[Stepped], int] | None = None,
 ) -> Stepped:
     """Train the copy for ``steps`` steps. The copy is changed; what it was copied from is not.
 
     It ends early, as diverged, at a loss that is not finite or where ``give_up`` says so of the losses so far. Every step
     is taken on ``batch``, or on what ``batch_of`` gives for its number; the last loss is always that of ``batch``.
+    ``go_on`` is shown what those steps brought and says how many there shall be in all; the record then keeps both.
     """
     outside: list[tuple[Tensor, Tensor | None]] = []
+    walk = _Walk(copied, objective, batch, seed, outside, _original(copied))
     try:
-        return _steps(copied, objective, batch, steps, seed, progress, outside, give_up, batch_of or (lambda _: batch))
+        for step in range(steps):
+            if not _went(walk, step, steps, progress, give_up, batch_of):
+                break
+        seen = _looked(walk, steps)
+        more = go_on(seen) if go_on is not None and len(walk.losses) == steps else steps
+        if more <= steps:
+            return seen
+        for step in range(steps, more):
+            if not _went(walk, step, more, progress, give_up, batch_of):
+                break
+        later = _looked(walk, more)
+        return replace(later, record=replace(later.record, early=seen.record))
     finally:
         put_back(outside)
 
 
-def _steps(
-    copied: Copied,
-    objective: Objective,
-    batch: Any,
+@dataclass
+class _Walk:
+    """The steps so far: what they start from, and what they have shown."""
+
+    copied: Copied
+    objective: Objective
+    batch: Any
+    seed: int
+    outside: list[tuple[Tensor, Tensor | None]]
+    original: dict[str, Tensor]
+    losses: list[float] = field(default_factory=list)
+    """Before each step."""
+    first_output: Any = None
+    seconds: list[float] = field(default_factory=list)
+    ratios: dict[str, float] = field(default_factory=dict)
+    predicted: float = 0.0
+    decay: float = 0.0
+
+
+def _went(
+    walk: _Walk,
+    step: int,
     steps: int,
-    seed: int,
     progress: Callable[[str], None] | None,
-    outside: list[tuple[Tensor, Tensor | None]],
     give_up: Callable[[list[float]], bool] | None,
-    batch_of: Callable[[int], Any],
-) -> Stepped:
-    assert copied.optimizer is not None
-    losses: list[float] = []
-    outputs: list[Any] = []
-    seconds: list[float] = []
-    ratios: dict[str, float] = {}
-    predicted = decay = 0.0
-    original = _original(copied)
-    for step in range(steps):
-        if progress is not None:
-            progress(f"step test, step {step + 1} of {steps}")
-        began = time.perf_counter()
-        seen, output = _one_step(copied, objective, batch_of(step), seed, outside)
-        outputs = outputs or [output]
-        seconds.append(time.perf_counter() - began)
-        losses.append(seen)
-        if not math.isfinite(seen) or (give_up is not None and give_up(losses)):
-            break
-        if step == 0:
-            ratios, predicted = _first_update(copied, original)
-            decay = _decay(copied, original)
-    after = math.nan
-    if math.isfinite(losses[-1]) and len(losses) == steps:
+    batch_of: Callable[[int], Any] | None,
+) -> bool:
+    """Take a step; False where it was the last that makes sense."""
+    if progress is not None:
+        progress(f"step test, step {step + 1} of {steps}")
+    began = time.perf_counter()
+    batch = walk.batch if batch_of is None else batch_of(step)
+    seen, output = _one_step(walk.copied, walk.objective, batch, walk.seed, walk.outside)
+    walk.seconds.append(time.perf_counter() - began)
+    walk.losses.append(seen)
+    if step == 0:
+        walk.first_output = output
+    if not math.isfinite(seen) or (give_up is not None and give_up(walk.losses)):
+        return False
+    if step == 0:
+        walk.ratios, walk.predicted = _first_update(walk.copied, walk.original)
+        walk.decay = _decay(walk.copied, walk.original)
+    return True
+
+
+def _looked(walk: _Walk, steps: int) -> Stepped:
+    """What the steps brought: the loss of the whole batch once more, unless they ended early."""
+    losses, outputs = list(walk.losses), [walk.first_output] if walk.losses else []
+    if losses and math.isfinite(losses[-1]) and len(losses) == steps:
         # With gradients enabled: a model may need them in its forward, as a gradient penalty or a force does.
-        torch.manual_seed(seed)
-        loss, output = objective(copied.model, clone_batch(batch))
-        after = float(scalar(loss).detach())
+        torch.manual_seed(walk.seed)
+        loss, output = walk.objective(walk.copied.model, clone_batch(walk.batch))
         outputs.append(output)
-        losses.append(after)
-    scale = abs(losses[0]) or 1.0
+        losses.append(float(scalar(loss).detach()))
+    assert walk.copied.optimizer is not None
     record = StepTest(
         steps=steps,
-        optimizer=in_words(copied.optimizer),
+        optimizer=in_words(walk.copied.optimizer),
         losses=tuple(losses),
-        predicted_first=predicted / scale,
-        output_spread_after=output_spread(outputs[1], size_of(batch)) if len(outputs) > 1 else None,
-        constant_fall=_constant_fall(objective, batch, outputs, losses[0]) if len(outputs) > 1 else None,
-        decay=decay,
+        predicted_first=walk.predicted / (abs(losses[0]) or 1.0),
+        output_spread_after=output_spread(outputs[1], size_of(walk.batch)) if len(outputs) > 1 else None,
+        constant_fall=_constant_fall(walk.objective, walk.batch, outputs, losses[0]) if len(outputs) > 1 else None,
+        decay=walk.decay,
     )
-    return Stepped(record, ratios, sorted(seconds)[len(seconds) // 2])
+    return Stepped(record, walk.ratios, sorted(walk.seconds)[len(walk.seconds) // 2])
 
 
 def _original(copied: Copied) -> dict[str, Tensor]:
@@ -211,6 +240,8 @@ def _decay(copied: Copied, original: dict[str, Tensor]) -> float:
 def _constant_fall(objective: Objective, batch: Any, outputs: list[Any], first: float) -> float | None:
     """How far the loss falls where every sample is answered by the mean answer, before and after: learned without the input."""
     losses: list[float] = []
+    if size_of(batch) == 1:
+        return None  # One sample is its own mean: any answer to it is a constant.
     for output in outputs:
         if not isinstance(output, Tensor) or not output.is_floating_point() or output.shape[:1] != (size_of(batch),):
             return None

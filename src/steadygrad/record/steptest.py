@@ -29,6 +29,14 @@ class StepTest:
     decay: float = 0.0
     """Size of weight decay's part of the first update ÷ size of the gradient's part, over all weight matrices."""
 
+    early: StepTest | None = None
+    """What the first ten of more steps had shown."""
+
+    @property
+    def first(self) -> StepTest:
+        """What the first ten steps showed; itself where there are no more."""
+        return self.early or self
+
     @property
     def fall(self) -> float:
         """Relative fall of the loss from the first to the last entry; 1 = to zero, negative = rose."""

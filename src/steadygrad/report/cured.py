@@ -101,7 +101,7 @@ _STYLES = {"healthy": "green", "at risk": "yellow", "will not train": "red"}
 
 
 def _steps(record: CureRecord) -> int:
-    return record.before.trial.steps if record.before.trial is not None else 0
+    return record.before.trial.first.steps if record.before.trial is not None else 0
 
 
 def _change(fall: float) -> str:

@@ -96,11 +96,11 @@ def run(trace: Trace, trial: StepTest | None, settings: Settings) -> tuple[Findi
     selected -= resolve(settings.ignore)
     # A rule that is not selected still explains symptoms: leaving SG102 out must not turn it into SG101.
     found = [finding for rule in load() if rule.judge for finding in rule.judge(trace, trial)]
-    kept = [finding for finding in _causes(found) if finding.code in selected]
+    kept = [finding for finding in causes(found) if finding.code in selected]
     return tuple(sorted(kept, key=lambda finding: (finding.severity.rank, finding.code)))
 
 
-def _causes(found: Sequence[Finding]) -> list[Finding]:
+def causes(found: Sequence[Finding]) -> list[Finding]:
     """One cause, one finding: a symptom goes where a finding at least as severe explains it."""
     explained = {
         symptom: min(cause.severity.rank for cause in found if symptom in cause.explains)

@@ -14,11 +14,18 @@ from steadygrad.record import Evidence, Finding, Location, Operation, Severity, 
 # bench/thresholds.py, fall of the loss in ten steps less that of the best constant change of the answer. 212 set-ups that
 # train: 5 % below 0.0012 (on a plateau that ends later), median 0.086. Sick by lost gradient (SG101, 102, 103, 301): at
 # most 1e-6; by lost memory (SG104): at most 0.003; by stuck updates (SG106): at most 5e-4.
+STEPS, MOST_STEPS = 10, 100
 LEARNED = 0.02
+LEARNED_LATE = 0.4
 STALLED = 0.002
+STALLED_LATE = 0.02
+RECOVERED = 0.9
+OPEN = 0.1
 
 # A loss that rises in one step by more than its own size, or ends higher than it began.
 BOUNCED = 1.0
+LEAP = 0.8
+ASTRAY = 1e4
 
 
 # bench/thresholds.py, growth of the output's spread in ten steps where it begins below 1e-7. Set-ups that train: 17-fold or
@@ -55,12 +62,23 @@ def progress(trial: StepTest | None) -> Progress:
     """What the step test says."""
     if trial is None:
         return Progress.UNKNOWN
-    if trial.diverged or trial.fall < -0.1 or trial.greatest_rise > BOUNCED:
-        return Progress.BOUNCES
     learned = informed_fall(trial)
-    if learned >= LEARNED:
+    if trial.diverged or trial.fall < -0.1 or (trial.first.greatest_rise > BOUNCED and not recovered(trial)):
+        return Progress.BOUNCES
+    if learned >= _after(trial.steps, LEARNED, LEARNED_LATE):
         return Progress.LEARNS
-    return Progress.STALLED if learned < STALLED else Progress.SLOW
+    return Progress.STALLED if learned < _after(trial.steps, STALLED, STALLED_LATE) else Progress.SLOW
+
+
+def at_first(trial: StepTest | None) -> Progress:
+    """What the first ten steps say, however it went on: a batch seen a hundred times is learned by heart."""
+    return progress(trial.first) if trial is not None else Progress.UNKNOWN
+
+
+def _after(steps: int, first: float, late: float) -> float:
+    """A mark between those after ``STEPS`` and ``MOST_STEPS`` steps, on a line in logarithms; outside, the nearer one."""
+    share = math.log(max(steps, 1) / STEPS) / math.log(MOST_STEPS / STEPS)
+    return float(first * (late / first) ** min(1.0, max(0.0, share)))
 
 
 # bench/thresholds.py, decades lost by the model on the trunk, the loss function's own left out. 212 set-ups that train:
@@ -81,6 +99,18 @@ DECADES_DROWNED = 9.5
 # Update ratio of the slowest matrix in one step. A scale-free optimizer moves it by about its rate, 1e-5 and more; SGD on a
 # gradient six decades smaller than the last layer's by less than this, a million steps for a change of its own size.
 CRAWL = 1e-6
+
+
+def left_open(trial: StepTest) -> bool:
+    """Whether the steps so far say little: hardly anything was learned, or the loss leapt up, which it may outgrow."""
+    if trial.diverged or trial.steps >= MOST_STEPS:
+        return False
+    return informed_fall(trial) < OPEN or (trial.greatest_rise > LEAP and not recovered(trial))
+
+
+def recovered(trial: StepTest) -> bool:
+    """Whether nearly all of the loss is gone, however it leapt on the way."""
+    return informed_fall(trial) >= RECOVERED and trial.greatest_rise < ASTRAY
 
 
 def lost(trace: Trace, trial: StepTest | None = None) -> float:
@@ -110,9 +140,9 @@ def shut_by_design(trace: Trace) -> bool:
 
 def escapes(trace: Trace, trial: StepTest | None) -> bool:
     """Whether the spread of the output, however small, grows fast enough to save the net: slow to start, not lost."""
-    if trial is None or trace.output_spread is None or trial.output_spread_after is None:
+    if trial is None or trace.output_spread is None:
         return False
-    return trial.output_spread_after > max(SPREAD_FLOOR, SPREAD_GROWTH * trace.output_spread)
+    return (trial.first.output_spread_after or 0.0) > max(SPREAD_FLOOR, SPREAD_GROWTH * trace.output_spread)
 
 
 def drowned(trace: Trace) -> bool:
@@ -132,9 +162,9 @@ def crawls(trace: Trace) -> bool:
 
 def rising(trace: Trace, trial: StepTest | None) -> bool:
     """Whether the samples come further apart while the loss still stands still: on a plateau, but on its way."""
-    if trial is None or trace.output_spread is None or trial.output_spread_after is None:
+    if trial is None or trace.output_spread is None:
         return False
-    return trial.output_spread_after > trace.output_spread
+    return (trial.first.output_spread_after or 0.0) > trace.output_spread
 
 
 def vanishing(trace: Trace, trial: StepTest | None) -> Severity | None:
@@ -150,7 +180,7 @@ def vanishing(trace: Trace, trial: StepTest | None) -> Severity | None:
         return Severity.WARNING if decades >= DECADES_LOST else None
     hopeless = (
         decades >= DECADES_LOST
-        and now is not Progress.SLOW
+        and at_first(trial) is not Progress.SLOW
         and (decades == math.inf or drowned(trace) or crawls(trace))
     )
     return Severity.ERROR if hopeless else Severity.WARNING

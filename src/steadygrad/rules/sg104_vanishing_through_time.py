@@ -114,7 +114,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from steadygrad.record import Finding, Recurrence, Severity, StepTest, Trace
-from steadygrad.rules.grading import LEARNED, evidence, informed_fall, judged, outcome, sentence
+from steadygrad.rules.grading import Progress, at_first, evidence, judged, outcome, sentence
 
 # bench/thresholds.py, decades lost from the last step to the first. 23 recurrences that train: at most 7.4 (orthogonal ReLU
 # over 60 steps); eleven that were seen to forget: 10.4 to 63.
@@ -160,6 +160,4 @@ def _reach(recurrence: Recurrence) -> int:
 
 
 def _severity(trial: StepTest | None) -> Severity:
-    if trial is not None and informed_fall(trial) >= LEARNED:
-        return Severity.WARNING
-    return Severity.ERROR
+    return Severity.WARNING if at_first(trial) is Progress.LEARNS else Severity.ERROR

@@ -106,6 +106,7 @@ from steadygrad.record import Finding, Severity, StepTest, Trace
 from steadygrad.rules.grading import (
     SPREAD_FLOOR,
     Progress,
+    at_first,
     drowned,
     escapes,
     evidence,
@@ -129,10 +130,10 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     if spread >= SPREAD:
         if (
             trial is not None
-            and (trial.output_spread_after or 1.0) < SPREAD
+            and (trial.first.output_spread_after or 1.0) < SPREAD
             and progress(trial) is not Progress.BOUNCES
         ):
-            yield _in_training(trial, spread, trial.output_spread_after or 0.0)
+            yield _in_training(trial.first, spread, trial.first.output_spread_after or 0.0)
         return
     if escapes(trace, trial) or (trial is None and shut_by_design(trace)):
         return
@@ -140,7 +141,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     first = next(
         (o for o in known if (o.output.spread if o.output and o.output.spread is not None else 1.0) < SPREAD), None
     )
-    severity = Severity.ERROR if drowned(trace) and progress(trial) is not Progress.SLOW else Severity.WARNING
+    severity = Severity.ERROR if drowned(trace) and at_first(trial) is not Progress.SLOW else Severity.WARNING
     yield judged(
         __name__,
         severity,

@@ -82,6 +82,7 @@ from collections.abc import Iterable, Sequence
 
 from steadygrad.record import Finding, Location, Parameter, Severity, StepTest, Trace
 from steadygrad.rules.grading import (
+    MOST_STEPS,
     Progress,
     evidence,
     judged,
@@ -100,6 +101,7 @@ UPDATE = 3e-5
 # bench/thresholds.py, fall of the loss in ten steps, learned without the input or with it, or its rise. 212 set-ups that
 # train: at least 0.0017; stuck by the scale of targets or updates: median 3e-6.
 FLAT = 5e-4
+FLAT_LATE = 0.3
 
 # Share of the elements that get a gradient and are held, yet do not move at all.
 HELD_STILL = 0.3
@@ -132,7 +134,7 @@ def _stuck(trace: Trace, trial: StepTest, moved: Sequence[Parameter]) -> Iterabl
     greatest = max(moved, key=lambda parameter: parameter.update_ratio or 0.0)
     ratio = greatest.update_ratio or 0.0
     tiny = ratio < UPDATE
-    if not tiny and abs(trial.fall) >= FLAT:
+    if not tiny and abs(trial.fall) >= (FLAT if trial.steps < MOST_STEPS else FLAT_LATE):
         return
     yield judged(
         __name__,

@@ -109,7 +109,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from steadygrad.record import Finding, Operation, Parameter, Severity, StepTest, Trace
-from steadygrad.rules.grading import Progress, body, evidence, judged, lost, outcome, percent, progress
+from steadygrad.rules.grading import Progress, at_first, body, evidence, judged, lost, outcome, percent, progress
 
 # bench/thresholds.py, share of the model's parameter elements that are used, but not reached. 212 set-ups that train: at most
 # 8e-4; cut-off ones: median 0.97.
@@ -248,11 +248,11 @@ def _unregistered(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
 
 def _frozen(trace: Trace, trial: StepTest | None, trainable: Sequence[Parameter], total: int) -> Iterable[Finding]:
     share = _elements(trainable) / max(1, total)
-    if share >= FEW or progress(trial) is not Progress.STALLED:
+    if share >= FEW or progress(trial) not in (Progress.STALLED, Progress.SLOW):
         return
     yield judged(
         "sg107_no_gradient",
-        Severity.ERROR,
+        Severity.ERROR if at_first(trial) is Progress.STALLED else Severity.WARNING,
         f"only {percent(share)} of the model is trainable, and that does not bring the loss down",
         location=None,
         module=trainable[0].name if trainable else "",

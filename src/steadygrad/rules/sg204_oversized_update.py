@@ -92,16 +92,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from steadygrad.record import Finding, Severity, StepTest, Trace
-from steadygrad.rules.grading import Progress, evidence, judged, outcome, progress
-
-# bench/thresholds.py, greatest rise of the loss in one of ten steps ÷ the first loss. 212 set-ups that train: at most 0.28;
-# those whose rate is too high: median 2,000, the least 3.7 where the loss does not stop being finite at once.
-RISE = 0.8
+from steadygrad.rules.grading import LEAP, Progress, evidence, judged, outcome, progress, recovered
 
 
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     """One finding for the whole model."""
-    if trial is None or not (progress(trial) is Progress.BOUNCES or trial.greatest_rise > RISE):
+    if trial is None or not (
+        progress(trial) is Progress.BOUNCES or (trial.first.greatest_rise > LEAP and not recovered(trial))
+    ):
         return
     moved = [p for p in trace.parameters if p.update_ratio is not None and len(p.shape) > 1]
     most = max(moved, key=lambda parameter: parameter.update_ratio or 0.0, default=None)

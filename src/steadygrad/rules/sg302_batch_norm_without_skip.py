@@ -162,7 +162,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
 
 def _blind(trial: StepTest | None) -> bool:
     """Whether the gradient promises more than the whole loss for one update, and ten updates bring next to nothing."""
-    return trial is not None and trial.predicted_first > PROMISED and trial.fall < BROUGHT
+    return trial is not None and trial.predicted_first > PROMISED and trial.first.fall < BROUGHT
 
 
 def _values(operation: Operation) -> int:

@@ -145,11 +145,11 @@ def _source(trace: Trace, operation: Operation) -> Operation | None:
 
 def _found(trace: Trace, trial: StepTest | None, squash: Operation, why: str) -> Finding:
     name = squash.name
-    stuck = progress(trial) in (Progress.STALLED, Progress.BOUNCES)
+    severity = {Progress.STALLED: Severity.ERROR, Progress.BOUNCES: Severity.ERROR, Progress.LEARNS: Severity.INFO}
     output = squash.output
     return judged(
         "sg303_double_squash",
-        Severity.ERROR if stuck else Severity.WARNING,
+        severity.get(progress(trial), Severity.WARNING),
         f"{name} is applied to what the loss squashes again: {why}",
         location=squash.location,
         module=squash.module,

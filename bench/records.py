@@ -1,0 +1,72 @@
+"""What a check measured of the rows of the truth table, kept, so that rules can be judged again without measuring again.
+
+A record a row, of a hundred steps and within it of the first ten. They are kept beside the table, compressed, under the
+revision of the source that measures (not of the rules, which only read them), and are not part of the repository: some ten
+minutes of two cores make them anew.
+"""
+
+from __future__ import annotations
+
+import lzma
+import shutil
+import warnings
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import torch
+
+import steadygrad
+from bench.corpus.prepare import prepare
+from bench.corpus.row import Row
+from bench.corpus.rows import every
+from bench.judge import SOURCE, digest
+from steadygrad.probe.spans import recording_constructions
+from steadygrad.record import CheckRecord
+from steadygrad.rules.grading import MOST_STEPS
+
+KEPT = Path(__file__).parent / "corpus" / "records"
+
+
+def revision() -> str:
+    """Of the source that measures."""
+    return digest(SOURCE, ("_check.py", "probe", "record", "theory"))
+
+
+def measured(rows: Iterable[Row], *, processes: int = 2, kept: Path = KEPT) -> dict[str, CheckRecord]:
+    """Records by row, measured where they are not kept yet. Rows whose check raises have none."""
+    rows = list(rows)
+    folder = kept / revision()
+    for stale in kept.iterdir() if kept.exists() else ():
+        if stale != folder:
+            shutil.rmtree(stale)
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [row.key for row in rows if not (folder / row.key).exists()]
+    with ProcessPoolExecutor(processes) as pool:
+        for number, _ in enumerate(pool.map(_measure, missing, [folder] * len(missing)), 1):
+            if number % 100 == 0:
+                print(f"{number} of {len(missing)} rows measured", flush=True)
+    known = {row.key: _read(folder / row.key) for row in rows}
+    return {key: record for key, record in known.items() if record is not None}
+
+
+def _measure(key: str, folder: Path) -> None:
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    row = every()[key]
+    try:
+        with recording_constructions():
+            made = prepare(row).made
+        told = steadygrad.check(
+            made.model, made.batch, made.loss_fn, optimizer=made.optimizer, trial=MOST_STEPS
+        ).to_json(indent=None)
+    except Exception:
+        told = ""  # Nothing to judge; ``bench/detect.py`` counts and names what raises.
+    beside = folder / f"{key}.tmp"
+    beside.write_bytes(lzma.compress(told.encode()))
+    beside.replace(folder / key)
+
+
+def _read(path: Path) -> CheckRecord | None:
+    told = lzma.decompress(path.read_bytes()).decode()
+    return CheckRecord.from_json(told) if told else None
