@@ -113,10 +113,10 @@ from steadygrad.rules.grading import Progress, at_first, body, evidence, judged,
 
 # bench/thresholds.py, share of the model's parameter elements that are used, but not reached. 212 set-ups that train: at most
 # 8e-4; cut-off ones: median 0.97.
-MAJOR = 0.3
+MAJOR = 0.2
 
 # Share of trainable elements below which a stalled model is stuck because of what is frozen.
-FEW = 0.05
+FEW = 0.1
 
 # Cuts at one expression from which it is a loop's: the fewest steps that the probe calls a recurrence.
 LOOPED = 8

@@ -121,7 +121,7 @@ from steadygrad.rules.grading import Progress, evidence, judged, other_places, o
 # bench/thresholds.py, mean entropy of the attention weights ÷ log(keys), least of the model. 34 set-ups that train: 5 % below
 # 0.89, the least 0.39 (ALiBi); five whose logits were made too large: at most 0.034.
 ENTROPY = 0.2
-SHUT = 0.1
+SHUT = 0.12
 """Where the loss falls, a warning if most of the model's attention is below this: a batch can be learned by heart, but
 which position to look at cannot be learned any more."""
 
