@@ -84,7 +84,7 @@ BROKEN = ROW.broken("SG101", "SG105", line="x * self.amount", parameters={"flaw"
 
 
 def finding(code: str, severity: Severity) -> Finding:
-    return Finding(code, code.lower(), severity, "")
+    return Finding(code, code.lower(), severity, "", None, "", (), ())
 
 
 @pytest.mark.parametrize(

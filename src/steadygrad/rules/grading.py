@@ -1,6 +1,7 @@
 """What several rules ask of a record: did it learn, how much of the trunk's loss does a cause bear, which line is first.
 
-Numbers measured on ``bench/suite`` stand beside each threshold; ``bench/thresholds.py`` prints them again.
+Every threshold here and in the rules is what ``bench/calibrate.py`` chooses on the calibration part of the truth table. The
+distributions told beside some, of the earlier ``bench/suite``, are what ``bench/thresholds.py`` prints.
 """
 
 from __future__ import annotations
@@ -11,20 +12,24 @@ from enum import Enum
 
 from steadygrad.record import Evidence, Finding, Location, Operation, Severity, Step, StepTest, Trace
 
-# bench/thresholds.py, fall of the loss in ten steps less that of the best constant change of the answer. 212 set-ups that
-# train: 5 % below 0.0012 (on a plateau that ends later), median 0.086. Sick by lost gradient (SG101, 102, 103, 301): at
-# most 1e-6; by lost memory (SG104): at most 0.003; by stuck updates (SG106): at most 5e-4.
 STEPS, MOST_STEPS = 10, 100
+"""Of a step test, where they tell, and where they do not."""
+
+# Fall of the loss less that of the best constant change of the answer, after ten steps and (LATE) after a hundred. Of 882
+# calibration rows 2 of 471 that train have learned less than 0.02 after a hundred steps, 321 of 411 that fail.
 LEARNED = 0.005
 LEARNED_LATE = 0.4
 STALLED = 0.002
 STALLED_LATE = 0.02
-RECOVERED = 0.9
+
+# Learned in ten steps, under which a hundred are taken: by 118 of the same 471 rows, and by 370 of the 411.
 OPEN = 0.02
 
-# A loss that rises in one step by more than its own size, or ends higher than it began.
-BOUNCED = 1
+# Greatest rise of the loss in one of the first ten steps ÷ the first loss. Of the same rows 11 that train leapt so, and all
+# have lost nine tenths of the loss after a hundred steps; 59 that fail did, and 4 have.
 LEAP = 0.4
+BOUNCED = 1
+RECOVERED = 0.9
 ASTRAY = 1e4
 
 
@@ -188,7 +193,7 @@ def vanishing(trace: Trace, trial: StepTest | None) -> Severity | None:
 
 # bench/thresholds.py, decades gained by the model on the trunk. 212 set-ups that train: at most 1.94. Sick by explosion
 # (SG201): 3.3 to 35; by batch norm without skips (SG302): 5.1 to 8.6; through time (SG202): 15 and more.
-DECADES_GAINED = 1.5
+DECADES_GAINED = 3
 DECADES_AT_ONCE = 8.0
 """Gained by no set-up that trains: a warning even where the loss, which begins at millions, falls."""
 

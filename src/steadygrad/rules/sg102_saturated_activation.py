@@ -95,8 +95,8 @@ def setup():
 
 ## Where the threshold comes from
 
-`SHARE = 0.5` of what shrinks, `SATURATED = 0.6` of the units; the decades are those of SG101. `bench/thresholds.py`
-prints the measurement again.
+`SHARE = 0.5` of what shrinks, `SATURATED = 0.5` of the units; the decades are those of SG101. Fitted on the truth table
+by `python -m bench.calibrate`.
 
 ## References
 

@@ -92,8 +92,8 @@ def setup():
 
 ## Where the threshold comes from
 
-`DEAD = 0.85` of a layer's units: healthy nets have some dead units too. `bench/thresholds.py` prints the measurement
-again.
+`DEAD = 0.93` of a layer's units: healthy nets have some dead units too. Fitted on the truth table by `python -m
+bench.calibrate`.
 
 ## References
 

@@ -98,7 +98,7 @@ def setup():
 ## Where the threshold comes from
 
 `DECADES_GAINED = 4.0`, over the whole sequence: recurrences that train gain far less, those seen to diverge reach it.
-`bench/thresholds.py` prints the measurement again.
+Fitted on the truth table by `python -m bench.calibrate`.
 
 ## References
 

@@ -75,9 +75,9 @@ def setup():
 
 ## Where the threshold comes from
 
-`RISE = 0.8` of the first loss, in one step, lies between set-ups that train all the same and those whose rate was too
-high; `BOUNCED = 1.0` in `rules/grading.py` is a rise by more than the loss itself. `bench/thresholds.py` prints the
-measurement again.
+`LEAP = 0.4` of the first loss, in one of the first ten steps, and `BOUNCED = 1.0` of it, in `rules/grading.py`. A loss
+that leapt and is down by `RECOVERED = 0.9` after a hundred steps has outgrown it, unless it leapt by `ASTRAY = 1e4`.
+Fitted on the truth table by `python -m bench.calibrate`.
 
 ## References
 

@@ -96,7 +96,7 @@ def setup():
 ## Where the threshold comes from
 
 `LARGE = 200.0`: the outputs of healthy architectures stay well below, set-ups that fail by scale alone are above.
-`bench/thresholds.py` prints the measurement again.
+Fitted on the truth table by `python -m bench.calibrate`.
 
 ## References
 

@@ -101,9 +101,9 @@ def setup():
 
 ## Where the threshold comes from
 
-`SMALL, LARGE = 0.8, 1.25` bound the ratio: initialisations made for the activation lie within, torch's default for
-ReLU far below. `SHARE = 0.4` is the part of the decades that mismatched layers must explain. What counts as vanishing or
-exploding is in `rules/grading.py`. `bench/thresholds.py` prints the measurement again.
+`SMALL = 0.8` and `LARGE = 1.25` bound the ratio: initialisations made for the activation lie within, torch's default
+for ReLU far below. `SHARE = 0.4` is the part of the decades that mismatched layers must explain. What counts as
+vanishing or exploding is in `rules/grading.py`. Fitted on the truth table by `python -m bench.calibrate`.
 
 ## References
 
@@ -137,7 +137,8 @@ from steadygrad.rules.grading import (
 
 # The ratio of the measured σ_w² to the one the activation needs, outside of which the scale is a mismatch. By construction
 # initialisers made for the activation give 1, with sampling noise of √(2 ÷ elements); torch's default for ReLU gives 1/6.
-SMALL, LARGE = 0.8, 1.25
+SMALL = 0.8
+LARGE = 1.25
 
 # Of the decades lost (or gained), the share that mismatched layers must explain.
 SHARE = 0.4

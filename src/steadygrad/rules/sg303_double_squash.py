@@ -76,7 +76,7 @@ def setup():
 ## Where the threshold comes from
 
 The double squash has none: it is a matter of what is wired to what. For a sigmoid under MSE, `SATURATED = 0.5` is the
-share of units below 5 % of the greatest derivative. `bench/thresholds.py` prints the measurement again.
+share of units below 5 % of the greatest derivative. Fitted on the truth table by `python -m bench.calibrate`.
 
 ## References
 

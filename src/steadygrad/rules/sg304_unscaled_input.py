@@ -3,16 +3,17 @@
 ## What it measures
 
 Mean and standard deviation of the model's first floating-point input, over the whole batch and all features. Raised
-where either is large, the first layer with weights has no normalisation in front of it, and the step test did not learn
-(a warning where it learns slowly). The finding stands at that first layer; the evidence has the share of saturated units
-in the activation behind it.
+where either is large, or both are small, the first layer with weights has no normalisation in front of it, and the step
+test did not learn (a warning where it learns slowly, or where the input is huge). The finding stands at that first layer;
+the evidence has the share of saturated units in the activation behind it.
 
 ## Why it matters
 
 The first layer's pre-activations have the scale of the input. Squashing units saturate, and ReLU units are on or off
 for every sample alike. The gradient of the first weights is multiplied by the input as well, so its curvature grows
 with the *square* of the scale: a rate that this layer bears is far too small for all others. A mean far from 0 alone
-does the same in one direction, along which all samples lie.
+does the same in one direction, along which all samples lie. An input a thousand times too small is drowned by the
+biases: every sample arrives at nearly the same answer, and the first weights get a gradient as small as the input.
 
 ## Example
 
@@ -92,8 +93,9 @@ def setup():
 ## Where the threshold comes from
 
 `LARGE = 20.0` for the standard deviation and |mean|: healthy set-ups, raw grey levels of digits among them, are below,
-those seen to fail by their input are above. `SATURATED = 0.5` decides only how the finding is worded.
-`bench/thresholds.py` prints the measurement again.
+those seen to fail by their input are above. From `HUGE = 500.0` up a batch learned by heart proves nothing; below
+`SMALL = 0.03` only what learns nothing is told. `SATURATED = 0.5` decides only how the finding is worded. Fitted on the
+truth table by `python -m bench.calibrate`.
 
 ## References
 
@@ -116,14 +118,21 @@ LARGE = 20.0
 HUGE = 500
 """A warning even where the batch is learned by heart: no layer made for N(0, 1) sees more than the sign of such numbers."""
 
+SMALL = 0.03
+"""Raised only where nothing is learned; standardised, the same two nets train."""
+
 SATURATED = 0.5
 
 
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     """One finding, at the first operation that suffers from it."""
     mean, std = trace.input_mean, trace.input_std
-    least = HUGE if progress(trial) is Progress.LEARNS else LARGE
-    if mean is None or std is None or max(abs(mean), std) < least or progress(trial) is Progress.UNKNOWN:
+    now = progress(trial)
+    if mean is None or std is None or now is Progress.UNKNOWN:
+        return
+    size = max(abs(mean), std)
+    small = 0 < size <= SMALL and now is Progress.STALLED
+    if not small and size < (HUGE if now is Progress.LEARNS else LARGE):
         return
     first = _first_layer(trace)
     if first is None:
@@ -134,7 +143,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     share = after.saturation.saturated_share if after is not None and after.saturation is not None else 0.0
     yield judged(
         __name__,
-        Severity.WARNING if progress(trial) in (Progress.SLOW, Progress.LEARNS) else Severity.ERROR,
+        Severity.WARNING if small or now in (Progress.SLOW, Progress.LEARNS) else Severity.ERROR,
         f"the input has standard deviation {std:.2g} around {mean:.2g}, where layers expect N(0, 1)",
         location=first.location,
         module=first.module,

@@ -100,7 +100,7 @@ def setup():
 ## Where the threshold comes from
 
 `ENTROPY = 0.2`: healthy architectures at initialisation are well above, set-ups with logits made too large below.
-`bench/thresholds.py` prints the measurement again.
+Fitted on the truth table by `python -m bench.calibrate`.
 
 ## References
 
