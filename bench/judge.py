@@ -24,7 +24,7 @@ from steadygrad.probe.spans import recording_constructions
 VERDICTS = Path(__file__).parent / "corpus" / "verdicts.jsonl"
 SOURCE = Path(steadygrad.__file__).parent
 
-TIERS = {"probe": 0, "steptest": None, "trial": 300}
+TIERS = {"probe": 0, "steptest": None, "trial": 100}
 """Steps of each tier: ``trial`` of ``steadygrad.check``; None is what it does unasked, ten or a hundred."""
 
 

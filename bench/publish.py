@@ -1,7 +1,8 @@
 """Count the held-out part for the docs: ``python -m bench.publish``.
 
 Every tier and every peer on the rows of the truth table that nothing was fitted or chosen on. Writes the numbers, with the
-revision of the source that made them, to ``bench/held-out.json``, and from those alone ``docs/measured-verdict.md``.
+revision of the source that made them, to ``bench/held-out.json``; from those alone ``docs/measured-verdict.md``, and the
+counts that the lab's experiment on the verdict tells.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from bench.peers import PEERS
 
 NUMBERS = Path(__file__).parent / "held-out.json"
 PAGE = Path(__file__).parents[1] / "docs" / "measured-verdict.md"
+
+LAB = Path(__file__).parents[1] / "src" / "steadygrad" / "lab" / "held_out.json"
+COUNTED = ("failing", "found", "training", "false_alarms")
 
 SAID = {
     "probe": "probe (one pass)",
@@ -48,6 +52,7 @@ def main() -> int:
     }
     NUMBERS.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     PAGE.write_text(page(told), encoding="utf-8")
+    LAB.write_text(json.dumps(for_the_lab(told), indent=1) + "\n", encoding="utf-8")
     return 0
 
 
@@ -96,6 +101,11 @@ def page(told: dict[str, dict[str, Any]]) -> str:
             "",
         ]
     )
+
+
+def for_the_lab(told: dict[str, dict[str, Any]]) -> dict[str, dict[str, int]]:
+    """What the package carries of the counts, by tier."""
+    return {tier: {name: one[name] for name in COUNTED} for tier, one in told.items()}
 
 
 def _share(one: dict[str, Any], name: str) -> str:

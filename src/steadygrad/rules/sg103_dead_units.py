@@ -159,8 +159,8 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         share = operation.saturation.dead_share if operation.saturation is not None else 0.0
         if share >= DEAD or operation.index in zero:
             dead.append((operation, 1.0 if operation.index in zero else share))
-    if not dead:
-        return
+    if not dead or (zero and all(operation.index not in zero for operation, _ in dead)):
+        return  # What ends the gradient is something else, which another rule names.
     first, share = dead[0]
     blocked = first.index in zero
     saturation = first.saturation

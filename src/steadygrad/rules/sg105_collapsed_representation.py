@@ -103,7 +103,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from steadygrad.record import Finding, Severity, StepTest, Trace
+from steadygrad.record import Finding, Operation, Severity, StepTest, Trace
 from steadygrad.rules.grading import (
     SPREAD_FLOOR,
     Progress,
@@ -139,9 +139,8 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     if escapes(trace, trial) or (trial is None and shut_by_design(trace)):
         return
     known = [o for o in trace.operations if o.output is not None and o.output.spread is not None]
-    first = next(
-        (o for o in known if (o.output.spread if o.output and o.output.spread is not None else 1.0) < SPREAD), None
-    )
+    first = next((o for o in known if _alike(o)), None)
+    first = first and _merging(trace, first)
     severity = Severity.ERROR if drowned(trace) and at_first(trial) is not Progress.SLOW else Severity.WARNING
     yield judged(
         __name__,
@@ -160,6 +159,21 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         also=other_places(first),
         explains=("SG106",),
     )
+
+
+def _alike(operation: Operation) -> bool:
+    return operation.output is not None and (operation.output.spread or 0.0) < SPREAD
+
+
+def _merging(trace: Trace, first: Operation) -> Operation:
+    """Where the samples become alike: an operation of unknown spread between the first that is alike and one that is not."""
+    found = first
+    while found.parents:
+        parent = trace.operations[found.parents[0]]
+        if parent.output is not None and parent.output.spread is not None:
+            return first if _alike(parent) or found.kind == "shape" else found
+        found = parent
+    return first
 
 
 def _in_training(trial: StepTest, before: float, after: float) -> Finding:
