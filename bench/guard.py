@@ -29,6 +29,7 @@ from steadygrad.guarding import lane
 
 Step = Callable[[], None]
 Attach = Callable[[nn.Module, torch.optim.Optimizer], Step]
+LATE = lane.LATE
 CLIP = 1e3
 """Above all norms that occur: what a clip costs on the steps on which it does not act, which are most."""
 
@@ -202,7 +203,7 @@ def _round(
         except ImportError:
             missing.add(label)
     # Between two steps of one copy the others' pass too: what goes by the clock must not come more often for it.
-    lane.LATE = 0.25 * len(runs)
+    lane.LATE = LATE * len(runs)
     times: dict[str, list[float]] = {label: [] for label in runs}
     for _ in range(warm + steps):
         made[:] = [batch()]
@@ -219,7 +220,7 @@ def _of_other_threads(net: nn.Module, batch: Callable[[], tuple[Tensor, Tensor]]
     model = copy.deepcopy(net)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
     made = [batch()]
-    lane.LATE = 0.25
+    lane.LATE = LATE
     with steadygrad.guard(model, optimizer, every=1, journal=journal, quiet=True):
         step = _step(model, optimizer, lambda: None, made)
         step()

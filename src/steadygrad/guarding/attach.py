@@ -26,7 +26,7 @@ from steadygrad.guarding import act, incidents, policy, snapshot
 from steadygrad.guarding.cause import explained
 from steadygrad.guarding.clipping import Clipper
 from steadygrad.guarding.distributed import is_shared, rank
-from steadygrad.guarding.lane import WIDEST, Lane
+from steadygrad.guarding.lane import Lane
 from steadygrad.guarding.looks import LOOK_SHARE, Looks
 from steadygrad.guarding.names import Names
 from steadygrad.guarding.options import Options, check_subjects, several
@@ -279,8 +279,7 @@ class Guard:
         if len(state["lanes"]) != len(self.lanes):
             raise SettingsError(f"the state is of {len(state['lanes'])} optimizers, this guard has {len(self.lanes)}")
         for lane, kept in zip(self.lanes, state["lanes"], strict=True):
-            lane.step = int(kept["step"])
-            lane.due = lane.step + 1
+            lane.go_on_at(int(kept["step"]))
             lane.state = State.from_plain(lane.columns, kept["policy"])
             lane.rate_factor = float(kept["rate_factor"])
             if lane.clipper is not None and kept["clip"] is not None:
@@ -310,15 +309,12 @@ class Guard:
             self._notes.add(line)
             self._tell(line)
 
-    def interval_for(self, cost: float, step_time: float, share: float = 1.0) -> int:
-        """Each how many steps something of this cost (seconds) may be done."""
-        if share == 1.0:
-            if self.options.every is not None:
-                return int(self.options.every)
-            if self.options.clip is not None or self.acts:
-                return 1
-        allowed = self.options.budget * share * max(step_time, 1e-9)
-        return min(WIDEST, max(1, math.ceil(cost / allowed)))
+    @property
+    def fixed_interval(self) -> int | None:
+        """Each how many steps are read, where that does not follow from the budget."""
+        if self.options.every is not None:
+            return self.options.every
+        return 1 if self.options.clip is not None or self.options.on_alarm.kind != "warn" else None
 
     def publish(self, lane: Lane, share: float) -> None:
         """Say each how many steps are read, and what that costs."""
