@@ -2,8 +2,9 @@
 
 Each monitor trains its own copy of the net, on the same batches, one step each in random order, so that whatever the machine
 does falls on all alike; denormals are flushed. In a round a monitor's cost is the median of (its step − the bare step on the
-same batch) ÷ the median bare step; told is the median of the rounds, each with fresh copies, and their range. "bare again" is
-the A/A control: what it shows is the error of the rest. The times are the thread's own processor time, which other programs
+same batch) ÷ the median bare step, and the mean of the same, which what is done on some steps only (judging, a read within a
+budget) weighs in, and noise does more; told is the median of the rounds, each with fresh copies, and their range. "bare again"
+is the A/A control: what it shows is the error of the rest. The times are the thread's own processor time, which other programs
 disturb less than the clock. Looks, which have a budget of their own, fall into the warm-up.
 """
 
@@ -158,6 +159,7 @@ def measure(name: str, rounds: int, steps: int, warm: int) -> None:
     net, batch = NETS[name]()
     bare: list[float] = []
     costs: dict[str, list[float]] = {}
+    means: dict[str, list[float]] = {}
     missing: set[str] = set()
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
@@ -165,13 +167,15 @@ def measure(name: str, rounds: int, steps: int, warm: int) -> None:
                 times = _round(net, batch, {"bare": nothing, **attached}, steps, warm, missing)
                 bare.append(statistics.median(times["bare"]))
                 for label, taken in times.items():
-                    extra = statistics.median(a - b for a, b in zip(taken, times["bare"], strict=True))
-                    costs.setdefault(label, []).append(extra / bare[-1])
+                    extra = [(a - b) / bare[-1] for a, b in zip(taken, times["bare"], strict=True)]
+                    costs.setdefault(label, []).append(statistics.median(extra))
+                    means.setdefault(label, []).append(statistics.mean(extra))
     size = sum(p.numel() for p in net.parameters())
     print(f"\n{name}: {size:,} parameters, a bare step takes {statistics.median(bare) * 1e3:.2f} ms")
+    print(f"  {'':<28} {'median':>8}   {'in the rounds':<19} {'mean':>8}   in the rounds")
     for label, found in costs.items():
-        spread = f"{min(found):+.2%} to {max(found):+.2%}"
-        print(f"  {label:<26} {statistics.median(found):+8.2%}   {spread if label != 'bare' else ''}")
+        if label != "bare":
+            print(f"  {label:<28} {_with_range(found)}  {_with_range(means[label])}")
     theirs = statistics.median(costs["torch clip_grad_norm_"])
     with_looks, without = (
         statistics.median(costs[label]) / theirs for label in ("guard, clip norm", "guard, clip norm, no looks")
@@ -182,6 +186,11 @@ def measure(name: str, rounds: int, steps: int, warm: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         share = _of_other_threads(net, batch, str(Path(folder) / "run.sgj"), steps)
     print(f"  the journal's own thread, every step: {share:.2%} of a step, on another core")
+
+
+def _with_range(found: list[float]) -> str:
+    spread = f"{min(found):+.2%} to {max(found):+.2%}"
+    return f"{statistics.median(found):+8.2%}   {spread:<19}"
 
 
 def _round(

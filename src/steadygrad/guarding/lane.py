@@ -58,7 +58,7 @@ class Lane:
         self.inside = False
         """Whether a step has begun and is not taken yet."""
         self.rate_factor = 1.0
-        self._snapshots = guard.snapshots is not None
+        self._snapshots = guard.acting.keeps
         self.hidden: list[tuple[Tensor, Tensor]] = []
         self.sample: Sample | None = None
         self.next_sample = SAMPLE_EVERY
@@ -154,9 +154,11 @@ class Lane:
         except TrainingStopped:
             raise
         except Exception as error:
-            if self.guard.raised_by_callback is error:
+            if self.guard.acting.raised_by_callback is error:
                 raise
             self.off = True
+            self.guard.looking.arm()
+            self.guard.looking.forget(self)
             self.guard.complain(
                 f"the guard failed and stands aside ({type(error).__name__}: {error}); training goes on"
             )
@@ -176,7 +178,7 @@ class Lane:
         gradients, row = ring.beat(step, began, rate, scale)
         host = ring.latest()
         left_out = False
-        if host is not None or guard.acts:
+        if host is not None or guard.acting.on:
             seen: list[float] = host if host is not None else row.tolist()
             if self._limit_of is not ring.columns:
                 self._limit, self._limit_of = self._bounds[ring.columns].tolist(), ring.columns

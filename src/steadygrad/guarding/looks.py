@@ -60,7 +60,7 @@ class Looks:
         """Have what the models are given kept where the next step of some optimizer is read."""
         soon = False
         for lane in self._lanes:
-            soon = soon or lane.step + 1 >= lane.due
+            soon = soon or (lane.step + 1 >= lane.due and not lane.off)
         for capture in self._captures:
             if soon and not capture.armed:
                 capture.arm()
