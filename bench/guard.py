@@ -5,7 +5,8 @@ does falls on all alike; denormals are flushed. In a round a monitor's cost is t
 same batch) ÷ the median bare step, and the mean of the same, which what is done on some steps only (judging, a read within a
 budget) weighs in, and noise does more; told is the median of the rounds, each with fresh copies, and their range. "bare again"
 is the A/A control: what it shows is the error of the rest. The times are the thread's own processor time, which other programs
-disturb less than the clock. Looks, which have a budget of their own, fall into the warm-up.
+disturb less than the clock, and the guard keeps its budget by it here. Looks, which have a budget of their own, fall into the
+warm-up.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import steadygrad
-from steadygrad.guarding import lane
+from steadygrad.guarding import capture, lane
 
 Step = Callable[[], None]
 Attach = Callable[[nn.Module, torch.optim.Optimizer], Step]
@@ -92,7 +93,7 @@ NETS = {"mlp": mlp, "gpt": gpt, "resnet18": resnet18}
 
 def guarded(**options: Any) -> Attach:
     def attach(model: nn.Module, optimizer: torch.optim.Optimizer) -> Step:
-        steadygrad.guard(model, optimizer, quiet=True, **options)
+        steadygrad.guard(model, optimizer, quiet=True, budget=0.01 / COPIES, **options)
         return lambda: None
 
     return attach
@@ -136,7 +137,7 @@ def nothing(model: nn.Module, optimizer: torch.optim.Optimizer) -> Step:
 def monitors(folder: Path) -> dict[str, Attach]:
     return {
         "bare again": nothing,
-        "guard, default budget": guarded(budget=0.01 / COPIES, journal=str(folder / "budget.sgj")),
+        "guard, default budget": guarded(journal=str(folder / "budget.sgj")),
         "guard, every step": guarded(every=1, journal=str(folder / "every.sgj")),
         "guard, clip norm": guarded(clip=steadygrad.Clip.norm(CLIP)),
         "guard, clip norm, no looks": guarded(clip=steadygrad.Clip.norm(CLIP), probe_every=0),
@@ -260,6 +261,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
+    lane.clock = capture.clock = time.thread_time  # type: ignore[attr-defined]
     for name in given.names or NETS:
         measure(name, given.rounds, given.steps, warm=max(10, min(40, given.steps // 2)))
 

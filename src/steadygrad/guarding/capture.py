@@ -7,9 +7,9 @@ in their place.
 
 from __future__ import annotations
 
-import time
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from time import perf_counter as clock
 from typing import Any
 
 import torch
@@ -93,7 +93,7 @@ class Capture:
 
     def before(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """The model is called."""
-        began = time.perf_counter()
+        began = clock()
         calls = 1 if self.given is None else self.given.calls + 1
         random = on_device = None
         if self._replays:
@@ -101,21 +101,21 @@ class Capture:
             if self._on_cuda:
                 on_device = torch.cuda.get_rng_state(self._device)
         self.given = Given(args, kwargs, random, on_device, autocast_now(self._autocast_kinds), calls)
-        self.spent += time.perf_counter() - began
+        self.spent += clock() - began
 
     def after(self, output: Any) -> None:
         """It has given this: what will come back to it is kept as well."""
         given = self.given
         if given is None:
             return
-        began = time.perf_counter()
+        began = clock()
         leaves = (output,) if isinstance(output, Tensor) else tree_leaves(output)
         for place, leaf in enumerate(leaves):
             node = leaf.grad_fn if isinstance(leaf, Tensor) else None
             if node is not None and leaf.nbytes <= COTANGENT_BYTES:
                 # A hook of the node, not of the tensor: half the cost, and it stays where the output is changed in place.
                 node.register_prehook(_Keep(given.cotangents, place, leaf.output_nr))
-        self.spent += time.perf_counter() - began
+        self.spent += clock() - began
 
 
 class _Hook:
