@@ -1,8 +1,8 @@
 """What the model was given at a step, so that the step can be looked at again: inputs, random state, autocast, cotangents.
 
 Two hooks on a root module keep references for one step, on steps that will be read; for others they are taken away. Nothing
-is copied but the random state. They do nothing while a graph is being compiled, and a copy or a pickle of the model holds an idle function of Python's own
-in their place.
+is copied but the random state. They do nothing while a graph is being compiled, and a copy or a pickle of the model holds an
+idle function of Python's own in their place.
 """
 
 from __future__ import annotations
