@@ -2,9 +2,11 @@
 
 Each monitor trains its own copy of the net, on the same batches, one step each in random order, so that whatever the machine
 does falls on all alike; denormals are flushed. In a round a monitor's cost is the median of (its step − the bare step on the
-same batch) ÷ the median bare step; told is the median of the rounds, each with fresh copies, and their range. "bare again" is
-the A/A control: what it shows is the error of the rest. The times are the thread's own processor time, which other programs
-disturb less than the clock. Looks, which have a budget of their own, fall into the warm-up.
+same batch) ÷ the median bare step, and the mean of the same, which what is done on some steps only (judging, a read within a
+budget) weighs in, and noise does more; told is the median of the rounds, each with fresh copies, and their range. "bare again"
+is the A/A control: what it shows is the error of the rest. The times are the thread's own processor time, which other programs
+disturb less than the clock, and the guard keeps its budget by it here. Looks, which have a budget of their own, fall into the
+warm-up.
 """
 
 from __future__ import annotations
@@ -25,10 +27,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import steadygrad
-from steadygrad.guarding import lane
+from steadygrad.guarding import capture, lane
 
 Step = Callable[[], None]
 Attach = Callable[[nn.Module, torch.optim.Optimizer], Step]
+LATE = lane.LATE
 CLIP = 1e3
 """Above all norms that occur: what a clip costs on the steps on which it does not act, which are most."""
 
@@ -90,7 +93,7 @@ NETS = {"mlp": mlp, "gpt": gpt, "resnet18": resnet18}
 
 def guarded(**options: Any) -> Attach:
     def attach(model: nn.Module, optimizer: torch.optim.Optimizer) -> Step:
-        steadygrad.guard(model, optimizer, quiet=True, **options)
+        steadygrad.guard(model, optimizer, quiet=True, budget=0.01 / COPIES, **options)
         return lambda: None
 
     return attach
@@ -134,7 +137,7 @@ def nothing(model: nn.Module, optimizer: torch.optim.Optimizer) -> Step:
 def monitors(folder: Path) -> dict[str, Attach]:
     return {
         "bare again": nothing,
-        "guard, default budget": guarded(budget=0.01 / COPIES, journal=str(folder / "budget.sgj")),
+        "guard, default budget": guarded(journal=str(folder / "budget.sgj")),
         "guard, every step": guarded(every=1, journal=str(folder / "every.sgj")),
         "guard, clip norm": guarded(clip=steadygrad.Clip.norm(CLIP)),
         "guard, clip norm, no looks": guarded(clip=steadygrad.Clip.norm(CLIP), probe_every=0),
@@ -157,6 +160,7 @@ def measure(name: str, rounds: int, steps: int, warm: int) -> None:
     net, batch = NETS[name]()
     bare: list[float] = []
     costs: dict[str, list[float]] = {}
+    means: dict[str, list[float]] = {}
     missing: set[str] = set()
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
@@ -164,13 +168,15 @@ def measure(name: str, rounds: int, steps: int, warm: int) -> None:
                 times = _round(net, batch, {"bare": nothing, **attached}, steps, warm, missing)
                 bare.append(statistics.median(times["bare"]))
                 for label, taken in times.items():
-                    extra = statistics.median(a - b for a, b in zip(taken, times["bare"], strict=True))
-                    costs.setdefault(label, []).append(extra / bare[-1])
+                    extra = [(a - b) / bare[-1] for a, b in zip(taken, times["bare"], strict=True)]
+                    costs.setdefault(label, []).append(statistics.median(extra))
+                    means.setdefault(label, []).append(statistics.mean(extra))
     size = sum(p.numel() for p in net.parameters())
     print(f"\n{name}: {size:,} parameters, a bare step takes {statistics.median(bare) * 1e3:.2f} ms")
+    print(f"  {'':<28} {'median':>8}   {'in the rounds':<19} {'mean':>8}   in the rounds")
     for label, found in costs.items():
-        spread = f"{min(found):+.2%} to {max(found):+.2%}"
-        print(f"  {label:<26} {statistics.median(found):+8.2%}   {spread if label != 'bare' else ''}")
+        if label != "bare":
+            print(f"  {label:<28} {_with_range(found)}  {_with_range(means[label])}")
     theirs = statistics.median(costs["torch clip_grad_norm_"])
     with_looks, without = (
         statistics.median(costs[label]) / theirs for label in ("guard, clip norm", "guard, clip norm, no looks")
@@ -181,6 +187,11 @@ def measure(name: str, rounds: int, steps: int, warm: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         share = _of_other_threads(net, batch, str(Path(folder) / "run.sgj"), steps)
     print(f"  the journal's own thread, every step: {share:.2%} of a step, on another core")
+
+
+def _with_range(found: list[float]) -> str:
+    spread = f"{min(found):+.2%} to {max(found):+.2%}"
+    return f"{statistics.median(found):+8.2%}   {spread:<19}"
 
 
 def _round(
@@ -202,7 +213,7 @@ def _round(
         except ImportError:
             missing.add(label)
     # Between two steps of one copy the others' pass too: what goes by the clock must not come more often for it.
-    lane.LATE = 0.25 * len(runs)
+    lane.LATE = LATE * len(runs)
     times: dict[str, list[float]] = {label: [] for label in runs}
     for _ in range(warm + steps):
         made[:] = [batch()]
@@ -219,7 +230,7 @@ def _of_other_threads(net: nn.Module, batch: Callable[[], tuple[Tensor, Tensor]]
     model = copy.deepcopy(net)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
     made = [batch()]
-    lane.LATE = 0.25
+    lane.LATE = LATE
     with steadygrad.guard(model, optimizer, every=1, journal=journal, quiet=True):
         step = _step(model, optimizer, lambda: None, made)
         step()
@@ -250,6 +261,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
+    lane.clock = capture.clock = time.thread_time  # type: ignore[attr-defined]
     for name in given.names or NETS:
         measure(name, given.rounds, given.steps, warm=max(10, min(40, given.steps // 2)))
 

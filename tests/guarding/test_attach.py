@@ -188,6 +188,7 @@ def test_an_error_of_the_guard_never_stops_training(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(guard.lanes[0].ring, "beat", lambda *_: 1 / 0)
     train(model, optimizer, 0, 5)
     assert len(said) == 1 and "stands aside (ZeroDivisionError" in said[0]
+    assert guard.looking.given() == [], "and keeps nothing of the run"
 
 
 def test_a_parameter_that_comes_later_is_watched_from_then_on() -> None:

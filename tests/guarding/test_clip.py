@@ -122,6 +122,59 @@ def test_under_a_fused_optimizer_that_unscales_itself() -> None:
     assert all(torch.allclose(a, b, rtol=1e-5, atol=1e-7) for a, b in zip(found, expected, strict=True))
 
 
+def test_the_search_of_a_scaler_is_no_step_of_the_clip() -> None:
+    """A fused optimizer is stepped while the scale is still too large, and leaves the step out by itself."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(24, 16), nn.Tanh(), nn.Linear(16, 5))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, fused=True)
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    guard = steadygrad.guard(model, optimizer, clip=steadygrad.Clip.norm(1e6), probe_every=0, quiet=True)
+    lane = guard.lanes[0]
+    assert lane.clipper is not None
+    for step in range(10):
+        x, _, y = batch(step)
+        optimizer.zero_grad()
+        scaler.scale(F.cross_entropy(model(x), y)).backward()
+        if step == 6:
+            weight = next(model.parameters())
+            assert weight.grad is not None
+            weight.grad[0, 0] = math.inf
+        scaler.step(optimizer)
+        scaler.update()
+    rows = lane.ring.unread()
+    assert rows is not None
+    assert rows.steps.tolist() == [1, 2, 3, 4, 5, 6, 8, 9, 10]
+    assert rows.factors.tolist() == [1.0] * 9, "the row before the search is as it was"
+    assert (lane.clipper.acted, lane.clipper.steps) == (0, 9)
+
+
+@pytest.mark.parametrize("bound", [0.1, 1e6])
+def test_a_scale_beyond_the_squares_of_float32_changes_nothing(bound: float) -> None:
+    """The gradients are finite and the step is taken, but the sum of their squares overflows."""
+
+    def run(scale: float) -> tuple[list[Tensor], float]:
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(24, 16), nn.Tanh(), nn.Linear(16, 5))
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1, fused=True)
+        scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+        clip = steadygrad.Clip.norm(bound)
+        guard = steadygrad.guard(model, optimizer, clip=clip, probe_every=0, quiet=True)
+        for step in range(10):
+            x, _, y = batch(step)
+            optimizer.zero_grad()
+            scaler.scale(F.cross_entropy(model(x), y)).backward()
+            scaler.step(optimizer)
+            scaler.update()
+        guard.flush()
+        assert guard.alarms == []
+        return [p.detach() for p in model.parameters()], guard.clipped_share
+
+    expected, share = run(1.0)
+    found, same_share = run(2.0**100)
+    assert share == same_share == (1.0 if bound < 1 else 0.0)
+    assert all(torch.allclose(a, b, rtol=1e-5, atol=1e-7) for a, b in zip(found, expected, strict=True))
+
+
 def test_every_evaluation_of_a_closure_is_clipped() -> None:
     model = nn.Linear(4, 1)
     seen: list[float] = []

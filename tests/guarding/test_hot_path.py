@@ -75,17 +75,18 @@ def test_the_count_can_fail() -> None:
     assert counting.found.total() == 1
 
 
+@pytest.mark.parametrize("every", [1, 3])
 @pytest.mark.parametrize("where", ["outside", "inside"])
-def test_a_compiled_model_stays_one_graph(where: str) -> None:
+def test_a_compiled_model_stays_one_graph(where: str, every: int) -> None:
     torch._dynamo.reset()
     counters.clear()
     model = nn.Sequential(nn.Linear(24, 16), nn.Tanh(), nn.Linear(16, 5))
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     if where == "inside":
-        steadygrad.guard(model, optimizer, every=1, probe_every=5, quiet=True)
+        steadygrad.guard(model, optimizer, every=every, probe_every=5, quiet=True)
     fast = torch.compile(model, backend="aot_eager")
     if where == "outside":
-        steadygrad.guard(fast, optimizer, every=1, probe_every=5, quiet=True)
+        steadygrad.guard(fast, optimizer, every=every, probe_every=5, quiet=True)
     for step in range(12):
         x, _, y = batch(step)
         loss = F.cross_entropy(fast(x), y)

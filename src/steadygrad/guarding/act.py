@@ -1,12 +1,13 @@
 """What a guard does to a run when it was told to: each action once, and what was there before.
 
 An action changes the optimizer's coming step (its gradients are out of sight for it), its rate, its clip, or puts a
-snapshot back. Whether to act is decided in ``respond.py``.
+snapshot back. Whether to act is decided in ``acting.py``.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,7 +67,7 @@ def clip_harder(lane: Lane) -> Done:
     return Done("clip", f"clips from now on by {lane.clipper.clip}", {}, {"high": 2 * median})
 
 
-def roll_back(lane: Lane, lanes: list[Lane], kept: list[snapshot.Snapshot], before: int) -> Done:
+def roll_back(lane: Lane, lanes: Sequence[Lane], kept: Sequence[snapshot.Snapshot], before: int) -> Done:
     """The last snapshot from before the step at which the incident began; this step, if it is not taken yet, is left out."""
     if not kept:
         return (
@@ -87,7 +88,7 @@ def roll_back(lane: Lane, lanes: list[Lane], kept: list[snapshot.Snapshot], befo
 _NO_SNAPSHOT = Done("rollback", "did nothing: there is no snapshot yet")
 
 
-def stop(lane: Lane, lanes: list[Lane], roots: list[nn.Module], journal: str | None) -> Done:
+def stop(lane: Lane, lanes: Sequence[Lane], roots: Sequence[nn.Module], journal: str | None) -> Done:
     """Model and optimizers as they were before this step, beside the journal. The caller raises."""
     if journal is None:
         return Done("stop", "stopped the training")

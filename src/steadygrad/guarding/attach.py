@@ -1,7 +1,7 @@
 """``guard``: one line that makes a training loop watched, and the object that it gives.
 
-Puts the room's pieces together: lanes (one an optimizer) measure, the policy judges, ``cause`` explains, ``respond`` decides,
-``act`` does it, ``writing`` keeps it, and this file tells it.
+Puts the room's pieces together: lanes (one an optimizer) measure, the policy judges, ``cause`` explains, ``acting`` does what
+is to be done about it, ``writing`` keeps it, and this file tells it.
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ import torch
 from torch import Tensor, nn
 
 from steadygrad.clip import Clip
-from steadygrad.errors import SettingsError, TrainingStopped
-from steadygrad.guarding import act, incidents, policy, snapshot
+from steadygrad.errors import SettingsError
+from steadygrad.guarding import incidents, policy
+from steadygrad.guarding.acting import Acting
 from steadygrad.guarding.cause import explained
 from steadygrad.guarding.clipping import Clipper
 from steadygrad.guarding.distributed import is_shared, rank
-from steadygrad.guarding.lane import WIDEST, Lane
+from steadygrad.guarding.lane import Lane
 from steadygrad.guarding.looks import LOOK_SHARE, Looks
 from steadygrad.guarding.names import Names
 from steadygrad.guarding.options import Options, check_subjects, several
-from steadygrad.guarding.respond import KINDS, WAIT, OnAlarm, decide
+from steadygrad.guarding.respond import OnAlarm
 from steadygrad.guarding.rows import Rows
 from steadygrad.guarding.state import State
 from steadygrad.guarding.symptom import Symptom
@@ -122,7 +123,7 @@ class Guard:
     """Stands watch over optimizers. Made by ``guard``; a context manager that detaches at its end.
 
     ``steps``, ``alarms``, ``actions``, ``looks``, ``clipped_share`` and ``interval`` may be read at any time; they hold what
-    was judged so far, which is at most a quarter of a second or 64 read steps old.
+    was judged so far, which is at most half a second or 64 read steps old.
     """
 
     def __init__(
@@ -137,10 +138,6 @@ class Guard:
         self.options = options
         self.quiet = quiet
         self._say = say
-        told = options.on_alarm
-        self.acts = told.kind != "warn"
-        self.raised_by_callback: BaseException | None = None
-        self.actions: list[Action] = []
         self.book = incidents.Book()
         self._roots = list(roots)
         self.names = Names(roots)
@@ -150,11 +147,15 @@ class Guard:
         self._weights: dict[int, Weighed] = {}
         self._loss: Tensor | None = None
         self._notes: set[str] = set()
-        rolls = "rollback" in (told.kind, told.then) or callable(told.kind)
-        self.snapshots: list[snapshot.Snapshot] | None = [] if rolls else None
-        self._stopped: TrainingStopped | None = None
         self.looking = Looks(roots, options.probe_every, lambda found: self.writing.look(found))
         self.lanes: list[Lane] = []
+        self.acting = Acting(
+            options.on_alarm,
+            roots,
+            self.lanes,
+            snapshot_every=options.snapshot_every,
+            snapshot_bytes=options.snapshot_bytes,
+        )
         for index, optimizer in enumerate(optimizers):
             clipper = Clipper(options.clip) if options.clip is not None else None
             self.lanes.append(Lane(self, index, optimizer, clipper))
@@ -177,6 +178,11 @@ class Guard:
     def alarms(self) -> list[Alarm]:
         """All alarms so far, in the order in which they were told."""
         return self.book.alarms
+
+    @property
+    def actions(self) -> list[Action]:
+        """All actions so far."""
+        return self.acting.done
 
     @property
     def interval(self) -> int:
@@ -233,7 +239,7 @@ class Guard:
     def detach(self) -> None:
         """Take every hook away and close the journal. A second call does nothing."""
         # The training is over: there is nothing to act upon, and nothing to raise.
-        self.acts = False
+        self.acting.on = False
         for lane in self.lanes:
             if not lane.off:
                 lane.judge()
@@ -279,8 +285,7 @@ class Guard:
         if len(state["lanes"]) != len(self.lanes):
             raise SettingsError(f"the state is of {len(state['lanes'])} optimizers, this guard has {len(self.lanes)}")
         for lane, kept in zip(self.lanes, state["lanes"], strict=True):
-            lane.step = int(kept["step"])
-            lane.due = lane.step + 1
+            lane.go_on_at(int(kept["step"]))
             lane.state = State.from_plain(lane.columns, kept["policy"])
             lane.rate_factor = float(kept["rate_factor"])
             if lane.clipper is not None and kept["clip"] is not None:
@@ -310,15 +315,12 @@ class Guard:
             self._notes.add(line)
             self._tell(line)
 
-    def interval_for(self, cost: float, step_time: float, share: float = 1.0) -> int:
-        """Each how many steps something of this cost (seconds) may be done."""
-        if share == 1.0:
-            if self.options.every is not None:
-                return int(self.options.every)
-            if self.options.clip is not None or self.acts:
-                return 1
-        allowed = self.options.budget * share * max(step_time, 1e-9)
-        return min(WIDEST, max(1, math.ceil(cost / allowed)))
+    @property
+    def fixed_interval(self) -> int | None:
+        """Each how many steps are read, where that does not follow from the budget."""
+        if self.options.every is not None:
+            return self.options.every
+        return 1 if self.options.clip is not None or self.options.on_alarm.kind != "warn" else None
 
     def publish(self, lane: Lane, share: float) -> None:
         """Say each how many steps are read, and what that costs."""
@@ -377,21 +379,10 @@ class Guard:
         self.writing.forget(lane.index)
 
     def stepped(self, lane: Lane) -> None:
-        """After a step, where snapshots are kept: take one when it is time and nothing is wrong."""
-        if self.snapshots is None or lane is not self.lanes[-1] or self.book.open:
-            return
-        if lane.step % self.options.snapshot_every != 0 and self.snapshots:
-            return
-        optimizers = [one.optimizer for one in self.lanes]
-        needed = snapshot.size_of(self._roots, optimizers)
-        if needed > self.options.snapshot_bytes:
-            most = self.options.snapshot_bytes
-            self._note_once(
-                lane.step, f"no snapshot: it takes {needed / 2**30:.1f} GiB, snapshot_bytes allows {most / 2**30:.1f}"
-            )
-            return
-        kept = snapshot.take(self._roots, optimizers, [one.step for one in self.lanes])
-        self.snapshots = [*self.snapshots[-1:], kept]
+        """After a step, where snapshots are kept: one is taken when it is time and nothing is wrong."""
+        why_not = None if self.book.open else self.acting.keep(lane)
+        if why_not is not None:
+            self._note_once(lane.step, why_not)
 
     # Alarms
 
@@ -410,15 +401,18 @@ class Guard:
                 writing=self.writing,
                 shared=self.shared,
             )
-        done = self._respond(lane, symptom, alarm, new=new)
+        done = self.acting.answer(lane, symptom, alarm, new=new, journal=self.journal)
         if done is not None:
-            alarm = replace(alarm, action=done)
+            self.writing.action(done)
+            if any(one.alarm == alarm.number for one in self.actions[:-1]):
+                self.say(f"step {lane.step:,}: {done.message}")
+            alarm = replace(alarm, action=done.message)
         self.book.alarms[alarm.number - 1] = alarm
         self.writing.alarm(alarm)
         if new:
             self.say(incidents.in_words(alarm))
-        if self._stopped is not None:
-            raise self._stopped
+        if self.acting.stopped is not None:
+            raise self.acting.stopped
 
     def _say_look(self, found: Look) -> None:
         when = "first step" if found.step == 1 else f"step {found.step:,}"
@@ -432,61 +426,6 @@ class Guard:
             if found.decades == -math.inf:
                 decades = ", no gradient behind a layer that begins at zero"
             self.say(f"{when}: {found.verdict}{decades}")
-
-    # Actions
-
-    def _respond(self, lane: Lane, symptom: Symptom, alarm: Alarm, *, new: bool) -> str | None:
-        """Do what is to be done about this symptom; gives what was done, in words."""
-        told = self.options.on_alarm
-        if not self.acts or symptom.severity is Severity.INFO or lane.hidden:
-            return None
-        kind: Any = told.kind
-        if callable(kind):
-            if not new:
-                return None
-            kind = self._call_back(kind, alarm)
-            if kind not in KINDS:
-                return self._record(lane, alarm, act.Done("call", "called the function given"))
-        recent = max((at for at, _ in lane.taken), default=-WAIT)
-        if kind == "warn" or (kind != "skip" and not new and lane.step - recent < WAIT):
-            return None
-        # Only a step that is still to come, and that is ill itself, can be left out.
-        if kind == "skip" and (symptom.lasting or not (lane.inside and symptom.last_step >= lane.step)):
-            return None
-        chosen, why = decide(told, kind, lane.taken, lane.step)
-        if chosen == "warn":
-            return None
-        lane.taken.append((lane.step, chosen))
-        if chosen == "skip":
-            done = act.skip(lane)
-        elif chosen == "lower":
-            done = act.lower(lane)
-        elif chosen == "clip":
-            done = act.clip_harder(lane)
-        elif chosen == "rollback":
-            done = act.roll_back(lane, self.lanes, self.snapshots or [], alarm.step - alarm.delay)
-        else:
-            done = act.stop(lane, self.lanes, self._roots, self.journal)
-        done = replace(done, message=f"{done.message} ({why})" if why else done.message)
-        if chosen == "stop":
-            self._stopped = TrainingStopped(f"{alarm.code} {alarm.name} at step {alarm.step:,}: {done.message}")
-        return self._record(lane, alarm, done)
-
-    def _call_back(self, function: Callable[[Alarm], Any], alarm: Alarm) -> Any:
-        """The user's function; what it raises is theirs, and goes through."""
-        try:
-            return function(alarm)
-        except BaseException as error:
-            self.raised_by_callback = error
-            raise
-
-    def _record(self, lane: Lane, alarm: Alarm, done: act.Done) -> str:
-        action = Action(lane.step, done.kind, alarm.number, done.message, done.before, done.after)
-        self.actions.append(action)
-        self.writing.action(action)
-        if any(one.alarm == alarm.number for one in self.actions[:-1]):
-            self.say(f"step {lane.step:,}: {done.message}")
-        return done.message
 
     # The journal
 

@@ -1,14 +1,15 @@
 """What the model was given at a step, so that the step can be looked at again: inputs, random state, autocast, cotangents.
 
-Two hooks on a root module keep references for one step, on steps that will be read. Nothing is copied but the random state.
-They do nothing while a graph is being compiled, and a copy or a pickle of the model holds an idle function of Python's own
-in their place.
+Two hooks on a root module keep references for one step, on steps that will be read; for others they are taken away. Nothing
+is copied but the random state. They do nothing while a graph is being compiled, and a copy or a pickle of the model holds an
+idle function of Python's own in their place.
 """
 
 from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from time import perf_counter as clock
 from typing import Any
 
 import torch
@@ -40,53 +41,81 @@ class Given:
 
 
 class Capture:
-    """Keeps what ``root`` was given at its last call, while ``armed``.
+    """Keeps what ``root`` was given at its last call, while ``armed``; it is from the start.
 
     ``replays``: with what a look needs to run it once more, random state and cotangents, which is most of the cost.
     """
 
     def __init__(self, root: nn.Module, *, replays: bool) -> None:
         self.root = root
-        self.armed = True
+        self.armed = False
         self.given: Given | None = None
+        self.spent = 0.0
+        """Seconds, of those steps on which something was kept."""
         self._replays = replays
         self._handles: list[RemovableHandle] = []
         parameter = next(root.parameters(), None)
         self._device = parameter.device if parameter is not None else torch.device("cpu")
         device = self._device.type
+        self._on_cuda = device == "cuda"
         self._autocast_kinds = ("cpu",) if device not in ("cuda", "mps", "xpu") else ("cpu", device)
-        if isinstance(root, torch.jit.ScriptModule):
+        self.arm()
+
+    def arm(self) -> None:
+        """Keep what the next call is given."""
+        self.armed = True
+        if self._handles or isinstance(self.root, torch.jit.ScriptModule):
             return
-        self._handles = [root.register_forward_pre_hook(_Before(self), with_kwargs=True)]
-        if replays:
-            self._handles.append(root.register_forward_hook(_After(self)))
+        self._handles = [self.root.register_forward_pre_hook(_Before(self), with_kwargs=True)]
+        if self._replays:
+            self._handles.append(self.root.register_forward_hook(_After(self)))
+
+    def rest(self) -> None:
+        """Keep nothing of the coming calls.
+
+        The hooks go where they have been called since: an idle one costs a fifth of the budget of a short step. Where a
+        compiled graph has taken them in they are never called, and to take them away would have it compiled once more.
+        """
+        self.armed = False
+        if self.given is not None:
+            self._unhook()
 
     def remove(self) -> None:
+        """Keep nothing ever again."""
+        self.armed = False
+        self._unhook()
+        self.given = None
+
+    def _unhook(self) -> None:
         for handle in self._handles:
             handle.remove()
-        self.given = None
+        self._handles = []
 
     def before(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """The model is called."""
+        began = clock()
         calls = 1 if self.given is None else self.given.calls + 1
         random = on_device = None
         if self._replays:
             random = torch.default_generator.get_state()
-            if self._device.type == "cuda":
+            if self._on_cuda:
                 on_device = torch.cuda.get_rng_state(self._device)
         self.given = Given(args, kwargs, random, on_device, autocast_now(self._autocast_kinds), calls)
+        self.spent += clock() - began
 
     def after(self, output: Any) -> None:
         """It has given this: what will come back to it is kept as well."""
         given = self.given
         if given is None:
             return
+        began = clock()
         leaves = (output,) if isinstance(output, Tensor) else tree_leaves(output)
         for place, leaf in enumerate(leaves):
             node = leaf.grad_fn if isinstance(leaf, Tensor) else None
-            if node is not None and leaf.numel() * leaf.element_size() <= COTANGENT_BYTES:
+            if node is not None and leaf.nbytes <= COTANGENT_BYTES:
                 # A hook of the node, not of the tensor: half the cost, and it stays where the output is changed in place.
                 node.register_prehook(_Keep(given.cotangents, place, leaf.output_nr))
+        self.spent += clock() - began
 
 
 class _Hook:
@@ -137,5 +166,8 @@ class _Keep:
 
 def autocast_now(kinds: tuple[str, ...]) -> tuple[tuple[str, torch.dtype, bool], ...]:
     """Of these devices those for which autocast is on, with its dtype, and whether it caches."""
-    on = [kind for kind in kinds if torch.is_autocast_enabled(kind)]
-    return tuple((kind, torch.get_autocast_dtype(kind), torch.is_autocast_cache_enabled()) for kind in on)
+    on: tuple[tuple[str, torch.dtype, bool], ...] = ()
+    for kind in kinds:
+        if torch.is_autocast_enabled(kind):
+            on += ((kind, torch.get_autocast_dtype(kind), torch.is_autocast_cache_enabled()),)
+    return on

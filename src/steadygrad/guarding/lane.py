@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import operator
-import time
 from collections.abc import Callable, Sequence
+from time import perf_counter as clock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from steadygrad.errors import TrainingStopped
 from steadygrad.guarding import policy
+from steadygrad.guarding.budget import Budget, steady
 from steadygrad.guarding.clipping import Clipper
 from steadygrad.guarding.distributed import largest
 from steadygrad.guarding.pulse import Ring
@@ -27,19 +28,13 @@ from steadygrad.guarding.updates import Sample
 if TYPE_CHECKING:
     from steadygrad.guarding.attach import Guard
 
-LATE = 0.25
-"""Seconds after which rows are judged although the ring is not full, so that a kill loses little."""
+LATE = 0.5
+"""Seconds after which rows are judged although the ring is not full, so that a kill loses little. A judgement takes a
+millisecond, however few the rows: twice as often would be a tenth of the budget more."""
 SHARED_ROWS = 16
 """Rows after which they are judged where ranks must do so at the same step."""
-SETTLING = 8
-"""Steps that are read at first, each, to measure what a read costs."""
-AGREE_EVERY = 1024
-"""Steps between two agreements of all ranks on the interval."""
-WIDEST = 1000
-"""Longest interval: a fault is seen within so many steps, whatever the budget."""
-SAMPLES = 0.25
-"""Share of the budget for exact updates, and the fewest steps between two."""
 SAMPLE_EVERY = 50
+"""Steps between two exact updates, at least."""
 
 
 class Lane:
@@ -56,12 +51,14 @@ class Lane:
         self.state = State(self.columns)
         self.ring = Ring(self.parameters)
         self.step = 0
-        self.due = 1
-        self.interval = 1
+        self.due = self.look_at = 1
+        """The next step that is read, and the next that is looked at."""
+        self.interval = guard.fixed_interval or 1
         self.off = False
         self.inside = False
         """Whether a step has begun and is not taken yet."""
         self.rate_factor = 1.0
+        self._snapshots = guard.acting.keeps
         self.hidden: list[tuple[Tensor, Tensor]] = []
         self.sample: Sample | None = None
         self.next_sample = SAMPLE_EVERY
@@ -72,14 +69,10 @@ class Lane:
         self._frozen = np.zeros(0, bool)
         self._limit: list[float] = []
         self._limit_of: Any = None
-        self._quietly = torch.no_grad()
-        """One for all steps: it takes longer to make than to enter."""
         self._bounds = np.full(len(self.parameters), np.finfo(np.float32).max, np.float32)
-        self._spent = 0.0
-        self._reads = 0
-        self._began = time.perf_counter()
-        self._began_step = 0
-        self._judged = self._began
+        self._judged = clock()
+        self._budget = Budget(guard.options.budget, self._judged)
+        self._published = False
         self._handles = [
             optimizer.register_step_pre_hook(self._before),
             optimizer.register_step_post_hook(self._after),
@@ -101,15 +94,17 @@ class Lane:
     def _before(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> Any:
         if self.off:
             return None
-        self.step += 1
+        self.step = step = self.step + 1
         self.inside = True
         closure = args[1] if len(args) > 1 else kwargs.get("closure")
         if closure is not None:
             return self._with_closure(args, kwargs, closure)
         if self.rate_factor != 1.0:
             self._lower()
-        if self.step >= self.due:
+        if step >= self.due:
             self._guarded(self._observe)
+        elif step + 1 == self.due:
+            self.guard.looking.arm()
         return None
 
     def _with_closure(self, args: Any, kwargs: Any, closure: Callable[..., Any]) -> Any:
@@ -117,6 +112,8 @@ class Lane:
         first = True
         if self.rate_factor != 1.0:
             self._lower()
+        if self.step + 1 == self.due:
+            self.guard.looking.arm()
 
         def watched(*inner: Any, **named: Any) -> Any:
             nonlocal first
@@ -144,70 +141,80 @@ class Lane:
             self._restore_rates()
         if self.sample is not None:
             self._guarded(self._finish_sample)
-        if self.guard.snapshots is not None:
+        if self._snapshots:
             self._guarded(lambda: self.guard.stepped(self))
 
     def _guarded(self, work: Callable[[], None]) -> None:
         """Run our own work; an error in it is told, and never the training's."""
+        graded = torch.is_grad_enabled()
+        # As no_grad does, which takes ten times as long on cold caches.
+        torch._C._set_grad_enabled(False)
         try:
-            with self._quietly:
-                work()
+            work()
         except TrainingStopped:
             raise
         except Exception as error:
-            if self.guard.raised_by_callback is error:
+            if self.guard.acting.raised_by_callback is error:
                 raise
             self.off = True
+            self.guard.looking.arm()
+            self.guard.looking.forget(self)
             self.guard.complain(
                 f"the guard failed and stands aside ({type(error).__name__}: {error}); training goes on"
             )
+        finally:
+            torch._C._set_grad_enabled(graded)
 
     # One step
 
     def _observe(self) -> None:
-        began = time.perf_counter()
-        if len(self.optimizer.param_groups) != self._groups:
+        began = clock()
+        optimizer, guard = self.optimizer, self.guard
+        if len(optimizer.param_groups) != self._groups:
             self._take_in()
         step, ring = self.step, self.ring
         rate = self._rate()
-        gradients, row = ring.beat(step, began, rate)
-        scale = self.optimizer.__dict__.get("grad_scale")
-        if scale is not None and isinstance(scale, Tensor):
-            row.div_(scale.to(row.device))
-        host = ring.latest() if ring.on_host else None
-        if host is not None or self.guard.acts:
+        scale = optimizer.__dict__.get("grad_scale")
+        if scale is not None and not isinstance(scale, Tensor):
+            scale = None
+        gradients, row = ring.beat(step, began, rate, scale)
+        host = ring.latest()
+        left_out = False
+        if host is not None or guard.acting.on:
             seen: list[float] = host if host is not None else row.tolist()
             if self._limit_of is not ring.columns:
                 self._limit, self._limit_of = self._bounds[ring.columns].tolist(), ring.columns
-            if not all(map(operator.le, seen, self._limit)) and not self._search_of_scaler(seen):
-                self.judge()
-        leapt = rate > self.state.greatest_rate and policy.leaps(self.state, rate)
+            if not all(map(operator.le, seen, self._limit)):
+                left_out = self._left_out_by_scaler(seen)
+                if not left_out:
+                    if scale is not None and ring.widen(gradients, scale):
+                        host = ring.latest()
+                    self.judge()
+        leapt = policy.leaps(self.state, rate)
         if leapt or step >= self.next_sample:
             self._start_sample(rate, leapt)
-        if self.clipper is not None and not self.hidden:
-            factor = self.clipper(gradients, row, host, self.parameters, 1.0 if scale is None else float(scale))
-            if factor != 1.0 and ring.filled:
-                ring.clipped(factor)
-        if self.guard.looking.due(self):
-            looking = time.perf_counter()
-            self.guard.look_by_the_clock(self, row)
-            # Looks have a budget of their own.
-            looked = time.perf_counter() - looking
-            began, self._began = began + looked, self._began + looked
-        now = time.perf_counter()
-        if (
-            ring.full
-            or (not self.guard.shared and now - self._judged > LATE)
-            or (self.guard.shared and ring.filled >= SHARED_ROWS)
-        ):
+        if not left_out:
+            if self.clipper is not None and not self.hidden:
+                factor = self.clipper(gradients, row, host, self.parameters, 1.0 if scale is None else float(scale))
+                if factor != 1.0 and ring.filled:
+                    ring.clipped(factor)
+            if step >= self.look_at:
+                looking = clock()
+                guard.look_by_the_clock(self, row)
+                self.look_at = guard.looking.next_for(self)
+                # Looks have a budget of their own.
+                looked = clock() - looking
+                began += looked
+                self._budget.left_out(looked)
+        now = clock()
+        if ring.full or (ring.filled >= SHARED_ROWS if guard.shared else now - self._judged > LATE):
             self.judge()
-            now = time.perf_counter()
-        self._reads += 1
-        self._spent += now - began
-        self.due = step + self.interval
-        if self._reads == SETTLING or (self._reads > SETTLING and step % AGREE_EVERY < self.interval):
+            now = clock()
+        if self._budget.read(now - began):
             self._settle(now)
-        self.guard.looking.arm(self)
+        self.due = min(step + self.interval, self.look_at)
+        guard.looking.arm()
+        guard.looking.forget(self)
 
     def _take_in(self) -> None:
         """Parameters have been added to the optimizer: watched from now on, beside what is known of the others."""
@@ -223,10 +230,10 @@ class Lane:
         self._sampled_to, self.sample, self._samples = 0, None, []
         self.guard.forget_weights(self)
 
-    def _search_of_scaler(self, seen: Sequence[float]) -> bool:
-        """Whether an overflow is the loss scale's own search: the step is then left out by the scaler."""
+    def _left_out_by_scaler(self, seen: Sequence[float]) -> bool:
+        """Whether an overflow is the loss scale's own search: a fused optimizer is then called, and changes nothing."""
         found = getattr(self.optimizer, "found_inf", None)
-        if found is None or all(map(math.isfinite, seen)):
+        if found is None or all(map(math.isfinite, seen)) or not bool(found):
             return False
         self.ring.take_back()
         return True
@@ -234,19 +241,16 @@ class Lane:
     def _clip_only(self) -> None:
         """A later evaluation of the closure, within the same step: clipped, not counted."""
         assert self.clipper is not None
-        gradients, row = self.ring.beat(self.step, time.perf_counter(), 0.0)
-        host = self.ring.latest() if self.ring.on_host else None
-        self.clipper(gradients, row, host, self.parameters, 1.0)
+        gradients, row = self.ring.beat(self.step, clock(), 0.0)
+        self.clipper(gradients, row, self.ring.latest(), self.parameters, 1.0)
         self.ring.take_back()
 
     def _rate(self) -> float:
-        rates = [group.get("lr", math.nan) for group in self.optimizer.param_groups]
-        largest_rate = max(rates) if len(rates) > 1 else rates[0]
-        return (
-            float(largest_rate)
-            if not isinstance(largest_rate, Tensor) or largest_rate.device.type == "cpu"
-            else math.nan
-        )
+        groups = self.optimizer.param_groups
+        rate = groups[0].get("lr", math.nan)
+        if len(groups) > 1:
+            rate = max(group.get("lr", math.nan) for group in groups)
+        return math.nan if isinstance(rate, Tensor) and rate.device.type != "cpu" else float(rate)
 
     def judge(self) -> None:
         """Hand the unread rows to the policy and the journal, and what they show to the guard."""
@@ -254,7 +258,7 @@ class Lane:
         waiting, self._samples = self._samples, []
         for sample in waiting:
             self.guard.sampled(self, sample)
-        self._judged = time.perf_counter()
+        self._judged = clock()
         if rows is None:
             return
         frozen = np.array([not p.requires_grad for p in self.parameters])
@@ -266,20 +270,30 @@ class Lane:
         self.guard.judged(self, rows, symptoms)
 
     def _settle(self, now: float) -> None:
-        """The interval that keeps within the budget, from what a read and a step cost here."""
-        steps = self.step - self._began_step
-        if steps < 1 or self._reads < 1:
-            return
-        cost, step_time = self._spent / self._reads, (now - self._began - self._spent) / steps
-        wanted = self.guard.interval_for(cost, step_time)
-        if self.guard.shared:
-            wanted = largest(wanted, self.parameters[0].device)
-        if wanted != self.interval or self._reads == SETTLING:
-            self.interval = wanted
-            self.guard.publish(self, cost / max(step_time, 1e-9))
-        self.due = self.step + self.interval
-        self._spent, self._began, self._began_step = 0.0, now, self.step
-        self._reads = SETTLING
+        """The interval that keeps within the budget, from what a read and a step take here."""
+        guard, budget = self.guard, self._budget
+        budget.add(guard.looking.take_spent(self))
+        if guard.fixed_interval is None and not self._published:
+            # Where steps are read rarely, a judgement is most of what a read takes.
+            self.judge()
+            judged = clock()
+            budget.add(judged - now)
+            now = judged
+        if budget.known:
+            wanted = guard.fixed_interval or budget.interval(self.step, now)
+            if guard.fixed_interval is None and guard.shared:
+                wanted = largest(wanted, self.parameters[0].device)
+            if not self._published or not steady(self.interval, wanted):
+                self.interval, self._published = wanted, True
+                guard.publish(self, budget.cost / budget.step_time(self.step, now))
+        budget.settled(self.step, now, self.interval)
+
+    def go_on_at(self, step: int) -> None:
+        """Another run has taken this many steps before."""
+        self.step = step
+        self.due = step + 1
+        self.look_at = self.guard.looking.next_for(self)
+        self._budget.settled(step, clock(), self.interval)
 
     # Exact updates
 
@@ -290,12 +304,12 @@ class Lane:
     def _finish_sample(self) -> None:
         sample, self.sample = self.sample, None
         assert sample is not None
-        began = time.perf_counter()
+        began = clock()
         sample.finish()
-        spent = 2 * (time.perf_counter() - began)
-        steps = self.step - self._began_step
-        step_time = (time.perf_counter() - self._began) / max(1, steps)
-        self.next_sample = self.step + max(SAMPLE_EVERY, self.guard.interval_for(spent, step_time, SAMPLES))
+        now = clock()
+        # The copies that were made before the step took about as long.
+        between = self._budget.between_samples(2 * (now - began), self.step, now)
+        self.next_sample = self.step + max(SAMPLE_EVERY, between)
         if sample.on_host:
             self.guard.sampled(self, sample)
         else:

@@ -21,6 +21,8 @@ LOOK_SHARE = 0.05
 """Share of the run's time that looks by the clock may take."""
 LOOKS_ON_ALARM = 20
 """Looks that alarms may ask for in one run: a run with more has told what it has to tell."""
+NEVER = 2**62
+"""A step that no run comes to."""
 
 
 class Looks:
@@ -41,26 +43,42 @@ class Looks:
         self._held = [[] for _ in lanes]
         for capture in self._captures:
             self._held[max(lanes, key=lambda lane: lane.holds(capture.root)).index].append(capture)
+        for lane in lanes:
+            lane.look_at = self.next_for(lane)
 
     def given(self) -> list[Given]:
         """What the models were given at the step at hand, and what came back."""
         return [one.given for one in self._captures if one.given is not None]
 
-    def arm(self, lane: Lane) -> None:
-        """A step has been read: have what the models are given kept where the next one is read, too."""
-        every, step = self.every, lane.step
-        if every and self._held[lane.index]:
-            lane.due = min(lane.due, (step // every + 1) * every)
-        soon = any(one.step + 1 >= one.due for one in self._lanes)
+    def next_for(self, lane: Lane) -> int:
+        """The next step that is to be looked at, whatever it shows."""
+        if not self.every or not self._held[lane.index]:
+            return NEVER
+        return 1 if lane.step == 0 else (lane.step // self.every + 1) * self.every
+
+    def arm(self) -> None:
+        """Have what the models are given kept where the next step of some optimizer is read."""
+        soon = False
+        for lane in self._lanes:
+            soon = soon or (lane.step + 1 >= lane.due and not lane.off)
         for capture in self._captures:
-            capture.armed = soon
+            if soon and not capture.armed:
+                capture.arm()
+            elif capture.armed and not soon:
+                capture.rest()
+
+    def forget(self, lane: Lane) -> None:
+        """The step at hand has been read: what its models were given is needed no more."""
         for capture in self._held[lane.index]:
             capture.given = None
 
-    def due(self, lane: Lane) -> bool:
-        """Whether the step at hand is to be looked at, whatever it shows."""
-        every, step = self.every, lane.step
-        return bool(every) and (step == 1 or step % every == 0) and bool(self._held[lane.index])
+    def take_spent(self, lane: Lane) -> float:
+        """Seconds that keeping took since the last call."""
+        spent = 0.0
+        for capture in self._held[lane.index]:
+            spent += capture.spent
+            capture.spent = 0.0
+        return spent
 
     @property
     def within_share(self) -> bool:

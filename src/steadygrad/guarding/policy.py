@@ -63,7 +63,9 @@ def judge(state: State, rows: Rows, frozen: Sequence[bool] | np.ndarray[Any, np.
         high = (decades > state.bound).any(axis=1)
     gone = ((rows.norms <= 0) & asked).any(axis=1)
     alive = state.alive + np.cumsum(rows.norms > 0, axis=0)
-    gaps = np.diff(rows.steps, prepend=state.last or rows.steps[:1] - 1) - 1
+    gaps = rows.steps - 1
+    gaps[1:] -= rows.steps[:-1]
+    gaps[:1] -= state.last or gaps[:1]
     state.last = int(rows.steps[-1]) if len(rows) else state.last
     for at in np.flatnonzero(ill | high | gone | (state.above > 0) | state.idle.any()).tolist():
         step = int(rows.steps[at])
@@ -114,7 +116,7 @@ def linear_bounds(state: State) -> np.ndarray[Any, np.dtype[np.float32]]:
 
 def leaps(state: State, rate: float) -> bool:
     """Whether the learning rate leaps above all that it has been: the step's update is then worth an exact look."""
-    return bool(state.seen[-1] >= WARM) and 0 < state.greatest_rate * RATE_JUMP < rate
+    return 0 < state.greatest_rate * RATE_JUMP < rate and bool(state.seen[-1] >= WARM)
 
 
 def judge_updates(state: State, step: int, ratios: Array, rate: float, *, leapt: bool) -> list[Symptom]:

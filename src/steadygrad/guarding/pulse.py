@@ -1,7 +1,8 @@
-"""The pulse: the L2 norm of each parameter's gradient, by one foreach pass, into a ring that is read later.
+"""The pulse: the L2 norm of each parameter's gradient, by one pass over them, into a ring that is read later.
 
 Lives on the hot path of training: nothing here reads a device's number, allocates for each step, or knows what a norm
-means. On the CPU the ring is read through its own memory, which no operation of torch's takes part in.
+means. On a device it is one foreach pass; on the CPU each norm goes straight to its place, which saves stacking them, and
+the ring is read through its own memory, which no operation of torch's takes part in.
 """
 
 from __future__ import annotations
@@ -43,39 +44,65 @@ class Ring:
         self._here = True
         self._host: np.ndarray[Any, Any] = self._store.numpy()
         self._rows = list(self._store.unbind(0))
+        self._views: list[Any] = []
+        """The rows once more, as Python itself can read them: between two steps numpy's code leaves the caches, and taking
+        sixteen numbers out with it then costs what reading a gradient does."""
+        self._present = self._store
+        self._cells: list[Tensor] = []
+        """Where all gradients are plain and on the CPU: the row at hand, and the places in it. One row, not all of them: a
+        place takes more memory than the number in it."""
+        self._view = memoryview(b"")
         self._groups: dict[tuple[torch.device, torch.dtype], list[int]] = {}
         self._plain = True
         self._older: list[Rows] = []
 
-    def beat(self, step: int, now: float, rate: float) -> tuple[list[Tensor], Tensor]:
-        """Norms of this step's gradients into the next row; gives the gradients and the row, on their device.
+    def beat(self, step: int, now: float, rate: float, scale: Tensor | None = None) -> tuple[list[Tensor], Tensor]:
+        """Norms of this step's gradients into the next row; gives the gradients and, until the next call, the row.
 
-        ``now``: seconds of ``time.perf_counter``.
+        ``now``: seconds of ``time.perf_counter``; ``scale``: the loss scale that the gradients still hold, and the row
+        does not.
         """
         gradients = [p.grad for p in self._active]
         try:
             if self._idle and any(p.grad is not None for p in self._idle):
                 raise TypeError("another parameter has a gradient now")
-            row = self._rows[self.filled]
-            self._write(gradients, row)
+            row = self._written(gradients, scale)
         except (TypeError, RuntimeError):
             # A gradient is gone, is new, or is of another kind than before: looked for only when it happens.
             self._lay()
-            gradients, row = [p.grad for p in self._active], self._rows[0]
-            self._write(gradients, row)
+            gradients = [p.grad for p in self._active]
+            row = self._written(gradients, scale)
         self._marks.append([step, now, 1.0, rate])
         self.filled += 1
         return gradients, row  # type: ignore[return-value]
 
-    def _write(self, gradients: list[Any], row: Tensor) -> None:
+    def _written(self, gradients: list[Any], scale: Tensor | None) -> Tensor:
+        if self._cells:
+            for gradient, cell in zip(gradients, self._cells, strict=True):
+                torch.linalg.vector_norm(gradient, out=cell)
+            if scale is not None:
+                self._present.div_(scale.to(self._present.device))
+            self._views[self.filled][:] = self._view
+            return self._present
+        row = self._rows[self.filled]
         if not gradients:
-            return
+            return row
         if self._plain:
             torch.stack(torch._foreach_norm(gradients), out=row)
         else:
             self._write_mixed(gradients, row)
         if self._meshes is not None:
             self._meshes.add_up_(row)
+        return row if scale is None else row.div_(scale.to(row.device))
+
+    def widen(self, gradients: list[Tensor], scale: Tensor) -> bool:
+        """The last row once more, where float32 does not hold the squares of gradients that a loss scale has made large."""
+        if not (self._cells and bool(torch.isinf(self._present).any())):
+            return False
+        norms = torch.stack(torch._foreach_norm(gradients, 2, torch.float64))
+        self._present.copy_(norms / scale.to(norms.device))
+        self._views[self.filled - 1][:] = self._view
+        return True
 
     def _write_mixed(self, gradients: list[Tensor], row: Tensor) -> None:
         """Several devices or dtypes, sparse gradients, shards of a mesh, halves (whose norms are taken in float32)."""
@@ -99,15 +126,11 @@ class Ring:
     def full(self) -> bool:
         return self.filled == ROWS
 
-    @property
-    def on_host(self) -> bool:
-        """Whether a row can be read without waiting for a device."""
-        return self._here
-
-    def latest(self) -> list[float]:
-        """The last row's present columns; only where ``on_host``. A list: between two steps numpy's code leaves the caches,
-        and one operation of its on sixteen numbers then costs what reading five gradients does."""
-        row: list[float] = self._host[self.filled - 1].tolist()
+    def latest(self) -> list[float] | None:
+        """The last row's present columns; None where they can't be read without waiting for a device."""
+        if not self._here:
+            return None
+        row: list[float] = self._views[self.filled - 1].tolist()
         return row
 
     @property
@@ -177,3 +200,10 @@ class Ring:
         self._here = device.type == "cpu"
         self._host = self._store.numpy() if self._here else np.zeros((0, 0), np.float32)
         self._rows = list(self._store.unbind(0))
+        self._views = [row.data for row in self._host]
+        self._cells = []
+        if self._plain and self._here:
+            with torch.inference_mode(False):
+                self._present = torch.zeros(len(tensors), dtype=dtype)
+            self._cells = list(self._present.unbind(0))
+            self._view = self._present.numpy().data
