@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 
 class Remember(nn.Module):
-    def __init__(self, hidden: int = 64) -> None:
+    def __init__(self, hidden: int = 32) -> None:
         super().__init__()
         self.rnn = nn.RNN(11, hidden, batch_first=True)
         self.head = nn.Linear(hidden, 10)
