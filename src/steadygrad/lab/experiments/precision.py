@@ -20,6 +20,10 @@ FORMATS = {"fp16": torch.float16, "bf16": torch.bfloat16, "float32": torch.float
 SMALLEST = {"fp16": -24 * math.log10(2), "bf16": -133 * math.log10(2), "float32": -149 * math.log10(2)}
 
 
+FLUSHED = {"bf16": 7 * math.log10(2.0)}
+"""Decades between the smallest normal number and the smallest of all, where a processor may flush what lies between."""
+
+
 @experiment(
     quick={"nets": 8},
     refuted={"depth": 4},
@@ -31,14 +35,15 @@ def precision(*, depth: int = 70, nets: int = 30, loss_scale: int = 0) -> Outcom
 
     ## Claim
 
-    What is below half of a format's smallest number is rounded to 0: 2^−24 in fp16, 2^−133 in bf16, 2^−149 in float32. A
+    What is below half of a format's smallest number is rounded to 0: 2^−24 in fp16, 2^−133 in bf16, 2^−149 in float32.
+    Processors whose own bf16 instructions take denormals for 0 lose it up to 7 binary digits earlier, from 2^−126 down. A
     gradient that shrinks layer by layer is exactly 0 from there on, first in fp16; bf16 keeps float32's range and loses
     digits instead. Multiplying the loss moves the place.
 
     ## Source
 
     Micikevicius et al. 2018 (arXiv:1710.03740), section 3.2 and figure 3; IEEE 754-2019; Kalamkar et al. 2019
-    (arXiv:1905.12322).
+    (arXiv:1905.12322); Intel's Architecture Instruction Set Extensions reference, VDPBF16PS (denormals are zero).
 
     ## Measurement
 
@@ -74,7 +79,8 @@ def precision(*, depth: int = 70, nets: int = 30, loss_scale: int = 0) -> Outcom
         known = [size - SMALLEST[name] - math.log10(0.5) for size in lost if size is not None]
         if len(known) > 1:
             what = f"{name}, size of the gradient where half of it is lost ÷ half the smallest number, log10"
-            readings.append(mean_reading(what, known, unit="decades", least=-1.0, greatest=1.0))
+            greatest = 1.0 + FLUSHED.get(name, 0.0)
+            readings.append(mean_reading(what, known, unit="decades", least=-1.0, greatest=greatest))
     layers = tuple(float(number) for number in range(1, depth + 1))
     size = torch.stack(sizes).mean(0)
     return Outcome(
