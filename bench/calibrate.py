@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import ast
 import contextlib
+import functools
 import importlib
 import inspect
 import json
@@ -174,7 +175,7 @@ def judge(case: Case, told: dict[str, Told], only: str = "") -> list[Finding]:
     for rule in rules.load():
         if rule.judge is None:
             continue
-        name = f"{rule.code.lower()}_{rule.name.replace('-', '_')}"
+        name = rule.judge.__module__.rpartition(".")[2]
         if not only or name == only:
             found += rule.judge(trace, trial)
         else:
@@ -202,7 +203,7 @@ def fit(threshold: Threshold, rows: Sequence[Case]) -> Fitted:
     costs = []
     for candidate in threshold.candidates:
         with _set(threshold, candidate):
-            mistakes = [mistake(case, judge(case, told, only) if only else judge(case, {})) for case in rows]
+            mistakes = [mistake(case, judge(case, told, only)) for case in rows]
         costs.append(sum(COSTS.get(one, 0.0) for one in mistakes))
     return Fitted(threshold, threshold.candidates[_middle(costs)], tuple(costs))
 
@@ -229,11 +230,14 @@ def _set(threshold: Threshold, value: float) -> Iterator[None]:
     before = threshold.value
     for holder in holders:
         setattr(holder, threshold.name, value)
-    yield
-    for holder in holders:
-        setattr(holder, threshold.name, before)
+    try:
+        yield
+    finally:
+        for holder in holders:
+            setattr(holder, threshold.name, before)
 
 
+@functools.cache
 def _imported(module: ModuleType) -> set[str]:
     """Names that a module takes over from ``grading``."""
     tree = ast.parse(inspect.getsource(module))
@@ -261,14 +265,13 @@ def main(arguments: list[str] | None = None) -> int:
     if given.test:
         return 0
     print(f"{'threshold':48s}{'source':>10s}{'chosen':>10s}{'rows':>8s}  cost by candidate")
-    differ: list[Fitted] = []
     fitted: list[Fitted] = []
     # Forked, so that the records are there at once.
     with multiprocessing.get_context("fork").Pool(given.processes) as pool:
         for one in pool.imap(_fit, THRESHOLDS):
             fitted.append(one)
-            differ += [one] if one.chosen != one.threshold.value else []
             print(_line(one), flush=True)
+    differ = [one for one in fitted if one.chosen != one.threshold.value]
     if given.write:
         for one in differ:
             _write(one)

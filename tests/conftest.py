@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.forgetting import forget
 
 # Read once, when torch is loaded; what a test starts inherits it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -36,10 +37,5 @@ def _what_was_imported_from_a_folder_of_the_tests_is_forgotten(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[None]:
     """The next test may write a file of the same name, and would be given the module of this one."""
-    before = list(sys.path)
     yield
-    sys.path[:] = before
-    base = str(tmp_path_factory.getbasetemp())
-    for name, module in list(sys.modules.items()):
-        if str(getattr(module, "__file__", None) or "").startswith(base):
-            del sys.modules[name]
+    forget(tmp_path_factory.getbasetemp())

@@ -10,7 +10,6 @@ import difflib
 import functools
 import json
 import os
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from steadygrad.fix.save import write_fix
 from steadygrad.fix.verify import Answer, Request, answer
 from steadygrad.probe.subject import Subject
 from steadygrad.subjects import subject_of
+from tests.forgetting import forget
 
 PLAIN: dict[str, Any] = {
     "inputs": [],
@@ -71,11 +71,8 @@ class Workshop:
         return write_fix(found)
 
     def forget(self) -> None:
-        """Drop what was imported from the folder, and the folder from where imports look."""
-        for name, module in list(sys.modules.items()):
-            if str(getattr(module, "__file__", None) or "").startswith(str(self.folder)):
-                del sys.modules[name]
-        sys.path[:] = [entry for entry in sys.path if not entry.startswith(str(self.folder))]
+        """As ``tests.forgetting``: a test that loads its files once more asks for it in between."""
+        forget(self.folder)
 
 
 @pytest.fixture
@@ -91,7 +88,6 @@ def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterable[Worksh
     torch.set_num_threads(1)
     yield Workshop(tmp_path)
     torch.set_num_threads(before)
-    Workshop(tmp_path).forget()
 
 
 def _in_a_fork(workshop: Workshop, asked: Request) -> Answer:

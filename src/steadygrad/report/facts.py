@@ -5,15 +5,15 @@ May rely on the record; must not know how the pairs are laid out: a terminal and
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from steadygrad.record import BlindSpot, CheckRecord
 from steadygrad.report import words
-from steadygrad.report.profile import sparkline
+from steadygrad.report.profile import sample, sparkline
 
 BLIND_SPOTS_SHOWN = 3
 LOSSES_DRAWN = 31
-"""Of more, some evenly spaced ones are drawn."""
+"""Of more, the means of so many shares are drawn."""
 
 LONGEST_NAME = 10
 
@@ -37,19 +37,17 @@ def _all(record: CheckRecord) -> Iterator[tuple[str, str]]:
     for tier in record.tiers:
         name, found, text = tier.partition(": ")
         yield (name, text) if found and len(name) <= LONGEST_NAME else ("seen", tier)
-    if trial is not None and len(trial.losses) > 1 and (line := sparkline(_thinned(trial.losses))):
+    if (
+        trial is not None
+        and len(trial.losses) > 1
+        and (line := sparkline(sample(trial.losses, min(len(trial.losses), LOSSES_DRAWN))))
+    ):
         yield "loss", f"{words.number(trial.losses[0])} {line} {words.number(trial.losses[-1])}"
     yield from (("note", note) for note in record.notes)
     yield from (("not seen", _blind_spot(spot)) for spot in unseen[:BLIND_SPOTS_SHOWN])
     if len(unseen) > BLIND_SPOTS_SHOWN:
         yield "not seen", f"and {len(unseen) - BLIND_SPOTS_SHOWN:,} more"
     yield from (("ignored", line) for line in record.ignored)
-
-
-def _thinned(losses: Sequence[float]) -> list[float]:
-    """At most ``LOSSES_DRAWN``, the last always among them."""
-    every = -(-len(losses) // LOSSES_DRAWN)
-    return list(reversed(losses[::-1][::every]))
 
 
 def _joined(*parts: str) -> str:

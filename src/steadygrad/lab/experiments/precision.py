@@ -19,7 +19,6 @@ FORMATS = {"fp16": torch.float16, "bf16": torch.bfloat16, "float32": torch.float
 # The smallest number above 0 of each format, IEEE 754-2019 (binary16, binary32) and bfloat16 as truncated binary32.
 SMALLEST = {"fp16": -24 * math.log10(2), "bf16": -133 * math.log10(2), "float32": -149 * math.log10(2)}
 
-
 FLUSHED = {"bf16": 7 * math.log10(2.0)}
 """Decades between the smallest normal number and the smallest of all, where a processor may flush what lies between."""
 
