@@ -7,6 +7,11 @@ budget) weighs in, and noise does more; told is the median of the rounds, each w
 is the A/A control: what it shows is the error of the rest. The times are the thread's own processor time, which other programs
 disturb less than the clock, and the guard keeps its budget by it here. Looks, which have a budget of their own, fall into the
 warm-up.
+
+Where the net's own forward and backward pass take a hundred times as long as what is to be measured, their noise hides it. So
+"beside both" is what a monitor adds to the rest of a step: hooks around the model's call, what stands between backward and
+the optimizer, and the optimizer's step, in microseconds, the mean over all steps of all rounds. What works inside of the
+backward pass (``wandb.watch``; of the guard one hook that keeps a reference) is no part of it.
 """
 
 from __future__ import annotations
@@ -18,10 +23,12 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -30,6 +37,8 @@ import steadygrad
 from steadygrad.guarding import capture, lane
 
 Step = Callable[[], None]
+Timed = Callable[[], tuple[float, float]]
+"""Seconds of a whole step, and of what is beside its forward and backward pass."""
 Attach = Callable[[nn.Module, torch.optim.Optimizer], Step]
 LATE = lane.LATE
 CLIP = 1e3
@@ -154,34 +163,70 @@ def others() -> dict[str, Attach]:
     return {"wandb.watch, offline": with_wandb, "TensorBoard histograms": histograms}
 
 
+class Timing(nn.Module):
+    """The net, and the seconds that its own forward pass took: what its call takes beyond them, hooks take."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+        self.seconds = 0.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        began = time.thread_time()
+        output: Tensor = self.net(x)
+        self.seconds = time.thread_time() - began
+        return output
+
+
+@dataclass
+class Costs:
+    """What one monitor added, a number for each round."""
+
+    medians: list[float] = field(default_factory=list)
+    """Share of a bare step."""
+    means: list[float] = field(default_factory=list)
+    beside: list[float] = field(default_factory=list)
+    """Seconds beside the forward and the backward pass, the mean over the round's steps."""
+
+
 def measure(name: str, rounds: int, steps: int, warm: int) -> None:
     """Print one table."""
     torch.manual_seed(0)
     net, batch = NETS[name]()
     bare: list[float] = []
-    costs: dict[str, list[float]] = {}
-    means: dict[str, list[float]] = {}
+    costs: dict[str, Costs] = {}
     missing: set[str] = set()
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
             for attached in (monitors(Path(folder)), others()):
                 times = _round(net, batch, {"bare": nothing, **attached}, steps, warm, missing)
-                bare.append(statistics.median(times["bare"]))
+                whole, beside = times["bare"].T
+                bare.append(float(np.median(whole)))
                 for label, taken in times.items():
-                    extra = [(a - b) / bare[-1] for a, b in zip(taken, times["bare"], strict=True)]
-                    costs.setdefault(label, []).append(statistics.median(extra))
-                    means.setdefault(label, []).append(statistics.mean(extra))
+                    extra = (taken[:, 0] - whole) / bare[-1]
+                    cost = costs.setdefault(label, Costs())
+                    cost.medians.append(float(np.median(extra)))
+                    cost.means.append(float(np.mean(extra)))
+                    cost.beside.append(float(np.mean(taken[:, 1] - beside)))
     size = sum(p.numel() for p in net.parameters())
-    print(f"\n{name}: {size:,} parameters, a bare step takes {statistics.median(bare) * 1e3:.2f} ms")
-    print(f"  {'':<28} {'median':>8}   {'in the rounds':<19} {'mean':>8}   in the rounds")
-    for label, found in costs.items():
+    step = statistics.median(bare)
+    print(f"\n{name}: {size:,} parameters, a bare step takes {step * 1e3:.2f} ms")
+    print(f"  {'':<28} {'median':>8}  {'in the rounds':<16} {'mean':>8}  {'in the rounds':<16}  beside both, in us")
+    for label, cost in costs.items():
         if label != "bare":
-            print(f"  {label:<28} {_with_range(found)}  {_with_range(means[label])}")
-    theirs = statistics.median(costs["torch clip_grad_norm_"])
-    with_looks, without = (
-        statistics.median(costs[label]) / theirs for label in ("guard, clip norm", "guard, clip norm, no looks")
-    )
-    print(f"  guard's norm clip costs {with_looks:.2f} x torch's, ready for looks, and {without:.2f} x without")
+            print(
+                f"  {label:<28} {_with_range(cost.medians)}  {_with_range(cost.means)}  "
+                f"{statistics.fmean(cost.beside) * 1e6:7.0f} ({min(cost.beside) * 1e6:.0f} to {max(cost.beside) * 1e6:.0f}), "
+                f"{statistics.fmean(cost.beside) / step:+.2%} of a step"
+            )
+    theirs = costs["torch clip_grad_norm_"]
+    for label, words in (("guard, clip norm", "ready for looks"), ("guard, clip norm, no looks", "without looks")):
+        ours = costs[label]
+        beside = statistics.fmean(ours.beside) / statistics.fmean(theirs.beside)
+        whole_step = statistics.median(ours.medians) / statistics.median(theirs.medians)
+        print(
+            f"  guard's norm clip, {words}: {beside:.2f} x torch's beside both, {whole_step:.2f} x by the whole step's medians"
+        )
     for label in sorted(missing):
         print(f"  {label} was left out: not installed")
     with tempfile.TemporaryDirectory() as folder:
@@ -190,8 +235,8 @@ def measure(name: str, rounds: int, steps: int, warm: int) -> None:
 
 
 def _with_range(found: list[float]) -> str:
-    spread = f"{min(found):+.2%} to {max(found):+.2%}"
-    return f"{statistics.median(found):+8.2%}   {spread:<19}"
+    spread = f"{min(found):+.1%} to {max(found):+.1%}"
+    return f"{statistics.median(found):+8.2%}  {spread:<16}"
 
 
 def _round(
@@ -201,12 +246,15 @@ def _round(
     steps: int,
     warm: int,
     missing: set[str],
-) -> dict[str, list[float]]:
-    """Seconds of each step under each monitor, on fresh copies: where a copy lies in memory costs or saves up to a hundredth."""
-    runs: dict[str, Step] = {}
+) -> dict[str, np.ndarray[Any, Any]]:
+    """Seconds of each step under each monitor, on fresh copies made in random order: where one lies costs or saves a hundredth.
+
+    Shape (steps, 2): the whole step, and what is beside its forward and backward pass.
+    """
+    runs: dict[str, Timed] = {}
     made: list[tuple[Tensor, Tensor]] = []
-    for label, attach in attached.items():
-        model = copy.deepcopy(net)
+    for label, attach in random.sample(list(attached.items()), len(attached)):
+        model = Timing(copy.deepcopy(net))
         optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
         try:
             runs[label] = _step(model, optimizer, attach(model, optimizer), made)
@@ -214,20 +262,18 @@ def _round(
             missing.add(label)
     # Between two steps of one copy the others' pass too: what goes by the clock must not come more often for it.
     lane.LATE = LATE * len(runs)
-    times: dict[str, list[float]] = {label: [] for label in runs}
+    times: dict[str, list[tuple[float, float]]] = {label: [] for label in runs}
     for _ in range(warm + steps):
         made[:] = [batch()]
         order = list(runs)
         random.shuffle(order)
         for label in order:
-            began = time.thread_time()
-            runs[label]()
-            times[label].append(time.thread_time() - began)
-    return {label: taken[warm:] for label, taken in times.items()}
+            times[label].append(runs[label]())
+    return {label: np.array(taken[warm:]) for label, taken in times.items()}
 
 
 def _of_other_threads(net: nn.Module, batch: Callable[[], tuple[Tensor, Tensor]], journal: str, steps: int) -> float:
-    model = copy.deepcopy(net)
+    model = Timing(copy.deepcopy(net))
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
     made = [batch()]
     lane.LATE = LATE
@@ -241,14 +287,20 @@ def _of_other_threads(net: nn.Module, batch: Callable[[], tuple[Tensor, Tensor]]
         return (time.process_time() - all_threads - this_thread) / this_thread
 
 
-def _step(model: nn.Module, optimizer: torch.optim.Optimizer, extra: Step, made: list[tuple[Tensor, Tensor]]) -> Step:
-    def step() -> None:
+def _step(model: Timing, optimizer: torch.optim.Optimizer, extra: Step, made: list[tuple[Tensor, Tensor]]) -> Timed:
+    def step() -> tuple[float, float]:
         x, y = made[0]
-        loss = F.cross_entropy(model(x), y)
+        began = time.thread_time()
+        output = model(x)
+        called = time.thread_time()
+        loss = F.cross_entropy(output, y)
         optimizer.zero_grad()
         loss.backward()
+        ready = time.thread_time()
         extra()
         optimizer.step()
+        ended = time.thread_time()
+        return ended - began, called - began - model.seconds + ended - ready
 
     return step
 
@@ -258,12 +310,16 @@ def main() -> None:
     parser.add_argument("names", nargs="*", choices=[*NETS, []])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument(
+        "--warm", type=int, help="Steps before them; half as many, 10 at least and 40 at most, if not given."
+    )
     given = parser.parse_args()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     lane.clock = capture.clock = time.thread_time  # type: ignore[attr-defined]
     for name in given.names or NETS:
-        measure(name, given.rounds, given.steps, warm=max(10, min(40, given.steps // 2)))
+        warm = max(10, min(40, given.steps // 2)) if given.warm is None else given.warm
+        measure(name, given.rounds, given.steps, warm)
 
 
 if __name__ == "__main__":

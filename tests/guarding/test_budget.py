@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from steadygrad.guarding.budget import HOOKS, SAMPLES, SETTLING, WARMING, WIDEST, Budget, steady
+from steadygrad.guarding.budget import HOOK, SAMPLES, SETTLING, UNSEEN, WARMING, WIDEST, Budget, steady
 
 
 def settled(share: float, step_time: float, cost: float, *, first: float = 0.0) -> int:
@@ -25,16 +25,17 @@ def settled(share: float, step_time: float, cost: float, *, first: float = 0.0) 
 @pytest.mark.parametrize("step_time", [0.004, 0.01, 0.1, 1.0])
 @pytest.mark.parametrize("cost", [1e-4, 1e-3])
 @pytest.mark.parametrize("share", [0.01, 0.05])
-def test_reads_and_idle_hooks_stay_within_their_part(step_time: float, cost: float, share: float) -> None:
+def test_reads_exact_updates_and_idle_hooks_stay_within_it(step_time: float, cost: float, share: float) -> None:
     interval = settled(share, step_time, cost)
-    part = (1 - SAMPLES) * share * step_time
-    if part / 2 >= HOOKS and interval < WIDEST:
-        assert cost / interval + HOOKS <= part * (1 + 1e-9)
-        assert interval == 1 or cost / (interval - 1) + HOOKS > part * (1 - 1e-9)
+    whole = share * step_time
+    if whole / 2 >= HOOK and interval < WIDEST:
+        parts = (1 - SAMPLES) * (whole - HOOK)
+        assert (cost + UNSEEN) / interval + HOOK + SAMPLES * (whole - HOOK) <= whole * (1 + 1e-9)
+        assert interval == 1 or (cost + UNSEEN) / (interval - 1) > parts * (1 - 1e-9)
 
 
 def test_hooks_take_no_more_than_half_of_it() -> None:
-    assert settled(0.01, 1e-4, 1e-4) == pytest.approx(2 * 1e-4 / (0.75 * 0.01 * 1e-4), abs=1)
+    assert settled(0.01, 1e-4, 1e-6) == pytest.approx(2 * (1e-6 + UNSEEN) / (0.75 * 0.01 * 1e-4), abs=1)
 
 
 def test_never_more_rarely_than_the_widest() -> None:

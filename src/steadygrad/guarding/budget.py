@@ -17,8 +17,12 @@ WIDEST = 1000
 """Longest interval: a fault is seen within so many steps, whatever the budget."""
 SAMPLES = 0.25
 """Share of the budget that is for exact updates."""
-HOOKS = 25e-6
-"""Seconds that a step pays for hooks that do nothing, on cold caches: 20 to 30 microseconds beside ``bench.guard``'s MLP."""
+HOOK = 15e-6
+"""Seconds that the call of one hook takes beside what it does, on cold caches: a step that is not read has one, and took 9 to
+20 microseconds beside ``bench.guard``'s MLP."""
+UNSEEN = 120e-6
+"""Seconds that a read takes beside what its own clock sees: that said 240 microseconds where the step took 360 longer, with the
+hooks of the model's call and of the loss's gradient, and caches to be filled anew; 300 without these hooks."""
 STEADY = 0.25
 """Relative change of an interval that is not worth changing it for."""
 
@@ -61,17 +65,21 @@ class Budget:
 
     @property
     def cost(self) -> float:
-        """Seconds that a read takes."""
-        return self._spent / max(1, self._reads)
+        """Seconds that a read takes, with what the clock does not see of it."""
+        return self._spent / max(1, self._reads) + UNSEEN
 
     def interval(self, step: int, now: float) -> int:
-        """Each how many steps may be read. Idle hooks are paid for first, but never by more than half of it."""
-        allowed = (1 - SAMPLES) * self.share * self.step_time(step, now)
-        return _interval(self.cost, max(allowed - HOOKS, allowed / 2))
+        """Each how many steps may be read."""
+        return _interval(self.cost, (1 - SAMPLES) * self._left(step, now))
 
     def between_samples(self, seconds: float, step: int, now: float) -> int:
         """Steps between two measurements of exact updates, of which one took so long."""
-        return _interval(seconds, SAMPLES * self.share * self.step_time(step, now))
+        return _interval(seconds, SAMPLES * self._left(step, now))
+
+    def _left(self, step: int, now: float) -> float:
+        """Seconds a step that watching may take when the hook that each step has is paid, by half of the budget at most."""
+        whole = self.share * self.step_time(step, now)
+        return max(whole - HOOK, whole / 2)
 
     def settled(self, step: int, now: float, interval: int) -> None:
         """A new window begins."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from steadygrad.errors import TrainingStopped
 from steadygrad.guarding import policy
@@ -62,6 +63,7 @@ class Lane:
         self.hidden: list[tuple[Tensor, Tensor]] = []
         self.sample: Sample | None = None
         self.next_sample = SAMPLE_EVERY
+        self._sampling = 0.0
         self.taken: list[tuple[int, str]] = []
         self._rates: list[tuple[dict[str, Any], Any]] = []
         self._sampled_to = 0
@@ -73,15 +75,15 @@ class Lane:
         self._judged = clock()
         self._budget = Budget(guard.options.budget, self._judged)
         self._published = False
-        self._handles = [
-            optimizer.register_step_pre_hook(self._before),
-            optimizer.register_step_post_hook(self._after),
-        ]
+        self._hook = optimizer.register_step_pre_hook(self._before)
+        self._closing: RemovableHandle | None = None
+        """The hook behind a step, which only steps need that something is done in."""
 
     def remove(self) -> None:
         """Take the hooks away."""
-        for handle in self._handles:
-            handle.remove()
+        self._hook.remove()
+        if self._closing is not None:
+            self._closing.remove()
         self.off = True
 
     def holds(self, root: nn.Module) -> int:
@@ -95,8 +97,17 @@ class Lane:
         if self.off:
             return None
         self.step = step = self.step + 1
-        self.inside = True
         closure = args[1] if len(args) > 1 else kwargs.get("closure")
+        if step < self.due and closure is None and self.rate_factor == 1.0 and not self._snapshots:
+            if self._closing is not None:
+                self._closing.remove()
+                self._closing = None
+            if step + 1 == self.due:
+                self.guard.looking.arm()
+            return None
+        self.inside = True
+        if self._closing is None:
+            self._closing = optimizer.register_step_post_hook(self._after)
         if closure is not None:
             return self._with_closure(args, kwargs, closure)
         if self.rate_factor != 1.0:
@@ -192,7 +203,7 @@ class Lane:
                     self.judge()
         leapt = policy.leaps(self.state, rate)
         if leapt or step >= self.next_sample:
-            self._start_sample(rate, leapt)
+            began += self._start_sample(rate, leapt)
         if not left_out:
             if self.clipper is not None and not self.hidden:
                 factor = self.clipper(gradients, row, host, self.parameters, 1.0 if scale is None else float(scale))
@@ -297,23 +308,34 @@ class Lane:
 
     # Exact updates
 
-    def _start_sample(self, rate: float, leapt: bool) -> None:
+    def _start_sample(self, rate: float, leapt: bool) -> float:
+        """Copy weights before the step; gives the seconds that it took, which are no part of a read."""
+        began = clock()
         self.sample = Sample.of(self.parameters, self.step, rate, leapt, self._sampled_to)
         self._sampled_to = (self.sample.columns[-1] + 1) % len(self.parameters)
+        self._sampling = clock() - began
+        self._budget.left_out(self._sampling)
+        return self._sampling
 
     def _finish_sample(self) -> None:
         sample, self.sample = self.sample, None
         assert sample is not None
         began = clock()
         sample.finish()
-        now = clock()
-        # The copies that were made before the step took about as long.
-        between = self._budget.between_samples(2 * (now - began), self.step, now)
-        self.next_sample = self.step + max(SAMPLE_EVERY, between)
+        # What is told of a sample names the step of the next one; telling takes its time as well.
+        self._plan_sample(clock() - began)
         if sample.on_host:
             self.guard.sampled(self, sample)
         else:
             self._samples.append(sample)
+        spent = clock() - began
+        self._budget.left_out(spent)
+        self._plan_sample(spent)
+
+    def _plan_sample(self, spent: float) -> None:
+        """When exact updates are measured again, where this time it took so long after the step."""
+        between = self._budget.between_samples(self._sampling + spent, self.step, clock())
+        self.next_sample = self.step + max(SAMPLE_EVERY, between)
 
     def forget_sample(self) -> None:
         """A snapshot was put back: what was measured of the present step no longer holds."""
