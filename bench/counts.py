@@ -160,15 +160,32 @@ def grouped(cases: Iterable[Case], by: str) -> dict[str, Counts]:
 
 def worst(cases: Iterable[Case], number: int = 10) -> list[Case]:
     """The gravest mistakes: false alarms, best-trained first; misses, least-trained first; warnings on what trains."""
+    return sorted((case for case in cases if case.warned or (case.failing and not case.found)), key=_gravity)[:number]
 
-    def gravity(case: Case) -> tuple[int, float]:
-        middle = sorted(case.truth.scores)[len(case.truth.scores) // 2]
-        if case.false_alarm:
-            return 0, -middle
-        return (1, middle) if case.failing else (2, -middle)
 
-    wrong = [case for case in cases if case.warned or (case.failing and not case.found)]
-    return sorted(wrong, key=gravity)[:number]
+def _gravity(case: Case) -> tuple[int, float]:
+    middle = sorted(case.truth.scores)[len(case.truth.scores) // 2]
+    if case.false_alarm:
+        return 0, -middle
+    return (1, middle) if case.failing else (2, -middle)
+
+
+def mistakes(cases: Iterable[Case]) -> dict[str, list[str]]:
+    """Each mistake in words, the gravest of its kind first."""
+    ordered = sorted(cases, key=lambda case: (*_gravity(case), case.row.name))
+    causes = [case for case in ordered if case.cause_known and not case.cause_right]
+    lines = [case for case in ordered if case.line_known and not case.line_right]
+    return {
+        "false alarms": [explained(case) for case in ordered if case.false_alarm],
+        "missed": [explained(case) for case in ordered if case.failing and not case.found],
+        "warned": [explained(case) for case in ordered if case.warned and not case.false_alarm],
+        "another cause": [explained(case) for case in causes],
+        "another line": [
+            f"{case.row.name}: `{case.row.line}` is at fault, "
+            f"{f'said `{case.said.expression}`' if case.said.expression else 'no line said'}"
+            for case in lines
+        ],
+    }
 
 
 SEEN = {

@@ -73,6 +73,7 @@ def summary(
         "by_family": {name: counts.as_data(one) for name, one in counts.grouped(ours, "family").items()},
         "by_cause": {name: counts.as_data(one) for name, one in counts.grouped(ours, "cause").items()},
         "worst": [counts.explained(case) for case in counts.worst(ours)],
+        "mistakes": counts.mistakes(ours),
         "peers": {
             name: {
                 "reference": PEERS[name].reference,

@@ -95,10 +95,12 @@ def page(told: dict[str, dict[str, Any]]) -> str:
             "",
             *_groups(default["by_cause"]),
             "",
-            "## The gravest mistakes",
+            "## Every mistake",
             "",
-            *(f"{number}. {text}" for number, text in enumerate(default["worst"], 1)),
+            "Of the step test, the gravest of its kind first. A score is the held-out result of one of three trainings, between "
+            "the best constant answer (0) and the best known (1); -1 where the loss stopped being finite.",
             "",
+            *_mistakes(default["mistakes"]),
         ]
     )
 
@@ -138,6 +140,14 @@ def _lead(default: dict[str, Any]) -> list[str]:
     )
     second = f"Fewer false alarms are raised by {', '.join(fewer)}." if fewer else "None raises fewer false alarms."
     return [f"{first} {second}"]
+
+
+def _mistakes(found: dict[str, list[str]]) -> list[str]:
+    return [
+        line
+        for kind, texts in found.items()
+        for line in (f"**{kind.capitalize()}: {len(texts)}**", "", *(f"- {text}" for text in texts), "")
+    ]
 
 
 def _groups(groups: dict[str, dict[str, Any]]) -> list[str]:
