@@ -80,6 +80,7 @@ def precision(*, depth: int = 70, nets: int = 30, loss_scale: int = 0) -> Outcom
             what = f"{name}, size of the gradient where half of it is lost ÷ half the smallest number, log10"
             greatest = 1.0 + FLUSHED.get(name, 0.0)
             readings.append(mean_reading(what, known, unit="decades", least=-1.0, greatest=greatest))
+    lowest = min(*SMALLEST.values(), *(float(one.min()) for one in sizes))
     layers = tuple(float(number) for number in range(1, depth + 1))
     size = torch.stack(sizes).mean(0)
     return Outcome(
@@ -103,6 +104,8 @@ def precision(*, depth: int = 70, nets: int = 30, loss_scale: int = 0) -> Outcom
                         for name in FORMATS
                     ),
                 ),
+                # Room below for the names.
+                y_range=(1.4 * lowest, 2.0),
             ),
         ),
         seen="Of the first layer's gradient "

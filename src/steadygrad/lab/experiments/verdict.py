@@ -64,7 +64,7 @@ def verdict(*, nets: int = 8, rates: int = 7, spread: float = 3.0, steps: int = 
     guessing, fails above nine tenths, and is left out between. Each is checked with the probe alone and with ten steps. A
     verdict is wrong where it calls "healthy" what fails or "will not train" what trains; "at risk" is a warning, and wrong
     about neither. Beside it stands what was counted, in the same words, on the held-out part of this project's truth table:
-    set-ups of many kinds, trained three times each, on which no threshold was fitted (`docs/measured-verdict.md`).
+    set-ups of many kinds, trained three times each, on which no threshold was fitted: docs/measured-verdict.md.
 
     ## Refuted by
 
