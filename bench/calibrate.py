@@ -96,8 +96,8 @@ THRESHOLDS = (
     _around("sg106_stuck_parameters", "FLAT", 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 4e-3),
     _around("sg106_stuck_parameters", "FLAT_LATE", 0.05, 0.1, 0.2, 0.3, 0.4),
     _around("sg106_stuck_parameters", "HELD_STILL", 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6),
-    _around("sg106_stuck_parameters", "DECAY", 0.1, 0.2, 0.5, 1, 2, 3, 5),
-    _around("sg106_stuck_parameters", "DECAY_ALONE", 0.5, 1, 1.5, 2, 3, 4, 6),
+    _around("grading", "DECAY", 0.1, 0.2, 0.5, 1, 2, 3, 5),
+    _around("grading", "DECAY_ALONE", 0.5, 1, 1.5, 2, 3, 4, 6),
     _around("sg107_no_gradient", "MAJOR", 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6),
     _around("sg107_no_gradient", "FEW", 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15),
     _around("sg108_underflow", "UNDERFLOW", 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8),
@@ -182,7 +182,7 @@ def judge(case: Case, told: dict[str, Told], only: str = "") -> list[Finding]:
             if name not in before:
                 before[name] = list(rule.judge(trace, trial))
             found += before[name]
-    return sorted(rules.causes(found), key=lambda finding: (finding.severity.rank, finding.code))
+    return rules.causes(found)
 
 
 def mistake(case: Case, found: Sequence[Finding]) -> str:

@@ -181,7 +181,8 @@ def _longer(notes: list[str], seen: Stepped) -> int:
         return STEPS
     left = (MOST_STEPS - STEPS) * seen.seconds
     if left > PATIENCE:
-        notes.append(f"ten steps leave it open whether it trains: --trial {MOST_STEPS} takes {left / 60:.0f} minutes")
+        takes = f"{left:.0f} s" if left < 120 else f"{left / 60:.0f} minutes"
+        notes.append(f"ten steps leave it open whether it trains: --trial {MOST_STEPS} takes about {takes} more")
         return STEPS
     return MOST_STEPS
 

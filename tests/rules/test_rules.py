@@ -8,8 +8,12 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from steadygrad import rules
+from steadygrad.record import Finding, Severity
+from steadygrad.rules.grading import judged
 
 DOCS = Path(__file__).parents[2] / "docs" / "make.py"
 
@@ -73,3 +77,26 @@ def test_a_rule_has_a_summary(rule: rules.Rule) -> None:
 def test_the_codes_are_those_of_the_design() -> None:
     expected = [*range(101, 109), *range(201, 207), *range(301, 307)]
     assert [rule.code for rule in rules.load()] == [f"SG{number}" for number in expected]
+
+
+def _finding(code: str, severity: Severity, explains: list[str]) -> Finding:
+    return judged(f"{code}_rule", severity, "seen", location=None, evidence=[], cures=[], explains=explains)
+
+
+@given(
+    st.lists(
+        st.builds(
+            _finding,
+            st.sampled_from(["SG101", "SG105", "SG106"]),
+            st.sampled_from(list(Severity)),
+            st.sets(st.sampled_from(["SG101", "SG105", "SG106"])).map(sorted),
+        ),
+        min_size=1,
+        max_size=2,
+        unique_by=lambda finding: finding.code,
+    )
+)
+def test_a_worst_finding_is_never_explained_away(found: list[Finding]) -> None:
+    kept = rules.causes(found)
+    assert kept and rules.verdict(kept) is rules.verdict(found)
+    assert kept == sorted(kept, key=lambda finding: (finding.severity.rank, finding.code))

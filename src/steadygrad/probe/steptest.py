@@ -61,16 +61,12 @@ def step_test(
     outside: list[tuple[Tensor, Tensor | None]] = []
     walk = _Walk(copied, objective, batch, seed, outside, _original(copied))
     try:
-        for step in range(steps):
-            if not _went(walk, step, steps, progress, give_up, batch_of):
-                break
+        _go_on(walk, steps, progress, give_up, batch_of)
         seen = _looked(walk, steps)
         more = go_on(seen) if go_on is not None and len(walk.losses) == steps else steps
         if more <= steps:
             return seen
-        for step in range(steps, more):
-            if not _went(walk, step, more, progress, give_up, batch_of):
-                break
+        _go_on(walk, more, progress, give_up, batch_of)
         later = _looked(walk, more)
         return replace(later, record=replace(later.record, early=seen.record))
     finally:
@@ -96,30 +92,29 @@ class _Walk:
     decay: float = 0.0
 
 
-def _went(
+def _go_on(
     walk: _Walk,
-    step: int,
     steps: int,
     progress: Callable[[str], None] | None,
     give_up: Callable[[list[float]], bool] | None,
     batch_of: Callable[[int], Any] | None,
-) -> bool:
-    """Take a step; False where it was the last that makes sense."""
-    if progress is not None:
-        progress(f"step test, step {step + 1} of {steps}")
-    began = time.perf_counter()
-    batch = walk.batch if batch_of is None else batch_of(step)
-    seen, output = _one_step(walk.copied, walk.objective, batch, walk.seed, walk.outside)
-    walk.seconds.append(time.perf_counter() - began)
-    walk.losses.append(seen)
-    if step == 0:
-        walk.first_output = output
-    if not math.isfinite(seen) or (give_up is not None and give_up(walk.losses)):
-        return False
-    if step == 0:
-        walk.ratios, walk.predicted = _first_update(walk.copied, walk.original)
-        walk.decay = _decay(walk.copied, walk.original)
-    return True
+) -> None:
+    """Take steps until there are so many in all, or until one was the last that makes sense."""
+    for step in range(len(walk.losses), steps):
+        if progress is not None:
+            progress(f"step test, step {step + 1} of {steps}")
+        began = time.perf_counter()
+        batch = walk.batch if batch_of is None else batch_of(step)
+        seen, output = _one_step(walk.copied, walk.objective, batch, walk.seed, walk.outside)
+        walk.seconds.append(time.perf_counter() - began)
+        walk.losses.append(seen)
+        if step == 0:
+            walk.first_output = output
+        if not math.isfinite(seen) or (give_up is not None and give_up(walk.losses)):
+            return
+        if step == 0:
+            walk.ratios, walk.predicted = _first_update(walk.copied, walk.original)
+            walk.decay = _decay(walk.copied, walk.original)
 
 
 def _looked(walk: _Walk, steps: int) -> Stepped:

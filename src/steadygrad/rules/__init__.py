@@ -96,20 +96,25 @@ def run(trace: Trace, trial: StepTest | None, settings: Settings) -> tuple[Findi
     selected -= resolve(settings.ignore)
     # A rule that is not selected still explains symptoms: leaving SG102 out must not turn it into SG101.
     found = [finding for rule in load() if rule.judge for finding in rule.judge(trace, trial)]
-    kept = [finding for finding in causes(found) if finding.code in selected]
-    return tuple(sorted(kept, key=lambda finding: (finding.severity.rank, finding.code)))
+    return tuple(finding for finding in causes(found) if finding.code in selected)
 
 
 def causes(found: Sequence[Finding]) -> list[Finding]:
-    """One cause, one finding: a symptom goes where a finding at least as severe explains it."""
-    explained = {
-        symptom: min(cause.severity.rank for cause in found if symptom in cause.explains)
-        for cause in found
-        for symptom in cause.explains
-    }
-    kept = [finding for finding in found if explained.get(finding.code, 9) > finding.severity.rank]
+    """One cause, one finding, the worst first: a symptom goes where a finding at least as severe explains it."""
+    kept = [finding for finding in found if not any(_explains(cause, finding) for cause in found)]
     gone = {finding.code for finding in found} - {finding.code for finding in kept}
-    return [replace(one, explains=tuple(code for code in one.explains if code in gone)) for one in kept]
+    return sorted(
+        (replace(one, explains=tuple(code for code in one.explains if code in gone)) for one in kept),
+        key=lambda finding: (finding.severity.rank, finding.code),
+    )
+
+
+def _explains(cause: Finding, symptom: Finding) -> bool:
+    if symptom.code not in cause.explains or cause.severity.rank > symptom.severity.rank:
+        return False
+    # Of two that explain each other the first is the cause: both gone would be a sick model called healthy.
+    each_other = cause.code in symptom.explains and symptom.severity.rank == cause.severity.rank
+    return not each_other or cause.code < symptom.code
 
 
 def verdict(findings: Iterable[Finding]) -> Verdict:

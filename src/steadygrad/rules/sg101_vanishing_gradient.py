@@ -122,6 +122,7 @@ from collections.abc import Iterable
 
 from steadygrad.record import Finding, StepTest, Trace
 from steadygrad.rules.grading import (
+    DECADES_STALLED,
     body,
     evidence,
     judged,
@@ -157,7 +158,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         module=first.module,
         label="makes it zero" if zero else f"takes {-here:.1f} of the {decades:.1f} decades lost ({percent(share)})",
         evidence=[
-            evidence("decades lost on the trunk", decades, "decades", "under 4"),
+            evidence("decades lost on the trunk", decades, "decades", f"under {DECADES_STALLED:g}"),
             evidence("decades lost at this expression", -here, "decades", "near 0"),
         ],
         consequence=sentence(slowest(trace), outcome(trial)),

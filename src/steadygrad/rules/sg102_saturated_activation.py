@@ -113,6 +113,7 @@ from collections.abc import Iterable
 
 from steadygrad.record import Finding, Operation, Saturation, Severity, Step, StepTest, Trace
 from steadygrad.rules.grading import (
+    DECADES_STALLED,
     Progress,
     body,
     evidence,
@@ -189,14 +190,16 @@ def _vanishing(trace: Trace, trial: StepTest | None, name: str, taken: float, se
     operation = operation_of(trace, first)
     saturations = [s for step in steps if (s := _saturation(trace, step)) is not None]
     weights = -sum(s.decades for s in body(trace) if s.cause == "weight scale")
-    proof = [evidence("decades taken by the activation's derivative", taken, "decades", "under 4 in all")]
+    proof = [
+        evidence("decades taken by the activation's derivative", taken, "decades", f"under {DECADES_STALLED:g} in all")
+    ]
     if saturations:
         rms = (sum(s.derivative_rms**2 for s in saturations) / len(saturations)) ** 0.5
         proof += [
             evidence(
                 "derivative rms on this batch", rms, f"of a maximum of {saturations[0].derivative_max:g}", "near 1"
             ),
-            evidence("saturated units", max(s.saturated_share for s in saturations), "share", "under 0.5"),
+            evidence("saturated units", max(s.saturated_share for s in saturations), "share", f"under {SATURATED:g}"),
         ]
     if math.isfinite(weights):
         proof.append(evidence("decades taken by the weights' scale", weights, "decades", "near 0"))
@@ -262,7 +265,7 @@ def _saturated(trace: Trace, trial: StepTest | None, name: str) -> Finding | Non
         module=sick[0].module,
         label=f"its inputs have standard deviation {saturation.input_std:.2g} around {saturation.input_mean:.2g}",
         evidence=[
-            evidence("saturated units", saturation.saturated_share, "share", "under 0.5"),
+            evidence("saturated units", saturation.saturated_share, "share", f"under {SATURATED:g}"),
             evidence(
                 "derivative rms on this batch",
                 saturation.derivative_rms,

@@ -164,7 +164,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     first, share = dead[0]
     blocked = first.index in zero
     saturation = first.saturation
-    proof = [evidence("dead units", share, "share", "under 0.6")]
+    proof = [evidence("dead units", share, "share", f"under {DEAD:g}")]
     if saturation is not None:
         proof += [
             evidence("mean of its inputs", saturation.input_mean, "absolute", "near 0"),

@@ -138,7 +138,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
             evidence(
                 "decades lost per step", -worst.decades_per_step, "decades", f"under {DECADES_LOST / worst.steps:.2g}"
             ),
-            evidence("decades lost over the sequence", -worst.decades, "decades", "under 9"),
+            evidence("decades lost over the sequence", -worst.decades, "decades", f"under {DECADES_LOST:g}"),
             evidence("steps", worst.steps, "steps", ""),
         ],
         consequence=sentence(f"what happened {_reach(worst)} steps ago moves no weight", outcome(trial)),

@@ -138,7 +138,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
             location=operation.location if operation is not None else None,
             module=operation.module if operation is not None else "",
             label="the gradient that arrives here is below 6e-8, the least that float16 holds",
-            evidence=[evidence("elements rounded to zero", trace.underflow_share, "share", "under 0.2")],
+            evidence=[evidence("elements rounded to zero", trace.underflow_share, "share", f"under {UNDERFLOW:g}")],
             consequence=outcome(trial),
             cures=[
                 "loss scaling (torch.amp.GradScaler)",
@@ -188,7 +188,7 @@ def _forward(trace: Trace, trial: StepTest | None, found: NonFinite, severity: S
         location=found.location,
         module=found.module,
         label="nothing but zeros comes out of this",
-        evidence=[evidence("elements rounded to zero", 1.0, "share", "under 0.2")],
+        evidence=[evidence("elements rounded to zero", 1.0, "share", f"under {UNDERFLOW:g}")],
         consequence=outcome(trial),
         cures=["the same in logarithms: sums of logs in place of products, logsumexp", "a scale that keeps it near 1"],
         also=other_places(operation),

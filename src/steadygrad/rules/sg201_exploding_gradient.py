@@ -119,6 +119,7 @@ from collections.abc import Iterable
 
 from steadygrad.record import Finding, StepTest, Trace
 from steadygrad.rules.grading import (
+    DECADES_GAINED,
     body,
     evidence,
     exploding,
@@ -150,7 +151,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         module=first.module,
         label=(f"adds {here:.1f} decades" + (f" in {len(at)} steps" if len(at) > 1 else "")) if growing else "",
         evidence=[
-            evidence("decades gained on the trunk", gained, "decades", "under 3"),
+            evidence("decades gained on the trunk", gained, "decades", f"under {DECADES_GAINED:g}"),
             *([evidence("decades gained at this expression", here, "decades", "near 0")] if growing else []),
         ],
         consequence=sentence(_greatest_update(trace), outcome(trial)),

@@ -141,7 +141,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
                 "decades",
                 f"under {DECADES_GAINED / worst.steps:.2g}",
             ),
-            evidence("decades gained over the sequence", worst.decades, "decades", "under 4"),
+            evidence("decades gained over the sequence", worst.decades, "decades", f"under {DECADES_GAINED:g}"),
         ],
         consequence=outcome(trial),
         cures=[

@@ -92,14 +92,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from steadygrad.record import Finding, Severity, StepTest, Trace
-from steadygrad.rules.grading import LEAP, Progress, evidence, judged, outcome, progress, recovered
+from steadygrad.rules.grading import LEAP, Progress, evidence, judged, outcome, outweighed, progress, recovered
 
 
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     """One finding for the whole model."""
-    if trial is None or not (
-        progress(trial) is Progress.BOUNCES or (trial.first.greatest_rise > LEAP and not recovered(trial))
-    ):
+    if trial is None or outweighed(trial):
+        return
+    if not (progress(trial) is Progress.BOUNCES or (trial.first.greatest_rise > LEAP and not recovered(trial))):
         return
     moved = [p for p in trace.parameters if p.update_ratio is not None and len(p.shape) > 1]
     most = max(moved, key=lambda parameter: parameter.update_ratio or 0.0, default=None)
@@ -114,7 +114,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         module=most.name if most is not None else "",
         evidence=[
             evidence("greatest update ratio in the first step", ratio, "ratio", "1e-4 to 1e-2"),
-            evidence("greatest rise of the loss in one step", trial.greatest_rise, "relative", "under 0.6"),
+            evidence("greatest rise of the loss in one step", trial.greatest_rise, "relative", f"under {LEAP:g}"),
             evidence(
                 "fall of the loss predicted for the first step",
                 trial.predicted_first,

@@ -123,6 +123,8 @@ from dataclasses import dataclass
 
 from steadygrad.record import Finding, Operation, StepTest, Trace
 from steadygrad.rules.grading import (
+    DECADES_GAINED,
+    DECADES_STALLED,
     body,
     evidence,
     exploding,
@@ -190,7 +192,12 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
                 "σ_w² = fan-in × mean square weight", first.ratio * first.needed, "variance gain", f"{first.needed:.2g}"
             ),
             evidence("decades explained by the mismatch", explained, "decades", "near 0"),
-            evidence(f"decades {'lost' if shrinking else 'gained'} on the trunk", decades, "decades", "under 4"),
+            evidence(
+                f"decades {'lost' if shrinking else 'gained'} on the trunk",
+                decades,
+                "decades",
+                f"under {DECADES_STALLED if shrinking else DECADES_GAINED:g}",
+            ),
         ],
         consequence=sentence(slowest(trace) if shrinking else "", outcome(trial)),
         cures=[

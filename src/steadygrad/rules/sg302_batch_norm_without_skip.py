@@ -201,7 +201,7 @@ def _deep(trace: Trace, trial: StepTest | None, plain: list[Operation], gained: 
         label=f"each multiplies the gradient by about {10 ** (gained / len(plain)):.2f}",
         evidence=[
             evidence("batch norms on the trunk", len(plain), "layers", f"under {DEEP}, or with skips"),
-            evidence("decades gained on the trunk", gained, "decades", "under 2"),
+            evidence("decades gained on the trunk", gained, "decades", f"under {DECADES_GAINED:g}"),
         ],
         consequence=outcome(trial),
         cures=["a residual span around every two layers (residual)", "fewer layers"],

@@ -153,7 +153,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         evidence=[
             evidence("standard deviation of the input", std, "absolute", "near 1"),
             evidence("mean of the input", mean, "absolute", "near 0"),
-            evidence("saturated units of the first activation", share, "share", "under 0.5"),
+            evidence("saturated units of the first activation", share, "share", f"under {SATURATED:g}"),
         ],
         consequence=outcome(trial),
         cures=[

@@ -134,7 +134,11 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     if not sick or (learns and len(sick) <= len(looks) / 2):
         return
     first = sick[0]
-    proof = [evidence("entropy of the attention weights", first.attention_entropy or 0.0, "of log(keys)", "over 0.5")]
+    proof = [
+        evidence(
+            "entropy of the attention weights", first.attention_entropy or 0.0, "of log(keys)", f"over {ENTROPY:g}"
+        )
+    ]
     if first.attention_logit_std is not None and math.isfinite(first.attention_logit_std):
         proof.append(evidence("standard deviation of the logits", first.attention_logit_std, "absolute", "near 1"))
     yield judged(
