@@ -37,7 +37,7 @@ KEEP = {
 ALIKE = 1e-6
 """Spread of the output under which no learning rate is looked for: float32 tells samples apart down to 1e-7 of their size."""
 
-LEARNS = 0.6
+LEARNS = 0.5
 """Share of the best constant answer's loss that a hundred steps on parts of the batch must remove, and keep away."""
 
 HOLDS = 0.25
