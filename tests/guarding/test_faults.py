@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from bench.faults import healthy, outside
 from bench.faults.judged import POLICIES, examine
 from bench.faults.sick import FAULTS
+from steadygrad.guarding import lane
 
 QUICK = [name for name, fault in FAULTS.items() if fault.late < 100]
 SLOW = [name for name in FAULTS if name not in QUICK]
@@ -26,6 +29,12 @@ def test_also_of_what_takes_two_thousand_steps(name: str) -> None:
 @pytest.mark.parametrize("name", ["nan-in-batch", "corrupted-weights", "detached-layer", "rate-jump"])
 def test_the_run_ends_as_the_policy_promises(name: str, policy: str) -> None:
     assert examine(name, policy).wrong == ()
+
+
+def test_a_roll_back_forgets_what_was_seen_and_kept_in_ill_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told only when the ring is full, seventy steps late: by then another snapshot has been taken, and the medians are off."""
+    monkeypatch.setattr(lane, "LATE", math.inf)
+    assert examine("dying-layer", "rollback").wrong == ()
 
 
 @pytest.mark.parametrize("name", ["cosine", "batch_size_changes", "unfrozen", "frozen_midway", "lstm"])

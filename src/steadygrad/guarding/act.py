@@ -67,25 +67,23 @@ def clip_harder(lane: Lane) -> Done:
     return Done("clip", f"clips from now on by {lane.clipper.clip}", {}, {"high": 2 * median})
 
 
-def roll_back(lane: Lane, lanes: Sequence[Lane], kept: Sequence[snapshot.Snapshot], before: int) -> Done:
-    """The last snapshot from before the step at which the incident began; this step, if it is not taken yet, is left out."""
-    if not kept:
-        return (
-            replace(skip(lane), message="skipped the step: there is no snapshot yet") if lane.inside else _NO_SNAPSHOT
-        )
-    good = [one for one in kept if one.steps[lane.index] < before]
-    back = good[-1] if good else kept[0]
+def roll_back(lane: Lane, lanes: Sequence[Lane], back: snapshot.Snapshot, before: int) -> Done:
+    """To a snapshot, of which ``before`` is to be a later step; this step, if it is not taken yet, is left out."""
     snapshot.restore(back, [one.optimizer for one in lanes])
     for one in lanes:
         one.forget_sample()
     if lane.inside:
         skip(lane)
     at = back.steps[lane.index]
-    words = f"rolled back to the weights after step {at:,}" + ("" if good else ", when it had begun already")
+    words = f"rolled back to the weights after step {at:,}" + ("" if at < before else ", when it had begun already")
     return Done("rollback", words, {"step": float(lane.step)}, {"step": float(at)})
 
 
-_NO_SNAPSHOT = Done("rollback", "did nothing: there is no snapshot yet")
+def no_snapshot(lane: Lane) -> Done:
+    """There is nothing to go back to: the step is left out, if it is not taken yet."""
+    if lane.inside:
+        return replace(skip(lane), message="skipped the step: there is no snapshot yet")
+    return Done("rollback", "did nothing: there is no snapshot yet")
 
 
 def stop(lane: Lane, lanes: Sequence[Lane], roots: Sequence[nn.Module], journal: str | None) -> Done:

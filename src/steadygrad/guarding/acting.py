@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -14,11 +15,20 @@ from torch import nn
 from steadygrad.errors import TrainingStopped
 from steadygrad.guarding import act, snapshot
 from steadygrad.guarding.respond import KINDS, WAIT, OnAlarm, decide
+from steadygrad.guarding.state import State
 from steadygrad.guarding.symptom import Symptom
 from steadygrad.record import Action, Alarm, Severity
 
 if TYPE_CHECKING:
     from steadygrad.guarding.lane import Lane
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What there is to go back to: a snapshot, and what the policy knew of each optimizer's gradients then."""
+
+    snapshot: snapshot.Snapshot
+    states: tuple[State, ...]
 
 
 class Acting:
@@ -42,7 +52,7 @@ class Acting:
         self._told = told
         self._roots = list(roots)
         self._lanes = lanes
-        self._snapshots: list[snapshot.Snapshot] = []
+        self._kept: list[Kept] = []
         self._every, self._bytes = snapshot_every, snapshot_bytes
 
     def answer(self, lane: Lane, symptom: Symptom, alarm: Alarm, *, new: bool, journal: str | None) -> Action | None:
@@ -74,14 +84,14 @@ class Acting:
 
     def keep(self, lane: Lane) -> str | None:
         """After a healthy step: take a snapshot when it is time. Gives the reason where it can't be, in words."""
-        if lane is not self._lanes[-1] or (lane.step % self._every != 0 and self._snapshots):
+        if lane is not self._lanes[-1] or (lane.step % self._every != 0 and self._kept):
             return None
         optimizers = [one.optimizer for one in self._lanes]
         needed = snapshot.size_of(self._roots, optimizers)
         if needed > self._bytes:
             return f"no snapshot: it takes {needed / 2**30:.1f} GiB, snapshot_bytes allows {self._bytes / 2**30:.1f}"
         kept = snapshot.take(self._roots, optimizers, [one.step for one in self._lanes])
-        self._snapshots = [*self._snapshots[-1:], kept]
+        self._kept = [*self._kept[-1:], Kept(kept, tuple(copy.deepcopy(one.state) for one in self._lanes))]
         return None
 
     def _do(self, chosen: str, lane: Lane, alarm: Alarm, journal: str | None) -> act.Done:
@@ -92,8 +102,19 @@ class Acting:
         if chosen == "clip":
             return act.clip_harder(lane)
         if chosen == "rollback":
-            return act.roll_back(lane, self._lanes, self._snapshots, alarm.step - alarm.delay)
+            return self._roll_back(lane, alarm.step - alarm.delay)
         return act.stop(lane, self._lanes, self._roots, journal)
+
+    def _roll_back(self, lane: Lane, before: int) -> act.Done:
+        """To the last snapshot from before the step at which the incident began; those from after it are as ill as it is."""
+        good = [one for one in self._kept if one.snapshot.steps[lane.index] < before]
+        if not self._kept:
+            return act.no_snapshot(lane)
+        back = good[-1] if good else self._kept[0]
+        self._kept = good or [back]
+        for one, state in zip(self._lanes, back.states, strict=True):
+            one.know(copy.deepcopy(state))
+        return act.roll_back(lane, self._lanes, back.snapshot, before)
 
     def _call_back(self, function: Callable[[Alarm], Any], alarm: Alarm) -> Any:
         """The user's function; what it raises is theirs, and goes through."""

@@ -299,6 +299,11 @@ class Lane:
                 guard.publish(self, budget.cost / budget.step_time(self.step, now))
         budget.settled(self.step, now, self.interval)
 
+    def know(self, state: State) -> None:
+        """The policy knows this, and no more, of the gradients so far."""
+        self.state = state
+        self._bounds, self._limit_of = policy.linear_bounds(state), None
+
     def go_on_at(self, step: int) -> None:
         """Another run has taken this many steps before."""
         self.step = step
