@@ -55,6 +55,10 @@ through time removed 0.04, and 0.99 in the hundred."""
 SLOWER = 2
 """Half-decades under the rate that was found that are looked at, where the check calls the model less healthy at it."""
 
+GLANCE = 10
+"""Steps of the check at the user's own rate, where a candidate is only compared: most of those have another rate in the end,
+and a check takes ten times as many where these leave it open."""
+
 NUMERIC = ("gates", "initialise", "fold", "learning_rate", "clipping", "recurrent", "transformer")
 """Cures that act on a model as it is, so that what others put in must be in."""
 
@@ -122,7 +126,7 @@ def try_out(
 ) -> Outcome:
     """Apply to a copy, check it, and where it is not healthy yet check it at the rate that the step test finds.
 
-    ``briefly``, for what is only compared: rates by ten steps, and without the longer run.
+    ``briefly``, for what is only compared: rates by ten steps, looked for after as many, and without the longer run.
     """
     say(candidate.title)
     try:
@@ -134,7 +138,8 @@ def try_out(
         if not edits:
             found = search(patient.subject, impatient=True)
             changes = treat(patient, [_at_rate(edit, found) for edit in candidate.edits])
-        report = check_subject(patient.subject, trial=options.trial)
+        brief = briefly and options.trial is None
+        at_first = report = check_subject(patient.subject, trial=GLANCE if brief else options.trial)
         share: float | None = None
         held: float | None = None
         slowed = False
@@ -152,6 +157,8 @@ def try_out(
                 report, settling = _settled(patient, report, rate_of(subject.optimizer), constant, options)
                 share, held = settling.best.trained, settling.best.held
                 slowed = not settling.at_hand.lasts and settling.best.rate < settling.at_hand.rate
+        if brief and report is at_first:
+            report = check_subject(patient.subject, trial=options.trial)
     except SteadygradError as error:
         return Outcome(Tried(candidate, None, None, None, None, None, None, why_not=str(error)))
     rate, own = rate_of(patient.optimizer), rate_of(subject.optimizer)
