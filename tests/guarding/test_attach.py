@@ -221,6 +221,33 @@ def test_a_group_that_is_added_is_watched() -> None:
     guard.detach()
 
 
+def test_a_roll_back_to_before_a_group_was_added_leaves_it_watched() -> None:
+    model = net()
+    head = nn.Linear(5, 2)
+    whole = nn.Sequential(model, head)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    guard = steadygrad.guard(whole, optimizer, probe_every=0, on_alarm="rollback", snapshot_every=10)
+    at_ten: list[Tensor] = []
+    for step in range(1, 40):
+        if step == 15:
+            optimizer.add_param_group({"params": list(head.parameters())})
+        x, _, y = batch(step)
+        optimizer.zero_grad()
+        F.cross_entropy(whole(x), y % 2).backward()
+        if step == 18:
+            head.bias.grad *= math.nan  # type: ignore[operator]
+        optimizer.step()
+        if step == 10:
+            at_ten = [p.detach().clone() for p in model.parameters()]
+        if step == 18:
+            assert all(torch.equal(a, b) for a, b in zip(model.parameters(), at_ten, strict=True))
+    assert [action.kind for action in guard.actions] == ["rollback"]
+    guard.flush()
+    assert not guard.lanes[0].off
+    assert "1.weight" in guard.lanes[0].columns.names
+    guard.detach()
+
+
 def test_the_summary_has_the_numbers() -> None:
     model, optimizer, guard, _ = watched(clip=steadygrad.Clip.norm(1e-3))
     train(model, optimizer, 0, 10)

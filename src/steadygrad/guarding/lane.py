@@ -300,9 +300,9 @@ class Lane:
         budget.settled(self.step, now, self.interval)
 
     def know(self, state: State) -> None:
-        """The policy knows this, and no more, of the gradients so far."""
-        self.state = state
-        self._bounds, self._limit_of = policy.linear_bounds(state), None
+        """The policy knows this, and no more, of the gradients so far; of parameters added since it knows nothing."""
+        self.state = state if state.columns == self.columns else State.from_plain(self.columns, state.as_plain())
+        self._bounds, self._limit_of = policy.linear_bounds(self.state), None
 
     def go_on_at(self, step: int) -> None:
         """Another run has taken this many steps before."""
