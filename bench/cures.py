@@ -225,8 +225,8 @@ def page(results: dict[Cell, Result]) -> str:
         "channels and kernels\nof 3 x 3. Each was cured on one batch, its rate taken from the step test, then trained on "
         f"minibatches of {BATCH['mlp']} ({BATCH['conv']}).\nA number is the step at which accuracy on the held-out fifth "
         f"reached {ENOUGH}; `.41` is the accuracy where {STEPS} steps were\nnot enough; `n/a` where the cure cannot be "
-        "applied, `–` where nothing was measured: beyond 100 layers, where a cell takes\nmany minutes, only folded nets were "
-        "trained. Activations in which a cure finds nothing to change are left out of\nits table.\n"
+        "applied, `–` where nothing was measured: a cell of a deep\nnet takes minutes, and beyond 100 layers only folded nets "
+        "were trained. Activations in which a cure finds nothing to\nchange are left out of its table.\n"
     ]
     waiting = [title for cure, title in CURES.items() if not any(cell.cure == cure for cell in results)]
     if waiting:
