@@ -265,6 +265,8 @@ def _spread(rank: int, port: int, folder: str) -> None:
                 for a, b in zip(results[kind], results["alone"], strict=True):
                     assert torch.allclose(a, b, rtol=1e-4, atol=1e-6), (name, kind, float((a - b).abs().max()))
         Path(folder, f"done-{rank}").write_text("")
+        # Who leaves first takes the store with it that the other's groups still use.
+        dist.barrier()
     finally:
         dist.destroy_process_group()
 

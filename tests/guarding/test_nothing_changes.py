@@ -62,6 +62,8 @@ def _worker(rank: int, world: int, port: int, name: str, folder: str) -> None:
         assert watching.said == [] or rank == 0
         assert [line for line in watching.said if "failed" in line] == []
         Path(folder, f"done-{rank}").write_text("")
+        # Who leaves first takes the store with it that the other's groups still use.
+        dist.barrier()
     finally:
         dist.destroy_process_group()
 
