@@ -41,7 +41,7 @@ from steadygrad.cures.initialise import drawn_again, mostly_plain, orthogonal
 from steadygrad.cures.patient import Patient
 from steadygrad.cures.surgery.weights import Held, visit
 from steadygrad.errors import CannotCureError
-from steadygrad.record import Candidate, Change, CheckRecord, Edit
+from steadygrad.record import Candidate, Change, CheckRecord, Edit, counted
 from steadygrad.theory.activations import find
 from steadygrad.theory.folding import Folding, fold
 
@@ -102,7 +102,7 @@ def apply_(patient: Patient, edit: Edit) -> Change:
     if not done:
         raise CannotCureError("no weight here can be folded: they are frozen")
     patient.optimizer.state.clear()
-    return Change(f"numbers only: {done} layers folded, same modules, same state_dict keys")
+    return Change(f"numbers only: {counted(done, 'layer')} folded, same modules, same state_dict keys")
 
 
 def _fold(held: Held, point: Folding, generator: torch.Generator) -> None:

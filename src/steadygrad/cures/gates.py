@@ -33,7 +33,7 @@ import torch
 from steadygrad.cures.layers import Net
 from steadygrad.cures.patient import Patient
 from steadygrad.errors import CannotCureError
-from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation
+from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation, counted
 
 GROUP = "numbers"
 SAFETY = "safe"
@@ -110,4 +110,4 @@ def apply_(patient: Patient, edit: Edit) -> Change:
     if not done:
         raise CannotCureError("no shut gate here has a bias of its own in front")
     patient.optimizer.state.clear()
-    return Change(f"numbers only: the biases in front of {done} gates, same modules, same state_dict keys")
+    return Change(f"numbers only: the biases in front of {counted(done, 'gate')}, same modules, same state_dict keys")

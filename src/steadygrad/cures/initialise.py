@@ -45,7 +45,7 @@ from steadygrad.cures.layers import Layer, Net
 from steadygrad.cures.patient import Patient
 from steadygrad.cures.surgery.weights import Held, visit
 from steadygrad.errors import CannotCureError
-from steadygrad.record import Candidate, Change, CheckRecord, Edit
+from steadygrad.record import Candidate, Change, CheckRecord, Edit, counted
 from steadygrad.theory import activations, meanfield
 
 GROUP = "numbers"
@@ -127,7 +127,7 @@ def apply_(patient: Patient, edit: Edit) -> Change:
     if not count:
         raise CannotCureError("no weight here can be drawn again: they are frozen, or normalised behind")
     patient.optimizer.state.clear()
-    return Change(f"numbers only: {count} weights drawn again, same modules, same state_dict keys")
+    return Change(f"numbers only: {counted(count, 'weight')} drawn again, same modules, same state_dict keys")
 
 
 def _draw(patient: Patient, scheme: str, generator: torch.Generator) -> int:

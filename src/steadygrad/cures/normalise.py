@@ -38,7 +38,7 @@ from steadygrad.cures.parts import ChannelNorm, RowsBatchNorm
 from steadygrad.cures.patient import Patient
 from steadygrad.cures.surgery import Wire
 from steadygrad.errors import CannotCureError
-from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation, Site
+from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation, Site, counted
 
 GROUP = "normalisation"
 SAFETY = "unsafe"
@@ -113,7 +113,7 @@ def apply_(patient: Patient, edit: Edit) -> Change:
     warnings: tuple[str, ...] = ()
     if kind == "batch" and len(wires) >= DEEP_PLAIN and not patient.net.skips:
         warnings = (f"batch norm in {len(wires)} layers without skips makes the gradient explode; add skips too",)
-    return Change(f"adds {len(wires)} {TITLES[kind]}s", warnings=warnings)
+    return Change(f"adds {counted(len(wires), TITLES[kind])}", warnings=warnings)
 
 
 def width_of(shape: tuple[int, ...]) -> int:

@@ -35,7 +35,7 @@ from steadygrad.cures.parts import Plus, Resize
 from steadygrad.cures.patient import Patient
 from steadygrad.cures.surgery import Wire
 from steadygrad.errors import CannotCureError
-from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation
+from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation, counted
 
 GROUP = "residual"
 SAFETY = "unsafe"
@@ -126,4 +126,4 @@ def apply_(patient: Patient, edit: Edit) -> Change:
     if not wires:
         raise CannotCureError("there is no layer that a skip can go around")
     patient.wires.extend(wires)
-    return Change(f"adds {len(wires)} additions, each branch × {edit.value or 1.0:.3g}")
+    return Change(f"adds {counted(len(wires), 'addition')}, each branch × {edit.value or 1.0:.3g}")

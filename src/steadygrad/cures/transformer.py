@@ -42,7 +42,7 @@ from steadygrad.cures.patient import Patient
 from steadygrad.cures.surgery import Wire
 from steadygrad.cures.surgery.weights import Held, visit
 from steadygrad.errors import CannotCureError
-from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation, Site
+from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation, Site, counted
 
 GROUP = "numbers"
 SAFETY = "safe"
@@ -157,7 +157,7 @@ def apply_(patient: Patient, edit: Edit) -> Change:
     example = next(p for p in patient.model.parameters() if p.is_floating_point())
     for site in edit.sites:
         patient.wires.append(Wire("after", site, nn.RMSNorm(operations[site].output_shape[-1]).to(example)))
-    return Change(f"adds {len(edit.sites)} RMS norms on queries and keys")
+    return Change(f"adds {counted(len(edit.sites), 'RMS norm')} on queries and keys")
 
 
 def _pre_norm(patient: Patient, edit: Edit) -> Change:
@@ -228,7 +228,7 @@ def _query_scale(patient: Patient) -> Change:
     if not done:
         raise CannotCureError("the weights that make the attention's logits large cannot be found")
     patient.optimizer.state.clear()
-    return Change(f"numbers only: {done} query weights scaled, same modules, same state_dict keys")
+    return Change(f"numbers only: {counted(done, 'query weight')} scaled, same modules, same state_dict keys")
 
 
 def _attention_module(patient: Patient, path: str) -> nn.MultiheadAttention | None:
@@ -251,7 +251,9 @@ def _depth_scale(patient: Patient, factor: float) -> Change:
     if not done:
         raise CannotCureError("no residual branch that ends in a weight")
     patient.optimizer.state.clear()
-    return Change(f"numbers only: the last weights of {done} branches × {factor:.3g}, same state_dict keys")
+    return Change(
+        f"numbers only: the last weights of {done} branch{'' if done == 1 else 'es'} × {factor:.3g}, same state_dict keys"
+    )
 
 
 def _scale(patient: Patient, names: set[str], factor: float) -> int:
