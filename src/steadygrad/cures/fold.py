@@ -40,8 +40,9 @@ import torch
 from steadygrad.cures.initialise import drawn_again, mostly_plain, orthogonal
 from steadygrad.cures.patient import Patient
 from steadygrad.cures.surgery.weights import Held, visit
+from steadygrad.cures.wording import counted
 from steadygrad.errors import CannotCureError
-from steadygrad.record import Candidate, Change, CheckRecord, Edit, counted
+from steadygrad.record import Candidate, Change, CheckRecord, Edit
 from steadygrad.theory.activations import find
 from steadygrad.theory.folding import Folding, fold
 

@@ -32,8 +32,9 @@ import torch
 
 from steadygrad.cures.layers import Net
 from steadygrad.cures.patient import Patient
+from steadygrad.cures.wording import counted
 from steadygrad.errors import CannotCureError
-from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation, counted
+from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation
 
 GROUP = "numbers"
 SAFETY = "safe"

@@ -44,8 +44,9 @@ from torch import Tensor
 from steadygrad.cures.layers import Layer, Net
 from steadygrad.cures.patient import Patient
 from steadygrad.cures.surgery.weights import Held, visit
+from steadygrad.cures.wording import counted
 from steadygrad.errors import CannotCureError
-from steadygrad.record import Candidate, Change, CheckRecord, Edit, counted
+from steadygrad.record import Candidate, Change, CheckRecord, Edit
 from steadygrad.theory import activations, meanfield
 
 GROUP = "numbers"

@@ -37,8 +37,9 @@ from steadygrad.cures.layers import Net
 from steadygrad.cures.parts import ChannelNorm, RowsBatchNorm
 from steadygrad.cures.patient import Patient
 from steadygrad.cures.surgery import Wire
+from steadygrad.cures.wording import counted
 from steadygrad.errors import CannotCureError
-from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation, Site, counted
+from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation, Site
 
 GROUP = "normalisation"
 SAFETY = "unsafe"

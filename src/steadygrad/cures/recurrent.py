@@ -35,8 +35,9 @@ from torch import Tensor, nn
 
 from steadygrad.cures.patient import Patient
 from steadygrad.cures.surgery.wire import parent_of
+from steadygrad.cures.wording import counted
 from steadygrad.errors import CannotCureError
-from steadygrad.record import Candidate, Change, CheckRecord, Edit, Site, counted
+from steadygrad.record import Candidate, Change, CheckRecord, Edit, Site
 
 GROUP = "numbers"
 SAFETY = "safe"

@@ -34,8 +34,9 @@ from steadygrad.cures.layers import Layer, Net
 from steadygrad.cures.parts import Plus, Resize
 from steadygrad.cures.patient import Patient
 from steadygrad.cures.surgery import Wire
+from steadygrad.cures.wording import counted
 from steadygrad.errors import CannotCureError
-from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation, counted
+from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation
 
 GROUP = "residual"
 SAFETY = "unsafe"

@@ -41,8 +41,9 @@ from steadygrad.cures.initialise import last_of_branches
 from steadygrad.cures.patient import Patient
 from steadygrad.cures.surgery import Wire
 from steadygrad.cures.surgery.weights import Held, visit
+from steadygrad.cures.wording import counted
 from steadygrad.errors import CannotCureError
-from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation, Site, counted
+from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation, Site
 
 GROUP = "numbers"
 SAFETY = "safe"
@@ -251,9 +252,7 @@ def _depth_scale(patient: Patient, factor: float) -> Change:
     if not done:
         raise CannotCureError("no residual branch that ends in a weight")
     patient.optimizer.state.clear()
-    return Change(
-        f"numbers only: the last weights of {done} branch{'' if done == 1 else 'es'} × {factor:.3g}, same state_dict keys"
-    )
+    return Change(f"numbers only: the last weights of {counted(done, 'branch')} × {factor:.3g}, same state_dict keys")
 
 
 def _scale(patient: Patient, names: set[str], factor: float) -> int:

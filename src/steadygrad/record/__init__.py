@@ -4,7 +4,7 @@ The lowest room of the house: standard library only, nothing measured, nothing j
 room speaks to its neighbours in these words.
 """
 
-from steadygrad.record.change import GROUPS, SAFETIES, Candidate, Change, CureRecord, Edit, Site, Tried, counted
+from steadygrad.record.change import GROUPS, SAFETIES, Candidate, Change, CureRecord, Edit, Site, Tried
 from steadygrad.record.check import CheckRecord, Cost, Setup
 from steadygrad.record.codec import SCHEMA_VERSION, from_jsonable, to_jsonable
 from steadygrad.record.finding import Evidence, Finding, Severity, Verdict
@@ -59,5 +59,4 @@ __all__ = [
     "Watched",
     "from_jsonable",
     "to_jsonable",
-    "counted",
 ]

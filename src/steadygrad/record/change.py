@@ -18,11 +18,6 @@ SAFETIES = ("safe", "unsafe", "display only")
 """Numbers only; changes what the model computes; can be told but not written."""
 
 
-def counted(number: int, noun: str) -> str:
-    """How many, for the words of a change: "1 layer", "20 layers"."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 @dataclass(frozen=True, slots=True)
 class Site:
     """One call in a forward pass: the ``occurrence``-th call (from 0) of torch function ``name`` made by ``module`` itself."""
