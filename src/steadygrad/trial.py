@@ -27,6 +27,7 @@ from steadygrad.probe.steptest import in_words, needs_closure
 from steadygrad.probe.subject import Subject
 from steadygrad.probe.theirs import running_theirs
 from steadygrad.record.proof import Arm, LayerUpdate, Proof, Run
+from steadygrad.report import words
 
 Batches = Callable[[int], Any]
 """The batch of a step, by its number."""
@@ -204,11 +205,7 @@ def stream_for(subject: Subject, batches: Iterable[Any] | Batches | None, steps:
             if not _is_pair(one):
                 raise BatchError(f"batch {number} is {type(one).__name__}, expected (x, y); give a list of such pairs")
     again = ", again from the start" if len(kept) < steps else ""
-    return Stream(lambda step: kept[step % len(kept)], f"{len(kept)} batch{_es(len(kept))} in order{again}")
-
-
-def _es(count: int) -> str:
-    return "" if count == 1 else "es"
+    return Stream(lambda step: kept[step % len(kept)], f"{words.count(len(kept), 'batch')} in order{again}")
 
 
 def _kept(batches: Iterable[Any], steps: int) -> list[Any]:

@@ -32,9 +32,9 @@ import torch
 
 from steadygrad.cures.layers import Net
 from steadygrad.cures.patient import Patient
-from steadygrad.cures.wording import counted
 from steadygrad.errors import CannotCureError
 from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation
+from steadygrad.report import words
 
 GROUP = "numbers"
 SAFETY = "safe"
@@ -111,4 +111,6 @@ def apply_(patient: Patient, edit: Edit) -> Change:
     if not done:
         raise CannotCureError("no shut gate here has a bias of its own in front")
     patient.optimizer.state.clear()
-    return Change(f"numbers only: the biases in front of {counted(done, 'gate')}, same modules, same state_dict keys")
+    return Change(
+        f"numbers only: the biases in front of {words.count(done, 'gate')}, same modules, same state_dict keys"
+    )

@@ -44,9 +44,9 @@ from torch import Tensor
 from steadygrad.cures.layers import Layer, Net
 from steadygrad.cures.patient import Patient
 from steadygrad.cures.surgery.weights import Held, visit
-from steadygrad.cures.wording import counted
 from steadygrad.errors import CannotCureError
 from steadygrad.record import Candidate, Change, CheckRecord, Edit
+from steadygrad.report import words
 from steadygrad.theory import activations, meanfield
 
 GROUP = "numbers"
@@ -128,7 +128,7 @@ def apply_(patient: Patient, edit: Edit) -> Change:
     if not count:
         raise CannotCureError("no weight here can be drawn again: they are frozen, or normalised behind")
     patient.optimizer.state.clear()
-    return Change(f"numbers only: {counted(count, 'weight')} drawn again, same modules, same state_dict keys")
+    return Change(f"numbers only: {words.count(count, 'weight')} drawn again, same modules, same state_dict keys")
 
 
 def _draw(patient: Patient, scheme: str, generator: torch.Generator) -> int:

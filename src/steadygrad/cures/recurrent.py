@@ -35,9 +35,9 @@ from torch import Tensor, nn
 
 from steadygrad.cures.patient import Patient
 from steadygrad.cures.surgery.wire import parent_of
-from steadygrad.cures.wording import counted
 from steadygrad.errors import CannotCureError
 from steadygrad.record import Candidate, Change, CheckRecord, Edit, Site
+from steadygrad.report import words
 
 GROUP = "numbers"
 SAFETY = "safe"
@@ -124,7 +124,7 @@ def apply_(patient: Patient, edit: Edit) -> Change:
     if not done:
         raise CannotCureError("the recurrence's weights are frozen")
     patient.optimizer.state.clear()
-    return Change(f"numbers only: {counted(done, 'recurrent weight')}, same modules, same state_dict keys")
+    return Change(f"numbers only: {words.count(done, 'recurrent weight')}, same modules, same state_dict keys")
 
 
 def _remember(module: nn.Module, scheme: str, steps: float, generator: torch.Generator) -> int:
@@ -190,4 +190,6 @@ def _gated(patient: Patient, edit: Edit, steps: float, generator: torch.Generato
         setattr(parent, name, new)
         removed += [f"{site.module}.{key}" for key in old.state_dict()]
     patient.hold_parameters()
-    return Change(f"{counted(len(edit.sites), 'GRU')} for plain cells", removed=tuple(removed), added=tuple(removed))
+    return Change(
+        f"{words.count(len(edit.sites), 'GRU')} for plain cells", removed=tuple(removed), added=tuple(removed)
+    )

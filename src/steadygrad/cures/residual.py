@@ -34,9 +34,9 @@ from steadygrad.cures.layers import Layer, Net
 from steadygrad.cures.parts import Plus, Resize
 from steadygrad.cures.patient import Patient
 from steadygrad.cures.surgery import Wire
-from steadygrad.cures.wording import counted
 from steadygrad.errors import CannotCureError
 from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation
+from steadygrad.report import words
 
 GROUP = "residual"
 SAFETY = "unsafe"
@@ -127,4 +127,4 @@ def apply_(patient: Patient, edit: Edit) -> Change:
     if not wires:
         raise CannotCureError("there is no layer that a skip can go around")
     patient.wires.extend(wires)
-    return Change(f"adds {counted(len(wires), 'addition')}, each branch × {edit.value or 1.0:.3g}")
+    return Change(f"adds {words.count(len(wires), 'addition')}, each branch × {edit.value or 1.0:.3g}")

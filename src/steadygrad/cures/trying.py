@@ -22,6 +22,7 @@ from steadygrad.probe.copying import same_randomness
 from steadygrad.probe.subject import Subject
 from steadygrad.record import Candidate, Change, CheckRecord, Edit, Tried, Verdict
 from steadygrad.record.rates import RateSearch
+from steadygrad.rules import grading
 
 Progress = Callable[[str], None]
 
@@ -54,10 +55,6 @@ through time removed 0.04, and 0.99 in the hundred."""
 
 SLOWER = 2
 """Half-decades under the rate that was found that are looked at, where the check calls the model less healthy at it."""
-
-GLANCE = 10
-"""Steps of the check at the user's own rate, where a candidate is only compared: most of those have another rate in the end,
-and a check takes ten times as many where these leave it open."""
 
 NUMERIC = ("gates", "initialise", "fold", "learning_rate", "clipping", "recurrent", "transformer")
 """Cures that act on a model as it is, so that what others put in must be in."""
@@ -138,8 +135,9 @@ def try_out(
         if not edits:
             found = search(patient.subject, impatient=True)
             changes = treat(patient, [_at_rate(edit, found) for edit in candidate.edits])
+        # Ten steps at the user's own rate, for what is only compared: most has another rate in the end.
         brief = briefly and options.trial is None
-        at_first = report = check_subject(patient.subject, trial=GLANCE if brief else options.trial)
+        at_first = report = check_subject(patient.subject, trial=grading.STEPS if brief else options.trial)
         share: float | None = None
         held: float | None = None
         slowed = False
@@ -157,7 +155,7 @@ def try_out(
                 report, settling = _settled(patient, report, rate_of(subject.optimizer), constant, options)
                 share, held = settling.best.trained, settling.best.held
                 slowed = not settling.at_hand.lasts and settling.best.rate < settling.at_hand.rate
-        if brief and report is at_first:
+        if brief and report is at_first and report.trial is not None and grading.left_open(report.trial):
             report = check_subject(patient.subject, trial=options.trial)
     except SteadygradError as error:
         return Outcome(Tried(candidate, None, None, None, None, None, None, why_not=str(error)))

@@ -107,11 +107,10 @@ class Acting:
 
     def _roll_back(self, lane: Lane, before: int) -> act.Done:
         """To the last snapshot from before the step at which the incident began; those from after it are as ill as it is."""
-        good = [one for one in self._kept if one.snapshot.steps[lane.index] < before]
         if not self._kept:
             return act.no_snapshot(lane)
-        back = good[-1] if good else self._kept[0]
-        self._kept = good or [back]
+        self._kept = [one for one in self._kept if one.snapshot.steps[lane.index] < before] or self._kept[:1]
+        back = self._kept[-1]
         for one, state in zip(self._lanes, back.states, strict=True):
             one.know(copy.deepcopy(state))
         return act.roll_back(lane, self._lanes, back.snapshot, before)

@@ -39,6 +39,7 @@ from steadygrad.guarding.updates import Sample
 from steadygrad.guarding.weighed import Weighed
 from steadygrad.guarding.writing import Writing
 from steadygrad.record import Action, Alarm, Finding, Look, Severity
+from steadygrad.report import words
 
 if TYPE_CHECKING:
     from steadygrad.journal import Journal
@@ -292,9 +293,8 @@ class Guard:
                 lane.clipper.load_plain(kept["clip"])
 
     def __repr__(self) -> str:
-        alarms = len(self.alarms)
         clip = f", clipped {self.clipped_share:.1%}" if self.options.clip is not None else ""
-        return f"<guard: {self.steps:,} steps{clip}, {alarms} alarm{'' if alarms == 1 else 's'}>"
+        return f"<guard: {self.steps:,} steps{clip}, {words.count(len(self.alarms), 'alarm')}>"
 
     # What lanes ask and tell
 
@@ -333,8 +333,8 @@ class Guard:
         """The look that is due at this step, where nothing speaks against it. ``row``: the norms of the step."""
         if not self.looking.within_share:
             share = f"{LOOK_SHARE:.0%}".replace("%", " %")
-            words = f"looks would take more than {share} of the run's time: some are left out"
-            self._note_once(lane.step, words, tell=False)
+            line = f"looks would take more than {share} of the run's time: some are left out"
+            self._note_once(lane.step, line, tell=False)
         elif not lane.hidden and (not self.shared or rank() == 0):
             norm = float(np.linalg.norm(row.cpu().numpy().astype(np.float64)))
             self._say_look(self.looking.by_the_clock(lane, norm))

@@ -97,34 +97,28 @@ class Lane:
         if self.off:
             return None
         self.step = step = self.step + 1
+        if step + 1 == self.due:
+            self.guard.looking.arm()
         closure = args[1] if len(args) > 1 else kwargs.get("closure")
         if step < self.due and closure is None and self.rate_factor == 1.0 and not self._snapshots:
             if self._closing is not None:
                 self._closing.remove()
                 self._closing = None
-            if step + 1 == self.due:
-                self.guard.looking.arm()
             return None
         self.inside = True
         if self._closing is None:
             self._closing = optimizer.register_step_post_hook(self._after)
-        if closure is not None:
-            return self._with_closure(args, kwargs, closure)
         if self.rate_factor != 1.0:
             self._lower()
+        if closure is not None:
+            return self._with_closure(args, kwargs, closure)
         if step >= self.due:
             self._guarded(self._observe)
-        elif step + 1 == self.due:
-            self.guard.looking.arm()
         return None
 
     def _with_closure(self, args: Any, kwargs: Any, closure: Callable[..., Any]) -> Any:
         """The gradients of this step come into being inside of it: they are read where the closure has made them."""
         first = True
-        if self.rate_factor != 1.0:
-            self._lower()
-        if self.step + 1 == self.due:
-            self.guard.looking.arm()
 
         def watched(*inner: Any, **named: Any) -> Any:
             nonlocal first
@@ -203,7 +197,8 @@ class Lane:
                     self.judge()
         leapt = policy.leaps(self.state, rate)
         if leapt or step >= self.next_sample:
-            began += self._start_sample(rate, leapt)
+            self._start_sample(rate, leapt)
+            began += self._sampling
         if not left_out:
             if self.clipper is not None and not self.hidden:
                 factor = self.clipper(gradients, row, host, self.parameters, 1.0 if scale is None else float(scale))
@@ -313,14 +308,13 @@ class Lane:
 
     # Exact updates
 
-    def _start_sample(self, rate: float, leapt: bool) -> float:
-        """Copy weights before the step; gives the seconds that it took, which are no part of a read."""
+    def _start_sample(self, rate: float, leapt: bool) -> None:
+        """Copy weights before the step. The seconds that it takes are no part of a read."""
         began = clock()
         self.sample = Sample.of(self.parameters, self.step, rate, leapt, self._sampled_to)
         self._sampled_to = (self.sample.columns[-1] + 1) % len(self.parameters)
         self._sampling = clock() - began
         self._budget.left_out(self._sampling)
-        return self._sampling
 
     def _finish_sample(self) -> None:
         sample, self.sample = self.sample, None

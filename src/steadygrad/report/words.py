@@ -69,8 +69,9 @@ def percent(share: float) -> str:
 
 
 def count(amount: int, noun: str) -> str:
-    """1 error, 2 errors, 1,000 steps."""
-    return f"{amount:,} {noun}{'' if amount == 1 else 's'}"
+    """1 error, 2 errors, 1,000 steps, 3 branches."""
+    ending = "" if amount == 1 else "es" if noun.endswith("ch") else "s"
+    return f"{amount:,} {noun}{ending}"
 
 
 def seconds(value: float) -> str:
