@@ -34,7 +34,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import steadygrad
-from steadygrad.guarding import capture, lane
+from steadygrad.explain import capture
+from steadygrad.watch import steps as lane
 
 Step = Callable[[], None]
 Timed = Callable[[], tuple[float, float]]

@@ -21,10 +21,10 @@ import torch
 from bench.faults.healthy import FACTORS, RUNS, SEEDS
 from bench.faults.sick import FAULTS
 from bench.faults.training import Recorder
-from steadygrad.guarding import policy
-from steadygrad.guarding.rows import Rows
-from steadygrad.guarding.state import SPIKE_DECADES, WARM, State, medians
-from steadygrad.guarding.symptom import Columns
+from steadygrad.detect import judge as policy
+from steadygrad.detect.history import SPIKE_DECADES, WARM, State, medians
+from steadygrad.detect.symptoms import Columns
+from steadygrad.record.rows import Rows
 
 BLOCK = 16
 """Rows that are judged at once here."""

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from steadygrad.errors import TrainingStopped
-from steadygrad.guarding.rows import ABSENT, Rows
+from steadygrad.record.rows import ABSENT, Rows
 
 Watch = Callable[[nn.Module, Sequence[torch.optim.Optimizer]], Any]
 """Called once with model and optimizers before the first step."""

@@ -9,6 +9,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from steadygrad import lab
     from steadygrad._check import Report, check
+    from steadygrad._guard import Guard, guard
+    from steadygrad.act.on_alarm import OnAlarm
     from steadygrad.clip import (
         Clip,
         clip_adaptive_,
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     from steadygrad.cures.learning_rate import find_lr
     from steadygrad.cures.plan import Cured, cure
     from steadygrad.errors import SteadygradError, TrainingStopped
-    from steadygrad.guarding.attach import Guard, guard
-    from steadygrad.guarding.respond import OnAlarm
     from steadygrad.record import Alarm, Evidence, Finding, Location, Severity, Verdict
 
 _HOME = {
@@ -40,9 +40,9 @@ _HOME = {
     "find_lr": "steadygrad.cures.learning_rate",
     "SteadygradError": "steadygrad.errors",
     "TrainingStopped": "steadygrad.errors",
-    "Guard": "steadygrad.guarding.attach",
-    "guard": "steadygrad.guarding.attach",
-    "OnAlarm": "steadygrad.guarding.respond",
+    "Guard": "steadygrad._guard",
+    "guard": "steadygrad._guard",
+    "OnAlarm": "steadygrad.act.on_alarm",
     "Alarm": "steadygrad.record",
     "Evidence": "steadygrad.record",
     "Finding": "steadygrad.record",

@@ -11,8 +11,8 @@ import torch
 
 import steadygrad as sg
 from steadygrad import cures, rules
+from steadygrad.act.on_alarm import LIMITS
 from steadygrad.cli import group, main
-from steadygrad.guarding.respond import LIMITS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -55,8 +55,8 @@ def command(program: tuple[str, ...], **options: Any) -> Callable[[], int]:
 
     Exit code: the program's; 1 where the guard stopped it, as --on-alarm told; 2 where it could not be started.
     """
+    from steadygrad.act.on_alarm import OnAlarm
     from steadygrad.errors import SettingsError
-    from steadygrad.guarding.respond import OnAlarm
     from steadygrad.launch.program import find_program
     from steadygrad.settings import load_run_settings
 

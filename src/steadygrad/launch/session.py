@@ -121,9 +121,9 @@ class Session:
             self._busy = False
 
     def _guard(self, made: list[tuple[Any, FrameType | None]]) -> None:
+        from steadygrad._guard import guard
+        from steadygrad.act.on_alarm import OnAlarm
         from steadygrad.clip import Clip
-        from steadygrad.guarding.attach import guard
-        from steadygrad.guarding.respond import OnAlarm
         from steadygrad.launch.models import models_of
         from steadygrad.probe.copying import unwrapped
         from steadygrad.probe.inference import infer_constructions

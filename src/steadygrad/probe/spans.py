@@ -28,8 +28,9 @@ _TORCH = str(Path(torch.__file__).parent) + "/"
 _PROBE = str(Path(__file__).parent) + "/"
 _INSTRUMENTS = (_PROBE + "tape.py", _PROBE + "spans.py")
 _STDLIB = sysconfig.get_path("stdlib") + "/"
-_GUARDING = str(Path(__file__).parents[1] / "guarding") + "/"
-_CALLERS = (str(Path(__file__).parents[1] / "_check.py"), _GUARDING + "look.py")
+_PACKAGE = str(Path(__file__).parents[1]) + "/"
+_CALLERS = (_PACKAGE + "_check.py", _PACKAGE + "explain/replay.py")
+_GUARD = tuple(_PACKAGE + place for place in ("watch/", "explain/", "act/", "_guard"))
 
 _constructions: WeakKeyDictionary[nn.Module, Location] = WeakKeyDictionary()
 
@@ -41,7 +42,7 @@ def _owner(filename: str) -> str:
         return "passed over"
     if filename.startswith(_PROBE) or filename in _CALLERS:
         return "ours"
-    if filename.startswith(_GUARDING):
+    if filename.startswith(_GUARD):
         return "passed over"
     if filename.startswith(_STDLIB) and "site-packages" not in filename and "dist-packages" not in filename:
         return "passed over"

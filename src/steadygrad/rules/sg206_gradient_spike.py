@@ -110,7 +110,7 @@ def train():
 ## Where the threshold comes from
 
 `python -m bench.faults --distributions` prints, for the healthy runs, the greatest leap of any parameter and of the
-total norm; the numbers stand beside the constants in `guarding/state.py`.
+total norm; the numbers stand beside the constants in `detect/history.py`.
 
 ## References
 

@@ -1,0 +1,118 @@
+"""What of a guarded run goes into its journal, and into which of its columns. Without a journal nothing goes anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import Tensor
+
+from steadygrad.record import Action, Alarm, Look, Watched
+from steadygrad.record.rows import Rows, totals
+
+if TYPE_CHECKING:
+    from steadygrad.journal import Journal
+
+Array = np.ndarray[Any, Any]
+
+
+class Writing:
+    """One journal and the columns in it. ``columns``: for each optimizer its parameters and their names, in order."""
+
+    def __init__(
+        self,
+        given: str | Journal | None,
+        columns: Sequence[Sequence[tuple[Tensor, str]]],
+        about: dict[str, str | float],
+        complain: Callable[[str], None],
+    ) -> None:
+        self._names = [[name for _, name in one] for one in columns]
+        self._places: dict[int, Array] = {}
+        self._own = isinstance(given, str)
+        self._journal: Journal | None = None
+        if not isinstance(given, str):
+            self._journal = given
+        else:
+            from steadygrad.journal import Journal  # With SQLite: for a run that is recorded.
+
+            watched = [
+                Watched(name, tuple(p.shape), str(p.dtype).removeprefix("torch."), index)
+                for index, one in enumerate(columns)
+                for p, name in one
+            ]
+            self._journal = Journal(given, about=about, watched=watched, complain=complain)
+        self.path = None if self._journal is None else str(self._journal.path)
+
+    def rows(self, index: int, names: Sequence[str], rows: Rows, loss: Tensor | None) -> None:
+        """Rows of one optimizer, ``names`` their columns, and the loss of the last of them."""
+        if self._journal is None:
+            return
+        # In the journal NaN stands for no gradient; one that is NaN is written as infinite: it is not finite.
+        known = np.where(np.isnan(rows.norms), np.float32(np.inf), rows.norms)
+        norms = self._wide(index, names, np.where(rows.norms < 0, np.float32(np.nan), known))
+        self._journal.rows(index, rows.steps, rows.times, norms, totals(rows.norms), rows.factors, rows.rates)
+        if loss is not None:
+            self._journal.losses(rows.steps[-1:], np.array([float(loss)]))
+
+    def weights(self, index: int, names: Sequence[str], step: int, weights: Array, ratios: Array) -> None:
+        """Norms of weights and update ÷ weight, at one step."""
+        if self._journal is not None:
+            wide = (self._wide(index, names, one.astype(np.float32)[None])[0] for one in (weights, ratios))
+            self._journal.weights(index, step, *wide)
+
+    def alarm(self, alarm: Alarm) -> None:
+        """New, or changed since it was written."""
+        if self._journal is not None:
+            self._journal.alarm(alarm)
+
+    def action(self, action: Action) -> None:
+        """What was done."""
+        if self._journal is not None:
+            self._journal.action(action)
+
+    def look(self, look: Look) -> None:
+        """What a look has found."""
+        if self._journal is not None:
+            self._journal.look(look)
+
+    def note(self, step: int, text: str) -> None:
+        """A word on the guard itself."""
+        if self._journal is not None:
+            self._journal.note(step, text)
+
+    def extremes(self, step: int, by_rank: Array) -> None:
+        """The ranks with the smallest and the largest number of ``by_rank (ranks,)``."""
+        if self._journal is not None:
+            low, high = float(by_rank.min()), float(by_rank.max())
+            self._journal.extremes(step, low, high, int(by_rank.argmin()), int(by_rank.argmax()))
+
+    def summary(self, values: dict[str, float]) -> None:
+        """Counts so far."""
+        if self._journal is not None:
+            self._journal.summary(values)
+
+    def flush(self) -> None:
+        """Wait until all of it is in the file."""
+        if self._journal is not None:
+            self._journal.flush()
+
+    def close(self) -> None:
+        """Write the rest; a journal that was handed in stays open for whoever made it."""
+        if self._journal is not None and self._own:
+            self._journal.close()
+        self._journal = None
+
+    def forget(self, index: int) -> None:
+        """The optimizer's parameters are others now."""
+        self._places.pop(index, None)
+
+    def _wide(self, index: int, names: Sequence[str], values: Array) -> Array:
+        """(k, parameters) as the journal's columns have it; NaN in those that the optimizer does not hold."""
+        columns = self._places.get(index)
+        if columns is None or len(columns) != values.shape[1]:
+            places = {name: at for at, name in enumerate(self._names[index])}
+            columns = self._places[index] = np.array([places.get(name, -1) for name in names])
+        found = np.full((len(values), len(self._names[index])), np.nan, np.float32)
+        found[:, columns[columns >= 0]] = values[:, columns >= 0]
+        return found

@@ -1,0 +1,86 @@
+"""What a guard was asked to do, checked: one sentence for whatever cannot be. Nothing is attached here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from steadygrad.act.on_alarm import OnAlarm
+from steadygrad.clip import Clip
+from steadygrad.errors import SettingsError, SubjectError
+
+if TYPE_CHECKING:
+    from steadygrad.journal import Journal
+
+
+@dataclass(frozen=True)
+class Options:
+    """As ``guard`` takes them. Raises ``SettingsError`` for a value that cannot be."""
+
+    clip: Clip | None
+    on_alarm: OnAlarm
+    journal: str | Journal | None
+    probe_every: int
+    budget: float
+    every: int | None
+    snapshot_every: int
+    snapshot_bytes: int
+
+    def __post_init__(self) -> None:
+        if self.clip is not None and not isinstance(self.clip, Clip):
+            raise SettingsError(
+                f"clip is {self.clip!r}, expected a steadygrad.Clip such as Clip.value(-1, 1) or Clip.norm(1.0)"
+            )
+        if self.journal is not None and not isinstance(self.journal, str):
+            from steadygrad.journal import Journal  # With SQLite: for a run that is recorded.
+
+            if not isinstance(self.journal, Journal):
+                raise SettingsError(f"journal is {self.journal!r}, expected a path such as 'run.sgj'")
+        for name, least in (("probe_every", 0), ("every", 1), ("snapshot_every", 1), ("snapshot_bytes", 0)):
+            value = getattr(self, name)
+            if value is None and name == "every":
+                continue
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise SettingsError(f"{name} is {value!r}, expected a whole number, {least} or more")
+        if isinstance(self.budget, bool) or not isinstance(self.budget, (int, float)) or not 0 < self.budget <= 1:
+            raise SettingsError(
+                f"budget is {self.budget!r}, expected a share of a step, above 0 and at most 1, such as 0.01"
+            )
+
+
+def several(given: Any) -> list[Any]:
+    """One thing or any iterable of them as a list."""
+    if isinstance(given, (nn.Module, torch.optim.Optimizer)):
+        return [given]
+    try:
+        return list(given)
+    except TypeError:
+        return [given]
+
+
+def check_subjects(roots: Sequence[Any], optimizers: Sequence[Any]) -> None:
+    """Raises ``SubjectError`` where these are no models, no optimizers, or do not belong together."""
+    for root in roots:
+        if not isinstance(root, nn.Module):
+            raise SubjectError(f"the model is {type(root).__name__}, expected a torch.nn.Module or a list of them")
+    if not roots or not optimizers:
+        raise SubjectError(f"there is no {'optimizer' if roots else 'model'} to guard; pass at least one")
+    own = {id(p) for root in roots for p in root.parameters()}
+    for optimizer in optimizers:
+        if not isinstance(optimizer, torch.optim.Optimizer):
+            hint = "; pass its .optimizer" if hasattr(optimizer, "optimizer") else ""
+            raise SubjectError(f"the optimizer is {type(optimizer).__name__}, expected a torch.optim.Optimizer{hint}")
+        held = [p for group in optimizer.param_groups for p in group["params"]]
+        if not held:
+            raise SubjectError("the optimizer holds no parameters; make it with model.parameters()")
+        if not any(id(p) in own for p in held):
+            raise SubjectError(
+                f"none of the optimizer's {len(held)} parameters is the model's: was the model copied or wrapped after the "
+                "optimizer was made? Make the optimizer from the parameters of the model that is trained"
+            )
+    if len({id(one) for one in optimizers}) < len(optimizers):
+        raise SubjectError("the same optimizer was passed twice; pass each once")

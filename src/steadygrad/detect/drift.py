@@ -1,0 +1,90 @@
+"""What is wrong with a run over many rows: the total norm's level that rises, early layers' that fall away from the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from steadygrad.detect.depth import began_at
+from steadygrad.detect.history import State, add_level
+from steadygrad.detect.symptoms import Symptom
+from steadygrad.record import Severity
+
+CHUNK = 25
+"""Rows of which one level (median) is kept for the slow comparisons."""
+GROWTH_DECADES = 2.0
+"""Rise of the total norm's level above all that it was up to the lowest of the run. Healthy: at most 1.37 (the maker of an
+adversarial pair), 0.4 in all others. Above the lowest itself healthy runs rise by up to 1.5 decades."""
+VANISH_DECADES = 2.5
+"""Fall of the early layers' level against the greatest one, below the best of the run. Healthy: at most 0.49."""
+NOTICED = 0.3
+"""Decades by which a level differs from the best or lowest one before something can have begun: levels of healthy runs
+differ by 0.1 from chunk to chunk."""
+
+
+def take_level(state: State) -> Iterator[Symptom]:
+    """A level of the pending rows, and what the levels of the whole run show."""
+    chunk, steps = np.stack(state.pending), state.pending_steps
+    state.pending, state.pending_steps = [], []
+    with np.errstate(invalid="ignore"):
+        level = np.median(chunk, axis=0)
+    add_level(state, steps[-1], level)
+    if len(state.levels) >= 4:
+        yield from _growing(state, steps[-1])
+        yield from _falling(state, steps[-1])
+
+
+def _growing(state: State, step: int) -> Iterator[Symptom]:
+    (lowest, since), reference = state.lowest, state.reference
+    totals_now = [float(level[-1]) for _, level in state.levels]
+    if not min(totals_now[-2:]) - reference >= GROWTH_DECADES:
+        return
+    at = next((level for s, level in state.levels if s >= since), state.levels[0][1])
+    grown = state.levels[-1][1][:-1] - at[:-1]
+    judged = np.where(np.array(state.columns.weights, bool) & np.isfinite(grown), grown, -np.inf)
+    first, cause = began_at(state.columns, grown, 1)
+    first = int(np.argmax(judged)) if first is None else first
+    message = (
+        f"the total norm has risen by {totals_now[-1] - lowest:.1f} decades since step {since:,}, "
+        f"to {totals_now[-1] - reference:.1f} above all before"
+    )
+    begun, slack = _onset(state, [total - lowest for total in totals_now], since)
+    yield Symptom("SG201", Severity.ERROR, begun, first, message, (), step, cause=cause, slack=slack, lasting=True)
+
+
+def _falling(state: State, step: int) -> Iterator[Symptom]:
+    """The early layers' level against the greatest one; the first to fall is the one nearest the output that fell."""
+    weights = np.flatnonzero(state.columns.weights)
+    if len(weights) < 3:
+        return
+    with np.errstate(invalid="ignore"):
+        drop = state.best - np.fmax(state.against[-1], state.against[-2])
+        fallen = drop >= VANISH_DECADES
+    if not fallen[: max(1, len(weights) // 4)].all():
+        return
+    reach = len(fallen) if fallen.all() else int(np.argmin(fallen))
+    steps_down = drop[:reach] - np.append(drop[1:reach], drop[reach] if reach < len(drop) else 0.0)
+    place = int(np.argmax(steps_down))
+    with np.errstate(invalid="ignore"):
+        falls = [float(one) for one in state.best[place] - np.stack(state.against)[:, place]]
+    best = int(np.nanargmin(falls[:-2]))
+    begun, slack = _onset(state, falls, state.levels[best][0])
+    level = next(level for s, level in state.levels if s >= state.levels[best][0])
+    first, cause = began_at(state.columns, state.levels[-1][1][:-1] - level[:-1], -1)
+    more = f" and those of {reach - 1} more" if reach > 1 else ""
+    message = f"its gradient{more} have fallen {drop[place]:.1f} decades against the greatest of the layers"
+    if not more:
+        message = message.replace("have", "has")
+    which = tuple(int(w) for w in weights[:reach])
+    first = int(weights[place]) if first is None else first
+    yield Symptom("SG101", Severity.ERROR, begun, first, message, which, step, cause=cause, slack=slack, lasting=True)
+
+
+def _onset(state: State, away: Sequence[float], best: int) -> tuple[int, int]:
+    """The step by which a drift had begun, and by how much earlier it may have: since the level from which it went away."""
+    steps = [step for step, _ in state.levels]
+    quiet = [at for at, value in enumerate(away) if value <= NOTICED]
+    begun = steps[min(quiet[-1] + 1, len(steps) - 1)] if quiet else steps[0]
+    span = steps[-1] - steps[-2]
+    return begun, max(0, begun - best) + span

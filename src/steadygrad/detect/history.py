@@ -1,0 +1,170 @@
+"""What the policy remembers of a run, and how more rows are taken in: medians and bounds, levels, what stands idle."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from steadygrad.detect.symptoms import Columns
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+WINDOW = 100
+"""Rows over which a running median is taken."""
+WARM = 50
+"""Rows before a parameter is compared with its own median: the first steps of a run fall by decades by themselves."""
+SPIKE_DECADES = 1.0
+SPIKE_DEVIATIONS = 12.0
+"""A spike is at least ten times the median *and* this many robust deviations above it. In the healthy runs of
+``bench.faults`` a weight's gradient comes up to 2.05 decades above its median (four samples a step, most of them learnt), and
+what is above one decade is up to 9.4 deviations (few samples, nearly all learnt); the faults there are told at 1.7 to 3.6
+decades and 16 to 35 deviations."""
+LEVELS = 400
+"""Levels kept; beyond that, neighbours are merged."""
+TOTAL = "total"
+"""What the last column of a state is: the norm of all gradients together."""
+
+
+@dataclass
+class State:
+    """What the policy remembers. ``as_plain`` and ``from_plain`` keep it over a resumed run."""
+
+    columns: Columns
+    window: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    seen: np.ndarray[Any, Any] = field(default_factory=lambda: np.zeros(0, np.int64))
+    median: Array = field(default_factory=lambda: np.zeros(0))
+    bound: Array = field(default_factory=lambda: np.zeros(0))
+    """log10 norm above which a parameter spikes; infinite while it is too young to tell. The last one is the total's."""
+    pending: list[Array] = field(default_factory=list)
+    pending_steps: list[int] = field(default_factory=list)
+    levels: list[tuple[int, Array]] = field(default_factory=list)
+    lowest: tuple[float, int] = (math.inf, 0)
+    """The lowest level of the total norm but the last, and its step."""
+    peak: float = -math.inf
+    """The greatest level of the total norm but the last."""
+    reference: float = -math.inf
+    """The greatest one up to the lowest."""
+    against: list[Array] = field(default_factory=list)
+    """For each level the weights' levels against the greatest of them."""
+    best: Array = field(default_factory=lambda: np.zeros(0))
+    """The greatest of these but the last two."""
+    idle: np.ndarray[Any, Any] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """For how many rows each parameter has had a gradient of exactly zero, or none."""
+    alive: np.ndarray[Any, Any] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """In how many rows it has had one: what has never learnt is not missed."""
+    idle_since: np.ndarray[Any, Any] = field(default_factory=lambda: np.zeros(0, np.int64))
+    above: int = 0
+    """For how many rows the total has been above its bound."""
+    above_since: int = 0
+    above_slack: int = 0
+    last: int = 0
+    """Step of the last row."""
+    greatest_rate: float = 0.0
+    leap: tuple[int, float, float] = (-(10**9), 0.0, 0.0)
+    """The step at which the learning rate last leapt, from where and to where."""
+    still: int = 0
+    """For how many rows the learning rate has been 0."""
+    still_since: int = 0
+    sampled: int = 0
+    """The last step whose updates were measured, and which moved something."""
+    unmoved: tuple[int, ...] = ()
+    """The steps measured since that changed no weight."""
+    ratios: list[Array] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        width = len(self.columns.names) + 1
+        if not self.window.size:
+            self.window = np.zeros((0, width))
+            self.seen = np.zeros(width, np.int64)
+            self.median = np.full(width, np.nan)
+            self.bound = np.full(width, np.inf)
+            self.idle = np.zeros(width - 1, np.int64)
+            self.idle_since = np.zeros(width - 1, np.int64)
+            self.alive = np.zeros(width - 1, np.int64)
+            self.best = np.full(sum(self.columns.weights), -np.inf)
+
+    def as_plain(self) -> dict[str, Any]:
+        """Lists and numbers that ``from_plain`` takes."""
+        return {
+            "names": list(self.columns.names),
+            "window": self.window.tolist(),
+            "seen": self.seen.tolist(),
+            "levels": [[step, level.tolist()] for step, level in self.levels],
+            "idle": self.idle.tolist(),
+            "alive": self.alive.tolist(),
+            "idle_since": self.idle_since.tolist(),
+            "greatest_rate": self.greatest_rate,
+        }
+
+    @classmethod
+    def from_plain(cls, columns: Columns, plain: dict[str, Any]) -> State:
+        """The state that was saved, for the parameters that have the same name; what is new begins anew."""
+        state = cls(columns)
+        names = [*columns.names, TOTAL]
+        saved = {name: at for at, name in enumerate([*plain["names"], TOTAL])}
+        to = [at for at, name in enumerate(names) if name in saved]
+        of = [saved[names[at]] for at in to]
+
+        def placed(values: Any, empty: float) -> Array:
+            found = np.full((len(values), len(names)), empty)
+            found[:, to] = np.asarray(values, np.float64).reshape(len(values), len(saved))[:, of]
+            return found
+
+        state.window = placed(plain["window"], np.nan)
+        state.seen = placed([plain["seen"]], 0)[0].astype(np.int64)
+        for step, level in plain["levels"]:
+            add_level(state, int(step), placed([level], np.nan)[0])
+        state.idle = placed([[*plain["idle"], 0]], 0)[0][:-1].astype(np.int64)
+        state.alive = placed([[*plain["alive"], 0]], 0)[0][:-1].astype(np.int64)
+        state.idle_since = placed([[*plain["idle_since"], 0]], 0)[0][:-1].astype(np.int64)
+        state.greatest_rate = float(plain["greatest_rate"])
+        rebound(state)
+        return state
+
+
+def learn(state: State, good: Array) -> None:
+    """The window, the medians and the bounds with these rows."""
+    state.seen += np.isfinite(good).sum(axis=0)
+    state.window = np.concatenate([state.window, good])[-WINDOW:]
+    rebound(state)
+
+
+def rebound(state: State) -> None:
+    state.median = medians(state.window)
+    deviation = 1.4826 * medians(np.abs(state.window - state.median))
+    bound = state.median + np.maximum(SPIKE_DECADES, SPIKE_DEVIATIONS * deviation)
+    state.bound = np.where((state.seen >= WARM) & np.isfinite(bound), bound, np.inf)
+
+
+def medians(rows: Array) -> Array:
+    """Of each column, over what is known in it; NaN where nothing is."""
+    if len(rows) and np.isfinite(rows).all():
+        # A third of what np.median takes; at a hundred rows that is most of a judgement.
+        ordered = np.sort(rows, axis=0)
+        middle: Array = (ordered[(len(rows) - 1) // 2] + ordered[len(rows) // 2]) / 2
+        return middle
+    found = np.full(rows.shape[1], np.nan)
+    known = np.isfinite(rows).any(axis=0)
+    found[known] = np.nanmedian(rows[:, known], axis=0)
+    return found
+
+
+def add_level(state: State, step: int, level: Array) -> None:
+    """One more level, with what it is to be compared by; beyond ``LEVELS`` every other one is left out."""
+    if state.levels:
+        before, total = state.levels[-1][0], float(state.levels[-1][1][-1])
+        state.peak = max(state.peak, total)
+        if total < state.lowest[0]:
+            state.lowest, state.reference = (total, before), state.peak
+    weights = np.flatnonzero(state.columns.weights)
+    if len(state.against) >= 2:
+        state.best = np.fmax(state.best, state.against[-2])
+    state.levels.append((step, level))
+    if len(weights):
+        known = level[weights][np.isfinite(level[weights])]
+        state.against.append(level[weights] - (float(known.max()) if len(known) else math.nan))
+    if len(state.levels) > LEVELS:
+        state.levels, state.against = state.levels[::-2][::-1], state.against[::-2][::-1]

@@ -1,0 +1,128 @@
+"""Symptoms to alarms: one incident has one cause, gathers what follows, ends, and is told once. Pure, but for its book."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from steadygrad.detect.symptoms import Columns, Symptom
+from steadygrad.record import Alarm
+from steadygrad.rules import find
+
+_SUDDEN = ("SG201", "SG203", "SG204", "SG206")
+"""What brings each other about: a step too large makes a spike, a spike an explosion, an explosion NaN."""
+
+QUIET = 100
+"""Rows without a symptom after which an incident has ended."""
+
+
+@dataclass
+class Book:
+    """All alarms of a run, and which are still open."""
+
+    alarms: list[Alarm] = field(default_factory=list)
+    open: dict[tuple[int, bool], int] = field(default_factory=dict)
+    """By optimizer and suddenness: the index of the alarm."""
+
+
+def gather(
+    book: Book, symptom: Symptom, columns: Columns, *, optimizer: int, step: int, delay: int
+) -> tuple[Alarm, bool]:
+    """The alarm that this symptom belongs to, and whether it is a new one."""
+    key = (optimizer, symptom.code in _SUDDEN)
+    at = _belongs(book, symptom, optimizer, delay + 1)
+    if at is None:
+        alarm = Alarm(
+            number=len(book.alarms) + 1,
+            step=symptom.step,
+            code=symptom.code,
+            name=name_of(symptom.code),
+            severity=symptom.severity,
+            parameter="" if symptom.column is None else columns.names[symptom.column],
+            message=symptom.message,
+            optimizer=optimizer,
+            cause=symptom.cause,
+            delay=max(delay, symptom.slack),
+            noticed=step,
+            last_step=max(symptom.last_step, symptom.step),
+            others=max(0, len(symptom.columns) - 1),
+        )
+        book.open[key] = len(book.alarms)
+        book.alarms.append(alarm)
+        return alarm, True
+    alarm = book.alarms[at]
+    if alarm.ended and alarm.code == symptom.code:
+        book.open[key] = at
+        alarm = replace(alarm, ended=False)
+    stayed = alarm.code == "SG206" and symptom.code == "SG201" and symptom.step <= alarm.last_step
+    symptoms = alarm.symptoms
+    milder = alarm.code == "SG201" and symptom.code == "SG206"
+    if symptom.code != alarm.code and not stayed and not milder and symptom.code not in symptoms:
+        symptoms = (*symptoms, symptom.code)
+    alarm = replace(
+        alarm,
+        code=symptom.code if stayed else alarm.code,
+        name=name_of(symptom.code) if stayed else alarm.name,
+        message=symptom.message if stayed else alarm.message,
+        severity=min(alarm.severity, symptom.severity, key=lambda one: one.rank),
+        last_step=max(alarm.last_step, symptom.last_step, symptom.step),
+        others=max(alarm.others, len(symptom.columns) - 1),
+        symptoms=symptoms,
+    )
+    book.alarms[at] = alarm
+    return alarm, False
+
+
+def _belongs(book: Book, symptom: Symptom, optimizer: int, interval: int) -> int | None:
+    """The alarm that this symptom is of: an open one of its kind, or something sudden that it came after.
+
+    What had begun before the last one ended is still that one: a drift comes back when the weights were rolled back.
+    """
+    sudden = symptom.code in _SUDDEN
+    at = book.open.get((optimizer, sudden))
+    if at is not None:
+        return at
+    for at, alarm in enumerate(book.alarms):
+        if (alarm.optimizer, alarm.code) == (optimizer, symptom.code) and alarm.step <= symptom.step <= alarm.last_step:
+            return at
+    if sudden:
+        return None
+    for at in range(len(book.alarms) - 1, -1, -1):
+        alarm = book.alarms[at]
+        if alarm.optimizer == optimizer and is_sudden(alarm.code):
+            earliest = symptom.step - symptom.slack
+            return at if earliest - alarm.last_step <= QUIET * interval and alarm.step <= symptom.step else None
+    return None
+
+
+def close_quiet(book: Book, *, optimizer: int, step: int, interval: int) -> list[Alarm]:
+    """Incidents of this optimizer that have ended."""
+    ended: list[Alarm] = []
+    for key, at in list(book.open.items()):
+        if key[0] == optimizer and step - book.alarms[at].last_step > QUIET * interval:
+            del book.open[key]
+            book.alarms[at] = replace(book.alarms[at], ended=True)
+            ended.append(book.alarms[at])
+    return ended
+
+
+def name_of(code: str) -> str:
+    """The rule's name, which says what is wrong."""
+    return find(code).name
+
+
+def is_sudden(code: str) -> bool:
+    """Whether it can be undone by leaving out the very step."""
+    return code in _SUDDEN
+
+
+def in_words(alarm: Alarm) -> str:
+    """The line that a user reads."""
+    where = f" in {alarm.parameter}" if alarm.parameter else ""
+    place = f" ({alarm.location})" if alarm.location is not None else ""
+    about = f" or up to {alarm.delay} before" if alarm.delay else ""
+    cause = f"; cause: {alarm.cause}" if alarm.cause else ""
+    by = f" on rank {alarm.rank}" if alarm.rank is not None else ""
+    return (
+        f"step {alarm.step:,}{about}: {alarm.severity}[{alarm.code}] {alarm.name}{where}{by}{place}: "
+        f"{alarm.message}{cause}; {alarm.action}"
+    )

@@ -1,0 +1,112 @@
+"""What is wrong with one row: norms far above their medians, not finite, exactly zero or gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from steadygrad.detect.depth import began_at
+from steadygrad.detect.history import Array, State
+from steadygrad.detect.symptoms import Columns, Symptom, times
+from steadygrad.record import Severity
+from steadygrad.record.rows import ABSENT
+
+EXPLOSION_DECADES = 3.0
+"""In one step: no longer a spike."""
+STAYED = 20
+"""Rows above the bound after which a spike is an explosion."""
+STUCK = 20
+"""Rows of a gradient of exactly zero, of none after there was one, or of a learning rate of 0."""
+AFTER_LEAP = 10
+"""Rows within which what is sudden is put down to a leap of the learning rate."""
+
+
+def non_finite(columns: Columns, step: int, which: np.ndarray[Any, Any], norms: np.ndarray[Any, Any]) -> Symptom:
+    """Backward goes from the output to the input: of those hit, the one nearest the output was hit first."""
+    first = max((int(at) for at in which if columns.weights[at]), default=int(which[-1]))
+    kind = "NaN" if np.isnan(norms[first]) else "infinite"
+    if len(which) == int((norms != ABSENT).sum()) and len(which) > 1:
+        message = f"the gradients of all {len(which)} parameters are {kind}"
+        first = int(which[0])
+    else:
+        more = f", and of {len(which) - 1} more" if len(which) > 1 else ""
+        message = f"the gradient is {kind}{more}"
+    return Symptom("SG203", Severity.ERROR, step, first, message, tuple(which.tolist()), step, float(norms[first]))
+
+
+def far_above(state: State, step: int, row: Array, gap: int) -> Iterator[Symptom]:
+    """A parameter, or all together, far above its own running median."""
+    excess = row - state.median
+    with np.errstate(invalid="ignore"):
+        high = row > state.bound
+    judged = np.append(np.array(state.columns.weights, bool), True)
+    high &= judged
+    if not high.any():
+        state.above = 0
+        return
+    if state.above == 0:
+        state.above_since, state.above_slack = step, gap
+    state.above += 1
+    which = np.flatnonzero(high[:-1])
+    total = 10.0 ** float(excess[-1])
+    cause = ""
+    if len(which):
+        first, cause = began_at(state.columns, excess[:-1], 1)
+        greatest = int(which[np.argmax(excess[which])])
+        first = greatest if first is None else first
+        shown, more = 10.0 ** float(excess[greatest]), len(which) - 1
+        if first == greatest:
+            message = f"{times(shown)} its median ({10.0 ** float(state.median[first]):.2g})"
+        else:
+            message = f"{state.columns.names[greatest]} is {times(shown)} its median"
+        message += f", {more} more are above theirs" if more else ""
+        message += f"; the total norm {times(total)}"
+    else:
+        first, shown = int(np.nanargmax(np.where(judged[:-1], excess[:-1], -np.inf))), total
+        message = f"the total norm is {times(total)} its median"
+    exploding = shown >= 10**EXPLOSION_DECADES or state.above >= STAYED
+    if state.above >= STAYED:
+        message += f", for {state.above} steps now"
+    code, severity = ("SG201", Severity.ERROR) if exploding else ("SG206", Severity.WARNING)
+    begun = state.above_since
+    slack = state.above_slack
+    leapt, before, after = state.leap
+    if 0 <= begun - leapt <= AFTER_LEAP:
+        code, severity, begun = "SG204", Severity.ERROR, leapt
+        cause = f"the learning rate leapt from {before:.3g} to {after:.3g}"
+    norm = 10.0 ** float(row[first])
+    yield Symptom(code, severity, begun, first, message, tuple(which.tolist()), step, norm, cause, slack)
+
+
+def idle(state: State, step: int, norms: np.ndarray[Any, Any], asked: np.ndarray[Any, Any]) -> Iterator[Symptom]:
+    """A gradient that has become exactly zero, or is no longer there."""
+    columns = state.columns
+    gone = ((norms == 0) | (norms == ABSENT)) & asked
+    state.idle_since = np.where(gone & (state.idle == 0), step, state.idle_since)
+    state.idle = np.where(gone, state.idle + 1, 0)
+    weights = np.array(columns.weights, bool)
+    lasting = (state.idle > 0) & (state.idle % STUCK == 0) & weights
+    if not lasting.any():
+        return
+    which = np.flatnonzero(lasting)
+    # A weight whose bias still learns gets nothing in: the layer in front of it is the one that is dead.
+    fed = {w for w, b in columns.pairs if not gone[b] and norms[b] > 0}
+    first = max((int(w) for w in which if w not in fed), default=int(which[-1]))
+    begun = int(state.idle_since[first])
+    absent = norms[first] == ABSENT
+    tiny = columns.halves[first] if columns.halves else 0.0
+    code, place = "SG106", None if gone[weights & asked].all() else first
+    if place is None:
+        words = "no parameter has a gradient since" if absent else "all gradients have been exactly zero since"
+        cause = "" if absent else "they are too small for the number format, or the loss no longer depends on the model"
+    else:
+        more = f", and of {len(which) - 1} more" if len(which) > 1 else ""
+        words = (
+            f"there has been no gradient{more} since" if absent else f"its gradient{more} has been exactly zero since"
+        )
+        cause = "it is detached from the loss" if absent else "no unit behind it is active"
+    if tiny and not absent:
+        code, cause = "SG108", f"it is smaller than the format holds ({tiny:.1g})"
+    yield Symptom(code, Severity.ERROR, begun, place, words, tuple(which.tolist()), step, cause=cause, lasting=True)

@@ -1,0 +1,4 @@
+"""Why an alarm began: keeps what a step was given, replays it, and names the cause.
+
+Reads the step; changes and writes nothing.
+"""

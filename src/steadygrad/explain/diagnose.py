@@ -1,0 +1,151 @@
+"""Why it happened, as far as one moment can tell: weights that no optimizer made so, a batch that is not finite, one rank.
+
+Runs on an alarm only, before the step that the alarm is about, and may wait for the device.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from steadygrad.explain.capture import Given
+from steadygrad.explain.weights import Weighed
+from steadygrad.record import Finding, Trace
+from steadygrad.watch.distributed import gathered
+from steadygrad.watch.updates import norms_of
+
+WEIGHT_JUMP = 3.0
+MOVES = 10.0
+"""A weight's norm that has changed by this factor beyond the others, and by so many times what the optimizer's steps since
+make if they are all as long as the last one known: no work of an optimizer. In the healthy runs of ``bench.faults`` weights
+move by at most 1.3 times that in 50 to 200 steps, biases by 5.2; weights that an update too large has moved, by thousands,
+but then that update has been told."""
+RELATED = {
+    "SG101": ("SG101", "SG102", "SG103", "SG104", "SG107"),
+    "SG106": ("SG108", "SG103", "SG107", "SG102"),
+    "SG108": ("SG108",),
+    "SG201": ("SG201", "SG202", "SG304", "SG205"),
+    "SG203": ("SG203",),
+    "SG206": ("SG201", "SG202", "SG304", "SG205"),
+}
+"""Findings of a look that can be the cause of what the norms show, the likeliest first."""
+STANDS_OUT = 10.0
+"""How many times one rank's number must be the next one's."""
+
+
+def changed_weights(parameters: Sequence[Tensor], weighed: Weighed, step: int) -> tuple[int, str] | None:
+    """The parameter that is not finite, or whose norm has changed as no optimizer did, and the words for it."""
+    now = norms_of(parameters)
+    broken = np.flatnonzero(~np.isfinite(now))
+    if len(broken):
+        return (int(broken[0]), "its weights are not finite, before this step") if len(broken) < len(now) else None
+    since_last = weighed.moved(step)
+    return _changed(now, weighed.last, since_last) or _changed(now, weighed.first, weighed.path + since_last)
+
+
+def _changed(
+    now: np.ndarray[Any, Any], before: np.ndarray[Any, Any], moved: np.ndarray[Any, Any]
+) -> tuple[int, str] | None:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        factor = now / before
+        changed = np.where(np.isfinite(factor) & (factor > 0), np.abs(np.log10(factor)), 0.0)
+        changed -= float(np.median(changed))
+        changed[~(np.abs(now - before) > MOVES * moved)] = 0.0
+    worst = int(np.argmax(changed))
+    if changed[worst] <= math.log10(WEIGHT_JUMP):
+        return None
+    return worst, f"its weights went from a norm of {before[worst]:.3g} to {now[worst]:.3g} without the optimizer"
+
+
+def culprit(findings: Sequence[Finding], code: str) -> Finding | None:
+    """The finding that tells why the norms show ``code``."""
+    return next((f for wanted in RELATED.get(code, ()) for f in findings if f.code == wanted), None)
+
+
+def weight_before(trace: Trace, operation: int | None) -> str:
+    """The parameter that is multiplied by in this operation, or last in front of it; "" where there is none."""
+    known = {one.index: one for one in trace.operations}
+    todo, seen = [operation] if operation is not None else [], set()
+    while todo:
+        at = todo.pop(0)
+        if at in seen or at not in known:
+            continue
+        seen.add(at)
+        if known[at].weight:
+            return known[at].weight
+        todo += sorted(known[at].parents, reverse=True)
+    return ""
+
+
+def batch_at_fault(given: Sequence[Given]) -> str:
+    """Whether what went into a model was not finite; "" where it was."""
+    for one in given:
+        for tensor in one.tensors():
+            if (tensor.is_floating_point() or tensor.is_complex()) and not bool(torch.isfinite(tensor).all()):
+                return f"the batch holds {'NaN' if bool(torch.isnan(tensor).any()) else 'infinity'}"
+    return ""
+
+
+def loss_at_fault(given: Sequence[Given], trace: Trace | None = None) -> str:
+    """Whether the gradient was not finite already when it came to a model's output, which was finite itself."""
+    if trace is not None and trace.nonfinite is not None and trace.nonfinite.direction == "forward":
+        return ""
+    for one in given:
+        for tensor in one.cotangents.values():
+            if not bool(torch.isfinite(tensor).all()):
+                output = "" if trace is not None else ", or the model's output"
+                return f"the gradient that the loss gives is not finite: the loss, or its target{output}"
+    return ""
+
+
+def zero_at_fault(given: Sequence[Given]) -> tuple[str, str] | None:
+    """Where nothing but zeros came to the models' outputs: the code that names it, and the words."""
+    tensors = [tensor for one in given for tensor in one.cotangents.values()]
+    if not tensors or any(bool(tensor.any()) for tensor in tensors):
+        return None
+    halves = [tensor.dtype for tensor in tensors if tensor.dtype in (torch.float16, torch.bfloat16)]
+    if halves:
+        kind, smallest = str(halves[0]).removeprefix("torch."), smallest_half(halves[0])
+        return (
+            "SG108",
+            f"what the loss gives back is exactly zero in {kind}: smaller than the format holds ({smallest:.1g})",
+        )
+    return "SG106", "what the loss gives back is exactly zero: the loss no longer depends on the model's output"
+
+
+def smallest_half(dtype: torch.dtype) -> float:
+    """The smallest positive number of a 16-bit format, 0 for wider ones."""
+    if dtype in (torch.float16, torch.bfloat16):
+        return float(torch.finfo(dtype).smallest_normal * torch.finfo(dtype).eps)
+    return 0.0
+
+
+def by_rank(given: Sequence[Given], device: torch.device) -> np.ndarray[Any, Any]:
+    """(ranks, 2): norm of what went in, and of what came back to the output. Waits for all ranks."""
+    mine = [0.0, 0.0]
+    for one in given:
+        for place, tensors in enumerate((one.tensors(), list(one.cotangents.values()))):
+            for tensor in tensors:
+                if tensor.is_floating_point():
+                    mine[place] = max(mine[place], _norm(tensor))
+    return np.array(gathered(mine, device))
+
+
+def sick_rank(numbers: np.ndarray[Any, Any]) -> int | None:
+    """The rank that stands out in one of the columns."""
+    for column in numbers.T:
+        ordered = np.sort(column)
+        if ordered[-1] > STANDS_OUT * max(float(ordered[-2]), 1e-30):
+            return int(np.argmax(column))
+    return None
+
+
+def _norm(tensor: Tensor) -> float:
+    """More than any norm where it is not finite."""
+    norm = float(torch.linalg.vector_norm(tensor.detach().to(torch.float32)))
+    return norm if math.isfinite(norm) else 1e38

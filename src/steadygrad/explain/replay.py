@@ -1,0 +1,197 @@
+"""The look: the full probe of one step of the run, on a copy of the model, with what it was given at that very step.
+
+The loss is mostly out of reach, but its gradients at the model's outputs, which backward brought, are not: the sum of output
+times cotangent has the same gradient in every weight. A look leaves no mark, and compares what it saw with the gradients of
+the step itself: where they differ, it says so.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+
+from steadygrad._check import Report, check_subject
+from steadygrad.errors import SteadygradError
+from steadygrad.explain.capture import Given
+from steadygrad.probe.copying import unwrapped
+from steadygrad.probe.inference import infer_constructions
+from steadygrad.probe.objective import loss_in
+from steadygrad.probe.spans import is_user_file
+from steadygrad.probe.steptest import MEMORY_MARGIN, free_memory
+from steadygrad.probe.subject import Subject
+from steadygrad.record import Location, Look
+
+SAME = 0.02
+"""Relative difference of the gradient's norm up to which a look has seen what the step saw (autocast rounds by 0.4 %)."""
+
+FAR = 3.0
+"""Times the replayed norm beyond which a parameter's gradient did not come from the model's own backward pass."""
+
+
+def look(
+    root: nn.Module,
+    given: Given | None,
+    *,
+    step: int,
+    alarm: int | None = None,
+    norm: float | None = None,
+) -> tuple[Look, Report | None]:
+    """Probe ``root`` once more on what it was given. ``norm`` is the total gradient norm of the step itself.
+
+    Nothing raises but what interrupts the user's program: a look that fails says so in its ``note``.
+    """
+    began = time.perf_counter()
+    why = _impossible(root, given)
+    if why is None and given is not None:
+        try:
+            infer_constructions(unwrapped(root), _outside(sys._getframe(1)))
+            report = check_subject(_subject(unwrapped(root), given, step), trial=0)
+        except (SteadygradError, RuntimeError, MemoryError, TypeError, ValueError, AttributeError) as error:
+            why = f"no look: {_short(error)}"
+        else:
+            decades = None if report.trace.trunk is None else report.trace.trunk.decades
+            spent = time.perf_counter() - began
+            note = _faith(report, given, norm)
+            return Look(step, str(report.verdict), report.findings, spent, decades, note, alarm), report
+    return Look(step, "", (), time.perf_counter() - began, None, why or "", alarm), None
+
+
+def untouched(report: Report, parameter: str, norm: float) -> bool:
+    """Whether the replayed gradient of this parameter is finite and far below the ``norm`` that the step had."""
+    seen = next((p.log10_gradient for p in report.trace.parameters if p.name == _plain(parameter)), None)
+    if seen is None or not math.isfinite(seen):
+        return False
+    return not norm <= 10.0**seen * FAR
+
+
+def place_of(report: Report, parameter: str) -> Location | None:
+    """Where the user's code runs the operation that multiplies by this parameter."""
+    return next((one.location for one in report.trace.operations if one.weight == _plain(parameter)), None)
+
+
+def _plain(parameter: str) -> str:
+    return parameter.removeprefix("module.").removeprefix("_orig_mod.")
+
+
+def _outside(frame: FrameType | None) -> FrameType | None:
+    """The innermost frame of the user's own, which a step was called from."""
+    while frame is not None and not is_user_file(frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame
+
+
+def _impossible(root: nn.Module, given: Given | None) -> str | None:
+    if given is None:
+        return "no look: what the model was given could not be kept"
+    if any(hasattr(p, "_local_tensor") for p in root.parameters()):
+        return "no look: the parameters are sharded over several processes"
+    if not given.cotangents:
+        return "no look: no gradient came back to the model's output"
+    held = [*root.parameters(), *root.buffers()]
+    needed = 2 * sum(t.numel() * t.element_size() for t in held)
+    if held and needed > MEMORY_MARGIN * free_memory(held[0].device):
+        return "no look: a copy of the model does not fit into the free memory"
+    return None
+
+
+def _subject(model: nn.Module, given: Given, step: int) -> Subject:
+    held = [p for p in model.parameters() if p.requires_grad]
+    return Subject(
+        model=model,
+        batch=(given.args, given.kwargs),
+        objective=_replay(given),
+        loss_module=None,
+        optimizer=torch.optim.SGD(held, lr=1e-3),
+        loss_name="the training loss",
+        batch_words="the batch of that step",
+        assumptions=(),
+        target=f"step {step}",
+        seed=0,
+    )
+
+
+def _replay(given: Given) -> Any:
+    def objective(model: nn.Module, batch: Any) -> tuple[Tensor, Any]:
+        args, kwargs = batch
+        if given.random is not None:
+            torch.set_rng_state(given.random)
+        if given.device_random is not None:
+            torch.cuda.set_rng_state(given.device_random)
+        with ExitStack() as stack:
+            for kind, dtype, cached in given.autocast:
+                stack.enter_context(torch.autocast(kind, dtype, cache_enabled=cached))
+            output = model(*args, **kwargs)
+        return with_cotangents(output, given.cotangents), output
+
+    return objective
+
+
+def with_cotangents(output: Any, cotangents: dict[int, Tensor]) -> Tensor:
+    """A scalar whose gradient in every weight is that of the loss: sum of output × cotangent.
+
+    Where one output is made from another (a loss beside its logits), the gradient that came back to the other already
+    holds what flows through the one, so only the outermost count.
+    """
+    leaves = [output] if isinstance(output, Tensor) else tree_leaves(output)
+    own = loss_in(output)
+    places = [
+        at
+        for at in cotangents
+        if at < len(leaves) and isinstance(leaves[at], Tensor) and leaves[at].grad_fn is not None
+    ]
+    if own is not None and any(leaves[at] is own for at in places):
+        places = [at for at in places if leaves[at] is own]
+    elif len(places) > 1:
+        places = _outermost(leaves, places)
+    total: Tensor | None = None
+    for at in places:
+        product = (leaves[at] * cotangents[at].to(leaves[at].dtype)).sum()
+        product = product.real if product.is_complex() else product
+        total = product if total is None else total + product
+    if total is None:
+        raise SteadygradError("the outputs of the replay are not those of the step")
+    return total
+
+
+def _outermost(leaves: Sequence[Any], places: Sequence[int]) -> list[int]:
+    """Outputs from which no other output is computed."""
+    nodes = {leaves[at].grad_fn: at for at in places}
+    inner: set[int] = set()
+    for at in places:
+        todo, seen = [leaves[at].grad_fn], set()
+        while todo:
+            node = todo.pop()
+            if node is None or node in seen:
+                continue
+            seen.add(node)
+            if node in nodes and nodes[node] != at:
+                inner.add(nodes[node])
+            todo += [after for after, _ in node.next_functions]
+    return [at for at in places if at not in inner]
+
+
+def _faith(report: Report, given: Given, norm: float | None) -> str:
+    """How the gradients of the look stand to those of the step."""
+    if given.calls > 1:
+        return f"saw the last of {given.calls} calls of this step"
+    seen = [p.log10_gradient for p in report.trace.parameters if p.log10_gradient is not None]
+    if norm is None or not seen or not norm > 0:
+        return ""
+    replayed = sum(10.0 ** (2 * one) for one in seen if one == one) ** 0.5
+    if not abs(replayed / norm - 1) <= SAME:
+        return f"saw a gradient of norm {replayed:.3g}, the step had {norm:.3g}: something else adds to it"
+    return ""
+
+
+def _short(error: BaseException) -> str:
+    text = (str(error).splitlines() or [""])[0]
+    return f"{type(error).__name__}: {text}"[:200]

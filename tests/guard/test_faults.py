@@ -1,0 +1,48 @@
+"""A short selection of ``bench.faults``: what is injected is named, under every policy, and healthy runs are left in peace."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from bench.faults import healthy, outside
+from bench.faults.judged import POLICIES, examine
+from bench.faults.sick import FAULTS
+from steadygrad.watch import steps as lane
+
+QUICK = [name for name, fault in FAULTS.items() if fault.late < 100]
+SLOW = [name for name in FAULTS if name not in QUICK]
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_step_layer_and_cause_are_named(name: str) -> None:
+    assert examine(name, "warn").wrong == ()
+
+
+@pytest.mark.parametrize("name", SLOW)
+def test_also_of_what_takes_two_thousand_steps(name: str) -> None:
+    assert examine(name, "stop").wrong == ()
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("name", ["nan-in-batch", "corrupted-weights", "detached-layer", "rate-jump"])
+def test_the_run_ends_as_the_policy_promises(name: str, policy: str) -> None:
+    assert examine(name, policy).wrong == ()
+
+
+def test_a_roll_back_forgets_what_was_seen_and_kept_in_ill_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told only when the ring is full, seventy steps late: by then another snapshot has been taken, and the medians are off."""
+    monkeypatch.setattr(lane, "LATE", math.inf)
+    assert examine("dying-layer", "rollback").wrong == ()
+
+
+@pytest.mark.parametrize("name", ["cosine", "batch_size_changes", "unfrozen", "frozen_midway", "lstm"])
+def test_healthy_runs_are_quiet(name: str) -> None:
+    assert healthy.alarms_of(name, 0, 1.0) == []
+
+
+@pytest.mark.parametrize("name", ["sick-rank", "full-disk", "memory-in-look", "kill-9"])
+def test_faults_from_outside(name: str) -> None:
+    _, wrong = outside.FAULTS[name]()
+    assert wrong == []
