@@ -23,7 +23,7 @@ from bench.faults.sick import FAULTS
 from bench.faults.training import Recorder
 from steadygrad.detect import judge as policy
 from steadygrad.detect.history import SPIKE_DECADES, WARM, State, medians
-from steadygrad.detect.symptoms import Columns
+from steadygrad.record.rows import Columns
 from steadygrad.record.rows import Rows
 
 BLOCK = 16

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from steadygrad.detect import incidents
 from steadygrad.detect import judge as policy
 from steadygrad.detect.history import State
-from steadygrad.detect.symptoms import Columns, Symptom
+from steadygrad.detect.symptoms import Symptom
+from steadygrad.record.rows import Columns
 from steadygrad.record import Severity
 from steadygrad.record.rows import ABSENT, Rows
 

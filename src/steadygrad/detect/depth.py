@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from steadygrad.detect.history import Array
-from steadygrad.detect.symptoms import Columns, times
+from steadygrad.detect.symptoms import times
+from steadygrad.record.rows import Array, Columns
 
 CUT = 0.5
 """Decades between neighbours in depth by which the place of a change is told."""
@@ -30,13 +30,14 @@ def began_at(columns: Columns, change: Array, sign: int) -> tuple[int | None, st
         at = int(np.argmax(steps >= clear))
         change_in_words = times(10.0 ** (sign * float(steps[at])))
         if at == 0:
-            return pairs[0][0], f"what the model is given is about {change_in_words} what it was"
-        return pairs[at - 1][0], f"what comes out of it is about {change_in_words} what it was"
+            return pairs[0][0], f"the input of the model is {change_in_words} its usual size"
+        return pairs[at - 1][0], f"its output is {change_in_words} its usual size"
     cuts = back[:-1] - back[1:]
     at = int(np.argmax(cuts))
     if cuts[at] < clear:
         return None, ""
     change_in_words = times(10.0 ** (sign * float(cuts[at])))
+    behind = columns.names[pairs[at + 1][0]]
     return pairs[at][
         0
-    ], f"what comes back to it is about {change_in_words} what it was, behind {columns.names[pairs[at + 1][0]]} not"
+    ], f"the gradient that reaches it is {change_in_words} its usual size; that of {behind} is not changed"

@@ -8,7 +8,7 @@ import numpy as np
 
 from steadygrad.detect.depth import began_at
 from steadygrad.detect.history import State, add_level
-from steadygrad.detect.symptoms import Symptom
+from steadygrad.detect.symptoms import Symptom, change
 from steadygrad.record import Severity
 
 CHUNK = 25
@@ -46,8 +46,8 @@ def _growing(state: State, step: int) -> Iterator[Symptom]:
     first, cause = began_at(state.columns, grown, 1)
     first = int(np.argmax(judged)) if first is None else first
     message = (
-        f"the total norm has risen by {totals_now[-1] - lowest:.1f} decades since step {since:,}, "
-        f"to {totals_now[-1] - reference:.1f} above all before"
+        f"the total gradient norm has grown by {change(totals_now[-1] - lowest)} since step {since:,}, "
+        f"and exceeds the highest level before that by {change(totals_now[-1] - reference)}"
     )
     begun, slack = _onset(state, [total - lowest for total in totals_now], since)
     yield Symptom("SG201", Severity.ERROR, begun, first, message, (), step, cause=cause, slack=slack, lasting=True)
@@ -73,9 +73,8 @@ def _falling(state: State, step: int) -> Iterator[Symptom]:
     level = next(level for s, level in state.levels if s >= state.levels[best][0])
     first, cause = began_at(state.columns, state.levels[-1][1][:-1] - level[:-1], -1)
     more = f" and those of {reach - 1} more" if reach > 1 else ""
-    message = f"its gradient{more} have fallen {drop[place]:.1f} decades against the greatest of the layers"
-    if not more:
-        message = message.replace("have", "has")
+    verb = "have shrunk" if more else "has shrunk"
+    message = f"its gradient{more} {verb} by {change(drop[place])} relative to the layer with the largest gradient"
     which = tuple(int(w) for w in weights[:reach])
     first = int(weights[place]) if first is None else first
     yield Symptom("SG101", Severity.ERROR, begun, first, message, which, step, cause=cause, slack=slack, lasting=True)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from steadygrad.detect.symptoms import Columns
-
-Array = np.ndarray[Any, np.dtype[np.float64]]
+from steadygrad.record.rows import Array, Columns
 
 WINDOW = 100
 """Rows over which a running median is taken."""
@@ -22,10 +21,50 @@ SPIKE_DEVIATIONS = 12.0
 ``bench.faults`` a weight's gradient comes up to 2.05 decades above its median (four samples a step, most of them learnt), and
 what is above one decade is up to 9.4 deviations (few samples, nearly all learnt); the faults there are told at 1.7 to 3.6
 decades and 16 to 35 deviations."""
+EARLY = 3
+"""Rows before even the total norm is compared with what it was."""
+EARLY_DECADES = 1.0
+"""Before a run is ``WARM``, the total norm is far above when it exceeds all before it by so much. PLACEHOLDER"""
+TRAIL = 240
+FIRST = 10
 LEVELS = 400
 """Levels kept; beyond that, neighbours are merged."""
 TOTAL = "total"
 """What the last column of a state is: the norm of all gradients together."""
+
+
+@dataclass(frozen=True)
+class PendingUpdate:
+    """A step whose update was large, with what loss and gradient were then."""
+
+    step: int
+    column: int
+    ratio: float
+    columns: tuple[int, ...]
+    loss: float
+    total: float
+    """log10 of the total norm."""
+    rate: float
+
+
+@dataclass
+class LossHistory:
+    """The losses so far, as far as the rules need them."""
+
+    count: int = 0
+    window: list[float] = field(default_factory=list)
+    """The last ``WINDOW`` that were not spikes."""
+    first: list[float] = field(default_factory=list)
+    """The first ``FIRST``: what the loss was at its start."""
+    chunk: list[float] = field(default_factory=list)
+    levels: list[tuple[int, float]] = field(default_factory=list)
+    """(last step, median) of each chunk."""
+    best: tuple[float, int] = (math.inf, 0)
+    """The lowest level but the last, and its step."""
+    flat_since: int = 0
+    """The step since which the loss has not moved; 0 = it moves, or it is too early to tell."""
+    told: int = 0
+    """The step at which the loss was last said to be flat or rising."""
 
 
 @dataclass
@@ -73,6 +112,16 @@ class State:
     unmoved: tuple[int, ...] = ()
     """The steps measured since that changed no weight."""
     ratios: list[Array] = field(default_factory=list)
+    """Update ÷ weight of the last measured steps that were not too large."""
+    highest: float = -math.inf
+    """The greatest log10 of the total norm so far, steps above the bound left out."""
+    trail: list[tuple[int, Array, float]] = field(default_factory=list)
+    """(step, log10 norms, loss) of the last ``TRAIL`` rows, ill ones too: what came first is read from it."""
+    moves: list[tuple[int, Array]] = field(default_factory=list)
+    """(step, log10 of update ÷ weight ÷ rate) of the last ``TRAIL`` measured updates."""
+    losses: LossHistory = field(default_factory=LossHistory)
+    pending_update: PendingUpdate | None = None
+    """A step that changed weights by much, until the next rows show whether it did harm."""
 
     def __post_init__(self) -> None:
         width = len(self.columns.names) + 1
@@ -97,6 +146,8 @@ class State:
             "alive": self.alive.tolist(),
             "idle_since": self.idle_since.tolist(),
             "greatest_rate": self.greatest_rate,
+            "highest": self.highest,
+            "losses": dataclasses.asdict(self.losses),
         }
 
     @classmethod
@@ -121,6 +172,12 @@ class State:
         state.alive = placed([[*plain["alive"], 0]], 0)[0][:-1].astype(np.int64)
         state.idle_since = placed([[*plain["idle_since"], 0]], 0)[0][:-1].astype(np.int64)
         state.greatest_rate = float(plain["greatest_rate"])
+        state.highest = float(plain.get("highest", -math.inf))
+        if "losses" in plain:
+            kept = dict(plain["losses"])
+            kept["levels"] = [(int(step), float(level)) for step, level in kept["levels"]]
+            kept["best"] = (float(kept["best"][0]), int(kept["best"][1]))
+            state.losses = LossHistory(**kept)
         rebound(state)
         return state
 
@@ -128,6 +185,9 @@ class State:
 def learn(state: State, good: Array) -> None:
     """The window, the medians and the bounds with these rows."""
     state.seen += np.isfinite(good).sum(axis=0)
+    usual = good[:, -1][good[:, -1] <= state.bound[-1]]
+    if len(usual):
+        state.highest = max(state.highest, float(usual.max()))
     state.window = np.concatenate([state.window, good])[-WINDOW:]
     rebound(state)
 
@@ -137,6 +197,8 @@ def rebound(state: State) -> None:
     deviation = 1.4826 * medians(np.abs(state.window - state.median))
     bound = state.median + np.maximum(SPIKE_DECADES, SPIKE_DEVIATIONS * deviation)
     state.bound = np.where((state.seen >= WARM) & np.isfinite(bound), bound, np.inf)
+    if EARLY <= state.seen[-1] < WARM and math.isfinite(state.highest):
+        state.bound[-1] = state.highest + EARLY_DECADES
 
 
 def medians(rows: Array) -> Array:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from steadygrad.detect.symptoms import Columns, Symptom
+from steadygrad.detect.symptoms import Symptom
 from steadygrad.record import Alarm
+from steadygrad.record.rows import Columns
 from steadygrad.rules import find
 
 _SUDDEN = ("SG201", "SG203", "SG204", "SG206")

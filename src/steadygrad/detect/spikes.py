@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from steadygrad.detect.depth import began_at
-from steadygrad.detect.history import Array, State
-from steadygrad.detect.symptoms import Columns, Symptom, times
+from steadygrad.detect.history import WARM, State
+from steadygrad.detect.symptoms import Symptom, times
 from steadygrad.record import Severity
-from steadygrad.record.rows import ABSENT
+from steadygrad.record.rows import ABSENT, Array, Columns
 
 EXPLOSION_DECADES = 3.0
 """In one step: no longer a spike."""
@@ -27,18 +27,26 @@ def non_finite(columns: Columns, step: int, which: np.ndarray[Any, Any], norms: 
     """Backward goes from the output to the input: of those hit, the one nearest the output was hit first."""
     first = max((int(at) for at in which if columns.weights[at]), default=int(which[-1]))
     kind = "NaN" if np.isnan(norms[first]) else "infinite"
-    if len(which) == int((norms != ABSENT).sum()) and len(which) > 1:
+    present = int((norms != ABSENT).sum())
+    if len(which) == present and len(which) > 1:
         message = f"the gradients of all {len(which)} parameters are {kind}"
         first = int(which[0])
+    elif len(which) > 1:
+        message = f"the gradients of {len(which)} of {present} parameters are {kind} or NaN".replace(
+            "NaN or NaN", "NaN"
+        )
     else:
-        more = f", and of {len(which) - 1} more" if len(which) > 1 else ""
-        message = f"the gradient is {kind}{more}"
+        message = f"the gradient of 1 of {present} parameters is {kind}"
     return Symptom("SG203", Severity.ERROR, step, first, message, tuple(which.tolist()), step, float(norms[first]))
 
 
 def far_above(state: State, step: int, row: Array, gap: int) -> Iterator[Symptom]:
     """A parameter, or all together, far above its own running median."""
-    excess = row - state.median
+    young = not state.seen[-1] >= WARM
+    median = state.median.copy()
+    if young:
+        median[-1] = state.highest
+    excess = row - median
     with np.errstate(invalid="ignore"):
         high = row > state.bound
     judged = np.append(np.array(state.columns.weights, bool), True)
@@ -51,21 +59,22 @@ def far_above(state: State, step: int, row: Array, gap: int) -> Iterator[Symptom
     state.above += 1
     which = np.flatnonzero(high[:-1])
     total = 10.0 ** float(excess[-1])
+    usual = "the greatest before" if young else "its median"
     cause = ""
+    first, cause = began_at(state.columns, excess[:-1], 1)
     if len(which):
-        first, cause = began_at(state.columns, excess[:-1], 1)
         greatest = int(which[np.argmax(excess[which])])
         first = greatest if first is None else first
         shown, more = 10.0 ** float(excess[greatest]), len(which) - 1
-        if first == greatest:
-            message = f"{times(shown)} its median ({10.0 ** float(state.median[first]):.2g})"
-        else:
-            message = f"{state.columns.names[greatest]} is {times(shown)} its median"
+        name = "its gradient" if first == greatest else f"the gradient of {state.columns.names[greatest]}"
+        message = f"{name} is {times(shown)} its median ({10.0 ** float(median[greatest]):.2g})"
         message += f", {more} more are above theirs" if more else ""
-        message += f"; the total norm {times(total)}"
+        message += f"; the total norm is {times(total)} {usual}"
     else:
-        first, shown = int(np.nanargmax(np.where(judged[:-1], excess[:-1], -np.inf))), total
-        message = f"the total norm is {times(total)} its median"
+        if first is None:
+            first = int(np.nanargmax(np.where(judged[:-1], excess[:-1], -np.inf)))
+        shown = total
+        message = f"the total gradient norm is {times(total)} {usual} ({10.0 ** float(median[-1]):.2g})"
     exploding = shown >= 10**EXPLOSION_DECADES or state.above >= STAYED
     if state.above >= STAYED:
         message += f", for {state.above} steps now"
@@ -97,16 +106,26 @@ def idle(state: State, step: int, norms: np.ndarray[Any, Any], asked: np.ndarray
     begun = int(state.idle_since[first])
     absent = norms[first] == ABSENT
     tiny = columns.halves[first] if columns.halves else 0.0
-    code, place = "SG106", None if gone[weights & asked].all() else first
+    # Biases count: a net whose last bias still learns is not dead as a whole.
+    code, place = "SG106", None if gone[asked].all() else first
+    lasted = int(state.idle[first])
     if place is None:
-        words = "no parameter has a gradient since" if absent else "all gradients have been exactly zero since"
+        words = (
+            f"no parameter has had a gradient for {lasted} steps"
+            if absent
+            else f"all gradients have been exactly zero for {lasted} steps"
+        )
         cause = "" if absent else "they are too small for the number format, or the loss no longer depends on the model"
     else:
-        more = f", and of {len(which) - 1} more" if len(which) > 1 else ""
+        more = f" and those of {len(which) - 1} more" if len(which) > 1 else ""
         words = (
-            f"there has been no gradient{more} since" if absent else f"its gradient{more} has been exactly zero since"
+            f"it{more.replace('those of ', '')} has had no gradient for {lasted} steps"
+            if absent
+            else f"its gradient{more} has been exactly zero for {lasted} steps"
         )
+        if more:
+            words = words.replace(" has ", " have ", 1)
         cause = "it is detached from the loss" if absent else "no unit behind it is active"
     if tiny and not absent:
-        code, cause = "SG108", f"it is smaller than the format holds ({tiny:.1g})"
+        code, cause = "SG108", f"it is smaller than the smallest number of its format ({tiny:.1g})"
     yield Symptom(code, Severity.ERROR, begun, place, words, tuple(which.tolist()), step, cause=cause, lasting=True)

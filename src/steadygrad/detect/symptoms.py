@@ -1,28 +1,10 @@
-"""What the policy speaks of: the columns of a row, and a symptom, something wrong at one step."""
+"""A symptom: something wrong at one step, as the numbers alone show it."""
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 
 from steadygrad.record import Severity
-
-
-@dataclass(frozen=True)
-class Columns:
-    """What the columns of a row are, in the order of depth: from the input to the output."""
-
-    names: tuple[str, ...]
-    sizes: tuple[int, ...]
-    weights: tuple[bool, ...]
-    """Whether it is a matrix or a kernel; biases and norms' scales move too freely to judge by."""
-    halves: tuple[float, ...] = ()
-    """Smallest positive number of the gradient's format where that is a 16-bit one, 0 elsewhere."""
-
-    @property
-    def pairs(self) -> tuple[tuple[int, int], ...]:
-        """(weight, bias) of the layers that have both, in the order of depth."""
-        return _pairs(self.names, self.weights)
 
 
 @dataclass(frozen=True)
@@ -48,18 +30,11 @@ class Symptom:
     """Whether it is a state that goes on, and not one step's doing."""
 
 
-@functools.lru_cache(maxsize=64)
-def _pairs(names: tuple[str, ...], weights: tuple[bool, ...]) -> tuple[tuple[int, int], ...]:
-    places = {name: at for at, name in enumerate(names)}
-    found = []
-    for at, (name, weight) in enumerate(zip(names, weights, strict=True)):
-        stem, dot, last = name.rpartition(".")
-        bias = places.get(f"{stem}{dot}{last.replace('weight', 'bias')}") if last.startswith("weight") else None
-        if weight and bias is not None and not weights[bias]:
-            found.append((at, bias))
-    return tuple(found)
-
-
 def times(factor: float) -> str:
-    """A factor in words."""
-    return f"{factor:.3g}×" if factor < 1000 else f"{factor:.1e}×"
+    """A factor as a person writes it: ×12, ×0.004, ×3.2e+05."""
+    return f"×{factor:.3g}" if 1e-3 <= factor < 1000 else f"×{factor:.1e}"
+
+
+def change(decades: float) -> str:
+    """A change of a norm as a factor, with its decades beside it."""
+    return f"×{10.0 ** abs(decades):.2g} ({abs(decades):.1f} decades)"

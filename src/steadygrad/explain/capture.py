@@ -7,9 +7,10 @@ idle function of Python's own in their place.
 
 from __future__ import annotations
 
+import math
 from contextlib import nullcontext
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from time import perf_counter as clock
 from typing import Any
 
 import torch
@@ -39,6 +40,11 @@ class Given:
     def tensors(self) -> list[Tensor]:
         return [leaf for leaf in tree_leaves((self.args, self.kwargs)) if isinstance(leaf, Tensor)]
 
+    def input_norm(self) -> float:
+        """L2 norm of all float inputs together, NaN where there is none. Waits for their device."""
+        floats = [one.detach() for one in self.tensors() if one.is_floating_point() and not one.is_sparse]
+        return math.hypot(*(float(torch.linalg.vector_norm(one.float())) for one in floats)) if floats else math.nan
+
 
 class Capture:
     """Keeps what ``root`` was given at its last call, while ``armed``; it is from the start.
@@ -50,8 +56,10 @@ class Capture:
         self.root = root
         self.armed = False
         self.given: Given | None = None
-        self.spent = 0.0
-        """Seconds, of those steps on which something was kept."""
+        self.measures_spread = False
+        """Whether the next call is to measure how far the outputs of its samples differ."""
+        self.spread: float | None = None
+        """Share of the output's energy that differs between samples, when it was last asked for."""
         self._replays = replays
         self._handles: list[RemovableHandle] = []
         parameter = next(root.parameters(), None)
@@ -93,7 +101,6 @@ class Capture:
 
     def before(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """The model is called."""
-        began = clock()
         calls = 1 if self.given is None else self.given.calls + 1
         random = on_device = None
         if self._replays:
@@ -101,21 +108,21 @@ class Capture:
             if self._on_cuda:
                 on_device = torch.cuda.get_rng_state(self._device)
         self.given = Given(args, kwargs, random, on_device, autocast_now(self._autocast_kinds), calls)
-        self.spent += clock() - began
 
     def after(self, output: Any) -> None:
         """It has given this: what will come back to it is kept as well."""
         given = self.given
         if given is None:
             return
-        began = clock()
         leaves = (output,) if isinstance(output, Tensor) else tree_leaves(output)
         for place, leaf in enumerate(leaves):
             node = leaf.grad_fn if isinstance(leaf, Tensor) else None
             if node is not None and leaf.nbytes <= COTANGENT_BYTES:
                 # A hook of the node, not of the tensor: half the cost, and it stays where the output is changed in place.
                 node.register_prehook(_Keep(given.cotangents, place, leaf.output_nr))
-        self.spent += clock() - began
+        if self.measures_spread:
+            self.measures_spread = False
+            self.spread = _spread(leaves)
 
 
 class _Hook:
@@ -162,6 +169,16 @@ class _Keep:
         if gradient is not None:
             # The object itself: the engine then knows that it is held, and adds nothing to it in place.
             self._kept[self._place] = gradient.detach() if gradient.requires_grad else gradient
+
+
+def _spread(leaves: Sequence[Any]) -> float | None:
+    """Of the first output that has one row a sample: ‖h − mean over the batch‖² ÷ ‖h‖². Waits for its device."""
+    for leaf in leaves:
+        if isinstance(leaf, Tensor) and leaf.dim() >= 1 and len(leaf) > 1 and leaf.is_floating_point():
+            values = leaf.detach().double()
+            whole = float(values.square().sum())
+            return float((values - values.mean(0)).square().sum()) / whole if whole > 0 else 0.0
+    return None
 
 
 def autocast_now(kinds: tuple[str, ...]) -> tuple[tuple[str, torch.dtype, bool], ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from steadygrad._guard_journal import Writing
+from steadygrad._guard.journal import Writing
 from steadygrad.detect.incidents import name_of
 from steadygrad.detect.symptoms import Symptom
 from steadygrad.explain.diagnose import (

@@ -2,110 +2,180 @@
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
+import numpy as np
+import torch
 from torch import nn
 
 from steadygrad._check import Report
+from steadygrad.explain.batch_rows import RowsAtFault, rows_at_fault
 from steadygrad.explain.capture import Capture, Given
 from steadygrad.explain.replay import look
-from steadygrad.record import Look
+from steadygrad.record import Location, Look
+from steadygrad.record.trace import Trace
 
-if TYPE_CHECKING:
-    from steadygrad.watch.steps import Lane
-
-LOOK_SHARE = 0.05
-"""Share of the run's time that looks by the clock may take."""
 LOOKS_ON_ALARM = 20
 """Looks that alarms may ask for in one run: a run with more has told what it has to tell."""
 NEVER = 2**62
 """A step that no run comes to."""
+FIRST_INPUTS = 10
+"""Steps whose inputs are all measured; later only when rows are judged."""
+INPUTS_KEPT = 50
+OUTGROWN = 10.0
+"""Times its usual size that an operation's output or a model's input must be to be a sign. Between two looks at healthy runs
+outputs grow by at most 4 times."""
+
+
+@dataclass(frozen=True)
+class Grown:
+    """The first operation of the forward pass whose output is far larger than at the look before."""
+
+    factor: float
+    name: str
+    parameter: str
+    """The weight that it multiplies by, or that stands in front of it."""
+    location: Location | None
+
+
+@dataclass
+class _Root:
+    """One model: what it was given, and what its healthy steps look like."""
+
+    capture: Capture
+    holder: int
+    """The optimizer that holds most of its parameters."""
+    inputs: list[float] = field(default_factory=list)
+    """Norms of the inputs of some steps."""
+    usual: dict[int, float] = field(default_factory=dict)
+    """By operation: root mean square of its output at the last look by the clock."""
 
 
 class Looks:
     """The captures of the models' inputs, and the looks that were made of them. ``every``: steps between two, 0 for none."""
 
-    def __init__(self, roots: Sequence[nn.Module], every: int, write: Callable[[Look], None]) -> None:
+    def __init__(self, roots: Sequence[nn.Module], every: int, holders: Sequence[int]) -> None:
         self.every = every
         self.made: list[Look] = []
-        self._write = write
-        self._captures = [Capture(root, replays=every > 0) for root in roots]
-        self._lanes: Sequence[Lane] = ()
-        self._held: list[list[Capture]] = []
-        self._looked_at, self._cost, self._on_alarm = -math.inf, 0.0, 0
-
-    def follow(self, lanes: Sequence[Lane]) -> None:
-        """By the clock one optimizer for each model is looked at, the one that holds most of it."""
-        self._lanes = lanes
-        self._held = [[] for _ in lanes]
-        for capture in self._captures:
-            self._held[max(lanes, key=lambda lane: lane.holds(capture.root)).index].append(capture)
-        for lane in lanes:
-            lane.look_at = self.next_for(lane)
+        self._roots = [
+            _Root(Capture(root, replays=every > 0), holder) for root, holder in zip(roots, holders, strict=True)
+        ]
+        self._on_alarm = 0
 
     def given(self) -> list[Given]:
         """What the models were given at the step at hand, and what came back."""
-        return [one.given for one in self._captures if one.given is not None]
+        return [one.capture.given for one in self._roots if one.capture.given is not None]
 
-    def next_for(self, lane: Lane) -> int:
-        """The next step that is to be looked at, whatever it shows."""
-        if not self.every or not self._held[lane.index]:
+    def next_for(self, index: int, step: int) -> int:
+        """The next step of this optimizer that is to be looked at, whatever it shows."""
+        if not self.every or not any(one.holder == index for one in self._roots):
             return NEVER
-        return 1 if lane.step == 0 else (lane.step // self.every + 1) * self.every
+        return 1 if step == 0 else (step // self.every + 1) * self.every
 
-    def arm(self) -> None:
-        """Have what the models are given kept where the next step of some optimizer is read."""
-        soon = False
-        for lane in self._lanes:
-            soon = soon or (lane.step + 1 >= lane.due and not lane.off)
-        for capture in self._captures:
-            if soon and not capture.armed:
-                capture.arm()
-            elif capture.armed and not soon:
-                capture.rest()
+    def arm(self, soon: bool) -> None:
+        """Have what the models are given kept, where the next step of some optimizer is read."""
+        for one in self._roots:
+            if soon and not one.capture.armed:
+                one.capture.arm()
+            elif one.capture.armed and not soon:
+                one.capture.rest()
 
-    def forget(self, lane: Lane) -> None:
+    def forget(self, index: int) -> None:
         """The step at hand has been read: what its models were given is needed no more."""
-        for capture in self._held[lane.index]:
-            capture.given = None
+        for one in self._roots:
+            if one.holder == index:
+                one.capture.given = None
 
-    def take_spent(self, lane: Lane) -> float:
-        """Seconds that keeping took since the last call."""
-        spent = 0.0
-        for capture in self._held[lane.index]:
-            spent += capture.spent
-            capture.spent = 0.0
-        return spent
+    def note_inputs(self, index: int, step: int) -> None:
+        """Remember how large the inputs of a healthy step are. Waits for a device where they lie on one."""
+        for one in self._roots:
+            given = one.capture.given
+            if one.holder == index and given is not None:
+                norm = given.input_norm()
+                if np.isfinite(norm) and norm > 0:
+                    one.inputs.append(norm)
+                    del one.inputs[:-INPUTS_KEPT]
 
-    @property
-    def within_share(self) -> bool:
-        """Whether the looks by the clock have taken no more than their share of the run's time."""
-        return time.perf_counter() - self._looked_at >= self._cost / LOOK_SHARE
+    def input_growth(self) -> float:
+        """How many times its usual norm the input of the step at hand has, the greatest of the models; NaN if unknown."""
+        found = [np.nan]
+        for one in self._roots:
+            given = one.capture.given
+            if given is not None and len(one.inputs) >= 3:
+                found.append(given.input_norm() / float(np.median(one.inputs)))
+        return float(np.fmax.reduce(found))
 
-    def by_the_clock(self, lane: Lane, norm: float) -> Look:
+    def ask_for_spread(self) -> None:
+        """At the next forward pass, measure whether the outputs of the samples differ."""
+        for one in self._roots:
+            one.capture.measures_spread = True
+
+    def spread(self) -> float | None:
+        """The greatest of what was measured since it was asked for; None where nothing was."""
+        found = [one.capture.spread for one in self._roots if one.capture.spread is not None]
+        return max(found) if found else None
+
+    def by_the_clock(self, index: int, step: int, norm: float) -> Look:
         """The look that is due. ``norm``: the total gradient norm of the step."""
-        found, _ = self._look(lane, None, norm)
-        self._looked_at, self._cost = time.perf_counter(), found.seconds
+        root = self._of(index)
+        found, report = look(root.capture.root, root.capture.given, step=step, norm=norm)
+        self.made.append(found)
+        if report is not None:
+            root.usual = sizes_of(report.trace)
         return found
 
-    def on_alarm(self, lane: Lane, alarm: int) -> tuple[Look, Report | None] | None:
-        """A look at the step that an alarm is about; None where there are to be no more."""
+    def on_alarm(self, index: int, step: int, alarm: int) -> tuple[Look, Report | None, Grown | None] | None:
+        """A look at the step that an alarm is about, and what has grown since the last; None: there are to be no more."""
         if not self.every or self._on_alarm >= LOOKS_ON_ALARM:
             return None
         self._on_alarm += 1
-        return self._look(lane, alarm, None)
+        root = self._of(index)
+        found, report = look(root.capture.root, root.capture.given, step=step, alarm=alarm, norm=None)
+        self.made.append(found)
+        grown = None if report is None else first_grown(report.trace, root.usual)
+        return found, report, grown
+
+    def rows(self, index: int, usual: float) -> RowsAtFault | None:
+        """The samples of the batch at hand without which the gradient's norm is ``usual``."""
+        root = self._of(index)
+        if not self.every or root.capture.given is None:
+            return None
+        return rows_at_fault(root.capture.root, root.capture.given, usual)
 
     def remove(self) -> None:
         """Take the models' hooks away."""
-        for capture in self._captures:
-            capture.remove()
+        for one in self._roots:
+            one.capture.remove()
 
-    def _look(self, lane: Lane, alarm: int | None, norm: float | None) -> tuple[Look, Report | None]:
-        capture = max(self._captures, key=lambda one: lane.holds(one.root))
-        found, report = look(capture.root, capture.given, step=lane.step, alarm=alarm, norm=norm)
-        self.made.append(found)
-        self._write(found)
-        return found, report
+    def _of(self, index: int) -> _Root:
+        return next((one for one in self._roots if one.holder == index), self._roots[0])
+
+
+def sizes_of(trace: Trace) -> dict[int, float]:
+    """Root mean square of each operation's output."""
+    found = {}
+    for one in trace.operations:
+        if one.output is not None:
+            found[one.index] = float(np.hypot(one.output.mean, one.output.std))
+    return found
+
+
+def first_grown(trace: Trace, usual: dict[int, float]) -> Grown | None:
+    """The first operation whose output is ``OUTGROWN`` times its usual size, while the inputs of the model are not."""
+    now = sizes_of(trace)
+    weight = ""
+    for one in sorted(trace.operations, key=lambda operation: operation.index):
+        weight = one.weight or weight
+        before, size = usual.get(one.index), now.get(one.index)
+        if before is None or size is None or not before > 0:
+            continue
+        if not size <= OUTGROWN * before:
+            return Grown(size / before, one.name, weight, one.location)
+    return None
+
+
+def float_norm(tensors: Sequence[torch.Tensor]) -> float:
+    """The L2 norm of all float tensors together; waits for their device."""
+    squares = [float(torch.linalg.vector_norm(t.detach().float())) ** 2 for t in tensors if t.is_floating_point()]
+    return float(np.sqrt(sum(squares))) if squares else float("nan")

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
-from steadygrad.detect.symptoms import Columns
-from steadygrad.explain.diagnose import smallest_half
+from steadygrad.record.rows import Columns
 
 
 class Names:
-    """Of all parameters that the roots have now; one added later is told by its shape."""
+    """Of all parameters that the roots have now; one added later is named by its shape."""
 
     def __init__(self, roots: Sequence[nn.Module]) -> None:
         self._known = _known(roots)
@@ -21,9 +22,14 @@ class Names:
         known = self._known.get(id(parameter))
         return known[0] if known is not None else f"parameter of shape {tuple(parameter.shape)}"
 
+    def depth(self, parameter: Tensor) -> int:
+        """Its place between the input and the output, as far as the order of registration tells."""
+        known = self._known.get(id(parameter))
+        return 10**12 if known is None else known[1]
+
     def in_depth(self, parameters: Sequence[Tensor]) -> list[Tensor]:
-        """From the input to the output, as far as the order in which the model registers them tells."""
-        return sorted(parameters, key=lambda p: self._known.get(id(p), ("", 10**12))[1])
+        """From the input to the output."""
+        return sorted(parameters, key=self.depth)
 
     def columns(self, parameters: Sequence[Tensor]) -> Columns:
         """Names and kinds."""
@@ -32,14 +38,27 @@ class Names:
             sizes=tuple(p.numel() for p in parameters),
             weights=tuple(p.dim() >= 2 for p in parameters),
             halves=tuple(smallest_half(p.dtype) for p in parameters),
+            fan_ins=tuple(p.numel() // max(1, p.shape[0]) if p.dim() >= 2 else 0 for p in parameters),
         )
+
+
+def smallest_half(dtype: torch.dtype) -> float:
+    """The smallest positive number of a 16-bit format, 0 for wider ones."""
+    if dtype in (torch.float16, torch.bfloat16):
+        return float(torch.finfo(dtype).smallest_normal * torch.finfo(dtype).eps)
+    return 0.0
 
 
 def _known(roots: Sequence[nn.Module]) -> dict[int, tuple[str, int]]:
     """Name and depth (order of registration) of each parameter, by its identity."""
     found: dict[int, tuple[str, int]] = {}
+    kinds = Counter(type(root).__name__ for root in roots)
+    numbers: Counter[str] = Counter()
     for index, root in enumerate(roots):
-        prefix = f"{type(root).__name__}." if len(roots) > 1 else ""
+        kind = type(root).__name__
+        numbers[kind] += 1
+        # Two models of one class are told apart by their number.
+        prefix = "" if len(roots) == 1 else f"{kind}." if kinds[kind] == 1 else f"{kind}#{numbers[kind]}."
         for name, parameter in root.named_parameters():
             plain = name.replace("_orig_mod.", "")
             if isinstance(root, (nn.parallel.DistributedDataParallel, nn.DataParallel)):

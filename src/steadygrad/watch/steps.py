@@ -1,363 +1,381 @@
-"""One guarded optimizer: its hooks, its ring of norms, and what is done before and after each of its steps.
+"""One optimizer's steps, measured: the raw gradient norms, the loss, the clip and the update of each, as one row a step.
 
-The hot path of the guard. A step that is not read costs a comparison; one that is, the pulse, the clip and one look at the
-ring. Nothing of the guard's own may stop the training: an error of ours is told once, and this lane then stands aside.
+The hot path. Gradients are read where they are raw: at the end of the step's last backward pass, else at the first clip that
+touches them, else at the step. Whoever made this watch is called twice a step, ``before_step`` with the row closed and the
+gradients still there, and ``after_step``. It measures; it judges nothing, prints nothing and changes nothing.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 from collections.abc import Callable, Sequence
 from time import perf_counter as clock
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
-from steadygrad.act.clipping import Clipper
-from steadygrad.detect import judge as policy
-from steadygrad.detect.history import State
-from steadygrad.errors import TrainingStopped
-from steadygrad.watch.budget import Budget, steady
-from steadygrad.watch.distributed import largest
+from steadygrad.record.rows import Rows, Updates
+from steadygrad.watch import backward, clips
+from steadygrad.watch.clips import UserClip
 from steadygrad.watch.gradient_norms import Ring
-from steadygrad.watch.updates import Sample
+from steadygrad.watch.loop import Loop
+from steadygrad.watch.updates import Monitor
 
-if TYPE_CHECKING:
-    from steadygrad._guard import Guard
-
-LATE = 0.5
-"""Seconds after which rows are judged although the ring is not full, so that a kill loses little. A judgement takes a
-millisecond, however few the rows: twice as often would be a tenth of the budget more."""
-SHARED_ROWS = 16
-"""Rows after which they are judged where ranks must do so at the same step."""
-SAMPLE_EVERY = 50
-"""Steps between two exact updates, at least."""
+CLOSELY = 100
+"""Steps whose updates are all estimated; later every ``APART``-th is. An estimate takes about a tenth of a read's time."""
+APART = 4
 
 
-class Lane:
-    """What belongs to one optimizer. ``guard`` decides; this file measures and hands over."""
+class Handler(Protocol):
+    """What a watch calls in each step. An error in a call is handed to ``failed``, and never reaches the training."""
 
-    def __init__(self, guard: Guard, index: int, optimizer: torch.optim.Optimizer, clipper: Clipper | None) -> None:
-        self.guard = guard
-        self.index = index
+    def before_step(self, watch: StepWatch) -> None:
+        """The row of the step is closed; the gradients are as the optimizer will find them."""
+
+    def again(self, watch: StepWatch) -> None:
+        """A closure was evaluated once more in the same step: its gradients are there."""
+
+    def after_step(self, watch: StepWatch) -> None:
+        """The step is taken."""
+
+    def guarded(self, work: Callable[[], None]) -> None:
+        """Call ``work``; nothing that it raises may reach the training, other than what the user asked for."""
+
+
+class StepWatch:
+    """Hooks of one optimizer and what they measure. ``columns[i]``: the place of the i-th parameter in a row, by depth."""
+
+    def __init__(
+        self, optimizer: torch.optim.Optimizer, parameters: Sequence[Tensor], columns: Sequence[int], handler: Handler
+    ) -> None:
         self.optimizer = optimizer
-        self.clipper = clipper
-        self._groups = len(optimizer.param_groups)
-        self.parameters = guard.names.in_depth([p for group in optimizer.param_groups for p in group["params"]])
-        self.columns = guard.names.columns(self.parameters)
-        self.state = State(self.columns)
-        self.ring = Ring(self.parameters)
+        self.handler = handler
         self.step = 0
-        self.due = self.look_at = 1
-        """The next step that is read, and the next that is looked at."""
-        self.interval = guard.fixed_interval or 1
-        self.off = False
+        self.every = 1
+        """Each how many steps are read."""
         self.inside = False
         """Whether a step has begun and is not taken yet."""
-        self.rate_factor = 1.0
-        self._snapshots = guard.acting.keeps
-        self.hidden: list[tuple[Tensor, Tensor]] = []
-        self.sample: Sample | None = None
-        self.next_sample = SAMPLE_EVERY
-        self._sampling = 0.0
-        self.taken: list[tuple[int, str]] = []
-        self._rates: list[tuple[dict[str, Any], Any]] = []
-        self._sampled_to = 0
-        self._samples: list[Sample] = []
-        self._frozen = np.zeros(0, bool)
-        self._limit: list[float] = []
-        self._limit_of: Any = None
-        self._bounds = np.full(len(self.parameters), np.finfo(np.float32).max, np.float32)
-        self._judged = clock()
-        self._budget = Budget(guard.options.budget, self._judged)
-        self._published = False
-        self._hook = optimizer.register_step_pre_hook(self._before)
-        self._closing: RemovableHandle | None = None
-        """The hook behind a step, which only steps need that something is done in."""
+        self.off = False
+        self.gradients: list[Tensor] = []
+        """The gradients of the row that was read last."""
+        self.scale: Tensor | None = None
+        """The loss scale that they still hold."""
+        self.norms: list[float] | None = None
+        """The row that was closed last, in the order of ``ring.columns``; None where reading it would wait for a device."""
+        self.loss: Any = math.nan
+        """The loss of that row: a number, or a function that reads it later."""
+        self.recorded: Any = None
+        """The loss of the coming step as the program gave it."""
+        self.loop = Loop()
+        self.clips: list[UserClip] = []
+        """Clips by the program in this step."""
+        self.clip_steps = self.clip_acted = 0
+        self.last_clip: UserClip | None = None
+        self._factor: Any = 1.0
+        self._hand = 0.0
+        """The greatest factor by which the program has scaled gradients by hand."""
+        self._fresh = self._valued = False
+        self._versions: list[int] = []
+        self._places: dict[int, int] = {}
+        self._backwards, self._expected = 0, 1
+        self._losses: list[Any] = []
+        self._scaler: Any = None
+        self._updates: list[tuple[int, float, tuple[Tensor, Tensor]]] = []
+        self.watch(parameters, columns)
+        self._handles: list[RemovableHandle] = [
+            optimizer.register_step_pre_hook(self._before),
+            optimizer.register_step_post_hook(self._after),
+        ]
+        backward.listen(self)
+        clips.listen(self)
+
+    def watch(self, parameters: Sequence[Tensor], columns: Sequence[int]) -> None:
+        """Watch these parameters from now on; rows that were not taken yet are lost."""
+        self.parameters = list(parameters)
+        self._ids = set(map(id, self.parameters))
+        self.ring = Ring(self.parameters, columns)
+        by_depth = sorted(zip(columns, self.parameters, strict=True), key=lambda one: one[0])
+        self.monitor = Monitor([parameter for _, parameter in by_depth])
+        self._updates = []
+        self._fresh = False
+        self.groups = len(self.optimizer.param_groups)
 
     def remove(self) -> None:
         """Take the hooks away."""
-        self._hook.remove()
-        if self._closing is not None:
-            self._closing.remove()
         self.off = True
+        for handle in self._handles:
+            handle.remove()
+        backward.leave(self)
+        clips.leave(self)
+        self.gradients = []
 
-    def holds(self, root: nn.Module) -> int:
-        """How many of the module's parameters are this optimizer's."""
-        own = {id(p) for p in self.parameters}
-        return sum(id(p) in own for p in root.parameters())
+    @property
+    def due(self) -> bool:
+        """Whether the coming step is read."""
+        return self.step % self.every == 0
 
-    # The hooks
-
-    def _before(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> Any:
-        if self.off:
-            return None
-        self.step = step = self.step + 1
-        if step + 1 == self.due:
-            self.guard.looking.arm()
-        closure = args[1] if len(args) > 1 else kwargs.get("closure")
-        if step < self.due and closure is None and self.rate_factor == 1.0 and not self._snapshots:
-            if self._closing is not None:
-                self._closing.remove()
-                self._closing = None
-            return None
-        self.inside = True
-        if self._closing is None:
-            self._closing = optimizer.register_step_post_hook(self._after)
-        if self.rate_factor != 1.0:
-            self._lower()
-        if closure is not None:
-            return self._with_closure(args, kwargs, closure)
-        if step >= self.due:
-            self._guarded(self._observe)
-        return None
-
-    def _with_closure(self, args: Any, kwargs: Any, closure: Callable[..., Any]) -> Any:
-        """The gradients of this step come into being inside of it: they are read where the closure has made them."""
-        first = True
-
-        def watched(*inner: Any, **named: Any) -> Any:
-            nonlocal first
-            loss = closure(*inner, **named)
-            if first and self.step >= self.due and not self.off:
-                if isinstance(loss, Tensor):
-                    self.guard.record_loss(loss)
-                self._guarded(self._observe)
-            elif not first and self.clipper is not None and not self.off:
-                self._guarded(self._clip_only)
-            first = False
-            return loss
-
-        if len(args) > 1:
-            return (args[0], watched, *args[2:]), kwargs
-        return args, {**kwargs, "closure": watched}
-
-    def _after(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        self.inside = False
-        if self.hidden:
-            for parameter, gradient in self.hidden:
-                parameter.grad = gradient
-            self.hidden = []
-        if self._rates:
-            self._restore_rates()
-        if self.sample is not None:
-            self._guarded(self._finish_sample)
-        if self._snapshots:
-            self._guarded(lambda: self.guard.stepped(self))
-
-    def _guarded(self, work: Callable[[], None]) -> None:
-        """Run our own work; an error in it is told, and never the training's."""
-        graded = torch.is_grad_enabled()
-        # As no_grad does, which takes ten times as long on cold caches.
-        torch._C._set_grad_enabled(False)
-        try:
-            work()
-        except TrainingStopped:
-            raise
-        except Exception as error:
-            if self.guard.acting.raised_by_callback is error:
-                raise
-            self.off = True
-            self.guard.looking.arm()
-            self.guard.looking.forget(self)
-            self.guard.complain(
-                f"the guard failed and stands aside ({type(error).__name__}: {error}); training goes on"
-            )
-        finally:
-            torch._C._set_grad_enabled(graded)
-
-    # One step
-
-    def _observe(self) -> None:
-        began = clock()
-        optimizer, guard = self.optimizer, self.guard
-        if len(optimizer.param_groups) != self._groups:
-            self._take_in()
-        step, ring = self.step, self.ring
-        rate = self._rate()
-        scale = optimizer.__dict__.get("grad_scale")
-        if scale is not None and not isinstance(scale, Tensor):
-            scale = None
-        gradients, row = ring.beat(step, began, rate, scale)
-        host = ring.latest()
-        left_out = False
-        if host is not None or guard.acting.on:
-            seen: list[float] = host if host is not None else row.tolist()
-            if self._limit_of is not ring.columns:
-                self._limit, self._limit_of = self._bounds[ring.columns].tolist(), ring.columns
-            if not all(map(operator.le, seen, self._limit)):
-                left_out = self._left_out_by_scaler(seen)
-                if not left_out:
-                    if scale is not None and ring.widen(gradients, scale):
-                        host = ring.latest()
-                    self.judge()
-        leapt = policy.leaps(self.state, rate)
-        if leapt or step >= self.next_sample:
-            self._start_sample(rate, leapt)
-            began += self._sampling
-        if not left_out:
-            if self.clipper is not None and not self.hidden:
-                factor = self.clipper(gradients, row, host, self.parameters, 1.0 if scale is None else float(scale))
-                if factor != 1.0 and ring.filled:
-                    ring.clipped(factor)
-            if step >= self.look_at:
-                looking = clock()
-                guard.look_by_the_clock(self, row)
-                self.look_at = guard.looking.next_for(self)
-                # Looks have a budget of their own.
-                looked = clock() - looking
-                began += looked
-                self._budget.left_out(looked)
-        now = clock()
-        if ring.full or (ring.filled >= SHARED_ROWS if guard.shared else now - self._judged > LATE):
-            self.judge()
-            now = clock()
-        if self._budget.read(now - began):
-            self._settle(now)
-        self.due = min(step + self.interval, self.look_at)
-        guard.looking.arm()
-        guard.looking.forget(self)
-
-    def _take_in(self) -> None:
-        """Parameters have been added to the optimizer: watched from now on, beside what is known of the others."""
-        self.judge()
-        self._groups = len(self.optimizer.param_groups)
-        self.parameters = self.guard.names.in_depth(
-            [p for group in self.optimizer.param_groups for p in group["params"]]
-        )
-        self.columns = self.guard.names.columns(self.parameters)
-        self.state = State.from_plain(self.columns, self.state.as_plain())
-        self.ring = Ring(self.parameters)
-        self._bounds, self._limit_of = policy.linear_bounds(self.state), None
-        self._sampled_to, self.sample, self._samples = 0, None, []
-        self.guard.forget_weights(self)
-
-    def _left_out_by_scaler(self, seen: Sequence[float]) -> bool:
-        """Whether an overflow is the loss scale's own search: a fused optimizer is then called, and changes nothing."""
-        found = getattr(self.optimizer, "found_inf", None)
-        if found is None or all(map(math.isfinite, seen)) or not bool(found):
-            return False
-        self.ring.take_back()
-        return True
-
-    def _clip_only(self) -> None:
-        """A later evaluation of the closure, within the same step: clipped, not counted."""
-        assert self.clipper is not None
-        gradients, row = self.ring.beat(self.step, clock(), 0.0)
-        self.clipper(gradients, row, self.ring.latest(), self.parameters, 1.0)
-        self.ring.take_back()
-
-    def _rate(self) -> float:
+    @property
+    def rate(self) -> float:
+        """The greatest learning rate; NaN where reading it would wait for a device."""
         groups = self.optimizer.param_groups
         rate = groups[0].get("lr", math.nan)
         if len(groups) > 1:
             rate = max(group.get("lr", math.nan) for group in groups)
         return math.nan if isinstance(rate, Tensor) and rate.device.type != "cpu" else float(rate)
 
-    def judge(self) -> None:
-        """Hand the unread rows to the policy and the journal, and what they show to the guard."""
-        rows = self.ring.unread()
-        waiting, self._samples = self._samples, []
-        for sample in waiting:
-            self.guard.sampled(self, sample)
-        self._judged = clock()
-        if rows is None:
+    def take_updates(self) -> list[Updates]:
+        """The estimated updates since the last call. Waits for the device."""
+        taken, self._updates = self._updates, []
+        return [self.monitor.read(step, rate, norms) for step, rate, norms in taken]
+
+    def take_rows(self) -> Rows | None:
+        """The rows since the last call. Waits for the device."""
+        return self.ring.unread()
+
+    # Backward passes
+
+    def backward_begins(self, loss: Tensor | None) -> None:
+        if not self.off:
+            self.loop.backward_begins(self.ring.active or self.parameters)
+
+    def backward_ended(self, loss: Tensor | None, scaler: Any) -> None:
+        if self.off or not self.loop.backward_ended(self.ring.active or self.parameters):
             return
-        frozen = np.array([not p.requires_grad for p in self.parameters])
-        before, self._frozen = self._frozen, frozen
-        symptoms = policy.judge(self.state, rows, frozen | before if len(before) == len(frozen) else frozen)
-        self._bounds = policy.linear_bounds(self.state)
-        self._limit_of = None
-        self.guard.write_rows(self, rows)
-        self.guard.judged(self, rows, symptoms)
+        self._backwards += 1
+        if loss is not None:
+            self._losses.append(_kept(loss))
+        self._scaler = scaler
+        self._fresh = False
+        # With accumulation only the last backward pass of a step is worth a read: as many as the step before had.
+        if scaler is None and self._backwards >= self._expected and self.due:
+            self.handler.guarded(self._read)
 
-    def _settle(self, now: float) -> None:
-        """The interval that keeps within the budget, from what a read and a step take here."""
-        guard, budget = self.guard, self._budget
-        budget.add(guard.looking.take_spent(self))
-        if guard.fixed_interval is None and not self._published:
-            # Where steps are read rarely, a judgement is most of what a read takes.
-            self.judge()
-            judged = clock()
-            budget.add(judged - now)
-            now = judged
-        if budget.known:
-            wanted = guard.fixed_interval or budget.interval(self.step, now)
-            if guard.fixed_interval is None and guard.shared:
-                wanted = largest(wanted, self.parameters[0].device)
-            if not self._published or not steady(self.interval, wanted):
-                self.interval, self._published = wanted, True
-                guard.publish(self, budget.cost / budget.step_time(self.step, now))
-        budget.settled(self.step, now, self.interval)
+    # Clips
 
-    def know(self, state: State) -> None:
-        """The policy knows this, and no more, of the gradients so far; of parameters added since it knows nothing."""
-        self.state = state if state.columns == self.columns else State.from_plain(self.columns, state.as_plain())
-        self._bounds, self._limit_of = policy.linear_bounds(self.state), None
+    def own(self, gradients: Sequence[Tensor]) -> int:
+        if self.off or not gradients:
+            return 0
+        if self._fresh and len(gradients) == len(self.gradients) and gradients[0] is self.gradients[0]:
+            return len(gradients)
+        mine = {id(p.grad) for p in self.parameters if p.grad is not None}
+        return sum(id(one) in mine for one in gradients)
 
-    def go_on_at(self, step: int) -> None:
-        """Another run has taken this many steps before."""
-        self.step = step
-        self.due = step + 1
-        self.look_at = self.guard.looking.next_for(self)
-        self._budget.settled(step, clock(), self.interval)
+    def before_touch(self) -> None:
+        if self.due and not self._fresh:
+            self.handler.guarded(self._read)
 
-    # Exact updates
+    def norms_of(self, gradients: Sequence[Tensor]) -> Tensor | None:
+        ring = self.ring
+        if not (self._fresh and ring.plain and self.scale is None and len(gradients) == len(self.gradients)):
+            return None
+        if not self._unchanged():
+            return None
+        if all(map(operator.is_, gradients, self.gradients)):
+            return ring.row
+        if len(self._places) != len(self.gradients) or id(gradients[0]) not in self._places:
+            self._places = {id(one): at for at, one in enumerate(self.gradients)}
+        places = [self._places.get(id(one), -1) for one in gradients]
+        if min(places) < 0 or len(set(places)) < len(places):
+            return None
+        return ring.row[torch.tensor(places)]
 
-    def _start_sample(self, rate: float, leapt: bool) -> None:
-        """Copy weights before the step. The seconds that it takes are no part of a read."""
-        began = clock()
-        self.sample = Sample.of(self.parameters, self.step, rate, leapt, self._sampled_to)
-        self._sampled_to = (self.sample.columns[-1] + 1) % len(self.parameters)
-        self._sampling = clock() - began
-        self._budget.left_out(self._sampling)
-
-    def _finish_sample(self) -> None:
-        sample, self.sample = self.sample, None
-        assert sample is not None
-        began = clock()
-        sample.finish()
-        # What is told of a sample names the step of the next one; telling takes its time as well.
-        self._plan_sample(clock() - began)
-        if sample.on_host:
-            self.guard.sampled(self, sample)
-        else:
-            self._samples.append(sample)
-        spent = clock() - began
-        self._budget.left_out(spent)
-        self._plan_sample(spent)
-
-    def _plan_sample(self, spent: float) -> None:
-        """When exact updates are measured again, where this time it took so long after the step."""
-        between = self._budget.between_samples(self._sampling + spent, self.step, clock())
-        self.next_sample = self.step + max(SAMPLE_EVERY, between)
-
-    def forget_sample(self) -> None:
-        """A snapshot was put back: what was measured of the present step no longer holds."""
-        self.sample = None
-
-    # The learning rate, where the guard was told to lower it
-
-    def _lower(self) -> None:
-        """For this step only: a schedule sees the rate that it has set itself."""
-        for group in self.optimizer.param_groups:
-            if "lr" in group:
-                kept = group["lr"]
-                if isinstance(kept, Tensor):
-                    self._rates.append((group, kept.clone()))
-                    kept.mul_(self.rate_factor)
-                else:
-                    self._rates.append((group, kept))
-                    group["lr"] = kept * self.rate_factor
-
-    def _restore_rates(self) -> None:
-        for group, kept in self._rates:
-            if isinstance(kept, Tensor):
-                group["lr"].copy_(kept)
+    def was_clipped(self, kind: str, bound: float, count: int, factor: Any) -> None:
+        used = self.loop.used(self.ring.active)
+        self.clips.append(UserClip(kind, bound, count, scaled=self.scale is not None, used=used))
+        if self._fresh:
+            if factor is None:
+                self._valued = True
             else:
-                group["lr"] = kept
-        self._rates = []
+                self._factor = _times(self._factor, factor)
+                self._versions = _versions(self.gradients)
+
+    # Steps
+
+    def _before(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> Any:
+        if self.off or torch.compiler.is_compiling():
+            return None
+        self.inside = True
+        closure = args[1] if len(args) > 1 else kwargs.get("closure")
+        if callable(closure) and not isinstance(closure, Tensor):
+            return self._with_closure(args, kwargs, closure)
+        self._close()
+        return None
+
+    def _with_closure(self, args: Any, kwargs: Any, closure: Callable[..., Any]) -> Any:
+        """The gradients of this step come into being inside of it: its row is closed where the closure has made them."""
+        first = True
+
+        @functools.wraps(closure, updated=())
+        def watched(*inner: Any, **named: Any) -> Any:
+            nonlocal first
+            loss = closure(*inner, **named)
+            if self.off:
+                return loss
+            if first:
+                first = False
+                if not self._losses and isinstance(loss, Tensor) and loss.numel() == 1:
+                    self._losses.append(_kept(loss))
+                self._close()
+            else:
+                self.handler.guarded(lambda: self.handler.again(self))
+            return loss
+
+        if len(args) > 1:
+            return (args[0], watched, *args[2:]), kwargs
+        return args, {**kwargs, "closure": watched}
+
+    def _close(self) -> None:
+        """Close the row of this step, and hand it over."""
+        due, self.step = self.due, self.step + 1
+        if due:
+            self.handler.guarded(self._close_row)
+        else:
+            self.norms = None
+        if self.step <= CLOSELY or self.step % APART == 0:
+            self.handler.guarded(self.monitor.before)
+        self._expected, self._backwards = max(1, self._backwards), 0
+        self._losses, self.clips = [], []
+        self._factor, self._valued, self._fresh, self.recorded = 1.0, False, False, None
+
+    def _close_row(self) -> None:
+        now = clock()
+        if not self._fresh:
+            self._read()
+        elif not self._unchanged():
+            self._changed()
+        self.loss = self.recorded if self.recorded is not None else _total(self._losses)
+        self.norms = self.ring.host()
+        if self.clips:
+            self.last_clip = self.clips[-1]
+            self.clip_steps += 1
+        self.ring.commit(self.step, now, self.rate, self.loss, self._factor)
+        if self.clips and not callable(self._factor) and self._factor < 1.0:
+            self.clip_acted += 1
+        self.loop.stepped(self._backwards, self.clips, len(self.gradients))
+        self.handler.before_step(self)
+
+    def _after(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        if self.off or torch.compiler.is_compiling():
+            return
+        self.inside = False
+        self.handler.guarded(self._finish)
+
+    def _finish(self) -> None:
+        moved = self.monitor.after()
+        if moved is not None:
+            self._updates.append((self.step, self.rate, moved))
+        self.loop.taken(self.ring.active)
+        self.handler.after_step(self)
+
+    @property
+    def moved(self) -> tuple[Tensor, Tensor] | None:
+        """What the step just taken did to the weights, as the monitor gives it; None where it was not looked at."""
+        return self._updates[-1][2] if self._updates and self._updates[-1][0] == self.step else None
+
+    def left_out_by_scaler(self) -> bool:
+        """Whether an overflow is the loss scale's own search: a fused optimizer is then called, and changes nothing."""
+        found = getattr(self.optimizer, "found_inf", None)
+        if found is None or self.norms is None or all(map(math.isfinite, self.norms)) or not bool(found):
+            return False
+        self.ring.take_back()
+        return True
+
+    # Reading
+
+    def _read(self) -> None:
+        self.scale = self._scale()
+        self.gradients = self.ring.read(self.scale)
+        self._versions = _versions(self.gradients)
+        self._fresh = True
+        self._factor, self._valued = 1.0, False
+
+    def _scale(self) -> Tensor | None:
+        """The loss scale that the gradients hold at this moment."""
+        given = self.optimizer.__dict__.get("grad_scale")
+        if isinstance(given, Tensor):
+            return given
+        scaler = self._scaler
+        if scaler is None:
+            return None
+        # What unscale_ has done is known to the scaler alone.
+        states = getattr(scaler, "_per_optimizer_states", {})
+        state = states.get(id(self.optimizer), {}) if id(self.optimizer) in states else {}
+        unscaled = getattr(state.get("stage"), "name", "READY") != "READY"
+        found = getattr(scaler, "_scale", None)
+        return found if isinstance(found, Tensor) and not unscaled and not self.inside else None
+
+    def _unchanged(self) -> bool:
+        """Whether the gradients are those that were read, and nobody has written to them since."""
+        now = [p.grad for p in self.ring.active]
+        return all(map(operator.is_, now, self.gradients)) and _versions(self.gradients) == self._versions
+
+    def _changed(self) -> None:
+        """Somebody wrote to the gradients after they were read: a clip by value, a loop that scales them by hand, a fault."""
+        if any(p.grad is None for p in self.ring.active):
+            self._read()
+            return
+        ring = self.ring
+        if self._valued:
+            bound, norms = self.clips[-1].bound, ring.host()
+            if norms is not None and all(map(float(bound).__ge__, norms)):
+                return
+        raw, now = ring.row.clone(), ring.measure()
+        self.gradients = [p.grad for p in ring.active]  # type: ignore[misc]
+        if self.scale is not None:
+            # Unscaled meanwhile: what was read holds no scale, and neither do the gradients now.
+            self.scale = None
+        ring.raise_to(now * (1 - 1e-6))
+        if not ring.on_host:
+            return
+        before, after = (float(np.linalg.norm(one.numpy().astype(np.float64))) for one in (raw, now))
+        factor = after / before if before > 0 and math.isfinite(after) else 1.0
+        if self._valued:
+            self._factor = min(1.0, factor)
+        elif not self.clips and factor < 1.0:
+            # A loop that divides every gradient by the same number clips nothing.
+            usual, self._hand = self._hand, max(self._hand, factor)
+            self._factor = factor
+            if factor < usual * (1 - 1e-3):
+                self.clip_acted += 1
+
+
+def _versions(tensors: Sequence[Tensor]) -> list[int]:
+    try:
+        return [tensor._version for tensor in tensors]
+    except RuntimeError:  # Tensors of inference mode count nothing.
+        return []
+
+
+def _kept(loss: Tensor) -> Any:
+    """The loss, as a number where that needs no waiting, else to be read later."""
+    held = loss.detach()
+    if held.device.type == "cpu":
+        return float(held.numpy()) if held.dtype != torch.bfloat16 else float(held)
+    return functools.partial(_later, held, held._version)
+
+
+def _later(held: Tensor, version: int) -> float:
+    return float(held) if held._version == version else math.nan
+
+
+def _total(losses: Sequence[Any]) -> Any:
+    """The sum over the backward passes of a step: accumulation divides the loss, and its parts make the whole."""
+    if not losses:
+        return math.nan
+    if len(losses) == 1:
+        return losses[0]
+    if any(map(callable, losses)):
+        kept = list(losses)
+        return lambda: sum(one() if callable(one) else one for one in kept)
+    return sum(losses)
+
+
+def _times(one: Any, other: Any) -> Any:
+    if callable(one) or callable(other):
+        return lambda: (one() if callable(one) else one) * (other() if callable(other) else other)
+    return one * other

@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from steadygrad._guard_journal import Writing
-from steadygrad._guard_options import Options, check_subjects, several
+from steadygrad._guard.journal import Writing
+from steadygrad._guard.options import Options, check_subjects, several
 from steadygrad.act.answers import Acting
 from steadygrad.act.clipping import Clipper
 from steadygrad.act.on_alarm import OnAlarm

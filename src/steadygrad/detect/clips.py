@@ -1,0 +1,87 @@
+"""Whether clips do what clips are for, and whether a loop uses each gradient once. Counts in, symptoms out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from steadygrad.detect.symptoms import Symptom
+from steadygrad.record import Severity
+
+CLIP_ALWAYS = 0.99
+CLIP_ALWAYS_STEPS = 200
+CLIP_NEVER_STEPS = 5000
+"""Shares of steps on which a clip acts that are worth a word, and the steps it takes to tell."""
+CLIP_COSINE = 0.7
+CLIP_TURNS = 5
+"""Cosine of 45 degrees, over so many measured steps."""
+REPEATS = 3
+"""Times that a loop does what is a mistake before it is told: once may be meant, as in a step that is tried again."""
+PART_STEPS = 50
+"""Steps on which clips leave out some parameters before that is told."""
+
+
+@dataclass(frozen=True)
+class Habits:
+    """How often a loop did what."""
+
+    step: int
+    accumulated: int
+    accumulated_since: int
+    repeated: int
+    repeated_since: int
+    scaled_clips: int
+    used_clips: int
+    double_clips: int
+    part_clips: int
+    part: tuple[int, int]
+    clip: str
+    """The clip that was called last, as a person writes it."""
+
+
+def judge_habits(habits: Habits) -> Iterator[Symptom]:
+    """Mistakes of the loop itself."""
+    step = habits.step
+    if habits.accumulated >= REPEATS:
+        begun = habits.accumulated_since
+        message = f"{habits.accumulated} steps in a row used gradients that hold those of earlier steps: they only grow"
+        cause = "nothing clears the gradients between the step and the next backward pass (zero_grad is missing)"
+        yield Symptom("SG307", Severity.ERROR, begun, None, message, (), step, cause=cause, lasting=True)
+    if habits.repeated >= REPEATS:
+        begun = habits.repeated_since
+        message = f"{habits.repeated} steps in a row used the same gradients: no backward pass ran between them"
+        cause = "the optimizer steps without a new backward pass"
+        yield Symptom("SG307", Severity.ERROR, begun, None, message, (), step, cause=cause, lasting=True)
+    if habits.scaled_clips >= REPEATS:
+        message = f"{habits.clip} acted on gradients that still hold the loss scale, on {habits.scaled_clips} steps"
+        cause = "the clip runs before scaler.unscale_(optimizer)"
+        yield Symptom("SG306", Severity.WARNING, step, None, message, (), step, cause=cause, lasting=True)
+    if habits.used_clips >= REPEATS:
+        message = (
+            f"{habits.clip} ran after the step that used the gradients, {habits.used_clips} times: it changes nothing"
+        )
+        cause = "the clip stands behind optimizer.step()"
+        yield Symptom("SG306", Severity.WARNING, step, None, message, (), step, cause=cause, lasting=True)
+    if habits.double_clips >= PART_STEPS:
+        message = f"two clips act on the same gradients, on {habits.double_clips} steps; the last is {habits.clip}"
+        yield Symptom("SG306", Severity.INFO, step, None, message, (), step)
+    elif habits.part_clips >= PART_STEPS:
+        given, whole = habits.part
+        message = f"{habits.clip} is given {given} of {whole} gradients, on {habits.part_clips} steps: the others are unbounded"
+        yield Symptom("SG306", Severity.INFO, step, None, message, (), step)
+
+
+def judge_clip(clip: str, steps: int, acted: int, cosines: Sequence[float], step: int) -> Symptom | None:
+    """Whether a clip acts rarely, and then keeps the direction."""
+    share = acted / steps if steps else 0.0
+    if steps >= CLIP_ALWAYS_STEPS and share >= CLIP_ALWAYS:
+        message = f"{clip} acted on {share:.1%} of {steps:,} steps: it sets the step size, as a learning rate does"
+    elif steps >= CLIP_NEVER_STEPS and acted == 0:
+        message = f"{clip} acted on none of {steps:,} steps: it bounds nothing"
+    elif len(cosines) >= CLIP_TURNS and float(np.median(cosines)) < CLIP_COSINE:
+        message = f"{clip} turns the gradient: the median cosine to the raw gradient is {float(np.median(cosines)):.2f}"
+    else:
+        return None
+    return Symptom("SG306", Severity.INFO, step, None, message.replace("%", " %"), (), step)

@@ -1,0 +1,109 @@
+"""What is wrong with the loss: it leaps, it runs away, or it stands still from the start. Numbers only.
+
+A loss may have any sign and scale, so it is compared with its own range, its start and its best level, never with a constant.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from steadygrad.detect.history import FIRST, WINDOW, LossHistory, State
+from steadygrad.detect.symptoms import Symptom, times
+from steadygrad.record import Severity
+
+CODE = "SG207"
+LEAP = 3.0
+"""A leap exceeds the greatest of the last losses by so many times their range and their size."""
+ALONE = 10
+"""Losses before one that leaps is an alarm by itself; before that the gradient must leap too."""
+WITH_IT = 0.5
+"""Decades by which the gradient must exceed all before it for a loss that leaps so early."""
+CHUNK = 25
+"""Losses of which one level is kept."""
+AWAY = 10.0
+"""A loss runs away when its level is so many times further above its best than all it ever fell, and than its own size."""
+STILL = 300
+"""Losses after which one that has not moved is worth a question."""
+MOVED = 0.02
+"""Of its size: a loss whose level has moved by less since its start stands still."""
+
+
+def judge_loss(state: State, step: int, loss: float, total: float) -> Iterator[Symptom]:
+    """What one more loss shows. ``total``: log10 of the step's total gradient norm."""
+    history = state.losses
+    if not math.isfinite(loss):
+        return
+    leap = _leaps(state, loss, total)
+    if leap:
+        message = f"the loss leaps to {loss:.4g}, {leap}"
+        yield Symptom(CODE, Severity.WARNING, step, None, message, (), step)
+    else:
+        history.window.append(loss)
+        del history.window[:-WINDOW]
+    history.count += 1
+    if len(history.first) < FIRST:
+        history.first.append(loss)
+    history.chunk.append(loss)
+    if len(history.chunk) == CHUNK:
+        yield from _level(history, step)
+
+
+def _leaps(state: State, loss: float, total: float) -> str:
+    """How far the loss is above what it was, in words; "" where it is not."""
+    history = state.losses
+    if history.count < 1 or not history.window:
+        return ""
+    greatest, least = max(history.window), min(history.window)
+    size = max(greatest - least, abs(greatest), 1e-30)
+    if not loss > greatest + LEAP * size:
+        return ""
+    if history.count < ALONE and not total > state.highest + WITH_IT:
+        return ""
+    usual = float(np.median(history.window))
+    return f"{times(loss / usual)} its median {usual:.3g}" if usual > 0 else f"from a median of {usual:.3g}"
+
+
+def _level(history: LossHistory, step: int) -> Iterator[Symptom]:
+    level = float(np.median(history.chunk))
+    history.chunk = []
+    if history.levels and history.levels[-1][1] < history.best[0]:
+        history.best = (history.levels[-1][1], history.levels[-1][0])
+    history.levels.append((step, level))
+    if len(history.levels) > 400:
+        history.levels = history.levels[::-2][::-1]
+    yield from _running_away(history, step)
+    start = float(np.median(history.first))
+    levels = [one for _, one in history.levels]
+    still = max(abs(one - start) for one in levels) <= MOVED * abs(start)
+    history.flat_since = 1 if still and history.count >= STILL else 0
+
+
+def _running_away(history: LossHistory, step: int) -> Iterator[Symptom]:
+    best, since = history.best
+    if len(history.levels) < 3 or not math.isfinite(best):
+        return
+    start = float(np.median(history.first))
+    lowest_of_late = min(level for _, level in history.levels[-2:])
+    span = max(abs(start - best), abs(best), abs(start), 1e-30)
+    if lowest_of_late - best > AWAY * span:
+        begun = next(s for s, level in history.levels if s > since and level > best + span)
+        message = f"the loss has risen from {best:.3g} (step {since:,}) to {history.levels[-1][1]:.3g}"
+        slack = CHUNK + max(0, begun - since - CHUNK)
+        yield Symptom(CODE, Severity.ERROR, begun, None, message, (), step, slack=slack, lasting=True)
+
+
+def stands_still(state: State, step: int, spread: float) -> Symptom | None:
+    """The loss has not moved since its start, and the model gives every sample the same answer (``spread`` of its output)."""
+    history = state.losses
+    if not history.flat_since or history.told:
+        return None
+    history.told = step
+    start = float(np.median(history.first))
+    message = (
+        f"the loss has stood at {start:.4g} for {history.count:,} steps, the loss of a constant answer: "
+        f"the outputs of all samples are alike (spread {spread:.1g})"
+    )
+    return Symptom(CODE, Severity.ERROR, history.flat_since, None, message, (), step, lasting=True)

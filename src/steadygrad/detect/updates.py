@@ -1,0 +1,177 @@
+"""What is wrong with a step's update: too large for the weights, none at all, or not a number. Numbers only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from steadygrad.detect.history import TRAIL, WARM, PendingUpdate, State
+from steadygrad.detect.symptoms import Symptom
+from steadygrad.record import Severity
+from steadygrad.record.rows import Array, Rows, Updates
+
+RATE_JUMP = 5.0
+"""Learning rate against the greatest so far. Healthy, after the first 50 steps: at most 1.41 in 16 steps
+(one cycle)."""
+OVERSIZED = 0.3
+OVERSIZED_LEAPT = 0.1
+"""Update ÷ weight in one step of a weight matrix, and where the learning rate has just leapt. Healthy: at most 0.35, with
+plain SGD at a rate of 0.6, where it had been as much before; 0.06 with Adam."""
+GROWN = 10.0
+"""How many times the usual update that must be, where something is known of the usual one."""
+HARMFUL = 1 / 3
+"""Update ÷ weight of a step that may have done harm; it did where loss or gradient leap within ``WAIT`` rows."""
+TINY = 0.1
+"""A weight whose root mean square × √fan-in is below this began near zero on purpose (zero or tiny initialisation of a last
+layer), and grows by many times its size: torch's own initialisation gives 0.58, Xavier's and He's 1 and 1.4."""
+WAIT = 3
+RISEN = 1.5
+"""Times the loss of the step, after which an update of a third of the weights has done harm."""
+RISEN_DECADES = 0.5
+"""And of the total gradient norm, in decades."""
+CONVERGED = -6.0
+"""log10 of a total norm at which an optimizer may rightly stand still: LBFGS does below its tolerance of 1e-7 an element."""
+
+
+def leaps(state: State, rate: float) -> bool:
+    """Whether the learning rate leaps above all that it has been: the step's update is then worth an exact look."""
+    return 0 < state.greatest_rate * RATE_JUMP < rate and bool(state.seen[-1] >= WARM)
+
+
+def judge_update(state: State, updates: Updates, *, leapt: bool, loss: float, total: float) -> list[Symptom]:
+    """What one step's update shows. ``loss`` and ``total`` (log10) are those of the same step."""
+    columns = state.columns
+    step, ratios = updates.step, updates.ratios
+    weights = np.array(columns.weights, bool)
+    known = np.isfinite(ratios) & weights
+    remember(state, updates)
+    broken = np.isnan(ratios) & np.isfinite(updates.weights) & (updates.weights > 0) & weights
+    if (np.isinf(ratios) & weights).any() or (broken.any() and known.any()) or (broken.any() and not known.any()):
+        return list(_not_a_number(state, step, np.flatnonzero((broken | np.isinf(ratios)) & weights), updates))
+    if not known.any():
+        return []
+    found: list[Symptom] = []
+    before = np.nanmedian(np.stack(state.ratios), axis=0) if len(state.ratios) >= 3 else None
+    with np.errstate(divide="ignore", invalid="ignore"):
+        grown = ratios / before if before is not None else np.full_like(ratios, np.nan)
+    slack = max(0, step - 1 - state.sampled)
+    bound = OVERSIZED_LEAPT if leapt else OVERSIZED
+    large = known & (ratios > bound) & ((grown > GROWN) if before is not None else leapt) & ~_tiny(state, updates)
+    if large.any():
+        worst = int(np.argmax(np.where(large, ratios, -1)))
+        message = f"one step changed it by {ratios[worst]:.2g} times its size"
+        if before is not None and np.isfinite(grown[worst]):
+            message += f", {grown[worst]:.0f}× the usual update"
+        why = f"the learning rate leapt from {state.greatest_rate:.3g} to {updates.rate:.3g}" if leapt else ""
+        which = tuple(np.flatnonzero(large).tolist())
+        slack = 0 if leapt else slack
+        found.append(Symptom("SG204", Severity.ERROR, step, worst, message, which, step, cause=why, slack=slack))
+    elif state.pending_update is None:
+        state.pending_update = _suspect(state, updates, known, loss, total)
+    if updates.exact:
+        found += _unmoved(state, updates, known, bool(large.any()))
+    if not large.any():
+        state.ratios.append(np.where(np.isfinite(ratios), ratios, np.nan))
+        del state.ratios[:-20]
+    return found
+
+
+def remember(state: State, updates: Updates) -> None:
+    """Keep the update for what came first: log10 of update ÷ weight ÷ rate, so that a schedule is no sign."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rate = updates.rate if updates.rate > 0 else 1.0
+        state.moves.append((updates.step, np.log10(updates.ratios / rate)))
+    del state.moves[:-TRAIL]
+
+
+def confirmed(state: State, rows: Rows, decades: Array, *, ending: bool = False) -> Iterator[Symptom]:
+    """A large update that did harm: the next rows' loss or gradient leaps, or there is no next row (``ending``)."""
+    pending = state.pending_update
+    if pending is None:
+        return
+    after = rows.steps > pending.step
+    losses = rows.losses[after] if len(rows.losses) else np.zeros(0)
+    gradients = decades[after, -1]
+    finite = np.isfinite(losses)
+    base = pending.loss
+    with np.errstate(invalid="ignore"):
+        rose = bool((finite & (losses > base + (RISEN - 1) * abs(base))).any()) if math.isfinite(base) else False
+        grew = bool((gradients > pending.total + RISEN_DECADES).any()) if math.isfinite(pending.total) else False
+    broke = bool((~np.isfinite(rows.norms[after])).any()) or bool(np.isinf(losses).any())
+    alone = ending and not after.any()
+    if rose or grew or broke or alone:
+        state.pending_update = None
+        more = f", and {len(pending.columns) - 1} more by over a third" if len(pending.columns) > 1 else ""
+        effect = ""
+        if rose:
+            worst = float(np.nanmax(losses))
+            effect = f"; the loss rose from {base:.4g} to {worst:.4g}"
+        elif grew:
+            effect = f"; the gradient grew by ×{10 ** float(np.nanmax(gradients) - pending.total):.3g}"
+        elif broke:
+            effect = "; the next step is not finite"
+        elif alone:
+            effect = "; the run ended right after it"
+        message = f"one step changed it by {pending.ratio:.2g} times its size{more}{effect}"
+        cause = f"the learning rate of {pending.rate:.3g} is too high for this optimizer"
+        last = int(rows.steps[-1]) if len(rows) else pending.step
+        yield Symptom(
+            "SG204", Severity.ERROR, pending.step, pending.column, message, pending.columns, last, cause=cause
+        )
+    elif len(rows) and rows.steps[-1] >= pending.step + WAIT:
+        state.pending_update = None
+
+
+def _suspect(
+    state: State, updates: Updates, known: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], loss: float, total: float
+) -> PendingUpdate | None:
+    large = known & (updates.ratios >= HARMFUL) & ~_tiny(state, updates)
+    if not large.any():
+        return None
+    worst = int(np.argmax(np.where(large, updates.ratios, -1)))
+    which = tuple(np.flatnonzero(large).tolist())
+    return PendingUpdate(updates.step, worst, float(updates.ratios[worst]), which, loss, total, updates.rate)
+
+
+def _tiny(state: State, updates: Updates) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    """Weights that are near zero for their shape."""
+    sizes = np.array(state.columns.sizes, np.float64)
+    fan_ins = np.array(state.columns.fan_ins or (0,) * len(sizes), np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        scale = updates.weights / np.sqrt(sizes) * np.sqrt(fan_ins)
+    return np.asarray((scale < TINY) & (fan_ins > 0))
+
+
+def _not_a_number(
+    state: State, step: int, which: np.ndarray[tuple[int, ...], np.dtype[np.int64]], updates: Updates
+) -> Iterator[Symptom]:
+    """The optimizer made what is not a number; of gradients that were finite, else the rows say it."""
+    if len(which) == 0 or any(at == step and not np.isfinite(row[-1]) for at, row, _ in state.trail):
+        return
+    first = int(which[0])
+    more = f" and {len(which) - 1} more" if len(which) > 1 else ""
+    message = f"the optimizer's step made it{more} infinite or NaN, of gradients that were finite"
+    yield Symptom(
+        "SG203", Severity.ERROR, step, first, message, tuple(which.tolist()), step, cause="optimizer", lasting=False
+    )
+
+
+def _unmoved(
+    state: State, updates: Updates, known: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], large: bool
+) -> Iterator[Symptom]:
+    """Steps that change no weight. Those without a gradient or at a rate of 0 are told by the rows."""
+    step = updates.step
+    weights = np.array(state.columns.weights, bool)
+    told = state.still > 0 or bool((state.idle[weights] > 0).all()) or not state.median[-1] > CONVERGED
+    still = not large and bool((updates.ratios[known] == 0).all())
+    if not (still and not told and state.seen[-1] >= WARM and state.sampled):
+        state.unmoved, state.sampled = (), step
+        return
+    state.unmoved = (*state.unmoved, step)
+    if len(state.unmoved) >= 2:
+        message = f"the optimizer's step changes no weight at all, at a learning rate of {updates.rate:.3g}"
+        begun = state.unmoved[0]
+        slack = begun - 1 - state.sampled
+        yield Symptom("SG106", Severity.ERROR, begun, None, message, (), step, slack=slack, lasting=True)

@@ -1,0 +1,146 @@
+"""Says when a program goes backward, from which loss, and when it has: the moment at which gradients are raw.
+
+``Tensor.backward`` goes through ``torch.autograd.backward``, so covering the latter covers both. The cover stands as long as
+somebody listens. Where a ``GradScaler`` made the loss, listeners get what it was given, and the scaler. Nothing here reads a
+number. A graph that is being compiled sees the original alone.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+
+class Listener(Protocol):
+    """Hears of every backward pass of the process, in the thread that makes it."""
+
+    def backward_begins(self, loss: Tensor | None) -> None:
+        """About to go backward from ``loss``; None where that is no single scalar."""
+
+    def backward_ended(self, loss: Tensor | None, scaler: Any) -> None:
+        """Done. ``scaler``: the ``GradScaler`` that made the loss larger, if one did."""
+
+
+_listeners: list[weakref.ref[Any]] = []
+_covered: dict[str, Any] = {}
+"""Originals by name, while covers stand."""
+
+
+class _Depth(threading.local):
+    inside = 0
+
+
+_depth = _Depth()
+"""Checkpoints with re-entry call backward inside of backward: only the outermost is told of."""
+
+
+def listen(listener: Listener) -> None:
+    """From now on, until it is collected or ``leave`` is called. Held weakly."""
+    _listeners.append(weakref.ref(listener, _forget))
+    _cover()
+
+
+def leave(listener: Listener) -> None:
+    """Hear of nothing more. The last to leave takes the cover along."""
+    for reference in [one for one in _listeners if one() is listener]:
+        _forget(reference)
+
+
+def _forget(reference: weakref.ref[Any]) -> None:
+    if reference in _listeners:
+        _listeners.remove(reference)
+    if not _listeners:
+        _uncover()
+
+
+def _cover() -> None:
+    if _covered:
+        return
+    autograd: Any = torch.autograd
+    scaler: Any = torch.amp.GradScaler
+    _covered.update(backward=autograd.backward, scale=scaler.scale)
+    autograd.backward = _backward_cover(autograd.backward)
+    scaler.scale = _scale_cover(scaler.scale)
+
+
+def _uncover() -> None:
+    """Put the originals back; where somebody covered ours meanwhile, ours stays below and passes every call on."""
+    autograd: Any = torch.autograd
+    scaler: Any = torch.amp.GradScaler
+    if not _covered or getattr(autograd.backward, "__wrapped__", None) is not _covered["backward"]:
+        return
+    autograd.backward = _covered["backward"]
+    if getattr(scaler.scale, "__wrapped__", None) is _covered["scale"]:
+        scaler.scale = _covered["scale"]
+    _covered.clear()
+
+
+def _backward_cover(original: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(original)
+    def backward(tensors: Any, grad_tensors: Any = None, *args: Any, **kwargs: Any) -> None:
+        if torch.compiler.is_compiling() or _depth.inside or not _listeners:
+            original(tensors, grad_tensors, *args, **kwargs)
+            return
+        loss, scaler = _loss_of(tensors, grad_tensors)
+        for reference in tuple(_listeners):
+            listener = reference()
+            if listener is not None:
+                listener.backward_begins(loss)
+        _depth.inside += 1
+        try:
+            original(tensors, grad_tensors, *args, **kwargs)
+        finally:
+            _depth.inside -= 1
+        for reference in tuple(_listeners):
+            listener = reference()
+            if listener is not None:
+                listener.backward_ended(loss, scaler)
+
+    return backward
+
+
+def _loss_of(tensors: Any, grad_tensors: Any) -> tuple[Tensor | None, Any]:
+    one = tensors[0] if isinstance(tensors, (tuple, list)) and len(tensors) == 1 else tensors
+    if not isinstance(one, Tensor) or one.numel() != 1 or grad_tensors is not None:
+        return None, None
+    return _scaled.given_for(one)
+
+
+class _Scaled:
+    """The last scalar that a ``GradScaler`` scaled, with what it came from and who did it."""
+
+    def __init__(self) -> None:
+        self._scaled = self._given = self._scaler = _nothing
+
+    def note(self, scaled: Tensor, given: Tensor, scaler: Any) -> None:
+        self._scaled, self._given, self._scaler = weakref.ref(scaled), weakref.ref(given), weakref.ref(scaler)
+
+    def given_for(self, tensor: Tensor) -> tuple[Tensor, Any]:
+        if self._scaled() is not tensor:
+            return tensor, None
+        given, scaler = self._given(), self._scaler()
+        return (tensor if given is None else given), scaler
+
+
+def _nothing() -> Any:
+    return None
+
+
+_scaled: Any = _Scaled()
+
+
+def _scale_cover(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def scale(self: Any, outputs: Any) -> Any:
+        scaled = original(self, outputs)
+        if isinstance(outputs, Tensor) and scaled is not outputs and not torch.compiler.is_compiling():
+            _scaled.note(scaled, outputs, self)
+        return scaled
+
+    return scale

@@ -1,0 +1,221 @@
+"""Says when the program's own clip touches gradients, and gives it the norms that have been read already.
+
+Stands in for three helpers of ``torch.nn.utils.clip_grad`` that torch's clips look up when they are called, so it also works
+where ``clip_grad_norm_`` was imported by name before. Results are torch's, bit for bit: the total norm is taken over the same
+norms in the same order, and what is left out is a multiplication by exactly 1. A graph that is being compiled sees the
+originals alone.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import threading
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+SURE = 1 - 1e-5
+"""A float32 norm below the bound by more than the rounding of its sum: nothing is clipped, whatever the last bit."""
+EPSILON = 1e-6
+"""What ``clip_grad_norm_`` adds to the norm."""
+
+
+@dataclass(frozen=True)
+class UserClip:
+    """One call of a clip by the program."""
+
+    kind: str
+    """ "norm" or "value"."""
+    bound: float
+    count: int
+    """How many of the watched gradients it was given."""
+    scaled: bool = False
+    """Whether the gradients were still multiplied by a loss scale."""
+    used: bool = False
+    """Whether a step had used these gradients already."""
+
+    def __str__(self) -> str:
+        return f"clip_grad_{self.kind}_({self.bound:g})"
+
+
+class Clipped(Protocol):
+    """Watches one optimizer's gradients."""
+
+    def own(self, gradients: Sequence[Tensor]) -> int:
+        """How many of these gradients are of its parameters."""
+
+    def before_touch(self) -> None:
+        """Something is about to change gradients: they are read, if they have not been since the last backward pass."""
+
+    def norms_of(self, gradients: Sequence[Tensor]) -> Tensor | None:
+        """The L2 norms of exactly these gradients in this order, as torch's clip computes them; None where they differ."""
+
+    def was_clipped(self, kind: str, bound: float, count: int, factor: Any) -> None:
+        """A clip was called. ``factor``: what it multiplies by, or a function that reads it later; None where it differs."""
+
+
+_watches: list[weakref.ref[Any]] = []
+_originals: dict[str, Any] = {}
+_bodies: dict[Any, str] = {}
+"""Code objects of torch's clips, by what they do: a caller is known by its code, whatever it was imported as."""
+
+
+class _Busy(threading.local):
+    on = False
+
+
+_busy = _Busy()
+
+
+def listen(watch: Clipped) -> None:
+    """From now on, until it is collected or ``leave`` is called. Held weakly."""
+    _watches.append(weakref.ref(watch, _forget))
+    _cover()
+
+
+def leave(watch: Clipped) -> None:
+    """Hear of nothing more. The last to leave puts torch's own helpers back."""
+    for reference in [one for one in _watches if one() is watch]:
+        _forget(reference)
+
+
+def _forget(reference: weakref.ref[Any]) -> None:
+    if reference in _watches:
+        _watches.remove(reference)
+    if not _watches:
+        _uncover()
+
+
+_NAMES = {"_get_total_norm": "get_total_norm", "_clip_grads_with_norm_": "clip_grads_with_norm_"}
+"""In ``torch.nn.utils.clip_grad``, and as ``torch.nn.utils`` exports them."""
+_GROUP = "_group_tensors_by_device_and_dtype"
+
+
+def _cover() -> None:
+    if _originals:
+        return
+    home: Any = torch.nn.utils.clip_grad
+    for name in (*_NAMES, _GROUP, "clip_grad_value_"):
+        _originals[name] = getattr(home, name)
+    for name in (*_NAMES, "clip_grad_value_"):
+        _bodies[inspect.unwrap(_originals[name]).__code__] = name
+    covers = {"_get_total_norm": _total_norm, "_clip_grads_with_norm_": _clip_with_norm, _GROUP: _group}
+    for name, cover in covers.items():
+        covered = functools.wraps(_originals[name])(cover)
+        setattr(home, name, covered)
+        public = _NAMES.get(name)
+        if public is not None and getattr(torch.nn.utils, public, None) is _originals[name]:
+            setattr(torch.nn.utils, public, covered)
+
+
+def _uncover() -> None:
+    home: Any = torch.nn.utils.clip_grad
+    for name in (*_NAMES, _GROUP):
+        if name in _originals and getattr(getattr(home, name), "__wrapped__", None) is _originals[name]:
+            covered = getattr(home, name)
+            setattr(home, name, _originals[name])
+            public = _NAMES.get(name)
+            if public is not None and getattr(torch.nn.utils, public, None) is covered:
+                setattr(torch.nn.utils, public, _originals[name])
+    _originals.clear()
+    _bodies.clear()
+
+
+def _touched(gradients: Sequence[Tensor]) -> list[tuple[Clipped, int]]:
+    """Watches that own some of these gradients, each with how many."""
+    found = []
+    for reference in tuple(_watches):
+        watch = reference()
+        count = 0 if watch is None else watch.own(gradients)
+        if count:
+            found.append((watch, count))
+    return found
+
+
+def _passes() -> bool:
+    return _busy.on or not _originals or torch.compiler.is_compiling()
+
+
+def _original(cover: Any, *args: Any, **kwargs: Any) -> Any:
+    """What a cover stands in for; torch's helpers call one another, and are then left alone."""
+    before, _busy.on = _busy.on, True
+    try:
+        return cover.__wrapped__(*args, **kwargs)
+    finally:
+        _busy.on = before
+
+
+def _total_norm(
+    tensors: Any, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
+) -> Any:
+    if _passes():
+        return _original(_total_norm, tensors, norm_type, error_if_nonfinite, foreach)
+    listed = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    touched = _touched(listed)
+    for watch, _ in touched:
+        watch.before_touch()
+    if len(touched) == 1 and float(norm_type) == 2.0 and foreach is None and not error_if_nonfinite:
+        norms = touched[0][0].norms_of(listed)
+        if norms is not None:
+            with torch.no_grad():
+                return torch.linalg.vector_norm(norms, 2.0)
+    return _original(_total_norm, listed, norm_type, error_if_nonfinite, foreach)
+
+
+def _clip_with_norm(parameters: Any, max_norm: float, total_norm: Tensor, foreach: bool | None = None) -> None:
+    if _passes():
+        _original(_clip_with_norm, parameters, max_norm, total_norm, foreach)
+        return
+    listed = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    gradients = [p.grad for p in listed if p.grad is not None]
+    touched = _touched(gradients)
+    for watch, _ in touched:
+        watch.before_touch()
+    readable = type(total_norm) is Tensor and total_norm.is_cpu
+    total = total_norm.item() if readable else float("nan")
+    if touched and foreach is None and total <= float(max_norm) * SURE - EPSILON and not _flushes():
+        factor: Any = 1.0
+    else:
+        _original(_clip_with_norm, listed, max_norm, total_norm, foreach)
+        factor = (
+            min(1.0, float(max_norm) / (total + EPSILON))
+            if readable
+            else functools.partial(factor_of, total_norm, float(max_norm))
+        )
+    for watch, count in touched:
+        watch.was_clipped("norm", float(max_norm), count, factor)
+
+
+def _group(tensorlistlist: Any, with_indices: bool = False) -> Any:
+    """All of torch's clips group their gradients first: the one moment of ``clip_grad_value_`` at which they are raw."""
+    if not _passes():
+        caller = sys._getframe(1)
+        name = _bodies.get(caller.f_code)
+        if name is not None:
+            for watch, count in _touched(tensorlistlist[0]):
+                watch.before_touch()
+                if name == "clip_grad_value_":
+                    watch.was_clipped("value", float(caller.f_locals["clip_value"]), count, None)
+                elif name == "_clip_grads_with_norm_":
+                    given = caller.f_locals
+                    factor = functools.partial(factor_of, given["total_norm"], float(given["max_norm"]))
+                    watch.was_clipped("norm", float(given["max_norm"]), count, factor)
+    return _original(_group, tensorlistlist, with_indices)
+
+
+def _flushes() -> bool:
+    """Whether this thread flushes denormals: multiplying by 1 is then not nothing."""
+    return bool(np.float32(1e-40) * np.float32(1.0) == 0)
+
+
+def factor_of(total: Tensor, bound: float) -> float:
+    """What a clip to ``bound`` multiplied by, from the norm that it found; waits for the device."""
+    whole: Any = total.full_tensor() if hasattr(total, "full_tensor") else total
+    return min(1.0, bound / (float(whole) + EPSILON))

@@ -1,0 +1,101 @@
+"""What a training loop does with its gradients between two steps: clears them, adds to them, uses them twice.
+
+Known from the identity and the version counter of one gradient, which cost nothing to look at; nothing is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from steadygrad.watch.clips import UserClip
+
+Mark = tuple[int, int]
+"""Identity and version of a gradient."""
+_NONE: Mark = (0, 0)
+
+
+class Loop:
+    """One optimizer's part of the loop. Counts go up by one for each step in which something was seen."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self.accumulated = 0
+        """Consecutive steps whose gradients hold those of an earlier step: nobody cleared them between step and backward."""
+        self.accumulated_since = 0
+        self.repeated = 0
+        """Consecutive steps that used the gradients of the step before again: there was no backward pass between."""
+        self.repeated_since = 0
+        self.scaled_clips = self.used_clips = self.double_clips = self.part_clips = 0
+        """Steps with a clip of gradients that still hold a loss scale; that a step had used before; after another clip; of
+        some parameters only."""
+        self.part = (0, 0)
+        """Of the last such step: how many gradients the clips were given, of how many."""
+        self._at_step = _NONE
+        self._before = self._after = _NONE
+        self._dirty = False
+        self._backwards = 0
+
+    def backward_begins(self, parameters: Sequence[Tensor]) -> None:
+        """About to add to the gradients."""
+        mark = self._before = _mark(parameters)
+        if self._backwards == 0:
+            # Nothing has touched this gradient since a step used it: what backward adds is added to it.
+            self._dirty = mark != _NONE and mark == self._at_step
+        elif mark != self._after:
+            self._dirty = False
+
+    def backward_ended(self, parameters: Sequence[Tensor]) -> bool:
+        """Whether this backward pass reached the parameters."""
+        mark = self._after = _mark(parameters)
+        if mark == self._before or mark == _NONE:
+            return False
+        self._backwards += 1
+        return True
+
+    def used(self, parameters: Sequence[Tensor]) -> bool:
+        """Whether a step has used the gradients that are there, and nothing was added to them since."""
+        mark = _mark(parameters)
+        return self._backwards == 0 and mark != _NONE and mark[0] == self._at_step[0]
+
+    def stepped(self, backwards: int, clips: Sequence[UserClip], gradients: int) -> None:
+        """A step begins, with so many gradients, after these clips."""
+        self.steps += 1
+        repeated = backwards == 0 and self._backwards == 0 and self._after != _NONE and self._after == self._at_step
+        self.repeated_since = self.steps if self.repeated == 0 else self.repeated_since
+        self.repeated = self.repeated + 1 if repeated else 0
+        dirty = self._dirty and self._backwards > 0
+        self.accumulated_since = self.steps if self.accumulated == 0 else self.accumulated_since
+        self.accumulated = self.accumulated + 1 if dirty else 0
+        if clips:
+            self.scaled_clips += any(one.scaled for one in clips)
+            self.used_clips += any(one.used for one in clips)
+            given = sum(one.count for one in clips)
+            self.double_clips += given > gradients
+            if given < gradients:
+                self.part_clips += 1
+                self.part = (given, gradients)
+
+    def taken(self, parameters: Sequence[Tensor]) -> None:
+        """The step has been taken."""
+        self._at_step = self._after = _mark(parameters)
+        self._backwards = 0
+        self._dirty = False
+
+
+def _mark(parameters: Sequence[Any]) -> Mark:
+    """Of the first gradient that there is."""
+    for parameter in parameters:
+        gradient = parameter.grad
+        if gradient is not None:
+            return id(gradient), _version(gradient)
+    return _NONE
+
+
+def _version(gradient: Tensor) -> int:
+    try:
+        return gradient._version
+    except RuntimeError:  # Tensors of inference mode count nothing.
+        return 0
