@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import json
+import math
 import sqlite3
 from pathlib import Path
 
@@ -10,6 +13,8 @@ import pytest
 
 from steadygrad.errors import JournalError
 from steadygrad.journal import read, schema
+from steadygrad.record import Sign, from_jsonable, to_jsonable
+from steadygrad.record.training import Alarm
 from tests.journal.runs import FINDING, SKIP, SPIKE, begun, whole
 
 VERSION_1 = Path(__file__).with_name("version_1.sql")
@@ -33,6 +38,22 @@ def test_a_journal_of_version_1_opens(old: Path) -> None:
     assert run.extremes.highest_rank.tolist() == [3]
     assert run.notes[0].text == "reads every step"
     assert run.summary == {"steps": 6, "interval": 1}
+
+
+def test_an_alarm_written_without_signs_reads(old: Path) -> None:
+    with contextlib.closing(sqlite3.connect(old)) as db:
+        (body,) = db.execute("SELECT body FROM alarms").fetchone()
+    assert not {"advice", "first_sign", "signs", "rows"} & json.loads(body).keys()
+    (alarm,) = read(old).alarms
+    assert (alarm.advice, alarm.first_sign, alarm.signs, alarm.rows) == ("", "", (), ())
+
+
+def test_a_sign_of_unknown_size_travels_as_json() -> None:
+    alarm = dataclasses.replace(SPIKE, signs=(Sign("batch", 3),))
+    text = json.dumps(to_jsonable(alarm), allow_nan=False)
+    (sign,) = from_jsonable(Alarm, json.loads(text)).signs
+    assert (sign.kind, sign.step, sign.where) == ("batch", 3, "")
+    assert math.isnan(sign.factor)
 
 
 def test_a_journal_of_version_1_is_continued(old: Path) -> None:
