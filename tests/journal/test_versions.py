@@ -9,6 +9,7 @@ import math
 import sqlite3
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from steadygrad.errors import JournalError
@@ -33,6 +34,7 @@ def test_a_journal_of_version_1_opens(old: Path) -> None:
     assert run.steps == 6
     assert run.series.norms.tolist() == [[1, 2]] * 6
     assert run.clipped_share == pytest.approx(1 / 6)
+    assert np.array_equal(run.series.after_high, run.series.high * run.series.factors)
     assert (run.alarms, run.actions, run.looks[0].findings) == ((SPIKE,), (SKIP,), (FINDING,))
     assert run.weights.steps.tolist() == [4]
     assert run.extremes.highest_rank.tolist() == [3]
@@ -59,6 +61,8 @@ def test_a_sign_of_unknown_size_travels_as_json() -> None:
 def test_a_journal_of_version_1_is_continued(old: Path) -> None:
     begun(old).close()
     assert [read(old, session=number).steps for number in (1, 2)] == [6, 0]
+    first = read(old, session=1).series
+    assert np.array_equal(first.after_low, first.high * first.factors)
     with contextlib.closing(sqlite3.connect(old)) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (schema.VERSION,)
 
