@@ -8,7 +8,7 @@ import numpy as np
 
 from steadygrad.journal import Journal
 from steadygrad.record import Evidence, Finding, Location, Severity
-from steadygrad.record.training import Action, Alarm, Look, Watched
+from steadygrad.record.training import Action, Alarm, Look, Sign, Watched
 
 NAMES = tuple(
     f"blocks.{block}.{layer}.{kind}" for block in range(4) for layer in ("attn", "mlp") for kind in ("weight", "bias")
@@ -35,7 +35,19 @@ SPIKE = Alarm(
     rank=2,
 )
 VANISHING = Alarm(
-    2, 200, "SG101", "vanishing-gradient", Severity.ERROR, NAMES[0], "4.0 decades lost", delay=3, last_step=300
+    2,
+    200,
+    "SG101",
+    "vanishing-gradient",
+    Severity.ERROR,
+    NAMES[0],
+    "4.0 decades lost",
+    delay=3,
+    last_step=300,
+    advice="lower the rate from 0.001 to 3e-4",
+    first_sign="the update of blocks.1.mlp.weight, 6 steps before the loss",
+    signs=(Sign("weights", 194, NAMES[6], 12.5), Sign("loss", 200, factor=3.0)),
+    rows=(17, 40),
 )
 SKIP = Action(122, "skip", 1, "the step was left out", {"lr": 1e-3}, {"lr": 5e-4})
 FINDING = Finding(

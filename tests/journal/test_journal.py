@@ -250,3 +250,28 @@ def test_an_empty_file_is_begun(tmp_path: Path) -> None:
 def test_a_folder_is_made(tmp_path: Path) -> None:
     begun(tmp_path / "runs" / "today" / "run.sgj").close()
     assert read(tmp_path / "runs" / "today" / "run.sgj").finished
+
+
+def test_norms_after_the_clip_are_kept_as_a_range(tmp_path: Path) -> None:
+    """A point of several steps: its greatest norm after the clip is not that of the step with the greatest norm before it."""
+    with begun(tmp_path / "run.sgj", ("a",)) as journal:
+        totals, factors = np.array([10.0, 5.0, np.nan, 2.0]), np.array([0.1, 1.0, np.nan, 0.25])
+        journal.rows(0, [1, 2, 3, 4], np.arange(4), np.ones((4, 1)), totals, factors, np.ones(4))
+    series = read(tmp_path / "run.sgj", most=2).series
+    assert series.high[:, 0].tolist() == [10.0, np.inf]
+    assert series.after_high[:, 0].tolist() == [5.0, np.inf]
+    assert series.after_low[:, 0].tolist() == [1.0, 0.5]
+
+
+def test_each_optimizer_may_have_its_own_loss(tmp_path: Path) -> None:
+    both = [*watched(("g",)), *watched(("d",), 1)]
+    with Journal(tmp_path / "run.sgj", about={}, watched=both, complain=print) as journal:
+        for number in (0, 1):
+            journal.rows(number, [1, 2], [0, 1], np.ones((2, 1)), [1, 1], [1, 1], [1, 1])
+        journal.losses([1, 2], [3.0, 4.0])
+        journal.losses([2], [7.0], optimizer=1)
+    series = read(tmp_path / "run.sgj").series
+    assert series.losses.tolist() == [3.0, 4.0]
+    (other,) = series.other_losses
+    assert other.optimizer == 1
+    assert np.array_equal(other.mean, [np.nan, 7.0], equal_nan=True)

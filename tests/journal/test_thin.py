@@ -36,6 +36,8 @@ def points(draw: st.DrawFn, values: st.SearchStrategy[float] = numbers) -> Colum
         "time": np.array(draw(st.lists(st.floats(-1e9, 1e9), min_size=rows, max_size=rows))),
         "high": totals,
         "low": totals.copy(),
+        "after_high": totals * factors,
+        "after_low": totals * factors,
         "factor": factors,
         "clipped": (factors < 1).astype(np.int64),
         "rate": np.linspace(1, 2, rows),
@@ -72,6 +74,8 @@ def test_step_ranges_partition_the_steps(both: tuple[Columns, Columns]) -> None:
 @given(merged_twice())
 def test_counts_add_up_and_extremes_stay(both: tuple[Columns, Columns]) -> None:
     rows, merged = both
+    assert merged["after_high"].max() == rows["after_high"].max()
+    assert merged["after_low"].min() == rows["after_low"].min()
     for name in ("count", "clipped"):
         assert merged[name].sum() == rows[name].sum()
     assert merged["high"].max() == rows["high"].max()
@@ -173,6 +177,7 @@ def _first_rows(steps: np.ndarray, totals: np.ndarray) -> Columns:
     rows = len(steps)
     norms = np.tile(totals[:, None], (1, PARAMETERS)).astype(np.float32)
     clipped = (steps // 4 % 2 == 0).astype(np.int64)
+    factors = np.where(clipped, 0.5, 1.0)
     return {
         "first": steps,
         "last": steps,
@@ -180,7 +185,9 @@ def _first_rows(steps: np.ndarray, totals: np.ndarray) -> Columns:
         "time": steps * 1.0,
         "high": totals,
         "low": totals,
-        "factor": np.where(clipped, 0.5, 1.0),
+        "after_high": totals * factors,
+        "after_low": totals * factors,
+        "factor": factors,
         "clipped": clipped,
         "rate": np.full(rows, 1e-3),
         "norms": norms,

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import json
+import math
 import sqlite3
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from steadygrad.errors import JournalError
 from steadygrad.journal import read, schema
+from steadygrad.record import Sign, from_jsonable, to_jsonable
+from steadygrad.record.training import Alarm
 from tests.journal.runs import FINDING, SKIP, SPIKE, begun, whole
 
 VERSION_1 = Path(__file__).with_name("version_1.sql")
@@ -28,6 +34,7 @@ def test_a_journal_of_version_1_opens(old: Path) -> None:
     assert run.steps == 6
     assert run.series.norms.tolist() == [[1, 2]] * 6
     assert run.clipped_share == pytest.approx(1 / 6)
+    assert np.array_equal(run.series.after_high, run.series.high * run.series.factors)
     assert (run.alarms, run.actions, run.looks[0].findings) == ((SPIKE,), (SKIP,), (FINDING,))
     assert run.weights.steps.tolist() == [4]
     assert run.extremes.highest_rank.tolist() == [3]
@@ -35,9 +42,27 @@ def test_a_journal_of_version_1_opens(old: Path) -> None:
     assert run.summary == {"steps": 6, "interval": 1}
 
 
+def test_an_alarm_written_without_signs_reads(old: Path) -> None:
+    with contextlib.closing(sqlite3.connect(old)) as db:
+        (body,) = db.execute("SELECT body FROM alarms").fetchone()
+    assert not {"advice", "first_sign", "signs", "rows"} & json.loads(body).keys()
+    (alarm,) = read(old).alarms
+    assert (alarm.advice, alarm.first_sign, alarm.signs, alarm.rows) == ("", "", (), ())
+
+
+def test_a_sign_of_unknown_size_travels_as_json() -> None:
+    alarm = dataclasses.replace(SPIKE, signs=(Sign("batch", 3),))
+    text = json.dumps(to_jsonable(alarm), allow_nan=False)
+    (sign,) = from_jsonable(Alarm, json.loads(text)).signs
+    assert (sign.kind, sign.step, sign.where) == ("batch", 3, "")
+    assert math.isnan(sign.factor)
+
+
 def test_a_journal_of_version_1_is_continued(old: Path) -> None:
     begun(old).close()
     assert [read(old, session=number).steps for number in (1, 2)] == [6, 0]
+    first = read(old, session=1).series
+    assert np.array_equal(first.after_low, first.high * first.factors)
     with contextlib.closing(sqlite3.connect(old)) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (schema.VERSION,)
 

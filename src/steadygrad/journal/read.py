@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steadygrad.errors import CorruptReportError, JournalError
+from steadygrad.journal import schema
 from steadygrad.journal.opening import opened
 from steadygrad.journal.store import as_columns
 from steadygrad.journal.thin import SERIES, Columns, merge
 from steadygrad.record import from_jsonable
-from steadygrad.record.run import Extremes, Note, Run, Series, Session, Weights
+from steadygrad.record.run import Extremes, LossSeries, Note, Run, Series, Session, Weights
 from steadygrad.record.training import Action, Alarm, Look, Watched
 
 Counts = NDArray[np.int64]
@@ -74,7 +75,7 @@ def _run(db: sqlite3.Connection, path: Path, session: int | None, most: int) -> 
         steps=max(int(summary.get("steps", 0)), *(int(part["last"].max(initial=0)) for part in parts)),
         interval=summary.get("interval", _interval(parts)),
         clipped_share=sum(int(part["clipped"].sum()) for part in parts) / rows if rows else 0.0,
-        series=_series(parts, owned, _rows(db, "losses", number, 0), most),
+        series=_series(parts, owned, [_rows(db, "losses", number, part) for part in range(optimizers)], most),
         weights=_weights(db, number, owned),
         extremes=Extremes(
             extremes["first"],
@@ -95,7 +96,8 @@ def _run(db: sqlite3.Connection, path: Path, session: int | None, most: int) -> 
 
 def _rows(db: sqlite3.Connection, table: str, session: int, optimizer: int) -> Columns:
     names = list(SERIES[table])
-    asked = f"SELECT {', '.join(names)} FROM {table} WHERE session = ? AND optimizer = ? ORDER BY place"
+    lacked = schema.LACKED.get(schema.version_of(db), {})
+    asked = f"SELECT {', '.join(lacked.get(name, name) for name in names)} FROM {table} WHERE session = ? AND optimizer = ? ORDER BY place"
     columns = as_columns(names, db.execute(asked, (session, optimizer)).fetchall())
     # A step number that was set back (a checkpoint loaded into a running guard) must not make points overlap.
     order = np.argsort(columns["first"], kind="stable")
@@ -120,7 +122,7 @@ def _edges(parts: Sequence[Columns], most: int) -> Counts:
     return firsts[np.unique(np.searchsorted(firsts, even))]
 
 
-def _series(parts: Sequence[Columns], owned: Sequence[Counts], losses: Columns, most: int) -> Series:
+def _series(parts: Sequence[Columns], owned: Sequence[Counts], losses: Sequence[Columns], most: int) -> Series:
     edges = _edges(parts, most)
     points, optimizers, parameters = len(edges), len(parts), sum(map(len, owned))
 
@@ -128,7 +130,7 @@ def _series(parts: Sequence[Columns], owned: Sequence[Counts], losses: Columns, 
         return np.full((points, columns), 0 if kind is np.int64 else np.nan, dtype=kind)
 
     lasts, times = edges.copy(), np.full(points, np.nan)
-    wide = {name: empty(optimizers) for name in ("high", "low", "factor", "rate")}
+    wide = {name: empty(optimizers) for name in ("high", "low", "after_high", "after_low", "factor", "rate")}
     wide |= {name: empty(optimizers, np.int64) for name in ("count", "clipped")}
     long = {name: empty(parameters, np.float32) for name in ("norms", "peaks")}
     for number, (part, columns) in enumerate(zip(parts, owned, strict=True)):
@@ -140,11 +142,7 @@ def _series(parts: Sequence[Columns], owned: Sequence[Counts], losses: Columns, 
         for name, array in long.items():
             if len(at):
                 array[np.ix_(at, columns)] = merged[name]
-    loss = {name: np.full(points, np.nan) for name in ("mean", "low", "high")}
-    if points:
-        at, merged = _binned(losses, edges, "losses")
-        for name, array in loss.items():
-            array[at] = merged[name]
+    loss, *others = [_losses(own, number, edges) for number, own in enumerate(losses)]
     return Series(
         steps=edges,
         last_steps=lasts,
@@ -152,15 +150,27 @@ def _series(parts: Sequence[Columns], owned: Sequence[Counts], losses: Columns, 
         counts=wide["count"],
         high=wide["high"],
         low=wide["low"],
+        after_high=wide["after_high"],
+        after_low=wide["after_low"],
         factors=wide["factor"],
         clipped=wide["clipped"],
         rates=wide["rate"],
         norms=long["norms"],
         peaks=long["peaks"],
-        losses=loss["mean"],
-        loss_low=loss["low"],
-        loss_high=loss["high"],
+        losses=loss.mean,
+        loss_low=loss.low,
+        loss_high=loss.high,
+        other_losses=tuple(one for one in others if not np.isnan(one.high).all()),
     )
+
+
+def _losses(rows: Columns, optimizer: int, edges: Counts) -> LossSeries:
+    found = {name: np.full(len(edges), np.nan) for name in ("mean", "low", "high")}
+    if len(edges):
+        at, merged = _binned(rows, edges, "losses")
+        for name, array in found.items():
+            array[at] = merged[name]
+    return LossSeries(optimizer, **found)
 
 
 def _binned(columns: Columns, edges: Counts, table: str) -> tuple[Counts, Columns]:

@@ -13,7 +13,7 @@ from steadygrad.errors import JournalError
 
 APPLICATION = 0x53674A6C
 """'SgJl'."""
-VERSION = 1
+VERSION = 2
 
 # Blobs are little-endian float32, one number a parameter of the optimizer, in the order of the table `watched`.
 # Records (alarms, actions, looks) are JSON as the dataclasses of record/training.py write it.
@@ -42,7 +42,8 @@ CREATE TABLE points (
   first INTEGER NOT NULL, last INTEGER NOT NULL,  -- steps
   count INTEGER NOT NULL,   -- rows that were read
   time REAL,                -- of the first step
-  high REAL, low REAL,      -- total norm
+  high REAL, low REAL,      -- norm of the whole gradient before any clip
+  after_high REAL, after_low REAL,  -- and after it
   factor REAL,              -- least factor of the clip
   clipped INTEGER NOT NULL, -- rows with a factor below 1
   rate REAL,
@@ -80,7 +81,16 @@ CREATE TABLE summary (
 );
 """
 
-MIGRATIONS: dict[int, str] = {}
+LACKED: dict[int, dict[str, str]] = {1: {"after_high": "high * factor", "after_low": "min(low, high * factor)"}}
+"""By version: columns that it has not yet, and the expression that comes nearest to each."""
+
+MIGRATIONS: dict[int, str] = {
+    1: f"""
+ALTER TABLE points ADD COLUMN after_high REAL;
+ALTER TABLE points ADD COLUMN after_low REAL;
+UPDATE points SET {", ".join(f"{name} = {sql}" for name, sql in LACKED[1].items())};
+"""
+}
 """SQL by the version that it leaves behind."""
 
 
@@ -103,7 +113,7 @@ def identify(connection: sqlite3.Connection, path: str | Path) -> int:
         if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
             raise
         raise JournalError(f"{path} is no journal of steadygrad; name another file") from None
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    version = version_of(connection)
     if application == 0 and version == 0 and not connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
         return 0
     if application != APPLICATION:
@@ -114,6 +124,12 @@ def identify(connection: sqlite3.Connection, path: str | Path) -> int:
         )
     if version < 1:
         raise JournalError(f"{path} says that it is a journal of version {version}, and there is none such")
+    return version
+
+
+def version_of(connection: sqlite3.Connection) -> int:
+    """The number that the file carries."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
     return int(version)
 
 

@@ -102,6 +102,8 @@ POINTS: Mapping[str, Reduction] = {
     "time": first,
     "high": greatest,
     "low": least,
+    "after_high": greatest,
+    "after_low": least,
     "factor": least,
     "clipped": total,
     "rate": last,

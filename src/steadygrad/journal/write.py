@@ -73,7 +73,7 @@ class Journal:
         factors: ArrayLike,
         rates: ArrayLike,
     ) -> None:
-        """``k`` steps of an optimizer: norms of shape (k, parameters), all others (k,).
+        """``k`` steps of an optimizer: norms of shape (k, parameters), all others (k,). Norms are those before any clip.
 
         Norms: NaN where there was no gradient, infinite where it was not finite. Factors: 1 where nothing was clipped.
         """
@@ -81,6 +81,9 @@ class Journal:
         def columns() -> Columns:
             first, total, factor = _whole(steps), _floats(totals), _floats(factors)
             total[np.isnan(total)] = np.inf
+            with np.errstate(invalid="ignore"):
+                after = total * factor
+            after[np.isnan(after)] = np.inf
             return {
                 "first": first,
                 "last": first,
@@ -88,6 +91,8 @@ class Journal:
                 "time": _floats(times),
                 "high": total,
                 "low": total,
+                "after_high": after,
+                "after_low": after,
                 "factor": factor,
                 "clipped": (factor < 1).astype(np.int64),
                 "rate": _floats(rates),
@@ -97,8 +102,8 @@ class Journal:
 
         self._series("points", optimizer, columns)
 
-    def losses(self, steps: ArrayLike, values: ArrayLike) -> None:
-        """The loss, at the steps at which it is known."""
+    def losses(self, steps: ArrayLike, values: ArrayLike, *, optimizer: int = 0) -> None:
+        """The loss, at the steps at which it is known; of several optimizers each may have its own."""
 
         def columns() -> Columns:
             first, value = _whole(steps), _floats(values)
@@ -111,7 +116,7 @@ class Journal:
                 "high": np.where(np.isnan(value), np.inf, value),
             }
 
-        self._series("losses", 0, columns)
+        self._series("losses", int(optimizer), columns)
 
     def extremes(self, step: int, lowest: float, highest: float, lowest_rank: int, highest_rank: int) -> None:
         """The least and the greatest total norm among the processes, and whose they were."""

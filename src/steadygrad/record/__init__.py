@@ -22,7 +22,7 @@ from steadygrad.record.trace import (
     Trace,
     Trunk,
 )
-from steadygrad.record.training import Action, Alarm, Look, Watched
+from steadygrad.record.training import Action, Alarm, Look, Sign, Watched
 
 __all__ = [
     "GROUPS",
@@ -49,6 +49,7 @@ __all__ = [
     "Saturation",
     "Setup",
     "Severity",
+    "Sign",
     "Site",
     "Step",
     "StepTest",

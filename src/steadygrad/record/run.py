@@ -37,6 +37,16 @@ class Session:
 
 
 @dataclass(frozen=True, eq=False)
+class LossSeries:
+    """The loss of one of several optimizers, on the points of the run's series: arrays of shape (points,)."""
+
+    optimizer: int
+    mean: Floats
+    low: Floats
+    high: Floats
+
+
+@dataclass(frozen=True, eq=False)
 class Series:
     """The course of a run on at most so many points, each of one step or of several neighbours.
 
@@ -51,9 +61,13 @@ class Series:
     counts: Counts
     """(points, optimizers): rows that were read, 0 where this optimizer did not step."""
     high: Floats
-    """(points, optimizers): greatest total norm of the gradient; infinite where one was not a number."""
+    """(points, optimizers): greatest norm of the whole gradient before any clip; infinite where one was not a number."""
     low: Floats
-    """(points, optimizers): least total norm."""
+    """(points, optimizers): the least."""
+    after_high: Floats
+    """(points, optimizers): the greatest after the clip (the same where nothing is clipped)."""
+    after_low: Floats
+    """(points, optimizers): the least after the clip."""
     factors: Floats
     """(points, optimizers): least factor by which the clip scaled; 1 = nothing was clipped."""
     clipped: Counts
@@ -65,8 +79,11 @@ class Series:
     peaks: Norms
     """(points, parameters): its maximum."""
     losses: Floats
+    """(points,): mean of the loss, that of the first optimizer where each has its own."""
     loss_low: Floats
     loss_high: Floats
+    other_losses: tuple[LossSeries, ...] = ()
+    """Those of further optimizers, where they were given."""
 
     def __len__(self) -> int:
         return len(self.steps)

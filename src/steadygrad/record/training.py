@@ -12,6 +12,20 @@ from steadygrad.record.span import Location
 
 
 @dataclass(frozen=True, slots=True)
+class Sign:
+    """One quantity that left its usual range around an alarm: what, when it first did, where, and by how much."""
+
+    kind: str
+    """ "batch", "forward", "loss", "gradient", "moments", "weights" or "rate"."""
+    step: int
+    """The first step at which it was outside its usual range."""
+    where: str = ""
+    """The parameter or operation ("" = the whole model)."""
+    factor: float = float("nan")
+    """Its value at that step ÷ its usual one; NaN = not known."""
+
+
+@dataclass(frozen=True, slots=True)
 class Alarm:
     """One incident with one cause: where and when it began, what it reached, and whether it has ended."""
 
@@ -45,6 +59,14 @@ class Alarm:
     """Codes of what else was seen meanwhile, and is put down to the same cause."""
     rank: int | None = None
     """The process in which it began, where that can be told."""
+    advice: str = ""
+    """The next step a person would take: a command or one line of code."""
+    first_sign: str = ""
+    """What moved first, in words: "the update of layers.2.weight, 6 steps before the loss"."""
+    signs: tuple[Sign, ...] = ()
+    """What left its usual range, in the order of the steps at which it did."""
+    rows: tuple[int, ...] = ()
+    """Samples of the batch without which the norm is usual, counted from 0."""
 
 
 @dataclass(frozen=True, slots=True)
