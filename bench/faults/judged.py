@@ -116,10 +116,10 @@ def kept(name: str, policy: str, script: Script, guard: Any, called: list[Alarm]
         must(bool(of[policy]), f"no {policy}")
         must(prints[: _first(of[policy])] == bare(name)[: _first(of[policy])], "changed before its action")
     if policy == "lower" and of["lower"]:
-        factor = guard.lanes[0].rate_factor
+        factor = guard.optimizers[0].rate_factor
         must(factor == 0.5 ** len(of["lower"]), f"rate factor {factor} after {len(of['lower'])}")
     if policy == "clip" and of["clip"] and of["clip"][0].after:
-        must(guard.lanes[0].clipper is not None, "no clip")
+        must(guard.optimizers[0].clipper is not None, "no clip")
     if policy == "rollback":
         must(bool(of["rollback"]), "no rollback")
         for one in of["rollback"]:

@@ -174,18 +174,18 @@ def test_the_interval_follows_from_the_budget() -> None:
     _, _, dear, _ = watched(every=None, budget=1e-6)
     _, _, cheap, _ = watched(every=None, budget=1.0)
     for guard in (dear, cheap):
-        lane = guard.lanes[0]
+        lane = guard.optimizers[0]
         model = guard._roots[0]
         train(model, lane.optimizer, 0, 30)
     assert dear.interval > 20 and cheap.interval == 1
     _, _, clipping, _ = watched(every=None, budget=1e-6, clip=steadygrad.Clip.norm(1.0))
-    train(clipping._roots[0], clipping.lanes[0].optimizer, 0, 30)
+    train(clipping._roots[0], clipping.optimizers[0].optimizer, 0, 30)
     assert clipping.interval == 1
 
 
 def test_an_error_of_the_guard_never_stops_training(monkeypatch: pytest.MonkeyPatch) -> None:
     model, optimizer, guard, said = watched()
-    monkeypatch.setattr(guard.lanes[0].ring, "beat", lambda *_: 1 / 0)
+    monkeypatch.setattr(guard.optimizers[0].ring, "beat", lambda *_: 1 / 0)
     train(model, optimizer, 0, 5)
     assert len(said) == 1 and "stands aside (ZeroDivisionError" in said[0]
     assert guard.looking.given() == [], "and keeps nothing of the run"
@@ -217,7 +217,7 @@ def test_a_group_that_is_added_is_watched() -> None:
         F.cross_entropy(whole(x), y % 2).backward()
         optimizer.step()
     guard.flush()
-    assert "1.weight" in guard.lanes[0].columns.names
+    assert "1.weight" in guard.optimizers[0].columns.names
     guard.detach()
 
 
@@ -243,8 +243,8 @@ def test_a_roll_back_to_before_a_group_was_added_leaves_it_watched() -> None:
             assert all(torch.equal(a, b) for a, b in zip(model.parameters(), at_ten, strict=True))
     assert [action.kind for action in guard.actions] == ["rollback"]
     guard.flush()
-    assert not guard.lanes[0].off
-    assert "1.weight" in guard.lanes[0].columns.names
+    assert not guard.optimizers[0].off
+    assert "1.weight" in guard.optimizers[0].columns.names
     guard.detach()
 
 
@@ -292,7 +292,7 @@ def test_an_action_does_what_it_says(kind: str) -> None:
     unmoved = all(torch.equal(a, b) for a, b in zip(model.parameters(), before, strict=True))
     assert unmoved == (kind == "skip")
     if kind == "lower":
-        assert guard.lanes[0].rate_factor == 0.5
+        assert guard.optimizers[0].rate_factor == 0.5
         assert optimizer.param_groups[0]["lr"] == 1e-3, "a schedule sees the rate that it set"
     if kind == "clip":
         assert weight.grad.norm() < 10

@@ -40,7 +40,7 @@ def trained(clip: Apply | None, guarded: steadygrad.Clip | None, steps: int = 12
             clip(list(model.parameters()))
         optimizer.step()
     share = guard.clipped_share if guard is not None else math.nan
-    assert guard is None or not guard.lanes[0].off
+    assert guard is None or not guard.optimizers[0].off
     return [p.detach() for p in model.parameters()], share
 
 
@@ -129,7 +129,7 @@ def test_the_search_of_a_scaler_is_no_step_of_the_clip() -> None:
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, fused=True)
     scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
     guard = steadygrad.guard(model, optimizer, clip=steadygrad.Clip.norm(1e6), probe_every=0, quiet=True)
-    lane = guard.lanes[0]
+    lane = guard.optimizers[0]
     assert lane.clipper is not None
     for step in range(10):
         x, _, y = batch(step)
@@ -210,7 +210,7 @@ def test_every_evaluation_of_a_closure_is_clipped() -> None:
 def test_harder_halves_the_bound() -> None:
     model, optimizer = _small()
     guard = steadygrad.guard(model, optimizer, clip=steadygrad.Clip.value(-2, 4), probe_every=0, quiet=True)
-    clipper = guard.lanes[0].clipper
+    clipper = guard.optimizers[0].clipper
     assert clipper is not None
     old, new = clipper.tightened(1.0)
     assert (str(old), str(new)) == ("value:-2,4", "value:-1,2")
@@ -256,7 +256,7 @@ def _spread(rank: int, port: int, folder: str) -> None:
                     optimizer.zero_grad()
                     loss.backward()
                     optimizer.step()
-                assert guard.clipped_share > 0 and not guard.lanes[0].off
+                assert guard.clipped_share > 0 and not guard.optimizers[0].off
                 guard.detach()
                 results[kind] = [
                     p.full_tensor() if hasattr(p, "full_tensor") else p.detach() for p in model.parameters()

@@ -1,18 +1,18 @@
 """``guard``: one line that makes a training loop watched, and the object that it gives.
 
-Puts the room's pieces together: lanes (one an optimizer) measure, the policy judges, ``cause`` explains, ``acting`` does what
-is to be done about it, ``writing`` keeps it, and this file tells it.
+Composes the rooms: ``watch`` measures, ``detect`` judges, ``explain`` finds causes, ``act`` answers. This file alone prints
+and writes.
 """
 
 from __future__ import annotations
 
 import atexit
-import math
 import sys
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from os import PathLike, fspath
+from time import perf_counter as clock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -21,32 +21,34 @@ import torch
 from torch import Tensor, nn
 
 from steadygrad._guard.journal import Writing
+from steadygrad._guard.one_optimizer import GuardedOptimizer
 from steadygrad._guard.options import Options, check_subjects, several
-from steadygrad.act.answers import Acting
+from steadygrad._guard.state import load_plain, plain_state
+from steadygrad.act.answers import Answers
 from steadygrad.act.clipping import Clipper
 from steadygrad.act.on_alarm import OnAlarm
 from steadygrad.clip import Clip
-from steadygrad.detect import incidents
-from steadygrad.detect import judge as policy
-from steadygrad.detect.history import State
+from steadygrad.detect import clips, incidents, losses, updates
+from steadygrad.detect.history import SPIKE_DECADES
 from steadygrad.detect.symptoms import Symptom
 from steadygrad.errors import SettingsError
-from steadygrad.explain.causes import explained
-from steadygrad.explain.looks import LOOK_SHARE, Looks
-from steadygrad.explain.weights import Weighed
-from steadygrad.record import Action, Alarm, Finding, Look, Severity
-from steadygrad.record.rows import Rows
+from steadygrad.explain.causes import Explanation, explain
+from steadygrad.explain.looks import Looks
+from steadygrad.explain.view import StepView
+from steadygrad.record import Action, Alarm, Look
+from steadygrad.record.rows import Rows, Updates
+from steadygrad.report import alarms as words_of
 from steadygrad.report import words
 from steadygrad.watch.distributed import is_shared, rank
 from steadygrad.watch.names import Names
-from steadygrad.watch.steps import Lane
-from steadygrad.watch.updates import Sample
 
 if TYPE_CHECKING:
     from steadygrad.journal import Journal
 
 SNAPSHOT_EVERY = 100
 SNAPSHOT_BYTES = 4 * 2**30
+SAME_ANSWER = 1e-4
+"""Spread of the outputs below which all samples get the same answer. Healthy nets that stand still have 0.01 and more."""
 
 _guarded: weakref.WeakKeyDictionary[torch.optim.Optimizer, weakref.ref[Guard]] = weakref.WeakKeyDictionary()
 """Weak on both sides: it is the optimizer's hooks that keep its guard alive."""
@@ -61,7 +63,7 @@ def guard(
     journal: str | PathLike[str] | Journal | None = None,
     probe_every: int = 1000,
     budget: float = 0.01,
-    every: int | None = None,
+    every: int = 1,
     snapshot_every: int = SNAPSHOT_EVERY,
     snapshot_bytes: int = SNAPSHOT_BYTES,
     quiet: bool = False,
@@ -77,12 +79,12 @@ def guard(
             a function of the alarm, or an ``OnAlarm`` with limits.
         journal: File that the run is recorded in (SQLite); None keeps alarms in memory alone.
         probe_every: Steps between two full probes of the step at hand; the first step is always looked at. 0: none, on alarms
-            neither; nothing is then kept of a step but its inputs, and less can be told of causes.
-        budget: Share of a step's time that watching may take; from it follows how many steps are passed over.
-        every: Watch each ``every``-th step, whatever it costs.
-        snapshot_every: Steps between two snapshots, where ``on_alarm`` rolls back.
+            neither; the guard then keeps only the inputs of a step, and can say less about causes.
+        budget: Share of the run's time for what is beyond reading the gradients: looks and exact updates.
+        every: Read each ``every``-th step; 1 reads all.
+        snapshot_every: Steps between two snapshots, where ``on_alarm`` rolls back or stops.
         snapshot_bytes: Most that one snapshot may take.
-        quiet: Tell alarms only.
+        quiet: Print alarms only.
         say: Where lines for the user go; standard error when None.
 
     Returns:
@@ -124,8 +126,8 @@ def _guard_of(optimizer: torch.optim.Optimizer) -> Guard | None:
 class Guard:
     """Stands watch over optimizers. Made by ``guard``; a context manager that detaches at its end.
 
-    ``steps``, ``alarms``, ``actions``, ``looks``, ``clipped_share`` and ``interval`` may be read at any time; they hold what
-    was judged so far, which is at most half a second or 64 read steps old.
+    ``steps``, ``alarms``, ``actions``, ``looks`` and ``clipped_share`` may be read at any time; they hold what was judged so
+    far, which is at most half a second or 128 steps old.
     """
 
     def __init__(
@@ -137,33 +139,35 @@ class Guard:
         quiet: bool,
         say: Callable[[str], None] | None,
     ) -> None:
-        self.options = options
-        self.quiet = quiet
-        self._say = say
+        self.options, self.quiet, self._say = options, quiet, say
         self.book = incidents.Book()
         self._roots = list(roots)
-        self.names = Names(roots)
+        names = Names(roots)
         parameters = [p for o in optimizers for group in o.param_groups for p in group["params"]]
         self.shared = is_shared(roots, parameters)
         self._speaks = not self.shared or rank() == 0
-        self._weights: dict[int, Weighed] = {}
-        self._loss: Tensor | None = None
         self._notes: set[str] = set()
-        self.looking = Looks(roots, options.probe_every, lambda found: self.writing.look(found))
-        self.lanes: list[Lane] = []
-        self.acting = Acting(
+        self.optimizers: list[GuardedOptimizer] = []
+        self.answers = Answers(
             options.on_alarm,
             roots,
-            self.lanes,
+            self.optimizers,
             snapshot_every=options.snapshot_every,
             snapshot_bytes=options.snapshot_bytes,
         )
+        self.acts = self.answers.on
+        self.looking = Looks(roots, options.probe_every, [_holder(root, optimizers) for root in roots])
         for index, optimizer in enumerate(optimizers):
             clipper = Clipper(options.clip) if options.clip is not None else None
-            self.lanes.append(Lane(self, index, optimizer, clipper))
-        self.looking.follow(self.lanes)
+            one = GuardedOptimizer(
+                self, index, optimizer, names, clipper=clipper, every=options.every, budget=options.budget
+            )
+            one.look_at = self.looking.next_for(index, 0)
+            self.optimizers.append(one)
         try:
-            self.writing = self._open(options.journal)
+            self.writing = Writing.opened(
+                options.journal if self._speaks else None, roots, self.optimizers, names, options, self.complain
+            )
         except BaseException:
             self._unhook()
             raise
@@ -174,22 +178,17 @@ class Guard:
     @property
     def steps(self) -> int:
         """Steps that the first optimizer has taken."""
-        return self.lanes[0].step
+        return self.optimizers[0].step
 
     @property
     def alarms(self) -> list[Alarm]:
-        """All alarms so far, in the order in which they were told."""
+        """All alarms so far, in the order in which they were raised."""
         return self.book.alarms
 
     @property
     def actions(self) -> list[Action]:
         """All actions so far."""
-        return self.acting.done
-
-    @property
-    def interval(self) -> int:
-        """Each how many steps the first optimizer's gradients are read."""
-        return self.lanes[0].interval
+        return self.answers.done
 
     @property
     def looks(self) -> list[Look]:
@@ -198,10 +197,9 @@ class Guard:
 
     @property
     def clipped_share(self) -> float:
-        """Share of the steps on which the clip acted, in [0, 1]."""
-        clippers = [lane.clipper for lane in self.lanes if lane.clipper is not None]
-        steps = sum(one.steps for one in clippers)
-        return sum(one.acted for one in clippers) / steps if steps else 0.0
+        """Share of the steps on which a clip acted, the program's own or the guard's, in [0, 1]."""
+        steps, acted = self._clip_counts()
+        return acted / steps if steps else 0.0
 
     @property
     def journal(self) -> str | None:
@@ -209,11 +207,12 @@ class Guard:
         return self.writing.path
 
     def record_loss(self, loss: Tensor | float) -> None:
-        """Tell the loss of the coming step; it is kept on its device until it is written. Costs no waiting."""
-        self._loss = loss.detach() if isinstance(loss, Tensor) else torch.tensor(float(loss))
+        """Give the loss of the coming step, where it is not the one that goes backward. Waits for nothing."""
+        for one in self.optimizers:
+            one.watch.record_loss(loss)
 
     def summary(self) -> dict[str, Any]:
-        """Steps, alarms by code, actions by kind, share clipped, interval, looks."""
+        """Steps, alarms by code, actions by kind, share clipped, looks."""
         counts: dict[str, int] = {}
         for alarm in self.alarms:
             counts[alarm.code] = counts.get(alarm.code, 0) + 1
@@ -225,36 +224,36 @@ class Guard:
             "alarms": counts,
             "actions": kinds,
             "clipped_share": self.clipped_share,
-            "interval": self.interval,
+            "interval": self.options.every,
             "looks": len(self.looks),
             "journal": self.journal,
         }
 
     def flush(self) -> None:
         """Judge what is unread, and wait until the journal holds it."""
-        for lane in self.lanes:
-            if not lane.off:
-                lane.judge()
+        for one in self.optimizers:
+            if not one.off:
+                one.judge()
         self._summarise()
         self.writing.flush()
 
     def detach(self) -> None:
         """Take every hook away and close the journal. A second call does nothing."""
         # The training is over: there is nothing to act upon, and nothing to raise.
-        self.acting.on = False
-        for lane in self.lanes:
-            if not lane.off:
-                lane.judge()
-                self._misfit(lane)
+        self.answers.on = False
+        for one in self.optimizers:
+            if not one.off:
+                one.judge()
+                self._ending(one)
         self._unhook()
         self._summarise()
         self.writing.close()
         atexit.unregister(self._at_exit)
 
     def _unhook(self) -> None:
-        for lane in self.lanes:
-            lane.remove()
-            _guarded.pop(lane.optimizer, None)
+        for one in self.optimizers:
+            one.remove()
+            _guarded.pop(one.optimizer, None)
         self.looking.remove()
 
     def __enter__(self) -> Self:
@@ -267,214 +266,198 @@ class Guard:
 
     def state_dict(self) -> dict[str, Any]:
         """Plain numbers, strings, lists and dicts: running medians, levels, clip state and step counts."""
-        return {
-            "version": 1,
-            "lanes": [
-                {
-                    "step": lane.step,
-                    "policy": lane.state.as_plain(),
-                    "clip": None if lane.clipper is None else lane.clipper.as_plain(),
-                    "rate_factor": lane.rate_factor,
-                }
-                for lane in self.lanes
-            ],
-        }
+        return plain_state(self.optimizers)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from ``state_dict``'s. Raises ``SettingsError`` where it is not one, or of other optimizers."""
-        if not isinstance(state, dict) or state.get("version") != 1 or not isinstance(state.get("lanes"), list):
-            raise SettingsError("this is no state of a guard; pass what guard.state_dict() gave")
-        if len(state["lanes"]) != len(self.lanes):
-            raise SettingsError(f"the state is of {len(state['lanes'])} optimizers, this guard has {len(self.lanes)}")
-        for lane, kept in zip(self.lanes, state["lanes"], strict=True):
-            lane.go_on_at(int(kept["step"]))
-            lane.state = State.from_plain(lane.columns, kept["policy"])
-            lane.rate_factor = float(kept["rate_factor"])
-            if lane.clipper is not None and kept["clip"] is not None:
-                lane.clipper.load_plain(kept["clip"])
+        load_plain(self.optimizers, state)
+        for one in self.optimizers:
+            one.look_at = self.looking.next_for(one.index, one.step)
 
     def __repr__(self) -> str:
-        clip = f", clipped {self.clipped_share:.1%}" if self.options.clip is not None else ""
+        steps, _ = self._clip_counts()
+        clip = f", clipped {self.clipped_share:.1%}" if steps else ""
         return f"<guard: {self.steps:,} steps{clip}, {words.count(len(self.alarms), 'alarm')}>"
 
-    # What lanes ask and tell
+    # What the optimizers ask and report
 
     def say(self, line: str) -> None:
         if self._speaks:
-            self._tell(line)
+            self._print(line)
 
-    def _tell(self, line: str) -> None:
+    def complain(self, line: str) -> None:
+        """Report something about the guard itself, once."""
+        if line not in self._notes:
+            self._notes.add(line)
+            self._print(line)
+
+    def about_to_read(self) -> None:
+        """Have what the models are given kept, where a coming step is read."""
+        self.looking.arm(any(one.watch.due and not one.off for one in self.optimizers))
+
+    def has_read(self, one: GuardedOptimizer) -> None:
+        """The step at hand is judged: what its models were given is needed no more."""
+        self.looking.forget(one.index)
+
+    def stands_aside(self, one: GuardedOptimizer, error: Exception) -> bool:
+        """An error of ours, or of the user's own function (True), which goes through."""
+        if self.answers.raised_by_callback is error:
+            return True
+        self.looking.forget(one.index)
+        self.complain(f"the guard failed and stands aside ({type(error).__name__}: {error}); training goes on")
+        return False
+
+    def look(self, one: GuardedOptimizer, norm: float) -> None:
+        """The look that is due at this step, where nothing speaks against it."""
+        one.look_at = self.looking.next_for(one.index, one.step)
+        if one.step > 1 and not one.budget.allows("looks", clock()):
+            self._note_once(one.step, "the budget leaves out some looks; a larger --budget makes more", show=False)
+        elif not one.hidden and (not self.shared or rank() == 0):
+            found = self.looking.by_the_clock(one.index, one.step, norm)
+            self.writing.look(found)
+            if found.note and not found.verdict:
+                self._note_once(found.step, f"step {found.step:,}: {found.note}")
+            for line in words_of.look_lines(found):
+                if not self.quiet or "[SG" in line:
+                    self.say(line)
+
+    def rows(self, one: GuardedOptimizer, rows: Rows) -> None:
+        """Into the journal."""
+        self.writing.rows(one.index, one.columns.names, rows)
+        self.looking.note_inputs(one.index)
+
+    def updated(self, one: GuardedOptimizer, seen: Updates) -> None:
+        """Weights and updates of one step, into the journal where they are exact."""
+        if seen.exact:
+            self.writing.weights(one.index, one.columns.names, seen.step, seen.weights, seen.ratios)
+
+    def found(self, one: GuardedOptimizer, symptoms: Sequence[Symptom]) -> None:
+        """What rows and updates show: alarms, new or going on, and those that have ended."""
+        more = [*symptoms, *clips.judge_habits(one.habits)]
+        if one.state.losses.flat_since and not one.state.losses.told:
+            spread = self.looking.spread()
+            self.looking.ask_for_spread()
+            if spread is not None and spread < SAME_ANSWER:
+                still = losses.stands_still(one.state, one.step, spread)
+                more += [still] if still is not None else []
+        for symptom in more:
+            self._symptom(one, symptom)
+        recent = one.state.window[-20:, -1]
+        level = float(np.median(recent)) if len(recent) else -np.inf
+        closed = incidents.close_quiet(
+            self.book, optimizer=one.index, step=one.step, interval=self.options.every, level=level
+        )
+        for alarm in closed:
+            self.writing.alarm(alarm)
+
+    def stepped(self, one: GuardedOptimizer) -> None:
+        """After a step, where snapshots are kept: one is taken when it is time and nothing is wrong."""
+        if self.answers.keeps and not self.book.open:
+            why_not = self.answers.keep(one)
+            if why_not is not None:
+                self._note_once(one.step, why_not)
+
+    # Alarms
+
+    def _symptom(self, one: GuardedOptimizer, symptom: Symptom) -> None:
+        delay = self.options.every - 1
+        usual = float(one.state.median[-1]) + SPIKE_DECADES
+        alarm, new = incidents.gather(
+            self.book, symptom, one.columns, optimizer=one.index, step=one.step, delay=delay, usual=usual
+        )
+        if new:
+            alarm = self._explained(one, symptom, alarm)
+        done = self.answers.answer(one, symptom, alarm, new=new, journal=self.journal)
+        if done is not None:
+            self.writing.action(done)
+            if any(each.alarm == alarm.number for each in self.actions[:-1]):
+                self.say(f"step {one.step:,}: {done.message}")
+            alarm = replace(alarm, action=done.message)
+        self.book.alarms[alarm.number - 1] = alarm
+        self.writing.alarm(alarm)
+        if new:
+            self.say(words_of.in_words(alarm))
+        if self.answers.stopped is not None:
+            raise self.answers.stopped
+
+    def _explained(self, one: GuardedOptimizer, symptom: Symptom, alarm: Alarm) -> Alarm:
+        view = StepView(
+            index=one.index,
+            step=one.step,
+            optimizer=one.optimizer,
+            parameters=one.parameters,
+            columns=one.columns,
+            weights=one.weights,
+            history=one.state,
+            taken=not one.inside,
+            shared=self.shared,
+        )
+        found: Explanation = explain(alarm, symptom, view, self.looking)
+        if found.look is not None:
+            self.writing.look(found.look)
+        if found.by_rank is not None:
+            self.writing.extremes(one.step, found.by_rank)
+        explained = found.alarm
+        text = f"{explained.message} {explained.cause}"
+        return replace(explained, advice=words_of.advice(explained.code, found.kind, text))
+
+    def _ending(self, one: GuardedOptimizer) -> None:
+        """What only the end of a run shows: a clip that acts always or never, a last step that did harm."""
+        empty = Rows(*(np.zeros(0) for _ in range(2)), np.zeros((0, 0), np.float32), *(np.zeros(0) for _ in range(3)))
+        last: list[Symptom] = list(updates.confirmed(one.state, empty, np.zeros((0, 1)), ending=True))
+        last += clips.judge_habits(one.habits)
+        watch = one.watch
+        if watch.last_clip is not None:
+            misfit = clips.judge_clip(str(watch.last_clip), watch.clip_steps, watch.clip_acted, (), one.step)
+            last += [misfit] if misfit is not None else []
+        if one.clipper is not None:
+            own = one.clipper
+            misfit = clips.judge_clip(str(own.clip), own.steps, own.acted, own.turns, one.step)
+            last += [misfit] if misfit is not None else []
+        for symptom in last:
+            self._symptom(one, symptom)
+
+    def _clip_counts(self) -> tuple[int, int]:
+        steps = acted = 0
+        for one in self.optimizers:
+            if one.clipper is not None:
+                steps, acted = steps + one.clipper.steps, acted + one.clipper.acted
+            elif one.watch.clip_steps or one.watch.clip_acted:
+                steps, acted = steps + one.step, acted + one.watch.clip_acted
+        return steps, acted
+
+    # Printing and the journal
+
+    def _print(self, line: str) -> None:
         if self._say is not None:
             self._say(line)
         else:
             sys.stderr.write(f"steadygrad: {line}\n")
             sys.stderr.flush()
 
-    def complain(self, line: str) -> None:
-        """Tell something about the guard itself, once."""
-        if line not in self._notes:
-            self._notes.add(line)
-            self._tell(line)
-
-    @property
-    def fixed_interval(self) -> int | None:
-        """Each how many steps are read, where that does not follow from the budget."""
-        if self.options.every is not None:
-            return self.options.every
-        return 1 if self.options.clip is not None or self.options.on_alarm.kind != "warn" else None
-
-    def publish(self, lane: Lane, share: float) -> None:
-        """Say each how many steps are read, and what that costs."""
-        which = f"optimizer {lane.index}: " if len(self.lanes) > 1 else ""
-        every = "every step" if lane.interval == 1 else f"every {_ordinal(lane.interval)} step"
-        line = f"{which}reads {every}, which takes {share / lane.interval:.1%} of a step"
-        self.writing.note(lane.step, line)
-
-    def look_by_the_clock(self, lane: Lane, row: Tensor) -> None:
-        """The look that is due at this step, where nothing speaks against it. ``row``: the norms of the step."""
-        if not self.looking.within_share:
-            share = f"{LOOK_SHARE:.0%}".replace("%", " %")
-            line = f"looks would take more than {share} of the run's time: some are left out"
-            self._note_once(lane.step, line, tell=False)
-        elif not lane.hidden and (not self.shared or rank() == 0):
-            norm = float(np.linalg.norm(row.cpu().numpy().astype(np.float64)))
-            self._say_look(self.looking.by_the_clock(lane, norm))
-
-    def write_rows(self, lane: Lane, rows: Rows) -> None:
-        """Into the journal, with the loss that was told for the last of them."""
-        self.writing.rows(lane.index, lane.columns.names, rows, self._loss if lane.index == 0 else None)
-        self._summarise()
-
-    def judged(self, lane: Lane, rows: Rows, symptoms: Sequence[Symptom]) -> None:
-        """Symptoms of some rows: told, acted upon, written."""
-        for symptom in symptoms:
-            self._symptom(lane, symptom)
-        for alarm in incidents.close_quiet(
-            self.book, optimizer=lane.index, step=int(rows.steps[-1]), interval=lane.interval
-        ):
-            self.writing.alarm(alarm)
-            if not self.quiet:
-                self.say(
-                    f"step {rows.steps[-1]:,}: the {alarm.name} of step {alarm.step:,} has ended at {alarm.last_step:,}"
-                )
-
-    def sampled(self, lane: Lane, sample: Sample) -> None:
-        """Exact updates of one step."""
-        weights, ratios = sample.read()
-        self._weights.setdefault(lane.index, Weighed(len(weights))).add(sample.step, weights, ratios)
-        self.writing.weights(lane.index, lane.columns.names, sample.step, weights, ratios)
-        until = lane.next_sample
-        if not (ratios > 0).any():
-            # Whether there were gradients is told by the rows.
-            lane.judge()
-        symptoms = policy.judge_updates(lane.state, sample.step, ratios, sample.rate, leapt=sample.leapt)
-        if symptoms:
-            # What the rows show came before what their step did.
-            lane.judge()
-        for symptom in symptoms:
-            self._symptom(lane, replace(symptom, last_step=until))
-
-    def forget_weights(self, lane: Lane) -> None:
-        """Its columns are others now: what was known of its weights is of the old ones."""
-        self._weights.pop(lane.index, None)
-        self.writing.forget(lane.index)
-
-    def stepped(self, lane: Lane) -> None:
-        """After a step, where snapshots are kept: one is taken when it is time and nothing is wrong."""
-        why_not = None if self.book.open else self.acting.keep(lane)
-        if why_not is not None:
-            self._note_once(lane.step, why_not)
-
-    # Alarms
-
-    def _symptom(self, lane: Lane, symptom: Symptom) -> None:
-        alarm, new = incidents.gather(
-            self.book, symptom, lane.columns, optimizer=lane.index, step=lane.step, delay=lane.interval - 1
-        )
-        if new:
-            weighed = self._weights.get(lane.index) or Weighed(len(lane.parameters))
-            alarm = explained(
-                alarm,
-                symptom,
-                lane,
-                weighed=weighed,
-                looks=self.looking,
-                writing=self.writing,
-                shared=self.shared,
-            )
-        done = self.acting.answer(lane, symptom, alarm, new=new, journal=self.journal)
-        if done is not None:
-            self.writing.action(done)
-            if any(one.alarm == alarm.number for one in self.actions[:-1]):
-                self.say(f"step {lane.step:,}: {done.message}")
-            alarm = replace(alarm, action=done.message)
-        self.book.alarms[alarm.number - 1] = alarm
-        self.writing.alarm(alarm)
-        if new:
-            self.say(incidents.in_words(alarm))
-        if self.acting.stopped is not None:
-            raise self.acting.stopped
-
-    def _say_look(self, found: Look) -> None:
-        when = "first step" if found.step == 1 else f"step {found.step:,}"
-        shown = [one for one in found.findings if one.severity is not Severity.INFO]
-        if found.note and not found.verdict:
-            self._note_once(found.step, f"{when}: {found.note}")
-        for finding in shown:
-            self.say(f"{when}: {_finding_line(finding)}")
-        if not shown and found.verdict and found.step == 1 and not self.quiet:
-            decades = "" if found.decades is None else f", {found.decades:+.1f} decades along the trunk"
-            if found.decades == -math.inf:
-                decades = ", no gradient behind a layer that begins at zero"
-            self.say(f"{when}: {found.verdict}{decades}")
-
-    # The journal
-
-    def _open(self, given: str | Journal | None) -> Writing:
-        about: dict[str, str | float] = {
-            "torch": torch.__version__,
-            "model": ", ".join(type(root).__name__ for root in self._roots),
-            "optimizer": ", ".join(type(lane.optimizer).__name__ for lane in self.lanes),
-            "clip": "" if self.options.clip is None else str(self.options.clip),
-            "on_alarm": getattr(self.options.on_alarm.kind, "__name__", str(self.options.on_alarm.kind)),
-        }
-        columns = [[(p, self.names.of(p)) for p in self._columns_in_journal(lane)] for lane in self.lanes]
-        return Writing(given if self._speaks else None, columns, about, self.complain)
-
-    def _columns_in_journal(self, lane: Lane) -> list[Tensor]:
-        """The optimizer's parameters; for the first one also those that no optimizer holds yet: they may be added."""
-        if lane.index != 0:
-            return lane.parameters
-        others = {id(p) for one in self.lanes if one is not lane for p in one.parameters}
-        own = {id(p): p for p in (*lane.parameters, *(p for root in self._roots for p in root.parameters()))}
-        return self.names.in_depth([p for key, p in own.items() if key not in others])
-
     def _summarise(self) -> None:
-        clippers = [lane.clipper for lane in self.lanes if lane.clipper is not None]
+        steps, acted = self._clip_counts()
         values = {
             "steps": float(self.steps),
-            "clipped": float(sum(one.acted for one in clippers)),
-            "clip_steps": float(sum(one.steps for one in clippers)),
-            "interval": float(self.interval),
+            "clipped": float(acted),
+            "clip_steps": float(steps),
+            "interval": float(self.options.every),
         }
         self.writing.summary(values)
 
-    def _note_once(self, step: int, line: str, *, tell: bool = True) -> None:
+    def _note_once(self, step: int, line: str, *, show: bool = True) -> None:
         if line not in self._notes:
             self._notes.add(line)
             self.writing.note(step, line)
-            if tell and not self.quiet:
+            if show and not self.quiet:
                 self.say(line)
 
-    def _misfit(self, lane: Lane) -> None:
-        """SG306, once there is enough to tell by."""
-        if lane.clipper is None:
-            return
-        symptom = policy.judge_clip(
-            str(lane.clipper.clip), lane.clipper.steps, lane.clipper.acted, lane.clipper.turns, lane.step
-        )
-        if symptom is not None:
-            self._symptom(lane, symptom)
+
+def _holder(root: nn.Module, optimizers: Sequence[torch.optim.Optimizer]) -> int:
+    """The optimizer that holds most of a model's parameters."""
+    own = {id(p) for p in root.parameters()}
+    held = [sum(id(p) in own for group in one.param_groups for p in group["params"]) for one in optimizers]
+    return int(np.argmax(held))
 
 
 def _detach_at_exit(made: Guard) -> Callable[[], None]:
@@ -488,13 +471,3 @@ def _detach_at_exit(made: Guard) -> Callable[[], None]:
 
     atexit.register(finish)
     return finish
-
-
-def _finding_line(finding: Finding) -> str:
-    where = f" {finding.location}" if finding.location is not None else (f" {finding.module}" if finding.module else "")
-    return f"{finding.severity}[{finding.code}]{where} {finding.message}"
-
-
-def _ordinal(number: int) -> str:
-    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th") if number % 100 not in (11, 12, 13) else "th"
-    return f"{number}{ending}"

@@ -6,10 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
+from steadygrad._guard.one_optimizer import GuardedOptimizer
+from steadygrad._guard.options import Options
 from steadygrad.record import Action, Alarm, Look, Watched
-from steadygrad.record.rows import Rows, totals
+from steadygrad.record.rows import Array, Rows, totals
+from steadygrad.watch.names import Names
 
 if TYPE_CHECKING:
     from steadygrad.journal import Journal
@@ -44,16 +48,38 @@ class Writing:
             self._journal = Journal(given, about=about, watched=watched, complain=complain)
         self.path = None if self._journal is None else str(self._journal.path)
 
-    def rows(self, index: int, names: Sequence[str], rows: Rows, loss: Tensor | None) -> None:
-        """Rows of one optimizer, ``names`` their columns, and the loss of the last of them."""
+    @classmethod
+    def opened(
+        cls,
+        given: str | Journal | None,
+        roots: Sequence[nn.Module],
+        optimizers: Sequence[GuardedOptimizer],
+        names: Names,
+        options: Options,
+        complain: Callable[[str], None],
+    ) -> Writing:
+        """The journal of a guard, with what it is about."""
+        about: dict[str, str | float] = {
+            "torch": torch.__version__,
+            "model": ", ".join(type(root).__name__ for root in roots),
+            "optimizer": ", ".join(type(one.optimizer).__name__ for one in optimizers),
+            "clip": "" if options.clip is None else str(options.clip),
+            "on_alarm": getattr(options.on_alarm.kind, "__name__", str(options.on_alarm.kind)),
+        }
+        columns = [[(p, names.of(p)) for p in _columns(one, roots, optimizers, names)] for one in optimizers]
+        return cls(given, columns, about, complain)
+
+    def rows(self, index: int, names: Sequence[str], rows: Rows) -> None:
+        """Rows of one optimizer, ``names`` their columns, with the losses of those of which they are known."""
         if self._journal is None:
             return
         # In the journal NaN stands for no gradient; one that is NaN is written as infinite: it is not finite.
         known = np.where(np.isnan(rows.norms), np.float32(np.inf), rows.norms)
         norms = self._wide(index, names, np.where(rows.norms < 0, np.float32(np.nan), known))
         self._journal.rows(index, rows.steps, rows.times, norms, totals(rows.norms), rows.factors, rows.rates)
-        if loss is not None:
-            self._journal.losses(rows.steps[-1:], np.array([float(loss)]))
+        known_losses = ~np.isnan(rows.losses) if len(rows.losses) else np.zeros(0, bool)
+        if known_losses.any():
+            self._journal.losses(rows.steps[known_losses], rows.losses[known_losses], optimizer=index)
 
     def weights(self, index: int, names: Sequence[str], step: int, weights: Array, ratios: Array) -> None:
         """Norms of weights and update ÷ weight, at one step."""
@@ -116,3 +142,14 @@ class Writing:
         found = np.full((len(values), len(self._names[index])), np.nan, np.float32)
         found[:, columns[columns >= 0]] = values[:, columns >= 0]
         return found
+
+
+def _columns(
+    one: GuardedOptimizer, roots: Sequence[nn.Module], optimizers: Sequence[GuardedOptimizer], names: Names
+) -> Sequence[Tensor]:
+    """The optimizer's parameters; for the first one also those that no optimizer holds yet: they may be added."""
+    if one.index != 0:
+        return one.parameters
+    others = {id(p) for other in optimizers if other is not one for p in other.parameters}
+    own = {id(p): p for p in (*one.parameters, *(p for root in roots for p in root.parameters()))}
+    return names.in_depth([p for key, p in own.items() if key not in others])

@@ -26,7 +26,7 @@ class Options:
     journal: str | Journal | None
     probe_every: int
     budget: float
-    every: int | None
+    every: int
     snapshot_every: int
     snapshot_bytes: int
 
@@ -42,8 +42,6 @@ class Options:
                 raise SettingsError(f"journal is {self.journal!r}, expected a path such as 'run.sgj'")
         for name, least in (("probe_every", 0), ("every", 1), ("snapshot_every", 1), ("snapshot_bytes", 0)):
             value = getattr(self, name)
-            if value is None and name == "every":
-                continue
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise SettingsError(f"{name} is {value!r}, expected a whole number, {least} or more")
         if isinstance(self.budget, bool) or not isinstance(self.budget, (int, float)) or not 0 < self.budget <= 1:

@@ -1,6 +1,6 @@
-"""What a guard that was told to act does over one run: which answer to which symptom, what was done, what to go back to.
+"""What a guard that acts does over one run: which answer to which symptom, what was done, what there is to go back to.
 
-``respond`` says how often an answer may be given, ``act`` gives it once. Nothing is told or written here.
+``on_alarm`` says how often an answer may be given, ``actions`` gives it once. Nothing is printed or written here.
 """
 
 from __future__ import annotations
@@ -8,20 +8,18 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import nn
 
 from steadygrad.act import actions as act
 from steadygrad.act import snapshot
 from steadygrad.act.on_alarm import KINDS, WAIT, OnAlarm, decide
+from steadygrad.act.target import Target
 from steadygrad.detect.history import State
 from steadygrad.detect.symptoms import Symptom
 from steadygrad.errors import TrainingStopped
 from steadygrad.record import Action, Alarm, Severity
-
-if TYPE_CHECKING:
-    from steadygrad.watch.steps import Lane
 
 
 @dataclass(frozen=True)
@@ -32,14 +30,14 @@ class Kept:
     states: tuple[State, ...]
 
 
-class Acting:
+class Answers:
     """``on``: whether anything is done at all. ``done``: the actions so far."""
 
     def __init__(
         self,
         told: OnAlarm,
         roots: Sequence[nn.Module],
-        lanes: Sequence[Lane],
+        targets: Sequence[Target],
         *,
         snapshot_every: int,
         snapshot_bytes: int,
@@ -48,73 +46,91 @@ class Acting:
         self.done: list[Action] = []
         self.stopped: TrainingStopped | None = None
         self.raised_by_callback: BaseException | None = None
-        self.keeps = "rollback" in (told.kind, told.then) or callable(told.kind)
-        """Whether snapshots are kept."""
+        self.keeps = "rollback" in (told.kind, told.then) or told.kind == "stop" or callable(told.kind)
+        """Whether snapshots are kept: to go back to, or to be saved when the training is stopped."""
         self._told = told
         self._roots = list(roots)
-        self._lanes = lanes
+        self._targets = targets
         self._kept: list[Kept] = []
         self._every, self._bytes = snapshot_every, snapshot_bytes
 
-    def answer(self, lane: Lane, symptom: Symptom, alarm: Alarm, *, new: bool, journal: str | None) -> Action | None:
+    def answer(
+        self, target: Target, symptom: Symptom, alarm: Alarm, *, new: bool, journal: str | None
+    ) -> Action | None:
         """Do what is to be done about this symptom, if anything is. ``new``: it is the first of its alarm."""
-        if not self.on or symptom.severity is Severity.INFO or lane.hidden:
+        if not self.on or symptom.severity is Severity.INFO or target.hidden:
             return None
+        done = self._chosen(target, symptom, alarm, new=new, journal=journal)
+        acts = not callable(self._told.kind) or (done is not None and done.kind in KINDS)
+        if acts and not target.finite and target.inside and not target.hidden:
+            # A guard that acts lets no step through that is not finite, whatever it was asked to do.
+            left_out = act.skip(target)
+            if done is None:
+                return None
+            words = f"{done.message}, and {left_out.message}: its gradients are not finite"
+            done = replace(done, message=words)
+            self.done[-1] = done
+        return done
+
+    def _chosen(
+        self, target: Target, symptom: Symptom, alarm: Alarm, *, new: bool, journal: str | None
+    ) -> Action | None:
         kind: Any = self._told.kind
         if callable(kind):
             if not new:
                 return None
             kind = self._call_back(kind, alarm)
             if kind not in KINDS:
-                return self._recorded(lane, alarm, act.Done("call", "called the function given"))
-        recent = max((at for at, _ in lane.taken), default=-WAIT)
-        if kind == "warn" or (kind != "skip" and not new and lane.step - recent < WAIT):
+                return self._recorded(target, alarm, act.Done("call", "called the function given"))
+        recent = max((at for at, _ in target.taken), default=-WAIT)
+        if kind == "warn" or (kind != "skip" and not new and target.step - recent < WAIT):
             return None
         # Only a step that is still to come, and that is ill itself, can be left out.
-        if kind == "skip" and (symptom.lasting or not (lane.inside and symptom.last_step >= lane.step)):
+        if kind == "skip" and (symptom.lasting or not (target.inside and symptom.last_step >= target.step)):
             return None
-        chosen, why = decide(self._told, kind, lane.taken, lane.step)
+        chosen, why = decide(self._told, kind, target.taken, target.step)
         if chosen == "warn":
             return None
-        lane.taken.append((lane.step, chosen))
-        done = self._do(chosen, lane, alarm, journal)
+        target.taken.append((target.step, chosen))
+        done = self._do(chosen, target, alarm, journal)
         done = replace(done, message=f"{done.message} ({why})" if why else done.message)
         if chosen == "stop":
             self.stopped = TrainingStopped(f"{alarm.code} {alarm.name} at step {alarm.step:,}: {done.message}")
-        return self._recorded(lane, alarm, done)
+        return self._recorded(target, alarm, done)
 
-    def keep(self, lane: Lane) -> str | None:
+    def keep(self, target: Target) -> str | None:
         """After a healthy step: take a snapshot when it is time. Gives the reason where it can't be, in words."""
-        if lane is not self._lanes[-1] or (lane.step % self._every != 0 and self._kept):
+        if target is not self._targets[-1] or (target.step % self._every != 0 and self._kept):
             return None
-        optimizers = [one.optimizer for one in self._lanes]
+        optimizers = [one.optimizer for one in self._targets]
         needed = snapshot.size_of(self._roots, optimizers)
         if needed > self._bytes:
             return f"no snapshot: it takes {needed / 2**30:.1f} GiB, snapshot_bytes allows {self._bytes / 2**30:.1f}"
-        kept = snapshot.take(self._roots, optimizers, [one.step for one in self._lanes])
-        self._kept = [*self._kept[-1:], Kept(kept, tuple(copy.deepcopy(one.state) for one in self._lanes))]
+        kept = snapshot.take(self._roots, optimizers, [one.step for one in self._targets])
+        self._kept = [*self._kept[-1:], Kept(kept, tuple(copy.deepcopy(one.state) for one in self._targets))]
         return None
 
-    def _do(self, chosen: str, lane: Lane, alarm: Alarm, journal: str | None) -> act.Done:
+    def _do(self, chosen: str, target: Target, alarm: Alarm, journal: str | None) -> act.Done:
         if chosen == "skip":
-            return act.skip(lane)
+            return act.skip(target)
         if chosen == "lower":
-            return act.lower(lane)
+            return act.lower(target)
         if chosen == "clip":
-            return act.clip_harder(lane)
+            return act.clip_harder(target)
         if chosen == "rollback":
-            return self._roll_back(lane, alarm.step - alarm.delay)
-        return act.stop(lane, self._lanes, self._roots, journal)
+            return self._roll_back(target, alarm.step - alarm.delay)
+        good = [one.snapshot for one in self._kept if one.snapshot.steps[target.index] < alarm.step - alarm.delay]
+        return act.stop(self._targets, self._roots, journal, good[-1] if good else None)
 
-    def _roll_back(self, lane: Lane, before: int) -> act.Done:
+    def _roll_back(self, target: Target, before: int) -> act.Done:
         """To the last snapshot from before the step at which the incident began; those from after it are as ill as it is."""
         if not self._kept:
-            return act.no_snapshot(lane)
-        self._kept = [one for one in self._kept if one.snapshot.steps[lane.index] < before] or self._kept[:1]
+            return act.no_snapshot(target)
+        self._kept = [one for one in self._kept if one.snapshot.steps[target.index] < before] or self._kept[:1]
         back = self._kept[-1]
-        for one, state in zip(self._lanes, back.states, strict=True):
+        for one, state in zip(self._targets, back.states, strict=True):
             one.know(copy.deepcopy(state))
-        return act.roll_back(lane, self._lanes, back.snapshot, before)
+        return act.roll_back(target, self._targets, back.snapshot, before)
 
     def _call_back(self, function: Callable[[Alarm], Any], alarm: Alarm) -> Any:
         """The user's function; what it raises is theirs, and goes through."""
@@ -124,7 +140,7 @@ class Acting:
             self.raised_by_callback = error
             raise
 
-    def _recorded(self, lane: Lane, alarm: Alarm, done: act.Done) -> Action:
-        action = Action(lane.step, done.kind, alarm.number, done.message, done.before, done.after)
+    def _recorded(self, target: Target, alarm: Alarm, done: act.Done) -> Action:
+        action = Action(target.step, done.kind, alarm.number, done.message, done.before, done.after)
         self.done.append(action)
         return action

@@ -10,6 +10,7 @@ import copy
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -79,15 +80,42 @@ def save(
 
     Raises ``SteadygradError`` where it cannot be written.
     """
-    from pathlib import Path
+    _write(
+        path,
+        {
+            "model": [root.state_dict() for root in roots],
+            "optimizer": [optimizer.state_dict() for optimizer in optimizers],
+            "steps": list(steps),
+        },
+    )
 
+
+def save_kept(
+    path: str, roots: Sequence[nn.Module], optimizers: Sequence[torch.optim.Optimizer], kept: Snapshot
+) -> None:
+    """A snapshot as ``save`` writes the present: the same keys, with what was kept in the place of what is.
+
+    Raises ``SteadygradError`` where it cannot be written.
+    """
+    was = {id(tensor): clone for tensor, clone in kept.tensors}
+    models = [
+        {name: was.get(id(tensor), tensor) for name, tensor in root.state_dict(keep_vars=True).items()}
+        for root in roots
+    ]
+    states = []
+    for optimizer, of_it in zip(optimizers, kept.states, strict=True):
+        plain = optimizer.state_dict()
+        held = [p for group in optimizer.param_groups for p in group["params"]]
+        states.append({**plain, "state": {at: of_it[p] for at, p in enumerate(held) if p in of_it}})
+    plain_models = [
+        {name: value.detach() if isinstance(value, Tensor) else value for name, value in one.items()} for one in models
+    ]
+    _write(path, {"model": plain_models, "optimizer": states, "steps": list(kept.steps)})
+
+
+def _write(path: str, held: dict[str, Any]) -> None:
     target = Path(path)
     part = target.with_name(target.name + ".part")
-    held = {
-        "model": [root.state_dict() for root in roots],
-        "optimizer": [optimizer.state_dict() for optimizer in optimizers],
-        "steps": list(steps),
-    }
     try:
         torch.save(held, part)
         part.replace(target)

@@ -1,7 +1,8 @@
-"""Symptoms to alarms: one incident has one cause, gathers what follows, ends, and is told once. Pure, but for its book."""
+"""Symptoms to alarms: one incident has one cause, gathers what follows, ends, and is one alarm. Pure, but for its book."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 from steadygrad.detect.symptoms import Symptom
@@ -9,7 +10,7 @@ from steadygrad.record import Alarm
 from steadygrad.record.rows import Columns
 from steadygrad.rules import find
 
-_SUDDEN = ("SG201", "SG203", "SG204", "SG206")
+_SUDDEN = ("SG201", "SG203", "SG204", "SG206", "SG207")
 """What brings each other about: a step too large makes a spike, a spike an explosion, an explosion NaN."""
 
 QUIET = 100
@@ -23,10 +24,19 @@ class Book:
     alarms: list[Alarm] = field(default_factory=list)
     open: dict[tuple[int, bool], int] = field(default_factory=dict)
     """By optimizer and suddenness: the index of the alarm."""
+    usual: dict[int, float] = field(default_factory=dict)
+    """By index of the alarm: log10 of the total norm up to which the run is back at its old level."""
 
 
 def gather(
-    book: Book, symptom: Symptom, columns: Columns, *, optimizer: int, step: int, delay: int
+    book: Book,
+    symptom: Symptom,
+    columns: Columns,
+    *,
+    optimizer: int,
+    step: int,
+    delay: int,
+    usual: float = math.inf,
 ) -> tuple[Alarm, bool]:
     """The alarm that this symptom belongs to, and whether it is a new one."""
     key = (optimizer, symptom.code in _SUDDEN)
@@ -48,6 +58,8 @@ def gather(
             others=max(0, len(symptom.columns) - 1),
         )
         book.open[key] = len(book.alarms)
+        if symptom.code in ("SG201", "SG206"):
+            book.usual[len(book.alarms)] = usual
         book.alarms.append(alarm)
         return alarm, True
     alarm = book.alarms[at]
@@ -95,11 +107,13 @@ def _belongs(book: Book, symptom: Symptom, optimizer: int, interval: int) -> int
     return None
 
 
-def close_quiet(book: Book, *, optimizer: int, step: int, interval: int) -> list[Alarm]:
-    """Incidents of this optimizer that have ended."""
+def close_quiet(book: Book, *, optimizer: int, step: int, interval: int, level: float = -math.inf) -> list[Alarm]:
+    """Incidents of this optimizer that have ended: quiet, and back where they were. ``level``: log10 of the total norm now."""
     ended: list[Alarm] = []
     for key, at in list(book.open.items()):
         if key[0] == optimizer and step - book.alarms[at].last_step > QUIET * interval:
+            if level > book.usual.get(at, math.inf):
+                continue
             del book.open[key]
             book.alarms[at] = replace(book.alarms[at], ended=True)
             ended.append(book.alarms[at])
@@ -114,16 +128,3 @@ def name_of(code: str) -> str:
 def is_sudden(code: str) -> bool:
     """Whether it can be undone by leaving out the very step."""
     return code in _SUDDEN
-
-
-def in_words(alarm: Alarm) -> str:
-    """The line that a user reads."""
-    where = f" in {alarm.parameter}" if alarm.parameter else ""
-    place = f" ({alarm.location})" if alarm.location is not None else ""
-    about = f" or up to {alarm.delay} before" if alarm.delay else ""
-    cause = f"; cause: {alarm.cause}" if alarm.cause else ""
-    by = f" on rank {alarm.rank}" if alarm.rank is not None else ""
-    return (
-        f"step {alarm.step:,}{about}: {alarm.severity}[{alarm.code}] {alarm.name}{where}{by}{place}: "
-        f"{alarm.message}{cause}; {alarm.action}"
-    )

@@ -1,75 +1,202 @@
-"""Where and why an alarm began, as far as it can be told at this moment: weights, batch, ranks, a look, the loss.
+"""Where and why an alarm began, as far as it can be shown at this moment: weights, batch, ranks, a look, the loss.
 
-Whatever is told here was seen at the step at hand; what is gone with an earlier step stays untold.
+Whatever is said here was seen at the step at hand; what is gone with an earlier step stays unsaid. Reads, and writes nothing.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+import math
+from dataclasses import dataclass, replace
 
-from steadygrad._guard.journal import Writing
+import numpy as np
+
+from steadygrad._check import Report
+from steadygrad.detect.first_signs import first_signs, in_order, in_words
 from steadygrad.detect.incidents import name_of
-from steadygrad.detect.symptoms import Symptom
+from steadygrad.detect.symptoms import Symptom, times
 from steadygrad.explain.diagnose import (
     batch_at_fault,
     by_rank,
     changed_weights,
     culprit,
     loss_at_fault,
+    optimizer_at_fault,
     sick_rank,
     weight_before,
     zero_at_fault,
 )
-from steadygrad.explain.looks import Looks
+from steadygrad.explain.looks import OUTGROWN, Grown, Looks
 from steadygrad.explain.replay import place_of, untouched
-from steadygrad.explain.weights import Weighed
-from steadygrad.record import Alarm
+from steadygrad.explain.view import StepView
+from steadygrad.record import Alarm, Finding, Location, Look, Sign
+from steadygrad.record.rows import Array
 from steadygrad.watch.distributed import rank
 
-if TYPE_CHECKING:
-    from steadygrad.watch.steps import Lane
+_OF_A_BATCH = ("SG201", "SG203", "SG206", "SG207")
+"""Alarms that single samples of a batch can bring about."""
 
 
-def explained(
-    alarm: Alarm, symptom: Symptom, lane: Lane, *, weighed: Weighed, looks: Looks, writing: Writing, shared: bool
-) -> Alarm:
-    """The alarm with its code, parameter, cause, line and rank. ``shared``: all ranks are here, at the same step."""
+@dataclass(frozen=True)
+class Explanation:
+    """An alarm with its causes, and what was measured to find them."""
+
+    alarm: Alarm
+    kind: str = ""
+    """What the cause is, for the advice: "weights", "batch", "optimizer", "loss", "outside", "forward", "rate", …"""
+    look: Look | None = None
+    by_rank: Array | None = None
+    """The norm that came back to the output, on each rank."""
+
+
+@dataclass
+class _Draft:
+    """What has been found so far."""
+
+    code: str
+    parameter: str
+    cause: str = ""
+    kind: str = ""
+    location: Location | None = None
+    signs: tuple[Sign, ...] = ()
+
+    def found(self, cause: str, kind: str) -> None:
+        if cause and not self.cause:
+            self.cause, self.kind = cause, kind
+
+
+def explain(alarm: Alarm, symptom: Symptom, view: StepView, looks: Looks) -> Explanation:
+    """The alarm with its code, parameter, cause, line, rank, order of signs and rows of the batch."""
     # What is sudden is gone with its step; what lasts is still there in the step at hand.
-    at_hand = symptom.last_step >= lane.step or symptom.lasting
-    code, parameter, cause, location, who = alarm.code, alarm.parameter, "", None, None
-    if symptom.code != "SG204":
-        at_fault = changed_weights(lane.parameters, weighed, lane.step)
-        if at_fault is not None:
-            parameter, cause = lane.columns.names[at_fault[0]], at_fault[1]
+    at_hand = (symptom.last_step >= view.step and not view.taken) or symptom.lasting
+    draft = _Draft(alarm.code, alarm.parameter)
+    _weights(draft, symptom, view)
     given = looks.given() if at_hand else []
-    if shared and at_hand:
-        numbers = by_rank(given, lane.parameters[0].device)
-        who = sick_rank(numbers)
-        if numbers[:, 1].any():
-            writing.extremes(lane.step, numbers[:, 1])
-    if symptom.code == "SG203":
-        cause = cause or batch_at_fault(given)
-    made = looks.on_alarm(lane, alarm.number) if at_hand and (not shared or rank() == 0) else None
-    found, report = made if made is not None else (None, None)
+    numbers = by_rank(given, view.parameters[0].device) if view.shared and at_hand else None
+    if symptom.code == "SG203" and given:
+        draft.found(batch_at_fault(given), "batch")
+    if symptom.cause == "optimizer" and symptom.column is not None:
+        draft.found(optimizer_at_fault(view.optimizer, view.parameters[symptom.column]), "optimizer")
+    growth = looks.input_growth() if at_hand and symptom.code in _OF_A_BATCH else math.nan
+    made = looks.on_alarm(view.index, view.step, alarm.number) if at_hand and _may_look(view) else None
+    look, report, grown = made if made is not None else (None, None, None)
     if symptom.code == "SG106" and symptom.column is None and (zero := zero_at_fault(given)) is not None:
-        code, cause = zero
-    if symptom.code == "SG203" and not cause:
+        draft.code = zero[0]
+        draft.found(zero[1], "zero")
+    if symptom.code == "SG203" and not draft.cause:
         cause = loss_at_fault(given, None if report is None else report.trace)
-        parameter = "" if cause else parameter
-    if report is not None and found is not None:
-        finding = culprit(found.findings, symptom.code)
-        if finding is not None and not cause:
-            code = "SG108" if finding.code == "SG108" else code
-            broken = report.trace.nonfinite
-            if symptom.code == "SG203" and broken is not None and broken.direction == "forward":
-                parameter = weight_before(report.trace, broken.operation) or parameter
-            cause = ": ".join(one for one in (symptom.cause, finding.message) if one)
-            location = finding.location
-        elif (
-            not (cause or symptom.lasting) and symptom.column is not None and untouched(report, parameter, symptom.norm)
-        ):
-            cause = "not the model's backward pass, which gives a gradient as before: it was changed after that"
-        location = location or place_of(report, parameter)
-    cause = cause or symptom.cause
-    return replace(alarm, code=code, name=name_of(code), parameter=parameter, cause=cause, location=location, rank=who)
+        draft.parameter = "" if cause else draft.parameter
+        draft.found(cause, "loss")
+    if report is not None and look is not None:
+        _from_look(draft, symptom, view, report, look, grown, growth)
+    draft.found(symptom.cause, "rate" if "learning rate" in symptom.cause else "numbers")
+    signs = _signs(draft, symptom, view, growth, grown)
+    rows = _rows(draft, symptom, view, looks) if at_hand and _may_look(view) else ()
+    explained = replace(
+        alarm,
+        code=draft.code,
+        name=name_of(draft.code),
+        parameter=draft.parameter,
+        cause=draft.cause,
+        location=draft.location,
+        rank=None if numbers is None else sick_rank(numbers),
+        signs=signs,
+        first_sign=in_words(signs),
+        rows=rows,
+    )
+    back = numbers[:, 1] if numbers is not None and numbers[:, 1].any() else None
+    return Explanation(explained, draft.kind, look, back)
+
+
+def _may_look(view: StepView) -> bool:
+    return not view.shared or rank() == 0
+
+
+def _weights(draft: _Draft, symptom: Symptom, view: StepView) -> None:
+    """Weights that were not finite before the step, or that somebody else changed."""
+    if symptom.code == "SG204" or symptom.cause == "optimizer":
+        return
+    at_fault = changed_weights(view.parameters, view.weights, view.step)
+    if at_fault is not None:
+        broken = "before step" in at_fault[1]
+        everywhere = at_fault[1].startswith("all")
+        draft.parameter = "" if everywhere else view.columns.names[at_fault[0]]
+        draft.found(at_fault[1], "broken weights" if broken else "weights")
+
+
+def _from_look(
+    draft: _Draft,
+    symptom: Symptom,
+    view: StepView,
+    report: Report,
+    look: Look,
+    grown: Grown | None,
+    growth: float,
+) -> None:
+    """What the replay of the step shows."""
+    finding = _finding(look, symptom.code)
+    # Where the input is as usual, the first operation whose output is not is where it began.
+    if grown is not None and symptom.code in ("SG201", "SG206") and not growth > OUTGROWN:
+        draft.parameter = grown.parameter or draft.parameter
+        draft.found(f"the output of {grown.name} is {times(grown.factor)} its usual size", "forward")
+        draft.location = grown.location
+    elif finding is not None and not draft.cause:
+        draft.code = "SG108" if finding.code == "SG108" else draft.code
+        broken = report.trace.nonfinite
+        if symptom.code == "SG203" and broken is not None and broken.direction == "forward":
+            draft.parameter = weight_before(report.trace, broken.operation) or draft.parameter
+        own = "" if symptom.cause == "optimizer" else symptom.cause
+        draft.found(": ".join(one for one in (own, finding.message) if one), "look")
+        draft.location = finding.location
+    elif not (draft.cause or symptom.lasting) and symptom.column is not None:
+        others = _norms(view, set(symptom.columns) | {symptom.column})
+        if untouched(report, draft.parameter, symptom.norm, others):
+            draft.found("the backward pass gives its usual gradient: something changed it after that", "outside")
+    draft.location = draft.location or place_of(report, draft.parameter)
+
+
+def _finding(look: Look, code: str) -> Finding | None:
+    return culprit(look.findings, code)
+
+
+def _norms(view: StepView, left_out: set[int]) -> dict[str, float]:
+    """Norms of the step at hand by name, of the parameters that show nothing."""
+    if not view.history.trail:
+        return {}
+    row = view.history.trail[-1][1]
+    names = view.columns.names
+    return {
+        name: float(10.0 ** row[at]) for at, name in enumerate(names) if at not in left_out and np.isfinite(row[at])
+    }
+
+
+def _signs(draft: _Draft, symptom: Symptom, view: StepView, growth: float, grown: Grown | None) -> tuple[Sign, ...]:
+    """What moved first, from the numbers and from what was seen at the step."""
+    signs = first_signs(view.history, symptom.step, view.step)
+    if draft.kind == "batch" or growth > OUTGROWN:
+        signs.append(Sign("batch", view.step, "", growth))
+    elif draft.kind == "broken weights" and not any(one.step < view.step for one in signs):
+        signs.append(Sign("weights", view.step, draft.parameter))
+    elif draft.kind == "weights":
+        signs.append(Sign("weights", symptom.step, draft.parameter))
+    elif draft.kind == "optimizer":
+        signs.append(Sign("moments", symptom.step, draft.parameter))
+    elif grown is not None:
+        signs.append(Sign("forward", view.step, grown.parameter or grown.name, grown.factor))
+    elif draft.kind == "loss":
+        signs.append(Sign("loss", view.step))
+    if symptom.code == "SG204" and not any(one.kind == "moments" for one in signs):
+        where = "" if symptom.column is None else view.columns.names[symptom.column]
+        if not any(one.kind == "rate" and one.step <= symptom.step for one in signs):
+            signs.append(Sign("moments", symptom.step, where))
+    return tuple(in_order(signs))
+
+
+def _rows(draft: _Draft, symptom: Symptom, view: StepView, looks: Looks) -> tuple[int, ...]:
+    """The samples without which the norm is usual, where samples can be at fault."""
+    if symptom.code not in _OF_A_BATCH or symptom.lasting or draft.kind in ("weights", "broken weights", "outside"):
+        return ()
+    usual = float(10.0 ** view.history.median[-1])
+    if not math.isfinite(usual):
+        return ()
+    found = looks.rows(view.index, usual)
+    return () if found is None else found.rows

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from steadygrad.explain.capture import Given
-from steadygrad.explain.weights import Weighed
+from steadygrad.explain.weights import WeightHistory
 from steadygrad.record import Finding, Trace
 from steadygrad.watch.distributed import gathered
+from steadygrad.watch.names import smallest_half
 from steadygrad.watch.updates import norms_of
 
 WEIGHT_JUMP = 3.0
@@ -38,12 +39,14 @@ STANDS_OUT = 10.0
 """How many times one rank's number must be the next one's."""
 
 
-def changed_weights(parameters: Sequence[Tensor], weighed: Weighed, step: int) -> tuple[int, str] | None:
+def changed_weights(parameters: Sequence[Tensor], weighed: WeightHistory, step: int) -> tuple[int, str] | None:
     """The parameter that is not finite, or whose norm has changed as no optimizer did, and the words for it."""
     now = norms_of(parameters)
     broken = np.flatnonzero(~np.isfinite(now))
     if len(broken):
-        return (int(broken[0]), "its weights are not finite, before this step") if len(broken) < len(now) else None
+        which = "all weights" if len(broken) == len(now) else "its weights"
+        kind = "NaN" if np.isnan(now[broken]).any() else "infinite"
+        return int(broken[0]), f"{which} are {kind} before step {step:,}"
     since_last = weighed.moved(step)
     return _changed(now, weighed.last, since_last) or _changed(now, weighed.first, weighed.path + since_last)
 
@@ -59,7 +62,10 @@ def _changed(
     worst = int(np.argmax(changed))
     if changed[worst] <= math.log10(WEIGHT_JUMP):
         return None
-    return worst, f"its weights went from a norm of {before[worst]:.3g} to {now[worst]:.3g} without the optimizer"
+    return (
+        worst,
+        f"its weights went from a norm of {before[worst]:.3g} to {now[worst]:.3g}, which no optimizer step did",
+    )
 
 
 def culprit(findings: Sequence[Finding], code: str) -> Finding | None:
@@ -98,8 +104,8 @@ def loss_at_fault(given: Sequence[Given], trace: Trace | None = None) -> str:
     for one in given:
         for tensor in one.cotangents.values():
             if not bool(torch.isfinite(tensor).all()):
-                output = "" if trace is not None else ", or the model's output"
-                return f"the gradient that the loss gives is not finite: the loss, or its target{output}"
+                output = "" if trace is not None else " and the output of the model"
+                return f"the loss gives a gradient that is not finite: look at the loss, its target{output}"
     return ""
 
 
@@ -113,16 +119,25 @@ def zero_at_fault(given: Sequence[Given]) -> tuple[str, str] | None:
         kind, smallest = str(halves[0]).removeprefix("torch."), smallest_half(halves[0])
         return (
             "SG108",
-            f"what the loss gives back is exactly zero in {kind}: smaller than the format holds ({smallest:.1g})",
+            f"the gradient of the loss is exactly zero in {kind}: it is below the smallest number of the format ({smallest:.1g})",
         )
-    return "SG106", "what the loss gives back is exactly zero: the loss no longer depends on the model's output"
+    return "SG106", "the gradient of the loss is exactly zero: the loss no longer depends on the output of the model"
 
 
-def smallest_half(dtype: torch.dtype) -> float:
-    """The smallest positive number of a 16-bit format, 0 for wider ones."""
-    if dtype in (torch.float16, torch.bfloat16):
-        return float(torch.finfo(dtype).smallest_normal * torch.finfo(dtype).eps)
-    return 0.0
+def optimizer_at_fault(optimizer: torch.optim.Optimizer, parameter: Tensor) -> str:
+    """Why an optimizer makes what is not finite of finite gradients, as far as its settings tell."""
+    name = type(optimizer).__name__
+    group = next((g for g in optimizer.param_groups if any(p is parameter for p in g["params"])), {})
+    eps = group.get("eps")
+    kind = str(parameter.dtype).removeprefix("torch.")
+    if isinstance(eps, float) and float(torch.tensor(eps, dtype=parameter.dtype)) == 0.0:
+        return f"{name} divides by zero: its eps of {eps:g} is 0 in {kind}"
+    state = optimizer.state.get(parameter, {})
+    for moment in ("exp_avg", "exp_avg_sq", "momentum_buffer", "square_avg"):
+        value = state.get(moment)
+        if isinstance(value, Tensor) and not bool(torch.isfinite(value).all()):
+            return f"{name} keeps a {moment} that is not finite in {kind}"
+    return f"the update of {name} is not finite in {kind}"
 
 
 def by_rank(given: Sequence[Given], device: torch.device) -> np.ndarray[Any, Any]:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 from torch import nn
 
 from steadygrad._check import Report
@@ -20,8 +19,6 @@ LOOKS_ON_ALARM = 20
 """Looks that alarms may ask for in one run: a run with more has told what it has to tell."""
 NEVER = 2**62
 """A step that no run comes to."""
-FIRST_INPUTS = 10
-"""Steps whose inputs are all measured; later only when rows are judged."""
 INPUTS_KEPT = 50
 OUTGROWN = 10.0
 """Times its usual size that an operation's output or a model's input must be to be a sign. Between two looks at healthy runs
@@ -87,7 +84,7 @@ class Looks:
             if one.holder == index:
                 one.capture.given = None
 
-    def note_inputs(self, index: int, step: int) -> None:
+    def note_inputs(self, index: int) -> None:
         """Remember how large the inputs of a healthy step are. Waits for a device where they lie on one."""
         for one in self._roots:
             given = one.capture.given
@@ -173,9 +170,3 @@ def first_grown(trace: Trace, usual: dict[int, float]) -> Grown | None:
         if not size <= OUTGROWN * before:
             return Grown(size / before, one.name, weight, one.location)
     return None
-
-
-def float_norm(tensors: Sequence[torch.Tensor]) -> float:
-    """The L2 norm of all float tensors together; waits for their device."""
-    squares = [float(torch.linalg.vector_norm(t.detach().float())) ** 2 for t in tensors if t.is_floating_point()]
-    return float(np.sqrt(sum(squares))) if squares else float("nan")

@@ -65,12 +65,18 @@ def look(
     return Look(step, "", (), time.perf_counter() - began, None, why or "", alarm), None
 
 
-def untouched(report: Report, parameter: str, norm: float) -> bool:
-    """Whether the replayed gradient of this parameter is finite and far below the ``norm`` that the step had."""
-    seen = next((p.log10_gradient for p in report.trace.parameters if p.name == _plain(parameter)), None)
-    if seen is None or not math.isfinite(seen):
+def untouched(report: Report, parameter: str, norm: float, others: dict[str, float]) -> bool:
+    """Whether the replay gives this parameter a finite gradient far below the ``norm`` that the step had.
+
+    Said only where the replay is the step again: for at least half of the ``others``, norms by name, it gives the same.
+    """
+    seen = {p.name: p.log10_gradient for p in report.trace.parameters if p.log10_gradient is not None}
+    own = seen.get(_plain(parameter))
+    if own is None or not math.isfinite(own) or norm <= 10.0**own * FAR:
         return False
-    return not norm <= 10.0**seen * FAR
+    pairs = [(seen[_plain(name)], value) for name, value in others.items() if _plain(name) in seen and value > 0]
+    same = [abs(10.0**log - value) <= SAME * value for log, value in pairs if math.isfinite(log)]
+    return len(same) > 0 and 2 * sum(same) >= len(pairs)
 
 
 def place_of(report: Report, parameter: str) -> Location | None:

@@ -1,4 +1,4 @@
-"""What is known of the weights' norms from the exact looks at single steps, and how far the optimizer can have moved them since.
+"""The norms of the weights at the steps that were measured exactly, and how far the optimizer can have moved them since.
 
 Numbers only; it knows neither tensors nor who asks.
 """
@@ -6,15 +6,14 @@ Numbers only; it knows neither tensors nor who asks.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
+from steadygrad.record.rows import Array
 
 
 @dataclass
-class Weighed:
+class WeightHistory:
     """One number for each parameter; NaN where it was never measured."""
 
     count: int

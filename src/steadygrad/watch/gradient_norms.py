@@ -55,7 +55,7 @@ class Ring:
         self._view = memoryview(b"")
         self._groups: dict[tuple[torch.device, torch.dtype], list[int]] = {}
         self.plain = True
-        """Whether all gradients are dense float32 or float64 tensors of one kind and device: their row is what torch's clip sums."""
+        """Whether all gradients are dense float32 or float64 tensors of one kind and device: torch's clip sums them as the row does."""
         self._older: list[Rows] = []
 
     def read(self, scale: Tensor | None = None) -> list[Tensor]:
@@ -100,13 +100,20 @@ class Ring:
         row = self.row
         torch.maximum(row, now, out=row)
 
-    def widen(self, gradients: Sequence[Tensor], scale: Tensor | None) -> bool:
-        """The open row once more in float64, where float32 does not hold the squares; whether that changed anything."""
-        if not (self._cells and bool(torch.isinf(self._present).any())):
-            return False
+    def widen(self, gradients: Sequence[Tensor], scale: Tensor | None) -> list[float] | None:
+        """The norms of the row that was committed last once more, in float64: float32 does not hold every sum of squares."""
+        if not self._cells:
+            return None
         norms = torch.stack(torch._foreach_norm(list(gradients), 2, torch.float64))
         self._present.copy_(norms if scale is None else norms / scale.to(norms.device))
-        return not bool(torch.isinf(self._present).all())
+        self._views[self.filled - 1][:] = self._view
+        found: list[float] = self._view.tolist()
+        return found
+
+    def latest(self) -> list[float]:
+        """The row that was committed last. Waits for its device."""
+        found: list[float] = self._rows[self.filled - 1].tolist()
+        return found
 
     def commit(self, step: int, now: float, rate: float, loss: Any, factor: Any) -> None:
         """Close the open row. ``loss`` and ``factor``: numbers, or functions that give them when the row is read."""

@@ -38,14 +38,18 @@ class Loop:
         self._dirty = False
         self._backwards = 0
 
-    def backward_begins(self, parameters: Sequence[Tensor]) -> None:
-        """About to add to the gradients."""
+    def backward_begins(self, parameters: Sequence[Tensor]) -> bool:
+        """About to add to the gradients; whether those of earlier backward passes were cleared without a step."""
         mark = self._before = _mark(parameters)
         if self._backwards == 0:
             # Nothing has touched this gradient since a step used it: what backward adds is added to it.
             self._dirty = mark != _NONE and mark == self._at_step
-        elif mark != self._after:
-            self._dirty = False
+            return False
+        if mark == self._after:
+            return False
+        self._dirty = False
+        self._backwards = 0
+        return True
 
     def backward_ended(self, parameters: Sequence[Tensor]) -> bool:
         """Whether this backward pass reached the parameters."""

@@ -128,6 +128,10 @@ class StepWatch:
             rate = max(group.get("lr", math.nan) for group in groups)
         return math.nan if isinstance(rate, Tensor) and rate.device.type != "cpu" else float(rate)
 
+    def record_loss(self, loss: Tensor | float) -> None:
+        """The loss of the coming step, as the program gives it."""
+        self.recorded = _kept(loss) if isinstance(loss, Tensor) else float(loss)
+
     def take_updates(self) -> list[Updates]:
         """The estimated updates since the last call. Waits for the device."""
         taken, self._updates = self._updates, []
@@ -140,8 +144,9 @@ class StepWatch:
     # Backward passes
 
     def backward_begins(self, loss: Tensor | None) -> None:
-        if not self.off:
-            self.loop.backward_begins(self.ring.active or self.parameters)
+        if not self.off and self.loop.backward_begins(self.ring.active or self.parameters):
+            # What was there has been cleared without a step: a scaler or the loop left it out.
+            self._backwards, self._losses, self.clips = 0, [], []
 
     def backward_ended(self, loss: Tensor | None, scaler: Any) -> None:
         if self.off or not self.loop.backward_ended(self.ring.active or self.parameters):
@@ -267,6 +272,7 @@ class StepWatch:
 
     def _finish(self) -> None:
         moved = self.monitor.after()
+        self._losses = []
         if moved is not None:
             self._updates.append((self.step, self.rate, moved))
         self.loop.taken(self.ring.active)
@@ -284,6 +290,11 @@ class StepWatch:
             return False
         self.ring.take_back()
         return True
+
+    def widen(self) -> None:
+        """Take the norms of the closed row in float64, where squares may have overflowed."""
+        if self.norms is not None and any(map(math.isinf, self.norms)):
+            self.norms = self.ring.widen(self.gradients, self.scale) or self.norms
 
     # Reading
 

@@ -1,0 +1,371 @@
+"""One guarded optimizer: what it measures goes to the rules, what they find to whoever made it, what is answered into its step.
+
+Puts a ``StepWatch`` together with the state of the rules, the clip and the exact updates. Nothing of the guard's own may stop
+the training: an error of ours is reported once, and this optimizer is then left alone.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Sequence
+from time import perf_counter as clock
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from steadygrad.act.clipping import Clipper
+from steadygrad.detect import judge, updates
+from steadygrad.detect.clips import Habits
+from steadygrad.detect.history import WARM, State
+from steadygrad.detect.symptoms import Symptom
+from steadygrad.errors import TrainingStopped
+from steadygrad.explain.weights import WeightHistory
+from steadygrad.record.rows import Rows, Updates
+from steadygrad.watch.budget import Budget
+from steadygrad.watch.names import Names
+from steadygrad.watch.steps import StepWatch
+from steadygrad.watch.updates import Sample
+
+LATE = 0.5
+"""Seconds after which rows are judged although the ring is not full, so that a kill loses little."""
+SHARED_ROWS = 16
+"""Rows after which they are judged where ranks must do so at the same step."""
+SAMPLE_EVERY = 50
+"""Steps between two exact updates, at least."""
+FIRST_SAMPLES = 3
+"""Steps at the beginning whose updates are all measured exactly."""
+SUSPICIOUS = 0.2
+"""Estimated update ÷ weight after which the next updates are measured exactly."""
+LOSES = 64
+"""Norms, at most, that a row may have to be summed in Python; longer ones go through numpy."""
+
+
+class Owner(Protocol):
+    """Whoever made it: decides, prints and writes."""
+
+    shared: bool
+    acts: bool
+
+    def found(self, one: GuardedOptimizer, symptoms: Sequence[Symptom]) -> None: ...
+    def rows(self, one: GuardedOptimizer, rows: Rows) -> None: ...
+    def updated(self, one: GuardedOptimizer, seen: Updates) -> None: ...
+    def look(self, one: GuardedOptimizer, norm: float) -> None: ...
+    def about_to_read(self) -> None: ...
+    def has_read(self, one: GuardedOptimizer) -> None: ...
+    def stepped(self, one: GuardedOptimizer) -> None: ...
+    def stands_aside(self, one: GuardedOptimizer, error: Exception) -> bool: ...
+
+
+class GuardedOptimizer:
+    """What belongs to one optimizer."""
+
+    def __init__(
+        self,
+        owner: Owner,
+        index: int,
+        optimizer: torch.optim.Optimizer,
+        names: Names,
+        *,
+        clipper: Clipper | None,
+        every: int,
+        budget: float,
+    ) -> None:
+        self.owner, self.index, self.optimizer = owner, index, optimizer
+        self.names = names
+        self.clipper = clipper
+        self.rate_factor = 1.0
+        self.hidden: list[tuple[Tensor, Tensor]] = []
+        self.taken: list[tuple[int, str]] = []
+        self.look_at = 1
+        """The next step that is looked at, whatever it shows."""
+        self.budget = Budget(budget, clock())
+        self.weights = WeightHistory(0)
+        self._rates: list[tuple[dict[str, Any], Any]] = []
+        self._sample: Sample | None = None
+        self._leapt_at = 0
+        self._next_sample = 1
+        self._sampled_to = 0
+        self._waiting: list[Sample] = []
+        self._frozen = np.zeros(0, bool)
+        self._judged = clock()
+        own, columns = self._own()
+        self.watch = StepWatch(optimizer, own, columns, self)
+        self.watch.every = every
+        self._take_columns()
+        self.state = State(self.columns)
+        self._set_limits()
+
+    # What others read
+
+    @property
+    def step(self) -> int:
+        return self.watch.step
+
+    @property
+    def inside(self) -> bool:
+        return self.watch.inside
+
+    @property
+    def off(self) -> bool:
+        return self.watch.off
+
+    @property
+    def ring(self) -> Any:
+        return self.watch.ring
+
+    @property
+    def finite(self) -> bool:
+        """Whether the gradients of the step at hand are finite; True where that can't be seen without waiting."""
+        norms = self.watch.norms
+        return norms is None or all(map(math.isfinite, norms))
+
+    @property
+    def habits(self) -> Habits:
+        """What the loop does with its gradients."""
+        loop, clip = self.watch.loop, self.watch.last_clip
+        double = loop.double_clips + (loop.steps if clip is not None and self.clipper is not None else 0)
+        return Habits(
+            self.step,
+            loop.accumulated,
+            loop.accumulated_since,
+            loop.repeated,
+            loop.repeated_since,
+            loop.scaled_clips,
+            loop.used_clips,
+            double,
+            loop.part_clips,
+            loop.part,
+            "" if clip is None else str(clip),
+        )
+
+    def remove(self) -> None:
+        """Take the hooks away."""
+        self.watch.remove()
+
+    # The handler of the watch
+
+    def before_step(self, watch: StepWatch) -> None:
+        if len(self.optimizer.param_groups) != watch.groups:
+            self._take_in()
+        if self._ill(watch):
+            if watch.left_out_by_scaler():
+                return
+            self.judge()
+        elif self.state.seen[-1] < WARM and watch.norms is not None:
+            self.judge()
+        rate = watch.rate
+        if updates.leaps(self.state, rate):
+            self._leapt_at = watch.step
+        if self._leapt_at == watch.step or self._sample_is_due():
+            self._start_sample(rate)
+        if self.clipper is not None and not self.hidden:
+            scale = 1.0 if watch.scale is None else float(watch.scale)
+            factor = self.clipper(watch.gradients, watch.ring.row, watch.norms, watch.ring.active, scale)
+            if factor != 1.0 and watch.ring.filled:
+                watch.ring.clipped(factor)
+        if watch.step >= self.look_at:
+            began = clock()
+            self.owner.look(self, float(torch.linalg.vector_norm(watch.ring.row.double())))
+            self.budget.spend("looks", clock() - began)
+        self._judge_when_due()
+        if self.rate_factor != 1.0:
+            self._lower()
+        self.owner.has_read(self)
+
+    def again(self, watch: StepWatch) -> None:
+        """A later evaluation of a closure, within the same step: clipped, not counted."""
+        if self.clipper is not None:
+            gradients = watch.ring.read()
+            self.clipper(gradients, watch.ring.row, watch.ring.host(), watch.ring.active, 1.0)
+
+    def after_step(self, watch: StepWatch) -> None:
+        if self.hidden:
+            for parameter, gradient in self.hidden:
+                parameter.grad = gradient
+            self.hidden = []
+        if self._rates:
+            self._restore_rates()
+        if self._sample is not None:
+            self._finish_sample()
+        moved = watch.moved
+        if moved is not None and moved[0].device.type == "cpu" and self._suspicious(moved):
+            self.judge()
+        self.owner.stepped(self)
+        # The next step of some optimizer may be read: its model is to keep what it is given.
+        self.owner.about_to_read()
+
+    def guarded(self, work: Callable[[], None]) -> None:
+        graded = torch.is_grad_enabled()
+        # As no_grad does, which takes ten times as long on cold caches.
+        torch._C._set_grad_enabled(False)
+        try:
+            work()
+        except TrainingStopped:
+            raise
+        except Exception as error:
+            if self.owner.stands_aside(self, error):
+                raise
+            self.watch.off = True
+        finally:
+            torch._C._set_grad_enabled(graded)
+
+    # Judging
+
+    def judge(self) -> None:
+        """Hand the unread rows and updates to the rules, and what they show to the owner."""
+        waiting, self._waiting = self._waiting, []
+        exact = [sample.read() for sample in waiting]
+        steps = {one.step for one in exact}
+        seen = [*exact, *(one for one in self.watch.take_updates() if one.step not in steps)]
+        rows = self.watch.take_rows()
+        self._judged = clock()
+        found: list[Symptom] = []
+        if rows is not None:
+            frozen = np.array([not p.requires_grad for p in self.parameters])
+            before, self._frozen = self._frozen, frozen
+            self.owner.rows(self, rows)
+            found += judge.judge(self.state, rows, frozen | before if len(before) == len(frozen) else frozen)
+        for one in sorted(seen, key=lambda update: update.step):
+            self.owner.updated(self, one)
+            if one.exact:
+                self.weights.add(one.step, one.weights, one.ratios)
+            loss, total = self._at(one.step)
+            leapt = one.step == self._leapt_at
+            found += updates.judge_update(self.state, one, leapt=leapt, loss=loss, total=total)
+        if rows is not None and seen:
+            found += updates.confirmed(self.state, rows, judge.logs(rows))
+        self._set_limits()
+        self.owner.found(self, sorted(found, key=lambda symptom: symptom.step))
+
+    def know(self, state: State) -> None:
+        """The rules know this, and no more, of the gradients so far; of parameters added since they know nothing."""
+        self.state = state if state.columns == self.columns else State.from_plain(self.columns, state.as_plain())
+        self._set_limits()
+
+    def go_on_at(self, step: int) -> None:
+        """Another run has taken this many steps before."""
+        self.watch.step = step
+        self._next_sample = step + SAMPLE_EVERY
+
+    def forget_sample(self) -> None:
+        self._sample = None
+        self.watch.monitor.forget()
+
+    def _at(self, step: int) -> tuple[float, float]:
+        """Loss and log10 of the total norm of a step."""
+        for at, row, loss in reversed(self.state.trail):
+            if at == step:
+                return loss, float(row[-1])
+        return math.nan, math.nan
+
+    def _ill(self, watch: StepWatch) -> bool:
+        """Whether the row at hand is beyond what needs no judgement; False where seeing it would wait for a device."""
+        seen = watch.norms
+        if seen is None:
+            if not self.owner.acts:
+                return False
+            seen = watch.norms = watch.ring.latest()
+        if self._limit_of is not watch.ring.columns:
+            self._limit, self._limit_of = self._limits.norms[watch.ring.columns].tolist(), watch.ring.columns
+        high = not all(map(operator.le, seen, self._limit))
+        if high and not all(map(math.isfinite, seen)):
+            watch.widen()
+        if not high and math.isfinite(self._limits.total):
+            total = math.hypot(*seen) if len(seen) <= LOSES else float(np.linalg.norm(np.array(seen)))
+            high = not total <= self._limits.total
+        loss = watch.loss
+        return high or (not callable(loss) and loss == loss and not loss <= self._limits.loss)
+
+    def _set_limits(self) -> None:
+        self._limits = judge.limits(self.state)
+        self._limit: list[float] = []
+        self._limit_of: Any = None
+
+    def _judge_when_due(self) -> None:
+        ring = self.watch.ring
+        if ring.full or (
+            ring.filled >= SHARED_ROWS if self.owner.shared else bool(ring.filled) and clock() - self._judged > LATE
+        ):
+            self.judge()
+
+    def _suspicious(self, moved: tuple[Tensor, Tensor]) -> bool:
+        """Whether the update just made needs a judgement at once: a third of a weight, or not a number."""
+        before, change = (one.numpy() for one in moved)
+        with np.errstate(invalid="ignore"):
+            usual = bool((change <= SUSPICIOUS * before).all())
+        if usual:
+            return False
+        self._next_sample = min(self._next_sample, self.step + 1)
+        return True
+
+    # Parameters
+
+    def _own(self) -> tuple[list[Tensor], list[int]]:
+        """The optimizer's parameters in its own order, and the column of each."""
+        own = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self.parameters = self.names.in_depth(own)
+        places = {id(p): at for at, p in enumerate(self.parameters)}
+        return own, [places[id(p)] for p in own]
+
+    def _take_columns(self) -> None:
+        self.columns = self.names.columns(self.parameters)
+        self.weights = WeightHistory(len(self.parameters))
+        self._sampled_to, self._sample, self._waiting = 0, None, []
+
+    def _take_in(self) -> None:
+        """Parameters have been added to the optimizer: watched from now on, beside what is known of the others."""
+        self.judge()
+        own, columns = self._own()
+        self.watch.watch(own, columns)
+        self._take_columns()
+        self.state = State.from_plain(self.columns, self.state.as_plain())
+        self._set_limits()
+
+    # Exact updates
+
+    def _sample_is_due(self) -> bool:
+        if self.step <= FIRST_SAMPLES:
+            return True
+        return self.step >= self._next_sample and self.budget.allows("updates", clock())
+
+    def _start_sample(self, rate: float) -> None:
+        began = clock()
+        self._sample = Sample.of(self.parameters, self.step, rate, self._sampled_to)
+        self._sampled_to = (self._sample.columns[-1] + 1) % len(self.parameters)
+        self.budget.spend("updates", clock() - began)
+
+    def _finish_sample(self) -> None:
+        sample, self._sample = self._sample, None
+        assert sample is not None
+        began = clock()
+        sample.finish()
+        self._next_sample = self.step + SAMPLE_EVERY
+        self._waiting.append(sample)
+        if sample.on_host and (self._leapt_at == self.step or self.step <= FIRST_SAMPLES):
+            self.judge()
+        self.budget.spend("updates", clock() - began)
+
+    # The learning rate, where the guard was asked to lower it
+
+    def _lower(self) -> None:
+        """For this step only: a schedule sees the rate that it has set itself."""
+        for group in self.optimizer.param_groups:
+            if "lr" in group:
+                kept = group["lr"]
+                if isinstance(kept, Tensor):
+                    self._rates.append((group, kept.clone()))
+                    kept.mul_(self.rate_factor)
+                else:
+                    self._rates.append((group, kept))
+                    group["lr"] = kept * self.rate_factor
+
+    def _restore_rates(self) -> None:
+        for group, kept in self._rates:
+            if isinstance(kept, Tensor):
+                group["lr"].copy_(kept)
+            else:
+                group["lr"] = kept
+        self._rates = []

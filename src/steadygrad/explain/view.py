@@ -1,0 +1,32 @@
+"""The step that an alarm is about, as causes are looked for in it: what may be read, and nothing that could be changed by it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from steadygrad.detect.history import State
+from steadygrad.explain.weights import WeightHistory
+from steadygrad.record.rows import Columns
+
+
+@dataclass(frozen=True)
+class StepView:
+    """One optimizer at one step, before it is taken."""
+
+    index: int
+    """Which optimizer, from 0."""
+    step: int
+    optimizer: torch.optim.Optimizer
+    parameters: Sequence[Tensor]
+    """In depth order, as ``columns`` are."""
+    columns: Columns
+    weights: WeightHistory
+    history: State
+    taken: bool
+    """Whether the step at hand has been taken already."""
+    shared: bool
+    """Whether all ranks are here, at the same step."""

@@ -1,0 +1,104 @@
+"""The line that a user reads when the guard alarms, and what to do next. Words only: nothing is measured or decided here."""
+
+from __future__ import annotations
+
+from steadygrad.record import Alarm, Look
+from steadygrad.report import words
+
+
+def in_words(alarm: Alarm) -> str:
+    """What happened, the number, where, why, what the guard did, and the next thing to do."""
+    where = f" in {alarm.parameter}" if alarm.parameter else ""
+    place = "" if alarm.location is None else f" ({alarm.location})"
+    about = f" (or up to {words.count(alarm.delay, 'step')} earlier)" if alarm.delay else ""
+    by = f" on rank {alarm.rank}" if alarm.rank is not None else ""
+    parts = [alarm.message]
+    if alarm.cause:
+        parts.append(f"cause: {alarm.cause}")
+    if len(alarm.signs) > 1 and alarm.first_sign:
+        parts.append(f"first sign: {alarm.first_sign}")
+    if alarm.rows:
+        parts.append(f"the norm is usual without {rows(alarm.rows)} of this batch")
+    parts.append(alarm.action)
+    if alarm.advice:
+        parts.append(f"next: {alarm.advice}")
+    head = f"step {alarm.step:,}{about}: {alarm.severity}[{alarm.code}] {alarm.name}{where}{by}{place}"
+    return f"{head}: {'; '.join(parts)}"
+
+
+def rows(numbers: tuple[int, ...]) -> str:
+    """``row 17``, ``rows 17 and 40``."""
+    shown = [str(number) for number in numbers]
+    if len(shown) == 1:
+        return f"row {shown[0]}"
+    return f"rows {', '.join(shown[:-1])} and {shown[-1]}"
+
+
+_BY_CAUSE = {
+    "batch": "print the batch of this step; drop or clean its bad values before the model sees them",
+    "broken weights": "find the step that broke the weights: run again with --on-alarm stop, which saves the last good state",
+    "weights": "search the code for writes to .data or to weights under no_grad; only the optimizer should change them",
+    "loss": "print the loss and its target at this step; guard logs, divisions and empty masks with a small epsilon",
+    "outside": "look at what runs between backward() and optimizer.step()",
+    "rate": "lower the learning rate (steadygrad lr FILE finds one), or warm it up: LinearLR(optimizer, 0.01, total_iters=500)",
+    "overflow": "scale the loss down, or keep the norms in float64",
+    "zero": "check that the loss depends on the output of the model, and scale it up if the format is 16 bits",
+}
+_OPTIMIZER = "keep the weights in float32 and use autocast, or pass eps=1e-4 to the optimizer"
+_BY_CODE = {
+    "SG101": "steadygrad check FILE names the layer that loses the gradient; steadygrad cure FILE mends it",
+    "SG106": "remove detach(), no_grad() or .data in front of it; for dead units use LeakyReLU or a lower rate",
+    "SG108": "scale the loss (torch.amp.GradScaler) or use bfloat16 or float32",
+    "SG201": "stop and go back to the last good checkpoint; then lower the rate or clip: --clip norm:1",
+    "SG203": "run again with --on-alarm skip to leave such steps out, and mend the line that is named",
+    "SG204": "lower the learning rate (steadygrad lr FILE finds one), or warm it up over 500 steps",
+    "SG206": "look at the batch of this step; bound what is left with --clip quantile:0.9",
+    "SG207": "look at the batch and the rate of this step; compare with a run at a third of the rate",
+}
+_LOOP = {
+    "zero_grad": "call optimizer.zero_grad() before loss.backward()",
+    "backward": "call loss.backward() before each optimizer.step()",
+    "unscale_": "call scaler.unscale_(optimizer) before the clip",
+    "optimizer.step()": "move the clip between loss.backward() and optimizer.step()",
+    "sets the step size": "raise the bound, or let it follow the norms: --clip quantile:0.9",
+    "bounds nothing": "lower the bound, or remove the clip",
+    "turns the gradient": "clip by norm instead: clip_grad_norm_(parameters, max_norm)",
+    "two clips": "keep one of the two clips",
+    "are unbounded": "pass all parameters to the clip: model.parameters()",
+}
+
+
+def advice(code: str, kind: str, text: str) -> str:
+    """The next step a person would take. ``kind``: of the cause; ``text``: what was seen, for mistakes of the loop."""
+    if code in ("SG306", "SG307"):
+        return next((line for word, line in _LOOP.items() if word in text), "read docs/guard.md on clips and zero_grad")
+    if kind == "optimizer":
+        return _OPTIMIZER
+    if kind == "zero" and code == "SG108":
+        return _BY_CODE["SG108"]
+    return _BY_CAUSE.get(kind) or _BY_CODE.get(code, f"steadygrad explain {code}")
+
+
+def look_lines(look: Look) -> list[str]:
+    """What a look says at once: its findings other than notes, or that there is nothing to say."""
+    when = "first step" if look.step == 1 else f"step {look.step:,}"
+    shown = [one for one in look.findings if one.severity != "info"]
+    lines = []
+    for one in shown:
+        where = f" {one.location}" if one.location is not None else (f" {one.module}" if one.module else "")
+        lines.append(f"{when}: {one.severity}[{one.code}]{where} {one.message}")
+    if not shown and look.verdict and look.step == 1:
+        lines.append(f"{when}: no gradient problem{_decades(look.decades)}")
+    return lines
+
+
+def _decades(value: float | None) -> str:
+    if value is None:
+        return ""
+    if value == float("-inf"):
+        return "; no gradient passes a layer that begins at zero"
+    if abs(value) < 0.05:
+        return "; the gradient crosses the model unchanged (×1)"
+    return (
+        f"; the gradient changes by ×{words.number(10.0**value)} ({words.one_decimal(value)} decades) through the model"
+    )
