@@ -28,6 +28,7 @@ from steadygrad.probe.attention import Look, look
 from steadygrad.probe.kinds import PASS_THROUGH, SUMS, kind_of
 from steadygrad.probe.spans import construction_of, location_of, user_frame
 from steadygrad.record import Location
+from steadygrad.torch_internals import caller, replaced
 
 _QUIET = frozenset(
     [
@@ -163,49 +164,43 @@ class Tape(TorchFunctionMode):
     def recording(self, model: nn.Module) -> Iterator[Tape]:
         """Watch every call until the block ends."""
         self._paths = {id(module): path for path, module in model.named_modules(remove_duplicate=False)}
-        original = nn.Module.__call__
-        tape = self
+        with (
+            replaced(nn.Module, "__call__", self._called),
+            replaced(torch.autograd.Function, "apply", self._applied),
+            replaced(nn.Parameter, "__new__", self._wrapped),
+            self,
+        ):
+            yield self
 
-        def watched(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
-            if not tape._stack and id(module) in tape._paths and tape.differentiable:
-                args, kwargs = tape._with_gradient(args, kwargs)
-            tape._stack.append((module, user_frame(sys._getframe(1)) is not sys._getframe(1)))
-            tape.ran.add(id(module))
-            try:
-                return original(module, *args, **kwargs)
-            finally:
-                tape._stack.pop()
-
-        apply = torch.autograd.Function.__dict__["apply"]
-
-        def applied(cls: Any, *args: Any, **kwargs: Any) -> Any:
-            start, cut_before = _sequence_number(), len(tape.cuts)
-            tensors = list(tensors_in(args))
-            parents = [node for tensor in tensors if (node := tensor.grad_fn) is not None]
-            output = apply.__get__(None, cls)(*args, **kwargs)
-            del tape.cuts[cut_before:]  # A function's own forward always runs without gradients.
-            first = _first_tensor(output)
-            if first is not None and first.grad_fn is not None:
-                tape._record(cls, cls.__name__, args, kwargs, output, first, start, tensors, parents, None)
-            return output
-
-        wrap = nn.Parameter.__dict__["__new__"]
-
-        def wrapped(cls: Any, data: Any = None, requires_grad: bool = True) -> Any:
-            if isinstance(data, Tensor) and data.grad_fn is not None:
-                tape.cuts.append(tape._draft("Parameter", data, None))
-            return wrap.__get__(None, cls)(cls, data, requires_grad)
-
-        nn.Parameter.__new__ = staticmethod(wrapped)  # type: ignore[method-assign]
-        nn.Module.__call__ = watched  # type: ignore[method-assign]
-        torch.autograd.Function.apply = classmethod(applied)  # type: ignore[method-assign, assignment]
+    def _called(self, original: Any, module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        """In the place of ``nn.Module.__call__``."""
+        if not self._stack and id(module) in self._paths and self.differentiable:
+            args, kwargs = self._with_gradient(args, kwargs)
+        frame = caller()
+        self._stack.append((module, user_frame(frame) is not frame))
+        self.ran.add(id(module))
         try:
-            with self:
-                yield self
+            return original(module, *args, **kwargs)
         finally:
-            nn.Parameter.__new__ = wrap  # type: ignore[method-assign]
-            nn.Module.__call__ = original  # type: ignore[method-assign]
-            torch.autograd.Function.apply = apply  # type: ignore[method-assign]
+            self._stack.pop()
+
+    def _applied(self, original: Any, cls: Any, *args: Any, **kwargs: Any) -> Any:
+        """In the place of ``torch.autograd.Function.apply``."""
+        start, cut_before = _sequence_number(), len(self.cuts)
+        tensors = list(tensors_in(args))
+        parents = [node for tensor in tensors if (node := tensor.grad_fn) is not None]
+        output = original(cls, *args, **kwargs)
+        del self.cuts[cut_before:]  # A function's own forward always runs without gradients.
+        first = _first_tensor(output)
+        if first is not None and first.grad_fn is not None:
+            self._record(cls, cls.__name__, args, kwargs, output, first, start, tensors, parents, None)
+        return output
+
+    def _wrapped(self, original: Any, cls: Any, data: Any = None, requires_grad: bool = True) -> Any:
+        """In the place of ``nn.Parameter.__new__``."""
+        if isinstance(data, Tensor) and data.grad_fn is not None:
+            self.cuts.append(self._draft("Parameter", data, None))
+        return original(cls, data, requires_grad)
 
     def _with_gradient(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
         """The model's own inputs, made to need a gradient, so that the trunk reaches them.
