@@ -8,132 +8,29 @@ of the backward pass and judges nothing.
 from __future__ import annotations
 
 import sys
-import types
 from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch._C._autograd import _get_sequence_nr as _sequence_number
 from torch.autograd.graph import Node
-from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map_with_path
 
 from steadygrad.probe import sampling
-from steadygrad.probe.attention import Look, look
+from steadygrad.probe.attention import look
+from steadygrad.probe.calls import COMPOSITES, CUTS, DATA, NUMBERS, QUIET, SCALINGS, fan_in
 from steadygrad.probe.kinds import PASS_THROUGH, SUMS, kind_of
+from steadygrad.probe.nested import first_of, path_name, tensors_in
 from steadygrad.probe.spans import construction_of, location_of, user_frame
-from steadygrad.record import Location
+from steadygrad.probe.taped import Reuse, SequenceCall, Taped
 from steadygrad.torch_internals import caller, replaced
-
-_QUIET = frozenset(
-    [
-        "__get__",
-        "__set__",
-        "size",
-        "dim",
-        "numel",
-        "is_floating_point",
-        "is_complex",
-        "__len__",
-        "stride",
-        "storage_offset",
-        "__bool__",
-        "__int__",
-        "is_contiguous",
-        "device",
-        "dtype",
-        "nelement",
-        "ndimension",
-        "data_ptr",
-        "__hash__",
-        "get_device",
-        "is_same_size",
-        "requires_grad_",
-        "register_hook",
-        "retain_grad",
-        "__repr__",
-        "__format__",
-        "numpy",
-        "__array__",
-        "has_names",
-        "backward",
-        "untyped_storage",
-    ]
-)
-"""Calls that make no autograd node and detach nothing; ``__get__`` and ``__set__`` are attributes of a tensor."""
-
-_CUTS = frozenset(
-    {"detach", "detach_", "round", "floor", "ceil", "sign", "argmax", "bernoulli", "multinomial", "heaviside"}
-)
-
-NUMBERS = frozenset({"item", "tolist", "__float__"})
-"""Calls that make a Python number of a tensor: the path ends there, though mostly nobody wanted it to go on."""
-
-_DATA = Tensor.data.__get__  # type: ignore[attr-defined]
 
 ACTIVATION_FEATURES = 128
 """Elements kept of each sample before an activation: enough to see dead units, still a small fraction of the pass."""
-
-
-@dataclass(slots=True)
-class Taped:
-    """One operation as it ran; the mutable draft of ``record.Operation``."""
-
-    index: int
-    name: str
-    kind: str
-    module: str
-    module_type: str
-    call: Location | None
-    construction: Location | None
-    contained: bool
-    """Whether one of torch's own containers made the call, so that the construction is the user's expression."""
-    shape: tuple[int, ...]
-    dtype: torch.dtype
-    node: Node | None
-    passes_through: bool
-    """Whether the gradient goes through it unweighed: sums, views, dropout."""
-    sample: Tensor | None = None
-    input_sample: Tensor | None = None
-    function: Any = None
-    options: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
-    unit_dimension: int = -1
-    weight: str = ""
-    fan_in: int | None = None
-    attention: Look | None = None
-    parents: tuple[int, ...] = ()
-
-    @property
-    def location(self) -> Location | None:
-        """The user's expression: the call, or the construction where torch's own container makes the call."""
-        return (self.construction or self.call) if self.contained else (self.call or self.construction)
-
-
-@dataclass(slots=True)
-class Reuse:
-    """One parameter's uses in order: the nodes, and the output of the last."""
-
-    name: str
-    parameter: Tensor
-    nodes: list[Node] = field(default_factory=list)
-    operations: list[int] = field(default_factory=list)
-    last: Tensor | None = None
-
-
-@dataclass(slots=True)
-class SequenceCall:
-    """One fused recurrent call (``torch.lstm`` and kin): what went in, what came out, who made it."""
-
-    operation: int
-    sequence: Tensor
-    output: Tensor
-    batch_first: bool
-    directions: int
 
 
 class Tape(TorchFunctionMode):
@@ -191,7 +88,7 @@ class Tape(TorchFunctionMode):
         parents = [node for tensor in tensors if (node := tensor.grad_fn) is not None]
         output = original(cls, *args, **kwargs)
         del self.cuts[cut_before:]  # A function's own forward always runs without gradients.
-        first = _first_tensor(output)
+        first = first_of(output)
         if first is not None and first.grad_fn is not None:
             self._record(cls, cls.__name__, args, kwargs, output, first, start, tensors, parents, None)
         return output
@@ -211,7 +108,7 @@ class Tape(TorchFunctionMode):
         def lead(path: Any, value: Any) -> Any:
             if not isinstance(value, Tensor) or value.requires_grad or not torch.is_grad_enabled():
                 return value
-            name = _path_name(path)
+            name = path_name(path)
             self.inputs_seen.append((name, value))
             if not (value.is_floating_point() or value.is_complex()) or "mask" in name or "label" in name:
                 return value
@@ -234,18 +131,18 @@ class Tape(TorchFunctionMode):
     def __torch_function__(self, func: Any, types_: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
-        if name in _QUIET and not (name == "__get__" and torch.is_grad_enabled()):
+        if name in QUIET and not (name == "__get__" and torch.is_grad_enabled()):
             return func(*args, **kwargs)
-        if func in _COMPOSITES:
+        if func in COMPOSITES:
             with self:
-                return _COMPOSITES[func](*args, **kwargs)
+                return COMPOSITES[func](*args, **kwargs)
         start = _sequence_number()
         tensors = [*tensors_in(args), *tensors_in(kwargs)]
         # An in-place call gives its input a new node, so the parents are read off before it runs.
         parents = [node for tensor in tensors if (node := tensor.grad_fn) is not None]
         before = self._before(name, args, kwargs)
         output = func(*args, **kwargs)
-        first = _first_tensor(output)
+        first = first_of(output)
         if first is None:
             if name in NUMBERS and any(tensor.requires_grad for tensor in tensors):
                 self.cuts.append(self._draft(name, tensors[0], None))
@@ -256,10 +153,10 @@ class Tape(TorchFunctionMode):
             self._record(func, name, args, kwargs, output, first, start, tensors, parents, before)
         elif self._by_design():
             return output
-        elif (name in _CUTS or func == _DATA or (not torch.is_grad_enabled() and first.is_floating_point())) and any(
+        elif (name in CUTS or func == DATA or (not torch.is_grad_enabled() and first.is_floating_point())) and any(
             tensor.requires_grad for tensor in tensors
         ):
-            self.cuts.append(self._draft("data" if func == _DATA else name, first, None))
+            self.cuts.append(self._draft("data" if func == DATA else name, first, None))
         return output
 
     def _by_design(self) -> bool:
@@ -327,7 +224,7 @@ class Tape(TorchFunctionMode):
             taped.kind == "arithmetic"
             and not taped.passes_through
             and len(tensors) == 1
-            and name.strip("_") in _SCALINGS
+            and name.strip("_") in SCALINGS
         ):
             taped.passes_through = True
         self.operations.append(taped)
@@ -345,7 +242,7 @@ class Tape(TorchFunctionMode):
                 continue
             self.taken.add(parameter)
             if not taped.weight and tensor.dim() > 1 and taped.kind in ("linear", "embedding"):
-                taped.weight, taped.fan_in = parameter, _fan_in(name, tensor)
+                taped.weight, taped.fan_in = parameter, fan_in(name, tensor)
             if tensor.dim() > 1 and taped.kind in ("linear", "recurrent") and first.grad_fn is not None:
                 reuse = self.reuse.setdefault(parameter, Reuse(parameter, tensor))
                 reuse.nodes.append(first.grad_fn)
@@ -366,64 +263,3 @@ class Tape(TorchFunctionMode):
         if sequence.dim() != 3 or isinstance(args[3], (list, tuple)) or not sequence.requires_grad:
             return
         self.sequences.append(SequenceCall(taped.index, sequence, output[0], bool(args[8]), 2 if args[7] else 1))
-
-
-_SCALINGS = frozenset({"mul", "rmul", "imul", "div", "truediv", "multiply", "divide", "true_divide"})
-
-
-def _without_dispatch(function: Any) -> Any:
-    """The same Python function, whose own look-out for torch-function modes is switched off, so that its body is seen."""
-    blind = {name: (lambda *_: False) for name in function.__globals__ if name.startswith("has_torch_function")}
-    twin = types.FunctionType(
-        function.__code__,
-        {**function.__globals__, **blind},
-        function.__name__,
-        function.__defaults__,
-        function.__closure__,
-    )
-    twin.__kwdefaults__ = function.__kwdefaults__
-    return twin
-
-
-_COMPOSITES = {F.multi_head_attention_forward: _without_dispatch(F.multi_head_attention_forward)}
-"""Functions that are whole layers: what runs inside them is recorded, not they."""
-
-
-def _path_name(path: Any) -> str:
-    """ "input 0" for a positional argument, its name for a keyword."""
-    keys = [getattr(key, "key", getattr(key, "idx", getattr(key, "name", ""))) for key in path]
-    if keys[0] == 0:
-        return "input " + ".".join(str(key) for key in keys[1:])
-    return ".".join(str(key) for key in keys[1:])
-
-
-def tensors_in(value: Any) -> Iterator[Tensor]:
-    """Every tensor in nested tuples, lists and dicts, in order."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, (tuple, list)):
-        for item in value:
-            yield from tensors_in(item)
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from tensors_in(item)
-
-
-def _first_tensor(value: Any) -> Tensor | None:
-    if isinstance(value, Tensor):
-        return value
-    if isinstance(value, (tuple, list)):
-        return next(
-            (tensor for tensor in tensors_in(value) if tensor.grad_fn is not None), next(tensors_in(value), None)
-        )
-    return None
-
-
-def _fan_in(name: str, weight: Tensor) -> int:
-    if name.startswith("conv_transpose"):
-        return weight[:, 0].numel()
-    if name in ("linear",) or name.startswith("conv"):
-        return weight[0].numel()
-    if kind_of(name) == "embedding":
-        return 1
-    return int(weight.shape[-2])
