@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from steadygrad._check import check_subject
+from steadygrad.cures.candidates import candidates_for
 from steadygrad.cures.patient import admit
-from steadygrad.cures.plan import candidates_for
 from steadygrad.cures.trying import Options, try_out
 from steadygrad.probe.subject import make_subject
 

@@ -15,8 +15,8 @@ from torch.nn import functional as F
 
 from bench.cures import WIDTH, digits
 from steadygrad._check import check_subject
+from steadygrad.cures.candidates import candidates_for
 from steadygrad.cures.patient import admit
-from steadygrad.cures.plan import candidates_for
 from steadygrad.cures.trying import Options, treat
 from steadygrad.probe.subject import make_subject
 

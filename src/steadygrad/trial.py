@@ -23,6 +23,7 @@ from steadygrad.probe.copying import Copied, clone_batch, on_copy
 from steadygrad.probe.graph import graph_of
 from steadygrad.probe.instrument import Objective, probe, scalar
 from steadygrad.probe.objective import with_loss
+from steadygrad.probe.randomness import same_randomness
 from steadygrad.probe.steptest import in_words, needs_closure
 from steadygrad.probe.subject import Subject
 from steadygrad.probe.theirs import running_theirs
@@ -224,7 +225,7 @@ def _drawn(batches: Batches) -> Batches:
     """The function, with the same random numbers for the same step, whatever the model has drawn meanwhile."""
 
     def batch(step: int) -> Any:
-        with torch.random.fork_rng(devices=[]):
+        with same_randomness():
             torch.manual_seed(step)
             return batches(step)
 

@@ -12,8 +12,9 @@ from torch.nn import functional as F
 
 import steadygrad as sg
 from steadygrad._check import check_subject
+from steadygrad.cures.candidates import candidates_for
 from steadygrad.cures.patient import admit
-from steadygrad.cures.plan import Cured, candidates_for
+from steadygrad.cures.plan import Cured
 from steadygrad.cures.trying import Options, treat
 from steadygrad.probe.subject import make_subject
 

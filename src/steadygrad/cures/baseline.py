@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from steadygrad.cures.patient import Patient
 from steadygrad.probe.copying import clone_batch
 from steadygrad.probe.instrument import scalar, size_of
+from steadygrad.probe.randomness import same_randomness
 from steadygrad.probe.steptest import Answer
 
 ITERATIONS = 100
@@ -46,7 +47,7 @@ def constant_loss(patient: Patient) -> float | None:
         return float(value.detach())
 
     try:
-        with torch.random.fork_rng(devices=[]):
+        with same_randomness():
             optimizer.step(closure)  # type: ignore[no-untyped-call]
             found = float(loss().detach())
     except (AttributeError, TypeError, RuntimeError, ValueError, IndexError):

@@ -17,6 +17,7 @@ from steadygrad.cures.surgery import Wire, put_in
 from steadygrad.errors import CannotCureError
 from steadygrad.probe.copying import clone_batch, on_copy
 from steadygrad.probe.objective import with_loss
+from steadygrad.probe.randomness import same_randomness
 from steadygrad.probe.subject import Subject, name_of
 from steadygrad.record import Change, Trace
 
@@ -49,7 +50,7 @@ class Patient:
         target = self.model if model is None else model
         buffers = [(buffer, buffer.detach().clone()) for buffer in target.buffers()]
         try:
-            with torch.random.fork_rng(devices=_devices(target)), torch.no_grad():
+            with same_randomness(), torch.no_grad():
                 torch.manual_seed(self.subject.seed)
                 return self.subject.objective(target, clone_batch(self.subject.batch))[1]
         finally:
@@ -102,10 +103,6 @@ class Patient:
     def set_rate(self, rate: float) -> None:
         """One learning rate; where groups have several, their ratios stay and the greatest becomes ``rate``."""
         set_rate(self.optimizer, rate)
-
-
-def _devices(model: nn.Module) -> list[torch.device]:
-    return list({p.device for p in model.parameters() if p.device.type == "cuda"})
 
 
 def rate_of(optimizer: torch.optim.Optimizer) -> float:

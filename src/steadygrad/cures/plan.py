@@ -8,36 +8,25 @@ line share.
 
 from __future__ import annotations
 
-import functools
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from typing import Any
 
 import torch
 from torch import nn
 
-from steadygrad import cures
 from steadygrad._check import check_subject
-from steadygrad.cures.patient import Patient, admit
+from steadygrad.cures.candidates import candidates_for, check_options, join
+from steadygrad.cures.patient import admit
 from steadygrad.cures.settling import GENERALISES
-from steadygrad.cures.trying import BEGINS, KEEP, NUMERIC, Options, Outcome, Progress, try_out
-from steadygrad.errors import SettingsError
+from steadygrad.cures.trying import BEGINS, Options, Outcome, Progress, try_out
 from steadygrad.probe.copying import unwrapped
 from steadygrad.probe.inference import infer_constructions
 from steadygrad.probe.subject import Subject, make_subject
 from steadygrad.probe.theirs import raised_as_theirs
-from steadygrad.record import (
-    GROUPS,
-    SAFETIES,
-    Candidate,
-    CheckRecord,
-    CureRecord,
-    Severity,
-    Verdict,
-)
+from steadygrad.record import Candidate, CheckRecord, CureRecord, Verdict
 from steadygrad.report.cured import render
 
 JOINED = 3
@@ -160,70 +149,6 @@ def cure_subject(subject: Subject, options: Options | None = None, progress: Pro
     )
 
 
-def check_options(options: Options) -> None:
-    """Raises ``SettingsError`` or ``UnknownCureError`` for options that name nothing or contradict each other."""
-    for word in options.keep:
-        if word not in KEEP:
-            raise SettingsError(f"cannot keep {word!r}; keep one of {', '.join(KEEP)}")
-    for word in options.allow:
-        if word not in GROUPS:
-            raise SettingsError(f"no group {word!r}; groups are {', '.join(GROUPS)}")
-    ruled_out = {group for word in options.keep for group in KEEP[word]}
-    clash = ruled_out & set(options.allow)
-    if clash:
-        raise SettingsError(f"{sorted(clash)[0]} is both kept and allowed to change; drop one of the two")
-    for word in (part for joined in options.only for part in joined.split("+")):
-        groups = _groups(word)
-        if not groups - ruled_out:
-            kept = next(keep for keep in options.keep if groups & set(KEEP[keep]))
-            raise SettingsError(f"{word} changes what is to be kept ({kept}); drop one of the two")
-        if options.allow and not groups & set(options.allow):
-            raise SettingsError(f"{word} is of the group {min(groups)}, which is not allowed; allow it too")
-    if options.budget is not None and not options.budget > 0:
-        raise SettingsError(f"the budget is {options.budget:g} s, expected more than 0")
-
-
-def _groups(word: str) -> set[str]:
-    """The groups of a candidate, or of all candidates of a cure. Raises ``UnknownCureError``."""
-    one = cures.find(word)
-    return {group for name, (group, _) in one.candidates.items() if cures.spelt(word) in (name, one.name)}
-
-
-def candidates_for(patient: Patient, report: CheckRecord, options: Options) -> list[Candidate]:
-    """What the findings ask for, within the options, least intrusive first."""
-    codes = {finding.code for finding in report.findings if finding.severity is not Severity.INFO}
-    found: list[tuple[tuple[int, int, int], Candidate]] = []
-    for rank, one in enumerate(cures.load()):
-        asked = options.best or options.only or not codes or codes & set(one.findings)
-        most = None if options.best or options.only else one.at_first
-        for number, candidate in enumerate(islice(one.module.propose(patient, report), most) if asked else ()):
-            found.append(((GROUPS.index(candidate.group), rank, number), candidate))
-    ordered = [candidate for _, candidate in sorted(found, key=lambda pair: pair[0])]
-    if options.only:
-        ordered = _named(ordered, options.only)
-    ruled_out = {group for word in options.keep for group in KEEP[word]}
-    return [
-        c
-        for c in ordered
-        if c.group not in ruled_out
-        and (not options.allow or c.group in options.allow)
-        and c.name not in options.without
-        and not (options.safe and c.safety != "safe")
-    ]
-
-
-def _named(candidates: Sequence[Candidate], only: Iterable[str]) -> list[Candidate]:
-    """Those that the words name: a candidate, all of a cure, or several candidates at once ("one+other")."""
-    single = {cures.spelt(word) for word in only}
-    found = [c for c in candidates if single & {c.name, cures.find(c.name).name}]
-    by_name = {c.name: c for c in candidates}
-    for word in only:
-        parts = [by_name.get(cures.spelt(part)) for part in word.split("+")]
-        if len(parts) > 1 and None not in parts:
-            found.append(functools.reduce(_join, [part for part in parts if part is not None]))
-    return found
-
-
 def _first(
     subject: Subject,
     before: CheckRecord,
@@ -270,7 +195,7 @@ def _clipped(
     clip = next((candidate for candidate in candidates if candidate.group == "clip"), None)
     if clip is None or any(edit.action == "clipping" for edit in taken.tried.candidate.edits):
         return taken
-    outcome = try_out(subject, before, _join(taken.tried.candidate, clip), options, say)
+    outcome = try_out(subject, before, join(taken.tried.candidate, clip), options, say)
     outcomes.append(outcome)
     return outcome if outcome.heals and _faster(outcome, taken) and _holds_more(outcome, taken) else taken
 
@@ -319,7 +244,7 @@ def _joined(
                 return None
             if candidate.group in groups or actions & {edit.action for edit in candidate.edits}:
                 continue
-            outcome = try_out(subject, before, _join(base.tried.candidate, candidate), options, say)
+            outcome = try_out(subject, before, join(base.tried.candidate, candidate), options, say)
             outcomes.append(outcome)
             if outcome.heals:
                 return outcome
@@ -330,20 +255,6 @@ def _rank(one: Outcome) -> tuple[float, float]:
     """Greatest for the best: by verdict, then by what was learned."""
     assert one.tried.verdict is not None
     return -list(Verdict).index(one.tried.verdict), one.learned
-
-
-def _join(one: Candidate, other: Candidate) -> Candidate:
-    edits = sorted(
-        (*one.edits, *other.edits),
-        key=lambda edit: (edit.action in NUMERIC, NUMERIC.index(edit.action) if edit.action in NUMERIC else 0),
-    )
-    return Candidate(
-        name=f"{one.name}+{other.name}",
-        title=f"{one.title}, and {other.title}",
-        group=max(one.group, other.group, key=GROUPS.index),
-        safety=max(one.safety, other.safety, key=SAFETIES.index),
-        edits=tuple(edits),
-    )
 
 
 def _why(taken: Outcome, outcomes: Sequence[Outcome], options: Options) -> str:

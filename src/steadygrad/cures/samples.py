@@ -12,6 +12,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from steadygrad.probe.copying import clone_batch, on_copy
 from steadygrad.probe.instrument import scalar, size_of
 from steadygrad.probe.objective import Objective
+from steadygrad.probe.randomness import same_randomness
 from steadygrad.probe.subject import Subject
 
 
@@ -60,7 +61,7 @@ def adds_up(subject: Subject) -> bool:
     for chosen in (half, torch.cat([half, half])):
         with (
             on_copy(subject.model, None, subject.loss_module) as copied,
-            torch.random.fork_rng(devices=[]),
+            same_randomness(),
             torch.no_grad(),
         ):
             torch.manual_seed(subject.seed)

@@ -18,7 +18,7 @@ from steadygrad.cures.learning_rate import BEGUN, EARLY, ENOUGH, STEPS, search
 from steadygrad.cures.patient import Patient, admit, rate_of
 from steadygrad.cures.settling import Settling, settle
 from steadygrad.errors import CannotCureError, SteadygradError
-from steadygrad.probe.copying import same_randomness
+from steadygrad.probe.randomness import same_randomness
 from steadygrad.probe.subject import Subject
 from steadygrad.record import Candidate, Change, CheckRecord, Edit, Tried, Verdict
 from steadygrad.record.rates import RateSearch

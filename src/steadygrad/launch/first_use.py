@@ -13,13 +13,6 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-# Modules of torch's that note, when they are first imported, what an uncovered call is.
-_NOTED = (
-    ("torch._dynamo.utils", "unpatched_nn_module_call"),
-    ("torch._dynamo.variables.nn_module", "unpatched_nn_module_call"),
-    ("torch.fx._symbolic_trace", "_orig_module_call"),
-)
-
 
 class FirstUse:
     """``await_`` it, and ``then`` is called once: before the next module call with gradients on, or the next step."""
@@ -69,7 +62,7 @@ class FirstUse:
         if getattr(cover, "__wrapped__", None) is not original:
             return  # Somebody covered ours: it passes every call on from now.
         self._torch.nn.Module.__call__ = original
-        for name, attribute in _NOTED:
-            module = sys.modules.get(name)
-            if module is not None and getattr(module, attribute, None) is cover:
-                setattr(module, attribute, original)
+        # Imports torch, which is here by now.
+        from steadygrad.torch_internals import correct_notes
+
+        correct_notes(cover, original)

@@ -42,12 +42,9 @@ def _torch_is_here(torch: ModuleType, session: Session) -> None:
     use = FirstUse(torch, session.guard_those_made)
     session.expect_use = use.await_
     tell_of_losses(torch, session.loss)
-    from steadygrad.probe.spans import recording_constructions
+    from steadygrad.probe.spans import record_constructions
 
-    # Entered, and never left: it holds until the process ends.
-    recording = recording_constructions()
-    recording.__enter__()
-    _held.append(recording)
+    record_constructions()
 
 
 def _check_clip(session: Session) -> None:
@@ -66,7 +63,3 @@ def _check_clip(session: Session) -> None:
 
 def _count(session: Session) -> None:
     session.children += 1
-
-
-_held: list[object] = []
-"""What must stay alive as long as the process."""

@@ -6,10 +6,7 @@ room; must not make guesses.
 
 from __future__ import annotations
 
-import contextlib
-import io
 import traceback
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -22,6 +19,7 @@ from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-def
 
 from steadygrad.probe.copying import clone_batch, on_copy
 from steadygrad.probe.objective import call_model
+from steadygrad.probe.silence import silent
 
 Run = Callable[[nn.Module, Any], Any]
 
@@ -55,8 +53,7 @@ class Attempts:
             copied = self._shared
             if copied is None:
                 copied = stack.enter_context(on_copy(self.model, None)).model
-            stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
-            stack.enter_context(warnings.catch_warnings(action="ignore"))
+            stack.enter_context(silent())
             torch.manual_seed(self._seed)
             ran = _run(copied, clone_batch(inputs), run, grad)
             if not grad and isinstance(ran.error, RuntimeError) and "does not require grad" in str(ran.error):

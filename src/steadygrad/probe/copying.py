@@ -10,8 +10,6 @@ from __future__ import annotations
 import copy
 import gc
 import io
-import random
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -22,8 +20,10 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 from torch.utils._pytree import tree_map
 
+from steadygrad.probe.randomness import same_randomness
 from steadygrad.probe.spans import carry_constructions
 from steadygrad.record import BlindSpot
+from steadygrad.torch_internals import uncompiled
 
 _MACHINERY = frozenset(vars(nn.Module()))
 """Attributes that every module has: its tables of parameters, submodules and hooks."""
@@ -66,9 +66,7 @@ def on_copy(
             stack.enter_context(_same_tensors(loss))
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
-        if "torch._dynamo" in sys.modules:
-            # Nothing is compiled where the compiler was never imported, and importing it takes longer than most probes.
-            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        stack.enter_context(uncompiled())
         spots: list[BlindSpot] = []
         inner = unwrapped(model)
         original: dict[str, Tensor] = dict(named_parameters(inner, loss))
@@ -238,25 +236,6 @@ def _same_tensors(model: nn.Module) -> Iterator[None]:
 
 def _is_plain(buffer: Tensor) -> bool:
     return not isinstance(buffer, UninitializedTensorMixin) and buffer.layout is torch.strided
-
-
-@contextmanager
-def same_randomness() -> Iterator[None]:
-    """Every generator a model may draw from is left as it was found."""
-    numpy = sys.modules.get("numpy")
-    numpy_state = numpy.random.get_state() if numpy is not None else None
-    python_state = random.getstate()
-    cpu_state = torch.get_rng_state()
-    accelerators = torch.cuda.get_rng_state_all() if torch.cuda.is_available() and torch.cuda.is_initialized() else None  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        torch.set_rng_state(cpu_state)
-        if accelerators is not None:
-            torch.cuda.set_rng_state_all(accelerators)
-        random.setstate(python_state)
-        if numpy is not None and numpy_state is not None:
-            numpy.random.set_state(numpy_state)
 
 
 def _first_line(error: Exception) -> str:

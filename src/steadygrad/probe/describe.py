@@ -16,10 +16,13 @@ from torch.nn import functional as F
 
 from steadygrad.probe import attention
 from steadygrad.probe.backward import Watch
+from steadygrad.probe.calls import NUMBERS
 from steadygrad.probe.graph import Graph
+from steadygrad.probe.nested import tensors_in
 from steadygrad.probe.path import Course
 from steadygrad.probe.sampling import batch_dimension, statistics
-from steadygrad.probe.tape import NUMBERS, Tape, Taped, tensors_in
+from steadygrad.probe.tape import Tape
+from steadygrad.probe.taped import Taped
 from steadygrad.record import BlindSpot, Operation, Saturation
 from steadygrad.theory.activations import find
 

@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from steadygrad.probe.graph import graph_of
-from steadygrad.probe.tape import Tape, Taped, tensors_in
+from steadygrad.probe.nested import tensors_in
+from steadygrad.probe.tape import Tape
+from steadygrad.probe.taped import Taped
 from steadygrad.record import NonFinite
 
 _MULTIPLYING = frozenset(

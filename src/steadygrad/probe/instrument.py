@@ -26,11 +26,12 @@ from steadygrad.probe.backward import (
 from steadygrad.probe.copying import clone_batch, named_parameters, uncollected
 from steadygrad.probe.graph import Graph, graph_of
 from steadygrad.probe.hunt import first_nonfinite
+from steadygrad.probe.nested import tensors_in
 from steadygrad.probe.path import course_to_input, steps_along
 from steadygrad.probe.recurrence import recurrences
 from steadygrad.probe.sampling import spread, take
 from steadygrad.probe.spans import construction_of, construction_of_weight
-from steadygrad.probe.tape import Tape, tensors_in
+from steadygrad.probe.tape import Tape
 from steadygrad.record import BlindSpot, NonFinite, Parameter, Trace
 
 Objective = Callable[[nn.Module, Any], tuple[Tensor, Any]]

@@ -16,7 +16,8 @@ from torch.autograd.graph import Node
 
 from steadygrad.probe.graph import Graph, longest_depth, reaches, skips, trunk_positions
 from steadygrad.probe.kinds import CAUSE_OF
-from steadygrad.probe.tape import Tape, Taped
+from steadygrad.probe.tape import Tape
+from steadygrad.probe.taped import Taped
 from steadygrad.record import Step, Trunk
 
 

@@ -16,7 +16,8 @@ from torch.autograd.graph import GradientEdge, Node
 
 from steadygrad.probe.backward import log10_norm
 from steadygrad.probe.kinds import SUMS
-from steadygrad.probe.tape import Reuse, SequenceCall, Tape, Taped
+from steadygrad.probe.tape import Tape
+from steadygrad.probe.taped import Reuse, SequenceCall, Taped
 from steadygrad.record import Recurrence
 
 FEWEST_STEPS = 8

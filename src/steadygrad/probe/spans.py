@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import functools
 import linecache
-import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -23,10 +22,11 @@ import torch
 from torch import Tensor, nn
 
 from steadygrad.record import Location
+from steadygrad.torch_internals import caller, replace_everywhere, replaced
 
 _TORCH = str(Path(torch.__file__).parent) + "/"
 _PROBE = str(Path(__file__).parent) + "/"
-_INSTRUMENTS = (_PROBE + "tape.py", _PROBE + "spans.py")
+_INSTRUMENTS = (_PROBE + "tape.py", _PROBE + "spans.py", str(Path(__file__).parents[1] / "torch_internals.py"))
 _STDLIB = sysconfig.get_path("stdlib") + "/"
 _PACKAGE = str(Path(__file__).parents[1]) + "/"
 _CALLERS = (_PACKAGE + "_check.py", _PACKAGE + "explain/replay.py")
@@ -97,26 +97,29 @@ def characters(line: str, utf8_offset: int) -> int:
 
 @contextmanager
 def recording_constructions() -> Iterator[None]:
-    """Remember, for every module constructed inside, the user's expression that constructed it."""
-    original = nn.Module.__init__
-
-    @functools.wraps(original)
-    def recording(self: nn.Module, *args: Any, **kwargs: Any) -> None:
-        # A module that hashes by what it holds (a metric) holds nothing yet; it is no layer, and goes unrecorded.
-        if type(self).__hash__ is object.__hash__:
-            _constructions[self] = _construction_here(self, sys._getframe(1))  # type: ignore[assignment]
-        original(self, *args, **kwargs)
-
-    nn.Module.__init__ = recording  # type: ignore[method-assign]
-    try:
+    """Remember, for every module that this thread constructs inside, the user's expression that constructed it."""
+    with replaced(nn.Module, "__init__", _recording):
         yield
-    finally:
-        nn.Module.__init__ = original  # type: ignore[method-assign]
+
+
+def record_constructions() -> None:
+    """Remember the same of every module that any thread constructs, until the process ends."""
+    replace_everywhere(nn.Module, "__init__", _recording)
+
+
+def _recording(original: Callable[..., None], module: nn.Module, *args: Any, **kwargs: Any) -> None:
+    # A module that hashes by what it holds (a metric) holds nothing yet; it is no layer, and goes unrecorded.
+    if type(module).__hash__ is object.__hash__:
+        _constructions[module] = _construction_here(module, caller())  # type: ignore[assignment]
+    original(module, *args, **kwargs)
 
 
 def _construction_here(module: nn.Module, frame: FrameType | None) -> Location | None:
     """The expression outside every ``__init__`` of the module under construction."""
-    while frame is not None and frame.f_code.co_name == "__init__" and module in _first_argument(frame):
+    while frame is not None and (
+        frame.f_code.co_filename in _INSTRUMENTS
+        or (frame.f_code.co_name == "__init__" and module in _first_argument(frame))
+    ):
         frame = frame.f_back
     return location_of(user_frame(frame))
 
@@ -135,10 +138,19 @@ def carry_constructions(model: nn.Module, twin: nn.Module, memo: dict[int, Any])
     for module, copied in zip(model.modules(), twin.modules(), strict=False):
         if module in _constructions:
             _constructions[copied] = _constructions[module]
-    for module, place in list(_constructions.items()):
+    for module, place in _known():
         unregistered = memo.get(id(module))
         if isinstance(unregistered, nn.Module) and unregistered is not module:
             _constructions[unregistered] = place
+
+
+def _known() -> Iterator[tuple[nn.Module, Location]]:
+    """All modules whose construction was recorded, while other threads may go on constructing more."""
+    # The list of references is made in one go; the mapping's own items are not, and may not change meanwhile.
+    for reference in _constructions.keyrefs():
+        module = reference()
+        if module is not None and (place := _constructions.get(module)) is not None:
+            yield module, place
 
 
 def construction_of(module: nn.Module) -> Location | None:
@@ -149,7 +161,7 @@ def construction_of(module: nn.Module) -> Location | None:
 def construction_of_weight(weight: Tensor) -> Location | None:
     """Where the module that has this very tensor among its parameters was constructed, in the model or out of it."""
     return next(
-        (place for module, place in _constructions.items() if any(p is weight for p in module._parameters.values())),
+        (place for module, place in _known() if any(p is weight for p in module._parameters.values())),
         None,
     )
 

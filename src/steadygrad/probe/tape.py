@@ -8,131 +8,29 @@ of the backward pass and judges nothing.
 from __future__ import annotations
 
 import sys
-import types
 from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch._C._autograd import _get_sequence_nr as _sequence_number
 from torch.autograd.graph import Node
-from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map_with_path
 
 from steadygrad.probe import sampling
-from steadygrad.probe.attention import Look, look
+from steadygrad.probe.attention import look
+from steadygrad.probe.calls import COMPOSITES, CUTS, DATA, NUMBERS, QUIET, SCALINGS, fan_in
 from steadygrad.probe.kinds import PASS_THROUGH, SUMS, kind_of
+from steadygrad.probe.nested import first_of, path_name, tensors_in
 from steadygrad.probe.spans import construction_of, location_of, user_frame
-from steadygrad.record import Location
-
-_QUIET = frozenset(
-    [
-        "__get__",
-        "__set__",
-        "size",
-        "dim",
-        "numel",
-        "is_floating_point",
-        "is_complex",
-        "__len__",
-        "stride",
-        "storage_offset",
-        "__bool__",
-        "__int__",
-        "is_contiguous",
-        "device",
-        "dtype",
-        "nelement",
-        "ndimension",
-        "data_ptr",
-        "__hash__",
-        "get_device",
-        "is_same_size",
-        "requires_grad_",
-        "register_hook",
-        "retain_grad",
-        "__repr__",
-        "__format__",
-        "numpy",
-        "__array__",
-        "has_names",
-        "backward",
-        "untyped_storage",
-    ]
-)
-"""Calls that make no autograd node and detach nothing; ``__get__`` and ``__set__`` are attributes of a tensor."""
-
-_CUTS = frozenset(
-    {"detach", "detach_", "round", "floor", "ceil", "sign", "argmax", "bernoulli", "multinomial", "heaviside"}
-)
-
-NUMBERS = frozenset({"item", "tolist", "__float__"})
-"""Calls that make a Python number of a tensor: the path ends there, though mostly nobody wanted it to go on."""
-
-_DATA = Tensor.data.__get__  # type: ignore[attr-defined]
+from steadygrad.probe.taped import Reuse, SequenceCall, Taped
+from steadygrad.torch_internals import caller, replaced
 
 ACTIVATION_FEATURES = 128
 """Elements kept of each sample before an activation: enough to see dead units, still a small fraction of the pass."""
-
-
-@dataclass(slots=True)
-class Taped:
-    """One operation as it ran; the mutable draft of ``record.Operation``."""
-
-    index: int
-    name: str
-    kind: str
-    module: str
-    module_type: str
-    call: Location | None
-    construction: Location | None
-    contained: bool
-    """Whether one of torch's own containers made the call, so that the construction is the user's expression."""
-    shape: tuple[int, ...]
-    dtype: torch.dtype
-    node: Node | None
-    passes_through: bool
-    """Whether the gradient goes through it unweighed: sums, views, dropout."""
-    sample: Tensor | None = None
-    input_sample: Tensor | None = None
-    function: Any = None
-    options: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
-    unit_dimension: int = -1
-    weight: str = ""
-    fan_in: int | None = None
-    attention: Look | None = None
-    parents: tuple[int, ...] = ()
-
-    @property
-    def location(self) -> Location | None:
-        """The user's expression: the call, or the construction where torch's own container makes the call."""
-        return (self.construction or self.call) if self.contained else (self.call or self.construction)
-
-
-@dataclass(slots=True)
-class Reuse:
-    """One parameter's uses in order: the nodes, and the output of the last."""
-
-    name: str
-    parameter: Tensor
-    nodes: list[Node] = field(default_factory=list)
-    operations: list[int] = field(default_factory=list)
-    last: Tensor | None = None
-
-
-@dataclass(slots=True)
-class SequenceCall:
-    """One fused recurrent call (``torch.lstm`` and kin): what went in, what came out, who made it."""
-
-    operation: int
-    sequence: Tensor
-    output: Tensor
-    batch_first: bool
-    directions: int
 
 
 class Tape(TorchFunctionMode):
@@ -163,49 +61,43 @@ class Tape(TorchFunctionMode):
     def recording(self, model: nn.Module) -> Iterator[Tape]:
         """Watch every call until the block ends."""
         self._paths = {id(module): path for path, module in model.named_modules(remove_duplicate=False)}
-        original = nn.Module.__call__
-        tape = self
+        with (
+            replaced(nn.Module, "__call__", self._called),
+            replaced(torch.autograd.Function, "apply", self._applied),
+            replaced(nn.Parameter, "__new__", self._wrapped),
+            self,
+        ):
+            yield self
 
-        def watched(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
-            if not tape._stack and id(module) in tape._paths and tape.differentiable:
-                args, kwargs = tape._with_gradient(args, kwargs)
-            tape._stack.append((module, user_frame(sys._getframe(1)) is not sys._getframe(1)))
-            tape.ran.add(id(module))
-            try:
-                return original(module, *args, **kwargs)
-            finally:
-                tape._stack.pop()
-
-        apply = torch.autograd.Function.__dict__["apply"]
-
-        def applied(cls: Any, *args: Any, **kwargs: Any) -> Any:
-            start, cut_before = _sequence_number(), len(tape.cuts)
-            tensors = list(tensors_in(args))
-            parents = [node for tensor in tensors if (node := tensor.grad_fn) is not None]
-            output = apply.__get__(None, cls)(*args, **kwargs)
-            del tape.cuts[cut_before:]  # A function's own forward always runs without gradients.
-            first = _first_tensor(output)
-            if first is not None and first.grad_fn is not None:
-                tape._record(cls, cls.__name__, args, kwargs, output, first, start, tensors, parents, None)
-            return output
-
-        wrap = nn.Parameter.__dict__["__new__"]
-
-        def wrapped(cls: Any, data: Any = None, requires_grad: bool = True) -> Any:
-            if isinstance(data, Tensor) and data.grad_fn is not None:
-                tape.cuts.append(tape._draft("Parameter", data, None))
-            return wrap.__get__(None, cls)(cls, data, requires_grad)
-
-        nn.Parameter.__new__ = staticmethod(wrapped)  # type: ignore[method-assign]
-        nn.Module.__call__ = watched  # type: ignore[method-assign]
-        torch.autograd.Function.apply = classmethod(applied)  # type: ignore[method-assign, assignment]
+    def _called(self, original: Any, module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        """In the place of ``nn.Module.__call__``."""
+        if not self._stack and id(module) in self._paths and self.differentiable:
+            args, kwargs = self._with_gradient(args, kwargs)
+        frame = caller()
+        self._stack.append((module, user_frame(frame) is not frame))
+        self.ran.add(id(module))
         try:
-            with self:
-                yield self
+            return original(module, *args, **kwargs)
         finally:
-            nn.Parameter.__new__ = wrap  # type: ignore[method-assign]
-            nn.Module.__call__ = original  # type: ignore[method-assign]
-            torch.autograd.Function.apply = apply  # type: ignore[method-assign]
+            self._stack.pop()
+
+    def _applied(self, original: Any, cls: Any, *args: Any, **kwargs: Any) -> Any:
+        """In the place of ``torch.autograd.Function.apply``."""
+        start, cut_before = _sequence_number(), len(self.cuts)
+        tensors = list(tensors_in(args))
+        parents = [node for tensor in tensors if (node := tensor.grad_fn) is not None]
+        output = original(cls, *args, **kwargs)
+        del self.cuts[cut_before:]  # A function's own forward always runs without gradients.
+        first = first_of(output)
+        if first is not None and first.grad_fn is not None:
+            self._record(cls, cls.__name__, args, kwargs, output, first, start, tensors, parents, None)
+        return output
+
+    def _wrapped(self, original: Any, cls: Any, data: Any = None, requires_grad: bool = True) -> Any:
+        """In the place of ``nn.Parameter.__new__``."""
+        if isinstance(data, Tensor) and data.grad_fn is not None:
+            self.cuts.append(self._draft("Parameter", data, None))
+        return original(cls, data, requires_grad)
 
     def _with_gradient(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
         """The model's own inputs, made to need a gradient, so that the trunk reaches them.
@@ -216,7 +108,7 @@ class Tape(TorchFunctionMode):
         def lead(path: Any, value: Any) -> Any:
             if not isinstance(value, Tensor) or value.requires_grad or not torch.is_grad_enabled():
                 return value
-            name = _path_name(path)
+            name = path_name(path)
             self.inputs_seen.append((name, value))
             if not (value.is_floating_point() or value.is_complex()) or "mask" in name or "label" in name:
                 return value
@@ -239,18 +131,18 @@ class Tape(TorchFunctionMode):
     def __torch_function__(self, func: Any, types_: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
-        if name in _QUIET and not (name == "__get__" and torch.is_grad_enabled()):
+        if name in QUIET and not (name == "__get__" and torch.is_grad_enabled()):
             return func(*args, **kwargs)
-        if func in _COMPOSITES:
+        if func in COMPOSITES:
             with self:
-                return _COMPOSITES[func](*args, **kwargs)
+                return COMPOSITES[func](*args, **kwargs)
         start = _sequence_number()
         tensors = [*tensors_in(args), *tensors_in(kwargs)]
         # An in-place call gives its input a new node, so the parents are read off before it runs.
         parents = [node for tensor in tensors if (node := tensor.grad_fn) is not None]
         before = self._before(name, args, kwargs)
         output = func(*args, **kwargs)
-        first = _first_tensor(output)
+        first = first_of(output)
         if first is None:
             if name in NUMBERS and any(tensor.requires_grad for tensor in tensors):
                 self.cuts.append(self._draft(name, tensors[0], None))
@@ -261,10 +153,10 @@ class Tape(TorchFunctionMode):
             self._record(func, name, args, kwargs, output, first, start, tensors, parents, before)
         elif self._by_design():
             return output
-        elif (name in _CUTS or func == _DATA or (not torch.is_grad_enabled() and first.is_floating_point())) and any(
+        elif (name in CUTS or func == DATA or (not torch.is_grad_enabled() and first.is_floating_point())) and any(
             tensor.requires_grad for tensor in tensors
         ):
-            self.cuts.append(self._draft("data" if func == _DATA else name, first, None))
+            self.cuts.append(self._draft("data" if func == DATA else name, first, None))
         return output
 
     def _by_design(self) -> bool:
@@ -332,7 +224,7 @@ class Tape(TorchFunctionMode):
             taped.kind == "arithmetic"
             and not taped.passes_through
             and len(tensors) == 1
-            and name.strip("_") in _SCALINGS
+            and name.strip("_") in SCALINGS
         ):
             taped.passes_through = True
         self.operations.append(taped)
@@ -350,7 +242,7 @@ class Tape(TorchFunctionMode):
                 continue
             self.taken.add(parameter)
             if not taped.weight and tensor.dim() > 1 and taped.kind in ("linear", "embedding"):
-                taped.weight, taped.fan_in = parameter, _fan_in(name, tensor)
+                taped.weight, taped.fan_in = parameter, fan_in(name, tensor)
             if tensor.dim() > 1 and taped.kind in ("linear", "recurrent") and first.grad_fn is not None:
                 reuse = self.reuse.setdefault(parameter, Reuse(parameter, tensor))
                 reuse.nodes.append(first.grad_fn)
@@ -371,64 +263,3 @@ class Tape(TorchFunctionMode):
         if sequence.dim() != 3 or isinstance(args[3], (list, tuple)) or not sequence.requires_grad:
             return
         self.sequences.append(SequenceCall(taped.index, sequence, output[0], bool(args[8]), 2 if args[7] else 1))
-
-
-_SCALINGS = frozenset({"mul", "rmul", "imul", "div", "truediv", "multiply", "divide", "true_divide"})
-
-
-def _without_dispatch(function: Any) -> Any:
-    """The same Python function, whose own look-out for torch-function modes is switched off, so that its body is seen."""
-    blind = {name: (lambda *_: False) for name in function.__globals__ if name.startswith("has_torch_function")}
-    twin = types.FunctionType(
-        function.__code__,
-        {**function.__globals__, **blind},
-        function.__name__,
-        function.__defaults__,
-        function.__closure__,
-    )
-    twin.__kwdefaults__ = function.__kwdefaults__
-    return twin
-
-
-_COMPOSITES = {F.multi_head_attention_forward: _without_dispatch(F.multi_head_attention_forward)}
-"""Functions that are whole layers: what runs inside them is recorded, not they."""
-
-
-def _path_name(path: Any) -> str:
-    """ "input 0" for a positional argument, its name for a keyword."""
-    keys = [getattr(key, "key", getattr(key, "idx", getattr(key, "name", ""))) for key in path]
-    if keys[0] == 0:
-        return "input " + ".".join(str(key) for key in keys[1:])
-    return ".".join(str(key) for key in keys[1:])
-
-
-def tensors_in(value: Any) -> Iterator[Tensor]:
-    """Every tensor in nested tuples, lists and dicts, in order."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, (tuple, list)):
-        for item in value:
-            yield from tensors_in(item)
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from tensors_in(item)
-
-
-def _first_tensor(value: Any) -> Tensor | None:
-    if isinstance(value, Tensor):
-        return value
-    if isinstance(value, (tuple, list)):
-        return next(
-            (tensor for tensor in tensors_in(value) if tensor.grad_fn is not None), next(tensors_in(value), None)
-        )
-    return None
-
-
-def _fan_in(name: str, weight: Tensor) -> int:
-    if name.startswith("conv_transpose"):
-        return weight[:, 0].numel()
-    if name in ("linear",) or name.startswith("conv"):
-        return weight[0].numel()
-    if kind_of(name) == "embedding":
-        return 1
-    return int(weight.shape[-2])

@@ -19,6 +19,7 @@ from steadygrad.cures.surgery.wire import Wire, attach, in_place, named, paths_b
 from steadygrad.errors import CannotCureError
 from steadygrad.probe.spans import location_of, user_frame
 from steadygrad.record import Location
+from steadygrad.torch_internals import runs_in, this_thread
 
 Key = tuple[str, str, int]
 Loop = tuple[str, str, Location | None]
@@ -94,6 +95,7 @@ class _Router(TorchFunctionMode):
     def __enter__(self) -> _Router:
         from torch.nn.modules import module as calls
 
+        self._thread = this_thread()
         self._hooks = [
             calls.register_module_forward_pre_hook(self._entered),
             calls.register_module_forward_hook(self._left, always_call=True),
@@ -107,11 +109,14 @@ class _Router(TorchFunctionMode):
         super().__exit__(*error)  # type: ignore[no-untyped-call]
 
     def _entered(self, module: nn.Module, _: Any) -> None:
+        # The hooks are those of all modules and all threads; only this thread's calls are rerouted.
+        if not runs_in(self._thread):
+            return
         # As the tape names them: a module that is not registered makes its calls in the model's name.
         self._stack.append(self._names.get(id(module), ""))
 
     def _left(self, module: nn.Module, _: Any, __: Any) -> None:
-        if len(self._stack) > 1:
+        if len(self._stack) > 1 and runs_in(self._thread):
             self._stack.pop()
 
     def __torch_function__(

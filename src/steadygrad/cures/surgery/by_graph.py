@@ -16,6 +16,7 @@ from torch.utils._pytree import tree_leaves
 
 from steadygrad.cures.surgery.wire import Wire, attach, in_place, named, paths_by_module
 from steadygrad.record import Site
+from steadygrad.torch_internals import trace_in_this_thread
 
 
 class NotTraceableError(Exception):
@@ -115,7 +116,7 @@ def _traced(model: nn.Module, *, flipped: bool = False) -> fx.Graph:
     try:
         if flipped:
             model.train(not model.training)
-        return fx.Tracer().trace(model)
+        return trace_in_this_thread(fx.Tracer(), model)
     except Exception as error:
         # Whatever a model's code does with a stand-in for a tensor, the answer is the same: it cannot be traced.
         raise NotTraceableError(f"{type(error).__name__}: {error}") from None

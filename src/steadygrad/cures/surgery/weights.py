@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.overrides import TorchFunctionMode
 
+from steadygrad.torch_internals import computed_once
+
 _KINDS = {
     "linear": "linear",
     **dict.fromkeys(("conv1d", "conv2d", "conv3d"), "convolution"),
@@ -122,8 +124,7 @@ def write_weight(held: Held, value: Tensor) -> None:
                 module.weight = value
             except NotImplementedError:
                 return  # A parametrisation without an inverse keeps the weight that it has.
-            with parametrize.cached():
-                held.weight = module.weight.detach()
+            held.weight = module.weight.detach()
             return
         direction, size = module.weight_v, module.weight_g
         assert isinstance(direction, Tensor)
@@ -143,7 +144,7 @@ def visit(model: nn.Module, run: Callable[[nn.Module], Any], visitor: Visitor) -
     The output of the call, and so all that follows, is computed with the weight that the visitor left.
     """
     # Within a pass a parametrised weight is computed once, so that it can be told by identity.
-    with torch.no_grad(), parametrize.cached(), _Visit(model, visitor) as mode:
+    with torch.no_grad(), computed_once(), _Visit(model, visitor) as mode:
         run(model)
     return len(mode.values)
 

@@ -1,0 +1,94 @@
+"""What a call of a torch function is to the tape, by its name: nothing, a cut, a number, a scaling, or a layer of its own.
+
+``kinds`` says what an operation is to a gradient; this says whether there is an operation at all. May rely on torch's names
+and signatures. Must not know what was recorded.
+"""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from steadygrad.probe.kinds import kind_of
+
+QUIET = frozenset(
+    [
+        "__get__",
+        "__set__",
+        "size",
+        "dim",
+        "numel",
+        "is_floating_point",
+        "is_complex",
+        "__len__",
+        "stride",
+        "storage_offset",
+        "__bool__",
+        "__int__",
+        "is_contiguous",
+        "device",
+        "dtype",
+        "nelement",
+        "ndimension",
+        "data_ptr",
+        "__hash__",
+        "get_device",
+        "is_same_size",
+        "requires_grad_",
+        "register_hook",
+        "retain_grad",
+        "__repr__",
+        "__format__",
+        "numpy",
+        "__array__",
+        "has_names",
+        "backward",
+        "untyped_storage",
+    ]
+)
+"""Calls that make no autograd node and detach nothing; ``__get__`` and ``__set__`` are attributes of a tensor."""
+
+CUTS = frozenset(
+    {"detach", "detach_", "round", "floor", "ceil", "sign", "argmax", "bernoulli", "multinomial", "heaviside"}
+)
+
+NUMBERS = frozenset({"item", "tolist", "__float__"})
+"""Calls that make a Python number of a tensor: the path ends there, though mostly nobody wanted it to go on."""
+
+DATA = Tensor.data.__get__  # type: ignore[attr-defined]
+"""What ``x.data`` calls."""
+
+SCALINGS = frozenset({"mul", "rmul", "imul", "div", "truediv", "multiply", "divide", "true_divide"})
+"""Calls that scale: of one tensor and a number they weigh no gradient against another."""
+
+
+def _without_dispatch(function: Any) -> Any:
+    """The same Python function, whose own look-out for torch-function modes is switched off, so that its body is seen."""
+    blind = {name: (lambda *_: False) for name in function.__globals__ if name.startswith("has_torch_function")}
+    twin = types.FunctionType(
+        function.__code__,
+        {**function.__globals__, **blind},
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    twin.__kwdefaults__ = function.__kwdefaults__
+    return twin
+
+
+COMPOSITES = {F.multi_head_attention_forward: _without_dispatch(F.multi_head_attention_forward)}
+"""Functions that are whole layers: what runs inside them is recorded, not they."""
+
+
+def fan_in(name: str, weight: Tensor) -> int:
+    """How many inputs one unit of the layer sums; 1 for an embedding, which picks."""
+    if name.startswith("conv_transpose"):
+        return weight[:, 0].numel()
+    if name in ("linear",) or name.startswith("conv"):
+        return weight[0].numel()
+    if kind_of(name) == "embedding":
+        return 1
+    return int(weight.shape[-2])

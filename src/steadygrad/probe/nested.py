@@ -1,0 +1,38 @@
+"""Tensors in nested tuples, lists and dicts: what a call takes and gives. Knows no call and no model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from torch import Tensor
+
+
+def path_name(path: Any) -> str:
+    """ "input 0" for a positional argument, its name for a keyword."""
+    keys = [getattr(key, "key", getattr(key, "idx", getattr(key, "name", ""))) for key in path]
+    if keys[0] == 0:
+        return "input " + ".".join(str(key) for key in keys[1:])
+    return ".".join(str(key) for key in keys[1:])
+
+
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """Every tensor in nested tuples, lists and dicts, in order."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            yield from tensors_in(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from tensors_in(item)
+
+
+def first_of(value: Any) -> Tensor | None:
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, (tuple, list)):
+        return next(
+            (tensor for tensor in tensors_in(value) if tensor.grad_fn is not None), next(tensors_in(value), None)
+        )
+    return None

@@ -1,0 +1,72 @@
+"""What a tape holds of a forward pass: drafts, which may be changed until the trace is written from them.
+
+May rely on the record's locations and on the look at attention. Must not know how a call is seen, nor what is made of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import Node
+
+from steadygrad.probe.attention import Look
+from steadygrad.record import Location
+
+
+@dataclass(slots=True)
+class Taped:
+    """One operation as it ran; the mutable draft of ``record.Operation``."""
+
+    index: int
+    name: str
+    kind: str
+    module: str
+    module_type: str
+    call: Location | None
+    construction: Location | None
+    contained: bool
+    """Whether one of torch's own containers made the call, so that the construction is the user's expression."""
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    node: Node | None
+    passes_through: bool
+    """Whether the gradient goes through it unweighed: sums, views, dropout."""
+    sample: Tensor | None = None
+    input_sample: Tensor | None = None
+    function: Any = None
+    options: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
+    unit_dimension: int = -1
+    weight: str = ""
+    fan_in: int | None = None
+    attention: Look | None = None
+    parents: tuple[int, ...] = ()
+
+    @property
+    def location(self) -> Location | None:
+        """The user's expression: the call, or the construction where torch's own container makes the call."""
+        return (self.construction or self.call) if self.contained else (self.call or self.construction)
+
+
+@dataclass(slots=True)
+class Reuse:
+    """One parameter's uses in order: the nodes, and the output of the last."""
+
+    name: str
+    parameter: Tensor
+    nodes: list[Node] = field(default_factory=list)
+    operations: list[int] = field(default_factory=list)
+    last: Tensor | None = None
+
+
+@dataclass(slots=True)
+class SequenceCall:
+    """One fused recurrent call (``torch.lstm`` and kin): what went in, what came out, who made it."""
+
+    operation: int
+    sequence: Tensor
+    output: Tensor
+    batch_first: bool
+    directions: int
