@@ -114,9 +114,9 @@ def _panel(
     for number, cells in enumerate(drawn):
         marks = {at: (CLIPPED, "clip") for at, one in enumerate(lines) if one and _shows(one, number, drawn, at)}
         if number == 0:
-            marks |= {at // 2: (heat.BROKEN, "error") for at in np.flatnonzero(broken)}
+            marks |= {int(at) // 2: (heat.BROKEN, "error") for at in np.flatnonzero(broken)}
         if number == size - 1:
-            marks |= {at // 2: (heat.ZERO, "faint") for at in np.flatnonzero(zero)}
+            marks |= {int(at) // 2: (heat.ZERO, "faint") for at in np.flatnonzero(zero)}
         label = labels.get(number, "")
         room = margin - len(label) - 1
         told = shorten(title[number], room) if number < len(title) else ""

@@ -7,6 +7,7 @@ terminals.
 from __future__ import annotations
 
 import io
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,9 @@ CLIPPED = "tab:purple"
 MARKS_NUMBERED = 40
 """Alarms whose number is written; the others are a line alone."""
 
+ACTIONS_APART = 20
+"""Actions within one of so many parts of the run share their words."""
+
 
 def draw(run: Run, path: str) -> None:
     """Write the picture: PNG, SVG or PDF by the name. Raises ``OutputError``."""
@@ -43,7 +47,7 @@ def draw(run: Run, path: str) -> None:
     axes[1].set_yscale("log")
     for one in axes[:2]:
         if one.get_legend_handles_labels()[1]:
-            one.legend(loc="upper right", fontsize="small")
+            one.legend(fontsize="small")
     _marks(run, axes)
     axes[2].set_xlabel("step")
     head = [words.shown_path(run.path), words.count(run.steps, "step"), phrases.interval(run), phrases.clipping(run)]
@@ -57,22 +61,35 @@ def draw(run: Run, path: str) -> None:
 def _norms(run: Run, axes: Any) -> None:
     series, names = run.series, phrases.optimizer_names(run)
     for number, colour in zip(range(run.optimizers), CURVES, strict=False):
-        who = f" of {names[number]}" if run.optimizers > 1 else ""
-        _band(axes, run, series.low[:, number], series.high[:, number], colour, f"raw{who}")
+        who = f"{names[number]}, " if run.optimizers > 1 else ""
+        _band(axes, run, series.low[:, number], series.high[:, number], colour, f"{who}raw")
         acted = series.clipped[:, number] > 0
         if acted.any():
-            # What the clip left, over the raw curve; where it left all, they are one.
-            low, high = (values[:, number] for values in (series.after_low, series.after_high))
+            # What the clip left, with a dot for each point: a single one between others that were left alone is seen.
             style = CLIPPED if run.optimizers == 1 else colour
-            _band(axes, run, low, high, style, f"clipped{who}", line="--" if run.optimizers > 1 else "-")
+            known = acted & np.isfinite(series.after_high[:, number])
+            values = np.where(known, series.after_high[:, number], np.nan)
+            axes.plot(
+                series.steps,
+                values,
+                color=style,
+                linestyle="--",
+                linewidth=0.8,
+                marker=".",
+                markersize=3,
+                label=f"{who}clipped",
+            )
 
 
-def _band(axes: Any, run: Run, low: NDArray[Any], high: NDArray[Any], colour: str, name: str, line: str = "-") -> None:
-    """Least to greatest at each point, and a line along the greatest: a peak of one step is seen."""
-    known = np.isfinite(low) & np.isfinite(high)
-    steps = run.series.steps[known]
-    axes.fill_between(steps, low[known], high[known], color=colour, alpha=0.3, linewidth=0)
-    axes.plot(steps, high[known], color=colour, linewidth=0.8, linestyle=line, label=name)
+def _band(axes: Any, run: Run, low: NDArray[Any], high: NDArray[Any], colour: str, name: str) -> None:
+    """Least to greatest at each point, and a line along the greatest: a peak of one step is seen. A cross: inf or NaN."""
+    steps, known, broken = run.series.steps, np.isfinite(low) & np.isfinite(high), np.isinf(high)
+    axes.fill_between(steps[known], low[known], high[known], color=colour, alpha=0.3, linewidth=0)
+    axes.plot(steps[known], high[known], color=colour, linewidth=0.8, label=name)
+    if broken.any():
+        top = np.full(int(broken.sum()), 0.97)
+        across = axes.get_xaxis_transform()
+        axes.plot(steps[broken], top, "x", color=colour, markersize=4, transform=across, label=f"{name}: inf or NaN")
 
 
 def _scale(axes: Any, values: list[NDArray[Any]]) -> None:
@@ -94,9 +111,9 @@ def _marks(run: Run, axes: Any) -> None:
         row.plot([alarm.step], [1.5], marker="^", color=colour)
         if len(run.alarms) <= MARKS_NUMBERED:
             row.annotate(f" {alarm.number}", (alarm.step, 1.5), color=colour, fontsize="small", va="bottom")
-    told = set()
-    for action in run.actions:
-        row.plot([action.step], [0.5], marker="D", markersize=4, color="black")
-        if (action.kind, action.alarm) not in told and len(told) < MARKS_NUMBERED:
-            row.annotate(f"  {words.clean(action.kind)}", (action.step, 0.5), fontsize="small", va="center")
-            told.add((action.kind, action.alarm))
+    near = max(1, run.steps // ACTIONS_APART)
+    for _, group in groupby(run.actions, key=lambda one: one.step // near):
+        same = list(group)
+        kinds = ", ".join(dict.fromkeys(words.clean(one.kind) for one in same))
+        row.plot([one.step for one in same], [0.5] * len(same), marker="D", markersize=4, linestyle="", color="black")
+        row.annotate(f"  {kinds}", (same[-1].step, 0.5), fontsize="small", va="center")
