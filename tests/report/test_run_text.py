@@ -128,6 +128,21 @@ def test_a_spike_of_one_step_in_ten_thousand_is_held_and_drawn() -> None:
     assert "4,321 ┤" in norm
 
 
+@pytest.mark.parametrize("name", ["story", "long", "adversarial"])
+def test_a_screen_of_24_rows_has_the_curves_the_alarms_and_the_axis(name: str) -> None:
+    shown = screenful(made(name), 80, 24, color="never", now=0.0)
+    for part in ("\nloss", "raw", "─ clip", "\nalarms", "step  1 "):
+        assert part in shown
+
+
+def test_both_curves_of_a_norm_in_one_cell_are_told() -> None:
+    text = render(made("long"), width=80, color="never")
+    assert "⣿ raw ═ both" in text
+    (cells,) = (line.split("┤")[1] for line in text.split("\n") if "═══" in line)
+    assert set(cells[:12]) == {"⣤"}, "nothing is clipped"
+    assert set(cells[12:]) == {"═", "─"}
+
+
 def test_the_panels_share_one_axis() -> None:
     lines = render(made("long"), width=80, color="never").split("\n")
     begin = {line.index(edge) for line in lines[5:25] for edge in "│┤└" if edge in line}

@@ -31,8 +31,8 @@ LEAST_SPAN = 1.0
 CURVES_SHOWN = 3
 """Of so many optimizers the norm and the loss are drawn."""
 
-RAW, CLIPPED = "⣿", "─"
-"""How the two curves of a norm look."""
+RAW, CLIPPED, BOTH = "⣿", "─", "═"
+"""How the two curves of a norm look, and where they are in one cell."""
 
 
 def losses(run: Run, axis: Axis, margin: int, paint: Paint, *, low: bool = False) -> Iterator[str]:
@@ -111,8 +111,12 @@ def _panel(
     low = np.where(np.isneginf(low) & np.isfinite(high), bottom, low)
     drawn = curve.band(low, high, bottom, top, size)
     lines = curve.line(np.maximum(after[0], bottom), after[1], bottom, top, size) if after else []
-    for number, cells in enumerate(drawn):
-        marks = {at: (CLIPPED, "clip") for at, one in enumerate(lines) if one and _shows(one, number, drawn, at)}
+    clipped = _clip_marks(lines, drawn)
+    if any(mark[0] == BOTH for row in clipped for mark in row.values()):
+        title = [f"{one} {BOTH} both" if one.startswith(RAW) else one for one in title]
+    if len(title) > size:
+        title = [*title[: size - 1], f"{RAW} raw {CLIPPED} clip"]
+    for number, (cells, marks) in enumerate(zip(drawn, clipped, strict=True)):
         if number == 0:
             marks |= {int(at) // 2: (heat.BROKEN, "error") for at in np.flatnonzero(broken)}
         if number == size - 1:
@@ -131,11 +135,19 @@ def _head(told: str, room: int, paint: Paint, *, strong: bool) -> str:
     return paint(told[0], "clip" if told[0] == CLIPPED else "curve") + padded[1:]
 
 
-def _shows(rows: tuple[int, int], number: int, drawn: Sequence[str], at: int) -> bool:
-    """The upper edge, but where the other curve's is in the same cell; below it, what is empty."""
-    if number == rows[0]:
-        return drawn[number][at] == " " or any(one[at] != " " for one in drawn[:number])
-    return rows[0] < number <= rows[1] and drawn[number][at] == " "
+def _clip_marks(rows: Sequence[tuple[int, int] | None], drawn: Sequence[str]) -> list[dict[int, tuple[str, str]]]:
+    """For each row the cells of the clipped curve: its upper edge, and below it what is empty."""
+    marks: list[dict[int, tuple[str, str]]] = [{} for _ in drawn]
+    for at, found in enumerate(rows):
+        if found is None:
+            continue
+        top, bottom = found
+        taken = drawn[top][at] != " " and all(one[at] == " " for one in drawn[:top])
+        marks[top][at] = (BOTH if taken else CLIPPED, "clip")
+        for number in range(top + 1, bottom + 1):
+            if drawn[number][at] == " ":
+                marks[number][at] = (CLIPPED, "clip")
+    return marks
 
 
 def _finite(low: Floats, high: Floats) -> Floats:
