@@ -43,10 +43,10 @@ def test_show_tells_the_story(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     shown = capsys.readouterr().out
     for part in (
         "300 steps in",
-        "total norm",
+        "gradient",
         "loss",
-        "log10 norm",
-        "▲1 warning[SG206]",
+        "gradient norm of each layer",
+        "▲1 step 120 warning[SG206]",
         "2 alarms",
         "1 action",
         "3 looks",
@@ -79,7 +79,7 @@ def test_an_older_session_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture
     shown = capsys.readouterr().out
     assert "300 steps" in shown
     assert "session 1 of 2" in shown
-    assert "--session shows the others: 2 (" in shown
+    assert "--session N shows another one: 2 (" in shown
 
 
 def test_json_and_csv_go_to_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -92,6 +92,20 @@ def test_json_and_csv_go_to_files(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert json.loads((tmp_path / "run.json").read_text())["steps"] == 300
     assert len(list(csv.reader((tmp_path / "run.csv").read_text().splitlines()))) == 301
     assert (tmp_path / "run.parquet").read_bytes().startswith(b"PAR1")
+
+
+def test_a_picture_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib")
+    path = str(whole(tmp_path / "run.sgj"))
+    for end, begin in (("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")):
+        target = tmp_path / f"run.{end}"
+        assert main(["show", path, "--plot", str(target)]) == 0
+        assert target.read_bytes().startswith(begin)
+        shown = capsys.readouterr()
+        assert "▲1 step 120" in shown.out
+        assert shown.err == f"drawn into {target}\n"
+    assert main(["show", path, "--plot", str(tmp_path / "run.txt")]) == 2
+    assert "name it .png, .svg or .pdf" in capsys.readouterr().err
 
 
 def test_points_are_as_many_as_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -112,8 +126,8 @@ def test_a_run_that_was_killed_is_shown(tmp_path: Path) -> None:
     writer.communicate()
     done = subprocess.run([*COMMAND, "show", str(path)], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "not closed, last written 2" in done.stdout
-    assert "▲1 warning[SG206]: step 120" in done.stdout
+    assert "not finished, last write 2" in done.stdout
+    assert "▲1 step 120 warning[SG206]" in done.stdout
 
 
 @pytest.mark.parametrize("end", ["close", "kill"])
@@ -128,7 +142,7 @@ def test_watch_follows_another_process_to_its_end(tmp_path: Path, end: str) -> N
     assert (
         sum(line.startswith("alarm 1: step 120 warning[SG206] train.py:4:16 gradient-spike: 14") for line in lines) == 1
     )
-    assert lines[-1].startswith("step 300 · total norm ")
+    assert lines[-1].startswith("step 300 · gradient norm ")
     assert lines[-1].endswith("finished") == (end == "close")
 
 

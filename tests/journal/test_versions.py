@@ -1,4 +1,4 @@
-"""A journal of any version up to now opens and is continued; ``version_1.sql`` beside this file is one as it was."""
+"""A journal of any version up to now opens and is continued; ``version_1.sql`` and so on, beside this file, are as they were."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from steadygrad.errors import JournalError
 from steadygrad.journal import read, schema
 from steadygrad.record import Sign, from_jsonable, to_jsonable
 from steadygrad.record.training import Alarm
-from tests.journal.runs import FINDING, SKIP, SPIKE, begun, whole
+from tests.journal.runs import FINDING, SKIP, SPIKE, VANISHING, begun, whole
 
 VERSION_1 = Path(__file__).with_name("version_1.sql")
 
@@ -27,6 +27,17 @@ def old(tmp_path: Path) -> Path:
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.executescript(VERSION_1.read_text(encoding="utf-8"))
     return path
+
+
+def test_a_journal_of_version_2_opens(tmp_path: Path) -> None:
+    path = tmp_path / "old.sgj"
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.executescript(VERSION_1.with_name("version_2.sql").read_text(encoding="utf-8"))
+    run = read(path)
+    assert run.series.norms.tolist() == [[1, 2]] * 6
+    assert run.series.after_high[:, 0].tolist() == [root := 5**0.5, root, root / 2, root, root, root]
+    assert run.alarms == (SPIKE, VANISHING)
+    assert run.series.loss_high[np.isfinite(run.series.loss_high)].tolist() == [3.0, 2.0]
 
 
 def test_a_journal_of_version_1_opens(old: Path) -> None:

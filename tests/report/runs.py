@@ -13,7 +13,7 @@ import numpy as np
 from steadygrad.journal import Journal, read
 from steadygrad.record import Evidence, Finding, Location, Severity
 from steadygrad.record.run import Run, Session
-from steadygrad.record.training import Action, Alarm, Look, Watched
+from steadygrad.record.training import Action, Alarm, Look, Sign, Watched
 
 WHEN = 1.7e9
 
@@ -54,7 +54,7 @@ def story() -> Run:
 
     def give(journal: Journal) -> None:
         journal.rows(0, steps, WHEN + 0.25 * steps, norms, totals, factors, rates)
-        journal.losses(steps[::5], 2.3 + 6 * np.exp(-steps[::5] / 500) + spike[::5])
+        journal.losses(steps, 2.3 + 6 * np.exp(-steps / 500) + spike)
         journal.weights(0, 4000, np.ones(len(names)), np.geomspace(1e-6, 2e-3, len(names)))
         at = Location("train.py", 48, 13, 48, 40, "        h = self.attn.qkv(self.norm(x))")
         journal.alarm(
@@ -74,6 +74,14 @@ def story() -> Run:
                 ended=True,
                 others=37,
                 symptoms=("SG204",),
+                advice="look at rows 17 and 40 of batch 2,400: loader.dataset[i] for i in the sampler's order",
+                first_sign="the update of model.blocks.4.mlp.up.weight, 6 steps before the loss",
+                signs=(
+                    Sign("weights", 2394, "model.blocks.4.mlp.up.weight", 12.5),
+                    Sign("loss", 2400),
+                    Sign("gradient", 2400, factor=61),
+                ),
+                rows=(17, 40),
             )
         )
         journal.alarm(
@@ -84,7 +92,7 @@ def story() -> Run:
                 name="vanishing-gradient",
                 severity=Severity.ERROR,
                 parameter="model.embed.weight",
-                message="4.0 decades lost within 600 steps",
+                message="the gradient's norm fell to 1/10,000 (4.0 decades) within 600 steps",
                 delay=4,
                 noticed=3180,
                 last_step=4000,
@@ -144,6 +152,55 @@ def odd() -> Run:
     return _made(give, watched, {"optimizers": "Adam, SGD\x07"})
 
 
+SPIKED = 6543
+PEAK_NORM, PEAK_LOSS = 4321.0, 98.7
+
+
+def long() -> Run:
+    """10,000 steps, all of them clipped to 1 but the first 2,000, and a spike of one single step."""
+    steps = np.arange(1, 10_001)
+    totals = 2.0 + np.sin(steps * 0.7) * 0.3
+    totals[:2000] /= 4
+    losses = 0.5 + 0.05 * np.cos(steps * 1.3)
+    totals[SPIKED - 1], losses[SPIKED - 1] = PEAK_NORM, PEAK_LOSS
+
+    def give(journal: Journal) -> None:
+        for begin in range(0, 10_000, 64):
+            part = slice(begin, begin + 64)
+            rows = totals[part]
+            norms = np.stack([0.6 * rows, 0.8 * rows], axis=1)
+            factors = np.minimum(1, 1 / rows)
+            journal.rows(0, steps[part], WHEN + 0.01 * steps[part], norms, rows, factors, np.full(len(rows), 0.1))
+            journal.losses(steps[part], losses[part])
+            journal.flush()
+        journal.alarm(
+            Alarm(1, SPIKED, "SG206", "gradient-spike", Severity.WARNING, "a", "the norm was ×2,160", last_step=SPIKED)
+        )
+        journal.action(Action(SPIKED, "skip", 1, "the step was left out"))
+        journal.summary({"steps": 10_000, "interval": 1})
+
+    return _made(give, [Watched(name, (8,), "float32", 0) for name in "ab"], {"optimizer": "SGD", "clip": "norm ≤ 1"})
+
+
+def adversarial() -> Run:
+    """A generator and a discriminator, each with its loss; every third step was read."""
+    names = [f"{model}.net.{number}.weight" for model in ("Generator", "Discriminator") for number in range(2)]
+    steps = np.arange(1, 601, 3)
+
+    def give(journal: Journal) -> None:
+        for number in range(2):
+            totals = np.exp(-steps / 200) + number
+            norms = np.stack([totals, totals], axis=1)
+            factors = np.minimum(1.0, 0.5 / totals) if number else np.ones(len(steps))
+            journal.rows(number, steps, WHEN + steps, norms, totals, factors, np.full(len(steps), 0.1))
+            journal.losses(steps, 1 + number + np.exp(-steps / 100), optimizer=number)
+        journal.alarm(Alarm(1, 301, "SG206", "gradient-spike", Severity.INFO, names[2], "×9", optimizer=1, ended=True))
+        journal.summary({"steps": 600, "interval": 3})
+
+    watched = [Watched(name, (8,), "float32", place // 2) for place, name in enumerate(names)]
+    return _made(give, watched, {"optimizer": "Adam, Adam"})
+
+
 def short(steps: int) -> Run:
     """So many steps of one parameter."""
 
@@ -157,6 +214,8 @@ def short(steps: int) -> Run:
 ALL: dict[str, Callable[[], Run]] = {
     "story": story,
     "odd": odd,
+    "long": long,
+    "adversarial": adversarial,
     "nothing": lambda: short(0),
     "one step": lambda: short(1),
     "three steps": lambda: short(3),

@@ -48,8 +48,19 @@ def test_json_has_what_a_program_asks_for() -> None:
 
 def test_json_records_read_back() -> None:
     body, run = as_json("story"), made("story")
+    assert body["alarms"][0]["signs"][0] == {
+        "kind": "weights",
+        "step": 2394,
+        "where": "model.blocks.4.mlp.up.weight",
+        "factor": 12.5,
+    }
+    assert body["alarms"][0]["rows"] == [17, 40]
     for name, kind in (("alarms", Alarm), ("actions", Action), ("looks", Look)):
         assert tuple(from_jsonable(kind, one) for one in body[name]) == getattr(run, name)
+
+
+def floats(values: list[Any]) -> Any:
+    return np.array([math.nan if one is None else float(one) for one in values], dtype=float)
 
 
 @pytest.mark.parametrize("name", runs.ALL)
@@ -58,9 +69,13 @@ def test_series_have_every_parameter_and_are_strict_json(name: str) -> None:
     series = body["series"]
     assert series["steps"] == run.series.steps.tolist()
     assert len(series["optimizers"]) == run.optimizers
+    for number, one in enumerate(series["optimizers"]):
+        assert np.array_equal(floats(one["clipped_high"]), run.series.after_high[:, number], equal_nan=True)
+    assert np.array_equal(floats(series["loss_high"]), run.series.loss_high, equal_nan=True)
+    assert [one["optimizer"] for one in series["other_losses"]] == [one.optimizer for one in run.series.other_losses]
     assert len(series["norms"]) == len(series["peaks"]) == len(body["watched"])
     for column, norms in enumerate(series["norms"]):
-        back = np.array([math.nan if one is None else float(one) for one in norms], dtype=np.float32)
+        back = floats(norms).astype(np.float32)
         assert np.array_equal(back, run.series.norms[:, column], equal_nan=True)
     assert {key: value for key, value in body.items() if key != "series"} == as_json(name)
 

@@ -45,7 +45,8 @@ def command(
     Exit code: 0 the cured model ends below the other; 1 it does not, or nothing was taken; 2 could not check.
     """
     from steadygrad.cli.progress import progress
-    from steadygrad.report.proof import draw, pyplot_for, render
+    from steadygrad.report.drawing import pyplot_for
+    from steadygrad.report.proof import draw, render
 
     if plot is not None:
         pyplot_for(plot)

@@ -8,13 +8,14 @@ from typing import Any
 import click
 
 
-@click.command(name="show", short_help="Show a run from its journal: norms by layer and time, alarms, actions.")
+@click.command(name="show", short_help="Show a run from its journal: loss, gradient norm, layers, alarms.")
 @click.argument("journal")
 @click.option("--session", type=click.IntRange(min=1), metavar="N", help="Which of several sessions (the newest).")
 @click.option("--series", is_flag=True, help="With json: the series of every parameter too.")
 @click.option("--points", type=click.IntRange(min=1), metavar="N", help="Points of the series, at most.")
 @click.option("--output-format", metavar="FORMAT", default="text", show_default=True, help="text, json, csv, parquet.")
 @click.option("--output-file", metavar="PATH", help="Write there instead of printing.")
+@click.option("--plot", metavar="PATH", help="Draw the curves into a .png, .svg or .pdf as well.")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
 def command(
     journal: str,
@@ -23,9 +24,12 @@ def command(
     points: int | None,
     output_format: str,
     output_file: str | None,
+    plot: str | None,
     color: Any,
 ) -> None:
     """Show JOURNAL, which `steadygrad run` or sg.guard(…, journal=…) wrote; it may be written meanwhile.
+
+    Loss, gradient norm (before and after the clip), alarms and actions stand above one another on one axis of steps.
 
     csv and parquet have a row for every point that is stored: the last steps one by one, older ones merged.
 
@@ -49,12 +53,21 @@ def command(
     if output_file is not None and Path(output_file).resolve() == Path(journal).resolve():
         raise OutputError(f"cannot write {output_file}: it is the journal itself; name another file")
     tables = output_format in ("csv", "parquet")
+    if plot is not None:
+        from steadygrad.report.drawing import pyplot_for
+
+        pyplot_for(plot)
     run = read(journal, session=session, most=points or (sys.maxsize if tables else 2000))
     given: dict[str, Any] = {}
     if output_format == "text":
         given = {"color": "never" if output_file is not None else color}
     elif output_format == "json":
         given = {"series": series}
+    if plot is not None:
+        from steadygrad.report.run.plot import draw
+
+        draw(run, plot)
+        click.echo(f"drawn into {plot}", err=True)
     shown = render(run, output_format, **given)
     if isinstance(shown, bytes):
         if output_file is not None:

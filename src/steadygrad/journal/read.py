@@ -97,7 +97,8 @@ def _run(db: sqlite3.Connection, path: Path, session: int | None, most: int) -> 
 def _rows(db: sqlite3.Connection, table: str, session: int, optimizer: int) -> Columns:
     names = list(SERIES[table])
     lacked = schema.LACKED.get(schema.version_of(db), {})
-    asked = f"SELECT {', '.join(lacked.get(name, name) for name in names)} FROM {table} WHERE session = ? AND optimizer = ? ORDER BY place"
+    wanted = ", ".join(lacked.get(name, name) for name in names)
+    asked = f"SELECT {wanted} FROM {table} WHERE session = ? AND optimizer = ? ORDER BY place"
     columns = as_columns(names, db.execute(asked, (session, optimizer)).fetchall())
     # A step number that was set back (a checkpoint loaded into a running guard) must not make points overlap.
     order = np.argsort(columns["first"], kind="stable")

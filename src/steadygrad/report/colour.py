@@ -25,6 +25,7 @@ STYLES = {
     "strong": "1",
     "faint": "2",
     "curve": "36",
+    "clip": "35",
 }
 
 

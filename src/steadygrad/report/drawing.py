@@ -24,3 +24,13 @@ def pyplot(wanted: str) -> Any:
         return importlib.import_module("matplotlib.pyplot")
     except ImportError:
         raise OutputError(f"{wanted} matplotlib; pip install 'steadygrad[plot]'") from None
+
+
+def pyplot_for(path: str) -> Any:
+    """matplotlib's pyplot, once the path is known to be one that can be drawn into. Raises ``OutputError``."""
+    check_kind(path)
+    if Path(path).is_dir():
+        raise OutputError(f"cannot write {path}: it is a directory; name a file in it")
+    if not Path(path).absolute().parent.is_dir():
+        raise OutputError(f"cannot write {path}: there is no directory {Path(path).parent}; create it first")
+    return pyplot("a picture needs")

@@ -14,11 +14,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from steadygrad.errors import OutputError
 from steadygrad.record.proof import Arm, Proof
-from steadygrad.report import drawing, words
+from steadygrad.report import words
 from steadygrad.report.colour import Color, Paint, wants_colour
-from steadygrad.report.drawing import check_kind
+from steadygrad.report.drawing import pyplot_for
 from steadygrad.report.layout import fill, resolve_width
 from steadygrad.report.write import write_bytes_atomically
 
@@ -126,16 +125,6 @@ def _steps(arm: Arm, target: float) -> str:
 def _smallest(arm: Arm) -> str:
     """The weights that moved least in the first step of the first run."""
     return "\n".join(f"{words.clean(update.name)} {update.ratio:.1e}" for update in arm.slowest(UPDATES_SHOWN))
-
-
-def pyplot_for(path: str) -> Any:
-    """matplotlib's pyplot, once the path is known to be one that can be drawn into. Raises ``OutputError``."""
-    check_kind(path)
-    if Path(path).is_dir():
-        raise OutputError(f"cannot write {path}: it is a directory; name a file in it")
-    if not Path(path).absolute().parent.is_dir():
-        raise OutputError(f"cannot write {path}: there is no directory {Path(path).parent}; create it first")
-    return drawing.pyplot("a picture needs")
 
 
 def draw(proof: Proof, path: str) -> None:

@@ -64,10 +64,25 @@ def _series(run: Run) -> dict[str, Any]:
         "last_steps": series.last_steps.tolist(),
         "times": _numbers(series.times),
         "losses": _numbers(series.losses),
+        "loss_low": _numbers(series.loss_low),
+        "loss_high": _numbers(series.loss_high),
+        # Of further optimizers, where each has its own.
+        "other_losses": [
+            {
+                "optimizer": one.optimizer,
+                "mean": _numbers(one.mean),
+                "low": _numbers(one.low),
+                "high": _numbers(one.high),
+            }
+            for one in series.other_losses
+        ],
+        # "total_…" is the norm before the clip, "clipped_…" that after it.
         "optimizers": [
             {
                 "total_high": _numbers(series.high[:, number]),
                 "total_low": _numbers(series.low[:, number]),
+                "clipped_high": _numbers(series.after_high[:, number]),
+                "clipped_low": _numbers(series.after_low[:, number]),
                 "factors": _numbers(series.factors[:, number]),
                 "clipped": series.clipped[:, number].tolist(),
                 "rows": series.counts[:, number].tolist(),

@@ -26,8 +26,8 @@ WIDEST = 240
 """A picture no wider than this."""
 
 ALARMS_IN_BRIEF = 3
-ENOUGH_LAYERS, FEWEST_LAYERS = 10, 4
-"""Of a screen that is followed live: below the one the loss goes, the other stay."""
+FEWEST_LAYERS = 4
+"""Of a screen that is followed live: where there is no room for so many, it has the curves alone."""
 
 TOLD_APART = ("optimizers", "optimizer", "clip")
 """Entries of ``about`` that the header tells."""
@@ -65,15 +65,18 @@ def screenful(run: Run, width: int, height: int, *, color: Color, now: float) ->
     if not len(run.series):
         return "\n".join(head[:height])
     room = height - len(head)
-    for loss, fewest in ((True, ENOUGH_LAYERS), (False, FEWEST_LAYERS)):
-        layers = max(fewest, room)
-        rows = list(picture(run, width, paint, most_layers=layers, loss=loss))
-        while len(rows) > room and layers > fewest:
-            layers = max(fewest, min(layers - 1, layers - (len(rows) - room)))
-            rows = list(picture(run, width, paint, most_layers=layers, loss=loss))
-        if len(rows) <= room:
-            break
-    return "\n".join(row.rstrip() for row in [*head, *rows][:height])
+    return "\n".join(row.rstrip() for row in [*head, *_picture_within(room, run, width, paint)][:height])
+
+
+def _picture_within(room: int, run: Run, width: int, paint: Paint) -> list[str]:
+    """The picture in so many rows: first flatter, then with fewer layers, then without them."""
+    layers, low = max(FEWEST_LAYERS, room), False
+    rows = list(picture(run, width, paint, most_layers=layers))
+    while len(rows) > room and layers:
+        layers = layers if not low else min(layers - 1, layers - (len(rows) - room))
+        layers, low = layers if layers >= FEWEST_LAYERS else 0, True
+        rows = list(picture(run, width, paint, most_layers=layers, low=True))
+    return rows
 
 
 def _brief(alarm: Alarm, width: int, paint: Paint) -> str:
@@ -90,11 +93,9 @@ def _header(run: Run, width: int, paint: Paint, now: float | None) -> Iterator[s
     head += [phrases.pace(each)] if math.isfinite(each) else []
     head.append(phrases.state(run, now))
     yield from (paint(row, "strong") for row in _joined(head, width))
-    clip = words.clean(str(run.about.get("clip", ""))).removeprefix("none")
-    acted = f"clipped {words.percent(run.clipped_share)}" if clip or run.clipped_share > 0 else "no clip"
-    parts = [phrases.optimizers(run), f"clip {clip}" if clip else "", acted, phrases.interval(run.interval)]
+    parts = [phrases.optimizers(run), phrases.clipping(run), phrases.interval(run)]
     rate = phrases.constant_rate(run) if run.optimizers == 1 else None
-    parts.insert(1, f"rate {words.number(rate)}" if rate is not None else "")
+    parts.insert(1, f"lr {words.number(rate)}" if rate is not None else "")
     if len(run.sessions) > 1:
         parts.append(f"session {run.session} of {len(run.sessions)}")
     parts += list(_tally(run))
@@ -132,11 +133,11 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
         yield "updates", updates
     ranks = _ranks(run)
     if ranks:
-        yield "processes", ranks
+        yield "ranks", ranks
     if len(run.sessions) > 1:
         others = [one for one in run.sessions if one.number != run.session]
         told = ", ".join(f"{one.number} ({phrases.moment(one.started)})" for one in others[-3:])
-        yield "sessions", f"--session shows the others: {'… ' if len(others) > 3 else ''}{told}"
+        yield "sessions", f"--session N shows another one: {'… ' if len(others) > 3 else ''}{told}"
     for name, value in run.about.items():
         if name not in TOLD_APART:
             yield name, words.number(value) if isinstance(value, float) else str(value)
@@ -151,9 +152,9 @@ def _updates(run: Run) -> str:
     least, most = int(np.nanargmin(ratios)), int(np.nanargmax(ratios))
     step = int(run.weights.steps[measured[-1]])
     return (
-        f"at step {step:,} a step changes a weight by {words.number(float(np.nanmedian(ratios)))} of its norm (median); "
-        f"least {words.number(float(ratios[least]))} in {run.watched[least].name}, "
-        f"most {words.number(float(ratios[most]))} in {run.watched[most].name}"
+        f"at step {step:,} the norm of the update ÷ the norm of the weight is {words.number(float(np.nanmedian(ratios)))} "
+        f"in the median, {words.number(float(ratios[least]))} in {run.watched[least].name} (smallest) and "
+        f"{words.number(float(ratios[most]))} in {run.watched[most].name} (largest)"
     )
 
 
@@ -169,9 +170,10 @@ def _ranks(run: Run) -> str:
         ratio = extremes.highest / extremes.lowest
     at = int(np.nanargmax(ratio)) if np.isfinite(ratio).any() else 0
     return (
-        f"rank {int(ranks[often])} had the greatest total norm in {words.percent(float(share))} of the reads; at step "
-        f"{int(extremes.steps[at]):,} rank {int(extremes.highest_rank[at])} had {words.number(float(extremes.highest[at]))} "
-        f"and rank {int(extremes.lowest_rank[at])} {words.number(float(extremes.lowest[at]))}"
+        f"rank {int(ranks[often])} has the largest gradient norm in {phrases.of(int(counts[often]), int(counts.sum()), 'read')} "
+        f"({words.percent(float(share))}); the ranks differ most at step {int(extremes.steps[at]):,}: "
+        f"{words.number(float(extremes.highest[at]))} on rank {int(extremes.highest_rank[at])}, "
+        f"{words.number(float(extremes.lowest[at]))} on rank {int(extremes.lowest_rank[at])}"
     )
 
 

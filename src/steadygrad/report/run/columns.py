@@ -27,7 +27,8 @@ class Axis:
     first: Whole
     """(columns,): the first point of each column ..."""
     stop: Whole
-    """... and one past the last; a column between two points shows the one before it."""
+    """... and one past the last. A point that reaches over an edge is in both columns, so that no step is missed in its
+    own; a column between two points shows the one before it."""
 
     def column(self, step: float) -> int:
         """Where the step is, within the picture."""
@@ -40,9 +41,9 @@ def axis(run: Run, columns: int) -> Axis:
     series = run.series
     begin, end = int(series.steps[0]), int(series.last_steps.max()) + 1
     edges = begin + (end - begin) * np.arange(columns + 1) / columns
-    bounds = np.searchsorted(series.steps, edges)
-    stop = np.maximum(bounds[1:], 1)
-    return Axis(begin, end, columns, np.minimum(bounds[:-1], stop - 1), stop)
+    stop = np.maximum(np.searchsorted(series.steps, edges[1:]), 1)
+    first = np.searchsorted(np.maximum.accumulate(series.last_steps), edges[:-1])
+    return Axis(begin, end, columns, np.minimum(first, stop - 1), stop)
 
 
 def held(run: Run) -> Series:
@@ -80,9 +81,10 @@ def mean(values: Floats, on: Axis) -> Floats:
         return np.array([total / count for total, count in pairs])
 
 
-def clipped(series: Series, on: Axis) -> Floats:
-    """The share of rows that were clipped in each column, over all optimizers."""
-    acted, rows = series.clipped.sum(axis=1), series.counts.sum(axis=1)
+def clipped(series: Series, on: Axis, optimizer: int | None = None) -> Floats:
+    """The share of rows that were clipped in each column, of one optimizer or over all."""
+    which = slice(None) if optimizer is None else slice(optimizer, optimizer + 1)
+    acted, rows = series.clipped[:, which].sum(axis=1), series.counts[:, which].sum(axis=1)
     with np.errstate(invalid="ignore"):
         return np.array([acted[a:b].sum() / rows[a:b].sum() for a, b in zip(on.first, on.stop, strict=True)])
 

@@ -38,6 +38,19 @@ def band(low: Floats, high: Floats, bottom: float, top: float, rows: int) -> lis
     return _cells(dots[::-1])
 
 
+def line(low: Floats, high: Floats, bottom: float, top: float, rows: int) -> list[tuple[int, int] | None]:
+    """For each value, one a cell, the rows (from the top) of its greatest and its least; None where it is not finite."""
+    span = 4 * rows - 1
+    found: list[tuple[int, int] | None] = []
+    for a, b in zip(low, high, strict=True):
+        if not (math.isfinite(a) and math.isfinite(b)):
+            found.append(None)
+            continue
+        first, last = (round(span * min(1.0, max(0.0, (one - bottom) / (top - bottom)))) // 4 for one in (b, a))
+        found.append((rows - 1 - first, rows - 1 - last))
+    return found
+
+
 def _cells(dots: NDArray[np.bool_]) -> list[str]:
     height, width = dots.shape
     cells = np.full((height // 4, width // 2), _BLANK, dtype=np.int64)

@@ -16,7 +16,7 @@ import psutil
 from steadygrad.record.run import Run
 from steadygrad.report import words
 from steadygrad.report.colour import Color, wants_colour
-from steadygrad.report.run import as_text, phrases, story
+from steadygrad.report.run import as_text, phrases, remarks, story
 
 SHARE = 5
 """Looking takes at most one part in so many of a core: a long run is looked at less often."""
@@ -91,7 +91,7 @@ def follow_in_lines(read: Reader, *, every: float, say: Callable[[str], None]) -
                 if alarm.number not in told:
                     say(f"alarm {alarm.number}: {story.one_line(alarm)}")
                 elif alarm.ended and not told[alarm.number]:
-                    say(f"alarm {alarm.number} is over: {story.lasted(run, alarm)}")
+                    say(f"alarm {alarm.number} is over: {remarks.lasted(run, alarm)}")
                 told[alarm.number] = alarm.ended
             ended = over(run, time.time())
             if ended or time.monotonic() - spoken >= LINE_EVERY:
@@ -107,7 +107,7 @@ def status(run: Run, now: float) -> str:
     each = phrases.step_seconds(run)
     parts = [f"step {run.steps:,}"]
     if len(series):
-        parts.append(f"total norm {words.number(float(series.high[-1].max()))}")
+        parts.append(f"gradient norm {words.number(float(series.high[-1].max()))}")
         known = series.losses[series.losses == series.losses]
         parts += [f"loss {words.number(float(known[-1]))}"] if len(known) else []
     parts += [f"clipped {words.percent(run.clipped_share)}"] if run.clipped_share else []

@@ -55,13 +55,34 @@ def run_seconds(run: Run) -> float:
     return whole if whole >= 0 and (forward >= 0).all() else float(forward[forward > 0].sum())
 
 
-def interval(value: float) -> str:
-    """How often norms are read."""
-    if not math.isfinite(value):
+def interval(run: Run) -> str:
+    """How many of the steps were read: ``every step was read``, ``every 3rd step was read (1,334 of 4,000)``."""
+    if not math.isfinite(run.interval):
         return ""
-    if value <= 1:
-        return "every step read"
-    return f"every {ordinal(round(value))} step read"
+    rows = int(run.series.counts.sum(axis=0).max(initial=0))
+    # A run that was resumed begins at a later step than 1.
+    steps = int(run.series.last_steps.max(initial=0)) - int(run.series.steps.min(initial=run.steps)) + 1
+    if rows >= steps:
+        return "every step was read"
+    told = f"{rows:,} of {words.count(steps, 'step')}"
+    return f"{told} were read" if run.interval <= 1 else f"every {ordinal(round(run.interval))} step was read ({told})"
+
+
+def of(part: int, whole: int, noun: str) -> str:
+    """``7 of 4,000 steps``."""
+    return f"{part:,} of {words.count(whole, noun)}"
+
+
+def clipping(run: Run) -> str:
+    """What clips, and how often it did: ``clip norm ≤ 0.2: acted in 7 of 4,000 steps (0.175 %)``."""
+    clip = words.clean(str(run.about.get("clip", ""))).removeprefix("none")
+    acted, rows = int(run.series.clipped.sum()), int(run.series.counts.sum())
+    if not clip and not acted:
+        return "no clip"
+    name = f"clip {clip}" if clip else "clip"
+    if not acted:
+        return f"{name}: never acted"
+    return f"{name}: acted in {of(acted, rows, 'step')} ({words.percent(run.clipped_share)})"
 
 
 def ordinal(number: int) -> str:
@@ -71,20 +92,45 @@ def ordinal(number: int) -> str:
 
 
 def pace(seconds: float) -> str:
-    """Of one step: 0.35 ms, 200 ms, 2.1 s."""
-    return f"{words.number(1000 * seconds)} ms a step" if seconds < 1 else f"{words.number(seconds)} s a step"
+    """``0.35 ms per step``, ``2.1 s per step``."""
+    return f"{words.number(1000 * seconds)} ms per step" if seconds < 1 else f"{words.number(seconds)} s per step"
 
 
 def optimizers(run: Run) -> str:
-    """What was guarded: ``AdamW, 148 parameters``."""
+    """What was guarded: ``AdamW, 148 parameter tensors``."""
     named = run.about.get("optimizers", run.about.get("optimizer", ""))
-    count = words.count(len(run.watched), "parameter")
+    count = words.count(len(run.watched), "parameter tensor")
     return f"{words.clean(str(named))}, {count}" if named else count
 
 
-def constant_rate(run: Run) -> float | None:
-    """The learning rate of the first optimizer, where it never changed."""
-    known = run.series.rates[:, 0]
+def optimizer_names(run: Run) -> list[str]:
+    """For each optimizer what its parameters' names begin with ("Generator"), in as few parts as tell all apart.
+
+    Where nothing does: "optimizer 1", "optimizer 2", in the order in which they were given.
+    """
+    shared = []
+    for number in range(run.optimizers):
+        shared.append(_common([one.name.split(".") for one in run.watched if one.optimizer == number]))
+    for length in range(1, max(map(len, shared)) + 1):
+        found = [".".join(parts[:length]) for parts in shared]
+        if all(found) and len(set(found)) == len(found):
+            return [words.clean(one) for one in found]
+    return [f"optimizer {number}" for number in range(1, run.optimizers + 1)]
+
+
+def _common(paths: list[list[str]]) -> list[str]:
+    """The leading parts that all paths share."""
+    shared = []
+    for parts in zip(*paths, strict=False):
+        if len(set(parts)) > 1:
+            break
+        shared.append(parts[0])
+    return shared
+
+
+def constant_rate(run: Run, optimizer: int = 0) -> float | None:
+    """The learning rate of an optimizer, where it never changed."""
+    known = run.series.rates[:, optimizer]
     known = known[np.isfinite(known)]
     return float(known[0]) if len(known) and known.max() - known.min() <= 1e-6 * abs(known.max()) else None
 
@@ -95,6 +141,6 @@ def state(run: Run, now: float | None) -> str:
     if this.finished is not None:
         return "finished"
     if now is None:
-        return f"not closed, last written {moment(this.written)}"
+        return f"not finished, last write {moment(this.written)}"
     age = now - this.written
-    return "being written" if age < 10 else f"last written {duration(age)} ago"
+    return "running" if age < 10 else f"not finished, last write {duration(age)} ago"

@@ -1,4 +1,4 @@
-"""The picture of a run: total norm, loss, layers, alarms, clip and rate over the same steps, one under the other.
+"""The picture of a run: loss, gradient norm, clip, rate, alarms, actions and layers over the same steps, one under the other.
 
 All of its parts share the columns, so that what happened together stands together. May rely on the run's record and its
 neighbours here; must not know of the lists below it.
@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from rich.cells import cell_len
 
 from steadygrad.record.run import Run
-from steadygrad.record.training import Alarm
 from steadygrad.report import words
 from steadygrad.report.colour import Paint
 from steadygrad.report.layout import fill, shorten, slice_cells
 from steadygrad.report.run import columns as over
-from steadygrad.report.run import curve, heat, layers, phrases
+from steadygrad.report.run import curve, heat, layers, marks, panels, phrases
 from steadygrad.report.run.columns import Axis
 from steadygrad.report.run.layers import Row
 
@@ -28,120 +27,46 @@ Floats = NDArray[np.float64]
 LAYER_ROWS = 24
 """Rows of the heat map, at most; a live screen has its own number."""
 
-CURVE_ROWS, LOSS_ROWS = 5, 4
-"""Of the curves; two more where the picture is wide."""
+LEAST_MARGIN = len("grad. norm 1e-10 ")
 
-CURVES_SHOWN = 3
-"""Of so many optimizers the total norm is drawn."""
-
-LEAST_MARGIN = len("optimizer 0 1e+00")
+BESIDE_A_NAME = len(" 0.123 ")
 
 LATEST = 9
 """Cells for the last value of each row, where the width allows."""
 WIDE = 110
 
 
-def picture(run: Run, width: int, paint: Paint, *, most_layers: int = LAYER_ROWS, loss: bool = True) -> Iterator[str]:
-    """The rows of the picture, at most ``width`` cells wide; a low screen has no room for the loss."""
-    found = layers.rows([words.clean(one.name) for one in run.watched], most_layers)
-    margin = max([LEAST_MARGIN, *(cell_len(one.label) for one in found)])
-    margin = min(margin, max(LEAST_MARGIN, min(40, width // 5)))
+def picture(run: Run, width: int, paint: Paint, *, most_layers: int = LAYER_ROWS, low: bool = False) -> Iterator[str]:
+    """The rows of the picture, at most ``width`` cells wide; ``most_layers=0`` leaves the layers out, ``low`` saves rows."""
+    found = layers.rows([words.clean(one.name) for one in run.watched], most_layers) if most_layers else []
+    margin = _margin(run, found, width)
     latest = LATEST if width >= WIDE else 0
     axis = over.axis(run, max(8, width - margin - 2 - latest))
-    yield from _totals(run, axis, margin, paint)
-    if loss and np.isfinite(run.series.losses).any():
-        yield from _losses(run, axis, margin, paint)
-        yield ""
-    held = over.held(run)
-    values = [over.levels(held, np.array(one.members), axis) for one in found]
-    if found:
-        yield from _layers(run, found, values, axis, margin, latest, paint)
-    yield from _alarm_row(run, axis, margin, paint)
+    yield from panels.losses(run, axis, margin, paint, low=low)
+    yield from panels.norms(run, axis, margin, paint, low=low)
     yield from _strips(run, axis, margin, paint)
+    yield from marks.alarm_rows(run, axis, margin, paint)
+    yield from marks.action_rows(run, axis, margin, paint)
     yield from _time_axis(axis, margin, paint)
+    yield from [] if low else _column_note(axis, margin, width, paint)
     if found:
-        yield from _legend(values, width, paint, alarms=bool(run.alarms))
+        held = over.held(run)
+        values = [over.levels(held, np.array(one.members), axis) for one in found]
+        yield from [] if low else [""]
+        yield from _layers(run, found, values, axis, margin, latest, paint)
+        yield from _legend(values, width, paint, alarms=bool(run.alarms), broken=_broken(run))
+    elif _broken(run):
+        yield paint(f"{heat.BROKEN} inf or NaN", "faint")
 
 
-# Curves.
-
-
-def _totals(run: Run, axis: Axis, margin: int, paint: Paint) -> Iterator[str]:
-    series = run.series
-    fine = over.axis(run, 2 * axis.columns)
-    drawn = min(CURVES_SHOWN, run.optimizers)
-    size = CURVE_ROWS + _taller(axis) if drawn == 1 else CURVE_ROWS - 1
-    for number in range(drawn):
-        name = "total norm" if run.optimizers == 1 else f"optimizer {number}"
-        low, high = over.least(series.low[:, number], fine), over.greatest(series.high[:, number], fine)
-        yield from _curve(name, low, high, size, margin, paint, logarithmic=True)
-        yield ""
-    if run.optimizers > drawn:
-        yield paint(f"{'':{margin}}   and {words.count(run.optimizers - drawn, 'more optimizer')}", "faint")
-
-
-def _taller(axis: Axis) -> int:
-    return 2 if axis.columns >= WIDE else 0
-
-
-def _losses(run: Run, axis: Axis, margin: int, paint: Paint) -> Iterator[str]:
-    """The mean loss; on a log scale where it is positive and spans a decade."""
-    series = run.series
-    fine = over.axis(run, 2 * axis.columns)
-    values = over.mean(series.losses, fine)
-    broken = np.isposinf(over.greatest(series.loss_high, fine))
-    shown = np.where(broken & np.isnan(values), np.inf, values)
-    finite = values[np.isfinite(values)]
-    logarithmic = len(finite) > 0 and finite.min() > 0 and finite.max() / finite.min() >= 10
-    yield from _curve("loss", shown, shown, LOSS_ROWS + _taller(axis), margin, paint, logarithmic=logarithmic)
-
-
-def _curve(
-    name: str, low: Floats, high: Floats, size: int, margin: int, paint: Paint, *, logarithmic: bool
-) -> Iterator[str]:
-    broken = ~np.isfinite(high) & ~np.isnan(high)
-    low, high = _bridged(low), _bridged(high)
-    if logarithmic:
-        zero = high == 0
-        with np.errstate(divide="ignore", invalid="ignore"):
-            low, high = np.log10(low), np.log10(high)
-        bottom, top = curve.bounds(low, high, 2.0)
-        low = np.where(np.isneginf(low) & np.isfinite(high), bottom, low)
-        labels = {row: f"1e{value:+03d}" for row, value in curve.ticks(bottom, top, size).items()}
-    else:
-        zero = np.zeros(len(high), dtype=bool)
-        finite = high[np.isfinite(high)]
-        bottom, top = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
-        if top - bottom < 1e-3 * abs(top):
-            bottom, top = bottom - 0.1 * abs(bottom or 1.0), top + 0.1 * abs(top or 1.0)
-        labels = {0: words.number(top), size - 1: words.number(bottom)}
-    drawn = curve.band(low, high, bottom, top, size)
-    for number, cells in enumerate(drawn):
-        label = labels.get(number, "")
-        room = margin - len(label) - 1
-        head = paint(f"{shorten(name, room):{room}}", "strong") if number == 0 else " " * room
-        gutter = paint(f"{label} {'┤' if label else '│'}", "faint")
-        line = _marked(cells, broken, heat.BROKEN, "error", paint) if number == 0 else paint(cells, "curve")
-        if number == size - 1 and zero.any():
-            line = _marked(cells, zero, heat.ZERO, "faint", paint)
-        yield f"{head} {gutter}{line}"
-
-
-def _bridged(values: Floats) -> Floats:
-    """What is not known between two known values is the one before it: rows that are read rarely make one curve."""
-    known = ~np.isnan(values)
-    if not known.any():
-        return values
-    begin, end = (int(one) for one in (known.argmax(), len(known) - known[::-1].argmax()))
-    at = np.maximum.accumulate(np.where(known, np.arange(len(values)), begin))
-    inside = np.arange(len(values))
-    return np.where((inside >= begin) & (inside < end), values[at], np.nan)
-
-
-def _marked(cells: str, marked: NDArray[np.bool_], character: str, style: str, paint: Paint) -> str:
-    """The cells with a character where one of their two values is marked."""
-    found = {at // 2 for at in np.flatnonzero(marked)}
-    return "".join(paint(character, style) if at in found else paint(cell, "curve") for at, cell in enumerate(cells))
+def _margin(run: Run, found: list[Row], width: int) -> int:
+    """Cells before the axis: as many as the names want, within a part of the width."""
+    wanted = [LEAST_MARGIN, *(cell_len(one.label) for one in found)]
+    share = width // 5
+    if run.optimizers > 1:
+        wanted += [cell_len(name) + BESIDE_A_NAME for name in phrases.optimizer_names(run)]
+        share = width // 4
+    return min(max(wanted), max(LEAST_MARGIN, min(40, share)))
 
 
 # The heat map.
@@ -152,29 +77,44 @@ def _layers(
 ) -> Iterator[str]:
     low, high = heat.bounds(values)
     lead = layers.lead([words.clean(one.name) for one in run.watched])
-    title = f"log10 norm of the gradient by layer{f' of {lead}' if lead else ''}, first to last"
+    scale = "brighter" if paint.on else "darker"
+    title = f"gradient norm of each layer{f' of {lead}' if lead else ''}, first layer on top ({scale} = larger)"
     title = shorten(title, axis.columns + margin)
-    now = f"{'now':>{margin + 2 + axis.columns + latest - cell_len(title)}}" if latest else ""
+    now = f"{'last':>{margin + 2 + axis.columns + latest - cell_len(title)}}" if latest else ""
     yield paint(title, "strong") + paint(now, "faint")
-    marks = _marks(run, found, axis)
+    began = _began(run, found, axis)
+    owners = _owners(run, found)
     for number, (one, level) in enumerate(zip(found, values, strict=True)):
+        if owners[number]:
+            name = shorten(owners[number], margin)
+            yield f"{paint(name, 'strong')}{' ' * (margin - cell_len(name))} {paint('│', 'faint')}"
         label = _fitted(one.label, margin)
-        cells = heat.row(level, low, high, marks.get(number, {}), paint)
+        cells = heat.row(level, low, high, began.get(number, {}), paint)
         now = paint(f"{_power(level[-1]):>{latest}}", "faint") if latest else ""
         yield f"{label}{' ' * (margin - cell_len(label))} {paint('│', 'faint')}{cells}{now}"
 
 
-def _legend(values: list[Floats], width: int, paint: Paint, *, alarms: bool) -> Iterator[str]:
+def _owners(run: Run, found: list[Row]) -> list[str]:
+    """For each row the name of the optimizer whose rows begin with it, where several follow one another in whole."""
+    numbers = [run.watched[one.members[0]].optimizer for one in found]
+    begins = [at == 0 or numbers[at - 1] != number for at, number in enumerate(numbers)]
+    if run.optimizers == 1 or sum(begins) != run.optimizers:
+        return [""] * len(found)
+    names = phrases.optimizer_names(run)
+    return [names[number] if begin else "" for number, begin in zip(numbers, begins, strict=True)]
+
+
+def _legend(values: list[Floats], width: int, paint: Paint, *, alarms: bool, broken: bool) -> Iterator[str]:
     """What the shades and marks mean, as far as they occur."""
     low, high = heat.bounds(values)
     every = np.concatenate(values)
     told = [
-        (np.isnan(every).any(), "blank no gradient"),
-        (np.isneginf(every).any(), f"{heat.ZERO} exactly zero"),
-        (np.isposinf(every).any(), f"{heat.BROKEN} not finite"),
-        (alarms, "▲ where an alarm began"),
+        (np.isnan(every).any(), "blank: no gradient"),
+        (np.isneginf(every).any(), f"{heat.ZERO}: exactly zero"),
+        (broken or np.isposinf(every).any(), f"{heat.BROKEN}: inf or NaN"),
+        (alarms, f"{marks.BEGAN}: an alarm began"),
     ]
-    left, right = f"shades {_power(low)} ", _power(high)
+    left, right = f"norm {_power(low)} ", _power(high)
     shades = heat.legend(low, high, paint)
     size = len(heat.HUES) if paint.on else len(heat.SHADES)
     meanings = " · ".join(meaning for occurs, meaning in told if occurs)
@@ -202,79 +142,49 @@ def _power(level: float) -> str:
         return "–"
     if math.isinf(level):
         return "0" if level < 0 else "∞"
-    return f"{10**level:.1e}".replace("e-0", "e-").replace("e+0", "e+")
+    return words.number(float(f"{10**level:.1e}"))
 
 
 # Alarms.
 
 
-def _marks(run: Run, found: list[Row], axis: Axis) -> dict[int, Mapping[int, tuple[str, str]]]:
+def _began(run: Run, found: list[Row], axis: Axis) -> dict[int, Mapping[int, tuple[str, str]]]:
     """For each row of the heat map, the columns in which an alarm began in it."""
     names = [one.name for one in run.watched]
     row_of = {member: number for number, one in enumerate(found) for member in one.members}
-    marks: dict[int, dict[int, tuple[str, str]]] = {}
+    began: dict[int, dict[int, tuple[str, str]]] = {}
     for alarm in sorted(run.alarms, key=lambda one: -one.severity.rank):
         if alarm.parameter in names:
             at = axis.column(alarm.step)
-            marks.setdefault(row_of[names.index(alarm.parameter)], {})[at] = ("▲", alarm.severity.value)
-    return dict(marks)
-
-
-def _alarm_row(run: Run, axis: Axis, margin: int, paint: Paint) -> Iterator[str]:
-    """Each alarm's number where it began, and a line for as long as it lasted; as many rows as keep them apart."""
-    if not run.alarms:
-        return
-    lanes: list[list[tuple[int, int, str, str]]] = []
-    crowded = 0
-    for alarm in sorted(run.alarms, key=lambda one: one.step):
-        text, begin, end = _extent(alarm, run, axis)
-        lane = next((one for one in lanes if one[-1][1] <= begin), None)
-        if lane is None and len(lanes) >= 3:
-            crowded += 1
-            continue
-        if lane is None:
-            lanes.append(lane := [])
-        lane.append((begin, end, text, alarm.severity.value))
-    for number, lane in enumerate(lanes):
-        line, at = "", 0
-        for begin, end, text, style in lane:
-            line += " " * (begin - at) + paint(text, style)
-            at = end
-        head = "alarms" if number == 0 else ""
-        yield f"{paint(f'{head:{margin}}', 'strong')} {paint('│', 'faint')}{line}"
-    if crowded:
-        told = shorten(f"and {crowded:,} more, too close to be drawn", axis.columns)
-        yield f"{'':{margin}} {paint('│', 'faint')}{paint(told, 'faint')}"
-
-
-def _extent(alarm: Alarm, run: Run, axis: Axis) -> tuple[str, int, int]:
-    """``▲3━━━━``, and the columns that it takes, within the picture."""
-    begin = axis.column(alarm.step)
-    last = axis.column(max(alarm.step, alarm.last_step if alarm.ended or alarm.last_step else run.steps))
-    text = f"▲{alarm.number}"
-    if begin + len(text) > axis.columns:
-        text, begin = f"{alarm.number}▲", max(0, axis.columns - len(text))
-    text += "━" * max(0, last + 1 - begin - len(text))
-    return text, begin, begin + len(text)
+            began.setdefault(row_of[names.index(alarm.parameter)], {})[at] = (marks.BEGAN, alarm.severity.value)
+    return dict(began)
 
 
 # Strips of one row, and the axis.
 
 
 def _strips(run: Run, axis: Axis, margin: int, paint: Paint) -> Iterator[str]:
-    shares = over.clipped(run.series, axis)
-    if np.nansum(shares) > 0:
-        told = words.percent(run.clipped_share)
-        yield _strip("clipped", curve.bars(shares.tolist()), told, margin, paint)
-    rates = over.mean(run.series.rates[:, 0], axis) if len(run.series) else np.zeros(0)
-    known = rates[np.isfinite(rates)]
-    if len(known) and phrases.constant_rate(run) is None and known.max() > 0:
-        told = f"max {words.number(float(known.max()))}"
-        yield _strip("rate", curve.bars((rates / known.max()).tolist()), told, margin, paint)
+    """The share of steps that were clipped and the learning rate, of each optimizer, where there is something to see."""
+    series = run.series
+    drawn = list(zip(range(panels.CURVES_SHOWN), phrases.optimizer_names(run), strict=False))
+    for number, who in drawn:
+        shares = over.clipped(series, axis, number)
+        if np.nansum(shares) > 0:
+            told = words.percent(float(series.clipped[:, number].sum() / series.counts[:, number].sum()))
+            name = "clipped" if run.optimizers == 1 else f"clip {who}"
+            yield _strip(name, curve.bars(shares.tolist()), told, margin, paint)
+    for number, who in drawn:
+        rates = over.mean(series.rates[:, number], axis)
+        known = rates[np.isfinite(rates)]
+        if len(known) and phrases.constant_rate(run, number) is None and known.max() > 0:
+            name = "lr" if run.optimizers == 1 else f"lr {who}"
+            told = f"max {words.number(float(known.max()))}"
+            yield _strip(name, curve.bars((rates / known.max()).tolist()), told, margin, paint)
 
 
 def _strip(name: str, cells: str, told: str, margin: int, paint: Paint) -> str:
-    room = margin - len(name)
+    name = shorten(name, margin)
+    room = margin - cell_len(name)
     label = paint(name, "strong") + (f"{told:>{room}}" if room > len(told) else " " * room)
     return f"{label} {paint('│', 'faint')}{paint(cells, 'curve')}".rstrip()
 
@@ -290,6 +200,20 @@ def _time_axis(axis: Axis, margin: int, paint: Paint) -> Iterator[str]:
         numbers += " " * (begin - len(numbers)) + text
     yield paint(f"{'':{margin}} └{''.join(line)}", "faint")
     yield paint(f"{'step':>{margin}}  {numbers}", "faint")
+
+
+def _column_note(axis: Axis, margin: int, width: int, paint: Paint) -> Iterator[str]:
+    """What a column is, where it is more than a step."""
+    each = (axis.end - axis.begin) / axis.columns
+    if each > 1:
+        size = words.count(round(each), "step") if each >= 1.5 else f"{each:.1f} steps"
+        told = f"each column spans {size}, least to greatest value"
+        begin = margin + 2 if margin + 2 + len(told) <= width else 2
+        yield from (paint(" " * begin + row, "faint") for row in fill(told, width - begin))
+
+
+def _broken(run: Run) -> bool:
+    return bool(np.isinf(run.series.high).any() or np.isinf(run.series.loss_high).any())
 
 
 def _labelled(axis: Axis) -> list[tuple[int, str]]:

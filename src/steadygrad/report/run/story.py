@@ -12,10 +12,11 @@ from rich.cells import cell_len
 
 from steadygrad.record import Finding
 from steadygrad.record.run import Run
-from steadygrad.record.training import Action, Alarm, Look
+from steadygrad.record.training import Alarm, Look
 from steadygrad.report import words
 from steadygrad.report.colour import Paint
 from steadygrad.report.layout import fill
+from steadygrad.report.run import phrases, remarks
 from steadygrad.report.snippet import excerpt
 
 ALARMS_SHOWN = 20
@@ -25,12 +26,12 @@ ROWS_SHOWN = 12
 
 def alarms(run: Run, width: int, paint: Paint) -> Iterator[list[str]]:
     """A block for each alarm; of very many the first and the last ones."""
-    told, left = _ends(run.alarms, ALARMS_SHOWN)
+    told, left = ends(run.alarms, ALARMS_SHOWN)
     numbers = [at.end_line for alarm in told if alarm is not None and (at := alarm.location)]
     gutter = max((len(str(number)) for number in numbers), default=1)
     for alarm in told:
         if alarm is None:
-            between = f"… {words.count(left, 'alarm')} between them; --output-format json has all"
+            between = f"… {words.count(left, 'alarm')} left out here; --output-format json lists all"
             yield [paint(row, "faint") for row in fill(between, width)]
         else:
             yield list(_alarm(run, alarm, gutter, width, paint))
@@ -38,26 +39,26 @@ def alarms(run: Run, width: int, paint: Paint) -> Iterator[list[str]]:
 
 def one_line(alarm: Alarm) -> str:
     """An alarm as a line of a log."""
-    at = (
-        f" {words.shown_path(alarm.location.path)}:{alarm.location.line}:{alarm.location.column}"
-        if alarm.location
-        else ""
-    )
-    first = f", first in {words.clean(alarm.parameter)}" if alarm.parameter else ""
+    at = f" {_place(alarm)}" if alarm.location else ""
+    first = f" in {words.clean(alarm.parameter)}" if alarm.parameter else ""
     told = words.clean(f"{alarm.name}: {alarm.message}")
     return f"step {alarm.step:,} {alarm.severity.value}[{words.clean(alarm.code)}]{at} {told}{first}"
 
 
+def _place(alarm: Alarm) -> str:
+    at = alarm.location
+    return f"{words.shown_path(at.path)}:{at.line}:{at.column}" if at else ""
+
+
 def _alarm(run: Run, alarm: Alarm, gutter: int, width: int, paint: Paint) -> Iterator[str]:
     style, at, pad = alarm.severity.value, alarm.location, " " * gutter
-    head = f"▲{alarm.number} {style}[{words.clean(alarm.code)}]:"
-    first, *rest = fill(words.clean(f"step {alarm.step:,}, {alarm.name}: {alarm.message}"), width - cell_len(head) - 1)
-    yield f"{paint(head, style)} {paint(first, 'strong')}"
-    yield from (" " * (cell_len(head) + 1) + paint(row, "strong") for row in rest)
-    where = [f"{words.shown_path(at.path)}:{at.line}:{at.column}"] if at else []
+    head = f"▲{alarm.number} step {alarm.step:,} {style}[{words.clean(alarm.code)}] {words.clean(alarm.name)}"
+    yield from (paint(row, style) for row in fill(head, width))
+    yield from ("   " + paint(row, "strong") for row in fill(words.clean(alarm.message), width - 3))
+    where = [_place(alarm)] if at else []
     where += [words.clean(alarm.parameter) or "the whole model"]
     where[-1] += f" and {words.count(alarm.others, 'more parameter')}" if alarm.others else ""
-    where += [f"optimizer {alarm.optimizer}"] if run.optimizers > 1 else []
+    where += [_optimizer(run, alarm)] if run.optimizers > 1 else []
     where += [f"rank {alarm.rank}"] if alarm.rank is not None else []
     for row, lead in zip(fill(" · ".join(where), width - gutter - 4), ["-->", *["   "] * 99], strict=False):
         yield f"{pad}{paint(lead, 'gutter')} {row}"
@@ -65,63 +66,29 @@ def _alarm(run: Run, alarm: Alarm, gutter: int, width: int, paint: Paint) -> Ite
     yield from marked
     if marked:
         yield paint(f"{pad} |", "gutter")
-    for name, text in _remarks(run, alarm):
+    for name, text in remarks.remarks(run, alarm):
         first, *rest = fill(words.clean(text), width - gutter - len(name) - 5)
         yield f"{pad} {paint('=', 'gutter')} {paint(name + ':', 'strong')} {first}"
         yield from (" " * (gutter + len(name) + 5) + row for row in rest)
 
 
-def _remarks(run: Run, alarm: Alarm) -> Iterator[tuple[str, str]]:
-    if alarm.cause:
-        yield "cause", alarm.cause
-    yield "lasted", lasted(run, alarm)
-    if alarm.noticed > alarm.step or alarm.delay:
-        late = (
-            f", {words.count(alarm.noticed - alarm.step, 'step')} after it began" if alarm.noticed > alarm.step else ""
-        )
-        spread = f"; it may have begun up to {words.count(alarm.delay, 'step')} earlier" if alarm.delay else ""
-        yield "told", f"at step {max(alarm.noticed, alarm.step):,}{late}{spread}"
-    if alarm.symptoms:
-        yield "with it", ", ".join(alarm.symptoms)
-    if alarm.action:
-        yield "action", alarm.action
-
-
-def lasted(run: Run, alarm: Alarm) -> str:
-    """For how many steps it was seen, and whether it is over."""
-    last = max(alarm.last_step, alarm.step)
-    if alarm.ended:
-        return f"{words.count(last - alarm.step + 1, 'step')}, to step {last:,}" if last > alarm.step else "1 step"
-    steps = words.count(last - alarm.step + 1, "step")
-    if not run.finished:
-        return f"{steps} so far, last seen at step {last:,}"
-    return f"{steps}, {'to the end of the run' if run.steps <= last else f'last seen at step {last:,}, and not over'}"
+def _optimizer(run: Run, alarm: Alarm) -> str:
+    names = phrases.optimizer_names(run)
+    return names[alarm.optimizer] if alarm.optimizer < len(names) else f"optimizer {alarm.optimizer + 1}"
 
 
 def actions(run: Run, width: int, paint: Paint) -> list[str]:
     """A line for each action, with the numbers that it changed."""
     if not run.actions:
         return []
-    shown, left = _ends(run.actions, ROWS_SHOWN)
+    shown, left = ends(run.actions, ROWS_SHOWN)
     rows = [paint(words.count(len(run.actions), "action"), "strong")]
     for one in shown:
         if one is None:
             rows.append(paint(f"  … {left:,} more", "faint"))
         else:
-            rows += _row(f"step {one.step:,}", _acted(one), width, paint)
+            rows += _row(f"step {one.step:,}", remarks.acted(one), width, paint)
     return rows
-
-
-def _acted(action: Action) -> str:
-    names = list(dict.fromkeys([*action.before, *action.after]))
-    changes = [f"{name} {_number(action.before, name)} → {_number(action.after, name)}" for name in names]
-    answers = f" (alarm ▲{action.alarm})" if action.alarm else ""
-    told = f"{action.kind}{answers}: {action.message}" if action.message else f"{action.kind}{answers}"
-    return told + (f" [{', '.join(changes)}]" if changes else "")
-
-
-def _number(values: dict[str, float], name: str) -> str:
-    return words.number(values[name]) if name in values else "–"
 
 
 def looks(run: Run, width: int, paint: Paint) -> list[str]:
@@ -130,10 +97,11 @@ def looks(run: Run, width: int, paint: Paint) -> list[str]:
         return []
     verdicts: dict[str, int] = {}
     for look in run.looks:
-        verdicts[look.verdict or "not seen"] = verdicts.get(look.verdict or "not seen", 0) + 1
+        verdicts[look.verdict or "without a verdict"] = verdicts.get(look.verdict or "without a verdict", 0) + 1
     told = ", ".join(f"{number:,} {words.clean(verdict)}" for verdict, number in verdicts.items())
     cost = sum(look.seconds for look in run.looks if math.isfinite(look.seconds))
-    head = f"{words.count(len(run.looks), 'look')}: {told} · {words.seconds(cost)} in all"
+    probes = "probe of a whole step" if len(run.looks) == 1 else "probes of a whole step each"
+    head = f"{words.count(len(run.looks), 'look')} ({probes}): {told}; {words.seconds(cost)} in total"
     rows = [paint(row, "strong") for row in fill(head, width)]
     found: dict[tuple[str, str, str], tuple[Finding, list[int]]] = {}
     for look in run.looks:
@@ -141,13 +109,13 @@ def looks(run: Run, width: int, paint: Paint) -> list[str]:
             key = (finding.code, words.place(finding), finding.module)
             found.setdefault(key, (finding, []))[1].append(look.step)
     ranked = sorted(found.values(), key=lambda one: (one[0].severity.rank, one[1][0]))
-    shown, left = _ends(tuple(ranked), ROWS_SHOWN)
+    shown, left = ends(tuple(ranked), ROWS_SHOWN)
     for one in shown:
         if one is None:
             rows.append(paint(f"  … {words.count(left, 'more finding')}", "faint"))
             continue
         finding, steps = one
-        when = f"step {steps[0]:,}" if len(steps) == 1 else f"steps {steps[0]:,} to {steps[-1]:,}, {len(steps):,} looks"
+        when = f"step {steps[0]:,}" if len(steps) == 1 else f"{len(steps):,} looks, steps {steps[0]:,} to {steps[-1]:,}"
         style = finding.severity.value
         head = f"{style}[{words.clean(finding.code)}]"
         text = words.clean(f"{words.place(finding)} {finding.message} ({when})")
@@ -155,7 +123,7 @@ def looks(run: Run, width: int, paint: Paint) -> list[str]:
         rows.append(f"  {paint(head, style)} {first}")
         rows += [" " * (len(head) + 3) + line for line in rest]
     unseen = [look for look in run.looks if look.note]
-    noted, left = _ends(tuple(unseen), 3)
+    noted, left = ends(tuple(unseen), 3)
     for look in noted:
         rows += [paint(f"  … {left:,} more", "faint")] if look is None else _noted(look, width, paint)
     return rows
@@ -169,7 +137,7 @@ def notes(run: Run, width: int, paint: Paint) -> list[str]:
     """The run's own notes."""
     if not run.notes:
         return []
-    shown, left = _ends(run.notes, ROWS_SHOWN)
+    shown, left = ends(run.notes, ROWS_SHOWN)
     rows = [paint("notes", "strong")]
     for one in shown:
         if one is None:
@@ -186,7 +154,7 @@ def _row(name: str, text: str, width: int, paint: Paint) -> list[str]:
     return [f"  {paint(f'{name:{column}}', 'faint')}{first}", *(" " * (column + 2) + line for line in rest)]
 
 
-def _ends(items: tuple[object, ...], most: int) -> tuple[list, int]:  # type: ignore[type-arg]
+def ends(items: tuple[object, ...], most: int) -> tuple[list, int]:  # type: ignore[type-arg]
     """All of them, or the first and last ones with None between, and how many are left out."""
     if len(items) <= most:
         return list(items), 0
