@@ -9,7 +9,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from steadygrad import lab
     from steadygrad._check import Report, check
-    from steadygrad._guard import Guard, guard
+    from steadygrad._guard.guard import Guard, guard
     from steadygrad.act.on_alarm import OnAlarm
     from steadygrad.clip import (
         Clip,
@@ -40,8 +40,8 @@ _HOME = {
     "find_lr": "steadygrad.cures.learning_rate",
     "SteadygradError": "steadygrad.errors",
     "TrainingStopped": "steadygrad.errors",
-    "Guard": "steadygrad._guard",
-    "guard": "steadygrad._guard",
+    "Guard": "steadygrad._guard.guard",
+    "guard": "steadygrad._guard.guard",
     "OnAlarm": "steadygrad.act.on_alarm",
     "Alarm": "steadygrad.record",
     "Evidence": "steadygrad.record",

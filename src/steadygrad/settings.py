@@ -69,8 +69,8 @@ class RunSettings:
     """Steps between two looks; 0 = none by the clock."""
     budget: float = 0.01
     """Share of a step that watching may cost."""
-    every: int | None = None
-    """Read every so many steps, whatever it costs; None = by the budget."""
+    every: int = 1
+    """Read each so many steps; 1 = all."""
     journal: str | None = None
     """Where the journal is written; None = a new file in runs/."""
     no_journal: bool = False

@@ -14,9 +14,8 @@ from steadygrad.detect import incidents
 from steadygrad.detect import judge as policy
 from steadygrad.detect.history import State
 from steadygrad.detect.symptoms import Symptom
-from steadygrad.record.rows import Columns
 from steadygrad.record import Severity
-from steadygrad.record.rows import ABSENT, Rows
+from steadygrad.record.rows import ABSENT, Columns, Rows
 
 NAMES = tuple(f"layers.{i}.{kind}" for i in range(5) for kind in ("weight", "bias"))
 COLUMNS = Columns(NAMES, (1024, 32) * 5, (True, False) * 5)

@@ -403,7 +403,8 @@ class Guard:
 
     def _ending(self, one: GuardedOptimizer) -> None:
         """What only the end of a run shows: a clip that acts always or never, a last step that did harm."""
-        empty = Rows(*(np.zeros(0) for _ in range(2)), np.zeros((0, 0), np.float32), *(np.zeros(0) for _ in range(3)))
+        none, single = np.zeros(0), np.zeros(0, np.float32)
+        empty = Rows(np.zeros(0, np.int64), none, np.zeros((0, 0), np.float32), single, single, none)
         last: list[Symptom] = list(updates.confirmed(one.state, empty, np.zeros((0, 1)), ending=True))
         last += clips.judge_habits(one.habits)
         watch = one.watch

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from steadygrad._guard.one_optimizer import GuardedOptimizer
 from steadygrad._guard.options import Options
 from steadygrad.record import Action, Alarm, Look, Watched
-from steadygrad.record.rows import Array, Rows, totals
+from steadygrad.record.rows import Rows, totals
 from steadygrad.watch.names import Names
 
 if TYPE_CHECKING:

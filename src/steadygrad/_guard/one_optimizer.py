@@ -90,6 +90,8 @@ class GuardedOptimizer:
         self._sampled_to = 0
         self._waiting: list[Sample] = []
         self._frozen = np.zeros(0, bool)
+        self._limit: list[float] = []
+        self._limit_of: Any = None
         self._judged = clock()
         own, columns = self._own()
         self.watch = StepWatch(optimizer, own, columns, self)
@@ -281,8 +283,7 @@ class GuardedOptimizer:
 
     def _set_limits(self) -> None:
         self._limits = judge.limits(self.state)
-        self._limit: list[float] = []
-        self._limit_of: Any = None
+        self._limit_of = None
 
     def _judge_when_due(self) -> None:
         ring = self.watch.ring
@@ -306,7 +307,7 @@ class GuardedOptimizer:
     def _own(self) -> tuple[list[Tensor], list[int]]:
         """The optimizer's parameters in its own order, and the column of each."""
         own = [p for group in self.optimizer.param_groups for p in group["params"]]
-        self.parameters = self.names.in_depth(own)
+        self.parameters: Sequence[Tensor] = self.names.in_depth(own)
         places = {id(p): at for at, p in enumerate(self.parameters)}
         return own, [places[id(p)] for p in own]
 
@@ -333,7 +334,7 @@ class GuardedOptimizer:
 
     def _start_sample(self, rate: float) -> None:
         began = clock()
-        self._sample = Sample.of(self.parameters, self.step, rate, self._sampled_to)
+        self._sample = Sample.of(list(self.parameters), self.step, rate, self._sampled_to)
         self._sampled_to = (self._sample.columns[-1] + 1) % len(self.parameters)
         self.budget.spend("updates", clock() - began)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -74,6 +75,7 @@ def in_words(signs: Sequence[Sign]) -> str:
     return words
 
 
+Marks = np.ndarray[Any, np.dtype[np.bool_]]
 _WORDS = {
     "rate": "the learning rate",
     "batch": "the batch",
@@ -85,7 +87,7 @@ _WORDS = {
 }
 
 
-def _loss(steps: np.ndarray[tuple[int, ...], np.dtype[np.int64]], losses: Array, base: np.ndarray) -> list[Sign]:  # type: ignore[type-arg]
+def _loss(steps: np.ndarray[tuple[int, ...], np.dtype[np.int64]], losses: Array, base: Marks) -> list[Sign]:
     known = losses[base & np.isfinite(losses)]
     if not len(known):
         return []
@@ -101,7 +103,7 @@ def _gradient(
     state: State,
     steps: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
     rows: Array,
-    base: np.ndarray,  # type: ignore[type-arg]
+    base: Marks,
 ) -> list[Sign]:
     if not base.any():
         return [Sign("gradient", int(steps[-1]))] if not np.isfinite(rows[-1, -1]) else []
@@ -156,7 +158,7 @@ def _band(rows: Array) -> Array:
     return np.maximum(FAR, DEVIATIONS * np.nan_to_num(deviation))
 
 
-def _begin(far: np.ndarray) -> int | None:  # type: ignore[type-arg]
+def _begin(far: Marks) -> int | None:
     """The first row of the last stretch that is far, in which gaps of ``GAP`` rows do not count."""
     places = np.flatnonzero(far)
     if not len(places):

@@ -1,4 +1,5 @@
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -8,5 +9,5 @@ class RowsAtFault:
     of: int
 
 
-def rows_at_fault(model, given, usual, *, most=8, seconds=10.0):
+def rows_at_fault(model: Any, given: Any, usual: float, *, most: int = 8, seconds: float = 10.0) -> RowsAtFault | None:
     return None

@@ -109,7 +109,8 @@ def _loss_of(tensors: Any, grad_tensors: Any) -> tuple[Tensor | None, Any]:
     one = tensors[0] if isinstance(tensors, (tuple, list)) and len(tensors) == 1 else tensors
     if not isinstance(one, Tensor) or one.numel() != 1 or grad_tensors is not None:
         return None, None
-    return _scaled.given_for(one)
+    found: tuple[Tensor | None, Any] = _scaled.given_for(one)
+    return found
 
 
 class _Scaled:

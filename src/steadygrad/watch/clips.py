@@ -106,9 +106,9 @@ def _cover() -> None:
         _originals[name] = getattr(home, name)
     for name in (*_NAMES, "clip_grad_value_"):
         _bodies[inspect.unwrap(_originals[name]).__code__] = name
-    covers = {"_get_total_norm": _total_norm, "_clip_grads_with_norm_": _clip_with_norm, _GROUP: _group}
+    covers: dict[str, Any] = {"_get_total_norm": _total_norm, "_clip_grads_with_norm_": _clip_with_norm, _GROUP: _group}
     for name, cover in covers.items():
-        covered = functools.wraps(_originals[name])(cover)
+        covered: Any = functools.wraps(_originals[name])(cover)
         setattr(home, name, covered)
         public = _NAMES.get(name)
         if public is not None and getattr(torch.nn.utils, public, None) is _originals[name]:
@@ -130,9 +130,9 @@ def _uncover() -> None:
 
 def _touched(gradients: Sequence[Tensor]) -> list[tuple[Clipped, int]]:
     """Watches that own some of these gradients, each with how many."""
-    found = []
+    found: list[tuple[Clipped, int]] = []
     for reference in tuple(_watches):
-        watch = reference()
+        watch: Any = reference()
         count = 0 if watch is None else watch.own(gradients)
         if count:
             found.append((watch, count))

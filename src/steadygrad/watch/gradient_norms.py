@@ -55,7 +55,7 @@ class Ring:
         self._view = memoryview(b"")
         self._groups: dict[tuple[torch.device, torch.dtype], list[int]] = {}
         self.plain = True
-        """Whether all gradients are dense float32 or float64 tensors of one kind and device: torch's clip sums them as the row does."""
+        """Whether all gradients are dense float32 or float64 tensors of one kind and device, which torch sums as a row does."""
         self._older: list[Rows] = []
 
     def read(self, scale: Tensor | None = None) -> list[Tensor]:
@@ -83,7 +83,7 @@ class Ring:
     def host(self) -> list[float] | None:
         """The open row as numbers; None where they can't be read without waiting for a device."""
         if self._cells:
-            found: list[float] = self._view.tolist()
+            found: list[Any] = self._view.tolist()
             return found
         return self._views[self.filled].tolist() if self.on_host else None
 
@@ -107,7 +107,7 @@ class Ring:
         norms = torch.stack(torch._foreach_norm(list(gradients), 2, torch.float64))
         self._present.copy_(norms if scale is None else norms / scale.to(norms.device))
         self._views[self.filled - 1][:] = self._view
-        found: list[float] = self._view.tolist()
+        found: list[Any] = self._view.tolist()
         return found
 
     def latest(self) -> list[float]:

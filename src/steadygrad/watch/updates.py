@@ -1,4 +1,4 @@
-"""What one step does to the weights: exactly, by a bounded copy of them, or on a few elements of each, which costs next to nothing.
+"""What one step does to the weights: exactly, by a bounded copy of them, or on a few elements of each, which costs little.
 
 Nothing here waits for a device before it is asked for numbers.
 """
