@@ -170,22 +170,19 @@ def test_a_snapshot_before_the_first_step_takes_new_state_away() -> None:
     assert train(model, optimizer, 0, 3) == first
 
 
-def test_the_interval_follows_from_the_budget() -> None:
-    _, _, dear, _ = watched(every=None, budget=1e-6)
-    _, _, cheap, _ = watched(every=None, budget=1.0)
-    for guard in (dear, cheap):
-        lane = guard.optimizers[0]
-        model = guard._roots[0]
-        train(model, lane.optimizer, 0, 30)
-    assert dear.interval > 20 and cheap.interval == 1
-    _, _, clipping, _ = watched(every=None, budget=1e-6, clip=steadygrad.Clip.norm(1.0))
-    train(clipping._roots[0], clipping.optimizers[0].optimizer, 0, 30)
-    assert clipping.interval == 1
+def test_every_step_is_read_unless_asked_otherwise() -> None:
+    for every, steps in ((1, list(range(1, 31))), (7, [1, 8, 15, 22, 29])):
+        model = net()
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+        guard = steadygrad.guard(model, optimizer, probe_every=0, budget=1e-6, every=every)
+        train(model, optimizer, 0, 30)
+        guard.flush()
+        assert [step for step, _, _ in guard.optimizers[0].state.trail] == steps
 
 
 def test_an_error_of_the_guard_never_stops_training(monkeypatch: pytest.MonkeyPatch) -> None:
     model, optimizer, guard, said = watched()
-    monkeypatch.setattr(guard.optimizers[0].ring, "beat", lambda *_: 1 / 0)
+    monkeypatch.setattr(guard.optimizers[0].ring, "read", lambda *_: 1 / 0)
     train(model, optimizer, 0, 5)
     assert len(said) == 1 and "stands aside (ZeroDivisionError" in said[0]
     assert guard.looking.given() == [], "and keeps nothing of the run"
@@ -265,7 +262,7 @@ def test_the_summary_has_the_numbers() -> None:
 
 
 ACTIONS: dict[str, Any] = {
-    "skip": "skipped the step",
+    "skip": "skipped step 121",
     "lower": "lowered the learning rate to 0.5 of its schedule",
     "clip": "clips from now on by norm:",
     "rollback": "rolled back to the weights after step 100",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from steadygrad.detect.history import TRAIL, WARM, PendingUpdate, State
+from steadygrad.detect.history import TRAIL, WARM, PendingUpdate, State, medians
 from steadygrad.detect.symptoms import Symptom
 from steadygrad.record import Severity
 from steadygrad.record.rows import Array, Rows, Updates
@@ -53,7 +53,7 @@ def judge_update(state: State, updates: Updates, *, leapt: bool, loss: float, to
     if not known.any():
         return []
     found: list[Symptom] = []
-    before = np.nanmedian(np.stack(state.ratios), axis=0) if len(state.ratios) >= 3 else None
+    before = medians(np.stack(state.ratios)) if len(state.ratios) >= 3 else None
     with np.errstate(divide="ignore", invalid="ignore"):
         grown = ratios / before if before is not None else np.full_like(ratios, np.nan)
     slack = max(0, step - 1 - state.sampled)

@@ -43,7 +43,8 @@ class Given:
     def input_norm(self) -> float:
         """L2 norm of all float inputs together, NaN where there is none. Waits for their device."""
         floats = [one.detach() for one in self.tensors() if one.is_floating_point() and not one.is_sparse]
-        return math.hypot(*(float(torch.linalg.vector_norm(one.float())) for one in floats)) if floats else math.nan
+        norms = [torch.linalg.vector_norm(one.float()).cpu().numpy()[()] for one in floats]
+        return math.hypot(*map(float, norms)) if norms else math.nan
 
 
 class Capture:

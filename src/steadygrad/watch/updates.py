@@ -116,7 +116,9 @@ class Monitor:
         self._open = False
         torch.cat(self._views, out=self._after)
         moved = (self._after - self._before).view(-1, ELEMENTS)
-        return torch.linalg.vector_norm(self._before.view(-1, ELEMENTS), dim=1), torch.linalg.vector_norm(moved, dim=1)
+        wide = torch.promote_types(moved.dtype, torch.float32)
+        before = torch.linalg.vector_norm(self._before.view(-1, ELEMENTS), dim=1, dtype=wide)
+        return before, torch.linalg.vector_norm(moved, dim=1, dtype=wide)
 
     def forget(self) -> None:
         """The weights were changed by us meanwhile: what was kept of this step no longer holds."""
