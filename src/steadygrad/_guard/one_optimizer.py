@@ -89,6 +89,7 @@ class GuardedOptimizer:
         self._next_sample = 1
         self._sampled_to = 0
         self._waiting: list[Sample] = []
+        self._unwritten: list[Rows] = []
         self._frozen = np.zeros(0, bool)
         self._limit: list[float] = []
         self._limit_of: Any = None
@@ -166,8 +167,8 @@ class GuardedOptimizer:
         if self.clipper is not None and not self.hidden:
             scale = 1.0 if watch.scale is None else float(watch.scale)
             factor = self.clipper(watch.gradients, watch.ring.row, watch.norms, watch.ring.active, scale)
-            if factor != 1.0 and watch.ring.filled:
-                watch.ring.clipped(factor)
+            if factor != 1.0:
+                self._clipped(factor)
         if watch.step >= self.look_at:
             began = clock()
             self.owner.look(self, float(torch.linalg.vector_norm(watch.ring.row.double())))
@@ -175,6 +176,7 @@ class GuardedOptimizer:
         self._judge_when_due()
         if self.rate_factor != 1.0:
             self._lower()
+        self._write()
         self.owner.has_read(self)
 
     def again(self, watch: StepWatch) -> None:
@@ -211,6 +213,7 @@ class GuardedOptimizer:
             if self.owner.stands_aside(self, error):
                 raise
             self.watch.off = True
+            self.owner.about_to_read()
         finally:
             torch._C._set_grad_enabled(graded)
 
@@ -228,7 +231,9 @@ class GuardedOptimizer:
         if rows is not None:
             frozen = np.array([not p.requires_grad for p in self.parameters])
             before, self._frozen = self._frozen, frozen
-            self.owner.rows(self, rows)
+            self._unwritten.append(rows)
+            if not self.inside:
+                self._write()
             found += judge.judge(self.state, rows, frozen | before if len(before) == len(frozen) else frozen)
         for one in sorted(seen, key=lambda update: update.step):
             self.owner.updated(self, one)
@@ -241,6 +246,19 @@ class GuardedOptimizer:
             found += updates.confirmed(self.state, rows, judge.logs(rows))
         self._set_limits()
         self.owner.found(self, sorted(found, key=lambda symptom: symptom.step))
+
+    def _clipped(self, factor: float) -> None:
+        """The guard's clip has multiplied the gradients of the step at hand, whose row may have been judged already."""
+        if self.ring.filled:
+            self.ring.clipped(factor)
+        elif self._unwritten:
+            self._unwritten[-1].factors[-1] *= factor
+
+    def _write(self) -> None:
+        """Hand what was judged to the owner, when the clip of its last step is known."""
+        unwritten, self._unwritten = self._unwritten, []
+        for rows in unwritten:
+            self.owner.rows(self, rows)
 
     def know(self, state: State) -> None:
         """The rules know this, and no more, of the gradients so far; of parameters added since they know nothing."""
