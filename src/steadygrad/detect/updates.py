@@ -64,7 +64,7 @@ def judge_update(state: State, updates: Updates, *, leapt: bool, loss: float, to
         message = f"one step changed it by {ratios[worst]:.2g} times its size"
         if before is not None and np.isfinite(grown[worst]):
             message += f", {grown[worst]:.0f}× the usual update"
-        why = f"the learning rate leapt from {state.greatest_rate:.3g} to {updates.rate:.3g}" if leapt else ""
+        why = f"the learning rate leapt from {state.leap[1]:.3g} to {state.leap[2]:.3g}" if leapt else ""
         which = tuple(np.flatnonzero(large).tolist())
         slack = 0 if leapt else slack
         found.append(Symptom("SG204", Severity.ERROR, step, worst, message, which, step, cause=why, slack=slack))
