@@ -297,6 +297,7 @@ class Guard:
 
     def has_read(self, one: GuardedOptimizer) -> None:
         """The step at hand is judged: what its models were given is needed no more."""
+        self.about_to_read()
         self.looking.forget(one.index)
 
     def stands_aside(self, one: GuardedOptimizer, error: Exception) -> bool:

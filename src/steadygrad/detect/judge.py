@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from steadygrad.detect.depth import began_at
 from steadygrad.detect.drift import CHUNK, take_level
 from steadygrad.detect.history import TRAIL, WARM, State, learn
 from steadygrad.detect.losses import LEAP, judge_loss
@@ -86,8 +87,18 @@ def _losses(state: State, rows: Rows, decades: Array) -> Iterator[Symptom]:
     losses = rows.losses if len(rows.losses) else np.full(len(rows), np.nan)
     for step, row, loss in zip(rows.steps.tolist(), decades, losses.tolist(), strict=True):
         state.trail.append((step, row, loss))
-        yield from judge_loss(state, step, loss, float(row[-1]))
+        for symptom in judge_loss(state, step, loss, float(row[-1])):
+            yield _placed(state, symptom) if symptom.lasting else symptom
     del state.trail[:-TRAIL]
+
+
+def _placed(state: State, symptom: Symptom) -> Symptom:
+    """A loss that runs away, with the layer whose gradients grew most since it began, where the levels show one."""
+    before = [level for step, level in state.levels if step <= symptom.step - symptom.slack + CHUNK]
+    if not before or not state.levels:
+        return symptom
+    first, cause, _ = began_at(state.columns, state.levels[-1][1][:-1] - before[-1][:-1], 1)
+    return replace(symptom, column=first, cause=cause)
 
 
 def _rates(state: State, rows: Rows) -> Iterator[Symptom]:

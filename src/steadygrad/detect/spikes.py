@@ -61,7 +61,7 @@ def far_above(state: State, step: int, row: Array, gap: int) -> Iterator[Symptom
     total = 10.0 ** float(excess[-1])
     usual = "the greatest before" if young else "its median"
     cause = ""
-    first, cause = began_at(state.columns, excess[:-1], 1)
+    first, cause, origin = began_at(state.columns, excess[:-1], 1)
     if len(which):
         greatest = int(which[np.argmax(excess[which])])
         first = greatest if first is None else first
@@ -86,7 +86,7 @@ def far_above(state: State, step: int, row: Array, gap: int) -> Iterator[Symptom
         code, severity, begun = "SG204", Severity.ERROR, leapt
         cause = f"the learning rate leapt from {before:.3g} to {after:.3g}"
     norm = 10.0 ** float(row[first])
-    yield Symptom(code, severity, begun, first, message, tuple(which.tolist()), step, norm, cause, slack)
+    yield Symptom(code, severity, begun, first, message, tuple(which.tolist()), step, norm, cause, slack, origin)
 
 
 def idle(state: State, step: int, norms: np.ndarray[Any, Any], asked: np.ndarray[Any, Any]) -> Iterator[Symptom]:

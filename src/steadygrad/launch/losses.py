@@ -1,72 +1,32 @@
 """Tells of the scalar that the program calls ``backward`` on: the loss of the step to come.
 
-``Tensor.backward`` goes through ``torch.autograd.backward``, so covering the latter covers both. Where a ``GradScaler`` made
-the scalar, what it was given is told instead. Nothing is read from a device here. Knows the modules that are handed in; must
-not import torch.
+One more listener of ``watch.backward``, the first of its process: guards that are made because of what it tells are there
+before the gradients are read. Imports torch, and with it nothing but what it listens to; to be imported when torch is there.
 """
 
 from __future__ import annotations
 
-import functools
-import weakref
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
-Tell = Callable[[Any], None]
-"""Called with a scalar tensor."""
+from torch import Tensor
 
-_COVERED = "_steadygrad_covers"
+from steadygrad.watch import backward
 
-
-def tell_of_losses(torch: ModuleType, tell: Tell) -> None:
-    """From now on, ``tell(loss)`` before each backward pass from one scalar."""
-    autograd: Any = torch.autograd
-    if hasattr(autograd.backward, _COVERED):
-        return
-    tensor_type: type = torch.Tensor
-    unscaled = _Unscaled()
-    original = autograd.backward
-
-    @functools.wraps(original)
-    def backward(tensors: Any, grad_tensors: Any = None, *args: Any, **kwargs: Any) -> None:
-        one = tensors[0] if isinstance(tensors, (tuple, list)) and len(tensors) == 1 else tensors
-        if grad_tensors is None and isinstance(one, tensor_type) and one.numel() == 1:  # type: ignore[attr-defined]
-            tell(unscaled.of(one))
-        original(tensors, grad_tensors, *args, **kwargs)
-
-    setattr(backward, _COVERED, True)
-    autograd.backward = backward
-    scaler = getattr(getattr(torch, "amp", None), "GradScaler", None)
-    if scaler is not None:
-        _cover_scale(scaler, tensor_type, unscaled)
+Tell = Callable[[Tensor], None]
+"""Called with a scalar tensor, what a ``GradScaler`` was given where one scaled it."""
 
 
-class _Unscaled:
-    """The last scalar that a ``GradScaler`` scaled, with what it came from."""
+class Losses:
+    """Hears of every backward pass, as long as somebody holds it."""
 
-    def __init__(self) -> None:
-        self._scaled: weakref.ref[Any] | None = None
-        self._given: weakref.ref[Any] | None = None
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+        backward.listen(self)
 
-    def note(self, scaled: Any, given: Any) -> None:
-        self._scaled, self._given = weakref.ref(scaled), weakref.ref(given)
+    def backward_begins(self, loss: Tensor | None) -> None:
+        if loss is not None:
+            self._tell(loss)
 
-    def of(self, tensor: Any) -> Any:
-        if self._scaled is not None and self._given is not None and self._scaled() is tensor:
-            given = self._given()
-            return tensor if given is None else given
-        return tensor
-
-
-def _cover_scale(scaler: Any, tensor_type: type, unscaled: _Unscaled) -> None:
-    original = scaler.scale
-
-    @functools.wraps(original)
-    def scale(self: Any, outputs: Any) -> Any:
-        scaled = original(self, outputs)
-        if isinstance(outputs, tensor_type) and scaled is not outputs:
-            unscaled.note(scaled, outputs)
-        return scaled
-
-    scaler.scale = scale
+    def backward_ended(self, loss: Tensor | None, scaler: Any) -> None:
+        """The gradients are the guards' own business."""

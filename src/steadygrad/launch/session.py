@@ -65,7 +65,7 @@ class _Made:
 
 
 class Session:
-    """Gathers optimizers, guards them together at the first use of a model, hands on losses, tells the end."""
+    """Gathers optimizers, guards them together at the first use of a model, tells the end."""
 
     def __init__(self, plan: Plan, *, child: bool = False) -> None:
         self.plan = plan
@@ -75,6 +75,8 @@ class Session:
         self.tell = Teller(name_of_child)
         self.expect_use: Callable[[], None] = lambda: None
         """Set by whoever can tell of the first use of a model."""
+        self.losses: Any = None
+        """Whoever calls ``loss``, held here."""
         self.children = 0
         self._process = os.getpid()
         self._made: list[_Made] = []
@@ -96,10 +98,6 @@ class Session:
         """The program is about to go backward from this scalar."""
         if self._made:
             self.guard_those_made()
-        for one in self._watched:
-            guard = one.guard()
-            if guard is not None:
-                guard.record_loss(loss.detach())
         if self._cure is not None:
             self._cure.backward(loss)
 

@@ -14,7 +14,6 @@ from steadygrad.errors import SettingsError
 from steadygrad.launch.arriving import when_imported
 from steadygrad.launch.children import Token, follow_children
 from steadygrad.launch.first_use import FirstUse
-from steadygrad.launch.losses import tell_of_losses
 from steadygrad.launch.optimizers import tell_of_optimizers
 from steadygrad.launch.session import Plan, Session
 
@@ -41,9 +40,11 @@ def _torch_is_here(torch: ModuleType, session: Session) -> None:
     _check_clip(session)
     use = FirstUse(torch, session.guard_those_made)
     session.expect_use = use.await_
-    tell_of_losses(torch, session.loss)
+    # Both import torch, which is here by now.
+    from steadygrad.launch.losses import Losses
     from steadygrad.probe.spans import record_constructions
 
+    session.losses = Losses(session.loss)
     record_constructions()
 
 

@@ -168,7 +168,12 @@ def _ratio(moved: np.ndarray[Any, Any], before: np.ndarray[Any, Any]) -> np.ndar
         return np.where(before > 0, moved / before, np.nan)
 
 
+def _wide(dtype: torch.dtype) -> torch.dtype:
+    """In which squares are summed: those of one weight of 1e30 do not fit into float32."""
+    return torch.complex128 if dtype.is_complex else torch.float64
+
+
 def _stacked(tensors: Sequence[Tensor]) -> Tensor:
     with torch.no_grad():
-        norms = [torch.linalg.vector_norm(local(t), dtype=torch.promote_types(t.dtype, torch.float32)) for t in tensors]
+        norms = [torch.linalg.vector_norm(local(t), dtype=_wide(t.dtype)) for t in tensors]
         return torch.stack([norm.to(norms[0].device, torch.float64) for norm in norms])
