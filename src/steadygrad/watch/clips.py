@@ -21,6 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from steadygrad.clip.shards import is_distributed
+
 SURE = 1 - 1e-5
 """A float32 norm below the bound by more than the rounding of its sum: nothing is clipped, whatever the last bit."""
 EPSILON = 1e-6
@@ -178,8 +180,13 @@ def _clip_with_norm(parameters: Any, max_norm: float, total_norm: Tensor, foreac
     touched = _touched(gradients)
     for watch, _ in touched:
         watch.before_touch()
-    readable = type(total_norm) is Tensor and total_norm.is_cpu
-    total = total_norm.item() if readable else float("nan")
+    shown = total_norm
+    if touched and is_distributed(total_norm):
+        # The reduction that the clip would begin with: all ranks are here, and whoever reads the number later meets nobody.
+        total_norm = _replicated(total_norm)
+        shown = total_norm.to_local()
+    readable = type(shown) is Tensor and shown.is_cpu
+    total = shown.item() if readable else float("nan")
     if touched and foreach is None and total <= float(max_norm) * SURE - EPSILON and not _flushes():
         factor: Any = 1.0
     else:
@@ -187,7 +194,7 @@ def _clip_with_norm(parameters: Any, max_norm: float, total_norm: Tensor, foreac
         factor = (
             min(1.0, float(max_norm) / (total + EPSILON))
             if readable
-            else functools.partial(factor_of, total_norm, float(max_norm))
+            else functools.partial(factor_of, shown, float(max_norm))
         )
     for watch, count in touched:
         watch.was_clipped("norm", float(max_norm), count, factor)
@@ -204,9 +211,8 @@ def _group(tensorlistlist: Any, with_indices: bool = False) -> Any:
                 if name == "clip_grad_value_":
                     watch.was_clipped("value", float(caller.f_locals["clip_value"]), count, None)
                 elif name == "_clip_grads_with_norm_":
-                    given = caller.f_locals
-                    factor = functools.partial(factor_of, given["total_norm"], float(given["max_norm"]))
-                    watch.was_clipped("norm", float(given["max_norm"]), count, factor)
+                    # Torch's own function under a name that was bound before there was a guard: what it does is measured.
+                    watch.was_clipped("norm", float(caller.f_locals["max_norm"]), count, None)
     return _original(_group, tensorlistlist, with_indices)
 
 
@@ -215,7 +221,14 @@ def _flushes() -> bool:
     return bool(np.float32(1e-40) * np.float32(1.0) == 0)
 
 
+def _replicated(total: Any) -> Any:
+    """A norm that is a part in each process, made whole in all of them, as any operation on it would."""
+    from torch.distributed.tensor import Replicate
+
+    with torch.no_grad():
+        return total.redistribute(placements=[Replicate()] * total.device_mesh.ndim)
+
+
 def factor_of(total: Tensor, bound: float) -> float:
     """What a clip to ``bound`` multiplied by, from the norm that it found; waits for the device."""
-    whole: Any = total.full_tensor() if hasattr(total, "full_tensor") else total
-    return min(1.0, bound / (float(whole) + EPSILON))
+    return min(1.0, bound / (float(total) + EPSILON))

@@ -10,8 +10,10 @@ from __future__ import annotations
 import functools
 import math
 import operator
+import sys
 from collections.abc import Callable, Sequence
 from time import perf_counter as clock
+from types import FrameType
 from typing import Any, Protocol
 
 import numpy as np
@@ -77,8 +79,12 @@ class StepWatch:
         self.clip_steps = self.clip_acted = 0
         self.last_clip: UserClip | None = None
         self._factor: Any = 1.0
-        self._hand = 0.0
-        """The greatest factor by which the program has scaled gradients by hand."""
+        self._hand, self._hand_steps = 0.0, 0
+        """The greatest factor by which the program has scaled gradients by hand, and on how many steps."""
+        self._unread_clips: set[int] = set()
+        """Steps of the ring whose factor is read with it."""
+        self._nested = 0
+        """Steps that have begun inside of this one: an optimizer that calls its parent's is hooked in both classes."""
         self._fresh = self._valued = False
         self._versions: list[int] = []
         self._places: dict[int, int] = {}
@@ -139,7 +145,11 @@ class StepWatch:
 
     def take_rows(self) -> Rows | None:
         """The rows since the last call. Waits for the device."""
-        return self.ring.unread()
+        rows = self.ring.unread()
+        if rows is not None and self._unread_clips:
+            late, self._unread_clips = list(self._unread_clips), set()
+            self.clip_acted += int((rows.factors[np.isin(rows.steps, late)] < 1).sum())
+        return rows
 
     # Backward passes
 
@@ -193,7 +203,7 @@ class StepWatch:
         used = self.loop.used(self.ring.active)
         self.clips.append(UserClip(kind, bound, count, scaled=self.scale is not None, used=used))
         if self._fresh:
-            if factor is None:
+            if factor is None or (count < len(self.gradients) and factor != 1.0):
                 self._valued = True
             else:
                 self._factor = _times(self._factor, factor)
@@ -204,7 +214,10 @@ class StepWatch:
     def _before(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> Any:
         if self.off or torch.compiler.is_compiling():
             return None
-        self.inside = True
+        if self.inside and _is_nested(optimizer, sys._getframe(1)):
+            self._nested += 1
+            return None
+        self.inside, self._nested = True, 0
         closure = args[1] if len(args) > 1 else kwargs.get("closure")
         if callable(closure) and not isinstance(closure, Tensor):
             return self._with_closure(args, kwargs, closure)
@@ -253,19 +266,26 @@ class StepWatch:
             self._read()
         elif not self._unchanged():
             self._changed()
+        elif self._hand < 1.0 and not self.clips:
+            self._by_hand(1.0, 1.0)
         self.loss = self.recorded if self.recorded is not None else _total(self._losses)
         self.norms = self.ring.host()
         if self.clips:
             self.last_clip = self.clips[-1]
             self.clip_steps += 1
         self.ring.commit(self.step, now, self.rate, self.loss, self._factor)
-        if self.clips and not callable(self._factor) and self._factor < 1.0:
+        if callable(self._factor):
+            self._unread_clips.add(self.step)
+        elif self.clips and self._factor < 1.0:
             self.clip_acted += 1
         self.loop.stepped(self._backwards, self.clips, len(self.gradients))
         self.handler.before_step(self)
 
     def _after(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         if self.off or torch.compiler.is_compiling():
+            return
+        if self._nested:
+            self._nested -= 1
             return
         self.inside = False
         self.handler.guarded(self._finish)
@@ -331,8 +351,8 @@ class StepWatch:
             self._read()
             return
         ring = self.ring
-        if self._valued:
-            bound, norms = self.clips[-1].bound, ring.host()
+        if self._valued and all(one.kind == "value" for one in self.clips):
+            bound, norms = min(one.bound for one in self.clips), ring.host()
             if norms is not None and all(map(float(bound).__ge__, norms)):
                 return
         raw, now = ring.row.clone(), ring.measure()
@@ -343,16 +363,40 @@ class StepWatch:
         ring.raise_to(now * (1 - 1e-6))
         if not ring.on_host:
             return
-        before, after = (float(np.linalg.norm(one.numpy().astype(np.float64))) for one in (raw, now))
-        factor = after / before if before > 0 and math.isfinite(after) else 1.0
+        before, after = (one.numpy().astype(np.float64) for one in (raw, now))
+        whole = float(np.linalg.norm(before))
+        factor = float(np.linalg.norm(after)) / whole if whole > 0 else 1.0
+        if not math.isfinite(factor):
+            return
         if self._valued:
             self._factor = min(1.0, factor)
-        elif not self.clips and factor < 1.0:
-            # A loop that divides every gradient by the same number clips nothing.
-            usual, self._hand = self._hand, max(self._hand, factor)
-            self._factor = factor
-            if factor < usual * (1 - 1e-3):
-                self.clip_acted += 1
+        elif not self.clips:
+            self._by_hand(factor, float(np.divide(after, before, out=np.zeros_like(after), where=before > 0).max()))
+
+    def _by_hand(self, factor: float, greatest: float) -> None:
+        """The program has scaled gradients, no parameter's by more than ``greatest``.
+
+        A loop that divides every gradient by the same number clips nothing: it clips where it scales by less than elsewhere.
+        """
+        same = 1e-3
+        if factor > self._hand * (1 + same):
+            self.clip_acted += self._hand_steps
+            self._hand, self._hand_steps = min(factor, 1.0), 0
+        if factor >= self._hand * (1 - same):
+            self._hand_steps += greatest <= factor * (1 + same)
+        elif greatest <= self._hand * (1 + same):
+            self._factor = factor / self._hand
+            self.clip_acted += 1
+
+
+def _is_nested(optimizer: Any, step: FrameType) -> bool:
+    """Whether this call of torch's wrapper of ``step`` was made by another one of the same optimizer."""
+    frame = step.f_back
+    while frame is not None:
+        if frame.f_code is step.f_code and frame.f_locals.get("self") is optimizer:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _versions(tensors: Sequence[Tensor]) -> list[int]:
