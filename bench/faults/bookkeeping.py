@@ -12,12 +12,12 @@ from bench.faults.training import Net, Script
 from steadygrad import Clip
 
 
-def not_cleared(at: int) -> Callable[[], Script]:
+def not_cleared(at: int, kind: type[torch.optim.Optimizer] = torch.optim.SGD) -> Callable[[], Script]:
     """``zero_grad`` is called before that step alone."""
 
     def make() -> Script:
         model = Net()
-        optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+        optimizer = kind(model.parameters(), lr=1e-3)  # type: ignore[call-arg]
         return Script(model, optimizer, at + 150, zeroes=lambda step: step < at)
 
     return make
@@ -111,6 +111,20 @@ FAULTS: dict[str, Fault] = {
     ),
     "zero-grad-forgotten-late": Fault(
         not_cleared(AT), ("SG307",), _WHOLE, _NOT_CLEARED, late=84, drift=20, alone=False
+    ),
+    "zero-grad-forgotten-adam": Fault(
+        not_cleared(1, torch.optim.Adam),
+        ("SG307",),
+        _WHOLE,
+        _NOT_CLEARED,
+        step=2,
+        early=1,
+        late=84,
+        drift=20,
+        alone=False,
+    ),
+    "zero-grad-forgotten-adam-late": Fault(
+        not_cleared(AT, torch.optim.Adam), ("SG307",), _WHOLE, _NOT_CLEARED, late=84, drift=20, alone=False
     ),
     "no-backward": Fault(
         no_backward(AT), ("SG307",), _WHOLE, "backward|same gradient|old|stale", late=84, drift=20, alone=False

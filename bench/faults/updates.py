@@ -119,10 +119,10 @@ FAULTS: dict[str, Fault] = {
         rate_leap(3000, 20), ("SG204",), _MATRICES, "learning rate leapt|learning rate", step=20, alone=False
     ),
     "wiped-averages": Fault(
-        averages(wipe), ("SG204",), _MATRICES, "exp_avg_sq|moment|average|optimizer's state", alone=False
+        averages(wipe), ("SG204",), _MATRICES, "exp_avg_sq|moment|average|optimizer's state", late=8, alone=False
     ),
     "swollen-averages": Fault(
-        averages(swell), ("SG204",), _MATRICES, "exp_avg|moment|average|optimizer's state", alone=False
+        averages(swell), ("SG204",), _MATRICES, "exp_avg|moment|average|optimizer's state", late=8, alone=False
     ),
     "half-adam-eps": Fault(
         half_adam,
