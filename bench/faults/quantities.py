@@ -191,7 +191,8 @@ def _updates(found: Lines, lane: Lane) -> None:
             ratios = np.where(known, one.moved / one.norms, 0.0)
             scale = np.where(known, one.norms / np.sqrt(sizes) * np.sqrt(fans), 0.0)
         whole = math.sqrt(np.square(one.moved[weights]).sum() / np.square(one.norms[weights]).sum())
-        after = lane.losses[one.step] / lane.losses[one.step - 1] if one.step < len(lane.losses) else math.nan
+        now, then = ([*lane.losses, math.nan][at] for at in (one.step - 1, one.step))
+        after = then / now if now else math.nan
         every = [
             Most(float(r), float(k), float((ratios[known] > 1 / 3).mean()), after, one.step, name)
             for r, k, name in zip(ratios, scale, lane.names, strict=True)

@@ -4,6 +4,6 @@ Each is a function of what watches it, a seed, and a factor on its usual learnin
 theme; ``quiet.py`` asks the guard about them, and whether each one learns.
 """
 
-from bench.faults.healthy.quiet import FACTORS, RUNS, SEEDS, alarms_of, jobs_of, show, trains
+from bench.faults.healthy.quiet import FACTORS, RUNS, SEEDS, alarms_of, jobs_of, show, show_trains
 
-__all__ = ["FACTORS", "RUNS", "SEEDS", "alarms_of", "jobs_of", "show", "trains"]
+__all__ = ["FACTORS", "RUNS", "SEEDS", "alarms_of", "jobs_of", "show", "show_trains"]
