@@ -16,8 +16,9 @@ from steadygrad.record import Severity
 from steadygrad.record.rows import Array
 
 CODE = "SG207"
-LEAP = 3.0
-"""A leap exceeds the greatest of the last losses by so many times their range and their size."""
+LEAP = 5.0
+"""A leap exceeds the greatest of the last losses by so many times their range and their size. Healthy: at most 3.1 (averaged
+weights at twice the usual rate)."""
 ALONE = 10
 """Losses before one that leaps is an alarm by itself; before that the gradient must leap too."""
 WITH_IT = 0.5

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 from torch import nn
 
 from steadygrad._check import Report
@@ -147,6 +148,13 @@ class Looks:
 
     def _of(self, index: int) -> _Root:
         return next((one for one in self._roots if one.holder == index), self._roots[0])
+
+
+def holder_of(root: nn.Module, optimizers: Sequence[torch.optim.Optimizer]) -> int:
+    """The optimizer that holds most of a model's parameters."""
+    own = {id(p) for p in root.parameters()}
+    held = [sum(id(p) in own for group in one.param_groups for p in group["params"]) for one in optimizers]
+    return int(np.argmax(held))
 
 
 def sizes_of(trace: Trace) -> dict[int, float]:
