@@ -92,7 +92,7 @@ class Guard:
             one = GuardedOptimizer(
                 self, index, optimizer, names, clipper=clipper, every=options.every, budget=options.budget
             )
-            one.look_at = self.looking.next_for(index, 0)
+            one.watch.look_at = self.looking.next_for(index, 0)
             self.optimizers.append(one)
         try:
             self.writing = Writing.opened(
@@ -199,7 +199,7 @@ class Guard:
         """Go on from ``state_dict``'s. Raises ``SettingsError`` where it is not one, or of other optimizers."""
         load_plain(self.optimizers, state)
         for one in self.optimizers:
-            one.look_at = self.looking.next_for(one.index, one.step)
+            one.watch.look_at = self.looking.next_for(one.index, one.step)
 
     def __repr__(self) -> str:
         steps, _ = clip_counts(self.optimizers)
@@ -239,7 +239,7 @@ class Guard:
 
     def look(self, one: GuardedOptimizer, norm: float) -> None:
         """The look that is due at this step, where nothing speaks against it."""
-        one.look_at = self.looking.next_for(one.index, one.step)
+        one.watch.look_at = self.looking.next_for(one.index, one.step)
         if one.step > 1 and not one.budget.allows("looks", clock()):
             self._note_once(one.step, "the budget leaves out some looks; a larger --budget makes more", show=False)
         elif not one.hidden and (not self.shared or rank() == 0):

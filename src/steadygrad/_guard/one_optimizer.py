@@ -79,8 +79,6 @@ class GuardedOptimizer:
         self.rate_factor = 1.0
         self.hidden: list[tuple[Tensor, Tensor]] = []
         self.taken: list[tuple[int, str]] = []
-        self.look_at = 1
-        """The next step that is looked at, whatever it shows."""
         self.budget = Budget(budget, clock())
         self.weights = WeightHistory(0)
         self._rates = LoweredRates(optimizer)
@@ -150,7 +148,7 @@ class GuardedOptimizer:
             factor = self.clipper(watch.gradients, watch.ring.row, watch.norms, watch.ring.active, scale)
             if factor != 1.0:
                 self._clipped(factor)
-        if watch.step >= self.look_at:
+        if watch.step >= watch.look_at:
             began = clock()
             self.owner.look(self, float(torch.linalg.vector_norm(watch.ring.row.double())))
             self.budget.spend("looks", clock() - began)

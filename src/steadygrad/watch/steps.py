@@ -60,6 +60,8 @@ class StepWatch:
         self.step = 0
         self.every = 1
         """Each how many steps are read."""
+        self.look_at = 1
+        """A step that is read in any case."""
         self.inside = False
         """Whether a step has begun and is not taken yet."""
         self.off = False
@@ -123,7 +125,7 @@ class StepWatch:
     @property
     def due(self) -> bool:
         """Whether the coming step is read."""
-        return self.step % self.every == 0
+        return self.step % self.every == 0 or self.step + 1 == self.look_at
 
     @property
     def rate(self) -> float:
