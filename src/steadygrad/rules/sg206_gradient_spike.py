@@ -33,12 +33,14 @@ class Net(nn.Module):
     def __init__(self):
         super().__init__()
         self.first = nn.Linear(8, 32)
-        self.second = nn.Linear(32, 1)
+        self.second = nn.Linear(32, 32)
+        self.third = nn.Linear(32, 1)
 
     def forward(self, x):
-        hidden = torch.tanh(self.first(x))
-        return self.second(hidden * x.std())
-        #      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ SG206
+        hidden = torch.relu(self.first(x))
+        #                   ^^^^^^^^^^^^^ SG206
+        hidden = torch.relu(self.second(hidden))
+        return self.third(hidden)
 
 
 def train():
@@ -50,7 +52,7 @@ def train():
         x = torch.randn(512, 8)
         y = x.sum(1, keepdim=True) + torch.randn(512, 1)
         if step == 150:
-            x = x * 10
+            x = x * 20
         loss = nn.functional.mse_loss(net(x), y)
         optimizer.zero_grad()
         loss.backward()
@@ -72,11 +74,13 @@ class Net(nn.Module):
     def __init__(self):
         super().__init__()
         self.first = nn.Linear(8, 32)
-        self.second = nn.Linear(32, 1)
+        self.second = nn.Linear(32, 32)
+        self.third = nn.Linear(32, 1)
 
     def forward(self, x):
-        hidden = torch.tanh(self.first(x))
-        return self.second(hidden * x.std())
+        hidden = torch.relu(self.first(x))
+        hidden = torch.relu(self.second(hidden))
+        return self.third(hidden)
 
 
 def train():
@@ -89,7 +93,7 @@ def train():
         x = torch.randn(512, 8)
         y = x.sum(1, keepdim=True) + torch.randn(512, 1)
         if step == 150:
-            x = x * 10
+            x = x * 20
         x = (x - x.mean()) / x.std()
         loss = nn.functional.mse_loss(net(x), y)
         optimizer.zero_grad()
