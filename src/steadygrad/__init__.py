@@ -9,7 +9,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from steadygrad import lab
     from steadygrad._check import Report, check
-    from steadygrad._guard.guard import Guard, guard
+    from steadygrad._guard.attach import guard
+    from steadygrad._guard.guard import Guard
     from steadygrad.act.on_alarm import OnAlarm
     from steadygrad.clip import (
         Clip,
@@ -41,7 +42,7 @@ _HOME = {
     "SteadygradError": "steadygrad.errors",
     "TrainingStopped": "steadygrad.errors",
     "Guard": "steadygrad._guard.guard",
-    "guard": "steadygrad._guard.guard",
+    "guard": "steadygrad._guard.attach",
     "OnAlarm": "steadygrad.act.on_alarm",
     "Alarm": "steadygrad.record",
     "Evidence": "steadygrad.record",

@@ -324,7 +324,9 @@ def rivals(watch: Watch, bad: int) -> Course:
     """The second's parameters get gradients in the first's backward pass too, and lose them before its own."""
     torch.manual_seed(0)
     course = Course(norms=[[], []])
-    made = nn.ModuleDict({"generator": net(), "discriminator": nn.Sequential(nn.Linear(1, 16), nn.ReLU(), nn.Linear(16, 1))})
+    made = nn.ModuleDict(
+        {"generator": net(), "discriminator": nn.Sequential(nn.Linear(1, 16), nn.ReLU(), nn.Linear(16, 1))}
+    )
     generator, discriminator = made["generator"], made["discriminator"]
     first = torch.optim.Adam(generator.parameters(), lr=1e-4)
     second = torch.optim.Adam(discriminator.parameters(), lr=1e-4)

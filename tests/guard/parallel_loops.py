@@ -9,7 +9,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.nn import functional as F
 from torch.nn.utils import clip_grad_norm_
 
-from tests.guard.loops import STEPS, Course, Loop, acts, batch, net
+from tests.guard.loops import STEPS, Course, Loop, acts, batch, net, raw
 from tests.guard.runs import Watch
 
 
@@ -58,14 +58,36 @@ def sharded(watch: Watch, bad: int) -> Course:
     return _trained(model, watch, bad, own=True)
 
 
+def sharded_each(watch: Watch, bad: int) -> Course:
+    """FSDP as it was first: its own clip, which scales by hand. Norms are those of the part that is in this process."""
+    from torch.distributed.fsdp import FullyShardedDataParallel
+
+    course = Course()
+    model = FullyShardedDataParallel(net(), use_orig_params=True, device_id=torch.device("cpu"))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    watch(model, [optimizer])
+    for step in range(1, STEPS + 1):
+        x, y = batch(2 * step + dist.get_rank(), 2 * bad + 1)
+        loss = F.mse_loss(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        course.norms[0].append(raw(model.parameters()))
+        total = model.clip_grad_norm_(20.0)
+        course.acted.append(acts(total.item(), 20.0))
+        optimizer.step()
+        course.losses.append(loss.item())
+    course.print = repr([[p.double().sum().item() for p in model.parameters()], course.losses])
+    return course
+
+
 def tensor_parallel(watch: Watch, bad: int) -> Course:
     from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 
     torch.manual_seed(0)
     mesh = init_device_mesh("cpu", (2,))
-    model = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 16), nn.ReLU(), nn.Linear(16, 1))
+    model = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 1))
     plan = {"0": ColwiseParallel(), "2": RowwiseParallel()}
     return _trained(parallelize_module(model, mesh, plan), watch, bad, own=False)
 
 
-LOOPS: dict[str, Loop] = {one.__name__: one for one in (ddp, sharded, tensor_parallel)}
+LOOPS: dict[str, Loop] = {one.__name__: one for one in (ddp, sharded, sharded_each, tensor_parallel)}

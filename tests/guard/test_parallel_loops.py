@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from torch import nn
 
-import steadygrad
 from tests.guard import parallel_loops
 from tests.guard.runs import bare
 from tests.guard.test_loops import Watching, hold
@@ -25,7 +22,7 @@ def _worker(rank: int, port: int, name: str, folder: str) -> None:
         loop = parallel_loops.LOOPS[name]
         for bad in (60, 5):
             expected = loop(bare, bad)
-            watching = Watching(Path(folder, f"run-{bad}.sgj"))
+            watching = Watching(Path(folder, f"run-{bad}-{rank}.sgj"))
             hold(watching, loop(watching, bad), expected, bad)
             assert 0 < sum(expected.acted) < 60
         Path(folder, f"done-{rank}").write_text("")

@@ -93,7 +93,8 @@ def test_one_journal_for_both_models_of_a_pair(tmp_path: Path) -> None:
 
 def test_a_search_over_settings_is_told_of_in_few_lines(tmp_path: Path) -> None:
     (tmp_path / "search.py").write_text(
-        "import torch\ntorch.manual_seed(0)\nfor i in range(9):\n    m = torch.nn.Linear(4, 1)\n    o = torch.optim.SGD(m.parameters(), lr=0.01)\n"
+        "import torch\ntorch.manual_seed(0)\nfor i in range(9):\n    m = torch.nn.Linear(4, 1)\n"
+        "    o = torch.optim.SGD(m.parameters(), lr=0.01)\n"
         "    for _ in range(3):\n        o.zero_grad()\n        m(torch.randn(8, 4)).pow(2).mean().backward()\n        o.step()\n"
     )
     both = pair(["search.py"], tmp_path)

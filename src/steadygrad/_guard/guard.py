@@ -1,4 +1,4 @@
-"""``guard``: one line that makes a training loop watched, and the object that it gives.
+"""The guard of a training loop.
 
 Composes the rooms: ``watch`` measures, ``detect`` judges, ``explain`` finds causes, ``act`` answers. This file alone prints
 and writes.
@@ -9,9 +9,9 @@ from __future__ import annotations
 import atexit
 import sys
 import weakref
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from os import PathLike, fspath
 from time import perf_counter as clock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -20,20 +20,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from steadygrad._guard.at_exit import detach_at_exit
+from steadygrad._guard.habits import clip_counts, habits_of, symptoms_at_end
 from steadygrad._guard.journal import Writing
 from steadygrad._guard.one_optimizer import GuardedOptimizer
-from steadygrad._guard.options import Options, check_subjects, several
+from steadygrad._guard.options import Options
 from steadygrad._guard.state import load_plain, plain_state
 from steadygrad.act.answers import Answers
 from steadygrad.act.clipping import Clipper
-from steadygrad.act.on_alarm import OnAlarm
-from steadygrad.clip import Clip
-from steadygrad.detect import clips, incidents, losses, updates
+from steadygrad.detect import clips, incidents, losses
 from steadygrad.detect.history import SPIKE_DECADES
 from steadygrad.detect.symptoms import Symptom
-from steadygrad.errors import SettingsError
 from steadygrad.explain.causes import Explanation, explain
-from steadygrad.explain.looks import Looks
+from steadygrad.explain.looks import Looks, holder_of
 from steadygrad.explain.view import StepView
 from steadygrad.record import Action, Alarm, Look
 from steadygrad.record.rows import Rows, Updates
@@ -43,84 +42,15 @@ from steadygrad.watch.distributed import is_shared, rank
 from steadygrad.watch.names import Names
 
 if TYPE_CHECKING:
-    from steadygrad.journal import Journal
+    pass
 
 SNAPSHOT_EVERY = 100
 SNAPSHOT_BYTES = 4 * 2**30
-SAME_ANSWER = 1e-4
-"""Spread of the outputs below which all samples get the same answer. Healthy nets that stand still have 0.01 and more."""
-
-_guarded: weakref.WeakKeyDictionary[torch.optim.Optimizer, weakref.ref[Guard]] = weakref.WeakKeyDictionary()
+guards: weakref.WeakKeyDictionary[torch.optim.Optimizer, weakref.ref[Guard]] = weakref.WeakKeyDictionary()
 """Weak on both sides: it is the optimizer's hooks that keep its guard alive."""
 
-
-def guard(
-    model: nn.Module | Sequence[nn.Module],
-    optimizer: torch.optim.Optimizer | Sequence[torch.optim.Optimizer],
-    *,
-    clip: Clip | None = None,
-    on_alarm: str | Callable[[Alarm], Any] | OnAlarm = "warn",
-    journal: str | PathLike[str] | Journal | None = None,
-    probe_every: int = 1000,
-    budget: float = 0.01,
-    every: int = 1,
-    snapshot_every: int = SNAPSHOT_EVERY,
-    snapshot_bytes: int = SNAPSHOT_BYTES,
-    quiet: bool = False,
-    say: Callable[[str], None] | None = None,
-) -> Guard:
-    """Watch every step of ``optimizer`` from now on; the training loop stays as it is.
-
-    Args:
-        model: The module whose call makes the forward pass (wrapped as it is used), or several of them.
-        optimizer: One, or several that train together.
-        clip: Bounds gradients before each step; the norms that it needs are those that are watched.
-        on_alarm: "warn", "skip" the step, "lower" the rate, "clip" harder, "rollback" to the last good snapshot, "stop",
-            a function of the alarm, or an ``OnAlarm`` with limits.
-        journal: File that the run is recorded in (SQLite); None keeps alarms in memory alone.
-        probe_every: Steps between two full probes of the step at hand; the first step is always looked at. 0: none, on alarms
-            neither; the guard then keeps only the inputs of a step, and can say less about causes.
-        budget: Share of the run's time for what is beyond reading the gradients: looks and exact updates.
-        every: Read each ``every``-th step; 1 reads all.
-        snapshot_every: Steps between two snapshots, where ``on_alarm`` rolls back or stops.
-        snapshot_bytes: Most that one snapshot may take.
-        quiet: Print alarms only.
-        say: Where lines for the user go; standard error when None.
-
-    Returns:
-        The guard. An optimizer that is already guarded in the same way gives the guard that it has.
-
-    Raises:
-        SteadygradError: Something given cannot be; the message says what. Never raised by a step, but for
-            ``TrainingStopped`` where ``on_alarm`` says "stop".
-    """
-    optimizers, roots = several(optimizer), several(model)
-    options = Options(
-        clip=clip,
-        on_alarm=on_alarm if isinstance(on_alarm, OnAlarm) else OnAlarm(on_alarm),
-        journal=fspath(journal) if isinstance(journal, PathLike) else journal,
-        probe_every=probe_every,
-        budget=budget,
-        every=every,
-        snapshot_every=snapshot_every,
-        snapshot_bytes=snapshot_bytes,
-    )
-    check_subjects(roots, optimizers)
-    known = {id(found): found for one in optimizers if (found := _guard_of(one)) is not None}
-    if known:
-        (first, *more) = known.values()
-        if not more and first.options == options and all(_guard_of(one) is first for one in optimizers):
-            return first
-        raise SettingsError("this optimizer is already guarded with other settings; call detach() of that guard first")
-    made = Guard(roots, optimizers, options, quiet=quiet, say=say)
-    for one in optimizers:
-        _guarded[one] = weakref.ref(made)
-    return made
-
-
-def _guard_of(optimizer: torch.optim.Optimizer) -> Guard | None:
-    kept = _guarded.get(optimizer)
-    return None if kept is None else kept()
+SAME_ANSWER = 1e-4
+"""Spread of the outputs below which all samples get the same answer. Healthy nets that stand still have 0.01 and more."""
 
 
 class Guard:
@@ -156,7 +86,7 @@ class Guard:
             snapshot_bytes=options.snapshot_bytes,
         )
         self.acts = self.answers.on
-        self.looking = Looks(roots, options.probe_every, [_holder(root, optimizers) for root in roots])
+        self.looking = Looks(roots, options.probe_every, [holder_of(root, optimizers) for root in roots])
         for index, optimizer in enumerate(optimizers):
             clipper = Clipper(options.clip) if options.clip is not None else None
             one = GuardedOptimizer(
@@ -171,7 +101,9 @@ class Guard:
         except BaseException:
             self._unhook()
             raise
-        self._at_exit = _detach_at_exit(self)
+        for optimizer in optimizers:
+            guards[optimizer] = weakref.ref(self)
+        self._at_exit = detach_at_exit(self)
 
     # What a user reads and calls
 
@@ -198,7 +130,7 @@ class Guard:
     @property
     def clipped_share(self) -> float:
         """Share of the steps on which a clip acted, the program's own or the guard's, in [0, 1]."""
-        steps, acted = self._clip_counts()
+        steps, acted = clip_counts(self.optimizers)
         return acted / steps if steps else 0.0
 
     @property
@@ -213,16 +145,10 @@ class Guard:
 
     def summary(self) -> dict[str, Any]:
         """Steps, alarms by code, actions by kind, share clipped, looks."""
-        counts: dict[str, int] = {}
-        for alarm in self.alarms:
-            counts[alarm.code] = counts.get(alarm.code, 0) + 1
-        kinds: dict[str, int] = {}
-        for action in self.actions:
-            kinds[action.kind] = kinds.get(action.kind, 0) + 1
         return {
             "steps": self.steps,
-            "alarms": counts,
-            "actions": kinds,
+            "alarms": dict(Counter(alarm.code for alarm in self.alarms)),
+            "actions": dict(Counter(action.kind for action in self.actions)),
             "clipped_share": self.clipped_share,
             "interval": self.options.every,
             "looks": len(self.looks),
@@ -244,7 +170,8 @@ class Guard:
         for one in self.optimizers:
             if not one.off:
                 one.judge()
-                self._ending(one)
+                for symptom in symptoms_at_end(one):
+                    self._symptom(one, symptom)
         self._unhook()
         self._summarise()
         self.writing.close()
@@ -253,7 +180,7 @@ class Guard:
     def _unhook(self) -> None:
         for one in self.optimizers:
             one.remove()
-            _guarded.pop(one.optimizer, None)
+            guards.pop(one.optimizer, None)
         self.looking.remove()
 
     def __enter__(self) -> Self:
@@ -275,7 +202,7 @@ class Guard:
             one.look_at = self.looking.next_for(one.index, one.step)
 
     def __repr__(self) -> str:
-        steps, _ = self._clip_counts()
+        steps, _ = clip_counts(self.optimizers)
         clip = f", clipped {self.clipped_share:.1%}" if steps else ""
         return f"<guard: {self.steps:,} steps{clip}, {words.count(len(self.alarms), 'alarm')}>"
 
@@ -293,6 +220,8 @@ class Guard:
 
     def about_to_read(self) -> None:
         """Have what the models are given kept, where a coming step is read."""
+        if self.options.every == 1 and not any(one.off for one in self.optimizers):
+            return
         self.looking.arm(any(one.watch.due and not one.off for one in self.optimizers))
 
     def has_read(self, one: GuardedOptimizer) -> None:
@@ -334,7 +263,7 @@ class Guard:
 
     def found(self, one: GuardedOptimizer, symptoms: Sequence[Symptom]) -> None:
         """What rows and updates show: alarms, new or going on, and those that have ended."""
-        more = [*symptoms, *clips.judge_habits(one.habits)]
+        more = [*symptoms, *clips.judge_habits(habits_of(one))]
         if one.state.losses.flat_since and not one.state.losses.told:
             spread = self.looking.spread()
             self.looking.ask_for_spread()
@@ -402,32 +331,6 @@ class Guard:
         text = f"{explained.message} {explained.cause}"
         return replace(explained, advice=words_of.advice(explained.code, found.kind, text))
 
-    def _ending(self, one: GuardedOptimizer) -> None:
-        """What only the end of a run shows: a clip that acts always or never, a last step that did harm."""
-        none, single = np.zeros(0), np.zeros(0, np.float32)
-        empty = Rows(np.zeros(0, np.int64), none, np.zeros((0, 0), np.float32), single, single, none)
-        last: list[Symptom] = list(updates.confirmed(one.state, empty, np.zeros((0, 1)), ending=True))
-        last += clips.judge_habits(one.habits)
-        watch = one.watch
-        if watch.last_clip is not None:
-            misfit = clips.judge_clip(str(watch.last_clip), watch.clip_steps, watch.clip_acted, (), one.step)
-            last += [misfit] if misfit is not None else []
-        if one.clipper is not None:
-            own = one.clipper
-            misfit = clips.judge_clip(str(own.clip), own.steps, own.acted, own.turns, one.step)
-            last += [misfit] if misfit is not None else []
-        for symptom in last:
-            self._symptom(one, symptom)
-
-    def _clip_counts(self) -> tuple[int, int]:
-        steps = acted = 0
-        for one in self.optimizers:
-            if one.clipper is not None:
-                steps, acted = steps + one.clipper.steps, acted + one.clipper.acted
-            elif one.watch.clip_steps or one.watch.clip_acted:
-                steps, acted = steps + one.step, acted + one.watch.clip_acted
-        return steps, acted
-
     # Printing and the journal
 
     def _print(self, line: str) -> None:
@@ -438,7 +341,7 @@ class Guard:
             sys.stderr.flush()
 
     def _summarise(self) -> None:
-        steps, acted = self._clip_counts()
+        steps, acted = clip_counts(self.optimizers)
         values = {
             "steps": float(self.steps),
             "clipped": float(acted),
@@ -453,23 +356,3 @@ class Guard:
             self.writing.note(step, line)
             if show and not self.quiet:
                 self.say(line)
-
-
-def _holder(root: nn.Module, optimizers: Sequence[torch.optim.Optimizer]) -> int:
-    """The optimizer that holds most of a model's parameters."""
-    own = {id(p) for p in root.parameters()}
-    held = [sum(id(p) in own for group in one.param_groups for p in group["params"]) for one in optimizers]
-    return int(np.argmax(held))
-
-
-def _detach_at_exit(made: Guard) -> Callable[[], None]:
-    """At exit, what is unread is read and the journal closed; the guard may be gone by then."""
-    reference = weakref.ref(made)
-
-    def finish() -> None:
-        alive = reference()
-        if alive is not None:
-            alive.detach()
-
-    atexit.register(finish)
-    return finish

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from steadygrad.act.clipping import Clipper
+from steadygrad.act.lowered_rates import LoweredRates
 from steadygrad.detect import judge, updates
-from steadygrad.detect.clips import Habits
 from steadygrad.detect.history import WARM, State
 from steadygrad.detect.symptoms import Symptom
 from steadygrad.errors import TrainingStopped
@@ -33,7 +33,7 @@ LATE = 0.5
 """Seconds after which rows are judged although the ring is not full, so that a kill loses little."""
 SHARED_ROWS = 16
 """Rows after which they are judged where ranks must do so at the same step."""
-SAMPLE_EVERY = 50
+SAMPLE_EVERY = 100
 """Steps between two exact updates, at least."""
 FIRST_SAMPLES = 3
 """Steps at the beginning whose updates are all measured exactly."""
@@ -83,7 +83,7 @@ class GuardedOptimizer:
         """The next step that is looked at, whatever it shows."""
         self.budget = Budget(budget, clock())
         self.weights = WeightHistory(0)
-        self._rates: list[tuple[dict[str, Any], Any]] = []
+        self._rates = LoweredRates(optimizer)
         self._sample: Sample | None = None
         self._leapt_at = 0
         self._next_sample = 1
@@ -125,25 +125,6 @@ class GuardedOptimizer:
         norms = self.watch.norms
         return norms is None or all(map(math.isfinite, norms))
 
-    @property
-    def habits(self) -> Habits:
-        """What the loop does with its gradients."""
-        loop, clip = self.watch.loop, self.watch.last_clip
-        double = loop.double_clips + (loop.steps if clip is not None and self.clipper is not None else 0)
-        return Habits(
-            self.step,
-            loop.accumulated,
-            loop.accumulated_since,
-            loop.repeated,
-            loop.repeated_since,
-            loop.scaled_clips,
-            loop.used_clips,
-            double,
-            loop.part_clips,
-            loop.part,
-            "" if clip is None else str(clip),
-        )
-
     def remove(self) -> None:
         """Take the hooks away."""
         self.watch.remove()
@@ -175,7 +156,7 @@ class GuardedOptimizer:
             self.budget.spend("looks", clock() - began)
         self._judge_when_due()
         if self.rate_factor != 1.0:
-            self._lower()
+            self._rates.lower(self.rate_factor)
         self._write()
         self.owner.has_read(self)
 
@@ -190,8 +171,7 @@ class GuardedOptimizer:
             for parameter, gradient in self.hidden:
                 parameter.grad = gradient
             self.hidden = []
-        if self._rates:
-            self._restore_rates()
+        self._rates.restore()
         if self._sample is not None:
             self._finish_sample()
         moved = watch.moved
@@ -312,10 +292,8 @@ class GuardedOptimizer:
 
     def _suspicious(self, moved: tuple[Tensor, Tensor]) -> bool:
         """Whether the update just made needs a judgement at once: a third of a weight, or not a number."""
-        before, change = (one.numpy() for one in moved)
-        with np.errstate(invalid="ignore"):
-            usual = bool((change <= SUSPICIOUS * before).all())
-        if usual:
+        before, change = (one.tolist() for one in moved)
+        if all(b * SUSPICIOUS >= c for b, c in zip(before, change, strict=True)):
             return False
         self._next_sample = min(self._next_sample, self.step + 1)
         return True
@@ -366,25 +344,3 @@ class GuardedOptimizer:
         if sample.on_host and (self._leapt_at == self.step or self.step <= FIRST_SAMPLES):
             self.judge()
         self.budget.spend("updates", clock() - began)
-
-    # The learning rate, where the guard was asked to lower it
-
-    def _lower(self) -> None:
-        """For this step only: a schedule sees the rate that it has set itself."""
-        for group in self.optimizer.param_groups:
-            if "lr" in group:
-                kept = group["lr"]
-                if isinstance(kept, Tensor):
-                    self._rates.append((group, kept.clone()))
-                    kept.mul_(self.rate_factor)
-                else:
-                    self._rates.append((group, kept))
-                    group["lr"] = kept * self.rate_factor
-
-    def _restore_rates(self) -> None:
-        for group, kept in self._rates:
-            if isinstance(kept, Tensor):
-                group["lr"].copy_(kept)
-            else:
-                group["lr"] = kept
-        self._rates = []

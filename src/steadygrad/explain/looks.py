@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 from torch import nn
 
 from steadygrad._check import Report
@@ -149,6 +150,13 @@ class Looks:
         return next((one for one in self._roots if one.holder == index), self._roots[0])
 
 
+def holder_of(root: nn.Module, optimizers: Sequence[torch.optim.Optimizer]) -> int:
+    """The optimizer that holds most of a model's parameters."""
+    own = {id(p) for p in root.parameters()}
+    held = [sum(id(p) in own for group in one.param_groups for p in group["params"]) for one in optimizers]
+    return int(np.argmax(held))
+
+
 def sizes_of(trace: Trace) -> dict[int, float]:
     """Root mean square of each operation's output."""
     found = {}
@@ -165,7 +173,8 @@ def first_grown(trace: Trace, usual: dict[int, float]) -> Grown | None:
     for one in sorted(trace.operations, key=lambda operation: operation.index):
         weight = one.weight or weight
         before, size = usual.get(one.index), now.get(one.index)
-        if before is None or size is None or not before > 0:
+        # What has no place in the user's code is the replay's own.
+        if before is None or size is None or not before > 0 or one.location is None:
             continue
         if not size <= OUTGROWN * before:
             return Grown(size / before, one.name, weight, one.location)

@@ -119,7 +119,7 @@ class Session:
             self._busy = False
 
     def _guard(self, made: list[tuple[Any, FrameType | None]]) -> None:
-        from steadygrad._guard.guard import guard
+        from steadygrad._guard.attach import guard
         from steadygrad.act.on_alarm import OnAlarm
         from steadygrad.clip import Clip
         from steadygrad.launch.models import models_of

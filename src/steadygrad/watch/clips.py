@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from steadygrad.clip.shards import is_distributed
+from steadygrad.clip.shards import is_distributed, local
 
 SURE = 1 - 1e-5
 """A float32 norm below the bound by more than the rounding of its sum: nothing is clipped, whatever the last bit."""
@@ -184,7 +184,7 @@ def _clip_with_norm(parameters: Any, max_norm: float, total_norm: Tensor, foreac
     if touched and is_distributed(total_norm):
         # The reduction that the clip would begin with: all ranks are here, and whoever reads the number later meets nobody.
         total_norm = _replicated(total_norm)
-        shown = total_norm.to_local()
+        shown = local(total_norm)
     readable = type(shown) is Tensor and shown.is_cpu
     total = shown.item() if readable else float("nan")
     if touched and foreach is None and total <= float(max_norm) * SURE - EPSILON and not _flushes():
@@ -221,12 +221,13 @@ def _flushes() -> bool:
     return bool(np.float32(1e-40) * np.float32(1.0) == 0)
 
 
-def _replicated(total: Any) -> Any:
+def _replicated(total: Any) -> Tensor:
     """A norm that is a part in each process, made whole in all of them, as any operation on it would."""
     from torch.distributed.tensor import Replicate
 
     with torch.no_grad():
-        return total.redistribute(placements=[Replicate()] * total.device_mesh.ndim)
+        whole: Tensor = total.redistribute(placements=[Replicate()] * total.device_mesh.ndim)
+    return whole
 
 
 def factor_of(total: Tensor, bound: float) -> float:

@@ -1,0 +1,86 @@
+"""``guard``: one line that makes a training loop watched. Checks what it is given, and never guards an optimizer twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from os import PathLike, fspath
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from steadygrad._guard.guard import SNAPSHOT_BYTES, SNAPSHOT_EVERY, Guard, guards
+from steadygrad._guard.options import Options, check_subjects, several
+from steadygrad.act.on_alarm import OnAlarm
+from steadygrad.clip import Clip
+from steadygrad.errors import SettingsError
+from steadygrad.record import Alarm
+
+if TYPE_CHECKING:
+    from steadygrad.journal import Journal
+
+
+def guard(
+    model: nn.Module | Sequence[nn.Module],
+    optimizer: torch.optim.Optimizer | Sequence[torch.optim.Optimizer],
+    *,
+    clip: Clip | None = None,
+    on_alarm: str | Callable[[Alarm], Any] | OnAlarm = "warn",
+    journal: str | PathLike[str] | Journal | None = None,
+    probe_every: int = 1000,
+    budget: float = 0.01,
+    every: int = 1,
+    snapshot_every: int = SNAPSHOT_EVERY,
+    snapshot_bytes: int = SNAPSHOT_BYTES,
+    quiet: bool = False,
+    say: Callable[[str], None] | None = None,
+) -> Guard:
+    """Watch every step of ``optimizer`` from now on; the training loop stays as it is.
+
+    Args:
+        model: The module whose call makes the forward pass (wrapped as it is used), or several of them.
+        optimizer: One, or several that train together.
+        clip: Bounds gradients before each step; the norms that it needs are those that are watched.
+        on_alarm: "warn", "skip" the step, "lower" the rate, "clip" harder, "rollback" to the last good snapshot, "stop",
+            a function of the alarm, or an ``OnAlarm`` with limits.
+        journal: File that the run is recorded in (SQLite); None keeps alarms in memory alone.
+        probe_every: Steps between two full probes of the step at hand; the first step is always looked at. 0: none, on alarms
+            neither; the guard then keeps only the inputs of a step, and can say less about causes.
+        budget: Share of the run's time for what is beyond reading the gradients: looks and exact updates.
+        every: Read each ``every``-th step; 1 reads all.
+        snapshot_every: Steps between two snapshots, where ``on_alarm`` rolls back or stops.
+        snapshot_bytes: Most that one snapshot may take.
+        quiet: Print alarms only.
+        say: Where lines for the user go; standard error when None.
+
+    Returns:
+        The guard. An optimizer that is already guarded in the same way gives the guard that it has.
+
+    Raises:
+        SteadygradError: Something given cannot be; the message says what. Never raised by a step, but for
+            ``TrainingStopped`` where ``on_alarm`` says "stop".
+    """
+    optimizers, roots = several(optimizer), several(model)
+    options = Options(
+        clip=clip,
+        on_alarm=on_alarm if isinstance(on_alarm, OnAlarm) else OnAlarm(on_alarm),
+        journal=fspath(journal) if isinstance(journal, PathLike) else journal,
+        probe_every=probe_every,
+        budget=budget,
+        every=every,
+        snapshot_every=snapshot_every,
+        snapshot_bytes=snapshot_bytes,
+    )
+    check_subjects(roots, optimizers)
+    known = {id(found): found for one in optimizers if (found := _guard_of(one)) is not None}
+    if known:
+        (first, *more) = known.values()
+        if not more and first.options == options and all(_guard_of(one) is first for one in optimizers):
+            return first
+        raise SettingsError("this optimizer is already guarded with other settings; call detach() of that guard first")
+    return Guard(roots, optimizers, options, quiet=quiet, say=say)
+
+
+def _guard_of(optimizer: torch.optim.Optimizer) -> Guard | None:
+    kept = guards.get(optimizer)
+    return None if kept is None else kept()
