@@ -17,7 +17,7 @@ no such step through.
 
 ## Why it matters
 
-One NaN reaches every weight within one step, and from then on the place where it arose can no longer be told: a NaN in
+One NaN reaches every weight within one step, and from then on the place where it arose can no longer be found: a NaN in
 the loss says nothing about its origin. The backward kind is the treacherous one, because the loss is still a good
 number: √0 is 0, but its derivative ½ x^(-½) is infinite, and infinity times the 0 behind it is NaN.
 
