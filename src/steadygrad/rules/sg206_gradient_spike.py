@@ -3,9 +3,10 @@
 ## What it measures
 
 While a guard watches, the L2 norm of each weight's raw gradient at every step, and of all together, before any clip. From
-the 51st step on each is compared with the median of its own last 100 steps. A spike is at least ten times that median
-*and* twelve robust deviations (of log10) above it, so that a gradient that always jumps about is not one. Before that, from
-the fourth step on, the total norm alone is compared: ten times the greatest of all steps before.
+the 51st step on each is compared with the median of its own last 100 steps. A spike is at least ten times that median,
+twelve robust deviations (of log10) above it, *and* 2.5 times the greatest of the five steps before: a gradient that always
+jumps about is none, nor is one that grows little by little. Before that, from the fourth step on, the total norm alone is
+compared: ten times the greatest of all steps before.
 
 The first parameter to leap is named, with the total norm's factor beside it. The alarm says what moved first (the batch,
 the output, the loss, the update, the rate) and, where single samples do it, the rows of the batch without which the norm
@@ -120,8 +121,8 @@ def train():
 ## Where the threshold comes from
 
 `python -m bench.faults --distributions` prints, for the healthy runs, the greatest leap of any weight and its deviations;
-the numbers stand beside `SPIKE_DECADES`, `SPIKE_DEVIATIONS`, `EARLY` and `EARLY_DECADES` in `detect/history.py`, those of
-an explosion beside `EXPLOSION_DECADES` and `STAYED` in `detect/spikes.py`.
+the numbers stand beside `SPIKE_DECADES`, `SPIKE_DEVIATIONS`, `EARLY` and `EARLY_DECADES` in `detect/history.py`, the
+others beside `LEAP`, `EXPLOSION_DECADES` and `STAYED` in `detect/spikes.py`.
 
 ## References
 
