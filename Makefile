@@ -19,7 +19,7 @@ demo: $(READY)
 	@echo
 	$(BIN)/steadygrad prove examples/deep_sigmoid.py
 	@echo
-	$(BIN)/steadygrad run --every 1 --on-alarm skip examples/spike.py
+	$(BIN)/steadygrad run --on-alarm skip examples/spike.py
 
 test: lint types imports tests
 

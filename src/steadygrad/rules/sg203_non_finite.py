@@ -2,10 +2,10 @@
 
 ## What it measures
 
-Nothing, as long as all is finite. When, in a check, the loss or a gradient comes out as inf or NaN, the pass is run once more with
-every element of every output looked at, and the *first* culprit is named: a parameter or a batch that holds inf or NaN
-already; else the first operation of the forward pass whose output is not finite although its inputs are; else the first
-operation of the backward pass that makes inf or NaN out of a finite gradient. An infinity that was asked for, as in
+Nothing, as long as all is finite. When the loss or a gradient comes out as inf or NaN in a check, the pass is run once
+more with every element of every output looked at, and the *first* culprit is named: a parameter or a batch that holds inf
+or NaN already; else the first operation of the forward pass whose output is not finite although its inputs are; else the
+first operation of the backward pass that makes inf or NaN out of a finite gradient. An infinity that was asked for, as in
 `masked_fill(mask, -inf)`, is no culprit.
 
 In training, while a guard watches, every raw gradient norm of every step, before any clip. An error at the first step at
@@ -17,7 +17,7 @@ no such step through.
 
 ## Why it matters
 
-One NaN reaches every weight within one step, and from then on the place where it arose can no longer be told: a NaN in
+One NaN reaches every weight within one step, and from then on the place where it arose can no longer be found: a NaN in
 the loss says nothing about its origin. The backward kind is the treacherous one, because the loss is still a good
 number: √0 is 0, but its derivative ½ x^(-½) is infinite, and infinity times the 0 behind it is NaN.
 

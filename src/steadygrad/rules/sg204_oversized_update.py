@@ -2,10 +2,10 @@
 
 ## What it measures
 
-Before training, the step test: ten steps of the real optimizer on a copy, on the same batch. Raised where the loss stops being finite,
-ends higher than it began, or rises in one step by a large share of its first value. The evidence has what the first
-update was, ‖Δw‖ ÷ ‖w‖ of the weight that moved most, and the fall that the gradient predicted for it beside the fall
-that came:
+Before training, the step test: ten steps of the real optimizer on a copy, on the same batch. Raised where the loss stops
+being finite, ends higher than it began, or rises in one step by a large share of its first value. The evidence has what
+the first update was, ‖Δw‖ ÷ ‖w‖ of the weight that moved most, and the fall that the gradient predicted for it beside the
+fall that came:
 
     predicted = -(gradient · update) ÷ |loss|        actual = (loss before - loss after) ÷ |loss|
 

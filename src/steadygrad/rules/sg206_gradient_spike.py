@@ -3,9 +3,10 @@
 ## What it measures
 
 While a guard watches, the L2 norm of each weight's raw gradient at every step, and of all together, before any clip. From
-the 51st step on each is compared with the median of its own last 100 steps. A spike is at least ten times that median
-*and* twelve robust deviations (of log10) above it, so that a gradient that always jumps about is not one. Before that, from
-the fourth step on, the total norm alone is compared: ten times the greatest of all steps before.
+the 51st step on each is compared with the median of its own last 100 steps. A spike is at least ten times that median,
+twelve robust deviations (of log10) above it, *and* 2.5 times the greatest of the five steps before: a gradient that always
+jumps about is none, nor is one that grows little by little. Before that, from the fourth step on, the total norm alone is
+compared: ten times the greatest of all steps before.
 
 The first parameter to leap is named, with the total norm's factor beside it. The alarm says what moved first (the batch,
 the output, the loss, the update, the rate) and, where single samples do it, the rows of the batch without which the norm
@@ -33,12 +34,14 @@ class Net(nn.Module):
     def __init__(self):
         super().__init__()
         self.first = nn.Linear(8, 32)
-        self.second = nn.Linear(32, 1)
+        self.second = nn.Linear(32, 32)
+        self.third = nn.Linear(32, 1)
 
     def forward(self, x):
-        hidden = torch.tanh(self.first(x))
-        return self.second(hidden * x.std())
-        #      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ SG206
+        hidden = torch.relu(self.first(x))
+        #                   ^^^^^^^^^^^^^ SG206
+        hidden = torch.relu(self.second(hidden))
+        return self.third(hidden)
 
 
 def train():
@@ -50,7 +53,7 @@ def train():
         x = torch.randn(512, 8)
         y = x.sum(1, keepdim=True) + torch.randn(512, 1)
         if step == 150:
-            x = x * 10
+            x = x * 20
         loss = nn.functional.mse_loss(net(x), y)
         optimizer.zero_grad()
         loss.backward()
@@ -72,11 +75,13 @@ class Net(nn.Module):
     def __init__(self):
         super().__init__()
         self.first = nn.Linear(8, 32)
-        self.second = nn.Linear(32, 1)
+        self.second = nn.Linear(32, 32)
+        self.third = nn.Linear(32, 1)
 
     def forward(self, x):
-        hidden = torch.tanh(self.first(x))
-        return self.second(hidden * x.std())
+        hidden = torch.relu(self.first(x))
+        hidden = torch.relu(self.second(hidden))
+        return self.third(hidden)
 
 
 def train():
@@ -89,7 +94,7 @@ def train():
         x = torch.randn(512, 8)
         y = x.sum(1, keepdim=True) + torch.randn(512, 1)
         if step == 150:
-            x = x * 10
+            x = x * 20
         x = (x - x.mean()) / x.std()
         loss = nn.functional.mse_loss(net(x), y)
         optimizer.zero_grad()
@@ -116,8 +121,8 @@ def train():
 ## Where the threshold comes from
 
 `python -m bench.faults --distributions` prints, for the healthy runs, the greatest leap of any weight and its deviations;
-the numbers stand beside `SPIKE_DECADES`, `SPIKE_DEVIATIONS`, `EARLY` and `EARLY_DECADES` in `detect/history.py`, those of
-an explosion beside `EXPLOSION_DECADES` and `STAYED` in `detect/spikes.py`.
+the numbers stand beside `SPIKE_DECADES`, `SPIKE_DEVIATIONS`, `EARLY` and `EARLY_DECADES` in `detect/history.py`, the
+others beside `LEAP`, `EXPLOSION_DECADES` and `STAYED` in `detect/spikes.py`.
 
 ## References
 

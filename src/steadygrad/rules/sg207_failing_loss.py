@@ -6,7 +6,7 @@ While a guard watches, the loss of every step: the number that `loss.backward()`
 factor, summed over the backward passes of one step. `guard.record_loss(loss)` gives another number in its place. A loss
 may have any sign and scale, so it is compared with its own past, never with a constant:
 
-- *It leaps*: one loss exceeds the greatest of the last 100 by three times their range, and by three times its size.
+- *It leaps*: one loss exceeds the greatest of the last 100 by five times their range, and by five times its size.
   Among the first ten losses the total gradient norm must leap as well. A warning.
 - *It runs away*: the median of 25 losses is far above the lowest such median of the run, two times in a row. Far is ten
   times all that the loss ever fell, and ten times its own size. An error.
@@ -104,8 +104,8 @@ def train():
 ## Where the threshold comes from
 
 `LEAP`, `ALONE`, `WITH_IT`, `AWAY`, `STILL` and `MOVED` in `detect/losses.py`, `SAME_ANSWER` in `_guard/guard.py`.
-`python -m bench.faults --healthy` trains the healthy runs at three learning rates and counts the alarms of each;
-`python -m bench.faults --distributions` prints the greatest of each measured quantity.
+`python -m bench.faults --distributions` prints, for the healthy runs, how far a loss comes above those before it, how far its
+level rises, and how long it stands still; `python -m bench.faults --healthy` counts the alarms in them.
 
 ## References
 
