@@ -1,17 +1,17 @@
 """What watching and clipping cost: ``python -m bench.guard [--rounds N] [--steps N] [NAME …]``.
 
-Each monitor trains its own copy of the net, on the same batches, one step each in random order, so that whatever the machine
-does falls on all alike; denormals are flushed. In a round a monitor's cost is the median of (its step − the bare step on the
-same batch) ÷ the median bare step, and the mean of the same, which what is done on some steps only (judging, a read within a
-budget) weighs in, and noise does more; told is the median of the rounds, each with fresh copies, and their range. "bare again"
-is the A/A control: what it shows is the error of the rest. The times are the thread's own processor time, which other programs
-disturb less than the clock, and the guard keeps its budget by it here. Looks, which have a budget of their own, fall into the
-warm-up.
+Each monitor trains its own copy of the net, on the same batches, in blocks of ten steps in random order, so that whatever the
+machine does falls on all alike; the first two steps of a block count for nothing, since the caches hold another copy then. In a round a monitor's cost is the median of (its step − the bare step on the same batch) ÷ the
+median bare step, and the mean of the same, which what is done on some steps only (judging, exact updates) weighs in; printed
+is the median of the rounds, each with fresh copies, and their range. "bare again" is the A/A control: what it shows is the
+error of the rest. Times are the thread's own processor time, which other programs disturb less than the clock.
 
-Where the net's own forward and backward pass take a hundred times as long as what is to be measured, their noise hides it. So
-"beside both" is what a monitor adds to the rest of a step: hooks around the model's call, what stands between backward and
-the optimizer, and the optimizer's step, in microseconds, the mean over all steps of all rounds. What works inside of the
-backward pass (``wandb.watch``; of the guard one hook that keeps a reference) is no part of it.
+A step's forward and backward pass take a hundred times as long as what is to be measured, and their noise hides it. So
+"beside both" is what a monitor adds to the rest of a step, in microseconds: hooks around the model's call and around
+backward, what stands between backward and the optimizer, and the optimizer's step; the mean over all steps of all rounds.
+
+The last lines are the three costs that the guard promises: a watched step beside one bare foreach norm over the same
+gradients; the share of a step; and a loop that clips by ``clip_grad_norm_``, guarded and not.
 """
 
 from __future__ import annotations
@@ -34,14 +34,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import steadygrad
-from steadygrad.explain import capture
-from steadygrad.watch import steps as lane
+from steadygrad._guard import one_optimizer
+from steadygrad.watch import backward, clips, steps
 
 Step = Callable[[], None]
 Timed = Callable[[], tuple[float, float]]
 """Seconds of a whole step, and of what is beside its forward and backward pass."""
 Attach = Callable[[nn.Module, torch.optim.Optimizer], Step]
-LATE = lane.LATE
+LATE = one_optimizer.LATE
+BLOCK, CHANGED = 10, 2
+"""Steps that one copy takes in turn, and how many of them find the caches full of another's."""
 CLIP = 1e3
 """Above all norms that occur: what a clip costs on the steps on which it does not act, which are most."""
 
@@ -50,10 +52,6 @@ def mlp() -> tuple[nn.Module, Callable[[], tuple[Tensor, Tensor]]]:
     hidden = [layer for _ in range(6) for layer in (nn.Linear(256, 256), nn.ReLU())]
     net = nn.Sequential(nn.Linear(64, 256), nn.ReLU(), *hidden, nn.Linear(256, 10))
     return net, lambda: (torch.randn(128, 64), torch.randint(0, 10, (128,)))
-
-
-COPIES = 11
-"""How many copies train in turn, at least: the time between two steps of one, by which a budget is kept, is that of all."""
 
 
 class Gpt(nn.Module):
@@ -103,7 +101,7 @@ NETS = {"mlp": mlp, "gpt": gpt, "resnet18": resnet18}
 
 def guarded(**options: Any) -> Attach:
     def attach(model: nn.Module, optimizer: torch.optim.Optimizer) -> Step:
-        steadygrad.guard(model, optimizer, quiet=True, budget=0.01 / COPIES, **options)
+        steadygrad.guard(model, optimizer, quiet=True, **options)
         return lambda: None
 
     return attach
@@ -112,6 +110,21 @@ def guarded(**options: Any) -> Attach:
 def naive(model: nn.Module, optimizer: torch.optim.Optimizer) -> Step:
     """The loop that people write: one number read for each parameter."""
     return lambda: [p.grad.norm().item() for p in model.parameters() if p.grad is not None] and None
+
+
+def one_norm(model: nn.Module, optimizer: torch.optim.Optimizer) -> Step:
+    """What every watch of gradients must do at least."""
+    return lambda: torch._foreach_norm([p.grad for p in model.parameters()]) and None
+
+
+def guarded_clip(journal: str) -> Attach:
+    """A loop that clips by norm, as most do, with a guard beside it."""
+
+    def attach(model: nn.Module, optimizer: torch.optim.Optimizer) -> Step:
+        steadygrad.guard(model, optimizer, quiet=True, journal=journal)
+        return torch_clip(model, optimizer)
+
+    return attach
 
 
 def torch_clip(model: nn.Module, optimizer: torch.optim.Optimizer) -> Step:
@@ -147,14 +160,20 @@ def nothing(model: nn.Module, optimizer: torch.optim.Optimizer) -> Step:
 def monitors(folder: Path) -> dict[str, Attach]:
     return {
         "bare again": nothing,
-        "guard, default budget": guarded(journal=str(folder / "budget.sgj")),
-        "guard, every step": guarded(every=1, journal=str(folder / "every.sgj")),
-        "guard, clip norm": guarded(clip=steadygrad.Clip.norm(CLIP)),
-        "guard, clip norm, no looks": guarded(clip=steadygrad.Clip.norm(CLIP), probe_every=0),
-        "guard, clip value": guarded(clip=steadygrad.Clip.value(-CLIP, CLIP)),
-        "guard, clip quantile": guarded(clip=steadygrad.Clip.quantile(0.9)),
-        "guard, clip z-score": guarded(clip=steadygrad.Clip.zscore()),
+        "one foreach norm": one_norm,
+        "guard": guarded(journal=str(folder / "run.sgj")),
         "torch clip_grad_norm_": torch_clip,
+        "the same loop, guarded": guarded_clip(str(folder / "clip.sgj")),
+    }
+
+
+def settings(folder: Path) -> dict[str, Attach]:
+    """Other ways to guard; measured by themselves, since each copy pushes the others out of the caches."""
+    return {
+        "guard, every 20th step": guarded(every=20, journal=str(folder / "sparse.sgj")),
+        "guard, own clip by norm": guarded(clip=steadygrad.Clip.norm(CLIP)),
+        "guard, own clip by value": guarded(clip=steadygrad.Clip.value(-CLIP, CLIP)),
+        "guard, own clip by quantile": guarded(clip=steadygrad.Clip.quantile(0.9)),
         "naive loop": naive,
     }
 
@@ -190,7 +209,7 @@ class Costs:
     """Seconds beside the forward and the backward pass, the mean over the round's steps."""
 
 
-def measure(name: str, rounds: int, steps: int, warm: int) -> None:
+def measure(name: str, rounds: int, steps: int, warm: int, *, brief: bool) -> None:
     """Print one table."""
     torch.manual_seed(0)
     net, batch = NETS[name]()
@@ -199,7 +218,7 @@ def measure(name: str, rounds: int, steps: int, warm: int) -> None:
     missing: set[str] = set()
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
-            for attached in (monitors(Path(folder)), others()):
+            for attached in (monitors(Path(folder)), *(() if brief else (settings(Path(folder)), others()))):
                 times = _round(net, batch, {"bare": nothing, **attached}, steps, warm, missing)
                 whole, beside = times["bare"].T
                 bare.append(float(np.median(whole)))
@@ -220,14 +239,14 @@ def measure(name: str, rounds: int, steps: int, warm: int) -> None:
                 f"{statistics.fmean(cost.beside) * 1e6:7.0f} ({min(cost.beside) * 1e6:.0f} to {max(cost.beside) * 1e6:.0f}), "
                 f"{statistics.fmean(cost.beside) / step:+.2%} of a step"
             )
-    theirs = costs["torch clip_grad_norm_"]
-    for label, words in (("guard, clip norm", "ready for looks"), ("guard, clip norm, no looks", "without looks")):
-        ours = costs[label]
-        beside = statistics.fmean(ours.beside) / statistics.fmean(theirs.beside)
-        whole_step = statistics.median(ours.medians) / statistics.median(theirs.medians)
-        print(
-            f"  guard's norm clip, {words}: {beside:.2f} x torch's beside both, {whole_step:.2f} x by the whole step's medians"
-        )
+    watch, norm = (statistics.fmean(costs[label].beside) for label in ("guard", "one foreach norm"))
+    print(f"  a watched step is {watch / norm:.2f} x one foreach norm, and {watch / step:.2%} of a step")
+    clip, both = (
+        statistics.fmean(costs[label].beside) for label in ("torch clip_grad_norm_", "the same loop, guarded")
+    )
+    print(
+        f"  a loop that clips by norm, guarded: {both / clip:.2f} x the cost of the clip alone, beside forward and backward"
+    )
     for label in sorted(missing):
         print(f"  {label} was left out: not installed")
     with tempfile.TemporaryDirectory() as folder:
@@ -258,26 +277,47 @@ def _round(
         model = Timing(copy.deepcopy(net))
         optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
         try:
-            runs[label] = _step(model, optimizer, attach(model, optimizer), made)
+            runs[label] = _alone(_step(model, optimizer, attach(model, optimizer), made))
         except ImportError:
             missing.add(label)
     # Between two steps of one copy the others' pass too: what goes by the clock must not come more often for it.
-    lane.LATE = LATE * len(runs)
+    one_optimizer.LATE = LATE * len(runs)
     times: dict[str, list[tuple[float, float]]] = {label: [] for label in runs}
-    for _ in range(warm + steps):
-        made[:] = [batch()]
-        order = list(runs)
-        random.shuffle(order)
-        for label in order:
-            times[label].append(runs[label]())
-    return {label: np.array(taken[warm:]) for label, taken in times.items()}
+    for block in range((warm + steps) // BLOCK):
+        batches = [batch() for _ in range(BLOCK)]
+        for label in random.sample(list(runs), len(runs)):
+            for at, one in enumerate(batches):
+                made[:] = [one]
+                taken = runs[label]()
+                if block * BLOCK >= warm and at >= CHANGED:
+                    times[label].append(taken)
+    return {label: np.array(taken) for label, taken in times.items()}
+
+
+def _alone(step: Timed) -> Timed:
+    """Between its steps a copy's guard does not listen: in a program there is one guard, and not one for each copy."""
+    lists: tuple[list[Any], ...] = (backward._listeners, clips._watches)
+    own = [list(one) for one in lists]
+    for one in lists:
+        one.clear()
+
+    def timed() -> tuple[float, float]:
+        for one, kept in zip(lists, own, strict=True):
+            one[:] = kept
+        try:
+            return step()
+        finally:
+            for one in lists:
+                one.clear()
+
+    return timed
 
 
 def _of_other_threads(net: nn.Module, batch: Callable[[], tuple[Tensor, Tensor]], journal: str, steps: int) -> float:
     model = Timing(copy.deepcopy(net))
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
     made = [batch()]
-    lane.LATE = LATE
+    one_optimizer.LATE = LATE
     with steadygrad.guard(model, optimizer, every=1, journal=journal, quiet=True):
         step = _step(model, optimizer, lambda: None, made)
         step()
@@ -289,19 +329,31 @@ def _of_other_threads(net: nn.Module, batch: Callable[[], tuple[Tensor, Tensor]]
 
 
 def _step(model: Timing, optimizer: torch.optim.Optimizer, extra: Step, made: list[tuple[Tensor, Tensor]]) -> Timed:
+    inside = [0.0]
+    original = torch.autograd.graph._engine_run_backward
+
+    def engine(*args: Any, **kwargs: Any) -> Any:
+        began = time.thread_time()
+        try:
+            return original(*args, **kwargs)
+        finally:
+            inside[0] = time.thread_time() - began
+
     def step() -> tuple[float, float]:
         x, y = made[0]
+        torch.autograd._engine_run_backward = engine  # type: ignore[attr-defined]
         began = time.thread_time()
         output = model(x)
         called = time.thread_time()
         loss = F.cross_entropy(output, y)
         optimizer.zero_grad()
+        before = time.thread_time()
         loss.backward()
-        ready = time.thread_time()
         extra()
         optimizer.step()
         ended = time.thread_time()
-        return ended - began, called - began - model.seconds + ended - ready
+        torch.autograd._engine_run_backward = original  # type: ignore[attr-defined]
+        return ended - began, called - began - model.seconds + ended - before - inside[0]
 
     return step
 
@@ -312,15 +364,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument(
-        "--warm", type=int, help="Steps before them; half as many, 10 at least and 40 at most, if not given."
+        "--warm",
+        type=int,
+        default=130,
+        help="Steps before them (130): in the first 100 a guard looks at more.",
     )
+    parser.add_argument("--brief", action="store_true", help="The guard's three costs and the control alone.")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
-    lane.clock = capture.clock = time.thread_time  # type: ignore[attr-defined]
+    one_optimizer.clock = steps.clock = time.thread_time  # type: ignore[attr-defined]
     for name in given.names or NETS:
-        warm = max(10, min(40, given.steps // 2)) if given.warm is None else given.warm
-        measure(name, given.rounds, given.steps, warm)
+        measure(name, given.rounds, given.steps, given.warm, brief=given.brief)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,6 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src"
 LONGEST = 350
 """Lines; a file that passes it asks whether two ideas live in it."""
-BEING_REPLACED = "guarding"
-"""A package whose files may be longer, and may import each other, for the time being."""
 
 
 def modules(source: Path) -> dict[str, str]:
@@ -50,20 +48,20 @@ def _at_module_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
                 yield from _at_module_level(handler.body)
 
 
-def circles(texts: Mapping[str, str], *, but_within: str | None = None) -> list[str]:
-    """Every group of modules that import each other, told by one way round; but those that one package holds whole."""
+def circles(texts: Mapping[str, str]) -> list[str]:
+    """Every group of modules that import each other, told by one way round."""
     graph = networkx.DiGraph()
     graph.add_edges_from((name, other) for name, text in texts.items() for other in imports_of(name, text, texts))
     told = []
     for group in networkx.strongly_connected_components(graph):
-        if len(group) > 1 and not (but_within and all(f"{name}.".startswith(but_within) for name in group)):
+        if len(group) > 1:
             way = [edge[0] for edge in networkx.find_cycle(graph.subgraph(sorted(group)))]
             told.append(f"{' > '.join([*way, way[0]])}, of {len(group)} that import each other: {sorted(group)}")
     return sorted(told)
 
 
 def test_no_modules_import_each_other() -> None:
-    found = circles(modules(SOURCE), but_within=f"steadygrad.{BEING_REPLACED}.")
+    found = circles(modules(SOURCE))
     assert not found, "\n".join(found)
 
 
@@ -94,7 +92,5 @@ def test_the_check_sees_a_circle_through_a_package(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE)))
 def test_a_file_holds_one_idea(path: Path) -> None:
-    if path.parent.name == BEING_REPLACED:
-        pytest.skip("is being replaced")
     lines = len(path.read_text().splitlines())
     assert lines <= LONGEST, f"{path.name} has {lines} lines: which of its ideas is a module of its own?"

@@ -28,7 +28,7 @@ def endless(folder: Path, bare: bool) -> None:
     model = Net()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     if not bare:
-        steadygrad.guard(model, optimizer, journal=folder / "run.sgj", every=1)
+        steadygrad.guard(model, optimizer, journal=folder / "run.sgj")
     print("begins", flush=True)
     step = 0
     while True:
@@ -59,7 +59,7 @@ def full_disk(folder: Path, bare: bool) -> None:
             time.sleep(1.2)
 
     script.batch, script.before = batch, before
-    guard = None if bare else steadygrad.guard(model, script.optimizer, journal=folder / "run.sgj", every=1)
+    guard = None if bare else steadygrad.guard(model, script.optimizer, journal=folder / "run.sgj")
     script.run(fingerprints=False)
     if guard is not None:
         for alarm in guard.alarms:
@@ -75,7 +75,7 @@ def memory(folder: Path, bare: bool) -> None:
         nn.Linear(FEATURES, WIDE), nn.ReLU(), nn.Linear(WIDE, WIDE, bias=False), nn.ReLU(), nn.Linear(WIDE, CLASSES)
     )
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-4)
-    guard = None if bare else steadygrad.guard(model, optimizer, every=1, say=lambda line: None)
+    guard = None if bare else steadygrad.guard(model, optimizer, say=lambda line: None)
     for step in range(1, 9):
         if step == 4:
             used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

@@ -1,132 +1,145 @@
-"""The quantities that the guard's policy compares with thresholds: the greatest in healthy runs, and those at detection.
+"""The greatest that healthy runs reach of each quantity that a rule bounds, and which run reaches it.
 
-In a run that is ill the measurement ends with the row at which the policy speaks.
-
-Measured from rows that hooks of the bench's own have written, so that it does not matter what the guard would have done.
-The thresholds in ``steadygrad.guarding`` (policy, state, sudden, slow) stand beside these numbers.
+Measured by hooks of the bench's own: thresholds are set from these numbers, and do not depend on what the guard does.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from multiprocessing import get_context
-from typing import Any
+from typing import TextIO
 
 import numpy as np
 import torch
 
-from bench.faults.healthy import FACTORS, RUNS, SEEDS
-from bench.faults.sick import FAULTS
-from bench.faults.training import Recorder
-from steadygrad.detect import judge as policy
-from steadygrad.detect.history import SPIKE_DECADES, WARM, State, medians
-from steadygrad.record.rows import Columns
-from steadygrad.record.rows import Rows
+from bench.faults.healthy import RUNS, jobs_of
+from bench.faults.quantities import FLAT_AT, Lines, Most, lines_of
+from bench.faults.recorder import EARLY, Recorder
 
-BLOCK = 16
-"""Rows that are judged at once here."""
+Job = tuple[str, int, float]
+Found = list[tuple[str, Lines]]
+MOST = 8
+"""Runs that are named with each quantity."""
 
 
-@dataclass
-class Greatest:
-    """Of one run, over all its steps, parameters and optimizers; decades unless told otherwise."""
-
-    spike: float = -math.inf
-    """A weight's norm above its running median."""
-    deviations: float = 0.0
-    """Robust deviations of those that are a decade above it."""
-    growth: float = -math.inf
-    """Rise of the total norm's level above the greatest one up to the lowest."""
-    rise: float = -math.inf
-    """Rise above the lowest level."""
-    fall: float = -math.inf
-    """Fall of the early layers against the greatest one."""
-    rate: float = 0.0
-    """Learning rate ÷ the greatest before."""
-    update: float = 0.0
-    """Update ÷ weight."""
-    zeros: int = 0
-    """Rows in a row of a gradient of exactly zero."""
-
-
-def greatest(
-    names: Sequence[str], shapes: Sequence[tuple[int, ...]], rows: Rows, updates: Sequence[Any], block: int = BLOCK
-) -> Greatest:
-    """The greatest of each quantity in one optimizer's rows, up to the first symptom."""
-    weights = tuple(len(shape) >= 2 for shape in shapes)
-    state, found = State(Columns(tuple(names), tuple(map(math.prod, shapes)), weights)), Greatest()
-    judged = np.array(weights)
-    decades = policy.logs(rows)
-    zeros = np.zeros(len(names), int)
-    for start in range(0, len(rows), block):
-        at = slice(start, start + block)
-        part = Rows(rows.steps[at], rows.times[at], rows.norms[at], rows.factors[at], rows.rates[at])
-        old = (state.seen[:-1] >= WARM) & judged
-        excess = (decades[at] - state.median)[:, :-1]
-        far = np.where(old & np.isfinite(excess), excess, -np.inf)
-        found.spike = max(found.spike, float(far.max()))
-        spread = 1.4826 * medians(np.abs(state.window - state.median))[:-1]
-        if (far >= SPIKE_DECADES).any():
-            with np.errstate(divide="ignore", invalid="ignore"):
-                found.deviations = max(found.deviations, float((far / spread)[far >= SPIKE_DECADES].max()))
-        if state.seen[-1] >= WARM and state.greatest_rate > 0:
-            found.rate = max(found.rate, float(part.rates.max()) / state.greatest_rate)
-        for norms in part.norms:
-            zeros = np.where(norms == 0, zeros + 1, 0)
-            found.zeros = max(found.zeros, int(zeros[judged].max(initial=0)))
-        symptoms = policy.judge(state, part)
-        if len(state.levels) >= 4:
-            last = min(float(level[-1]) for _, level in state.levels[-2:])
-            found.growth = max(found.growth, last - state.reference)
-            found.rise = max(found.rise, last - state.lowest[0])
-            drop = state.best - np.fmax(state.against[-1], state.against[-2])
-            early = drop[: max(1, len(drop) // 4)]
-            if len(drop) >= 3 and np.isfinite(early).all():
-                found.fall = max(found.fall, float(early.min()))
-        if symptoms:
-            break
-    for _, _, ratios in updates:
-        found.update = max(found.update, float(np.nanmax(np.where(judged, ratios, np.nan), initial=0.0)))
-    return found
-
-
-def _measure(job: tuple[str, int, float]) -> Greatest:
+def measure(job: Job) -> list[Lines]:
+    """One run's quantities, one entry an optimizer."""
     torch.set_num_threads(1)
     name, seed, factor = job
     torch.manual_seed(seed)
-    recorder = Recorder(10)
-    if name in FAULTS:
-        script = FAULTS[name].make()
-        recorder(script.model, [script.optimizer])
-        script.run(fingerprints=False)
-    else:
+    recorder = Recorder()
+    try:
         RUNS[name](recorder, seed, factor)
-    block = 1 if name in FAULTS else BLOCK
-    each = [
-        greatest(recorder.names[i], recorder.shapes[i], recorder.as_rows(i), recorder.updates[i], block)
-        for i in range(len(recorder.rows))
-    ]
-    return Greatest(**{what: max(getattr(one, what) for one in each) for what in vars(each[0])})
+    finally:
+        recorder.close()
+    return [lines_of(lane) for lane in recorder.lanes]
 
 
-def show(names: Sequence[str]) -> None:
-    """A line for each kind of healthy run, over seeds and learning rates, and one for each fault."""
-    jobs = [(n, s, f) for n in names for s in SEEDS for f in FACTORS if n in RUNS or (s == SEEDS[0] and f == 1.0)]
-    kinds: dict[str, list[Greatest]] = {}
-    columns = list(vars(Greatest()))
-    print(f"{'run':20s} " + " ".join(f"{what:>10s}" for what in columns))
-    with ProcessPoolExecutor(max_workers=2, mp_context=get_context("spawn")) as pool:
-        for (name, _, _), found in zip(jobs, pool.map(_measure, jobs), strict=True):
-            kinds.setdefault(name, []).append(found)
-            if name in FAULTS or len(kinds[name]) == len(SEEDS) * len(FACTORS):
-                print(_line(name, kinds[name], columns), flush=True)
-    healthy = [one for name, each in kinds.items() if name in RUNS for one in each]
-    if healthy:
-        print(_line("all healthy runs", healthy, columns))
+def gather(names: Sequence[str], workers: int) -> Found:
+    """All runs, each with the words that name it."""
+    jobs, found = jobs_of(names), []
+    with ProcessPoolExecutor(max_workers=workers, mp_context=get_context("spawn")) as pool:
+        for (name, seed, factor), lanes in zip(jobs, pool.map(measure, jobs), strict=True):
+            for at, lines in enumerate(lanes):
+                which = f"/{at}" if len(lanes) > 1 else ""
+                found.append((f"{name}{which} s{seed} ×{factor:.2g}", lines))
+    return found
 
 
-def _line(name: str, found: Sequence[Greatest], columns: Sequence[str]) -> str:
-    return f"{name:20s} " + " ".join(f"{max(getattr(one, what) for one in found):10.3g}" for what in columns)
+def show(names: Sequence[str], *, workers: int = 2, to: TextIO = sys.stdout) -> None:
+    """Print all of it."""
+    found = gather(names, workers)
+    kinds = len({name.split(" ")[0].split("/")[0] for name, _ in found})
+    print(f"{len(found)} optimizer runs of {kinds} healthy kinds", file=to)
+    print("\n(a) total gradient norm: log10(norm ÷ greatest of all steps before), greatest over runs", file=to)
+    _by_step(found, lambda lines: lines.ahead, to)
+    print("\n    the same for single weight matrices that had a gradient before", file=to)
+    _by_step(found, lambda lines: lines.ahead_weight, to)
+    for words, of in (
+        ("(a) a weight's log10 norm above its running median of 100, from step 50 on", lambda one: one.spike),
+        ("    robust deviations of those a decade above it", lambda one: one.deviations),
+        ("    level (25 steps) of the total above the greatest up to the lowest, decades", lambda one: one.growth),
+        ("    learning rate ÷ the greatest before, from step 50 on", lambda one: one.rate),
+    ):
+        _top(found, words, of, to)
+    print("\n(b) loss ÷ the greatest before (positive losses)", file=to)
+    _by_step(found, lambda lines: lines.loss_early, to)
+    for words, of in (
+        ("    loss ÷ the greatest of the 100 before, from step 61 on", lambda one: one.loss_late),
+        ("    (loss − running median of 100) ÷ robust deviation, from step 21 on", lambda one: one.loss_deviations),
+        ("    (loss − running median of 100) ÷ (start − lowest so far)", lambda one: one.loss_share),
+        *(
+            (
+                f"    the same share among losses at least {bound:g} deviations up",
+                lambda one, b=bound: one.both.get(b, -math.inf),
+            )
+            for bound in (6.0, 10.0, 20.0, 40.0)
+        ),
+        ("    level (median of 25) above the best one, ÷ (start − best)", lambda one: one.rise),
+        ("    loss ÷ the greatest of all before, from step 61 on, all losses positive", lambda one: one.loss_ever),
+        ("    level ÷ the greatest of the first 25 losses, from step 100 on, all positive", lambda one: one.level_ever),
+    ):
+        _top(found, words, of, to)
+    print(
+        "\n(c) update ÷ weight, matrices: ratio, rms·√fan-in, share of the matrices changed by over a third, next loss ÷ loss",
+        file=to,
+    )
+    for words, which in (
+        ("steps 1…5, all", "update_first"),
+        ("steps 1…5, rms·√fan-in ≥ 0.1", "update_first_grown"),
+        ("steps 6…60, rms·√fan-in ≥ 0.1", "update_early"),
+        ("later, rms·√fan-in ≥ 0.1", "update_later"),
+    ):
+        ranked = sorted(found, key=lambda pair: -getattr(pair[1], which).ratio)[: 2 * MOST]
+        print(f"    {words}", file=to)
+        for name, lines in ranked:
+            most: Most = getattr(lines, which)
+            print(
+                f"        {most.ratio:8.3g} {most.scale:8.3g} {most.share:7.0%} {most.after:8.3g}  "
+                f"step {most.step:4d}  {most.name:22s} {name}",
+                file=to,
+            )
+    for words, of in (
+        ("    all matrices together, steps 1…5", lambda one: one.moved_first),
+        ("    all matrices together, steps 6…60", lambda one: one.moved_early),
+        ("    all matrices together, later", lambda one: one.moved_later),
+    ):
+        _top(found, words, of, to)
+    print("\n(d) median of the last 100 losses within 2 % of that of the first 20, at a step", file=to)
+    for step in FLAT_AT:
+        flat = [name for name, lines in found if step in lines.flat]
+        print(f"    step {step:5d}: {len(flat):3d} of {len(found)}  {_brief(flat)}", file=to)
+
+
+def _by_step(found: Found, of: Callable[[Lines], dict[int, float]], to: TextIO) -> None:
+    ranges: Iterable[tuple[int, int]] = [*((step, step) for step in range(2, 13)), (13, 20), (21, 40), (41, EARLY)]
+    ranges = [*ranges, (4, EARLY), (6, EARLY), (11, EARLY), (EARLY + 1, 10**6)]
+    for low, high in ranges:
+        best = []
+        for name, lines in found:
+            inside = [value for step, value in of(lines).items() if low <= step <= high]
+            if inside:
+                best.append((max(inside), name))
+        best.sort(reverse=True)
+        if not best:
+            continue
+        label = f"{low}" if low == high else f"{low}…{high if high < 10**6 else ''}"
+        cut = float(np.quantile([value for value, _ in best], 0.99))
+        shown = ", ".join(f"{value:.3g} {name}" for value, name in best[:3])
+        print(f"    step {label:8s} q99 {cut:7.3g}  {shown}", file=to)
+
+
+def _top(found: Found, words: str, of: Callable[[Lines], float], to: TextIO) -> None:
+    ranked = sorted(((of(lines), name) for name, lines in found), reverse=True)
+    ranked = [pair for pair in ranked if math.isfinite(pair[0])][:MOST]
+    print(f"{words}\n        " + ", ".join(f"{value:.3g} {name}" for value, name in ranked), file=to)
+
+
+def _brief(names: Sequence[str]) -> str:
+    kinds: dict[str, int] = {}
+    for name in names:
+        kinds[name.split(" ")[0]] = kinds.get(name.split(" ")[0], 0) + 1
+    return ", ".join(f"{kind} ({count})" for kind, count in sorted(kinds.items()))

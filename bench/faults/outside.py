@@ -121,7 +121,7 @@ def _rank(rank: int, port: int, folder: str, policy: str, ill: str) -> None:
         return x, y
 
     script = Script(wrapped, torch.optim.Adam(wrapped.parameters(), lr=1e-3), STEPS, batch)
-    guard = steadygrad.guard(wrapped, script.optimizer, on_alarm=policy, every=1, say=lambda line: None)
+    guard = steadygrad.guard(wrapped, script.optimizer, on_alarm=policy, say=lambda line: None)
     script.run(fingerprints=False)
     guard.detach()
     told = [f"{a.code} at {a.step} on rank {a.rank} in {a.parameter}" for a in guard.alarms]

@@ -1,86 +1,18 @@
 """Faults that a training script can have: each is one line that goes wrong at one step of a run that was well before.
 
-Truth stands beside each: the first ill step, the codes that name it (the best first), the parameters at which it begins (the
-best first; "" = the whole model), and what cause or message must say. Nothing here knows what the guard answers.
+The classic ones, under every policy; spikes, losses, updates and what a loop forgets have files of their own.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bench.faults.fault import AT, STEPS, Fault, adam, batch_of, bent, weights_of
 from bench.faults.training import Batch, Net, Script, classes
 
-AT = 250
-STEPS = 400
 SLOW_FROM, SLOW_STEPS = 200, 2200
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A script with one fault, and the truth about it."""
-
-    make: Callable[[], Script]
-    codes: tuple[str, ...]
-    parameters: tuple[str, ...]
-    says: str
-    """A regular expression that cause, message or place must match."""
-    step: int = AT
-    late: int = 0
-    """Steps after the first ill one until it must be told, when each is watched."""
-    once: bool = False
-    """Whether only that step is ill: leaving it out is then all that there is to do."""
-
-
-def _adam(model: Net, rate: float = 1e-3) -> torch.optim.Optimizer:
-    return torch.optim.Adam(model.parameters(), lr=rate)
-
-
-def _bent(layer: int, bend: Callable[[Tensor], Tensor]) -> Callable[[], Script]:
-    """What comes out of a layer is something else from that step on."""
-
-    def make() -> Script:
-        model = Net()
-
-        def before(step: int) -> None:
-            if step == AT:
-                model.bends[layer] = bend
-
-        return Script(model, _adam(model), STEPS, before=before)
-
-    return make
-
-
-def _batch(change: Callable[[Batch], Batch]) -> Callable[[], Script]:
-    """One batch is something else."""
-
-    def make() -> Script:
-        model = Net(dropout=0.05)
-        return Script(
-            model, _adam(model), STEPS, batch=lambda step: change(classes(step)) if step == AT else classes(step)
-        )
-
-    return make
-
-
-def _weights(change: Callable[[Net], None]) -> Callable[[], Script]:
-    """Somebody else writes into the weights before that step."""
-
-    def make() -> Script:
-        model = Net()
-
-        def before(step: int) -> None:
-            if step == AT:
-                with torch.no_grad():
-                    change(model)
-
-        return Script(model, _adam(model), STEPS, before=before)
-
-    return make
 
 
 def _one_nan(batch: Batch) -> Batch:
@@ -98,7 +30,7 @@ def empty_mask() -> Script:
         mask = torch.zeros(len(y)) if now[0] == AT else (y >= 0).float()
         return (F.cross_entropy(output, y, reduction="none") * mask).sum() / mask.sum()
 
-    return Script(model, _adam(model), STEPS, loss=loss, before=lambda step: now.__setitem__(0, step))
+    return Script(model, adam(model), STEPS, loss=loss, before=lambda step: now.__setitem__(0, step))
 
 
 def inf_gradient() -> Script:
@@ -109,7 +41,7 @@ def inf_gradient() -> Script:
         if step == AT:
             model.layers[2].weight.grad[0, 0] = torch.inf  # type: ignore[index]
 
-    return Script(model, _adam(model), STEPS, between=between)
+    return Script(model, adam(model), STEPS, between=between)
 
 
 def _kill(model: Net) -> None:
@@ -124,7 +56,7 @@ def _flip(model: Net) -> None:
 
 def rate_jump() -> Script:
     model = Net()
-    optimizer = _adam(model)
+    optimizer = adam(model)
 
     def before(step: int) -> None:
         if step == AT:
@@ -144,7 +76,7 @@ def zero_rate() -> Script:
 def cleared_gradients() -> Script:
     """``zero_grad`` has slipped between backward and step."""
     model = Net()
-    optimizer = _adam(model)
+    optimizer = adam(model)
     return Script(model, optimizer, STEPS, between=lambda step: optimizer.zero_grad() if step >= AT else None)
 
 
@@ -158,7 +90,7 @@ def lost_scale() -> Script:
 
     return Script(
         model,
-        _adam(model),
+        adam(model),
         STEPS,
         loss=loss,
         before=lambda step: now.__setitem__(0, step),
@@ -192,7 +124,7 @@ def slow_vanishing() -> Script:
         if step >= SLOW_FROM:
             share[0] *= 0.995
 
-    return Script(model, _adam(model), SLOW_STEPS, before=before)
+    return Script(model, adam(model), SLOW_STEPS, before=before)
 
 
 def slow_saturation() -> Script:
@@ -253,23 +185,23 @@ _HIGH = ("SG201", "SG206")
 _WHOLE = ("", "layers.0.weight")
 
 FAULTS: dict[str, Fault] = {
-    "nan-in-batch": Fault(_batch(_one_nan), _NON_FINITE, _WHOLE, "batch holds NaN", once=True),
+    "nan-in-batch": Fault(batch_of(_one_nan), _NON_FINITE, _WHOLE, "batch holds NaN", once=True),
     "empty-mask": Fault(empty_mask, _NON_FINITE, _WHOLE, "loss", once=True),
     "inf-gradient": Fault(inf_gradient, _NON_FINITE, ("layers.2.weight",), "not the model's backward pass", once=True),
-    "sqrt-at-zero": Fault(_bent(3, lambda h: (h * (h > 0)).sqrt()), _NON_FINITE, ("layers.3.weight",), "sqrt"),
-    "division-by-zero": Fault(_bent(2, lambda h: h / (h - h)), _NON_FINITE, ("layers.2.weight", ""), "div|/"),
-    "bit-flip": Fault(_weights(_flip), _NON_FINITE, ("layers.1.weight",), "its weights"),
+    "sqrt-at-zero": Fault(bent(3, lambda h: (h * (h > 0)).sqrt()), _NON_FINITE, ("layers.3.weight",), "sqrt"),
+    "division-by-zero": Fault(bent(2, lambda h: h / (h - h)), _NON_FINITE, ("layers.2.weight", ""), "div|/"),
+    "bit-flip": Fault(weights_of(_flip), _NON_FINITE, ("layers.1.weight",), "its weights"),
     "corrupted-weights": Fault(
-        _weights(lambda m: m.layers[3].weight.mul_(60)), _HIGH, ("layers.3.weight",), "its weights went"
+        weights_of(lambda m: m.layers[3].weight.mul_(60)), _HIGH, ("layers.3.weight",), "its weights went"
     ),
     "spike": Fault(
-        _batch(lambda batch: (batch[0] * 200, batch[1])),
+        batch_of(lambda batch: (batch[0] * 200, batch[1])),
         ("SG206", "SG201"),
         ("layers.0.weight",),
         "given|input",
         once=True,
     ),
-    "sudden-explosion": Fault(_bent(2, lambda h: h * 3000), ("SG201",), ("layers.2.weight",), "what comes out of it"),
+    "sudden-explosion": Fault(bent(2, lambda h: h * 3000), ("SG201",), ("layers.2.weight",), "what comes out of it"),
     "slow-explosion": Fault(
         slow_explosion, ("SG201",), ("layers.2.weight",), "what comes out of it|bends", step=SLOW_FROM, late=2000
     ),
@@ -291,9 +223,9 @@ FAULTS: dict[str, Fault] = {
         shrinking_layer, ("SG101",), ("layers.3.weight", "layers.2.weight"), "its weights", step=SLOW_FROM, late=2000
     ),
     "dying-layer": Fault(
-        _weights(_kill), ("SG106",), ("layers.2.weight", "layers.2.bias"), "active|dead|its weights", late=84
+        weights_of(_kill), ("SG106",), ("layers.2.weight", "layers.2.bias"), "active|dead|its weights", late=84
     ),
-    "detached-layer": Fault(_bent(2, torch.detach), ("SG106",), ("layers.2.weight",), "detach", late=84),
+    "detached-layer": Fault(bent(2, torch.detach), ("SG106",), ("layers.2.weight",), "detach", late=84),
     "cleared-gradients": Fault(cleared_gradients, ("SG106",), ("",), "no parameter has|no weight", late=84),
     "stuck-optimizer": Fault(zero_rate, ("SG106",), ("",), "learning rate is 0", late=84),
     "rate-jump": Fault(rate_jump, ("SG204",), tuple(f"layers.{i}.weight" for i in range(6)), "learning rate leapt"),

@@ -11,13 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from steadygrad.errors import TrainingStopped
-from steadygrad.record.rows import ABSENT, Rows
 
 Watch = Callable[[nn.Module, Sequence[torch.optim.Optimizer]], Any]
 """Called once with model and optimizers before the first step."""
@@ -69,6 +67,11 @@ def nothing(_: int) -> None:
     """No fault at this place."""
 
 
+def always(_: int) -> bool:
+    """As it should be, at each step."""
+    return True
+
+
 @dataclass
 class Script:
     """A training loop: what it trains, on what, and the places where a fault can be."""
@@ -83,6 +86,17 @@ class Script:
     """Before the forward pass of a step, the first being 1."""
     between: Callable[[int], None] = nothing
     """After backward, before the optimizer's step."""
+    after: Callable[[int], None] = nothing
+    """After the optimizer's step."""
+    zeroes: Callable[[int], bool] = always
+    """Whether gradients are cleared at a step."""
+    backs: Callable[[int], bool] = always
+    """Whether there is a backward pass at a step."""
+    parts: int = 1
+    """Backward passes a step, each over its share of the batch."""
+    scaler: torch.amp.GradScaler | None = None
+    unscales: Callable[[int], bool] = always
+    """Whether gradients are unscaled before ``between``; else the scaler does it in its own step."""
     autocast: torch.dtype | None = None
     prints: list[str] = field(default_factory=list)
     """Of weights and optimizer state after each step; the first entry is from before the first step."""
@@ -96,24 +110,42 @@ class Script:
         keep(self.prints)
         for step in range(begin, self.steps + 1):
             self.before(step)
-            x, y = self.batch(step)
-            with torch.autocast("cpu", self.autocast or torch.bfloat16, enabled=self.autocast is not None):
-                output = self.model(x)
-            loss = self.loss(output.float(), y)
-            self.optimizer.zero_grad()
-            if loss.requires_grad:
-                loss.backward()
+            self._gradients(step)
             self.between(step)
             keep(self.found)
             try:
-                self.optimizer.step()
+                self._step()
             except TrainingStopped as stopped:
                 self.stopped = stopped
                 return self
+            self.after(step)
             if self.schedule is not None:
                 self.schedule.step()
             keep(self.prints)
         return self
+
+    def _gradients(self, step: int) -> None:
+        """Forward and backward, once for each part."""
+        pairs = zip(*(one.chunk(self.parts) for one in self.batch(step)), strict=True)
+        for part, (x, y) in enumerate(pairs):
+            with torch.autocast("cpu", self.autocast or torch.bfloat16, enabled=self.autocast is not None):
+                output = self.model(x)
+            loss = self.loss(output.float(), y)
+            if self.parts > 1:
+                loss = loss / self.parts
+            if part == 0 and self.zeroes(step):
+                self.optimizer.zero_grad()
+            if loss.requires_grad and self.backs(step):
+                (loss if self.scaler is None else self.scaler.scale(loss)).backward()
+        if self.scaler is not None and self.unscales(step):
+            self.scaler.unscale_(self.optimizer)
+
+    def _step(self) -> None:
+        if self.scaler is None:
+            self.optimizer.step()
+        else:
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
 
 
 def fingerprint(model: nn.Module, optimizer: torch.optim.Optimizer) -> str:
@@ -124,62 +156,3 @@ def fingerprint(model: nn.Module, optimizer: torch.optim.Optimizer) -> str:
     for tensor in held:
         digest.update(tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
-
-
-class Recorder:
-    """Watches as the guard does, with hooks of its own: rows of norms for each optimizer, and exact updates."""
-
-    def __init__(self, sample_every: int = 50) -> None:
-        self.sample_every = sample_every
-        self.names: list[list[str]] = []
-        self.shapes: list[list[tuple[int, ...]]] = []
-        self.rows: list[list[tuple[int, float, list[float]]]] = []
-        self.updates: list[list[tuple[int, np.ndarray[Any, Any], np.ndarray[Any, Any]]]] = []
-
-    def __call__(self, model: nn.Module | Sequence[nn.Module], optimizers: Sequence[torch.optim.Optimizer]) -> None:
-        roots = [model] if isinstance(model, nn.Module) else list(model)
-        named = {id(p): (name, p, i) for i, (name, p) in enumerate(n for r in roots for n in r.named_parameters())}
-        for optimizer in optimizers:
-            own = [p for group in optimizer.param_groups for p in group["params"]]
-            own.sort(key=lambda p: named[id(p)][2])
-            self.names.append([named[id(p)][0] for p in own])
-            self.shapes.append([tuple(p.shape) for p in own])
-            self.rows.append([])
-            self.updates.append([])
-            self._hook(optimizer, own, len(self.rows) - 1)
-
-    def _hook(self, optimizer: torch.optim.Optimizer, own: list[nn.Parameter], at: int) -> None:
-        rows, updates, kept = self.rows[at], self.updates[at], []
-
-        @torch.no_grad()
-        def before(*_: Any) -> None:
-            present = torch.stack(torch._foreach_norm([p.grad for p in own if p.grad is not None]))
-            found = iter(present.tolist())
-            norms = [ABSENT if p.grad is None else next(found) for p in own]
-            rows.append((len(rows) + 1, float(optimizer.param_groups[0]["lr"]), norms))
-            if len(rows) % self.sample_every == 0:
-                kept[:] = [p.detach().clone() for p in own]
-
-        @torch.no_grad()
-        def after(*_: Any) -> None:
-            if kept:
-                norms = np.array([float(p.norm()) for p in kept])
-                moved = np.array([float((p - old).norm()) for p, old in zip(own, kept, strict=True)])
-                with np.errstate(divide="ignore", invalid="ignore"):
-                    updates.append((len(rows), norms, np.where(norms > 0, moved / norms, np.nan)))
-                kept.clear()
-
-        optimizer.register_step_pre_hook(before)
-        optimizer.register_step_post_hook(after)
-
-    def as_rows(self, at: int) -> Rows:
-        """What the policy takes."""
-        steps, rates, norms = zip(*self.rows[at], strict=True)
-        count = len(steps)
-        return Rows(
-            np.array(steps, np.int64),
-            np.zeros(count),
-            np.array(norms, np.float32).reshape(count, -1),
-            np.ones(count, np.float32),
-            np.array(rates, np.float32),
-        )

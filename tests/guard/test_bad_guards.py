@@ -137,6 +137,7 @@ def test_a_folder_that_cannot_be_written_to_never_stops_training(tmp_path: Path)
     optimizer = sgd(model)
     guard = steadygrad.guard(model, optimizer, journal=tmp_path / "file" / "run.sgj", say=said.append, probe_every=0)
     for _ in range(5):
+        optimizer.zero_grad()
         model(torch.randn(4, 3)).sum().backward()
         optimizer.step()
     guard.detach()

@@ -14,6 +14,11 @@ import steadygrad
 from tests.guard.runs import batch
 
 
+@pytest.fixture(autouse=True)
+def a_budget_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("steadygrad.watch.budget.Budget.allows", lambda *_: True)
+
+
 def watched(**options: Any) -> tuple[nn.Module, torch.optim.Optimizer, steadygrad.Guard]:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(24, 16), nn.Tanh(), nn.Dropout(0.2), nn.Linear(16, 16), nn.Tanh(), nn.Linear(16, 5))
@@ -31,9 +36,8 @@ def train(model: nn.Module, optimizer: torch.optim.Optimizer, first: int, last: 
 
 
 @pytest.mark.parametrize("every", [1, 2, 5, 7])
-def test_looks_by_the_clock_replay_their_step(every: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_looks_by_the_clock_replay_their_step(every: int) -> None:
     """The dropout makes a replay with another random state another gradient: the note would tell."""
-    monkeypatch.setattr("steadygrad.explain.looks.LOOK_SHARE", math.inf)
     model, optimizer, guard = watched(every=every, probe_every=20)
     train(model, optimizer, 0, 45)
     assert [(one.step, one.note) for one in guard.looks] == [(1, ""), (20, ""), (40, "")]
@@ -55,8 +59,7 @@ def test_a_look_on_alarm_replays_its_step(every: int) -> None:
 
 
 @pytest.mark.parametrize("every", [1, 4])
-def test_a_look_says_that_it_saw_one_of_several_calls(every: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("steadygrad.explain.looks.LOOK_SHARE", math.inf)
+def test_a_look_says_that_it_saw_one_of_several_calls(every: int) -> None:
     model, optimizer, guard = watched(every=every, probe_every=10)
     train(model, optimizer, 0, 12, micro=3)
     assert [one.note for one in guard.looks] == ["saw the last of 3 calls of this step"] * 2
@@ -73,8 +76,7 @@ def test_nothing_is_kept_of_steps_that_are_not_read() -> None:
     assert [step + 2 for step, one in enumerate(kept) if one] == [11, 21, 31, 41]
 
 
-def test_after_a_restart_looks_go_on_by_the_count_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("steadygrad.explain.looks.LOOK_SHARE", math.inf)
+def test_after_a_restart_looks_go_on_by_the_count_of_the_run() -> None:
     model, optimizer, guard = watched(every=1, probe_every=20)
     train(model, optimizer, 0, 25)
     state = guard.state_dict()

@@ -16,6 +16,7 @@ from steadygrad.detect.history import State
 from steadygrad.detect.symptoms import Symptom
 from steadygrad.record import Severity
 from steadygrad.record.rows import ABSENT, Columns, Rows
+from steadygrad.report.alarms import in_words
 
 NAMES = tuple(f"layers.{i}.{kind}" for i in range(5) for kind in ("weight", "bias"))
 COLUMNS = Columns(NAMES, (1024, 32) * 5, (True, False) * 5)
@@ -143,7 +144,7 @@ def test_a_rate_that_stays_zero_is_told_and_one_that_ends_so_is_not() -> None:
     assert policy.judge(State(COLUMNS), whole) == []
     whole.rates[250:] = 0
     found = policy.judge(State(COLUMNS), whole)
-    assert [(s.code, s.step) for s in found[:1]] == [("SG106", 251)] and "rate is 0" in found[0].message
+    assert [(s.code, s.step) for s in found[:1]] == [("SG106", 251)] and "learning rate has been 0" in found[0].message
 
 
 def test_what_was_not_watched_before_a_row_is_its_delay() -> None:
@@ -163,7 +164,7 @@ def test_a_factor_behind_a_layer_is_put_down_to_that_layer(layer: int) -> None:
     policy.judge(state, part(rows(norms), 0, 199))
     (found,) = policy.judge(state, part(rows(norms), 199, 200))
     assert found.column is not None and NAMES[found.column] == f"layers.{layer - 1}.weight"
-    assert "what comes out of it" in found.cause
+    assert "its output is" in found.cause
 
 
 # Incidents
@@ -223,4 +224,4 @@ def test_what_may_have_begun_earlier_says_so() -> None:
     book = incidents.Book()
     drift = replace(symptom("SG101", 500), slack=200)
     alarm, _ = incidents.gather(book, drift, COLUMNS, optimizer=0, step=900, delay=3)
-    assert alarm.delay == 200 and "or up to 200 before" in incidents.in_words(alarm)
+    assert alarm.delay == 200 and "or up to 200 steps earlier" in in_words(alarm)

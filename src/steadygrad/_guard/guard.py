@@ -293,10 +293,13 @@ class Guard:
 
     def about_to_read(self) -> None:
         """Have what the models are given kept, where a coming step is read."""
+        if self.options.every == 1 and not any(one.off for one in self.optimizers):
+            return
         self.looking.arm(any(one.watch.due and not one.off for one in self.optimizers))
 
     def has_read(self, one: GuardedOptimizer) -> None:
         """The step at hand is judged: what its models were given is needed no more."""
+        self.about_to_read()
         self.looking.forget(one.index)
 
     def stands_aside(self, one: GuardedOptimizer, error: Exception) -> bool:

@@ -33,7 +33,7 @@ LATE = 0.5
 """Seconds after which rows are judged although the ring is not full, so that a kill loses little."""
 SHARED_ROWS = 16
 """Rows after which they are judged where ranks must do so at the same step."""
-SAMPLE_EVERY = 50
+SAMPLE_EVERY = 100
 """Steps between two exact updates, at least."""
 FIRST_SAMPLES = 3
 """Steps at the beginning whose updates are all measured exactly."""
@@ -312,10 +312,8 @@ class GuardedOptimizer:
 
     def _suspicious(self, moved: tuple[Tensor, Tensor]) -> bool:
         """Whether the update just made needs a judgement at once: a third of a weight, or not a number."""
-        before, change = (one.numpy() for one in moved)
-        with np.errstate(invalid="ignore"):
-            usual = bool((change <= SUSPICIOUS * before).all())
-        if usual:
+        before, change = (one.tolist() for one in moved)
+        if all(b * SUSPICIOUS >= c for b, c in zip(before, change, strict=True)):
             return False
         self._next_sample = min(self._next_sample, self.step + 1)
         return True

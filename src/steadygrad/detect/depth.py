@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from steadygrad.detect.symptoms import times
 from steadygrad.record.rows import Array, Columns
 
+
+class Origin(NamedTuple):
+    """The weight at which a change begins, in words why, and where: "input", "output" or "back"."""
+
+    column: int | None
+    cause: str = ""
+    place: str = ""
+
+
 CUT = 0.5
-"""Decades between neighbours in depth by which the place of a change is told."""
+"""Decades between neighbours in depth that show the place of a change."""
 
 
-def began_at(columns: Columns, change: Array, sign: int) -> tuple[int | None, str]:
-    """The weight at which a change of norms (decades; ``sign`` 1 = rise, -1 = fall) begins, and in words what changed there.
+def began_at(columns: Columns, change: Array, sign: int) -> Origin:
+    """The weight at which a change of norms (decades; ``sign`` 1 = rise, -1 = fall) begins, what changed there, and where.
 
-    A bias's gradient is what comes back to its layer; its weight's is that times what went into the layer. So where weights
-    rise more than their biases, what goes in has risen: the layer in front of the first such one is at fault, or what the
-    model was given. Else it is the layer behind which what comes back no longer has changed. None where there are too few
-    layers with both, or no clear place.
+    The gradient of a bias is the gradient that reaches its layer; that of its weight is the same times the layer's input. So
+    where weights rise more than their biases, an input has risen: the layer in front of the first such one is at fault, or
+    the input of the model. Else the change begins at the last layer whose gradient changed. None where too few layers have
+    both, or no place is clear.
     """
     pairs = [(w, b) for w, b in columns.pairs if np.isfinite(change[w]) and np.isfinite(change[b])]
     if len(pairs) < 3:
-        return None, ""
+        return Origin(None)
     back = sign * np.array([change[b] for _, b in pairs])
     into = sign * np.array([change[w] for w, _ in pairs]) - back
     clear = max(CUT, 0.4 * float(max(back.max(), into.max())))
@@ -30,14 +41,13 @@ def began_at(columns: Columns, change: Array, sign: int) -> tuple[int | None, st
         at = int(np.argmax(steps >= clear))
         change_in_words = times(10.0 ** (sign * float(steps[at])))
         if at == 0:
-            return pairs[0][0], f"the input of the model is {change_in_words} its usual size"
-        return pairs[at - 1][0], f"its output is {change_in_words} its usual size"
+            return Origin(pairs[0][0], f"the input of the model is {change_in_words} its usual size", "input")
+        return Origin(pairs[at - 1][0], f"its output is {change_in_words} its usual size", "output")
     cuts = back[:-1] - back[1:]
     at = int(np.argmax(cuts))
     if cuts[at] < clear:
-        return None, ""
+        return Origin(None)
     change_in_words = times(10.0 ** (sign * float(cuts[at])))
     behind = columns.names[pairs[at + 1][0]]
-    return pairs[at][
-        0
-    ], f"the gradient that reaches it is {change_in_words} its usual size; that of {behind} is not changed"
+    words = f"the gradient that reaches it is {change_in_words} its usual size; that of {behind} is not changed"
+    return Origin(pairs[at][0], words, "back")

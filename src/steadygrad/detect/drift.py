@@ -43,7 +43,7 @@ def _growing(state: State, step: int) -> Iterator[Symptom]:
     at = next((level for s, level in state.levels if s >= since), state.levels[0][1])
     grown = state.levels[-1][1][:-1] - at[:-1]
     judged = np.where(np.array(state.columns.weights, bool) & np.isfinite(grown), grown, -np.inf)
-    first, cause = began_at(state.columns, grown, 1)
+    first, cause, _ = began_at(state.columns, grown, 1)
     first = int(np.argmax(judged)) if first is None else first
     message = (
         f"the total gradient norm has grown by {change(totals_now[-1] - lowest)} since step {since:,}, "
@@ -71,7 +71,7 @@ def _falling(state: State, step: int) -> Iterator[Symptom]:
     best = int(np.nanargmin(falls[:-2]))
     begun, slack = _onset(state, falls, state.levels[best][0])
     level = next(level for s, level in state.levels if s >= state.levels[best][0])
-    first, cause = began_at(state.columns, state.levels[-1][1][:-1] - level[:-1], -1)
+    first, cause, _ = began_at(state.columns, state.levels[-1][1][:-1] - level[:-1], -1)
     more = f" and those of {reach - 1} more" if reach > 1 else ""
     verb = "have shrunk" if more else "has shrunk"
     message = f"its gradient{more} {verb} by {change(drop[place])} relative to the layer with the largest gradient"

@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from steadygrad.detect.depth import began_at
 from steadygrad.detect.drift import CHUNK, take_level
 from steadygrad.detect.history import TRAIL, WARM, State, learn
-from steadygrad.detect.losses import LEAP, judge_loss
-from steadygrad.detect.spikes import STUCK, far_above, idle, non_finite
+from steadygrad.detect.losses import LEAP, judge_losses
+from steadygrad.detect.spikes import RECENT, STUCK, far_above, idle, non_finite
 from steadygrad.detect.symptoms import Symptom
 from steadygrad.detect.updates import confirmed, leaps
 from steadygrad.record import Severity
@@ -64,7 +65,10 @@ def judge(state: State, rows: Rows, frozen: Sequence[bool] | np.ndarray[Any, np.
             which = np.flatnonzero(broken[at])
             found.append(replace(non_finite(state.columns, step, which, rows.norms[at]), slack=int(gaps[at])))
             continue
-        found += far_above(state, step, decades[at], int(gaps[at]))
+        recent = decades[max(0, at - RECENT) : at]
+        if at < RECENT and len(state.window):
+            recent = np.concatenate([state.window[-(RECENT - at) :], recent])
+        found += far_above(state, step, decades[at], int(gaps[at]), recent)
         found += idle(state, step, rows.norms[at], asked & (alive[at] >= STUCK))
     state.alive = alive[-1] if len(rows) else state.alive
     found += _losses(state, rows, decades)
@@ -73,21 +77,34 @@ def judge(state: State, rows: Rows, frozen: Sequence[bool] | np.ndarray[Any, np.
     if len(good):
         learn(state, good)
         steps = rows.steps[~ill].tolist()
-        for step, row in zip(steps, good, strict=True):
-            state.pending.append(row)
-            state.pending_steps.append(step)
+        begin = 0
+        while begin < len(good):
+            end = min(len(good), begin + CHUNK - len(state.pending))
+            state.pending.extend(good[begin:end])
+            state.pending_steps.extend(steps[begin:end])
             if len(state.pending) == CHUNK:
                 found += take_level(state)
+            begin = end
     return sorted(found, key=lambda symptom: symptom.step)
 
 
 def _losses(state: State, rows: Rows, decades: Array) -> Iterator[Symptom]:
     """The losses of these rows, and the trail of what was seen."""
     losses = rows.losses if len(rows.losses) else np.full(len(rows), np.nan)
-    for step, row, loss in zip(rows.steps.tolist(), decades, losses.tolist(), strict=True):
-        state.trail.append((step, row, loss))
-        yield from judge_loss(state, step, loss, float(row[-1]))
+    steps = rows.steps.tolist()
+    state.trail.extend(zip(steps, decades, losses.tolist(), strict=True))
+    for symptom in judge_losses(state, steps, losses, decades[:, -1]):
+        yield _placed(state, symptom) if symptom.lasting else symptom
     del state.trail[:-TRAIL]
+
+
+def _placed(state: State, symptom: Symptom) -> Symptom:
+    """A loss that runs away, with the layer whose gradients grew most since it began, where the levels show one."""
+    before = [level for step, level in state.levels if step <= symptom.step - symptom.slack + CHUNK]
+    if not before or not state.levels:
+        return symptom
+    first, cause, _ = began_at(state.columns, state.levels[-1][1][:-1] - before[-1][:-1], 1)
+    return replace(symptom, column=first, cause=cause)
 
 
 def _rates(state: State, rows: Rows) -> Iterator[Symptom]:

@@ -6,13 +6,14 @@ A loss may have any sign and scale, so it is compared with its own range, its st
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from steadygrad.detect.history import FIRST, WINDOW, LossHistory, State
 from steadygrad.detect.symptoms import Symptom, times
 from steadygrad.record import Severity
+from steadygrad.record.rows import Array
 
 CODE = "SG207"
 LEAP = 3.0
@@ -29,6 +30,33 @@ STILL = 300
 """Losses after which one that has not moved is worth a question."""
 MOVED = 0.02
 """Of its size: a loss whose level has moved by less since its start stands still."""
+
+
+def judge_losses(state: State, steps: Sequence[int], losses: Array, totals: Array) -> Iterator[Symptom]:
+    """What these losses show, in the order of their steps. ``totals``: log10 of each step's total gradient norm."""
+    history = state.losses
+    window = history.window
+    if window and history.count >= ALONE and np.isfinite(losses).all():
+        greatest = max(window)
+        if float(losses.max()) <= greatest + LEAP * max(greatest - min(window), abs(greatest)):
+            # Nothing leaps, which is so of nearly all blocks: they are taken in whole.
+            yield from _taken_in(history, steps, losses.tolist())
+            return
+    for step, loss, total in zip(steps, losses.tolist(), totals.tolist(), strict=True):
+        yield from judge_loss(state, step, loss, total)
+
+
+def _taken_in(history: LossHistory, steps: Sequence[int], losses: list[float]) -> Iterator[Symptom]:
+    history.window.extend(losses)
+    del history.window[:-WINDOW]
+    history.count += len(losses)
+    begin = 0
+    while begin < len(losses):
+        end = min(len(losses), begin + CHUNK - len(history.chunk))
+        history.chunk.extend(losses[begin:end])
+        if len(history.chunk) == CHUNK:
+            yield from _level(history, steps[end - 1])
+        begin = end
 
 
 def judge_loss(state: State, step: int, loss: float, total: float) -> Iterator[Symptom]:

@@ -15,6 +15,10 @@ from steadygrad.record.rows import ABSENT, Array, Columns
 
 EXPLOSION_DECADES = 3.0
 """In one step: no longer a spike."""
+RECENT = 5
+LEAP = 0.4
+"""Decades by which a spike exceeds the rows just before it, so that a gradient that grows by and by is none: on a plain net of
+eight layers it grows tenfold in the first 60 steps, by at most 0.2 decades within five."""
 STAYED = 20
 """Rows above the bound after which a spike is an explosion."""
 STUCK = 20
@@ -40,8 +44,8 @@ def non_finite(columns: Columns, step: int, which: np.ndarray[Any, Any], norms: 
     return Symptom("SG203", Severity.ERROR, step, first, message, tuple(which.tolist()), step, float(norms[first]))
 
 
-def far_above(state: State, step: int, row: Array, gap: int) -> Iterator[Symptom]:
-    """A parameter, or all together, far above its own running median."""
+def far_above(state: State, step: int, row: Array, gap: int, recent: Array) -> Iterator[Symptom]:
+    """A parameter, or all together, far above its own running median, and at once: ``recent`` are the rows just before."""
     young = not state.seen[-1] >= WARM
     median = state.median.copy()
     if young:
@@ -49,6 +53,8 @@ def far_above(state: State, step: int, row: Array, gap: int) -> Iterator[Symptom
     excess = row - median
     with np.errstate(invalid="ignore"):
         high = row > state.bound
+        if state.above == 0 and len(recent):
+            high &= row > np.fmax.reduce(recent, axis=0) + LEAP
     judged = np.append(np.array(state.columns.weights, bool), True)
     high &= judged
     if not high.any():
@@ -61,7 +67,7 @@ def far_above(state: State, step: int, row: Array, gap: int) -> Iterator[Symptom
     total = 10.0 ** float(excess[-1])
     usual = "the greatest before" if young else "its median"
     cause = ""
-    first, cause = began_at(state.columns, excess[:-1], 1)
+    first, cause, origin = began_at(state.columns, excess[:-1], 1)
     if len(which):
         greatest = int(which[np.argmax(excess[which])])
         first = greatest if first is None else first
@@ -86,7 +92,7 @@ def far_above(state: State, step: int, row: Array, gap: int) -> Iterator[Symptom
         code, severity, begun = "SG204", Severity.ERROR, leapt
         cause = f"the learning rate leapt from {before:.3g} to {after:.3g}"
     norm = 10.0 ** float(row[first])
-    yield Symptom(code, severity, begun, first, message, tuple(which.tolist()), step, norm, cause, slack)
+    yield Symptom(code, severity, begun, first, message, tuple(which.tolist()), step, norm, cause, slack, origin)
 
 
 def idle(state: State, step: int, norms: np.ndarray[Any, Any], asked: np.ndarray[Any, Any]) -> Iterator[Symptom]:

@@ -46,6 +46,7 @@ def judge_update(state: State, updates: Updates, *, leapt: bool, loss: float, to
     step, ratios = updates.step, updates.ratios
     weights = np.array(columns.weights, bool)
     known = np.isfinite(ratios) & weights
+    measured = state.moves[-1][0] if state.moves else 0
     remember(state, updates)
     broken = np.isnan(ratios) & np.isfinite(updates.weights) & (updates.weights > 0) & weights
     if (np.isinf(ratios) & weights).any() or (broken.any() and known.any()) or (broken.any() and not known.any()):
@@ -56,7 +57,7 @@ def judge_update(state: State, updates: Updates, *, leapt: bool, loss: float, to
     before = medians(np.stack(state.ratios)) if len(state.ratios) >= 3 else None
     with np.errstate(divide="ignore", invalid="ignore"):
         grown = ratios / before if before is not None else np.full_like(ratios, np.nan)
-    slack = max(0, step - 1 - state.sampled)
+    slack = max(0, step - 1 - measured)
     bound = OVERSIZED_LEAPT if leapt else OVERSIZED
     large = known & (ratios > bound) & ((grown > GROWN) if before is not None else leapt) & ~_tiny(state, updates)
     if large.any():
@@ -64,7 +65,7 @@ def judge_update(state: State, updates: Updates, *, leapt: bool, loss: float, to
         message = f"one step changed it by {ratios[worst]:.2g} times its size"
         if before is not None and np.isfinite(grown[worst]):
             message += f", {grown[worst]:.0f}× the usual update"
-        why = f"the learning rate leapt from {state.greatest_rate:.3g} to {updates.rate:.3g}" if leapt else ""
+        why = f"the learning rate leapt from {state.leap[1]:.3g} to {state.leap[2]:.3g}" if leapt else ""
         which = tuple(np.flatnonzero(large).tolist())
         slack = 0 if leapt else slack
         found.append(Symptom("SG204", Severity.ERROR, step, worst, message, which, step, cause=why, slack=slack))

@@ -138,8 +138,8 @@ def _from_look(
 ) -> None:
     """What the replay of the step shows."""
     finding = _finding(look, symptom.code)
-    # Where the input is as usual, the first operation whose output is not is where it began.
-    if grown is not None and symptom.code in ("SG201", "SG206") and not growth > OUTGROWN:
+    # Where an output has just grown, as the norms show, the look says which operation's.
+    if grown is not None and symptom.origin == "output" and not growth > OUTGROWN:
         draft.parameter = grown.parameter or draft.parameter
         draft.found(f"the output of {grown.name} is {times(grown.factor)} its usual size", "forward")
         draft.location = grown.location
@@ -149,7 +149,8 @@ def _from_look(
         if symptom.code == "SG203" and broken is not None and broken.direction == "forward":
             draft.parameter = weight_before(report.trace, broken.operation) or draft.parameter
         own = "" if symptom.cause == "optimizer" else symptom.cause
-        draft.found(": ".join(one for one in (own, finding.message) if one), "look")
+        forward = symptom.code == "SG203" and broken is not None and broken.direction == "forward"
+        draft.found(": ".join(one for one in (own, finding.message) if one), "forward" if forward else "look")
         draft.location = finding.location
     elif not (draft.cause or symptom.lasting) and symptom.column is not None:
         others = _norms(view, set(symptom.columns) | {symptom.column})
@@ -184,8 +185,9 @@ def _signs(draft: _Draft, symptom: Symptom, view: StepView, growth: float, grown
         signs.append(Sign("weights", symptom.step, draft.parameter))
     elif draft.kind == "optimizer":
         signs.append(Sign("moments", symptom.step, draft.parameter))
-    elif grown is not None:
-        signs.append(Sign("forward", view.step, grown.parameter or grown.name, grown.factor))
+    elif draft.kind == "forward" or (symptom.origin == "output" and symptom.step >= view.step):
+        factor = math.nan if grown is None else grown.factor
+        signs.append(Sign("forward", view.step, draft.parameter, factor))
     elif draft.kind == "loss":
         signs.append(Sign("loss", view.step))
     if symptom.code == "SG204" and not any(one.kind == "moments" for one in signs):

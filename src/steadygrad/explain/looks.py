@@ -165,7 +165,8 @@ def first_grown(trace: Trace, usual: dict[int, float]) -> Grown | None:
     for one in sorted(trace.operations, key=lambda operation: operation.index):
         weight = one.weight or weight
         before, size = usual.get(one.index), now.get(one.index)
-        if before is None or size is None or not before > 0:
+        # What has no place in the user's code is the replay's own.
+        if before is None or size is None or not before > 0 or one.location is None:
             continue
         if not size <= OUTGROWN * before:
             return Grown(size / before, one.name, weight, one.location)

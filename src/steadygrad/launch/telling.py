@@ -51,8 +51,17 @@ def summary_lines(numbers: Any, *, clips: bool, folder: Path) -> Sequence[str]:
 
 
 def _alarms(alarms: Sequence[Any]) -> str:
+    notes = [one for one in alarms if one.severity == "info"]
+    alarms = [one for one in alarms if one.severity != "info"]
     if not alarms:
-        return "no alarm"
+        words = "; ".join(f"{one.code} {one.name}: {one.message}" for one in notes[:1])
+        return (
+            f"no alarm · 1 note: {words}"
+            if len(notes) == 1
+            else f"no alarm · {len(notes)} notes"
+            if notes
+            else "no alarm"
+        )
     first = alarms[0]
     where = f", first in {first.parameter}" if first.parameter else ""
     begun = f"step {first.step:,} {first.code} {first.name}{where}"

@@ -2,11 +2,18 @@
 
 ## What it measures
 
-Nothing, as long as all is finite. When the loss or a gradient comes out as inf or NaN, the pass is run once more with
+Nothing, as long as all is finite. When, in a check, the loss or a gradient comes out as inf or NaN, the pass is run once more with
 every element of every output looked at, and the *first* culprit is named: a parameter or a batch that holds inf or NaN
 already; else the first operation of the forward pass whose output is not finite although its inputs are; else the first
 operation of the backward pass that makes inf or NaN out of a finite gradient. An infinity that was asked for, as in
 `masked_fill(mask, -inf)`, is no culprit.
+
+In training, while a guard watches, every raw gradient norm of every step, before any clip. An error at the first step at
+which one is inf or NaN, or at which the optimizer makes inf or NaN out of finite gradients. The alarm names the cause that
+can be shown at that step: the batch, weights that were not finite before it, the loss, the optimizer's epsilon or moments
+in the number format, something that wrote to the gradients after the backward pass; else the step is run again on a copy
+and the first culprit is named, with its line. A step that a gradient scaler leaves out is no alarm. A guard that acts lets
+no such step through.
 
 ## Why it matters
 
@@ -89,8 +96,9 @@ def setup():
 
 - An infinite derivative that is cut off afterwards (a root behind a ReLU, whose backward pass puts 0 there) harms no
   weight, and is named all the same: it is one input away from doing harm.
-- Under float16 with a `GradScaler`, an occasional overflow is expected and its step skipped. The probe runs without one.
-- A NaN that arises only after many steps, or on another batch, is not seen in one pass.
+- Under float16 with a `GradScaler`, an occasional overflow is expected and its step skipped: a guard says nothing then. The
+  probe runs without a scaler.
+- A NaN that arises only after many steps, or on another batch, is not seen in one pass; `steadygrad run` sees it.
 
 ## Where the threshold comes from
 

@@ -2,11 +2,16 @@
 
 ## What it measures
 
-While a guard watches, the L2 norm of each weight's gradient at each step, and of all together, against the median of
-its own last 100 read steps. A spike is at least ten times that median *and* eight robust deviations (of log10) above
-it, so that a gradient that always jumps about is not one. The first parameter to leap is named, the total norm's
-factor beside it; what else leaps within the next hundred steps belongs to the same incident. More than a thousand
-times, or a leap that stays for twenty steps, is SG201 exploding-gradient.
+While a guard watches, the L2 norm of each weight's raw gradient at every step, and of all together, before any clip. From
+the 51st step on each is compared with the median of its own last 100 steps. A spike is at least ten times that median
+*and* twelve robust deviations (of log10) above it, so that a gradient that always jumps about is not one. Before that, from
+the fourth step on, the total norm alone is compared: ten times the greatest of all steps before.
+
+The first parameter to leap is named, with the total norm's factor beside it. The alarm says what moved first (the batch,
+the output, the loss, the update, the rate) and, where single samples do it, the rows of the batch without which the norm
+is usual. What else leaps within the next hundred steps belongs to the same incident; it ends when the norm is back at its
+old level. A weight's gradient more than a thousand times its median, or a leap that stays for twenty steps, is SG201
+exploding-gradient.
 
 ## Why it matters
 
@@ -40,7 +45,7 @@ def train():
     torch.manual_seed(0)
     net = Net()
     optimizer = torch.optim.SGD(net.parameters(), lr=0.001)
-    guard = steadygrad.guard(net, optimizer, every=1)
+    guard = steadygrad.guard(net, optimizer)
     for step in range(200):
         x = torch.randn(512, 8)
         y = x.sum(1, keepdim=True) + torch.randn(512, 1)
@@ -79,7 +84,7 @@ def train():
     net = Net()
     optimizer = torch.optim.SGD(net.parameters(), lr=0.001)
     clip = steadygrad.Clip.quantile(0.9)
-    guard = steadygrad.guard(net, optimizer, every=1, clip=clip)
+    guard = steadygrad.guard(net, optimizer, clip=clip)
     for step in range(200):
         x = torch.randn(512, 8)
         y = x.sum(1, keepdim=True) + torch.randn(512, 1)
@@ -95,7 +100,7 @@ def train():
 
 ## Cures and their safety
 
-- *Looking at the batch*: the guard's look names the place in the model; the step's number names the batch.
+- *Looking at the batch*: the alarm names the step, the rows of its batch, and the place in the model.
 - *A clip*, `Clip.value(-1, 1)`, `Clip.norm(1.0)` or, without a number to choose, `Clip.quantile(0.9)`: bounds the
   update. Safe where it acts on few steps; where it acts on all of them it sets the step size (SG306).
 - *`on_alarm="skip"`* leaves the step out, at most five times in a hundred before it stops.
@@ -104,13 +109,15 @@ def train():
 
 - Gradients that are rare by nature (an embedding of rare words, experts that are seldom chosen) may leap when they
   come. Their total norm hardly moves; the message has both numbers.
-- In the first 50 read steps nothing is compared: a run's first gradients fall by decades by themselves.
-- After a jump of the learning rate or the batch size the median takes 50 read steps to follow.
+- In the first 50 steps a leap by less than ten times the greatest norm so far is not seen: a run's first gradients fall
+  by factors of ten and more by themselves, and each weight's own median is not known yet.
+- After a change of the batch size or the data the median takes 50 steps to follow.
 
 ## Where the threshold comes from
 
-`python -m bench.faults --distributions` prints, for the healthy runs, the greatest leap of any parameter and of the
-total norm; the numbers stand beside the constants in `detect/history.py`.
+`python -m bench.faults --distributions` prints, for the healthy runs, the greatest leap of any weight and its deviations;
+the numbers stand beside `SPIKE_DECADES`, `SPIKE_DEVIATIONS`, `EARLY` and `EARLY_DECADES` in `detect/history.py`, those of
+an explosion beside `EXPLOSION_DECADES` and `STAYED` in `detect/spikes.py`.
 
 ## References
 

@@ -1,18 +1,28 @@
-"""A gradient clip acts always or never, or bends the gradient's direction.
+"""A gradient clip acts always or never, at the wrong place, on a part of the gradients, or bends their direction.
 
 ## What it measures
 
-While a guard clips: on which share of the steps the clip changed anything, and, for clips that change some elements
-and not others, the cosine between the gradient before and after, on one in fifty of the steps on which it acts. It is
-said at the end of the run, and it is information only: on 99 % of at least 200 steps, on none of at least 5,000, or a
-median cosine under 0.7 (45 degrees).
+While a guard watches, what the clip does: the guard's own, and the program's own `clip_grad_norm_` or `clip_grad_value_`,
+also where Accelerate, Trainer or Lightning call it.
+
+- On which share of the steps it changed anything: on 99 % of at least 200 steps, or on none of at least 5,000. Reported at
+  the end of the run, for information.
+- For a clip of the guard that changes some elements and not others, the cosine between the gradient before and after, on
+  one in fifty of the steps on which it acts: a median under 0.7 (45 degrees). At the end of the run, for information.
+- Whether it acts on gradients that still hold a gradient scaler's factor, that is before `scaler.unscale_(optimizer)`: on
+  three steps. A warning.
+- Whether it runs after the step that used the gradients: on three steps. A warning.
+- Whether it is given only some of the optimizer's gradients, or a second clip acts on gradients that were clipped
+  already: on fifty steps, for information.
 
 ## Why it matters
 
-A clip is for spikes. One that acts on every step is a learning rate in disguise: the gradient's length no longer
-counts, and the rate that was tuned is not the rate that works. One that never acts protects from nothing that has
-happened yet, which may be just right; its bound is worth a look. A value clip that acts on most elements turns the
-gradient towards the corners of a cube: what is left is closer to its sign than to itself.
+A clip is for spikes. One that acts on every step is a learning rate in disguise: the gradient's length no longer counts,
+and the rate that was tuned is not the rate that works. One that never acts protects from nothing that has happened yet,
+which may be right; its bound is worth a look. A value clip that acts on most elements turns the gradient towards the
+corners of a cube: what is left is closer to its sign than to itself. Gradients that hold a loss scale are up to 65,536
+times too large for the bound, so every step is clipped; behind the step a clip changes nothing at all. A clip of one part
+bounds that part's norm and leaves the rest free to spike.
 
 ## Example
 
@@ -28,14 +38,14 @@ def train():
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(8, 32), nn.Tanh(), nn.Linear(32, 1))
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
-    clip = steadygrad.Clip.norm(0.001)
-    guard = steadygrad.guard(net, optimizer, clip=clip)
+    guard = steadygrad.guard(net, optimizer)
     for _ in range(250):
         x = torch.randn(64, 8)
         y = x.sum(1, keepdim=True)
         loss = nn.functional.mse_loss(net(x), y)
         optimizer.zero_grad()
         loss.backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 0.001)
         optimizer.step()
     guard.detach()
     return guard
@@ -43,7 +53,7 @@ def train():
 
 ## Use instead
 
-A bound that follows the gradients:
+A bound that follows the gradients, in place of the program's own clip:
 
 ```python
 import steadygrad
@@ -73,23 +83,29 @@ def train():
 - *A bound at a quantile of the norms seen*: `Clip.quantile(0.9)` acts on about a tenth of the steps by itself.
 - *A norm clip in place of a value clip*: keeps the direction. Safe.
 - *Leaving the clip out and lowering the rate*, where it acts on every step: the same first steps, without the cost.
+- *`scaler.unscale_(optimizer)` before the clip*, and the clip between `backward()` and `step()`: what the bound means is
+  then what it says. Safe, but the bound acts for the first time, and may be too low.
+- *All parameters for one clip*: `clip_grad_norm_(model.parameters(), bound)`.
 
 ## When it is wrong
 
 - Some recipes clip every step on purpose, as normalised gradient descent does, and large language models often are
   clipped at 1.0 for most of their training.
 - A scale-free optimizer (Adam) hides most of what a constant factor does.
-- A clip that runs on gradients still multiplied by a loss scale is not this finding: under a guard the norms are those
-  without the scale, also where a fused optimizer takes it out itself.
+- A bound for each part of a model, one clip after the other, is reported only where the parts leave something out or
+  overlap; clipping one part alone may be meant.
+- Gradients that a loop scales by hand are no clip to this rule; their share counts in `guard.clipped_share` alone.
 
 ## Where the threshold comes from
 
-The shares are what the words *always* and *never* can mean on so many steps; the cosine is that of 45 degrees. None is
-used for more than information.
+The shares are what the words *always* and *never* can mean on so many steps; the cosine is that of 45 degrees; three steps
+leave room for one that is tried again. `CLIP_ALWAYS`, `CLIP_NEVER_STEPS`, `CLIP_COSINE`, `REPEATS` and `PART_STEPS` stand in
+`detect/clips.py`.
 
 ## References
 
 - Pascanu, Mikolov & Bengio 2013, arXiv:1211.5063, section 3.2.
 - Zhang, He, Sra & Jadbabaie 2020, *Why gradient clipping accelerates training*, arXiv:1905.11881.
 - Seetharaman et al. 2020, *AutoClip*, arXiv:2007.14469.
+- PyTorch, *Automatic mixed precision examples*, section on gradient clipping: `unscale_` comes before the clip.
 """

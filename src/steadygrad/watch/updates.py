@@ -104,8 +104,6 @@ class Monitor:
         """Keep the elements as they are before the step."""
         if not self._parameters:
             return
-        if [p.data_ptr() for p in self._parameters] != self._places:
-            self._lay()
         torch.cat(self._views, out=self._before)
         self._open = True
 
@@ -126,6 +124,8 @@ class Monitor:
 
     def read(self, step: int, rate: float, norms: tuple[Tensor, Tensor]) -> Updates:
         """``after``'s norms as numbers for every parameter. Waits for the device."""
+        if [p.data_ptr() for p in self._parameters] != self._places:
+            self._lay()
         weights, ratios = np.full(self.count, np.nan), np.full(self.count, np.nan)
         before, moved = (to_host(one).astype(np.float64) for one in norms)
         weights[self.columns] = before * self._scale
@@ -142,13 +142,19 @@ class Monitor:
             self.columns = [self.columns[at] for at in kept]
             self._scale = self._scale[kept]
             self._places = [self._places[at] for at in kept]
-        self._views = [one[:: one.numel() // ELEMENTS][:ELEMENTS] for one in flat if one is not None]
+        self._views = [_middle(one) for one in flat if one is not None]
         if self._views:
             with torch.inference_mode(False):
                 self._before, self._after = (
                     torch.zeros(ELEMENTS * len(self._views), device=self._views[0].device, dtype=self._views[0].dtype)
                     for _ in range(2)
                 )
+
+
+def _middle(flat: Tensor) -> Tensor:
+    """Neighbours in memory: elements that lie apart would each take a line of the cache."""
+    begin = (flat.numel() - ELEMENTS) // 2
+    return flat[begin : begin + ELEMENTS]
 
 
 def norms_of(tensors: Sequence[Tensor]) -> np.ndarray[Any, Any]:
@@ -168,7 +174,16 @@ def _ratio(moved: np.ndarray[Any, Any], before: np.ndarray[Any, Any]) -> np.ndar
         return np.where(before > 0, moved / before, np.nan)
 
 
+def _wide(dtype: torch.dtype) -> torch.dtype:
+    """In which squares are summed: those of one weight of 1e30 do not fit into float32."""
+    return torch.complex128 if dtype.is_complex else torch.float64
+
+
 def _stacked(tensors: Sequence[Tensor]) -> Tensor:
     with torch.no_grad():
         norms = [torch.linalg.vector_norm(local(t), dtype=torch.promote_types(t.dtype, torch.float32)) for t in tensors]
-        return torch.stack([norm.to(norms[0].device, torch.float64) for norm in norms])
+        stacked = torch.stack([norm.to(norms[0].device, torch.float64) for norm in norms])
+        if stacked.device.type == "cpu" and bool(torch.isinf(stacked).any()):
+            # The squares of a weight of 1e30 do not fit into float32.
+            stacked = torch.stack([torch.linalg.vector_norm(local(t), dtype=_wide(t.dtype)) for t in tensors])
+        return stacked

@@ -1,0 +1,119 @@
+"""In training, the loss leaps, runs away, or stands still while all outputs are alike.
+
+## What it measures
+
+While a guard watches, the loss of every step: the number that `loss.backward()` starts from, without a gradient scaler's
+factor, summed over the backward passes of one step. `guard.record_loss(loss)` gives another number in its place. A loss
+may have any sign and scale, so it is compared with its own past, never with a constant:
+
+- *It leaps*: one loss exceeds the greatest of the last 100 by three times their range, and by three times its size.
+  Among the first ten losses the total gradient norm must leap as well. A warning.
+- *It runs away*: the median of 25 losses is far above the lowest such median of the run, two times in a row. Far is ten
+  times all that the loss ever fell, and ten times its own size. An error.
+- *It stands still*: after 300 steps no median of 25 losses is more than 2 % from the first ten losses, and the outputs
+  of the model for different samples are alike: less than 1e-4 of their energy differs. An error.
+
+A loss that is infinite or NaN is SG203. Where the gradient leaps at the same step, the alarm is that of the gradient
+(SG206 or SG201), and this code stands among its `symptoms`.
+
+## Why it matters
+
+Many losses have bounded derivatives: the L1 and Huber losses, and cross-entropy with respect to its logits. A target a
+thousand times too large then makes the loss a thousand times larger and the gradient no larger at all, so that a watch on
+gradient norms sees nothing. A loss that runs away shows a wrong sign or a rate above the stable one while all numbers are
+still finite. A loss that stands still from the start, with outputs that do not depend on the input, is how a vanishing
+gradient looks from outside: the model has learnt the mean of its targets, and nothing else reaches its first layers.
+
+## Example
+
+The targets of one batch are in millimetres, those of all others in metres. The Huber loss bounds each sample's gradient:
+
+```python
+import steadygrad
+import torch
+from torch import nn
+
+
+def train():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(8, 32), nn.Tanh(), nn.Linear(32, 1))
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
+    guard = steadygrad.guard(net, optimizer)
+    for step in range(200):
+        x = torch.randn(64, 8)
+        y = x.sum(1, keepdim=True)
+        if step == 150:
+            y = y * 1000
+        loss = nn.functional.smooth_l1_loss(net(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return guard
+```
+
+## Use instead
+
+One unit for all targets:
+
+```python
+import steadygrad
+import torch
+from torch import nn
+
+
+def train():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(8, 32), nn.Tanh(), nn.Linear(32, 1))
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
+    guard = steadygrad.guard(net, optimizer)
+    for step in range(200):
+        x = torch.randn(64, 8)
+        y = x.sum(1, keepdim=True)
+        if step == 150:
+            y = y * 1000
+        y = y / (1000 if y.abs().max() > 100 else 1)
+        loss = nn.functional.smooth_l1_loss(net(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return guard
+```
+
+## Cures and their safety
+
+- *Looking at the batch and its targets* at the step that the alarm names. The alarm lists the rows of the batch without
+  which the gradient norm is usual, where there are some.
+- *A lower learning rate or a warm-up*, where the first sign is the rate or the update: `steadygrad lr` finds a rate. Safe.
+- *`on_alarm="skip"`* leaves out the step of a leap, at most five times in a hundred steps. Safe. `rollback` goes back to
+  the weights of before it, as large language models are trained past such steps.
+- *`steadygrad check`*, where the loss stands still: it names the layer that loses the gradient (SG101, SG102, SG105), and
+  `steadygrad cure` mends it.
+- *A gradient clip* bounds the update of that step. It does not bound the loss, and it does not mend the batch.
+
+## When it is wrong
+
+- A loss may leap on purpose: a new task of a curriculum, a term that is switched on, a sum over a batch that varies in
+  size. The alarm ends by itself when nothing leaps for a hundred steps.
+- Where nearly every sample is learnt, one hard sample of a small batch can be far above the last hundred losses.
+- In adversarial training and reinforcement learning a loss that rises is often right. `guard.record_loss` gives the
+  number that is meant to fall.
+- Outputs are compared between the rows of the model's first output. Where it has no row for each sample, a loss that
+  stands still gives no alarm; where it is the same for all samples by design, the alarm is wrong.
+- A loss that first falls to that of a constant answer, by more than 2 %, and then stands still is not reported.
+
+## Where the threshold comes from
+
+`LEAP`, `ALONE`, `WITH_IT`, `AWAY`, `STILL` and `MOVED` in `detect/losses.py`, `SAME_ANSWER` in `_guard/guard.py`.
+`python -m bench.faults --healthy` trains the healthy runs at three learning rates and counts the alarms of each;
+`python -m bench.faults --distributions` prints the greatest of each measured quantity.
+
+## References
+
+- Chowdhery et al. 2022, *PaLM*, arXiv:2204.02311, section 5.1: about twenty loss spikes in spite of clipping; a restart
+  100 steps earlier without the next 200 to 500 batches.
+- Wortsman et al. 2023, *Small-scale proxies for large-scale Transformer training instabilities*, arXiv:2309.14322.
+- Huber 1964, *Robust estimation of a location parameter*: the loss whose derivative is bounded.
+- Schoenholz, Gilmer, Ganguli & Sohl-Dickstein 2017, *Deep information propagation*, arXiv:1611.01232: where all inputs
+  arrive at the same output, a net does not train.
+- Karpathy 2019, *A recipe for training neural networks*: the loss of a model that does not see its input.
+"""
