@@ -101,3 +101,16 @@ def test_a_search_over_settings_is_told_of_in_few_lines(tmp_path: Path) -> None:
     assert both.watched.code == 0
     assert both.watched.ours[-1] == "steadygrad: 9 sets of optimizers, 27 steps, 0 with an alarm; 9 journals in runs"
     assert len(both.watched.ours) <= 6
+
+
+@pytest.mark.parametrize("framework", ["accelerate", "lightning", "trainer"])
+def test_the_bad_batch_of_a_framework_s_loop_is_named(framework: str, tmp_path: Path) -> None:
+    both = pair([str(SCRIPTS / f"bad_batch_{framework}.py")], tmp_path, options=["--no-journal"])
+    assert both.bare.code == both.watched.code == 0, both.watched.stderr
+    assert both.watched.stdout == both.bare.stdout
+    assert steps_told(both) == [120]
+    named = [line for line in both.watched.ours if "[SG201]" in line or "[SG206]" in line]
+    assert [re.match(r"steadygrad: step (\d+):", line)[1] for line in named] == ["60"]  # type: ignore[index]
+    assert "SG306" not in both.watched.stderr
+    assert "SG307" not in both.watched.stderr
+    assert "training goes on" not in both.watched.stderr

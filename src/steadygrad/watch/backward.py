@@ -28,8 +28,8 @@ class Listener(Protocol):
 
 
 _listeners: list[weakref.ref[Any]] = []
-_covered: dict[str, Any] = {}
-"""Originals by name, while covers stand."""
+_stands: dict[str, Any] = {}
+"""Covers by name, as long as somebody listens."""
 
 
 class _Depth(threading.local):
@@ -60,25 +60,20 @@ def _forget(reference: weakref.ref[Any]) -> None:
 
 
 def _cover() -> None:
-    if _covered:
+    if _stands:
         return
     autograd: Any = torch.autograd
     scaler: Any = torch.amp.GradScaler
-    _covered.update(backward=autograd.backward, scale=scaler.scale)
-    autograd.backward = _backward_cover(autograd.backward)
-    scaler.scale = _scale_cover(scaler.scale)
+    _stands.update(backward=_backward_cover(autograd.backward), scale=_scale_cover(scaler.scale))
+    autograd.backward, scaler.scale = _stands["backward"], _stands["scale"]
 
 
 def _uncover() -> None:
-    """Put the originals back; where somebody covered ours meanwhile, ours stays below and passes every call on."""
-    autograd: Any = torch.autograd
-    scaler: Any = torch.amp.GradScaler
-    if not _covered or getattr(autograd.backward, "__wrapped__", None) is not _covered["backward"]:
-        return
-    autograd.backward = _covered["backward"]
-    if getattr(scaler.scale, "__wrapped__", None) is _covered["scale"]:
-        scaler.scale = _covered["scale"]
-    _covered.clear()
+    """Put the originals back. Where somebody covered ours meanwhile it stays below, and passes on what nobody listens to."""
+    for home, name in ((torch.autograd, "backward"), (torch.amp.GradScaler, "scale")):
+        cover = _stands.pop(name, None)
+        if cover is not None and getattr(home, name) is cover:
+            setattr(home, name, cover.__wrapped__)
 
 
 def _backward_cover(original: Callable[..., None]) -> Callable[..., None]:
@@ -140,7 +135,7 @@ def _scale_cover(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def scale(self: Any, outputs: Any) -> Any:
         scaled = original(self, outputs)
-        if isinstance(outputs, Tensor) and scaled is not outputs and not torch.compiler.is_compiling():
+        if _listeners and isinstance(outputs, Tensor) and scaled is not outputs and not torch.compiler.is_compiling():
             _scaled.note(scaled, outputs, self)
         return scaled
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import sys
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -64,7 +65,8 @@ class Clipped(Protocol):
 
 
 _watches: list[weakref.ref[Any]] = []
-_originals: dict[str, Any] = {}
+_stands: dict[str, Any] = {}
+"""Covers by the name of what they cover, as long as somebody listens."""
 _bodies: dict[Any, str] = {}
 """Code objects of torch's clips, by what they do: a caller is known by its code, whatever it was imported as."""
 
@@ -101,33 +103,33 @@ _GROUP = "_group_tensors_by_device_and_dtype"
 
 
 def _cover() -> None:
-    if _originals:
+    if _stands:
         return
     home: Any = torch.nn.utils.clip_grad
-    for name in (*_NAMES, _GROUP, "clip_grad_value_"):
-        _originals[name] = getattr(home, name)
     for name in (*_NAMES, "clip_grad_value_"):
-        _bodies[inspect.unwrap(_originals[name]).__code__] = name
-    covers: dict[str, Any] = {"_get_total_norm": _total_norm, "_clip_grads_with_norm_": _clip_with_norm, _GROUP: _group}
+        _bodies[inspect.unwrap(getattr(home, name)).__code__] = name
+    covers = {"_get_total_norm": _total_norm_over, "_clip_grads_with_norm_": _clip_with_norm_over, _GROUP: _group_over}
     for name, cover in covers.items():
-        covered: Any = functools.wraps(_originals[name])(cover)
-        setattr(home, name, covered)
-        public = _NAMES.get(name)
-        if public is not None and getattr(torch.nn.utils, public, None) is _originals[name]:
-            setattr(torch.nn.utils, public, covered)
+        original = getattr(home, name)
+        _stands[name] = functools.wraps(original)(cover(original))
+        _replace(name, original, _stands[name])
 
 
 def _uncover() -> None:
+    """Put the originals back. Where somebody covered ours meanwhile it stays below, and passes on what nobody listens to."""
     home: Any = torch.nn.utils.clip_grad
-    for name in (*_NAMES, _GROUP):
-        if name in _originals and getattr(getattr(home, name), "__wrapped__", None) is _originals[name]:
-            covered = getattr(home, name)
-            setattr(home, name, _originals[name])
-            public = _NAMES.get(name)
-            if public is not None and getattr(torch.nn.utils, public, None) is covered:
-                setattr(torch.nn.utils, public, _originals[name])
-    _originals.clear()
+    for name, cover in _stands.items():
+        if getattr(home, name) is cover:
+            _replace(name, cover, cover.__wrapped__)
+    _stands.clear()
     _bodies.clear()
+
+
+def _replace(name: str, old: Any, new: Any) -> None:
+    setattr(torch.nn.utils.clip_grad, name, new)
+    public = _NAMES.get(name)
+    if public is not None and getattr(torch.nn.utils, public, None) is old:
+        setattr(torch.nn.utils, public, new)
 
 
 def _touched(gradients: Sequence[Tensor]) -> list[tuple[Clipped, int]]:
@@ -142,78 +144,83 @@ def _touched(gradients: Sequence[Tensor]) -> list[tuple[Clipped, int]]:
 
 
 def _passes() -> bool:
-    return _busy.on or not _originals or torch.compiler.is_compiling()
+    return _busy.on or not _watches or torch.compiler.is_compiling()
 
 
-def _original(cover: Any, *args: Any, **kwargs: Any) -> Any:
-    """What a cover stands in for; torch's helpers call one another, and are then left alone."""
+def _alone(original: Callable[..., Any], *args: Any) -> Any:
+    """What a cover stands for; torch's helpers call one another, and are then left alone."""
     before, _busy.on = _busy.on, True
     try:
-        return cover.__wrapped__(*args, **kwargs)
+        return original(*args)
     finally:
         _busy.on = before
 
 
-def _total_norm(
-    tensors: Any, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
-) -> Any:
-    if _passes():
-        return _original(_total_norm, tensors, norm_type, error_if_nonfinite, foreach)
-    listed = [tensors] if isinstance(tensors, Tensor) else list(tensors)
-    touched = _touched(listed)
-    for watch, _ in touched:
-        watch.before_touch()
-    if len(touched) == 1 and float(norm_type) == 2.0 and foreach is None and not error_if_nonfinite:
-        norms = touched[0][0].norms_of(listed)
-        if norms is not None:
-            with torch.no_grad():
-                return torch.linalg.vector_norm(norms, 2.0)
-    return _original(_total_norm, listed, norm_type, error_if_nonfinite, foreach)
+def _total_norm_over(original: Callable[..., Any]) -> Callable[..., Any]:
+    def total_norm(
+        tensors: Any, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
+    ) -> Any:
+        if _passes():
+            return original(tensors, norm_type, error_if_nonfinite, foreach)
+        listed = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+        touched = _touched(listed)
+        for watch, _ in touched:
+            watch.before_touch()
+        if len(touched) == 1 and float(norm_type) == 2.0 and foreach is None and not error_if_nonfinite:
+            norms = touched[0][0].norms_of(listed)
+            if norms is not None:
+                with torch.no_grad():
+                    return torch.linalg.vector_norm(norms, 2.0)
+        return _alone(original, listed, norm_type, error_if_nonfinite, foreach)
+
+    return total_norm
 
 
-def _clip_with_norm(parameters: Any, max_norm: float, total_norm: Tensor, foreach: bool | None = None) -> None:
-    if _passes():
-        _original(_clip_with_norm, parameters, max_norm, total_norm, foreach)
-        return
-    listed = [parameters] if isinstance(parameters, Tensor) else list(parameters)
-    gradients = [p.grad for p in listed if p.grad is not None]
-    touched = _touched(gradients)
-    for watch, _ in touched:
-        watch.before_touch()
-    shown = total_norm
-    if touched and is_distributed(total_norm):
-        # The reduction that the clip would begin with: all ranks are here, and whoever reads the number later meets nobody.
-        total_norm = _replicated(total_norm)
-        shown = local(total_norm)
-    readable = type(shown) is Tensor and shown.is_cpu
-    total = shown.item() if readable else float("nan")
-    if touched and foreach is None and total <= float(max_norm) * SURE - EPSILON and not _flushes():
-        factor: Any = 1.0
-    else:
-        _original(_clip_with_norm, listed, max_norm, total_norm, foreach)
-        factor = (
-            min(1.0, float(max_norm) / (total + EPSILON))
-            if readable
-            else functools.partial(factor_of, shown, float(max_norm))
-        )
-    for watch, count in touched:
-        watch.was_clipped("norm", float(max_norm), count, factor)
+def _clip_with_norm_over(original: Callable[..., Any]) -> Callable[..., Any]:
+    def clip_with_norm(parameters: Any, max_norm: float, total_norm: Tensor, foreach: bool | None = None) -> None:
+        if _passes():
+            original(parameters, max_norm, total_norm, foreach)
+            return
+        listed = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+        touched = _touched([p.grad for p in listed if p.grad is not None])
+        for watch, _ in touched:
+            watch.before_touch()
+        shown = total_norm
+        if touched and is_distributed(total_norm):
+            # The reduction that the clip would begin with: all ranks are here, and whoever reads it later waits for none.
+            total_norm = _replicated(total_norm)
+            shown = local(total_norm)
+        bound, readable = float(max_norm), type(shown) is Tensor and shown.is_cpu
+        total = shown.item() if readable else math.nan
+        if touched and foreach is None and total <= bound * SURE - EPSILON and not _flushes():
+            factor: Any = 1.0
+        else:
+            _alone(original, listed, max_norm, total_norm, foreach)
+            factor = min(1.0, bound / (total + EPSILON)) if readable else functools.partial(factor_of, shown, bound)
+        for watch, count in touched:
+            watch.was_clipped("norm", bound, count, factor)
+
+    return clip_with_norm
 
 
-def _group(tensorlistlist: Any, with_indices: bool = False) -> Any:
+def _group_over(original: Callable[..., Any]) -> Callable[..., Any]:
     """All of torch's clips group their gradients first: the one moment of ``clip_grad_value_`` at which they are raw."""
-    if not _passes():
-        caller = sys._getframe(1)
-        name = _bodies.get(caller.f_code)
-        if name is not None:
-            for watch, count in _touched(tensorlistlist[0]):
-                watch.before_touch()
-                if name == "clip_grad_value_":
-                    watch.was_clipped("value", float(caller.f_locals["clip_value"]), count, None)
-                elif name == "_clip_grads_with_norm_":
-                    # Torch's own function under a name that was bound before there was a guard: what it does is measured.
-                    watch.was_clipped("norm", float(caller.f_locals["max_norm"]), count, None)
-    return _original(_group, tensorlistlist, with_indices)
+
+    def group(tensorlistlist: Any, with_indices: bool = False) -> Any:
+        if not _passes():
+            caller = sys._getframe(1)
+            name = _bodies.get(caller.f_code)
+            if name is not None:
+                for watch, count in _touched(tensorlistlist[0]):
+                    watch.before_touch()
+                    if name == "clip_grad_value_":
+                        watch.was_clipped("value", float(caller.f_locals["clip_value"]), count, None)
+                    elif name == "_clip_grads_with_norm_":
+                        # Torch's own under a name that was bound before there was a guard: what it does is measured.
+                        watch.was_clipped("norm", float(caller.f_locals["max_norm"]), count, None)
+        return original(tensorlistlist, with_indices)
+
+    return group
 
 
 def _flushes() -> bool:

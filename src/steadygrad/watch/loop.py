@@ -12,6 +12,9 @@ from torch import Tensor
 
 from steadygrad.watch.clips import UserClip
 
+NEWS = 5
+"""Times that something is news; later it is known."""
+
 Mark = tuple[int, int]
 """Identity and version of a gradient."""
 _NONE: Mark = (0, 0)
@@ -33,6 +36,8 @@ class Loop:
         some parameters only."""
         self.part = (0, 0)
         """Of the last such step: how many gradients the clips were given, of how many."""
+        self.news = False
+        """Whether the last step did again what is a mistake when it is done again and again."""
         self._at_step = _NONE
         self._before = self._after = _NONE
         self._dirty = False
@@ -73,9 +78,12 @@ class Loop:
         dirty = self._dirty and self._backwards > 0
         self.accumulated_since = self.steps if self.accumulated == 0 else self.accumulated_since
         self.accumulated = self.accumulated + 1 if dirty else 0
+        self.news = 0 < self.accumulated <= NEWS or 0 < self.repeated <= NEWS
         if clips:
-            self.scaled_clips += any(one.scaled for one in clips)
-            self.used_clips += any(one.used for one in clips)
+            scaled, used = any(one.scaled for one in clips), any(one.used for one in clips)
+            self.scaled_clips += scaled
+            self.used_clips += used
+            self.news |= (scaled and self.scaled_clips <= NEWS) or (used and self.used_clips <= NEWS)
             given = sum(one.count for one in clips)
             self.double_clips += given > gradients
             if given < gradients:

@@ -45,6 +45,9 @@ class Handler(Protocol):
     def after_step(self, watch: StepWatch) -> None:
         """The step is taken."""
 
+    def judge(self) -> None:
+        """The loop does what should be told before many more steps."""
+
     def guarded(self, work: Callable[[], None]) -> None:
         """Call ``work``; nothing that it raises may reach the training, other than what the user asked for."""
 
@@ -298,6 +301,9 @@ class StepWatch:
         if moved is not None:
             self._updates.append((self.step, self.rate, moved))
         self.loop.taken(self.ring.active)
+        if self.loop.news:
+            self.loop.news = False
+            self.handler.judge()
         self.handler.after_step(self)
 
     @property

@@ -1,0 +1,211 @@
+"""What a guard puts over functions of torch's: it goes with the last guard, and what it stands for stays the same to the bit."""
+
+from __future__ import annotations
+
+import gc
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
+from torch.utils.checkpoint import checkpoint
+
+import steadygrad
+from tests.guard.runs import Net
+
+PLACES: tuple[tuple[Any, str], ...] = (
+    (torch.autograd, "backward"),
+    (torch.amp.GradScaler, "scale"),
+    (torch.nn.utils.clip_grad, "_get_total_norm"),
+    (torch.nn.utils.clip_grad, "_clip_grads_with_norm_"),
+    (torch.nn.utils.clip_grad, "_group_tensors_by_device_and_dtype"),
+    (torch.nn.utils, "get_total_norm"),
+    (torch.nn.utils, "clip_grads_with_norm_"),
+)
+
+
+def standing() -> list[Any]:
+    return [getattr(home, name) for home, name in PLACES]
+
+
+@pytest.fixture(autouse=True)
+def originals() -> Iterator[list[Any]]:
+    gc.collect()  # Guards of other tests.
+    before = standing()
+    assert not any(hasattr(one, "__wrapped__") and "steadygrad" in one.__code__.co_filename for one in before)
+    yield before
+    gc.collect()
+    assert standing() == before
+
+
+def guarded(model: nn.Module | None = None, **options: Any) -> tuple[nn.Module, torch.optim.Optimizer, Any]:
+    model = Net() if model is None else model
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    return model, optimizer, steadygrad.guard(model, optimizer, probe_every=0, quiet=True, **options)
+
+
+def test_the_last_guard_to_detach_takes_them_along(originals: list[Any]) -> None:
+    (_, _, first), (_, _, second) = guarded(), guarded()
+    covered = standing()
+    assert all(now is not before for now, before in zip(covered, originals, strict=True))
+    first.detach()
+    assert standing() == covered
+    second.detach()
+    assert standing() == originals
+
+
+def test_they_go_with_guards_that_are_collected(originals: list[Any]) -> None:
+    held = guarded()
+    assert standing() != originals
+    del held
+    gc.collect()
+    assert standing() == originals
+
+
+def test_somebody_else_covers_them_meanwhile(originals: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under a cover of somebody's, ours stays and does nothing; the next guard is put on top."""
+    calls: list[str] = []
+
+    def over(name: str, covered: Any) -> Any:
+        def theirs(*args: Any, **kwargs: Any) -> Any:
+            calls.append(name)
+            return covered(*args, **kwargs)
+
+        return theirs
+
+    model, optimizer, guard = guarded()
+    with monkeypatch.context() as patch:
+        for home, name in PLACES[:5]:
+            patch.setattr(home, name, over(name, getattr(home, name)))
+        guard.detach()
+        for _ in range(2):
+            model, optimizer, guard = guarded()
+            total = _step(model, optimizer)
+            assert torch.isfinite(total)
+            assert guard.optimizers[0].watch.clip_steps == 1
+            guard.detach()
+        assert set(calls) >= {"backward", "_clip_grads_with_norm_"}
+    for (home, name), original in zip(PLACES, originals, strict=True):
+        setattr(home, name, original)  # What stayed below is what they put back.
+
+
+def _step(model: nn.Module, optimizer: torch.optim.Optimizer, bound: float = 0.1) -> Tensor:
+    optimizer.zero_grad()
+    model(torch.randn(4, 24), torch.arange(4)).square().sum().backward()
+    total = clip_grad_norm_(model.parameters(), bound)
+    optimizer.step()
+    return total
+
+
+def test_a_checkpoint_with_re_entry_is_one_backward_pass() -> None:
+    model = nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 1))
+    _, optimizer, guard = guarded(model)
+    watch = guard.optimizers[0].watch
+    for _ in range(3):
+        optimizer.zero_grad()
+        x = torch.randn(4, 8, requires_grad=True)
+        inner: Any = checkpoint(model[:2], x, use_reentrant=True)
+        model[2](inner).sum().backward()
+        assert watch._backwards == 1
+        optimizer.step()
+    guard.detach()
+
+
+def test_a_clip_of_a_model_that_is_not_guarded_is_torch_s_own() -> None:
+    def clipped(with_guard: bool) -> list[Tensor]:
+        torch.manual_seed(0)
+        guard = None
+        if with_guard:
+            model, optimizer, guard = guarded()
+            _step(model, optimizer)
+        torch.manual_seed(1)
+        other = nn.Linear(64, 64)
+        other(torch.randn(8, 64)).square().sum().backward()
+        totals = [clip_grad_norm_(other.parameters(), bound) for bound in (0.3, 1e9)]
+        torch.nn.utils.clip_grad_value_(other.parameters(), 1e-3)
+        if guard is not None:
+            assert guard.optimizers[0].watch.clip_steps == 1
+            guard.detach()
+        return [*totals, *(p.grad for p in other.parameters() if p.grad is not None)]
+
+    assert all(torch.equal(a, b) for a, b in zip(clipped(True), clipped(False), strict=True))
+
+
+SHAPES = st.lists(st.integers(0, 9), max_size=3).map(tuple)
+DTYPES = st.sampled_from([torch.float32, torch.float64, torch.bfloat16])
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    shapes=st.lists(SHAPES, min_size=1, max_size=6),
+    kinds=st.one_of(DTYPES.map(lambda one: [one] * 6), st.lists(DTYPES, min_size=6, max_size=6)),
+    absent=st.sets(st.integers(0, 5), max_size=3),
+    order=st.permutations(range(6)),
+    left_out=st.sets(st.integers(0, 5), max_size=3),
+    size=st.sampled_from([1e-42, 1e-6, 1.0, 1e6, 1e30]),
+    bound=st.sampled_from([1e-3, 1.0, 1e3, 1e38]),
+    norm_type=st.sampled_from([2.0, 2.0, 2, 1.0, math.inf]),
+    raising=st.booleans(),
+    spoilt=st.sampled_from([None, None, None, math.nan, math.inf]),
+    strided=st.booleans(),
+    seed=st.integers(0, 2**31),
+)
+def test_a_clip_gives_the_same_bits(
+    shapes: list[tuple[int, ...]],
+    kinds: list[torch.dtype],
+    absent: set[int],
+    order: list[int],
+    left_out: set[int],
+    size: float,
+    bound: float,
+    norm_type: float,
+    raising: bool,
+    spoilt: float | None,
+    strided: bool,
+    seed: int,
+) -> None:
+    def clipped(with_guard: bool) -> list[Any]:
+        torch.manual_seed(seed)
+        parameters = [nn.Parameter(torch.zeros(s, dtype=k)) for s, k in zip(shapes, kinds, strict=False)]
+        given = [torch.randn(p.shape, dtype=torch.float64).mul(size).to(p.dtype) for p in parameters]
+        if spoilt is not None and given[0].numel():
+            given[0].view(-1)[0] = spoilt
+        if strided:
+            given = [one.mT.contiguous().mT if one.dim() > 1 else one for one in given]
+        guard = None
+        model = nn.ParameterList(parameters)
+        if with_guard:
+            guard = steadygrad.guard(model, torch.optim.SGD(parameters, lr=0.1), probe_every=0, quiet=True)
+        losses = [
+            (p * g).sum().double() for at, (p, g) in enumerate(zip(parameters, given, strict=True)) if at not in absent
+        ]
+        if losses:
+            torch.stack(losses).sum().backward()
+        for p, g in zip(parameters, given, strict=True):
+            if p.grad is not None and guard is None:
+                assert torch.equal(p.grad.nan_to_num(), g.nan_to_num())
+        asked = [parameters[at] for at in order if at < len(parameters) and at not in left_out]
+        found: list[Any] = []
+        try:
+            found.append(clip_grad_norm_(asked, bound, norm_type, error_if_nonfinite=raising))
+        except RuntimeError as error:
+            found.append(str(error))
+        found += [p.grad for p in parameters]
+        if guard is not None:
+            assert not guard.optimizers[0].off
+            guard.detach()
+        return found
+
+    for mine, torchs in zip(clipped(True), clipped(False), strict=True):
+        assert type(mine) is type(torchs)
+        if isinstance(mine, Tensor):
+            assert mine.dtype == torchs.dtype and mine.shape == torchs.shape
+            bits = [one.detach().contiguous().view(-1).view(torch.uint8) for one in (mine, torchs)]
+            assert torch.equal(*bits)
+        else:
+            assert mine == torchs
