@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from steadygrad.explain.capture import Capture, Given
 
 ROWS, STEPS, CLASSES = 64, 100, 5
 FAR = 3.0
-"""Times the usual norm from which the gradient of one sample alone is at fault."""
+"""Times the usual norm from which a step is no usual one."""
 
 
 def mlp() -> nn.Module:
@@ -116,14 +116,17 @@ def losses(output: Tensor, given: Batch) -> Tensor:
     return given.weight * each / len(output)
 
 
-def spoil(given: Batch, rows: Sequence[int], how: str, draw: random.Random) -> None:
+def spoilt(ordinary: Batch, rows: Sequence[int], how: str, draw: random.Random) -> Batch:
+    """These rows with inputs far too large, or with an absurd target (of a class: an absurd weight)."""
+    bad = Batch(ordinary.x.clone(), ordinary.y.clone(), ordinary.weight.clone())
     for row in rows:
         if how == "inputs":
-            given.x[row] *= 10 ** draw.uniform(2.5, 4.0)
-        elif how == "targets" and given.y.is_floating_point():
-            given.y[row] = 1e4
+            bad.x[row] *= 10 ** draw.uniform(2.5, 4.0)
+        elif bad.y.is_floating_point():
+            bad.y[row] = 1e4
         else:
-            given.weight[row] = 1e4
+            bad.weight[row] = 1e4
+    return bad
 
 
 def norm(gradients: Sequence[Tensor | None]) -> float:
@@ -135,16 +138,15 @@ class Case:
     """A step at which the gradient's norm is far from the usual one, before the optimizer's step."""
 
     model: nn.Module
+    bad: Batch
     given: Given
-    usual: float
     norm: float
+    usual: float
     planted: tuple[int, ...]
     at_fault: tuple[int, ...]
-    """Those planted whose own part of the gradient is ``FAR`` above the usual norm."""
+    """Those planted that alone make the norm of the batch more than ``FAR`` times the usual one."""
     healthy: tuple[float, ...]
     """The norms of the training before."""
-    alone: tuple[float, ...]
-    """The norm of each sample's own part of the gradient."""
 
 
 def case(net: str, loss: str, how: str, seed: int, count: int | None = None, steps: int = STEPS) -> Case:
@@ -160,22 +162,34 @@ def case(net: str, loss: str, how: str, seed: int, count: int | None = None, ste
         healthy.append(norm([one.grad for one in model.parameters()]))
         optimizer.step()
     usual = float(torch.tensor(healthy[-50:]).median())
-    bad = batch(net, loss, generator)
+    ordinary = batch(net, loss, generator)
     planted = sorted(draw.sample(range(ROWS), draw.randint(1, 3) if count is None else count))
-    spoil(bad, planted, how, draw)
-    return spoilt(model, bad, usual, planted, healthy)
+    bad = spoilt(ordinary, planted, how, draw)
+    only = [norm_of(model, mixed(ordinary, bad, row)) for row in planted]
+    at_fault = [row for row, one in zip(planted, only, strict=True) if not one <= FAR * usual]
+    return Case(model, bad, *step(model, bad), usual, tuple(planted), tuple(at_fault), tuple(healthy))
 
 
-def spoilt(model: nn.Module, bad: Batch, usual: float, planted: Sequence[int], healthy: Sequence[float]) -> Case:
+def step(model: nn.Module, bad: Batch) -> tuple[Given, float]:
+    """What the capture has of forward and backward on this batch, and the gradient's norm."""
     capture = Capture(model, replays=True)
-    each = losses(model(bad.x), bad)
-    capture.rest()
     model.zero_grad()
-    held = list(model.parameters())
-    alone = [norm(torch.autograd.grad(one, held, retain_graph=True, allow_unused=True)) for one in each]
-    capture.given.cotangents.clear()
-    each.sum().backward()
-    given: Any = capture.given
-    total = norm([one.grad for one in held])
-    at_fault = tuple(row for row in planted if not alone[row] <= FAR * usual)
-    return Case(model, given, usual, total, tuple(planted), at_fault, tuple(healthy), tuple(alone))
+    losses(model(bad.x), bad).sum().backward()
+    capture.rest()
+    assert capture.given is not None
+    return capture.given, norm([one.grad for one in model.parameters()])
+
+
+def norm_of(model: nn.Module, given: Batch) -> float:
+    """The norm on another batch with the random numbers of the next step; the model stays as it is."""
+    twin, state = copy.deepcopy(model), torch.get_rng_state()
+    losses(twin(given.x), given).sum().backward()
+    torch.set_rng_state(state)
+    return norm([one.grad for one in twin.parameters()])
+
+
+def mixed(ordinary: Batch, bad: Batch, row: int) -> Batch:
+    """The batch with one row of the other."""
+    one = Batch(ordinary.x.clone(), ordinary.y.clone(), ordinary.weight.clone())
+    one.x[row], one.y[row], one.weight[row] = bad.x[row], bad.y[row], bad.weight[row]
+    return one

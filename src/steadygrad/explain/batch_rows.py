@@ -9,7 +9,7 @@ on a copy, with what a capture kept of the step; knows neither the loss nor the 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from time import perf_counter as clock
@@ -27,16 +27,13 @@ from steadygrad.probe.copying import clone_batch, on_copy
 from steadygrad.probe.objective import loss_in
 
 USUAL = 3.0
-"""Times the usual norm up to which a step counts as usual."""
+"""Times the usual norm up to which a step counts as usual: of 26,000 healthy ones 1 in 1,000 had more than 2.4, none 3.5."""
 FEW = 0.5
 """Share of the batch that the rows named may make up: more of them are the batch."""
 ORDINARY = 0.25
 """Share of the batch that is put in the place of other rows: those whose inputs, outputs and cotangents are smallest."""
 SAME = 1e-3
-"""Share of the mean output by which that of a sample may change with another sample, where samples do not act on each other."""
-
-Norm = Callable[[Collection[int], Collection[int]], float]
-"""Gradient norm of some rows, the others being left out; rows that are known to be at fault."""
+"""Share of the mean output by which others may change with a sample. Measured: 0 for samples, 0.02 to 0.3 for steps of time."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +57,9 @@ def rows_at_fault(
     apart, and where it takes longer than ``seconds``. ``usual`` has the scale of the cotangents: those of a GradScaler are
     larger by its scale. Leaves no mark, and nothing raises but what interrupts the user's program.
     """
-    if _impossible(model, given) is not None or not 0 < usual < math.inf:
-        return None
     try:
+        if _impossible(model, given) is not None or not 0 < usual < math.inf:
+            return None
         with on_copy(model, None) as copied:
             return _Step(copied.model, given, clock() + seconds).explained(USUAL * usual, most)
     except Exception:  # a model may refuse a batch that is not the one it was given, with whatever it likes
@@ -79,6 +76,8 @@ class _Step:
         own = loss_in(self._output)
         self._inside = any(one.numel() == 1 for one in back) or any(leaves[at] is own for at in given.cotangents)
         """Whether the loss is taken inside the model: cotangents then do not tell samples apart."""
+        self._mixed = any(isinstance(m, _BatchNorm) and (m.training or m.running_mean is None) for m in model.modules())
+        """Whether samples act on each other by batch norm."""
         known = [one for one in given.tensors() if one.dim()][:1] if self._inside else back
         (self._of,) = {len(one) for one in known}
         self._in, self._out, self._back = (self._by_row(one) for one in (given.tensors(), leaves, back))
@@ -98,24 +97,28 @@ class _Step:
             _, output = self._replaced(others, broken)
             finite = not _broken(self._by_row(tree_leaves(output)))
             return RowsAtFault(tuple(sorted(broken)), math.nan, self._of) if finite else None
-        ways = [self._by_inputs] if self._inside or broken else [self._by_cotangents, self._by_inputs]
-        for way in ways:
-            found = self._search(way, broken, enough, most)
+        for inputs in (True,) if self._inside or broken else (True, False) if self._mixed else (False,):
+            found = self._search(inputs, broken, enough, most)
             if found is not None:
                 return found if found.rows and self._apart(found.rows) else None
         return None
 
-    def _search(self, norm: Norm, broken: Collection[int], enough: float, most: int) -> RowsAtFault | None:
-        """Halve the group with the largest gradient until it is one row, name that, and look whether it was the last."""
+    def _search(self, inputs: bool, broken: Collection[int], enough: float, most: int) -> RowsAtFault | None:
+        """Halve the group with the largest gradient until it is one row, name that, and look whether it was the last.
+
+        ``inputs``: other rows are put in the place of those left out; or else what came back to these is set to zero.
+        """
+        norm = self._by_inputs if inputs else self._by_cotangents
         named, weakest = set(broken), math.inf
         groups = [(-math.inf, tuple(row for row in self._order if row not in named))]
         while True:
             kept = [row for row in self._order if row not in named]
-            without = norm(kept, named) * (1.0 if self._inside else self._of / len(kept))
+            without = norm(kept, named) * (1.0 if inputs else self._of / len(kept))
             if without <= enough:
                 # Where the batch as a whole is at fault, none of its rows has a gradient larger than all of the others.
-                return RowsAtFault(tuple(sorted(named)), without, self._of) if weakest > without or not named else None
-            if len(named) == most:
+                few = not named or weakest > (enough if inputs else without)
+                return RowsAtFault(tuple(sorted(named)), without, self._of) if few else None
+            if len(named) == most or weakest <= enough / USUAL:
                 return None
             size, rows = heappop(groups)
             while len(rows) > 1:
@@ -146,24 +149,23 @@ class _Step:
     def _only(self, kept: Collection[int]) -> dict[int, Tensor]:
         """The cotangents, zero for the rows that are not kept."""
         others = sorted(set(range(self._of)).difference(kept))
-        only = dict(self._given.cotangents)
-        for at, one in only.items():
-            if one.dim() and len(one) == self._of:
-                only[at] = one.clone()
-                only[at][others] = 0
+        only = {at: one.clone() for at, one in self._given.cotangents.items()}
+        for one in only.values():
+            one[others] = 0
         return only
 
     def _replaced(self, kept: Collection[int], named: Collection[int]) -> tuple[Tensor, Any]:
-        """The step with ordinary rows, none of those named, in the place of the rows that are not kept."""
+        """The step with ordinary rows, none of those named, in the place of the rows that are not kept, cotangents too."""
         spare = [row for row in self._order if row not in named][: max(1, int(ORDINARY * self._of))]
         source = [spare[row % len(spare)] for row in range(self._of)]
         for row in kept:
             source[row] = row
-        batch = tree_map(
+        given = self._given
+        args, kwargs, cotangents = tree_map(
             lambda leaf: leaf[source] if self._by_row([leaf]) else leaf,
-            clone_batch((self._given.args, self._given.kwargs)),
+            clone_batch((given.args, given.kwargs, given.cotangents)),
         )
-        total, output = _replay(replace(self._given, cotangents=self._only(kept)))(self._model, batch)
+        total, output = _replay(replace(given, cotangents=cotangents))(self._model, (args, kwargs))
         return total, output
 
     def _apart(self, rows: Sequence[int]) -> bool:
@@ -171,10 +173,9 @@ class _Step:
 
         It cannot be told where batch norm mixes them, nor where the loss is all that comes out.
         """
-        mixed = any(isinstance(m, _BatchNorm) and (m.training or m.running_mean is None) for m in self._model.modules())
-        if self._inside or mixed:
+        if self._inside or self._mixed:
             return True
-        changed = {0, *rows}
+        changed = {0, *rows} if self._of > 2 else set(rows)
         kept = [row for row in range(self._of) if row not in changed]
         after = self._by_row(tree_leaves(self._replaced(kept, changed)[1]))
         return all(
