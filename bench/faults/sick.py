@@ -187,7 +187,7 @@ _WHOLE = ("", "layers.0.weight")
 FAULTS: dict[str, Fault] = {
     "nan-in-batch": Fault(batch_of(_one_nan), _NON_FINITE, _WHOLE, "batch holds NaN", once=True),
     "empty-mask": Fault(empty_mask, _NON_FINITE, _WHOLE, "loss", once=True),
-    "inf-gradient": Fault(inf_gradient, _NON_FINITE, ("layers.2.weight",), "not the model's backward pass", once=True),
+    "inf-gradient": Fault(inf_gradient, _NON_FINITE, ("layers.2.weight",), "changed it after", once=True),
     "sqrt-at-zero": Fault(bent(3, lambda h: (h * (h > 0)).sqrt()), _NON_FINITE, ("layers.3.weight",), "sqrt"),
     "division-by-zero": Fault(bent(2, lambda h: h / (h - h)), _NON_FINITE, ("layers.2.weight", ""), "div|/"),
     "bit-flip": Fault(weights_of(_flip), _NON_FINITE, ("layers.1.weight",), "its weights"),
@@ -201,21 +201,21 @@ FAULTS: dict[str, Fault] = {
         "given|input",
         once=True,
     ),
-    "sudden-explosion": Fault(bent(2, lambda h: h * 3000), ("SG201",), ("layers.2.weight",), "what comes out of it"),
+    "sudden-explosion": Fault(bent(2, lambda h: h * 3000), ("SG201",), ("layers.2.weight",), "output"),
     "slow-explosion": Fault(
-        slow_explosion, ("SG201",), ("layers.2.weight",), "what comes out of it|bends", step=SLOW_FROM, late=2000
+        slow_explosion, ("SG201",), ("layers.2.weight",), "output|bends", step=SLOW_FROM, late=2000
     ),
     "growing-weights": Fault(
         growing_weights, ("SG201",), ("layers.3.weight",), "its weights", step=SLOW_FROM, late=2000
     ),
     "slow-vanishing": Fault(
-        slow_vanishing, ("SG101",), ("layers.2.weight",), "comes back to it", step=SLOW_FROM, late=2000
+        slow_vanishing, ("SG101",), ("layers.2.weight",), "gradient that reaches it", step=SLOW_FROM, late=2000
     ),
     "slow-saturation": Fault(
         slow_saturation,
         ("SG101",),
         ("layers.2.weight", "layers.2.bias"),
-        "saturat|its weights|comes back to it",
+        "saturat|its weights|gradient that reaches it",
         step=SLOW_FROM,
         late=2000,
     ),
@@ -227,7 +227,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "detached-layer": Fault(bent(2, torch.detach), ("SG106",), ("layers.2.weight",), "detach", late=84),
     "cleared-gradients": Fault(cleared_gradients, ("SG106",), ("",), "no parameter has|no weight", late=84),
-    "stuck-optimizer": Fault(zero_rate, ("SG106",), ("",), "learning rate is 0", late=84),
+    "stuck-optimizer": Fault(zero_rate, ("SG106",), ("",), "learning rate has been 0", late=84),
     "rate-jump": Fault(rate_jump, ("SG204",), tuple(f"layers.{i}.weight" for i in range(6)), "learning rate leapt"),
     "underflow-autocast": Fault(lost_scale, ("SG108",), ("layers.5.weight", ""), "format|float16", late=84),
     "underflow-weights": Fault(half_weights, ("SG108",), ("layers.5.weight", ""), "format|float16", late=84),

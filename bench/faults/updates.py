@@ -138,8 +138,8 @@ FAULTS: dict[str, Fault] = {
     "corrupted-weights-early": Fault(
         weights_of(_times_60, 20), _HIGH, ("layers.3.weight",), "its weights went", step=20, alone=False
     ),
-    "scaled-output": Fault(bent(2, lambda h: h * 50), _HIGH, ("layers.2.weight",), "what comes out of it", alone=False),
+    "scaled-output": Fault(bent(2, lambda h: h * 50), _HIGH, ("layers.2.weight",), "output", alone=False),
     "scaled-output-early": Fault(
-        bent(2, lambda h: h * 3000, 25), _HIGH, ("layers.2.weight",), "what comes out of it", step=25, alone=False
+        bent(2, lambda h: h * 3000, 25), _HIGH, ("layers.2.weight",), "output", step=25, alone=False
     ),
 }

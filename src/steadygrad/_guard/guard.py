@@ -307,7 +307,7 @@ class Guard:
         self.writing.alarm(alarm)
         if new:
             self.say(words_of.in_words(alarm))
-        if self.answers.stopped is not None:
+        if self.answers.stopped is not None and self.answers.on:
             raise self.answers.stopped
 
     def _explained(self, one: GuardedOptimizer, symptom: Symptom, alarm: Alarm) -> Alarm:
@@ -329,7 +329,8 @@ class Guard:
             self.writing.extremes(one.step, found.by_rank)
         explained = found.alarm
         text = f"{explained.message} {explained.cause}"
-        return replace(explained, advice=words_of.advice(explained.code, found.kind, text))
+        kind = "still" if explained.code == "SG207" and "constant answer" in text else found.kind
+        return replace(explained, advice=words_of.advice(explained.code, kind, text))
 
     # Printing and the journal
 

@@ -57,11 +57,11 @@ def clip_harder(target: Target) -> Done:
     if target.clipper is not None:
         old, new = target.clipper.tightened(median)
         before, after = {"low": old.low, "high": old.high}, {"low": new.low, "high": new.high}
-        return Done("clip", f"clips from now on by {new} instead of {old}", before, after)
+        return Done("clip", f"clips by {new} instead of {old} from now on", before, after)
     if not math.isfinite(median):
         return Done("clip", "did nothing: there is no median norm to clip by yet")
     target.clipper = Clipper(Clip.norm(2 * median))
-    return Done("clip", f"clips from now on by {target.clipper.clip}", {}, {"high": 2 * median})
+    return Done("clip", f"clips by {target.clipper.clip} from now on", {}, {"high": 2 * median})
 
 
 def roll_back(target: Target, targets: Sequence[Target], back: snapshot.Snapshot, before: int) -> Done:

@@ -39,38 +39,62 @@ class Habits:
     part: tuple[int, int]
     clip: str
     """The clip that was called last, as a person writes it."""
+    since: dict[str, int]
+    """The first step with a clip that is "scaled", "used", "double" or "part"."""
 
 
 def judge_habits(habits: Habits) -> Iterator[Symptom]:
     """Mistakes of the loop itself."""
-    step = habits.step
+    step, since = habits.step, habits.since
     if habits.accumulated >= REPEATS:
         begun = habits.accumulated_since
-        message = f"{habits.accumulated} steps in a row used gradients that hold those of earlier steps: they only grow"
+        message = f"{habits.accumulated} steps in a row added their gradients to those of the steps before"
         cause = "nothing clears the gradients between the step and the next backward pass (zero_grad is missing)"
         yield Symptom("SG307", Severity.ERROR, begun, None, message, (), step, cause=cause, lasting=True)
     if habits.repeated >= REPEATS:
         begun = habits.repeated_since
-        message = f"{habits.repeated} steps in a row used the same gradients: no backward pass ran between them"
+        message = (
+            f"{habits.repeated} steps used the gradients of the step before again: no backward pass ran between them"
+        )
         cause = "the optimizer steps without a new backward pass"
         yield Symptom("SG307", Severity.ERROR, begun, None, message, (), step, cause=cause, lasting=True)
     if habits.scaled_clips >= REPEATS:
         message = f"{habits.clip} acted on gradients that still hold the loss scale, on {habits.scaled_clips} steps"
         cause = "the clip runs before scaler.unscale_(optimizer)"
-        yield Symptom("SG306", Severity.WARNING, step, None, message, (), step, cause=cause, lasting=True)
+        yield Symptom(
+            "SG306",
+            Severity.WARNING,
+            since.get("scaled", step),
+            None,
+            message,
+            (),
+            step,
+            cause=cause,
+            lasting=True,
+        )
     if habits.used_clips >= REPEATS:
         message = (
             f"{habits.clip} ran after the step that used the gradients, {habits.used_clips} times: it changes nothing"
         )
         cause = "the clip stands behind optimizer.step()"
-        yield Symptom("SG306", Severity.WARNING, step, None, message, (), step, cause=cause, lasting=True)
+        yield Symptom(
+            "SG306",
+            Severity.WARNING,
+            since.get("used", step),
+            None,
+            message,
+            (),
+            step,
+            cause=cause,
+            lasting=True,
+        )
     if habits.double_clips >= PART_STEPS:
         message = f"two clips act on the same gradients, on {habits.double_clips} steps; the last is {habits.clip}"
-        yield Symptom("SG306", Severity.INFO, step, None, message, (), step)
+        yield Symptom("SG306", Severity.INFO, since.get("double", step), None, message, (), step)
     elif habits.part_clips >= PART_STEPS:
         given, whole = habits.part
         message = f"{habits.clip} is given {given} of {whole} gradients, on {habits.part_clips} steps: the others are unbounded"
-        yield Symptom("SG306", Severity.INFO, step, None, message, (), step)
+        yield Symptom("SG306", Severity.INFO, since.get("part", step), None, message, (), step)
 
 
 def judge_clip(clip: str, steps: int, acted: int, cosines: Sequence[float], step: int) -> Symptom | None:

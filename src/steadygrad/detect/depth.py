@@ -11,7 +11,7 @@ from steadygrad.record.rows import Array, Columns
 
 
 class Origin(NamedTuple):
-    """The weight at which a change begins, in words why, and where: "input", "output" or "back"."""
+    """The weight at which a change begins, in words why, and where: "input", "output", "back" or "loss"."""
 
     column: int | None
     cause: str = ""
@@ -20,6 +20,8 @@ class Origin(NamedTuple):
 
 CUT = 0.5
 """Decades between neighbours in depth that show the place of a change."""
+ALIKE = 0.4
+"""Of their median: layers whose growth, in decades, differs by less grow alike."""
 
 
 def began_at(columns: Columns, change: Array, sign: int) -> Origin:
@@ -43,6 +45,11 @@ def began_at(columns: Columns, change: Array, sign: int) -> Origin:
         if at == 0:
             return Origin(pairs[0][0], f"the input of the model is {change_in_words} its usual size", "input")
         return Origin(pairs[at - 1][0], f"its output is {change_in_words} its usual size", "output")
+    if sign > 0 and float(back.min()) >= clear and float(np.ptp(back)) < ALIKE * float(np.median(back)):
+        change_in_words = times(10.0 ** float(np.median(back)))
+        return Origin(
+            None, f"the gradients of all layers grow alike: the loss gives {change_in_words} its usual gradient", "loss"
+        )
     cuts = back[:-1] - back[1:]
     at = int(np.argmax(cuts))
     if cuts[at] < clear:

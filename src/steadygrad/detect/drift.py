@@ -43,8 +43,8 @@ def _growing(state: State, step: int) -> Iterator[Symptom]:
     at = next((level for s, level in state.levels if s >= since), state.levels[0][1])
     grown = state.levels[-1][1][:-1] - at[:-1]
     judged = np.where(np.array(state.columns.weights, bool) & np.isfinite(grown), grown, -np.inf)
-    first, cause, _ = began_at(state.columns, grown, 1)
-    first = int(np.argmax(judged)) if first is None else first
+    first, cause, origin = began_at(state.columns, grown, 1)
+    first = int(np.argmax(judged)) if first is None and origin != "loss" else first
     message = (
         f"the total gradient norm has grown by {change(totals_now[-1] - lowest)} since step {since:,}, "
         f"and exceeds the highest level before that by {change(totals_now[-1] - reference)}"

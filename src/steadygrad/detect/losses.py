@@ -28,9 +28,9 @@ CHUNK = 25
 AWAY = 10.0
 """A loss runs away when its level is so many times further above its best than all it ever fell, and than its own size."""
 STILL = 300
-"""Losses after which one that has not moved is worth a question."""
-MOVED = 0.02
-"""Of its size: a loss whose level has moved by less since its start stands still."""
+"""Losses within which one that has not moved is worth a question: are the outputs of all samples alike?"""
+MOVED = 0.04
+"""Of its size: a loss whose levels differ by no more stands still. The batches' own noise moves a level by up to 3 %."""
 
 
 def judge_losses(state: State, steps: Sequence[int], losses: Array, totals: Array) -> Iterator[Symptom]:
@@ -104,10 +104,10 @@ def _level(history: LossHistory, step: int) -> Iterator[Symptom]:
     if len(history.levels) > 400:
         history.levels = history.levels[::-2][::-1]
     yield from _running_away(history, step)
-    start = float(np.median(history.first))
-    levels = [one for _, one in history.levels]
-    still = max(abs(one - start) for one in levels) <= MOVED * abs(start)
-    history.flat_since = 1 if still and history.count >= STILL else 0
+    recent = [one for _, one in history.levels[-STILL // CHUNK :]]
+    usual = float(np.median(recent))
+    still = len(recent) >= STILL // CHUNK and max(abs(one - usual) for one in recent) <= MOVED * abs(usual)
+    history.flat_since = history.levels[-len(recent)][0] - CHUNK + 1 if still else 0
 
 
 def _running_away(history: LossHistory, step: int) -> Iterator[Symptom]:
@@ -120,7 +120,7 @@ def _running_away(history: LossHistory, step: int) -> Iterator[Symptom]:
     if lowest_of_late - best > AWAY * span:
         begun = next(s for s, level in history.levels if s > since and level > best + span)
         message = f"the loss has risen from {best:.3g} (step {since:,}) to {history.levels[-1][1]:.3g}"
-        slack = CHUNK + max(0, begun - since - CHUNK)
+        slack = CHUNK + max(0, begun - since)
         yield Symptom(CODE, Severity.ERROR, begun, None, message, (), step, slack=slack, lasting=True)
 
 
@@ -130,9 +130,9 @@ def stands_still(state: State, step: int, spread: float) -> Symptom | None:
     if not history.flat_since or history.told:
         return None
     history.told = step
-    start = float(np.median(history.first))
+    usual = float(np.median(history.window))
     message = (
-        f"the loss has stood at {start:.4g} for {history.count:,} steps, the loss of a constant answer: "
+        f"the loss has stood at {usual:.4g} for {step - history.flat_since + 1:,} steps, the loss of a constant answer: "
         f"the outputs of all samples are alike (spread {spread:.1g})"
     )
     return Symptom(CODE, Severity.ERROR, history.flat_since, None, message, (), step, lasting=True)

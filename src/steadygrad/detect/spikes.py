@@ -92,7 +92,8 @@ def far_above(state: State, step: int, row: Array, gap: int, recent: Array) -> I
         code, severity, begun = "SG204", Severity.ERROR, leapt
         cause = f"the learning rate leapt from {before:.3g} to {after:.3g}"
     norm = 10.0 ** float(row[first])
-    yield Symptom(code, severity, begun, first, message, tuple(which.tolist()), step, norm, cause, slack, origin)
+    column = None if origin == "loss" else first
+    yield Symptom(code, severity, begun, column, message, tuple(which.tolist()), step, norm, cause, slack, origin)
 
 
 def idle(state: State, step: int, norms: np.ndarray[Any, Any], asked: np.ndarray[Any, Any]) -> Iterator[Symptom]:

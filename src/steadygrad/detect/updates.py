@@ -15,6 +15,8 @@ from steadygrad.record.rows import Array, Rows, Updates
 RATE_JUMP = 5.0
 """Learning rate against the greatest so far. Healthy, after the first 50 steps: at most 1.41 in 16 steps
 (one cycle)."""
+SETTLED = 5
+"""Rows after which a leap of the rate is one; a warm-up that begins at 0 leaps at once."""
 OVERSIZED = 0.3
 OVERSIZED_LEAPT = 0.1
 """Update ÷ weight in one step of a weight matrix, and where the learning rate has just leapt. Healthy: at most 0.35, with
@@ -37,7 +39,7 @@ CONVERGED = -6.0
 
 def leaps(state: State, rate: float) -> bool:
     """Whether the learning rate leaps above all that it has been: the step's update is then worth an exact look."""
-    return 0 < state.greatest_rate * RATE_JUMP < rate and bool(state.seen[-1] >= WARM)
+    return 0 < state.greatest_rate * RATE_JUMP < rate and bool(state.seen[-1] >= SETTLED)
 
 
 def judge_update(state: State, updates: Updates, *, leapt: bool, loss: float, total: float) -> list[Symptom]:

@@ -21,7 +21,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils._pytree import tree_leaves, tree_map
 
 from steadygrad.explain.capture import Given
-from steadygrad.explain.replay import _impossible, _replay, with_cotangents
+from steadygrad.explain.replay import replay_objective, why_impossible, with_cotangents
 from steadygrad.probe.backward import log10_norm
 from steadygrad.probe.copying import clone_batch, on_copy
 from steadygrad.probe.objective import loss_in
@@ -58,7 +58,7 @@ def rows_at_fault(
     larger by its scale. Leaves no mark, and nothing raises but what interrupts the user's program.
     """
     try:
-        if _impossible(model, given) is not None or not 0 < usual < math.inf:
+        if why_impossible(model, given) is not None or not 0 < usual < math.inf:
             return None
         with on_copy(model, None) as copied:
             return _Step(copied.model, given, clock() + seconds).explained(USUAL * usual, most)
@@ -71,7 +71,7 @@ class _Step:
 
     def __init__(self, model: nn.Module, given: Given, until: float) -> None:
         self._model, self._given, self._until = model, given, until
-        self._output = _replay(given)(model, clone_batch((given.args, given.kwargs)))[1]
+        self._output = replay_objective(given)(model, clone_batch((given.args, given.kwargs)))[1]
         leaves, back = tree_leaves(self._output), list(given.cotangents.values())
         own = loss_in(self._output)
         self._inside = any(one.numel() == 1 for one in back) or any(leaves[at] is own for at in given.cotangents)
@@ -165,7 +165,7 @@ class _Step:
             lambda leaf: leaf[source] if self._by_row([leaf]) else leaf,
             clone_batch((given.args, given.kwargs, given.cotangents)),
         )
-        total, output = _replay(replace(given, cotangents=cotangents))(self._model, (args, kwargs))
+        total, output = replay_objective(replace(given, cotangents=cotangents))(self._model, (args, kwargs))
         return total, output
 
     def _apart(self, rows: Sequence[int]) -> bool:

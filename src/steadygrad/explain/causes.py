@@ -92,7 +92,10 @@ def explain(alarm: Alarm, symptom: Symptom, view: StepView, looks: Looks) -> Exp
         draft.found(cause, "loss")
     if report is not None and look is not None:
         _from_look(draft, symptom, view, report, look, grown, growth)
-    draft.found(symptom.cause, "rate" if "learning rate" in symptom.cause else "numbers")
+    if symptom.origin == "input" and growth > OUTGROWN:
+        draft.found(f"the input of the model is {times(growth)} its usual size", "large batch")
+    kind = {"loss": "large loss", "input": "large batch"}.get(symptom.origin, "numbers")
+    draft.found(symptom.cause, "rate" if "learning rate" in symptom.cause else kind)
     signs = _signs(draft, symptom, view, growth, grown)
     rows = _rows(draft, symptom, view, looks) if at_hand and _may_look(view) else ()
     explained = replace(
@@ -152,7 +155,9 @@ def _from_look(
         forward = symptom.code == "SG203" and broken is not None and broken.direction == "forward"
         draft.found(": ".join(one for one in (own, finding.message) if one), "forward" if forward else "look")
         draft.location = finding.location
-    elif not (draft.cause or symptom.lasting) and symptom.column is not None:
+    elif symptom.code in ("SG201", "SG203", "SG206") and not (draft.cause or symptom.cause or symptom.lasting):
+        if symptom.column is None:
+            return
         others = _norms(view, set(symptom.columns) | {symptom.column})
         if untouched(report, draft.parameter, symptom.norm, others):
             draft.found("the backward pass gives its usual gradient: something changed it after that", "outside")

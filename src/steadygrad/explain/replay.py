@@ -50,7 +50,7 @@ def look(
     Nothing raises but what interrupts the user's program: a look that fails says so in its ``note``.
     """
     began = time.perf_counter()
-    why = _impossible(root, given)
+    why = why_impossible(root, given)
     if why is None and given is not None:
         try:
             infer_constructions(unwrapped(root), _outside(sys._getframe(1)))
@@ -95,7 +95,7 @@ def _outside(frame: FrameType | None) -> FrameType | None:
     return frame
 
 
-def _impossible(root: nn.Module, given: Given | None) -> str | None:
+def why_impossible(root: nn.Module, given: Given | None) -> str | None:
     if given is None:
         return "no look: what the model was given could not be kept"
     if any(hasattr(p, "_local_tensor") for p in root.parameters()):
@@ -114,7 +114,7 @@ def _subject(model: nn.Module, given: Given, step: int) -> Subject:
     return Subject(
         model=model,
         batch=(given.args, given.kwargs),
-        objective=_replay(given),
+        objective=replay_objective(given),
         loss_module=None,
         optimizer=torch.optim.SGD(held, lr=1e-3),
         loss_name="the training loss",
@@ -125,7 +125,7 @@ def _subject(model: nn.Module, given: Given, step: int) -> Subject:
     )
 
 
-def _replay(given: Given) -> Any:
+def replay_objective(given: Given) -> Any:
     def objective(model: nn.Module, batch: Any) -> tuple[Tensor, Any]:
         args, kwargs = batch
         if given.random is not None:

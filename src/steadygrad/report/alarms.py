@@ -19,7 +19,8 @@ def in_words(alarm: Alarm) -> str:
         parts.append(f"first sign: {alarm.first_sign}")
     if alarm.rows:
         parts.append(f"the norm is usual without {rows(alarm.rows)} of this batch")
-    parts.append(alarm.action)
+    if alarm.action != "warned":
+        parts.append(f"the guard {alarm.action}")
     if alarm.advice:
         parts.append(f"next: {alarm.advice}")
     head = f"step {alarm.step:,}{about}: {alarm.severity}[{alarm.code}] {alarm.name}{where}{by}{place}"
@@ -36,6 +37,9 @@ def rows(numbers: tuple[int, ...]) -> str:
 
 _BY_CAUSE = {
     "batch": "print the batch of this step; drop or clean its bad values before the model sees them",
+    "large batch": "look at the batch of this step: scale or drop its outliers; bound what is left with --clip quantile:0.9",
+    "large loss": "look at the loss of this step: its weight, its target, a sum where a mean was meant",
+    "still": "steadygrad check FILE says why all samples get one answer; steadygrad cure FILE mends it",
     "broken weights": "find the step that broke the weights: run again with --on-alarm stop, which saves the last good state",
     "weights": "search the code for writes to .data or to weights under no_grad; only the optimizer should change them",
     "loss": "print the loss and its target at this step; guard logs, divisions and empty masks with a small epsilon",

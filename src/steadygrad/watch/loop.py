@@ -29,11 +29,13 @@ class Loop:
         """Consecutive steps whose gradients hold those of an earlier step: nobody cleared them between step and backward."""
         self.accumulated_since = 0
         self.repeated = 0
-        """Consecutive steps that used the gradients of the step before again: there was no backward pass between."""
+        """Steps that used the gradients of the step before again: there was no backward pass between."""
         self.repeated_since = 0
         self.scaled_clips = self.used_clips = self.double_clips = self.part_clips = 0
         """Steps with a clip of gradients that still hold a loss scale; that a step had used before; after another clip; of
         some parameters only."""
+        self.since: dict[str, int] = {}
+        """The first step with each of these."""
         self.part = (0, 0)
         """Of the last such step: how many gradients the clips were given, of how many."""
         self.news = False
@@ -48,13 +50,21 @@ class Loop:
         mark = self._before = _mark(parameters)
         if self._backwards == 0:
             # Nothing has touched this gradient since a step used it: what backward adds is added to it.
-            self._dirty = mark != _NONE and mark == self._at_step
+            self._dirty = mark != _NONE and mark == self._at_step and self._holds_something(parameters)
             return False
         if mark == self._after:
             return False
         self._dirty = False
         self._backwards = 0
         return True
+
+    def _holds_something(self, parameters: Sequence[Tensor]) -> bool:
+        """Whether the gradient is not all zero: ``p.grad.data.zero_()`` clears it and leaves its version as it is.
+
+        Read until it is known, so that a loop on a device waits for it a few times at most.
+        """
+        gradient = next(p.grad for p in parameters if p.grad is not None)
+        return self.accumulated >= NEWS or bool(gradient.detach().any())
 
     def backward_ended(self, parameters: Sequence[Tensor]) -> bool:
         """Whether this backward pass reached the parameters."""
@@ -74,11 +84,11 @@ class Loop:
         self.steps += 1
         repeated = backwards == 0 and self._backwards == 0 and self._after != _NONE and self._after == self._at_step
         self.repeated_since = self.steps if self.repeated == 0 else self.repeated_since
-        self.repeated = self.repeated + 1 if repeated else 0
+        self.repeated += repeated
         dirty = self._dirty and self._backwards > 0
         self.accumulated_since = self.steps if self.accumulated == 0 else self.accumulated_since
         self.accumulated = self.accumulated + 1 if dirty else 0
-        self.news = 0 < self.accumulated <= NEWS or 0 < self.repeated <= NEWS
+        self.news = 0 < self.accumulated <= NEWS or (repeated and self.repeated <= NEWS)
         if clips:
             scaled, used = any(one.scaled for one in clips), any(one.used for one in clips)
             self.scaled_clips += scaled
@@ -89,6 +99,10 @@ class Loop:
             if given < gradients:
                 self.part_clips += 1
                 self.part = (given, gradients)
+            seen = {"scaled": scaled, "used": used, "double": given > gradients, "part": given < gradients}
+            for name, is_so in seen.items():
+                if is_so:
+                    self.since.setdefault(name, self.steps)
 
     def taken(self, parameters: Sequence[Tensor]) -> None:
         """The step has been taken."""

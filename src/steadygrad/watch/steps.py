@@ -28,10 +28,6 @@ from steadygrad.watch.gradient_norms import Ring
 from steadygrad.watch.loop import Loop
 from steadygrad.watch.updates import Monitor
 
-CLOSELY = 100
-"""Steps whose updates are all estimated; later every ``APART``-th is. An estimate takes about a tenth of a read's time."""
-APART = 4
-
 
 class Handler(Protocol):
     """What a watch calls in each step. An error in a call is handed to ``failed``, and never reaches the training."""
@@ -259,8 +255,7 @@ class StepWatch:
             self.handler.guarded(self._close_row)
         else:
             self.norms = None
-        if self.step <= CLOSELY or self.step % APART == 0:
-            self.handler.guarded(self.monitor.before)
+        self.handler.guarded(self.monitor.before)
         self._expected, self._backwards = max(1, self._backwards), 0
         self._losses, self.clips = [], []
         self._factor, self._valued, self._fresh, self.recorded = 1.0, False, False, None

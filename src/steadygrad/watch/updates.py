@@ -79,7 +79,7 @@ class Sample:
 class Monitor:
     """Updates of all weight matrices, estimated on ``ELEMENTS`` elements of each.
 
-    Two concatenations a step. Works on dense float weights of one device and dtype; of others it sees nothing.
+    One concatenation a step. Works on dense float weights of one device and dtype; of others it sees nothing.
     """
 
     def __init__(self, parameters: Sequence[Tensor]) -> None:
@@ -97,30 +97,30 @@ class Monitor:
         self._places: list[int] = []
         self._scale = np.array([(p.numel() / ELEMENTS) ** 0.5 for _, p in held])
         self._before = self._after = torch.zeros(0)
-        self._open = False
+        self._known = False
         self._lay()
 
     def before(self) -> None:
-        """Keep the elements as they are before the step."""
-        if not self._parameters:
-            return
-        torch.cat(self._views, out=self._before)
-        self._open = True
+        """Keep the elements as they are before a step, where they are not known from the step before it."""
+        if self._parameters and not self._known:
+            torch.cat(self._views, out=self._before)
+            self._known = True
 
     def after(self) -> tuple[Tensor, Tensor] | None:
-        """Norms of the elements before the step and of their change, (weights,), on their device."""
-        if not self._open:
+        """Norms of the elements before the step and of their change since, (weights,), on their device."""
+        if not self._known:
             return None
-        self._open = False
         torch.cat(self._views, out=self._after)
-        moved = (self._after - self._before).view(-1, ELEMENTS)
+        before = self._before
+        moved = (self._after - before).view(-1, ELEMENTS)
         wide = torch.promote_types(moved.dtype, torch.float32)
-        before = torch.linalg.vector_norm(self._before.view(-1, ELEMENTS), dim=1, dtype=wide)
-        return before, torch.linalg.vector_norm(moved, dim=1, dtype=wide)
+        self._before, self._after = self._after, before
+        norms = torch.linalg.vector_norm(before.view(-1, ELEMENTS), dim=1, dtype=wide)
+        return norms, torch.linalg.vector_norm(moved, dim=1, dtype=wide)
 
     def forget(self) -> None:
         """The weights were changed by us meanwhile: what was kept of this step no longer holds."""
-        self._open = False
+        self._known = False
 
     def read(self, step: int, rate: float, norms: tuple[Tensor, Tensor]) -> Updates:
         """``after``'s norms as numbers for every parameter. Waits for the device."""
@@ -133,6 +133,7 @@ class Monitor:
         return Updates(step, weights, ratios, False, rate)
 
     def _lay(self) -> None:
+        self._known = False
         self._places = [p.data_ptr() for p in self._parameters]
         with torch.no_grad():
             flat = [p.detach().reshape(-1) if p.is_contiguous() else None for p in self._parameters]
