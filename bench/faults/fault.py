@@ -17,6 +17,8 @@ from bench.faults.training import Batch, Net, Script, classes
 
 AT = 250
 STEPS = 400
+NOTICED = 150
+"""Steps within which what lasts is noticed: it takes 20, and rows are judged every 128 at the latest."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.faults.fault import AT, STEPS, Fault, adam, batch_of, bent, weights_of
+from bench.faults.fault import AT, NOTICED, STEPS, Fault, adam, batch_of, bent, weights_of
 from bench.faults.training import Batch, Net, Script, classes
 
 SLOW_FROM, SLOW_STEPS = 200, 2200
@@ -190,7 +190,7 @@ FAULTS: dict[str, Fault] = {
     "inf-gradient": Fault(inf_gradient, _NON_FINITE, ("layers.2.weight",), "changed it after", once=True),
     "sqrt-at-zero": Fault(bent(3, lambda h: (h * (h > 0)).sqrt()), _NON_FINITE, ("layers.3.weight",), "sqrt"),
     "division-by-zero": Fault(bent(2, lambda h: h / (h - h)), _NON_FINITE, ("layers.2.weight", ""), "div|/"),
-    "bit-flip": Fault(weights_of(_flip), _NON_FINITE, ("layers.1.weight",), "its weights"),
+    "bit-flip": Fault(weights_of(_flip), ("SG203", "SG201"), ("layers.1.weight",), "its weights"),
     "corrupted-weights": Fault(
         weights_of(lambda m: m.layers[3].weight.mul_(60)), _HIGH, ("layers.3.weight",), "its weights went"
     ),
@@ -223,12 +223,12 @@ FAULTS: dict[str, Fault] = {
         shrinking_layer, ("SG101",), ("layers.3.weight", "layers.2.weight"), "its weights", step=SLOW_FROM, late=2000
     ),
     "dying-layer": Fault(
-        weights_of(_kill), ("SG106",), ("layers.2.weight", "layers.2.bias"), "active|dead|its weights", late=84
+        weights_of(_kill), ("SG106",), ("layers.2.weight", "layers.2.bias"), "active|dead|its weights", late=NOTICED
     ),
-    "detached-layer": Fault(bent(2, torch.detach), ("SG106",), ("layers.2.weight",), "detach", late=84),
-    "cleared-gradients": Fault(cleared_gradients, ("SG106",), ("",), "no parameter has|no weight", late=84),
-    "stuck-optimizer": Fault(zero_rate, ("SG106",), ("",), "learning rate has been 0", late=84),
+    "detached-layer": Fault(bent(2, torch.detach), ("SG106",), ("layers.2.weight",), "detach", late=NOTICED),
+    "cleared-gradients": Fault(cleared_gradients, ("SG106",), ("",), "no parameter has|no weight", late=NOTICED),
+    "stuck-optimizer": Fault(zero_rate, ("SG106",), ("",), "learning rate has been 0", late=NOTICED),
     "rate-jump": Fault(rate_jump, ("SG204",), tuple(f"layers.{i}.weight" for i in range(6)), "learning rate leapt"),
-    "underflow-autocast": Fault(lost_scale, ("SG108",), ("layers.5.weight", ""), "format|float16", late=84),
-    "underflow-weights": Fault(half_weights, ("SG108",), ("layers.5.weight", ""), "format|float16", late=84),
+    "underflow-autocast": Fault(lost_scale, ("SG108",), ("layers.5.weight", ""), "format|float16", late=NOTICED),
+    "underflow-weights": Fault(half_weights, ("SG108",), ("layers.5.weight", ""), "format|float16", late=NOTICED),
 }

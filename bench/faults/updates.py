@@ -96,6 +96,7 @@ FAULTS: dict[str, Fault] = {
         _MATRICES,
         _RATE,
         step=1,
+        late=1,
         alone=False,
     ),
     "adamw-at-20": Fault(
@@ -104,6 +105,7 @@ FAULTS: dict[str, Fault] = {
         _MATRICES,
         _RATE,
         step=1,
+        late=1,
         alone=False,
     ),
     "sgd-at-30": Fault(
@@ -112,6 +114,7 @@ FAULTS: dict[str, Fault] = {
         _MATRICES,
         _RATE,
         step=1,
+        late=1,
         alone=False,
     ),
     "rate-times-3000": Fault(rate_leap(3000), ("SG204",), _MATRICES, "learning rate leapt|learning rate", alone=False),

@@ -189,7 +189,7 @@ def test_an_incident_ends_when_it_has_been_quiet(gap: int, interval: int) -> Non
     book = incidents.Book()
     incidents.gather(book, symptom("SG206", 100), COLUMNS, optimizer=0, step=100, delay=interval - 1)
     incidents.close_quiet(book, optimizer=0, step=100 + gap, interval=interval)
-    _, new = incidents.gather(
+    _, new, _ = incidents.gather(
         book, symptom("SG206", 100 + gap), COLUMNS, optimizer=0, step=100 + gap, delay=interval - 1
     )
     assert new == (gap > incidents.QUIET * interval) == book.alarms[0].ended
@@ -199,7 +199,7 @@ def test_a_stay_above_makes_a_spike_an_explosion() -> None:
     book = incidents.Book()
     incidents.gather(book, symptom("SG206", 100), COLUMNS, optimizer=0, step=100, delay=0)
     stayed = replace(symptom("SG201", 100), last_step=120)
-    alarm, new = incidents.gather(book, stayed, COLUMNS, optimizer=0, step=120, delay=0)
+    alarm, new, _ = incidents.gather(book, stayed, COLUMNS, optimizer=0, step=120, delay=0)
     assert (new, alarm.code, alarm.name, alarm.symptoms) == (False, "SG201", "exploding-gradient", ())
 
 
@@ -209,7 +209,7 @@ def test_a_drift_that_comes_back_is_the_same_incident() -> None:
     incidents.gather(book, drift, COLUMNS, optimizer=0, step=900, delay=0)
     incidents.close_quiet(book, optimizer=0, step=1200, interval=1)
     assert book.alarms[0].ended
-    alarm, new = incidents.gather(book, replace(drift, last_step=1300), COLUMNS, optimizer=0, step=1300, delay=0)
+    alarm, new, _ = incidents.gather(book, replace(drift, last_step=1300), COLUMNS, optimizer=0, step=1300, delay=0)
     assert (new, alarm.ended, alarm.last_step, len(book.alarms)) == (False, False, 1300, 1)
 
 
@@ -223,5 +223,5 @@ def test_two_optimizers_are_two_incidents() -> None:
 def test_what_may_have_begun_earlier_says_so() -> None:
     book = incidents.Book()
     drift = replace(symptom("SG101", 500), slack=200)
-    alarm, _ = incidents.gather(book, drift, COLUMNS, optimizer=0, step=900, delay=3)
+    alarm, _, _ = incidents.gather(book, drift, COLUMNS, optimizer=0, step=900, delay=3)
     assert alarm.delay == 200 and "or up to 200 steps earlier" in in_words(alarm)

@@ -292,10 +292,10 @@ class Guard:
     def _symptom(self, one: GuardedOptimizer, symptom: Symptom) -> None:
         delay = self.options.every - 1
         usual = float(one.state.median[-1]) + SPIKE_DECADES
-        alarm, new = incidents.gather(
+        alarm, new, sharper = incidents.gather(
             self.book, symptom, one.columns, optimizer=one.index, step=one.step, delay=delay, usual=usual
         )
-        if new:
+        if new or sharper:
             alarm = self._explained(one, symptom, alarm)
         done = self.answers.answer(one, symptom, alarm, new=new, journal=self.journal)
         if done is not None:
@@ -305,7 +305,7 @@ class Guard:
             alarm = replace(alarm, action=done.message)
         self.book.alarms[alarm.number - 1] = alarm
         self.writing.alarm(alarm)
-        if new:
+        if new or sharper:
             self.say(words_of.in_words(alarm))
         if self.answers.stopped is not None and self.answers.on:
             raise self.answers.stopped

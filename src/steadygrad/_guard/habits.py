@@ -29,7 +29,7 @@ def habits_of(one: GuardedOptimizer) -> Habits:
         loop.part_clips,
         loop.part,
         "" if clip is None else str(clip),
-        {name: step + one.step - loop.steps for name, step in loop.since.items()},
+        {"double": 1} | {name: step + one.step - loop.steps for name, step in loop.since.items()},
     )
 
 

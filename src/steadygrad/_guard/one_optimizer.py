@@ -132,15 +132,15 @@ class GuardedOptimizer:
     def before_step(self, watch: StepWatch) -> None:
         if len(self.optimizer.param_groups) != watch.groups:
             self._take_in()
+        rate = watch.rate
+        if updates.leaps(self.state, rate):
+            self._leapt_at = watch.step
         if self._ill(watch):
             if watch.left_out_by_scaler():
                 return
             self.judge()
         elif self.state.seen[-1] < WARM and watch.norms is not None:
             self.judge()
-        rate = watch.rate
-        if updates.leaps(self.state, rate):
-            self._leapt_at = watch.step
         if self._leapt_at == watch.step or self._sample_is_due():
             self._start_sample(rate)
         if self.clipper is not None and not self.hidden:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from steadygrad.detect.symptoms import Symptom
 from steadygrad.record import Alarm
@@ -28,6 +29,19 @@ class Book:
     """By index of the alarm: log10 of the total norm up to which the run is back at its old level."""
 
 
+_SHARPER = ("SG101", "SG106", "SG108", "SG201")
+"""What says where a loss that runs away, or stands still, comes from."""
+
+
+class Gathered(NamedTuple):
+    """The alarm that a symptom belongs to."""
+
+    alarm: Alarm
+    new: bool
+    sharper: bool = False
+    """Whether an alarm about the loss now says which layer it comes from."""
+
+
 def gather(
     book: Book,
     symptom: Symptom,
@@ -37,8 +51,8 @@ def gather(
     step: int,
     delay: int,
     usual: float = math.inf,
-) -> tuple[Alarm, bool]:
-    """The alarm that this symptom belongs to, and whether it is a new one."""
+) -> Gathered:
+    """The alarm that this symptom belongs to; the book has it from now on."""
     key = (optimizer, symptom.code in _SUDDEN)
     at = _belongs(book, symptom, optimizer, delay + 1)
     if at is None:
@@ -61,11 +75,23 @@ def gather(
         if symptom.code in ("SG201", "SG206"):
             book.usual[len(book.alarms)] = usual
         book.alarms.append(alarm)
-        return alarm, True
+        return Gathered(alarm, True)
     alarm = book.alarms[at]
     if alarm.ended and alarm.code == symptom.code:
         book.open[key] = at
         alarm = replace(alarm, ended=False)
+    sharper = alarm.code == "SG207" and symptom.code in _SHARPER and symptom.lasting
+    if sharper:
+        alarm = replace(
+            alarm,
+            step=symptom.step,
+            delay=max(delay, symptom.slack),
+            code=symptom.code,
+            name=name_of(symptom.code),
+            parameter="" if symptom.column is None else columns.names[symptom.column],
+            message=symptom.message,
+            symptoms=(*alarm.symptoms, "SG207"),
+        )
     stayed = alarm.code == "SG206" and symptom.code == "SG201" and symptom.step <= alarm.last_step
     symptoms = alarm.symptoms
     milder = alarm.code == "SG201" and symptom.code == "SG206"
@@ -82,7 +108,7 @@ def gather(
         symptoms=symptoms,
     )
     book.alarms[at] = alarm
-    return alarm, False
+    return Gathered(alarm, False, sharper)
 
 
 def _belongs(book: Book, symptom: Symptom, optimizer: int, interval: int) -> int | None:
@@ -94,6 +120,9 @@ def _belongs(book: Book, symptom: Symptom, optimizer: int, interval: int) -> int
     at = book.open.get((optimizer, sudden))
     if at is not None:
         return at
+    loss = book.open.get((optimizer, True))
+    if symptom.code in _SHARPER and symptom.lasting and loss is not None and book.alarms[loss].code == "SG207":
+        return loss
     for at, alarm in enumerate(book.alarms):
         if (alarm.optimizer, alarm.code) == (optimizer, symptom.code) and alarm.step <= symptom.step <= alarm.last_step:
             return at

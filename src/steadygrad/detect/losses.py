@@ -27,7 +27,7 @@ CHUNK = 25
 """Losses of which one level is kept."""
 AWAY = 10.0
 """A loss runs away when its level is so many times further above its best than all it ever fell, and than its own size."""
-STILL = 300
+STILL = 200
 """Losses within which one that has not moved is worth a question: are the outputs of all samples alike?"""
 MOVED = 0.04
 """Of its size: a loss whose levels differ by no more stands still. The batches' own noise moves a level by up to 3 %."""
@@ -107,7 +107,12 @@ def _level(history: LossHistory, step: int) -> Iterator[Symptom]:
     recent = [one for _, one in history.levels[-STILL // CHUNK :]]
     usual = float(np.median(recent))
     still = len(recent) >= STILL // CHUNK and max(abs(one - usual) for one in recent) <= MOVED * abs(usual)
-    history.flat_since = history.levels[-len(recent)][0] - CHUNK + 1 if still else 0
+    history.flat_since = 0
+    if still:
+        for step, level in reversed(history.levels):
+            if abs(level - usual) > MOVED * abs(usual):
+                break
+            history.flat_since = step - CHUNK + 1
 
 
 def _running_away(history: LossHistory, step: int) -> Iterator[Symptom]:

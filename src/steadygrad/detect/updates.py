@@ -33,6 +33,8 @@ RISEN = 1.5
 """Times the loss of the step, after which an update of a third of the weights has done harm."""
 RISEN_DECADES = 0.5
 """And of the total gradient norm, in decades."""
+USUAL = 0.5
+"""Decades from its median within which a total norm is usual."""
 CONVERGED = -6.0
 """log10 of a total norm at which an optimizer may rightly stand still: LBFGS does below its tolerance of 1e-7 an element."""
 
@@ -68,6 +70,8 @@ def judge_update(state: State, updates: Updates, *, leapt: bool, loss: float, to
         if before is not None and np.isfinite(grown[worst]):
             message += f", {grown[worst]:.0f}× the usual update"
         why = f"the learning rate leapt from {state.leap[1]:.3g} to {state.leap[2]:.3g}" if leapt else ""
+        if not why and abs(total - float(state.median[-1])) < USUAL:
+            why = "the gradient of the step is usual: the moments that the optimizer keeps (exp_avg, exp_avg_sq) make the update"
         which = tuple(np.flatnonzero(large).tolist())
         slack = 0 if leapt else slack
         found.append(Symptom("SG204", Severity.ERROR, step, worst, message, which, step, cause=why, slack=slack))

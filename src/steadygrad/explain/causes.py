@@ -6,6 +6,7 @@ Whatever is said here was seen at the step at hand; what is gone with an earlier
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -34,6 +35,8 @@ from steadygrad.watch.distributed import rank
 
 _OF_A_BATCH = ("SG201", "SG203", "SG206", "SG207")
 """Alarms that single samples of a batch can bring about."""
+ONSET = 40
+"""Steps within which what left its range before an alarm is its beginning."""
 _OF_THE_LOOP = ("SG306", "SG307")
 """Mistakes of the loop itself: nothing in the step shows more of them."""
 
@@ -95,6 +98,8 @@ def explain(alarm: Alarm, symptom: Symptom, view: StepView, looks: Looks) -> Exp
     if symptom.origin == "input" and growth > OUTGROWN:
         draft.found(f"the input of the model is {times(growth)} its usual size", "large batch")
     kind = {"loss": "large loss", "input": "large batch"}.get(symptom.origin, "numbers")
+    if symptom.code == "SG204" and "moments" in symptom.cause:
+        kind = "moments"
     draft.found(symptom.cause, "rate" if "learning rate" in symptom.cause else kind)
     signs = _signs(draft, symptom, view, growth, grown)
     rows = _rows(draft, symptom, view, looks) if at_hand and _may_look(view) else ()
@@ -106,6 +111,7 @@ def explain(alarm: Alarm, symptom: Symptom, view: StepView, looks: Looks) -> Exp
         cause=draft.cause,
         location=draft.location,
         rank=None if numbers is None else sick_rank(numbers),
+        delay=_since(alarm, signs) if alarm.code in ("SG201", "SG206", "SG207") else alarm.delay,
         signs=signs,
         first_sign=in_words(signs),
         rows=rows,
@@ -200,6 +206,13 @@ def _signs(draft: _Draft, symptom: Symptom, view: StepView, growth: float, grown
         if not any(one.kind == "rate" and one.step <= symptom.step for one in signs):
             signs.append(Sign("moments", symptom.step, where))
     return tuple(in_order(signs))
+
+
+def _since(alarm: Alarm, signs: Sequence[Sign]) -> int:
+    """Steps by which the fault may have begun before the alarm's: gradient or loss had left their range already."""
+    own = [one.step for one in signs if one.kind in ("gradient", "loss")]
+    early = alarm.step - min(own, default=alarm.step)
+    return max(alarm.delay, early) if 0 < early <= ONSET else alarm.delay
 
 
 def _rows(draft: _Draft, symptom: Symptom, view: StepView, looks: Looks) -> tuple[int, ...]:
