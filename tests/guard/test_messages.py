@@ -1,0 +1,120 @@
+"""What a user reads of an alarm: what happened, the number, and the next thing to do, in plain words."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import steadygrad
+from bench.faults.table import FAULTS
+from steadygrad.detect.depth import began_at
+from steadygrad.record import Alarm, Severity
+from steadygrad.record.rows import Columns
+from steadygrad.report import alarms
+
+SNAPSHOT = Path(__file__).parent / "messages.txt"
+
+SHORT = (
+    "nan-batch-early",
+    "all-weights-nan-early",
+    "empty-mask",
+    "sqrt-at-zero",
+    "division-by-zero",
+    "inf-gradient",
+    "spike-mlp-5",
+    "spike",
+    "corrupted-weights",
+    "sudden-explosion",
+    "loss-times-1000",
+    "adam-at-0.1",
+    "rate-jump",
+    "wiped-averages",
+    "half-adam-eps",
+    "dying-layer",
+    "detached-layer",
+    "cleared-gradients",
+    "stuck-optimizer",
+    "underflow-autocast",
+    "constant-answer",
+    "zero-grad-forgotten",
+    "no-backward",
+    "clip-before-unscale",
+    "clip-after-step",
+    "clip-of-part",
+    "clip-twice",
+    "clip-always",
+)
+BANNED = re.compile(
+    r"\b(told|anew|owed|as told|what comes back|was not|it is told)\b|what comes out of it|\?\?|None|nan\b(?! )", re.ASCII
+)
+
+
+@pytest.fixture(scope="module")
+def said() -> dict[str, list[str]]:
+    """The lines of each of these runs, at default settings."""
+    found: dict[str, list[str]] = {}
+    for name in SHORT:
+        torch.manual_seed(0)
+        script = FAULTS[name].make()
+        lines: list[str] = []
+        guard = steadygrad.guard(script.model, script.optimizer, say=lines.append, **FAULTS[name].options)
+        script.run(fingerprints=False)
+        guard.detach()
+        found[name] = [line for line in lines if re.search(r"\[SG\d{3}\]", line) and "; next: " in line]
+    return found
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_each_has_a_number_and_a_next_step(name: str, said: dict[str, list[str]]) -> None:
+    assert said[name], "an alarm is printed, with what to do next"
+    for line in said[name]:
+        head, _, body = line.partition(": ")[2].partition(": ")
+        assert re.match(r"(error|warning|info)\[SG\d{3}\] [a-z-]+", head), line
+        message, _, advice = body.partition("; next: ")
+        assert re.search(r"\d", message), line
+        assert len(advice) > 10, line
+        assert not BANNED.search(line), line
+
+
+def test_decades_stand_beside_a_factor(said: dict[str, list[str]]) -> None:
+    for line in (one for lines in said.values() for one in lines):
+        for found in re.finditer(r"decades?", line):
+            assert re.search(r"×[\d.e+]+ \([\d.−]+ $", line[: found.start()]), line
+
+
+def test_the_words_are_those_of_the_snapshot(said: dict[str, list[str]]) -> None:
+    """Numbers and places differ from machine to machine, and are left out. Write it again with ``REWRITE=1``."""
+    text = "".join(f"{name}\n    {plain(said[name][0])}\n" for name in SHORT)
+    if os.environ.get("REWRITE"):
+        SNAPSHOT.write_text(text)
+    assert text == SNAPSHOT.read_text()
+
+
+def plain(line: str) -> str:
+    line = re.sub(r" \(/[^)]*\)", "", line)
+    line = re.sub(r"; first sign: [^;]*", "", line)
+    line = re.sub(r"layers\.\d\.(weight|bias)", "LAYER", line)
+    line = re.sub(r"[\d,.]*\d(e[+-]?\d+)?", "#", line)
+    return re.sub(r"; the norm is usual without [^;]*", "", line)
+
+
+def test_an_alarm_names_the_rows_of_the_batch() -> None:
+    alarm = Alarm(1, 7, "SG206", "gradient-spike", Severity.WARNING, "", "the norm is ×12 its median", rows=(3, 17, 40))
+    assert "without rows 3, 17 and 40 of this batch" in alarms.in_words(alarm)
+
+
+@pytest.mark.parametrize("code", ["SG101", "SG106", "SG108", "SG201", "SG203", "SG204", "SG206", "SG207", "SG999"])
+def test_every_code_has_advice(code: str) -> None:
+    assert alarms.advice(code, "", "")
+
+
+def test_layers_that_grow_alike_are_put_down_to_the_loss() -> None:
+    names = tuple(f"layers.{at}.{kind}" for at in range(5) for kind in ("weight", "bias"))
+    columns = Columns(names, (64, 8) * 5, (True, False) * 5)
+    found = began_at(columns, np.full(10, 3.0), 1)
+    assert (found.column, found.place) == (None, "loss") and "×1.0e+03" in found.cause
