@@ -211,6 +211,8 @@ class StepWatch:
             else:
                 self._factor = _times(self._factor, factor)
                 self._versions = _versions(self.gradients)
+        elif factor is not None and not callable(factor):
+            self._factor = _times(self._factor, factor)  # Of a step that is not read.
 
     # Steps
 
@@ -257,6 +259,8 @@ class StepWatch:
             self.handler.guarded(self._close_row)
         else:
             self.norms = None
+            self.clip_steps += bool(self.clips)
+            self.clip_acted += bool(self.clips) and self._factor < 1.0
         if self.step <= CLOSELY or self.step % APART == 0:
             self.handler.guarded(self.monitor.before)
         self._expected, self._backwards = max(1, self._backwards), 0
