@@ -182,7 +182,7 @@ def test_every_step_is_read_unless_asked_otherwise() -> None:
 
 def test_an_error_of_the_guard_never_stops_training(monkeypatch: pytest.MonkeyPatch) -> None:
     model, optimizer, guard, said = watched()
-    monkeypatch.setattr(guard.optimizers[0].ring, "read", lambda *_: 1 / 0)
+    monkeypatch.setattr(guard.optimizers[0].watch.ring, "read", lambda *_: 1 / 0)
     train(model, optimizer, 0, 5)
     assert len(said) == 1 and "stands aside (ZeroDivisionError" in said[0]
     assert guard.looking.given() == [], "and keeps nothing of the run"

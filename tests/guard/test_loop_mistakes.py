@@ -112,8 +112,8 @@ def clip_before_unscale(mistake: Mistake, make: Any) -> None:
 
 
 MISTAKES = {
-    "never cleared": Mistake(never_cleared, "SG307", "they only grow", (1, 2), 5),
-    "not cleared from step 60": Mistake(never_cleared, "SG307", "they only grow", (60,), 65, begins=60),
+    "never cleared": Mistake(never_cleared, "SG307", "in a row added", (1, 2), 5),
+    "not cleared from step 60": Mistake(never_cleared, "SG307", "in a row added", (60,), 65, begins=60),
     "no new backward": Mistake(no_new_backward, "SG307", "no backward pass ran", (60,), 65, begins=60),
     "no new backward from step 2": Mistake(no_new_backward, "SG307", "no backward pass ran", (2,), 7, begins=2),
     "clip before unscale": Mistake(clip_before_unscale, "SG306", "still hold the loss scale", (1, 2, 3), 6),

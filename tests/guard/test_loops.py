@@ -61,3 +61,15 @@ def test_a_loop_with_one_bad_batch(loop: Loop, bad: int, tmp_path: Path) -> None
     hold(watching, loop(watching, bad), expected, bad)
     if expected.acted and loop is not loops.always:
         assert 0 < sum(expected.acted) < len(expected.acted) / 2, "the clip is to act on some steps"
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_the_share_of_a_clip_does_not_depend_on_how_many_steps_are_read(every: int) -> None:
+    made: list[Any] = []
+
+    def watch(model: nn.Module, optimizers: Sequence[torch.optim.Optimizer]) -> None:
+        made.append(steadygrad.guard(model, optimizers[0], every=every, say=lambda line: None))
+
+    course = loops.by_name(watch, 60)
+    made[0].detach()
+    assert made[0].clipped_share == pytest.approx(sum(course.acted) / len(course.acted))

@@ -50,7 +50,8 @@ SHORT = (
     "clip-always",
 )
 BANNED = re.compile(
-    r"\b(told|anew|owed|as told|what comes back|was not|it is told)\b|what comes out of it|\?\?|None|nan\b(?! )", re.ASCII
+    r"\b(told|anew|owed|as told|what comes back|was not|it is told)\b|what comes out of it|\?\?|None|nan\b(?! )",
+    re.ASCII,
 )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import perf_counter as clock
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ from steadygrad.act.clipping import Clipper
 from steadygrad.detect import clips, incidents, losses
 from steadygrad.detect.history import SPIKE_DECADES
 from steadygrad.detect.symptoms import Symptom
-from steadygrad.explain.causes import Explanation, explain
+from steadygrad.explain.causes import explain
 from steadygrad.explain.looks import Looks, holder_of
 from steadygrad.explain.view import StepView
 from steadygrad.record import Action, Alarm, Look
@@ -41,14 +41,10 @@ from steadygrad.report import words
 from steadygrad.watch.distributed import is_shared, rank
 from steadygrad.watch.names import Names
 
-if TYPE_CHECKING:
-    pass
-
 SNAPSHOT_EVERY = 100
 SNAPSHOT_BYTES = 4 * 2**30
 guards: weakref.WeakKeyDictionary[torch.optim.Optimizer, weakref.ref[Guard]] = weakref.WeakKeyDictionary()
 """Weak on both sides: it is the optimizer's hooks that keep its guard alive."""
-
 SAME_ANSWER = 1e-4
 """Spread of the outputs below which all samples get the same answer. Healthy nets that stand still have 0.01 and more."""
 
@@ -322,7 +318,7 @@ class Guard:
             taken=not one.inside,
             shared=self.shared,
         )
-        found: Explanation = explain(alarm, symptom, view, self.looking)
+        found = explain(alarm, symptom, view, self.looking)
         if found.look is not None:
             self.writing.look(found.look)
         if found.by_rank is not None:
@@ -343,13 +339,8 @@ class Guard:
 
     def _summarise(self) -> None:
         steps, acted = clip_counts(self.optimizers)
-        values = {
-            "steps": float(self.steps),
-            "clipped": float(acted),
-            "clip_steps": float(steps),
-            "interval": float(self.options.every),
-        }
-        self.writing.summary(values)
+        values = {"steps": self.steps, "clipped": acted, "clip_steps": steps, "interval": self.options.every}
+        self.writing.summary({name: float(value) for name, value in values.items()})
 
     def _note_once(self, step: int, line: str, *, show: bool = True) -> None:
         if line not in self._notes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from time import perf_counter as clock
 from typing import Any, Protocol
 
@@ -114,10 +115,6 @@ class GuardedOptimizer:
         return self.watch.off
 
     @property
-    def ring(self) -> Any:
-        return self.watch.ring
-
-    @property
     def finite(self) -> bool:
         """Whether the gradients of the step at hand are finite; True where that can't be seen without waiting."""
         norms = self.watch.norms
@@ -129,7 +126,8 @@ class GuardedOptimizer:
 
     # The handler of the watch
 
-    def before_step(self, watch: StepWatch) -> None:
+    def before_step(self) -> None:
+        watch = self.watch
         if len(self.optimizer.param_groups) != watch.groups:
             self._take_in()
         rate = watch.rate
@@ -158,13 +156,14 @@ class GuardedOptimizer:
         self._write()
         self.owner.has_read(self)
 
-    def again(self, watch: StepWatch) -> None:
+    def again(self) -> None:
+        watch = self.watch
         """A later evaluation of a closure, within the same step: clipped, not counted."""
         if self.clipper is not None:
             gradients = watch.ring.read()
             self.clipper(gradients, watch.ring.row, watch.ring.host(), watch.ring.active, 1.0)
 
-    def after_step(self, watch: StepWatch) -> None:
+    def after_step(self) -> None:
         if self.hidden:
             for parameter, gradient in self.hidden:
                 parameter.grad = gradient
@@ -172,7 +171,7 @@ class GuardedOptimizer:
         self._rates.restore()
         if self._sample is not None:
             self._finish_sample()
-        moved = watch.moved
+        moved = self.watch.moved
         if moved is not None and moved[0].device.type == "cpu" and self._suspicious(moved):
             self.judge()
         self.owner.stepped(self)
@@ -212,6 +211,9 @@ class GuardedOptimizer:
             self._unwritten.append(rows)
             if not self.inside:
                 self._write()
+            if self.owner.shared:
+                # Each rank has a loss of its own, and all must find the same at the same step.
+                rows = replace(rows, losses=np.full(len(rows), np.nan))
             found += judge.judge(self.state, rows, frozen | before if len(before) == len(frozen) else frozen)
         for one in sorted(seen, key=lambda update: update.step):
             self.owner.updated(self, one)
@@ -227,8 +229,8 @@ class GuardedOptimizer:
 
     def _clipped(self, factor: float) -> None:
         """The guard's clip has multiplied the gradients of the step at hand, whose row may have been judged already."""
-        if self.ring.filled:
-            self.ring.clipped(factor)
+        if self.watch.ring.filled:
+            self.watch.ring.clipped(factor)
         elif self._unwritten:
             self._unwritten[-1].factors[-1] *= factor
 
@@ -275,7 +277,7 @@ class GuardedOptimizer:
             total = math.hypot(*seen) if len(seen) <= LOSES else float(np.linalg.norm(np.array(seen)))
             high = not total <= self._limits.total
         loss = watch.loss
-        return high or (not callable(loss) and loss == loss and not loss <= self._limits.loss)
+        return high or (not self.owner.shared and not callable(loss) and loss == loss and not loss <= self._limits.loss)
 
     def _set_limits(self) -> None:
         self._limits = judge.limits(self.state)

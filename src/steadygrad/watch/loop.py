@@ -125,3 +125,11 @@ def _version(gradient: Tensor) -> int:
         return gradient._version
     except RuntimeError:  # Tensors of inference mode count nothing.
         return 0
+
+
+def versions(tensors: Sequence[Tensor]) -> list[int]:
+    """How often each has been written to."""
+    try:
+        return [tensor._version for tensor in tensors]
+    except RuntimeError:  # Tensors of inference mode count nothing.
+        return []

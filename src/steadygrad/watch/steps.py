@@ -13,8 +13,7 @@ import operator
 import sys
 from collections.abc import Callable, Sequence
 from time import perf_counter as clock
-from types import FrameType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,30 +21,14 @@ from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
 from steadygrad.record.rows import Rows, Updates
-from steadygrad.watch import backward, clips
+from steadygrad.watch import backward, clips, loss_scale, losses
+from steadygrad.watch.by_hand import HandScaling
 from steadygrad.watch.clips import UserClip
 from steadygrad.watch.gradient_norms import Ring
-from steadygrad.watch.loop import Loop
+from steadygrad.watch.handler import Handler
+from steadygrad.watch.loop import Loop, versions
+from steadygrad.watch.nesting import is_nested
 from steadygrad.watch.updates import Monitor
-
-
-class Handler(Protocol):
-    """What a watch calls in each step. An error in a call is handed to ``failed``, and never reaches the training."""
-
-    def before_step(self, watch: StepWatch) -> None:
-        """The row of the step is closed; the gradients are as the optimizer will find them."""
-
-    def again(self, watch: StepWatch) -> None:
-        """A closure was evaluated once more in the same step: its gradients are there."""
-
-    def after_step(self, watch: StepWatch) -> None:
-        """The step is taken."""
-
-    def judge(self) -> None:
-        """The loop does what should be told before many more steps."""
-
-    def guarded(self, work: Callable[[], None]) -> None:
-        """Call ``work``; nothing that it raises may reach the training, other than what the user asked for."""
 
 
 class StepWatch:
@@ -80,8 +63,7 @@ class StepWatch:
         self.clip_steps = self.clip_acted = 0
         self.last_clip: UserClip | None = None
         self._factor: Any = 1.0
-        self._hand, self._hand_steps = 0.0, 0
-        """The greatest factor by which the program has scaled gradients by hand, and on how many steps."""
+        self._hand = HandScaling()
         self._unread_clips: set[int] = set()
         """Steps of the ring whose factor is read with it."""
         self._nested = 0
@@ -104,7 +86,6 @@ class StepWatch:
     def watch(self, parameters: Sequence[Tensor], columns: Sequence[int]) -> None:
         """Watch these parameters from now on; rows that were not taken yet are lost."""
         self.parameters = list(parameters)
-        self._ids = set(map(id, self.parameters))
         self.ring = Ring(self.parameters, columns)
         by_depth = sorted(zip(columns, self.parameters, strict=True), key=lambda one: one[0])
         self.monitor = Monitor([parameter for _, parameter in by_depth])
@@ -137,7 +118,7 @@ class StepWatch:
 
     def record_loss(self, loss: Tensor | float) -> None:
         """The loss of the coming step, as the program gives it."""
-        self.recorded = _kept(loss) if isinstance(loss, Tensor) else float(loss)
+        self.recorded = losses.kept(loss) if isinstance(loss, Tensor) else float(loss)
 
     def take_updates(self) -> list[Updates]:
         """The estimated updates since the last call. Waits for the device."""
@@ -164,7 +145,7 @@ class StepWatch:
             return
         self._backwards += 1
         if loss is not None:
-            self._losses.append(_kept(loss))
+            self._losses.append(losses.kept(loss))
         self._scaler = scaler
         self._fresh = False
         # With accumulation only the last backward pass of a step is worth a read: as many as the step before had.
@@ -207,15 +188,17 @@ class StepWatch:
             if factor is None or (count < len(self.gradients) and factor != 1.0):
                 self._valued = True
             else:
-                self._factor = _times(self._factor, factor)
-                self._versions = _versions(self.gradients)
+                self._factor = losses.product(self._factor, factor)
+                self._versions = versions(self.gradients)
+        elif factor is not None and not callable(factor):
+            self._factor = losses.product(self._factor, factor)  # Of a step that is not read.
 
     # Steps
 
     def _before(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> Any:
         if self.off or torch.compiler.is_compiling():
             return None
-        if self.inside and _is_nested(optimizer, sys._getframe(1)):
+        if self.inside and is_nested(optimizer, sys._getframe(1)):
             self._nested += 1
             return None
         self.inside, self._nested = True, 0
@@ -238,10 +221,10 @@ class StepWatch:
             if first:
                 first = False
                 if not self._losses and isinstance(loss, Tensor) and loss.numel() == 1:
-                    self._losses.append(_kept(loss))
+                    self._losses.append(losses.kept(loss))
                 self._close()
             else:
-                self.handler.guarded(lambda: self.handler.again(self))
+                self.handler.guarded(lambda: self.handler.again())
             return loss
 
         if len(args) > 1:
@@ -255,6 +238,8 @@ class StepWatch:
             self.handler.guarded(self._close_row)
         else:
             self.norms = None
+            self.clip_steps += bool(self.clips)
+            self.clip_acted += bool(self.clips) and self._factor < 1.0
         self.handler.guarded(self.monitor.before)
         self._expected, self._backwards = max(1, self._backwards), 0
         self._losses, self.clips = [], []
@@ -266,9 +251,9 @@ class StepWatch:
             self._read()
         elif not self._unchanged():
             self._changed()
-        elif self._hand < 1.0 and not self.clips:
-            self._by_hand(1.0, 1.0)
-        self.loss = self.recorded if self.recorded is not None else _total(self._losses)
+        elif self._hand.usual < 1.0 and not self.clips:
+            self._scaled_by_hand(1.0, 1.0)
+        self.loss = self.recorded if self.recorded is not None else losses.total(self._losses)
         self.norms = self.ring.host()
         if self.clips:
             self.last_clip = self.clips[-1]
@@ -279,7 +264,7 @@ class StepWatch:
         elif self.clips and self._factor < 1.0:
             self.clip_acted += 1
         self.loop.stepped(self._backwards, self.clips, len(self.gradients))
-        self.handler.before_step(self)
+        self.handler.before_step()
 
     def _after(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         if self.off or torch.compiler.is_compiling():
@@ -299,7 +284,7 @@ class StepWatch:
         if self.loop.news:
             self.loop.news = False
             self.handler.judge()
-        self.handler.after_step(self)
+        self.handler.after_step()
 
     @property
     def moved(self) -> tuple[Tensor, Tensor] | None:
@@ -308,8 +293,7 @@ class StepWatch:
 
     def left_out_by_scaler(self) -> bool:
         """Whether an overflow is the loss scale's own search: a fused optimizer is then called, and changes nothing."""
-        found = getattr(self.optimizer, "found_inf", None)
-        if found is None or self.norms is None or all(map(math.isfinite, self.norms)) or not bool(found):
+        if not loss_scale.leaves_out(self.optimizer, self.norms):
             return False
         self.ring.take_back()
         return True
@@ -322,31 +306,16 @@ class StepWatch:
     # Reading
 
     def _read(self) -> None:
-        self.scale = self._scale()
+        self.scale = loss_scale.of(self.optimizer, self._scaler, stepping=self.inside)
         self.gradients = self.ring.read(self.scale)
-        self._versions = _versions(self.gradients)
+        self._versions = versions(self.gradients)
         self._fresh = True
         self._factor, self._valued = 1.0, False
-
-    def _scale(self) -> Tensor | None:
-        """The loss scale that the gradients hold at this moment."""
-        given = self.optimizer.__dict__.get("grad_scale")
-        if isinstance(given, Tensor):
-            return given
-        scaler = self._scaler
-        if scaler is None:
-            return None
-        # What unscale_ has done is known to the scaler alone.
-        states = getattr(scaler, "_per_optimizer_states", {})
-        state = states.get(id(self.optimizer), {}) if id(self.optimizer) in states else {}
-        unscaled = getattr(state.get("stage"), "name", "READY") != "READY"
-        found = getattr(scaler, "_scale", None)
-        return found if isinstance(found, Tensor) and not unscaled and not self.inside else None
 
     def _unchanged(self) -> bool:
         """Whether the gradients are those that were read, and nobody has written to them since."""
         now = [p.grad for p in self.ring.active]
-        return all(map(operator.is_, now, self.gradients)) and _versions(self.gradients) == self._versions
+        return all(map(operator.is_, now, self.gradients)) and versions(self.gradients) == self._versions
 
     def _changed(self) -> None:
         """Somebody wrote to the gradients after they were read: a clip by value, a loop that scales them by hand, a fault."""
@@ -360,9 +329,7 @@ class StepWatch:
                 return
         raw, now = ring.row.clone(), ring.measure()
         self.gradients = [p.grad for p in ring.active]  # type: ignore[misc]
-        if self.scale is not None:
-            # Unscaled meanwhile: what was read holds no scale, and neither do the gradients now.
-            self.scale = None
+        self.scale = None  # Where it was scaled, it is not so any more.
         ring.raise_to(now * (1 - 1e-6))
         if not ring.on_host:
             return
@@ -374,66 +341,9 @@ class StepWatch:
         if self._valued:
             self._factor = min(1.0, factor)
         elif not self.clips:
-            self._by_hand(factor, float(np.divide(after, before, out=np.zeros_like(after), where=before > 0).max()))
+            parts = np.divide(after, before, out=np.zeros_like(after), where=before > 0)
+            self._scaled_by_hand(factor, float(parts.max()))
 
-    def _by_hand(self, factor: float, greatest: float) -> None:
-        """The program has scaled gradients, no parameter's by more than ``greatest``.
-
-        A loop that divides every gradient by the same number clips nothing: it clips where it scales by less than elsewhere.
-        """
-        same = 1e-3
-        if factor > self._hand * (1 + same):
-            self.clip_acted += self._hand_steps
-            self._hand, self._hand_steps = min(factor, 1.0), 0
-        if factor >= self._hand * (1 - same):
-            self._hand_steps += greatest <= factor * (1 + same)
-        elif greatest <= self._hand * (1 + same):
-            self._factor = factor / self._hand
-            self.clip_acted += 1
-
-
-def _is_nested(optimizer: Any, step: FrameType) -> bool:
-    """Whether this call of torch's wrapper of ``step`` was made by another one of the same optimizer."""
-    frame = step.f_back
-    while frame is not None:
-        if frame.f_code is step.f_code and frame.f_locals.get("self") is optimizer:
-            return True
-        frame = frame.f_back
-    return False
-
-
-def _versions(tensors: Sequence[Tensor]) -> list[int]:
-    try:
-        return [tensor._version for tensor in tensors]
-    except RuntimeError:  # Tensors of inference mode count nothing.
-        return []
-
-
-def _kept(loss: Tensor) -> Any:
-    """The loss, as a number where that needs no waiting, else to be read later."""
-    held = loss.detach()
-    if held.device.type == "cpu":
-        return float(held.numpy()) if held.dtype != torch.bfloat16 else float(held)
-    return functools.partial(_later, held, held._version)
-
-
-def _later(held: Tensor, version: int) -> float:
-    return float(held) if held._version == version else math.nan
-
-
-def _total(losses: Sequence[Any]) -> Any:
-    """The sum over the backward passes of a step: accumulation divides the loss, and its parts make the whole."""
-    if not losses:
-        return math.nan
-    if len(losses) == 1:
-        return losses[0]
-    if any(map(callable, losses)):
-        kept = list(losses)
-        return lambda: sum(one() if callable(one) else one for one in kept)
-    return sum(losses)
-
-
-def _times(one: Any, other: Any) -> Any:
-    if callable(one) or callable(other):
-        return lambda: (one() if callable(one) else one) * (other() if callable(other) else other)
-    return one * other
+    def _scaled_by_hand(self, factor: float, greatest: float) -> None:
+        self._factor, acted = self._hand.seen(factor, greatest)
+        self.clip_acted += acted

@@ -1,0 +1,25 @@
+"""What the watch of an optimizer calls in each of its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Handler(Protocol):
+    """Whoever made the watch, and reads it when it is called."""
+
+    def before_step(self) -> None:
+        """The row of the step is closed; the gradients are as the optimizer will find them."""
+
+    def again(self) -> None:
+        """A closure was evaluated once more in the same step: its gradients are there."""
+
+    def after_step(self) -> None:
+        """The step is taken."""
+
+    def judge(self) -> None:
+        """The loop does what should be told before many more steps."""
+
+    def guarded(self, work: Callable[[], None]) -> None:
+        """Call ``work``; nothing that it raises may reach the training, other than what the user asked for."""

@@ -1,0 +1,33 @@
+"""What a ``GradScaler`` has multiplied the gradients by at this moment, and whether it leaves the step out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def of(optimizer: torch.optim.Optimizer, scaler: Any, *, stepping: bool) -> Tensor | None:
+    """The loss scale that the gradients hold; None where they hold none. ``stepping``: whether the step has begun."""
+    given = optimizer.__dict__.get("grad_scale")
+    if isinstance(given, Tensor):
+        return given
+    if scaler is None or stepping:
+        return None
+    # What unscale_ has done is known to the scaler alone. Its table makes an entry for whoever asks, so it is asked first.
+    states = getattr(scaler, "_per_optimizer_states", {})
+    state = states.get(id(optimizer), {}) if id(optimizer) in states else {}
+    unscaled = getattr(state.get("stage"), "name", "READY") != "READY"
+    found = getattr(scaler, "_scale", None)
+    return found if isinstance(found, Tensor) and not unscaled else None
+
+
+def leaves_out(optimizer: torch.optim.Optimizer, norms: Sequence[float] | None) -> bool:
+    """Whether a fused optimizer is called only to change nothing, because the scale was too large."""
+    found = getattr(optimizer, "found_inf", None)
+    if found is None or norms is None or all(map(math.isfinite, norms)):
+        return False
+    return bool(found)
