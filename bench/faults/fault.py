@@ -52,7 +52,7 @@ def adam(model: torch.nn.Module, rate: float = 1e-3) -> torch.optim.Optimizer:
     return torch.optim.Adam(model.parameters(), lr=rate)
 
 
-def bent(layer: int, bend: Callable[[Tensor], Tensor], at: int = AT) -> Callable[[], Script]:
+def bent(layer: int, bend: Callable[[Tensor], Tensor], at: int = AT, after: int = 150) -> Callable[[], Script]:
     """What comes out of a layer is something else from that step on."""
 
     def make() -> Script:
@@ -62,7 +62,7 @@ def bent(layer: int, bend: Callable[[Tensor], Tensor], at: int = AT) -> Callable
             if step == at:
                 model.bends[layer] = bend
 
-        return Script(model, adam(model), at + 150, before=before)
+        return Script(model, adam(model), at + after, before=before)
 
     return make
 

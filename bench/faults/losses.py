@@ -123,7 +123,13 @@ FAULTS: dict[str, Fault] = {
     "loss-times-1000-early": Fault(scaled_loss(1e3, 30), _LOSS, _LAST, "loss", step=30, once=True),
     "loss-back-to-size": Fault(loss_back_to_size, _LOSS, _LAST, "loss|exp_avg_sq|moment", step=STALE_FROM, alone=False),
     "running-targets": Fault(
-        running_targets, ("SG207", "SG201"), ("", "0.weight", "4.weight"), "loss|target", late=200, drift=20, alone=False
+        running_targets,
+        ("SG207", "SG201"),
+        ("", "0.weight", "4.weight"),
+        "loss|target",
+        late=200,
+        drift=20,
+        alone=False,
     ),
     "climbing-loss": Fault(climbing_loss, ("SG207", "SG201", "SG206"), _LAST, "loss", late=200, drift=20, alone=False),
     "constant-answer": Fault(
@@ -137,7 +143,7 @@ FAULTS: dict[str, Fault] = {
         alone=False,
     ),
     "mean-of-batch": Fault(
-        bent(4, mean_of_batch),
+        bent(4, mean_of_batch, after=400),
         ("SG207", "SG206", "SG105"),
         ("layers.4.weight", "", "layers.5.weight"),
         "loss|alike|constant|output",

@@ -16,12 +16,15 @@ from steadygrad.detect.history import State
 from steadygrad.record import Sign
 from steadygrad.record.rows import Array
 
+Marks = np.ndarray[Any, np.dtype[np.bool_]]
+
 ORDER = ("rate", "batch", "weights", "forward", "loss", "gradient", "moments")
 """Which of two at the same step comes first: what the step begins with stands first."""
 BEFORE = 40
 """Rows before an incident in which a first sign is looked for."""
-BASE = 10
-"""Rows, at least, that say what is usual."""
+BASE, YOUNG, CLOSE = 10, 30, 8
+"""Rows, at least, that say what is usual; where fewer than ``YOUNG`` lie further back than ``BEFORE``, all up to ``CLOSE`` rows
+before the incident do: in a young run the norms of 40 steps ago are not usual any more."""
 FAR = 0.7
 DEVIATIONS = 8.0
 """A sign: log10 of a norm above its usual by this many decades (five times) *and* this many robust deviations."""
@@ -37,9 +40,7 @@ def first_signs(state: State, step: int, last: int) -> list[Sign]:
     if not trail:
         return []
     steps = np.array([one[0] for one in trail])
-    base = steps < step - BEFORE
-    if base.sum() < BASE:
-        base = steps < step
+    base = _usual_rows(steps, step)
     found: list[Sign] = []
     rows = np.stack([one[1] for one in trail])
     found += _loss(steps, np.array([one[2] for one in trail]), base)
@@ -49,6 +50,13 @@ def first_signs(state: State, step: int, last: int) -> list[Sign]:
     if step - BEFORE <= leapt <= last:
         found.append(Sign("rate", leapt, "", after / before if before else math.nan))
     return in_order(found)
+
+
+def _usual_rows(steps: np.ndarray[tuple[int, ...], np.dtype[np.int64]], step: int) -> Marks:
+    base = steps < step - BEFORE
+    if base.sum() < YOUNG:
+        base = steps < step - CLOSE
+    return base if base.sum() >= BASE else steps < step
 
 
 def in_order(signs: Sequence[Sign]) -> list[Sign]:
@@ -75,7 +83,6 @@ def in_words(signs: Sequence[Sign]) -> str:
     return words
 
 
-Marks = np.ndarray[Any, np.dtype[np.bool_]]
 _WORDS = {
     "rate": "the learning rate",
     "batch": "the batch",
@@ -129,9 +136,7 @@ def _moments(state: State, step: int, last: int, gradients: set[int]) -> list[Si
     if len(moves) < BASE:
         return []
     values = np.stack([one[1] for one in moves])
-    base = steps < step - BEFORE
-    if base.sum() < BASE:
-        base = steps < min(step, *gradients, last)
+    base = _usual_rows(steps, min(step, *gradients, last))
     if base.sum() < 3:
         return []
     excess = values - _usual(values[base])

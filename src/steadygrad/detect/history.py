@@ -24,9 +24,12 @@ decades and 16 to 35 deviations."""
 EARLY = 3
 """Rows before even the total norm is compared with what it was."""
 EARLY_DECADES = 1.0
-"""Before a run is ``WARM``, the total norm is far above when it exceeds all before it by so much. PLACEHOLDER"""
+"""Before a run is ``WARM``, the total norm is far above when it exceeds all before it by so much. Healthy, from the fourth
+step on: at most 0.31 (an actor with its critic)."""
 TRAIL = 240
+"""Rows and updates that are kept to tell what came first."""
 FIRST = 10
+"""Losses that say what the loss was at its start."""
 LEVELS = 400
 """Levels kept; beyond that, neighbours are merged."""
 TOTAL = "total"
@@ -54,6 +57,9 @@ class LossHistory:
     count: int = 0
     window: list[float] = field(default_factory=list)
     """The last ``WINDOW`` that were not spikes."""
+    greatest: float = -math.inf
+    least: float = math.inf
+    """Of all that were not spikes."""
     first: list[float] = field(default_factory=list)
     """The first ``FIRST``: what the loss was at its start."""
     chunk: list[float] = field(default_factory=list)
@@ -77,6 +83,8 @@ class State:
     median: Array = field(default_factory=lambda: np.zeros(0))
     bound: Array = field(default_factory=lambda: np.zeros(0))
     """log10 norm above which a parameter spikes; infinite while it is too young to tell. The last one is the total's."""
+    deviation: Array = field(default_factory=lambda: np.zeros(0))
+    """Robust deviation of log10 of each norm, over the window."""
     pending: list[Array] = field(default_factory=list)
     pending_steps: list[int] = field(default_factory=list)
     levels: list[tuple[int, Array]] = field(default_factory=list)
@@ -95,6 +103,8 @@ class State:
     alive: np.ndarray[Any, Any] = field(default_factory=lambda: np.zeros(0, np.int64))
     """In how many rows it has had one: what has never learnt is not missed."""
     idle_since: np.ndarray[Any, Any] = field(default_factory=lambda: np.zeros(0, np.int64))
+    gap: np.ndarray[Any, Any] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """The longest that each has been idle before it had a gradient again."""
     above: int = 0
     """For how many rows the total has been above its bound."""
     above_since: int = 0
@@ -130,8 +140,10 @@ class State:
             self.seen = np.zeros(width, np.int64)
             self.median = np.full(width, np.nan)
             self.bound = np.full(width, np.inf)
+            self.deviation = np.full(width, np.nan)
             self.idle = np.zeros(width - 1, np.int64)
             self.idle_since = np.zeros(width - 1, np.int64)
+            self.gap = np.zeros(width - 1, np.int64)
             self.alive = np.zeros(width - 1, np.int64)
             self.best = np.full(sum(self.columns.weights), -np.inf)
 
@@ -145,6 +157,7 @@ class State:
             "idle": self.idle.tolist(),
             "alive": self.alive.tolist(),
             "idle_since": self.idle_since.tolist(),
+            "gap": self.gap.tolist(),
             "greatest_rate": self.greatest_rate,
             "highest": self.highest,
             "losses": dataclasses.asdict(self.losses),
@@ -170,6 +183,7 @@ class State:
             add_level(state, int(step), placed([level], np.nan)[0])
         state.idle = placed([[*plain["idle"], 0]], 0)[0][:-1].astype(np.int64)
         state.alive = placed([[*plain["alive"], 0]], 0)[0][:-1].astype(np.int64)
+        state.gap = placed([[*plain.get("gap", [0] * (len(saved) - 1)), 0]], 0)[0][:-1].astype(np.int64)
         state.idle_since = placed([[*plain["idle_since"], 0]], 0)[0][:-1].astype(np.int64)
         state.greatest_rate = float(plain["greatest_rate"])
         state.highest = float(plain.get("highest", -math.inf))
@@ -194,8 +208,8 @@ def learn(state: State, good: Array) -> None:
 
 def rebound(state: State) -> None:
     state.median = medians(state.window)
-    deviation = 1.4826 * medians(np.abs(state.window - state.median))
-    bound = state.median + np.maximum(SPIKE_DECADES, SPIKE_DEVIATIONS * deviation)
+    state.deviation = 1.4826 * medians(np.abs(state.window - state.median))
+    bound = state.median + np.maximum(SPIKE_DECADES, SPIKE_DEVIATIONS * state.deviation)
     state.bound = np.where((state.seen >= WARM) & np.isfinite(bound), bound, np.inf)
     if EARLY <= state.seen[-1] < WARM and math.isfinite(state.highest):
         state.bound[-1] = state.highest + EARLY_DECADES

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from steadygrad.detect.symptoms import Symptom
-from steadygrad.record import Alarm
+from steadygrad.record import Alarm, Severity
 from steadygrad.record.rows import Columns
 from steadygrad.rules import find
 
@@ -102,13 +102,20 @@ def gather(
         code=symptom.code if stayed else alarm.code,
         name=name_of(symptom.code) if stayed else alarm.name,
         message=symptom.message if stayed else alarm.message,
-        severity=min(alarm.severity, symptom.severity, key=lambda one: one.rank),
+        severity=_severity(alarm, symptom),
         last_step=max(alarm.last_step, symptom.last_step, symptom.step),
         others=max(alarm.others, len(symptom.columns) - 1),
         symptoms=symptoms,
     )
     book.alarms[at] = alarm
     return Gathered(alarm, False, sharper)
+
+
+def _severity(alarm: Alarm, symptom: Symptom) -> Severity:
+    """The worse of both; what was found to be by design stays a note when it is seen again."""
+    if alarm.severity is Severity.INFO and symptom.code == alarm.code:
+        return alarm.severity
+    return min(alarm.severity, symptom.severity, key=lambda one: one.rank)
 
 
 def _belongs(book: Book, symptom: Symptom, optimizer: int, interval: int) -> int | None:
@@ -120,9 +127,10 @@ def _belongs(book: Book, symptom: Symptom, optimizer: int, interval: int) -> int
     at = book.open.get((optimizer, sudden))
     if at is not None:
         return at
-    loss = book.open.get((optimizer, True))
-    if symptom.code in _SHARPER and symptom.lasting and loss is not None and book.alarms[loss].code == "SG207":
-        return loss
+    if symptom.code in _SHARPER and symptom.lasting:
+        for at, alarm in enumerate(book.alarms):
+            if (alarm.optimizer, alarm.code) == (optimizer, "SG207") and symptom.step - symptom.slack <= alarm.step:
+                return at
     for at, alarm in enumerate(book.alarms):
         if (alarm.optimizer, alarm.code) == (optimizer, symptom.code) and alarm.step <= symptom.step <= alarm.last_step:
             return at

@@ -16,7 +16,7 @@ import numpy as np
 from steadygrad.detect.depth import began_at
 from steadygrad.detect.drift import CHUNK, take_level
 from steadygrad.detect.history import TRAIL, WARM, State, learn
-from steadygrad.detect.losses import LEAP, judge_losses
+from steadygrad.detect.losses import highest_usual, judge_losses
 from steadygrad.detect.spikes import RECENT, STUCK, far_above, idle, non_finite
 from steadygrad.detect.symptoms import Symptom
 from steadygrad.detect.updates import confirmed, leaps
@@ -53,13 +53,15 @@ def judge(state: State, rows: Rows, frozen: Sequence[bool] | np.ndarray[Any, np.
     ill = broken.any(axis=1)
     with np.errstate(invalid="ignore"):
         high = (decades > state.bound).any(axis=1)
-    gone = ((rows.norms <= 0) & asked).any(axis=1)
+    gone: np.ndarray[Any, np.dtype[np.bool_]] = np.any((rows.norms <= 0) & asked, axis=1)
     alive = state.alive + np.cumsum(rows.norms > 0, axis=0)
     gaps = rows.steps - 1
     gaps[1:] -= rows.steps[:-1]
     gaps[:1] -= state.last or gaps[:1]
     state.last = int(rows.steps[-1]) if len(rows) else state.last
-    for at in np.flatnonzero(ill | high | gone | (state.above > 0) | state.idle.any()).tolist():
+    # The row behind one that lacks a gradient shows whether it is back.
+    follows = np.concatenate([[bool(state.idle.any())], gone[:-1]])
+    for at in np.flatnonzero(ill | high | gone | follows | (state.above > 0)).tolist():
         step = int(rows.steps[at])
         if ill[at]:
             which = np.flatnonzero(broken[at])
@@ -69,7 +71,7 @@ def judge(state: State, rows: Rows, frozen: Sequence[bool] | np.ndarray[Any, np.
         if at < RECENT and len(state.window):
             recent = np.concatenate([state.window[-(RECENT - at) :], recent])
         found += far_above(state, step, decades[at], int(gaps[at]), recent)
-        found += idle(state, step, rows.norms[at], asked & (alive[at] >= STUCK))
+        found += idle(state, step, rows.norms[at], asked, alive[at] >= STUCK)
     state.alive = alive[-1] if len(rows) else state.alive
     found += _losses(state, rows, decades)
     found += confirmed(state, rows, decades)
@@ -141,11 +143,7 @@ def limits(state: State) -> Limits:
     largest = np.finfo(np.float32).max
     with np.errstate(over="ignore"):
         linear = np.minimum(np.power(10.0, state.bound), largest)
-    window = state.losses.window
-    loss = math.inf
-    if window:
-        greatest = max(window)
-        loss = greatest + LEAP * max(greatest - min(window), abs(greatest))
+    loss = highest_usual(state.losses)
     if state.pending_update is not None:
         loss = -math.inf  # The next rows show whether it did harm.
     return Limits(linear[:-1].astype(np.float32), float(linear[-1]), loss)

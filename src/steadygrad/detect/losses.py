@@ -16,9 +16,11 @@ from steadygrad.record import Severity
 from steadygrad.record.rows import Array
 
 CODE = "SG207"
-LEAP = 5.0
-"""A leap exceeds the greatest of the last losses by so many times their range and their size. Healthy: at most 3.1 (averaged
-weights at twice the usual rate)."""
+LEAP = 3.0
+"""A leap exceeds the greatest loss so far by so many times its size and the range. Healthy, from the fourth step on: at most 3.7
+times its size in steps 4 to 60 (a first reward), then 1.2 (a loss that joins others)."""
+EARLY = 3
+"""Losses before one is compared with them: a run that is watched from its middle begins anywhere."""
 ALONE = 10
 """Losses before one that leaps is an alarm by itself; before that the gradient must leap too."""
 WITH_IT = 0.5
@@ -37,19 +39,26 @@ def judge_losses(state: State, steps: Sequence[int], losses: Array, totals: Arra
     """What these losses show, in the order of their steps. ``totals``: log10 of each step's total gradient norm."""
     history = state.losses
     window = history.window
-    if window and history.count >= ALONE and np.isfinite(losses).all():
-        greatest = max(window)
-        if float(losses.max()) <= greatest + LEAP * max(greatest - min(window), abs(greatest)):
-            # Nothing leaps, which is so of nearly all blocks: they are taken in whole.
-            yield from _taken_in(history, steps, losses.tolist())
-            return
+    known = bool(window) and history.count >= ALONE and bool(np.isfinite(losses).all())
+    if known and float(losses.max()) <= highest_usual(history):
+        # Nothing leaps, which is so of nearly all blocks: they are taken in whole.
+        yield from _taken_in(history, steps, losses.tolist())
+        return
     for step, loss, total in zip(steps, losses.tolist(), totals.tolist(), strict=True):
         yield from judge_loss(state, step, loss, total)
+
+
+def highest_usual(history: LossHistory) -> float:
+    """The loss above which one leaps; infinite while too few are known."""
+    if history.count < EARLY or not history.window:
+        return math.inf
+    return history.greatest + LEAP * max(history.greatest - history.least, abs(history.greatest), 1e-30)
 
 
 def _taken_in(history: LossHistory, steps: Sequence[int], losses: list[float]) -> Iterator[Symptom]:
     history.window.extend(losses)
     del history.window[:-WINDOW]
+    history.greatest, history.least = max(history.greatest, *losses), min(history.least, *losses)
     history.count += len(losses)
     begin = 0
     while begin < len(losses):
@@ -71,6 +80,7 @@ def judge_loss(state: State, step: int, loss: float, total: float) -> Iterator[S
         yield Symptom(CODE, Severity.WARNING, step, None, message, (), step)
     else:
         history.window.append(loss)
+        history.greatest, history.least = max(history.greatest, loss), min(history.least, loss)
         del history.window[:-WINDOW]
     history.count += 1
     if len(history.first) < FIRST:
@@ -83,11 +93,7 @@ def judge_loss(state: State, step: int, loss: float, total: float) -> Iterator[S
 def _leaps(state: State, loss: float, total: float) -> str:
     """How far the loss is above what it was, in words; "" where it is not."""
     history = state.losses
-    if history.count < 1 or not history.window:
-        return ""
-    greatest, least = max(history.window), min(history.window)
-    size = max(greatest - least, abs(greatest), 1e-30)
-    if not loss > greatest + LEAP * size:
+    if not loss > highest_usual(history):
         return ""
     if history.count < ALONE and not total > state.highest + WITH_IT:
         return ""

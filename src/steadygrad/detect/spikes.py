@@ -19,12 +19,22 @@ RECENT = 5
 LEAP = 0.4
 """Decades by which a spike exceeds the rows just before it, so that a gradient that grows by and by is none: on a plain net of
 eight layers it grows tenfold in the first 60 steps, by at most 0.2 decades within five."""
+UNMOVED = 0.7
+ALONE_DECADES, ALONE_DEVIATIONS = 3.0, 30.0
+"""A layer that leaps while the total norm rises by less than ``UNMOVED`` must leap by so much more. Healthy: 2.1 decades and 24
+deviations (policy gradients), 3.6 decades and 10 deviations (experts)."""
 STAYED = 20
 """Rows above the bound after which a spike is an explosion."""
 STUCK = 20
 """Rows of a gradient of exactly zero, of none after there was one, or of a learning rate of 0."""
+PAUSES, GAPS = 200, 3
+"""Rows, and times its longest pause so far, that a parameter which has paused before must be without a gradient: experts and
+rare words pause by nature."""
 AFTER_LEAP = 10
 """Rows within which what is sudden is put down to a leap of the learning rate."""
+
+
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 def non_finite(columns: Columns, step: int, which: np.ndarray[Any, Any], norms: np.ndarray[Any, Any]) -> Symptom:
@@ -53,6 +63,9 @@ def far_above(state: State, step: int, row: Array, gap: int, recent: Array) -> I
     excess = row - median
     with np.errstate(invalid="ignore"):
         high = row > state.bound
+        if excess[-1] < UNMOVED and not young:
+            # One layer alone, which hardly adds to the whole: experts and policy heads leap by nature.
+            high[:-1] &= excess[:-1] > np.maximum(ALONE_DECADES, ALONE_DEVIATIONS * state.deviation[:-1])
         if state.above == 0 and len(recent):
             high &= row > np.fmax.reduce(recent, axis=0) + LEAP
     judged = np.append(np.array(state.columns.weights, bool), True)
@@ -96,14 +109,17 @@ def far_above(state: State, step: int, row: Array, gap: int, recent: Array) -> I
     yield Symptom(code, severity, begun, column, message, tuple(which.tolist()), step, norm, cause, slack, origin)
 
 
-def idle(state: State, step: int, norms: np.ndarray[Any, Any], asked: np.ndarray[Any, Any]) -> Iterator[Symptom]:
+def idle(state: State, step: int, norms: np.ndarray[Any, Any], asked: Mask, alive: Mask) -> Iterator[Symptom]:
     """A gradient that has become exactly zero, or is no longer there."""
     columns = state.columns
     gone = ((norms == 0) | (norms == ABSENT)) & asked
+    state.gap = np.where(gone, state.gap, np.maximum(state.gap, state.idle))
     state.idle_since = np.where(gone & (state.idle == 0), step, state.idle_since)
     state.idle = np.where(gone, state.idle + 1, 0)
     weights = np.array(columns.weights, bool)
-    lasting = (state.idle > 0) & (state.idle % STUCK == 0) & weights
+    long = np.where(state.gap > 0, np.maximum(PAUSES, GAPS * state.gap), STUCK)
+    lasting = (state.idle >= long) & (state.idle % STUCK == 0) & weights & (state.idle > 0) & alive
+    gone = gone & alive
     if not lasting.any():
         return
     which = np.flatnonzero(lasting)
@@ -114,7 +130,7 @@ def idle(state: State, step: int, norms: np.ndarray[Any, Any], asked: np.ndarray
     absent = norms[first] == ABSENT
     tiny = columns.halves[first] if columns.halves else 0.0
     # Biases count: a net whose last bias still learns is not dead as a whole.
-    code, place = "SG106", None if gone[asked].all() else first
+    code, place = "SG106", None if gone[asked & alive].all() else first
     lasted = int(state.idle[first])
     if place is None:
         words = (

@@ -22,6 +22,10 @@ COTANGENT_BYTES = 64 * 2**20
 """A cotangent larger than this is not kept until the next step: it would raise the peak of memory."""
 
 
+EARLIER_BYTES = 64 * 2**20
+"""Inputs of the earlier calls of a step that are kept until it: with accumulation the last batch is not the only one."""
+
+
 @dataclass
 class Given:
     """One forward call: what went in, under which conditions, and the gradients that came back to its outputs."""
@@ -37,14 +41,17 @@ class Given:
     cotangents: dict[int, Tensor] = field(default_factory=dict)
     """By the position of the output's leaf; none where no look will ask for them."""
 
+    earlier: list[Tensor] = field(default_factory=list)
+    """Inputs of the calls before it since the optimizer's last step, up to ``EARLIER_BYTES``."""
+
     def tensors(self) -> list[Tensor]:
         return [leaf for leaf in tree_leaves((self.args, self.kwargs)) if isinstance(leaf, Tensor)]
 
     def input_norm(self) -> float:
-        """L2 norm of all float inputs together, NaN where there is none. Waits for their device."""
-        floats = [one.detach() for one in self.tensors() if one.is_floating_point() and not one.is_sparse]
-        norms = [torch.linalg.vector_norm(one.float()).cpu().numpy()[()] for one in floats]
-        return math.hypot(*map(float, norms)) if norms else math.nan
+        """L2 norm of all float inputs of a call, NaN where there is none; of several calls the greatest. Waits for the device."""
+        norms = [_norm(one) for one in self.tensors() if _is_plain(one)]
+        one_call = math.hypot(*norms) if norms else math.nan
+        return max([one_call, *(_norm(one) for one in self.earlier)]) if norms else math.nan
 
 
 class Capture:
@@ -108,7 +115,12 @@ class Capture:
             random = torch.default_generator.get_state()
             if self._on_cuda:
                 on_device = torch.cuda.get_rng_state(self._device)
-        self.given = Given(args, kwargs, random, on_device, autocast_now(self._autocast_kinds), calls)
+        earlier: list[Tensor] = []
+        if self.given is not None:
+            earlier = [*self.given.earlier, *(one for one in self.given.tensors() if _is_plain(one))]
+            if sum(one.nbytes for one in earlier) > EARLIER_BYTES:
+                earlier = []
+        self.given = Given(args, kwargs, random, on_device, autocast_now(self._autocast_kinds), calls, earlier=earlier)
 
     def after(self, output: Any) -> None:
         """It has given this: what will come back to it is kept as well."""
@@ -170,6 +182,14 @@ class _Keep:
         if gradient is not None:
             # The object itself: the engine then knows that it is held, and adds nothing to it in place.
             self._kept[self._place] = gradient.detach() if gradient.requires_grad else gradient
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    return tensor.is_floating_point() and not tensor.is_sparse
+
+
+def _norm(tensor: Tensor) -> float:
+    return float(torch.linalg.vector_norm(tensor.detach().float()).cpu().numpy()[()])
 
 
 def _spread(leaves: Sequence[Any]) -> float | None:

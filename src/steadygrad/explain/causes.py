@@ -29,7 +29,7 @@ from steadygrad.explain.diagnose import (
 from steadygrad.explain.looks import OUTGROWN, Grown, Looks
 from steadygrad.explain.replay import place_of, untouched
 from steadygrad.explain.view import StepView
-from steadygrad.record import Alarm, Finding, Location, Look, Sign
+from steadygrad.record import Alarm, Finding, Location, Look, Severity, Sign
 from steadygrad.record.rows import Array
 from steadygrad.watch.distributed import rank
 
@@ -100,8 +100,17 @@ def explain(alarm: Alarm, symptom: Symptom, view: StepView, looks: Looks) -> Exp
     kind = {"loss": "large loss", "input": "large batch"}.get(symptom.origin, "numbers")
     if symptom.code == "SG204" and "moments" in symptom.cause:
         kind = "moments"
+    if symptom.code == "SG106" and report is not None and symptom.column is not None:
+        unused = [p for p in report.trace.parameters if p.name == draft.parameter and not p.used]
+        if unused and not draft.cause.startswith("its weights"):
+            draft.cause, draft.kind = (
+                "the model did not use it in this step, as an expert that nobody chooses",
+                "unused",
+            )
     draft.found(symptom.cause, "rate" if "learning rate" in symptom.cause else kind)
     signs = _signs(draft, symptom, view, growth, grown)
+    if not draft.cause and signs and signs[0].kind == "loss" and math.isfinite(signs[0].factor):
+        draft.found(f"the loss leaves its range first, at {times(signs[0].factor)} its usual size", "large loss")
     rows = _rows(draft, symptom, view, looks) if at_hand and _may_look(view) else ()
     explained = replace(
         alarm,
@@ -112,6 +121,7 @@ def explain(alarm: Alarm, symptom: Symptom, view: StepView, looks: Looks) -> Exp
         location=draft.location,
         rank=None if numbers is None else sick_rank(numbers),
         delay=_since(alarm, signs) if alarm.code in ("SG201", "SG206", "SG207") else alarm.delay,
+        severity=Severity.INFO if draft.kind == "unused" else alarm.severity,
         signs=signs,
         first_sign=in_words(signs),
         rows=rows,
@@ -161,7 +171,10 @@ def _from_look(
         forward = symptom.code == "SG203" and broken is not None and broken.direction == "forward"
         draft.found(": ".join(one for one in (own, finding.message) if one), "forward" if forward else "look")
         draft.location = finding.location
-    elif symptom.code in ("SG201", "SG203", "SG206") and not (draft.cause or symptom.cause or symptom.lasting):
+    elif symptom.code in ("SG201", "SG203", "SG206") and not (draft.cause or symptom.lasting):
+        # That an output has grown, as the norms have it, is wrong where the look shows none that has.
+        if symptom.cause and symptom.origin != "output":
+            return
         if symptom.column is None:
             return
         others = _norms(view, set(symptom.columns) | {symptom.column})
@@ -187,7 +200,11 @@ def _norms(view: StepView, left_out: set[int]) -> dict[str, float]:
 
 def _signs(draft: _Draft, symptom: Symptom, view: StepView, growth: float, grown: Grown | None) -> tuple[Sign, ...]:
     """What moved first, from the numbers and from what was seen at the step."""
-    signs = first_signs(view.history, symptom.step, view.step)
+    broken = "" if symptom.column is None else view.columns.names[symptom.column]
+    signs = [
+        replace(one, where=broken) if one.kind == "gradient" and not one.where and one.step == symptom.step else one
+        for one in first_signs(view.history, symptom.step, view.step)
+    ]
     if draft.kind == "batch" or growth > OUTGROWN:
         signs.append(Sign("batch", view.step, "", growth))
     elif draft.kind == "broken weights" and not any(one.step < view.step for one in signs):
@@ -196,7 +213,7 @@ def _signs(draft: _Draft, symptom: Symptom, view: StepView, growth: float, grown
         signs.append(Sign("weights", symptom.step, draft.parameter))
     elif draft.kind == "optimizer":
         signs.append(Sign("moments", symptom.step, draft.parameter))
-    elif draft.kind == "forward" or (symptom.origin == "output" and symptom.step >= view.step):
+    elif draft.kind == "forward" or (symptom.origin == "output" and draft.kind == "numbers"):
         factor = math.nan if grown is None else grown.factor
         signs.append(Sign("forward", view.step, draft.parameter, factor))
     elif draft.kind == "loss":

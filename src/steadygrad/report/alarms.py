@@ -40,6 +40,7 @@ _BY_CAUSE = {
     "large batch": "look at the batch of this step: scale or drop its outliers; bound what is left with --clip quantile:0.9",
     "large loss": "look at the loss of this step: its weight, its target, a sum where a mean was meant",
     "moments": "reset the state of the optimizer, or lower its beta2 (0.95), so that old moments fade sooner",
+    "unused": "give rarely chosen parts a share of the samples (a load-balancing loss), if they are meant to be used",
     "still": "steadygrad check FILE says why all samples get one answer; steadygrad cure FILE mends it",
     "broken weights": "find the step that broke the weights: run again with --on-alarm stop, which saves the last good state",
     "weights": "search the code for writes to .data or to weights under no_grad; only the optimizer should change them",
