@@ -85,6 +85,7 @@ class GuardedOptimizer:
         self._rates = LoweredRates(optimizer)
         self._sample: Sample | None = None
         self._leapt_at = 0
+        self._may_rest = "tolerance_change" in optimizer.defaults
         self._next_sample = 1
         self._sampled_to = 0
         self._waiting: list[Sample] = []
@@ -221,7 +222,7 @@ class GuardedOptimizer:
                 self.weights.add(one.step, one.weights, one.ratios)
             loss, total = self._at(one.step)
             leapt = one.step == self._leapt_at
-            found += updates.judge_update(self.state, one, leapt=leapt, loss=loss, total=total)
+            found += updates.judge_update(self.state, one, leapt=leapt, loss=loss, total=total, may_rest=self._may_rest)
         if rows is not None and seen:
             found += updates.confirmed(self.state, rows, judge.logs(rows))
         self._set_limits()

@@ -44,8 +44,13 @@ def leaps(state: State, rate: float) -> bool:
     return 0 < state.greatest_rate * RATE_JUMP < rate and bool(state.seen[-1] >= SETTLED)
 
 
-def judge_update(state: State, updates: Updates, *, leapt: bool, loss: float, total: float) -> list[Symptom]:
-    """What one step's update shows. ``loss`` and ``total`` (log10) are those of the same step."""
+def judge_update(
+    state: State, updates: Updates, *, leapt: bool, loss: float, total: float, may_rest: bool = False
+) -> list[Symptom]:
+    """What one step's update shows. ``loss`` and ``total`` (log10) are those of the same step.
+
+    ``may_rest``: the optimizer has a tolerance of its own, below which it takes no step.
+    """
     columns = state.columns
     step, ratios = updates.step, updates.ratios
     weights = np.array(columns.weights, bool)
@@ -77,7 +82,7 @@ def judge_update(state: State, updates: Updates, *, leapt: bool, loss: float, to
         found.append(Symptom("SG204", Severity.ERROR, step, worst, message, which, step, cause=why, slack=slack))
     elif state.pending_update is None:
         state.pending_update = _suspect(state, updates, known, loss, total)
-    if updates.exact:
+    if updates.exact and not may_rest:
         found += _unmoved(state, updates, known, bool(large.any()))
     if not large.any():
         state.ratios.append(np.where(np.isfinite(ratios), ratios, np.nan))

@@ -171,16 +171,22 @@ def _from_look(
         forward = symptom.code == "SG203" and broken is not None and broken.direction == "forward"
         draft.found(": ".join(one for one in (own, finding.message) if one), "forward" if forward else "look")
         draft.location = finding.location
-    elif symptom.code in ("SG201", "SG203", "SG206") and not (draft.cause or symptom.lasting):
-        # That an output has grown, as the norms have it, is wrong where the look shows none that has.
-        if symptom.cause and symptom.origin != "output":
-            return
-        if symptom.column is None:
-            return
+    elif _may_be_outside(draft, symptom):
+        assert symptom.column is not None
         others = _norms(view, set(symptom.columns) | {symptom.column})
         if untouched(report, draft.parameter, symptom.norm, others):
             draft.found("the backward pass gives its usual gradient: something changed it after that", "outside")
     draft.location = draft.location or place_of(report, draft.parameter)
+
+
+def _may_be_outside(draft: _Draft, symptom: Symptom) -> bool:
+    """Whether the gradient may have been changed after the backward pass: nothing else explains it.
+
+    That an output has grown, as the norms have it, is refuted where the look shows none that has.
+    """
+    if draft.cause or symptom.lasting or symptom.column is None or symptom.code not in ("SG201", "SG203", "SG206"):
+        return False
+    return not symptom.cause or symptom.origin == "output"
 
 
 def _finding(look: Look, code: str) -> Finding | None:
