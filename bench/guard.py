@@ -1,10 +1,11 @@
 """What watching and clipping cost: ``python -m bench.guard [--rounds N] [--steps N] [NAME …]``.
 
 Each monitor trains its own copy of the net, on the same batches, in blocks of ten steps in random order, so that whatever the
-machine does falls on all alike; the first two steps of a block count for nothing, since the caches hold another copy then. In a round a monitor's cost is the median of (its step − the bare step on the same batch) ÷ the
-median bare step, and the mean of the same, which what is done on some steps only (judging, exact updates) weighs in; printed
-is the median of the rounds, each with fresh copies, and their range. "bare again" is the A/A control: what it shows is the
-error of the rest. Times are the thread's own processor time, which other programs disturb less than the clock.
+machine does falls on all alike; the first two steps of a block count for nothing, since the caches hold another copy then. In
+a round a monitor's cost is the median of (its step − the bare step on the same batch) ÷ the median bare step, and the mean of
+the same, which what is done on some steps only (judging, exact updates) weighs in; printed is the median of the rounds, each
+with fresh copies, and their range. "bare again" is the A/A control: what it shows is the error of the rest. Times are the
+thread's own processor time, which other programs disturb less than the clock.
 
 A step's forward and backward pass take a hundred times as long as what is to be measured, and their noise hides it. So
 "beside both" is what a monitor adds to the rest of a step, in microseconds: hooks around the model's call and around

@@ -173,7 +173,7 @@ class GuardedOptimizer:
         if self._sample is not None:
             self._finish_sample()
         moved = self.watch.moved
-        if moved is not None and moved[0].device.type == "cpu" and self._suspicious(moved):
+        if self.watch.monitor.full or (moved is not None and self._suspicious(moved)):
             self.judge()
         self.owner.stepped(self)
         # The next step of some optimizer may be read: its model is to keep what it is given.
@@ -201,8 +201,7 @@ class GuardedOptimizer:
         """Hand the unread rows and updates to the rules, and what they show to the owner."""
         waiting, self._waiting = self._waiting, []
         exact = [sample.read() for sample in waiting]
-        steps = {one.step for one in exact}
-        seen = [*exact, *(one for one in self.watch.take_updates() if one.step not in steps)]
+        estimates = self.watch.take_updates()
         rows = self.watch.take_rows()
         self._judged = clock()
         found: list[Symptom] = []
@@ -216,14 +215,13 @@ class GuardedOptimizer:
                 # Each rank has a loss of its own, and all must find the same at the same step.
                 rows = replace(rows, losses=np.full(len(rows), np.nan))
             found += judge.judge(self.state, rows, frozen | before if len(before) == len(frozen) else frozen)
-        for one in sorted(seen, key=lambda update: update.step):
+        for one in exact:
             self.owner.updated(self, one)
-            if one.exact:
-                self.weights.add(one.step, one.weights, one.ratios)
-            loss, total = self._at(one.step)
-            leapt = one.step == self._leapt_at
-            found += updates.judge_update(self.state, one, leapt=leapt, loss=loss, total=total, may_rest=self._may_rest)
-        if rows is not None and seen:
+            self.weights.add(one.step, one.weights, one.ratios)
+        found += updates.judge_updates(
+            self.state, exact, estimates, leapt_at=self._leapt_at, at=self._at, may_rest=self._may_rest
+        )
+        if rows is not None and self.state.pending_update is not None:
             found += updates.confirmed(self.state, rows, judge.logs(rows))
         self._set_limits()
         self.owner.found(self, sorted(found, key=lambda symptom: symptom.step))
@@ -291,10 +289,9 @@ class GuardedOptimizer:
         ):
             self.judge()
 
-    def _suspicious(self, moved: tuple[Tensor, Tensor]) -> bool:
+    def _suspicious(self, moved: list[float]) -> bool:
         """Whether the update just made needs a judgement at once: a third of a weight, or not a number."""
-        before, change = (one.tolist() for one in moved)
-        if all(b * SUSPICIOUS >= c for b, c in zip(before, change, strict=True)):
+        if all(b * SUSPICIOUS >= c for b, c in zip(self.watch.monitor.norms, moved, strict=True)):
             return False
         self._next_sample = min(self._next_sample, self.step + 1)
         return True

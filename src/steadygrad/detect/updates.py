@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from steadygrad.detect.history import TRAIL, WARM, PendingUpdate, State, medians
 from steadygrad.detect.symptoms import Symptom
 from steadygrad.record import Severity
-from steadygrad.record.rows import Array, Rows, Updates
+from steadygrad.record.rows import Array, Estimates, Rows, Updates
 
 RATE_JUMP = 5.0
 """Learning rate against the greatest so far. Healthy, after the first 50 steps: at most 1.41 in 16 steps
@@ -35,6 +35,8 @@ RISEN_DECADES = 0.5
 """And of the total gradient norm, in decades."""
 USUAL = 0.5
 """Decades from its median within which a total norm is usual."""
+KEPT = 8
+"""Of the estimates of quiet steps one in so many is kept to say what is usual."""
 CONVERGED = -6.0
 """log10 of a total norm at which an optimizer may rightly stand still: LBFGS does below its tolerance of 1e-7 an element."""
 
@@ -44,13 +46,54 @@ def leaps(state: State, rate: float) -> bool:
     return 0 < state.greatest_rate * RATE_JUMP < rate and bool(state.seen[-1] >= SETTLED)
 
 
-def judge_update(
-    state: State, updates: Updates, *, leapt: bool, loss: float, total: float, may_rest: bool = False
+def judge_updates(
+    state: State,
+    exact: Sequence[Updates],
+    estimates: Estimates | None,
+    *,
+    leapt_at: int,
+    at: Callable[[int], tuple[float, float]],
+    may_rest: bool,
 ) -> list[Symptom]:
-    """What one step's update shows. ``loss`` and ``total`` (log10) are those of the same step.
+    """What these steps' updates show. ``at`` gives loss and log10 total norm of a step; ``leapt_at``: when the rate leapt.
 
     ``may_rest``: the optimizer has a tolerance of its own, below which it takes no step.
     """
+    seen = list(exact)
+    if estimates is not None:
+        if _is_quiet(state, estimates):
+            _remember_all(state, estimates)
+        else:
+            measured = {one.step for one in exact}
+            places = [place for place, step in enumerate(estimates.steps.tolist()) if step not in measured]
+            seen += [estimates.one(place) for place in places]
+    found: list[Symptom] = []
+    for one in sorted(seen, key=lambda update: update.step):
+        loss, total = at(one.step)
+        found += judge_update(state, one, leapt=one.step == leapt_at, loss=loss, total=total, may_rest=may_rest)
+    return found
+
+
+def _is_quiet(state: State, estimates: Estimates) -> bool:
+    """Whether no update is large enough, or broken enough, to be judged by itself; nearly all blocks are so."""
+    known = estimates.ratios[:, np.isfinite(estimates.weights) & (estimates.weights > 0)]
+    return bool(np.isfinite(known).all()) and (known.size == 0 or float(known.max()) <= OVERSIZED_LEAPT)
+
+
+def _remember_all(state: State, estimates: Estimates) -> None:
+    rates = np.where(estimates.rates > 0, estimates.rates, 1.0)[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.log10(estimates.ratios / rates)
+    state.moves.extend(zip(estimates.steps.tolist(), logs, strict=True))
+    del state.moves[:-TRAIL]
+    state.ratios.extend(estimates.ratios[::KEPT])
+    del state.ratios[:-20]
+
+
+def judge_update(
+    state: State, updates: Updates, *, leapt: bool, loss: float, total: float, may_rest: bool = False
+) -> list[Symptom]:
+    """What one step's update shows. ``loss`` and ``total`` (log10) are those of the same step."""
     columns = state.columns
     step, ratios = updates.step, updates.ratios
     weights = np.array(columns.weights, bool)
@@ -92,6 +135,8 @@ def judge_update(
 
 def remember(state: State, updates: Updates) -> None:
     """Keep the update for what came first: log10 of update ÷ weight ÷ rate, so that a schedule is no sign."""
+    if state.moves and updates.step <= state.moves[-1][0]:
+        return
     with np.errstate(divide="ignore", invalid="ignore"):
         rate = updates.rate if updates.rate > 0 else 1.0
         state.moves.append((updates.step, np.log10(updates.ratios / rate)))

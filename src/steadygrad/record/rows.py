@@ -68,6 +68,22 @@ class Updates:
     rate: float = float("nan")
 
 
+@dataclass(frozen=True)
+class Estimates:
+    """Updates of several steps, estimated on a few elements of each weight."""
+
+    steps: np.ndarray[Any, np.dtype[np.int64]]
+    rates: Array
+    weights: Array
+    """(parameters,): L2 norm of each weight before them, NaN where it is not estimated."""
+    ratios: Array
+    """(steps, parameters): norm of the update ÷ norm of the weight."""
+
+    def one(self, at: int) -> Updates:
+        """Those of one step."""
+        return Updates(int(self.steps[at]), self.weights, self.ratios[at], False, float(self.rates[at]))
+
+
 def totals(norms: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """The norm of all gradients together, for each row; absent ones count as 0, and one that is not finite shows."""
     present = np.where(norms == ABSENT, 0.0, norms).astype(np.float64)

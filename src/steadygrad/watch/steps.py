@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
-from steadygrad.record.rows import Rows, Updates
+from steadygrad.record.rows import Estimates, Rows
 from steadygrad.watch import backward, clips, loss_scale, losses
 from steadygrad.watch.by_hand import HandScaling
 from steadygrad.watch.clips import UserClip
@@ -74,7 +74,8 @@ class StepWatch:
         self._backwards, self._expected = 0, 1
         self._losses: list[Any] = []
         self._scaler: Any = None
-        self._updates: list[tuple[int, float, tuple[Tensor, Tensor]]] = []
+        self.moved: list[float] | None = None
+        """Norms of what the last step changed, as the monitor has them; None where that would wait, or was not taken."""
         self.watch(parameters, columns)
         self._handles: list[RemovableHandle] = [
             optimizer.register_step_pre_hook(self._before),
@@ -89,7 +90,6 @@ class StepWatch:
         self.ring = Ring(self.parameters, columns)
         by_depth = sorted(zip(columns, self.parameters, strict=True), key=lambda one: one[0])
         self.monitor = Monitor([parameter for _, parameter in by_depth])
-        self._updates = []
         self._fresh = False
         self.groups = len(self.optimizer.param_groups)
 
@@ -120,10 +120,9 @@ class StepWatch:
         """The loss of the coming step, as the program gives it."""
         self.recorded = losses.kept(loss) if isinstance(loss, Tensor) else float(loss)
 
-    def take_updates(self) -> list[Updates]:
+    def take_updates(self) -> Estimates | None:
         """The estimated updates since the last call. Waits for the device."""
-        taken, self._updates = self._updates, []
-        return [self.monitor.read(step, rate, norms) for step, rate, norms in taken]
+        return self.monitor.take()
 
     def take_rows(self) -> Rows | None:
         """The rows since the last call. Waits for the device."""
@@ -240,7 +239,8 @@ class StepWatch:
             self.norms = None
             self.clip_steps += bool(self.clips)
             self.clip_acted += bool(self.clips) and self._factor < 1.0
-        self.handler.guarded(self.monitor.before)
+        if not self.monitor.known:
+            self.handler.guarded(self.monitor.before)
         self._expected, self._backwards = max(1, self._backwards), 0
         self._losses, self.clips = [], []
         self._factor, self._valued, self._fresh, self.recorded = 1.0, False, False, None
@@ -276,20 +276,13 @@ class StepWatch:
         self.handler.guarded(self._finish)
 
     def _finish(self) -> None:
-        moved = self.monitor.after()
+        self.moved = self.monitor.after(self.step, self.rate)
         self._losses = []
-        if moved is not None:
-            self._updates.append((self.step, self.rate, moved))
         self.loop.taken(self.ring.active)
         if self.loop.news:
             self.loop.news = False
             self.handler.judge()
         self.handler.after_step()
-
-    @property
-    def moved(self) -> tuple[Tensor, Tensor] | None:
-        """What the step just taken did to the weights, as the monitor gives it; None where it was not looked at."""
-        return self._updates[-1][2] if self._updates and self._updates[-1][0] == self.step else None
 
     def left_out_by_scaler(self) -> bool:
         """Whether an overflow is the loss scale's own search: a fused optimizer is then called, and changes nothing."""

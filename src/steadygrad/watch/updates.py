@@ -14,12 +14,14 @@ import torch
 from torch import Tensor
 
 from steadygrad.clip.shards import local
-from steadygrad.record.rows import Updates
+from steadygrad.record.rows import Estimates, Updates
 
 MOST_BYTES = 256 * 2**20
 """Of weights that are cloned for one sample; larger models are sampled in turns."""
 
 
+ROWS = 128
+"""Steps whose estimates are kept until they are taken."""
 ELEMENTS = 256
 """Elements of each weight by which its update is estimated on most steps. On 40 layers of trained nets, under Adam and SGD, the
 estimate of update ÷ weight was within 0.8 to 1.25 times the exact one on 95 of 100 steps."""
@@ -86,70 +88,94 @@ class Monitor:
         """``parameters`` in depth order."""
         self.count = len(parameters)
         held = [(at, p) for at, p in enumerate(parameters) if p.dim() >= 2 and type(p.data) is Tensor]
-        held = [(at, p) for at, p in held if p.is_floating_point() and p.numel() >= ELEMENTS and not p.is_sparse]
+        held = [(at, p) for at, p in held if p.is_floating_point() and p.numel() >= ELEMENTS and p.is_contiguous()]
         kinds = {(p.device, p.dtype) for _, p in held}
         if len(kinds) > 1:
             most = max(kinds, key=lambda kind: sum((p.device, p.dtype) == kind for _, p in held))
             held = [(at, p) for at, p in held if (p.device, p.dtype) == most]
         self.columns = [at for at, _ in held]
         self._parameters = [p for _, p in held]
-        self._views: list[Tensor] = []
-        self._places: list[int] = []
         self._scale = np.array([(p.numel() / ELEMENTS) ** 0.5 for _, p in held])
-        self._before = self._after = torch.zeros(0)
-        self._known = False
+        self._marks: list[tuple[int, float]] = []
+        self.known = False
+        """Whether the elements are known as they were before the coming step."""
+        self.norms: list[float] = []
+        """Of the elements, when they were last taken; empty where that would wait for a device."""
+        self._places: list[int] = []
+        self._views: list[Tensor] = []
+        self._rows: list[Tensor] = []
+        self._on_host = True
+        self._now = self._next = self._change = self._changes = self._store = self._before = torch.zeros(0)
         self._lay()
 
     def before(self) -> None:
         """Keep the elements as they are before a step, where they are not known from the step before it."""
-        if self._parameters and not self._known:
-            torch.cat(self._views, out=self._before)
-            self._known = True
+        if not self.known and self._parameters:
+            torch.cat(self._views, out=self._now)
+            self.known = True
+            if not self._marks:
+                self._weigh()
 
-    def after(self) -> tuple[Tensor, Tensor] | None:
-        """Norms of the elements before the step and of their change since, (weights,), on their device."""
-        if not self._known:
+    def after(self, step: int, rate: float) -> list[float] | None:
+        """Take the change since ``before``, or since the step before; its norms, where they need no waiting."""
+        if not self.known or self.full:
             return None
-        torch.cat(self._views, out=self._after)
-        before = self._before
-        moved = (self._after - before).view(-1, ELEMENTS)
-        wide = torch.promote_types(moved.dtype, torch.float32)
-        self._before, self._after = self._after, before
-        norms = torch.linalg.vector_norm(before.view(-1, ELEMENTS), dim=1, dtype=wide)
-        return norms, torch.linalg.vector_norm(moved, dim=1, dtype=wide)
+        torch.cat(self._views, out=self._next)
+        torch.sub(self._next, self._now, out=self._change)
+        row = self._rows[len(self._marks)]
+        torch.linalg.vector_norm(self._changes, dim=1, dtype=row.dtype, out=row)
+        self._now, self._next = self._next, self._now
+        self._marks.append((step, rate))
+        found: list[float] | None = row.tolist() if self._on_host else None
+        return found
+
+    @property
+    def full(self) -> bool:
+        return len(self._marks) == len(self._rows)
 
     def forget(self) -> None:
         """The weights were changed by us meanwhile: what was kept of this step no longer holds."""
-        self._known = False
+        self.known = False
 
-    def read(self, step: int, rate: float, norms: tuple[Tensor, Tensor]) -> Updates:
-        """``after``'s norms as numbers for every parameter. Waits for the device."""
+    def take(self) -> Estimates | None:
+        """What was taken since the last call, for every parameter. Waits for the device."""
+        count = len(self._marks)
+        if count == 0:
+            return None
+        steps, rates = zip(*self._marks, strict=True)
+        self._marks = []
+        weights, ratios = np.full(self.count, np.nan), np.full((count, self.count), np.nan)
+        before, moved = to_host(self._before).astype(np.float64), to_host(self._store[:count]).astype(np.float64)
+        weights[self.columns] = before * self._scale
+        ratios[:, self.columns] = _ratio(moved, before)
         if [p.data_ptr() for p in self._parameters] != self._places:
             self._lay()
-        weights, ratios = np.full(self.count, np.nan), np.full(self.count, np.nan)
-        before, moved = (to_host(one).astype(np.float64) for one in norms)
-        weights[self.columns] = before * self._scale
-        ratios[self.columns] = _ratio(moved, before)
-        return Updates(step, weights, ratios, False, rate)
+        else:
+            self._weigh()
+        return Estimates(np.array(steps, np.int64), np.array(rates, np.float64), weights, ratios)
+
+    def _weigh(self) -> None:
+        """Norms of the elements as they are now; what comes is compared with them."""
+        wide = torch.promote_types(self._now.dtype, torch.float32)
+        self._before = torch.linalg.vector_norm(self._now.view(-1, ELEMENTS), dim=1, dtype=wide)
+        self.norms = self._before.tolist() if self._on_host else []
 
     def _lay(self) -> None:
-        self._known = False
+        self.known = False
         self._places = [p.data_ptr() for p in self._parameters]
-        with torch.no_grad():
-            flat = [p.detach().reshape(-1) if p.is_contiguous() else None for p in self._parameters]
-        if any(one is None for one in flat):
-            kept = [at for at, one in enumerate(flat) if one is not None]
-            self._parameters = [self._parameters[at] for at in kept]
-            self.columns = [self.columns[at] for at in kept]
-            self._scale = self._scale[kept]
-            self._places = [self._places[at] for at in kept]
-        self._views = [_middle(one) for one in flat if one is not None]
-        if self._views:
-            with torch.inference_mode(False):
-                self._before, self._after = (
-                    torch.zeros(ELEMENTS * len(self._views), device=self._views[0].device, dtype=self._views[0].dtype)
-                    for _ in range(2)
-                )
+        self._views = [_middle(p.detach().reshape(-1)) for p in self._parameters]
+        device = self._views[0].device if self._views else torch.device("cpu")
+        dtype = self._views[0].dtype if self._views else torch.float32
+        self._on_host = device.type == "cpu"
+        with torch.inference_mode(False):
+            self._now, self._next, self._change = (
+                torch.zeros(ELEMENTS * len(self._views), device=device, dtype=dtype) for _ in range(3)
+            )
+            wide = torch.promote_types(dtype, torch.float32)
+            self._store = torch.zeros(ROWS, len(self._views), device=device, dtype=wide)
+            self._before = torch.zeros(len(self._views), device=device, dtype=wide)
+        self._changes = self._change.view(-1, ELEMENTS)
+        self._rows = list(self._store.unbind(0))
 
 
 def _middle(flat: Tensor) -> Tensor:
