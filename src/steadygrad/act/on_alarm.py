@@ -1,4 +1,4 @@
-"""What is to be done about an alarm, as it was told, and until when. Pure: no torch, nothing is changed here."""
+"""What a guard is asked to do about an alarm, and how often at most. Pure: no torch, nothing is changed here."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LIMITS = {
     "rollback": (3, 1000),
     "stop": (1, 1),
 }
-"""Unless told otherwise: so many times within so many steps, then ``then``. 0 of 0: no limit."""
+"""By default: so many times within so many steps, then ``then``. 0 of 0: no limit."""
 
 WAIT = 10
 """Steps that an action other than skipping is given to work before it is taken again in the same incident."""

@@ -18,9 +18,9 @@ CLIP_COSINE = 0.7
 CLIP_TURNS = 5
 """Cosine of 45 degrees, over so many measured steps."""
 REPEATS = 3
-"""Times that a loop does what is a mistake before it is told: once may be meant, as in a step that is tried again."""
+"""Times that a loop makes a mistake before it is an alarm: once may be meant, as in a step that is tried again."""
 PART_STEPS = 50
-"""Steps on which clips leave out some parameters before that is told."""
+"""Steps on which clips leave out some parameters before that is an alarm."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the policy remembers of a run, and how more rows are taken in: medians and bounds, levels, what stands idle."""
+"""What the rules remember of a run, and how they take in more rows: medians and bounds, levels, what stands idle."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SPIKE_DECADES = 1.0
 SPIKE_DEVIATIONS = 12.0
 """A spike is at least ten times the median *and* this many robust deviations above it. In the healthy runs of
 ``bench.faults`` a weight's gradient comes up to 2.05 decades above its median (four samples a step, most of them learnt), and
-what is above one decade is up to 9.4 deviations (few samples, nearly all learnt); the faults there are told at 1.7 to 3.6
+what is above one decade is up to 9.4 deviations (few samples, nearly all learnt); the faults there stand at 1.7 to 3.6
 decades and 16 to 35 deviations."""
 EARLY = 3
 """Rows before even the total norm is compared with what it was."""
@@ -165,7 +165,7 @@ class State:
 
     @classmethod
     def from_plain(cls, columns: Columns, plain: dict[str, Any]) -> State:
-        """The state that was saved, for the parameters that have the same name; what is new begins anew."""
+        """The state that was saved, for the parameters that have the same name; what is new begins empty."""
         state = cls(columns)
         names = [*columns.names, TOTAL]
         saved = {name: at for at, name in enumerate([*plain["names"], TOTAL])}

@@ -1,4 +1,4 @@
-"""What is wrong with a run, told from numbers alone: each parameter against its own past and its neighbours in depth.
+"""What is wrong with a run, from numbers alone: each parameter against its own past and its neighbours in depth.
 
 Pure: rows of norms in, symptoms out, with the state beside them. No torch, no clock, no model: the same rows give the same
 symptoms, live or from a journal. Norms are compared as log10 (decades), because factors are what multiply over depth.
@@ -49,7 +49,7 @@ def judge(state: State, rows: Rows, frozen: Sequence[bool] | np.ndarray[Any, np.
     asked = ~np.array(frozen, bool) if len(frozen) else np.ones(rows.norms.shape[1], bool)
     decades = logs(rows)
     broken = ~np.isfinite(rows.norms)
-    # Most rows show nothing, and are told so all at once.
+    # Most rows show nothing; one comparison for all of them finds that.
     ill = broken.any(axis=1)
     with np.errstate(invalid="ignore"):
         high = (decades > state.bound).any(axis=1)
@@ -110,7 +110,7 @@ def _placed(state: State, symptom: Symptom) -> Symptom:
 
 
 def _rates(state: State, rows: Rows) -> Iterator[Symptom]:
-    """Leaps of the learning rate are remembered; one that stays 0 is told."""
+    """Leaps of the learning rate are remembered; one that stays 0 is a symptom."""
     rates = rows.rates
     if rates.size and state.still == 0 and float(rates.min()) > 0 and float(rates.max()) <= state.greatest_rate:
         return

@@ -25,7 +25,7 @@ class Symptom:
     cause: str = ""
     """What brought it about, where the numbers tell."""
     slack: int = 0
-    """Steps by which it may have begun before ``step``, where that is told by more than the interval."""
+    """Steps by which it may have begun before ``step``, where the numbers leave that open."""
     origin: str = ""
     """Where a change of norms begins, as weights and biases show it: "input" of the model, "output" of the parameter's layer,
     "back" = the gradient that reaches it; "" = they do not show it."""

@@ -218,7 +218,7 @@ def _not_a_number(
 def _unmoved(
     state: State, updates: Updates, known: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], large: bool
 ) -> Iterator[Symptom]:
-    """Steps that change no weight. Those without a gradient or at a rate of 0 are told by the rows."""
+    """Steps that change no weight. The rows show those without a gradient or at a rate of 0."""
     step = updates.step
     weights = np.array(state.columns.weights, bool)
     told = state.still > 0 or bool((state.idle[weights] > 0).all()) or not state.median[-1] > CONVERGED

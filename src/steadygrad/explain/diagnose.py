@@ -25,7 +25,7 @@ MOVES = 10.0
 """A weight's norm that has changed by this factor beyond the others, and by so many times what the optimizer's steps since
 make if they are all as long as the last one known: no work of an optimizer. In the healthy runs of ``bench.faults`` weights
 move by at most 1.3 times that in 50 to 200 steps, biases by 5.2; weights that an update too large has moved, by thousands,
-but then that update has been told."""
+but that update is then an alarm of its own."""
 RELATED = {
     "SG101": ("SG101", "SG102", "SG103", "SG104", "SG107"),
     "SG106": ("SG108", "SG103", "SG107", "SG102"),

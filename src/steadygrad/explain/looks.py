@@ -17,7 +17,7 @@ from steadygrad.record import Location, Look
 from steadygrad.record.trace import Trace
 
 LOOKS_ON_ALARM = 20
-"""Looks that alarms may ask for in one run: a run with more has told what it has to tell."""
+"""Looks that alarms may ask for in one run: further alarms of the same run seldom show more."""
 NEVER = 2**62
 """A step that no run comes to."""
 INPUTS_KEPT = 50

@@ -37,7 +37,7 @@ class _Depth(threading.local):
 
 
 _depth = _Depth()
-"""Checkpoints with re-entry call backward inside of backward: only the outermost is told of."""
+"""Checkpoints with re-entry call backward inside of backward: only the outermost counts."""
 
 
 def listen(listener: Listener) -> None:

@@ -1,6 +1,6 @@
 """The share of a run's time that watching may take beside its reads: looks and exact updates are put off until it is there.
 
-Counts seconds that it is told; knows no hook, no tensor, and not what they are spent on.
+Counts the seconds it is given; knows no hook and no tensor.
 """
 
 from __future__ import annotations

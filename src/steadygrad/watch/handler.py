@@ -19,7 +19,7 @@ class Handler(Protocol):
         """The step is taken."""
 
     def judge(self) -> None:
-        """The loop does what should be told before many more steps."""
+        """The loop makes a mistake that is worth a judgement at once."""
 
     def guarded(self, work: Callable[[], None]) -> None:
         """Call ``work``; nothing that it raises may reach the training, other than what the user asked for."""

@@ -57,7 +57,7 @@ def _known(roots: Sequence[nn.Module]) -> dict[int, tuple[str, int]]:
     for index, root in enumerate(roots):
         kind = type(root).__name__
         numbers[kind] += 1
-        # Two models of one class are told apart by their number.
+        # A number tells two models of one class apart.
         prefix = "" if len(roots) == 1 else f"{kind}." if kinds[kind] == 1 else f"{kind}#{numbers[kind]}."
         for name, parameter in root.named_parameters():
             plain = name.replace("_orig_mod.", "")

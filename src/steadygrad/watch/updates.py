@@ -23,8 +23,9 @@ MOST_BYTES = 256 * 2**20
 ROWS = 128
 """Steps whose estimates are kept until they are taken."""
 ELEMENTS = 256
-"""Elements of each weight by which its update is estimated on most steps. On 40 layers of trained nets, under Adam and SGD, the
-estimate of update ÷ weight was within 0.8 to 1.25 times the exact one on 95 of 100 steps."""
+"""Elements of each weight by which its update is estimated. On 36 layers of a perceptron, a convolutional net and a transformer,
+120 steps under AdamW and SGD, the estimate of update ÷ weight was within 0.8 to 1.25 times the exact one on 78 of 100 steps, and
+within 0.5 to 2 times on 98 of 100."""
 
 
 @dataclass
