@@ -203,10 +203,10 @@ FAULTS: dict[str, Fault] = {
     ),
     "sudden-explosion": Fault(bent(2, lambda h: h * 3000), ("SG201",), ("layers.2.weight",), "output"),
     "slow-explosion": Fault(
-        slow_explosion, ("SG201",), ("layers.2.weight",), "output|bends", step=SLOW_FROM, late=2000
+        slow_explosion, ("SG201", "SG207"), ("layers.2.weight",), "output|bends", step=SLOW_FROM, late=2000
     ),
     "growing-weights": Fault(
-        growing_weights, ("SG201",), ("layers.3.weight",), "its weights", step=SLOW_FROM, late=2000
+        growing_weights, ("SG201", "SG207"), ("layers.3.weight",), "its weights", step=SLOW_FROM, late=2000
     ),
     "slow-vanishing": Fault(
         slow_vanishing, ("SG101",), ("layers.2.weight",), "gradient that reaches it", step=SLOW_FROM, late=2000

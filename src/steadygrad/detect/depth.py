@@ -20,6 +20,9 @@ class Origin(NamedTuple):
 
 CUT = 0.5
 """Decades between neighbours in depth that show the place of a change."""
+ALONE = 0.3
+"""Decades that the bias of a layer may move whose weight's gradient alone has changed. An input that grew would reach the layers
+behind, or shrink the bias where a norm takes it back."""
 ALIKE = 0.4
 """Of their median: layers whose growth, in decades, differs by less grow alike."""
 
@@ -42,6 +45,10 @@ def began_at(columns: Columns, change: Array, sign: int) -> Origin:
     if (steps >= clear).any():
         at = int(np.argmax(steps >= clear))
         change_in_words = times(10.0 ** (sign * float(steps[at])))
+        if abs(float(back[at])) < ALONE and 0 < at < len(into) - 1 and (into[at + 1 :] < clear / 2).all():
+            return Origin(
+                pairs[at][0], f"its gradient alone is {change_in_words} its usual size: a hook or a write changed it"
+            )
         if at == 0:
             return Origin(pairs[0][0], f"the input of the model is {change_in_words} its usual size", "input")
         return Origin(pairs[at - 1][0], f"its output is {change_in_words} its usual size", "output")

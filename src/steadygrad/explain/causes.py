@@ -95,7 +95,7 @@ def explain(alarm: Alarm, symptom: Symptom, view: StepView, looks: Looks) -> Exp
         draft.found(cause, "loss")
     if report is not None and look is not None:
         _from_look(draft, symptom, view, report, look, grown, growth)
-    if symptom.origin == "input" and growth > OUTGROWN:
+    if growth > OUTGROWN and (symptom.origin == "input" or not symptom.cause):
         draft.found(f"the input of the model is {times(growth)} its usual size", "large batch")
     kind = {"loss": "large loss", "input": "large batch"}.get(symptom.origin, "numbers")
     if symptom.code == "SG204" and "moments" in symptom.cause:
