@@ -49,6 +49,8 @@ SHORT = (
     "clip-twice",
     "clip-always",
 )
+BY_THE_CLOCK = ("dying-layer", "detached-layer")
+"""What else is said of the cause depends on when weights were last measured, which the budget decides."""
 BANNED = re.compile(
     r"\b(told|anew|owed|as told|what comes back|was not|it is told)\b|what comes out of it|\?\?|None|nan\b(?! )",
     re.ASCII,
@@ -90,7 +92,7 @@ def test_decades_stand_beside_a_factor(said: dict[str, list[str]]) -> None:
 
 def test_the_words_are_those_of_the_snapshot(said: dict[str, list[str]]) -> None:
     """Numbers and places differ from machine to machine, and are left out. Write it again with ``REWRITE=1``."""
-    text = "".join(f"{name}\n    {plain(said[name][0])}\n" for name in SHORT)
+    text = "".join(f"{name}\n    {plain(said[name][0])}\n" for name in SHORT if name not in BY_THE_CLOCK)
     if os.environ.get("REWRITE"):
         SNAPSHOT.write_text(text)
     assert text == SNAPSHOT.read_text()

@@ -134,7 +134,8 @@ class Ring:
 
     @property
     def full(self) -> bool:
-        return self.filled == ROWS
+        """Whether so many rows wait to be taken, those with other columns too: experts come and go."""
+        return self.filled + sum(map(len, self._older)) >= ROWS
 
     def unread(self) -> Rows | None:
         """Rows committed since the last call, one column for each parameter; None where there are none."""
