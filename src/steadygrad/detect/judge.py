@@ -147,8 +147,3 @@ def limits(state: State) -> Limits:
     if state.pending_update is not None:
         loss = -math.inf  # The next rows show whether it did harm.
     return Limits(linear[:-1].astype(np.float32), float(linear[-1]), loss)
-
-
-def median_total(state: State) -> float:
-    """The running median of the total norm; NaN before there is one."""
-    return float(10.0 ** state.median[-1])
