@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import steadygrad
+from steadygrad import journal
 from steadygrad.act import snapshot
 from tests.guard.runs import Net, batch
 
@@ -377,3 +378,21 @@ def test_a_guard_goes_with_its_optimizer() -> None:
     del model, optimizer, guard
     gc.collect()
     assert [one() for one in kept] == [None] * 9
+
+
+def test_a_guard_that_is_forgotten_reads_the_rest_first(tmp_path: Path) -> None:
+    """As where a function trains and returns: a journal keeps nothing alive, and the last steps are judged all the same."""
+    model, optimizer, guard, said = watched(journal=str(tmp_path / "run.sgj"))
+    train(model, optimizer, 0, 20)
+    x, _, y = batch(20)
+    optimizer.zero_grad()
+    (1e4 * F.cross_entropy(model(x), y)).backward()
+    optimizer.step()
+    kept = [weakref.ref(one) for one in (model, optimizer, guard)]
+    del model, optimizer, guard
+    gc.collect()
+    assert [one() for one in kept] == [None] * 3
+    assert [line for line in said if line.startswith("step 21: ")] == said != []
+    run = journal.read(tmp_path / "run.sgj")
+    assert int(run.series.counts.sum()) == run.steps == 21
+    assert [alarm.step for alarm in run.alarms] == [21]

@@ -1,8 +1,9 @@
-"""At the end of the process a guard reads what is unread and closes its journal."""
+"""At the end of the process a guard reads what is unread and closes its journal; nothing else keeps it alive until then."""
 
 from __future__ import annotations
 
 import atexit
+import sys
 import weakref
 from collections.abc import Callable
 from typing import Protocol
@@ -10,6 +11,19 @@ from typing import Protocol
 
 class Detachable(Protocol):
     def detach(self) -> None: ...
+
+
+class Forgettable(Detachable, Protocol):
+    shared: bool
+
+    @property
+    def looking(self) -> Removable: ...
+
+    def complain(self, line: str) -> None: ...
+
+
+class Removable(Protocol):
+    def remove(self) -> None: ...
 
 
 def detach_at_exit(made: Detachable) -> Callable[[], None]:
@@ -23,3 +37,32 @@ def detach_at_exit(made: Detachable) -> Callable[[], None]:
 
     atexit.register(finish)
     return finish
+
+
+def detach_forgotten(made: Forgettable) -> None:
+    """It is collected together with its optimizers: what is unread is read, and its journal closed.
+
+    No model runs in a collection, so alarms come without a look; and where processes share the model nothing is read, since
+    they collect at different times.
+    """
+    if sys.is_finalizing():
+        return
+    made.looking.remove()
+    if made.shared:
+        return
+    try:
+        made.detach()
+    except Exception as error:
+        made.complain(f"the last steps could not be read ({type(error).__name__}: {error})")
+
+
+def weakly(method: Callable[[str], None]) -> Callable[[str], None]:
+    """The method of an object that may go meanwhile; then it does nothing. For a thread, which would hold the object."""
+    reference = weakref.WeakMethod(method)
+
+    def call(text: str) -> None:
+        alive = reference()
+        if alive is not None:
+            alive(text)
+
+    return call

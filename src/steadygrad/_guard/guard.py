@@ -13,14 +13,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import perf_counter as clock
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from steadygrad._guard.at_exit import detach_at_exit
+from steadygrad._guard.at_exit import detach_at_exit, detach_forgotten, weakly
 from steadygrad._guard.habits import clip_counts, habits_of, symptoms_at_end
 from steadygrad._guard.journal import Writing
 from steadygrad._guard.one_optimizer import GuardedOptimizer
@@ -67,7 +66,6 @@ class Guard:
     ) -> None:
         self.options, self.quiet, self._say = options, quiet, say
         self.book = incidents.Book()
-        self._roots = list(roots)
         names = Names(roots)
         parameters = [p for o in optimizers for group in o.param_groups for p in group["params"]]
         self.shared = is_shared(roots, parameters)
@@ -92,7 +90,7 @@ class Guard:
             self.optimizers.append(one)
         try:
             self.writing = Writing.opened(
-                options.journal if self._speaks else None, roots, self.optimizers, names, options, self.complain
+                options.journal if self._speaks else None, roots, self.optimizers, names, options, weakly(self.complain)
             )
         except BaseException:
             self._unhook()
@@ -182,10 +180,12 @@ class Guard:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.detach()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_at_exit"):
+            detach_forgotten(self)
 
     def state_dict(self) -> dict[str, Any]:
         """Plain numbers, strings, lists and dicts: running medians, levels, clip state and step counts."""
