@@ -20,8 +20,9 @@ from steadygrad.errors import SubjectError
 from steadygrad.probe.copying import Copied, on_copy, unwrapped
 from steadygrad.probe.inference import infer_constructions
 from steadygrad.probe.instrument import hunt, needs_hunt, probe
+from steadygrad.probe.memory import fits_in_memory
 from steadygrad.probe.objective import with_loss
-from steadygrad.probe.steptest import Stepped, fits_in_memory, in_words, look_again, step_test
+from steadygrad.probe.steptest import Stepped, in_words, look_again, step_test
 from steadygrad.probe.subject import Subject, make_subject
 from steadygrad.probe.theirs import raised_as_theirs, running_theirs
 from steadygrad.record import CheckRecord, Cost, Setup, StepTest, Trace
@@ -159,6 +160,8 @@ def _measure(
                 steps=STEPS if trial is None else min(trial, STEPS),
                 seed=subject.seed,
                 progress=progress,
+                batch_of=None if subject.batches is None else subject.batches.to_train_on,
+                unseen=() if subject.batches is None else subject.batches.unseen,
                 go_on=partial(_longer, notes) if trial is None else lambda _: trial,
             )
             trace = replace(

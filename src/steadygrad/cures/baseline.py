@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from steadygrad.cures.patient import Patient
+from steadygrad.probe.answers import Answer
 from steadygrad.probe.copying import clone_batch
 from steadygrad.probe.instrument import scalar, size_of
 from steadygrad.probe.randomness import same_randomness
-from steadygrad.probe.steptest import Answer
 
 ITERATIONS = 100
 

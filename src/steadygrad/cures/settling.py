@@ -1,4 +1,4 @@
-"""A longer run of what heals, on random parts of the batch: whether it goes on learning, and at which rate it does best.
+"""A longer run of what heals, on fresh batches or parts of the one: whether it goes on learning, and at which rate best.
 
 Thirty steps on the whole batch cannot show what the noise of small batches does: a rate at the edge diverges after fifty
 steps, one that memorises the batch learns nothing of the rest. So a quarter of the batch is held out where there are
@@ -181,6 +181,8 @@ def _run(subject: Subject, rate: float, parts: _Parts, constant: float | None) -
 def _cut(subject: Subject) -> _Parts:
     """A quarter held out and random thirds of the rest, where there are enough samples; else the whole batch every time."""
     batch = subject.batch
+    if subject.batches is not None:
+        return _Parts(subject.batches.to_train_on, batch)
     count = divisible(subject, FEWEST)
     if count is None:
         return _Parts(lambda _: batch, None)

@@ -24,9 +24,9 @@ from steadygrad.errors import SteadygradError
 from steadygrad.explain.capture import Given
 from steadygrad.probe.copying import unwrapped
 from steadygrad.probe.inference import infer_constructions
+from steadygrad.probe.memory import MEMORY_MARGIN, free_memory
 from steadygrad.probe.objective import loss_in
 from steadygrad.probe.spans import is_user_file
-from steadygrad.probe.steptest import MEMORY_MARGIN, free_memory
 from steadygrad.probe.subject import Subject
 from steadygrad.record import Location, Look
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from steadygrad.errors import BatchError, SettingsError
-from steadygrad.probe.steptest import MEMORY_MARGIN, free_memory
+from steadygrad.probe.memory import MEMORY_MARGIN, free_memory
 
 _FAMILIES = ("float", "bfloat", "half", "double", "int", "long", "short", "uint", "bool", "complex")
 

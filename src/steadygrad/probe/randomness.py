@@ -30,7 +30,7 @@ def same_randomness() -> Iterator[None]:
     """Every generator a model may draw from is left as it was found."""
     thread = get_ident()
     if thread in _inside:
-        put_back = _found()
+        put_back = found_randomness()
         try:
             yield
         finally:
@@ -38,7 +38,7 @@ def same_randomness() -> Iterator[None]:
         return
     with _turn:
         if not _inside:
-            _put_back.append(_found())
+            _put_back.append(found_randomness())
         _inside.add(thread)
     try:
         yield
@@ -49,7 +49,7 @@ def same_randomness() -> Iterator[None]:
                 _put_back.pop()()
 
 
-def _found() -> Callable[[], None]:
+def found_randomness() -> Callable[[], None]:
     """A function that sets every generator to its state of now."""
     numpy = sys.modules.get("numpy")
     numpy_state = numpy.random.get_state() if numpy is not None else None

@@ -1,33 +1,30 @@
-"""The step test: a few real steps of the real optimizer on a copy, on the same batch.
+"""The step test: a few real steps of the real optimizer on a copy, on fresh batches or on the one there is.
 
-A verdict on one pass alone cannot be right, because the learning rate decides too. Every step draws the same random
-numbers, so that what is compared is the same function. Writes a ``StepTest`` and each parameter's first update.
+A verdict on one pass alone cannot be right, because the learning rate decides too. On one batch every step draws the same
+random numbers, so that what is compared is the same function. Writes a ``StepTest`` and each parameter's first update.
 """
 
 from __future__ import annotations
 
-import gc
 import inspect
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from statistics import fmean
 from typing import Any
 
-import psutil
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 
+from steadygrad.probe.answers import constant_losses, exchange_targets, spread_of
 from steadygrad.probe.backward import gradients_outside, log10_norm, put_back
 from steadygrad.probe.copying import Copied, clone_batch
 from steadygrad.probe.graph import graph_of
-from steadygrad.probe.instrument import Objective, first_tensor, output_spread, probe, scalar, size_of
+from steadygrad.probe.instrument import Objective, first_tensor, probe, scalar, size_of
 from steadygrad.record import StepTest, Trace
-
-MEMORY_MARGIN = 0.9
-"""Share of the free memory that a step test may plan to use; the rest is left to activations it cannot foresee."""
+from steadygrad.record.steptest import Unseen
 
 
 @dataclass(frozen=True)
@@ -50,17 +47,21 @@ def step_test(
     progress: Callable[[str], None] | None = None,
     give_up: Callable[[list[float]], bool] | None = None,
     batch_of: Callable[[int], Any] | None = None,
+    unseen: Sequence[Any] = (),
     go_on: Callable[[Stepped], int] | None = None,
 ) -> Stepped:
     """Train the copy for ``steps`` steps. The copy is changed; what it was copied from is not.
 
     It ends early, as diverged, at a loss that is not finite or where ``give_up`` says so of the losses so far. Every step
-    is taken on ``batch``, or on what ``batch_of`` gives for its number; the last loss is always that of ``batch``.
-    ``go_on`` is shown what those steps brought and says how many there shall be in all; the record then keeps both.
+    is taken on ``batch``, or on what ``batch_of`` gives for its number. What they brought is read on ``batch``, or on those
+    that are ``unseen``. ``go_on`` is shown what those steps brought and says how many there shall be in all; the record
+    then keeps both.
     """
     outside: list[tuple[Tensor, Tensor | None]] = []
-    walk = _Walk(copied, objective, batch, seed, outside, _original(copied))
+    walk = _Walk(copied, objective, batch, seed, outside, _original(copied), list(unseen))
     try:
+        if unseen:
+            walk.unseen_before, walk.first_outputs = _look(walk, unseen)
         _go_on(walk, steps, progress, give_up, batch_of)
         seen = _looked(walk, steps)
         more = go_on(seen) if go_on is not None and len(walk.losses) == steps else steps
@@ -83,9 +84,12 @@ class _Walk:
     seed: int
     outside: list[tuple[Tensor, Tensor | None]]
     original: dict[str, Tensor]
+    unseen: list[Any]
     losses: list[float] = field(default_factory=list)
     """Before each step."""
-    first_output: Any = None
+    first_outputs: list[Any] = field(default_factory=list)
+    """Before the first step, of what the outcome is read on."""
+    unseen_before: float = math.nan
     seconds: list[float] = field(default_factory=list)
     ratios: dict[str, float] = field(default_factory=dict)
     predicted: float = 0.0
@@ -104,12 +108,12 @@ def _go_on(
         if progress is not None:
             progress(f"step test, step {step + 1} of {steps}")
         began = time.perf_counter()
-        batch = walk.batch if batch_of is None else batch_of(step)
-        seen, output = _one_step(walk.copied, walk.objective, batch, walk.seed, walk.outside)
+        batch, seed = (walk.batch, walk.seed) if batch_of is None else (batch_of(step), walk.seed + step)
+        seen, output = _one_step(walk.copied, walk.objective, batch, seed, walk.outside)
         walk.seconds.append(time.perf_counter() - began)
         walk.losses.append(seen)
-        if step == 0:
-            walk.first_output = output
+        if step == 0 and not walk.unseen:
+            walk.first_outputs = [output]
         if not math.isfinite(seen) or (give_up is not None and give_up(walk.losses)):
             return
         if step == 0:
@@ -117,24 +121,44 @@ def _go_on(
             walk.decay = _decay(walk.copied, walk.original)
 
 
-def _looked(walk: _Walk, steps: int) -> Stepped:
-    """What the steps brought: the loss of the whole batch once more, unless they ended early."""
-    losses, outputs = list(walk.losses), [walk.first_output] if walk.losses else []
-    if losses and math.isfinite(losses[-1]) and len(losses) == steps:
-        # With gradients enabled: a model may need them in its forward, as a gradient penalty or a force does.
+def _look(walk: _Walk, batches: Sequence[Any]) -> tuple[float, list[Any]]:
+    """Mean loss of the batches, and their outputs, as the model is now and as it trains."""
+    losses, outputs = [], []
+    for batch in batches:
         torch.manual_seed(walk.seed)
-        loss, output = walk.objective(walk.copied.model, clone_batch(walk.batch))
-        outputs.append(output)
+        # With gradients enabled: a model may need them in its forward, as a gradient penalty or a force does.
+        loss, output = walk.objective(walk.copied.model, clone_batch(batch))
         losses.append(float(scalar(loss).detach()))
+        tensor = first_tensor(output)
+        outputs.append(tensor.detach() if tensor is output and tensor is not None else output)
+    return fmean(losses), outputs
+
+
+def _looked(walk: _Walk, steps: int) -> Stepped:
+    """What the steps brought: the loss once more of what it is read on, unless they ended early."""
+    losses, seen = list(walk.losses), walk.unseen or [walk.batch]
+    constants: list[float] | None = None
+    unseen = spread = None
+    if losses and math.isfinite(losses[-1]) and len(losses) == steps:
+        after, outputs = _look(walk, seen)
+        losses.append(after)
+        constants = constant_losses(walk.objective, seen, [walk.first_outputs, outputs])
+        spread = spread_of(outputs, [size_of(batch) for batch in seen])
+        if walk.unseen:
+            others = [exchange_targets(batch) for batch in seen] if constants is None else [None]
+            exchanged = None if None in others else _look(walk, others)[0]
+            unseen = Unseen(walk.unseen_before, after, None if constants is None else constants[1], exchanged)
     assert walk.copied.optimizer is not None
+    first = walk.unseen_before if walk.unseen else losses[0]
     record = StepTest(
         steps=steps,
         optimizer=in_words(walk.copied.optimizer),
         losses=tuple(losses),
         predicted_first=walk.predicted / (abs(losses[0]) or 1.0),
-        output_spread_after=output_spread(outputs[1], size_of(walk.batch)) if len(outputs) > 1 else None,
-        constant_fall=_constant_fall(walk.objective, walk.batch, outputs, losses[0]) if len(outputs) > 1 else None,
+        output_spread_after=spread,
+        constant_fall=None if constants is None else (constants[0] - constants[1]) / (abs(first) or 1.0),
         decay=walk.decay,
+        unseen=unseen,
     )
     return Stepped(record, walk.ratios, sorted(walk.seconds)[len(walk.seconds) // 2])
 
@@ -232,35 +256,6 @@ def _decay(copied: Copied, original: dict[str, Tensor]) -> float:
     return size[0] / size[1] if size[1] else math.inf if size[0] else 0.0
 
 
-def _constant_fall(objective: Objective, batch: Any, outputs: list[Any], first: float) -> float | None:
-    """How far the loss falls where every sample is answered by the mean answer, before and after: learned without the input."""
-    losses: list[float] = []
-    if size_of(batch) == 1:
-        return None  # One sample is its own mean: any answer to it is a constant.
-    for output in outputs:
-        if not isinstance(output, Tensor) or not output.is_floating_point() or output.shape[:1] != (size_of(batch),):
-            return None
-        constant = output.detach().mean(0, keepdim=True).expand_as(output).clone()
-        try:
-            with torch.no_grad():
-                losses.append(float(scalar(objective(Answer(constant), clone_batch(batch))[0])))
-        except (AttributeError, TypeError, RuntimeError):
-            # An objective that asks the model for more than an output has no constant answer to compare with.
-            return None
-    return (losses[0] - losses[1]) / (abs(first) or 1.0)
-
-
-class Answer(nn.Module):
-    """A model that answers the same whatever it is asked."""
-
-    def __init__(self, answer: Tensor) -> None:
-        super().__init__()
-        self.answer = answer
-
-    def forward(self, *_: Any, **__: Any) -> Tensor:
-        return self.answer
-
-
 def look_again(trace: Trace, copied: Copied, objective: Objective, batch: Any, seed: int) -> tuple[Trace, float | None]:
     """Where a gradient was exactly zero, probe the stepped copy: a gate that opened is by design, one that stayed shut a fault.
 
@@ -282,35 +277,6 @@ def look_again(trace: Trace, copied: Copied, objective: Objective, batch: Any, s
     steps = later.trunk.steps if later.trunk is not None else None
     decades = None if steps is None else sum(step.decades for step in steps if step.cause != "loss")
     return replace(trace, parameters=parameters), decades
-
-
-def fits_in_memory(model: nn.Module, optimizer: torch.optim.Optimizer) -> bool:
-    """Whether gradients and two states a parameter (Adam's) can be held beside the model."""
-    sizes = [p.numel() * p.element_size() for p in model.parameters() if p.requires_grad]
-    held = sum(state.numel() * state.element_size() for state in _states(optimizer))
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    return max(3 * sum(sizes) - held, sum(sizes)) <= MEMORY_MARGIN * free_memory(device)
-
-
-def _states(optimizer: torch.optim.Optimizer) -> list[Tensor]:
-    return [value for state in optimizer.state.values() for value in state.values() if isinstance(value, Tensor)]
-
-
-def free_memory(device: torch.device) -> float:
-    """Bytes that can still be taken on the device; on the CPU within the control group's limit."""
-    if device.type == "cuda":
-        return float(torch.cuda.mem_get_info(device)[0])
-    gc.collect()
-    free = float(psutil.virtual_memory().available)
-    for limit, used in (
-        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-    ):
-        if Path(limit).exists() and Path(used).exists():
-            bound = Path(limit).read_text().strip()
-            if bound.isdigit():
-                free = min(free, float(bound) - float(Path(used).read_text()))
-    return free
 
 
 def in_words(optimizer: torch.optim.Optimizer) -> str:

@@ -12,10 +12,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
-from steadygrad.errors import SubjectError, UserCodeError
+from steadygrad.errors import BatchError, SubjectError, UserCodeError
 from steadygrad.probe.assumed import Assumed, assume_for_target, assume_loss
 from steadygrad.probe.attempt import Attempts, attempts, in_short
+from steadygrad.probe.batches import Batches, is_source
 from steadygrad.probe.copying import unwrapped
 from steadygrad.probe.inputs import TensorSpec, draw, in_words
 from steadygrad.probe.objective import (
@@ -28,6 +30,7 @@ from steadygrad.probe.objective import (
     with_loss,
 )
 from steadygrad.probe.optimizers import choose_optimizer, trainable_parameters
+from steadygrad.probe.placing import place_batch
 from steadygrad.probe.synthesise import Inputs, synthesise
 
 LossFunction = Callable[..., Any]
@@ -48,6 +51,8 @@ class Subject:
     assumptions: tuple[str, ...]
     target: str
     seed: int
+    batches: Batches | None = None
+    """Where fresh batches come from, of which ``batch`` is the first; None where there is no other."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,8 @@ def make_subject(
 ) -> Subject:
     """Put a subject together; the model is not changed.
 
-    ``inputs`` are the shapes of the model's inputs where there is no batch. Raises ``SteadygradError`` where something
+    ``batch`` is one, or where batches come from (``probe.batches``), of which the first is probed. ``inputs`` are the
+    shapes of the model's inputs where there is no batch. Raises ``SteadygradError`` where something
     that is needed can neither be found nor made, ``UserCodeError`` where the model fails on the batch it was given.
     """
     if not isinstance(model, nn.Module):
@@ -85,12 +91,21 @@ def make_subject(
             "the model is on the meta device and has no numbers; call to_empty and initialise it, or load it"
         )
     trainable_parameters(model)
+    batches = None
+    if is_source(batch, with_target=loss_fn is not None):
+        batches = Batches(batch, seed=seed, prepare=lambda drawn: _ready(drawn, model, with_target=loss_fn is not None))
+        batch = batches.at(0)
     batch = _plain(batch)
     chosen, assumed = choose_optimizer(model, optimizer)
     given = batch is not None
     task = _with_batch(model, batch, loss_fn, seed) if given else _without_batch(model, loss_fn, inputs, seed)
     if optimizer is None and assumed is None:
         assumed = "optimizer: the one that configure_optimizers gives"
+    words = task.batch_words
+    if batches is not None:
+        fresh = batches.keep_apart()
+        words = f"{words}, {'fresh ones' if fresh else 'the only one'} of {batches.words}"
+        batches = batches if fresh else None
     return Subject(
         model=model,
         batch=task.batch,
@@ -98,11 +113,24 @@ def make_subject(
         loss_module=loss_fn if isinstance(loss_fn, nn.Module) else None,
         optimizer=chosen,
         loss_name=task.loss_name,
-        batch_words=task.batch_words,
+        batch_words=words,
         assumptions=(*task.assumptions, *((assumed,) if assumed is not None else ())),
         target=target,
         seed=seed,
+        batches=batches,
     )
+
+
+def _ready(drawn: Any, model: nn.Module, *, with_target: bool) -> Any:
+    """A batch of a loader as the model takes it: plain dicts, on the model's device, as a training loop would move it."""
+    batch = _plain(drawn)
+    check_batch(batch, with_target=with_target)
+    if not any(isinstance(leaf, Tensor) for leaf in tree_leaves(batch)):
+        raise BatchError(
+            f"the batches hold no tensors ({type(drawn).__name__}); give a DataLoader or what collates them"
+        )
+    parameter = next(model.parameters())
+    return place_batch(batch, str(parameter.device), None)
 
 
 def _plain(batch: Any) -> Any:

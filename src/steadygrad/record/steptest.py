@@ -6,11 +6,33 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class Unseen:
+    """Mean losses of batches that no step was taken on."""
+
+    before: float
+    after: float
+    constant: float | None
+    """After the steps, when every sample is answered by the mean answer; None where the loss takes no such answer."""
+    exchanged: float | None
+    """After the steps, when every sample is held against the target of another one; None where targets are not known."""
+
+    @property
+    def learned(self) -> float | None:
+        """1 − loss ÷ loss without the input: the share that was learned from the input. At most 0 = nothing was.
+
+        Without the input means the mean answer, or where there is none, exchanged targets; None where there are neither.
+        """
+        without = self.constant if self.constant is not None else self.exchanged
+        return None if without is None else _relative(without, self.after)
+
+
+@dataclass(frozen=True, slots=True)
 class StepTest:
-    """Steps of the real optimizer on a copy, on the same batch.
+    """Steps of the real optimizer on a copy, on one batch or on fresh ones.
 
     ``losses`` has ``steps + 1`` entries: before the first step and after each. Entries after a loss that was not
-    finite are absent. Falls are relative to |loss before the first step|.
+    finite are absent. Falls are relative to |loss before the first step|. On fresh batches the loss before a step is that
+    of the step's own batch, the last one that of the unseen ones, and falls are those of ``unseen``.
     """
 
     steps: int
@@ -32,6 +54,9 @@ class StepTest:
     early: StepTest | None = None
     """What the first ten of more steps had shown."""
 
+    unseen: Unseen | None = None
+    """Where the steps were taken on fresh batches: what they brought on others."""
+
     @property
     def first(self) -> StepTest:
         """What the first ten steps showed; itself where there are no more."""
@@ -40,6 +65,8 @@ class StepTest:
     @property
     def fall(self) -> float:
         """Relative fall of the loss from the first to the last entry; 1 = to zero, negative = rose."""
+        if self.unseen is not None:
+            return _relative(self.unseen.before, self.unseen.after)
         return _relative(self.losses[0], self.losses[-1])
 
     @property
@@ -49,7 +76,9 @@ class StepTest:
 
     @property
     def greatest_rise(self) -> float:
-        """Greatest relative rise of the loss in one step, ≥ 0."""
+        """Greatest relative rise of the loss in one step, ≥ 0; on fresh batches above the first, as batches differ."""
+        if self.unseen is not None:
+            return max(0.0, max(-_relative(self.losses[0], one) for one in self.losses))
         pairs = zip(self.losses, self.losses[1:], strict=False)
         return max((max(0.0, -_relative(a, b, self.losses[0])) for a, b in pairs), default=0.0)
 
