@@ -24,7 +24,7 @@ import multiprocessing
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -72,6 +72,12 @@ THRESHOLDS = (
     _around("grading", "LEARNED_LATE", 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7),
     _around("grading", "STALLED", 0.0005, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.007),
     _around("grading", "STALLED_LATE", 0.003, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1),
+    _around("grading", "FRESH_LEARNED", 0.003, 0.005, 0.007, 0.01, 0.015, 0.02, 0.03),
+    _around("grading", "FRESH_LEARNED_LATE", 0.02, 0.03, 0.04, 0.05, 0.07, 0.1, 0.15),
+    _around("grading", "FRESH_STALLED", 0.0001, 0.0003, 0.0005, 0.001, 0.002, 0.003, 0.005),
+    _around("grading", "FRESH_STALLED_LATE", 0.002, 0.005, 0.007, 0.01, 0.015, 0.02, 0.03),
+    _around("grading", "FRESH_OPEN", 0.01, 0.02, 0.03, 0.04, 0.06, 0.1, 0.15),
+    _around("grading", "FRESH_RECOVERED", 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9),
     _around("grading", "OPEN", 0.02, 0.04, 0.06, 0.1, 0.15, 0.2, 0.3),
     _around("grading", "BOUNCED", 0.5, 0.6, 0.8, 1.0, 1.3, 1.6, 2.0),
     _around("grading", "LEAP", 0.3, 0.4, 0.6, 0.8, 1.0, 1.3, 1.6),
@@ -101,6 +107,8 @@ THRESHOLDS = (
     _around("sg107_no_gradient", "MAJOR", 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6),
     _around("sg107_no_gradient", "FEW", 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15),
     _around("sg108_underflow", "UNDERFLOW", 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8),
+    _around("sg109_nothing_learned", "NOTHING", 0.0005, 0.001, 0.002, 0.005, 0.01, 0.015, 0.02),
+    _around("sg109_nothing_learned", "LITTLE", 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05),
     _around("sg202_exploding_through_time", "DECADES_GAINED", 2.5, 3, 3.5, 4, 4.5, 5, 6),
     _around("sg205_activation_scale", "LARGE", 30, 50, 100, 200, 300, 500, 1000),
     _around("sg301_init_activation_mismatch", "SHARE", 0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6),
@@ -128,6 +136,8 @@ class Case:
     twin_trains: bool
     record: CheckRecord
     """Of a hundred steps; a check takes ten of them where those tell."""
+    fresh: bool = False
+    """Whether the steps were taken on fresh batches."""
 
 
 @dataclass(frozen=True)
@@ -150,9 +160,9 @@ def cases(part: str = "calibration") -> list[Case]:
     known = truths()
     rows = [r for r in every().values() if part_of(r.family) == part and r.key in known]
     rows = [row for row in rows if known[row.key].label in ("trains", "fails")]
-    records = measured(rows)
     return [
-        Case(row, known[row.key], row.twin in known and known[row.twin].label == "trains", records[row.key])
+        Case(row, known[row.key], row.twin in known and known[row.twin].label == "trains", records[row.key], fresh)
+        for fresh, records in ((fresh, measured(rows, fresh=fresh)) for fresh in (False, True))
         for row in rows
         if row.key in records
     ]
@@ -164,13 +174,15 @@ Told = dict[str, list[Finding]]
 
 def asked(trial: StepTest | None) -> StepTest | None:
     """The step test as a check does it: the first ten steps, and all where those leave it open."""
-    return trial if trial is None or grading.left_open(trial.first) else trial.first
+    if trial is None or trial.early is None or grading.left_open(trial.early):
+        return trial
+    return replace(trial.early, second=trial.second)
 
 
 def judge(case: Case, told: dict[str, Told], only: str = "") -> list[Finding]:
     """The findings on a row; those of rules other than ``only`` as they were told before."""
     trace, trial = case.record.trace, asked(case.record.trial)
-    before = told.setdefault(case.row.key, {})
+    before = told.setdefault(f"{case.row.key} {case.fresh}", {})
     found: list[Finding] = []
     for rule in rules.load():
         if rule.judge is None:

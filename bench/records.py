@@ -1,6 +1,7 @@
 """What a check measured of the rows of the truth table, kept, so that rules can be judged again without measuring again.
 
-A record a row, of a hundred steps and within it of the first ten. They are kept beside the table, compressed, under the
+Two records a row, of a hundred steps and within it of the first ten: of one batch, and of fresh ones. They are kept beside
+the table, compressed, under the
 revision of the source that measures (not of the rules, which only read them), and are not part of the repository: some ten
 minutes of two cores make them anew.
 """
@@ -25,6 +26,7 @@ from steadygrad.probe.spans import recording_constructions
 from steadygrad.record import CheckRecord
 from steadygrad.rules.grading import MOST_STEPS
 
+FRESH = "-fresh"
 KEPT = Path(__file__).parent / "corpus" / "records"
 
 
@@ -33,38 +35,47 @@ def revision() -> str:
     return digest(SOURCE, ("_check.py", "probe", "record", "theory"))
 
 
-def measured(rows: Iterable[Row], *, processes: int = 2, kept: Path = KEPT) -> dict[str, CheckRecord]:
-    """Records by row, measured where they are not kept yet. Rows whose check raises have none."""
+def measured(
+    rows: Iterable[Row], *, fresh: bool = False, processes: int = 2, kept: Path = KEPT
+) -> dict[str, CheckRecord]:
+    """Records by row, measured where they are not kept yet. Rows whose check raises have none.
+
+    ``fresh``: with the batches of the row's training in place of the first one; rows that have no other have none.
+    """
     rows = list(rows)
     folder = kept / revision()
     for stale in kept.iterdir() if kept.exists() else ():
         if stale != folder:
             shutil.rmtree(stale)
     folder.mkdir(parents=True, exist_ok=True)
-    missing = [row.key for row in rows if not (folder / row.key).exists()]
+    end = FRESH if fresh else ""
+    missing = [row.key for row in rows if not (folder / f"{row.key}{end}").exists()]
     with ProcessPoolExecutor(processes) as pool:
-        for number, _ in enumerate(pool.map(_measure, missing, [folder] * len(missing)), 1):
+        for number, _ in enumerate(pool.map(_measure, missing, [folder] * len(missing), [fresh] * len(missing)), 1):
             if number % 100 == 0:
                 print(f"{number} of {len(missing)} rows measured", flush=True)
-    known = {row.key: _read(folder / row.key) for row in rows}
+    known = {row.key: _read(folder / f"{row.key}{end}") for row in rows}
     return {key: record for key, record in known.items() if record is not None}
 
 
-def _measure(key: str, folder: Path) -> None:
+def _measure(key: str, folder: Path, fresh: bool) -> None:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     row = every()[key]
     try:
         with recording_constructions():
             made = prepare(row).made
-        told = steadygrad.check(
-            made.model, made.batch, made.loss_fn, optimizer=made.optimizer, trial=MOST_STEPS
-        ).to_json(indent=None)
+        batch = made.batches if fresh else made.batch
+        report = steadygrad.check(made.model, batch, made.loss_fn, optimizer=made.optimizer, trial=MOST_STEPS)
+        told = report.to_json(indent=None)
+        if fresh and (report.trial is None or report.trial.unseen is None) and not report.trial.diverged:
+            told = ""  # Its batches are all the same.
     except Exception:
         told = ""  # Nothing to judge; ``bench/detect.py`` counts and names what raises.
-    beside = folder / f"{key}.tmp"
+    name = f"{key}{FRESH if fresh else ''}"
+    beside = folder / f"{name}.tmp"
     beside.write_bytes(lzma.compress(told.encode()))
-    beside.replace(folder / key)
+    beside.replace(folder / name)
 
 
 def _read(path: Path) -> CheckRecord | None:

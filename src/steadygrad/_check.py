@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import torch
@@ -22,7 +21,8 @@ from steadygrad.probe.inference import infer_constructions
 from steadygrad.probe.instrument import hunt, needs_hunt, probe
 from steadygrad.probe.memory import fits_in_memory
 from steadygrad.probe.objective import with_loss
-from steadygrad.probe.steptest import Stepped, in_words, look_again, step_test
+from steadygrad.probe.second_look import look_again
+from steadygrad.probe.steptest import Stepped, in_words, step_test
 from steadygrad.probe.subject import Subject, make_subject
 from steadygrad.probe.theirs import raised_as_theirs, running_theirs
 from steadygrad.record import CheckRecord, Cost, Setup, StepTest, Trace
@@ -30,9 +30,6 @@ from steadygrad.rules.grading import MOST_STEPS, STEPS, left_open
 from steadygrad.settings import Settings, apply_ignores
 
 Progress = Callable[[str], None]
-
-PATIENCE = 30.0
-"""Seconds that a check goes on by itself where the first steps leave it open."""
 
 
 @dataclass(frozen=True)
@@ -67,13 +64,15 @@ def check(
         model: Any module that runs. It is copied; the one passed in is left bit for bit as it was.
         batch: ``(x, y)`` with ``loss_fn``: the loss is ``loss_fn(model(x), y)``, where a tuple ``x`` becomes positional
             and a dict keyword arguments. Without ``loss_fn`` the whole batch is the model's input and the output's
-            ``.loss`` (or ``["loss"]``) is the loss. None: a batch is made from the model's first layers, and the
-            report says so.
+            ``.loss`` (or ``["loss"]``) is the loss. Better: where such batches come from, a ``DataLoader``, another
+            iterable or a function of the step; then every step takes a fresh one, and what they brought is read on one
+            that they did not see. The loader is left as it was; an iterator has moved on. None: a batch is made from
+            the model's first layers, and the report says so.
         loss_fn: From output and target to a scalar tensor.
         optimizer: The one that will train the model; AdamW at 1e-3 when not given. It is copied too.
         seed: For whatever the model or the made batch draws.
         trial: Steps of the step test; 0 for the probe alone, more than 100 for a trial. None: ten, and on to a hundred
-            where ten leave it open and the rest takes at most half a minute.
+            where ten leave it open.
         select: Codes, code prefixes or names of the rules to run; all when None.
         ignore: Codes, code prefixes or names of the rules not to run.
 
@@ -162,7 +161,7 @@ def _measure(
                 progress=progress,
                 batch_of=None if subject.batches is None else subject.batches.to_train_on,
                 unseen=() if subject.batches is None else subject.batches.unseen,
-                go_on=partial(_longer, notes) if trial is None else lambda _: trial,
+                go_on=_longer if trial is None else lambda _: trial,
             )
             trace = replace(
                 trace,
@@ -172,22 +171,18 @@ def _measure(
                 ),
             )
             if not stepped.record.diverged:
-                trace, decades = look_again(trace, copied, objective, subject.batch, subject.seed)
-                stepped = replace(stepped, record=replace(stepped.record, trunk_decades_after=decades))
+                trace, record = look_again(trace, stepped, copied, objective, subject.batch, subject.seed)
+                stepped = replace(stepped, record=record)
             return trace, stepped, spent, notes
     return trace, None, spent, notes
 
 
-def _longer(notes: list[str], seen: Stepped) -> int:
-    """How many steps there shall be in all, once the first ten are seen; a note where more would help, but take long."""
-    if not left_open(seen.record):
-        return STEPS
-    left = (MOST_STEPS - STEPS) * seen.seconds
-    if left > PATIENCE:
-        takes = f"{left:.0f} s" if left < 120 else f"{left / 60:.0f} minutes"
-        notes.append(f"ten steps leave it open whether it trains: --trial {MOST_STEPS} takes about {takes} more")
-        return STEPS
-    return MOST_STEPS
+def _longer(seen: Stepped) -> int:
+    """How many steps there shall be in all: on one batch ten or a hundred, on fresh ones in tens until it is settled."""
+    taken = seen.record.steps
+    if seen.silent or not left_open(seen.record):
+        return taken
+    return MOST_STEPS if seen.record.unseen is None else min(taken + STEPS, MOST_STEPS)
 
 
 def _with_optimizer(trace: Trace, copied: Copied) -> Trace:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from steadygrad import rules
 from steadygrad.record import Finding, Severity
-from steadygrad.rules.grading import judged
+from steadygrad.rules.findings import judged
 
 DOCS = Path(__file__).parents[2] / "docs" / "make.py"
 
@@ -24,7 +24,7 @@ NEW = '''
 """
 
 from steadygrad.record import Severity
-from steadygrad.rules.grading import judged
+from steadygrad.rules.findings import judged
 
 
 def judge(trace, trial):

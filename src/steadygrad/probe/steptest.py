@@ -22,9 +22,12 @@ from steadygrad.probe.answers import constant_losses, exchange_targets, spread_o
 from steadygrad.probe.backward import gradients_outside, log10_norm, put_back
 from steadygrad.probe.copying import Copied, clone_batch
 from steadygrad.probe.graph import graph_of
-from steadygrad.probe.instrument import Objective, first_tensor, probe, scalar, size_of
-from steadygrad.record import StepTest, Trace
+from steadygrad.probe.instrument import Objective, first_tensor, scalar, size_of
+from steadygrad.record import StepTest
 from steadygrad.record.steptest import Unseen
+
+WORTH_TELLING = 10.0
+"""Seconds that steps take together from which their progress tells how many are left."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class Stepped:
     update_ratio: dict[str, float]
     seconds: float
     """Median wall-clock time of one plain forward, backward and step."""
+    silent: int
+    """So many of the last steps had gradients of exactly zero."""
 
 
 def step_test(
@@ -54,8 +59,8 @@ def step_test(
 
     It ends early, as diverged, at a loss that is not finite or where ``give_up`` says so of the losses so far. Every step
     is taken on ``batch``, or on what ``batch_of`` gives for its number. What they brought is read on ``batch``, or on those
-    that are ``unseen``. ``go_on`` is shown what those steps brought and says how many there shall be in all; the record
-    then keeps both.
+    that are ``unseen``. ``go_on`` is shown what those steps brought and says how many there shall be in all, until it wants
+    no more; the record then keeps what the first ``steps`` brought as well.
     """
     outside: list[tuple[Tensor, Tensor | None]] = []
     walk = _Walk(copied, objective, batch, seed, outside, _original(copied), list(unseen))
@@ -63,13 +68,15 @@ def step_test(
         if unseen:
             walk.unseen_before, walk.first_outputs = _look(walk, unseen)
         _go_on(walk, steps, progress, give_up, batch_of)
-        seen = _looked(walk, steps)
-        more = go_on(seen) if go_on is not None and len(walk.losses) == steps else steps
-        if more <= steps:
-            return seen
-        _go_on(walk, more, progress, give_up, batch_of)
-        later = _looked(walk, more)
-        return replace(later, record=replace(later.record, early=seen.record))
+        first = seen = _looked(walk, steps)
+        while go_on is not None and len(walk.losses) == seen.record.steps:
+            more = go_on(seen)
+            if more <= seen.record.steps:
+                break
+            _go_on(walk, more, progress, give_up, batch_of)
+            later = _looked(walk, more)
+            seen = replace(later, record=replace(later.record, early=first.record))
+        return seen
     finally:
         put_back(outside)
 
@@ -94,6 +101,8 @@ class _Walk:
     ratios: dict[str, float] = field(default_factory=dict)
     predicted: float = 0.0
     decay: float = 0.0
+    silent: int = 0
+    """So many of the last steps had gradients of exactly zero."""
 
 
 def _go_on(
@@ -106,7 +115,9 @@ def _go_on(
     """Take steps until there are so many in all, or until one was the last that makes sense."""
     for step in range(len(walk.losses), steps):
         if progress is not None:
-            progress(f"step test, step {step + 1} of {steps}")
+            left = fmean(walk.seconds) * (steps - step) if walk.seconds else 0.0
+            told = f", about {left:.0f} s left" if left > WORTH_TELLING else ""
+            progress(f"step test, step {step + 1} of {steps}{told}")
         began = time.perf_counter()
         batch, seed = (walk.batch, walk.seed) if batch_of is None else (batch_of(step), walk.seed + step)
         seen, output = _one_step(walk.copied, walk.objective, batch, seed, walk.outside)
@@ -116,6 +127,7 @@ def _go_on(
             walk.first_outputs = [output]
         if not math.isfinite(seen) or (give_up is not None and give_up(walk.losses)):
             return
+        walk.silent = walk.silent + 1 if _is_silent(walk.copied) else 0
         if step == 0:
             walk.ratios, walk.predicted = _first_update(walk.copied, walk.original)
             walk.decay = _decay(walk.copied, walk.original)
@@ -160,7 +172,7 @@ def _looked(walk: _Walk, steps: int) -> Stepped:
         decay=walk.decay,
         unseen=unseen,
     )
-    return Stepped(record, walk.ratios, sorted(walk.seconds)[len(walk.seconds) // 2])
+    return Stepped(record, walk.ratios, sorted(walk.seconds)[len(walk.seconds) // 2], walk.silent)
 
 
 def _original(copied: Copied) -> dict[str, Tensor]:
@@ -203,6 +215,12 @@ def _one_step(
         closure()
         copied.optimizer.step()
     return first[0]
+
+
+def _is_silent(copied: Copied) -> bool:
+    """Whether all gradients are exactly zero; mostly the first one settles it."""
+    gradients = (p.grad for _, p in copied.named_parameters() if p.grad is not None)
+    return not any(bool(one.to_dense().any() if one.is_sparse else one.any()) for one in gradients)
 
 
 def needs_closure(optimizer: torch.optim.Optimizer) -> bool:
@@ -254,29 +272,6 @@ def _decay(copied: Copied, original: dict[str, Tensor]) -> float:
                     learning.append(log10_norm([gradient]))
     size = [sum(10.0 ** (2 * norm) for norm in norms) ** 0.5 for norms in (decaying, learning)]
     return size[0] / size[1] if size[1] else math.inf if size[0] else 0.0
-
-
-def look_again(trace: Trace, copied: Copied, objective: Objective, batch: Any, seed: int) -> tuple[Trace, float | None]:
-    """Where a gradient was exactly zero, probe the stepped copy: a gate that opened is by design, one that stayed shut a fault.
-
-    Returns the trace with ``opened`` filled in, and the trunk's decades after the steps, the loss's own share left
-    out (None where not looked at).
-    """
-    shut = [p.name for p in trace.parameters if p.requires_grad and p.connected and p.log10_gradient == -math.inf]
-    cut_off = trace.trunk is not None and trace.trunk.decades == -math.inf
-    if not shut and not cut_off:
-        return trace, None
-    later = probe(copied.model, objective, batch, seed=seed, loss=copied.loss)
-    gradients = {parameter.name: parameter.log10_gradient for parameter in later.parameters}
-    parameters = tuple(
-        replace(parameter, opened=gradients.get(parameter.name, -math.inf) > -math.inf)
-        if parameter.name in shut
-        else parameter
-        for parameter in trace.parameters
-    )
-    steps = later.trunk.steps if later.trunk is not None else None
-    decades = None if steps is None else sum(step.decades for step in steps if step.cause != "loss")
-    return replace(trace, parameters=parameters), decades
 
 
 def in_words(optimizer: torch.optim.Optimizer) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from steadygrad.record.span import Location
+
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
@@ -27,6 +29,37 @@ class Unseen:
 
 
 @dataclass(frozen=True, slots=True)
+class Died:
+    """A layer of which more units are off after the steps than before."""
+
+    name: str
+    """Of the activation: "relu"."""
+    module: str
+    location: Location | None
+    before: float
+    """Share of units whose derivative is exactly 0 on the whole batch."""
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
+class SecondLook:
+    """What a probe of the stepped copy shows."""
+
+    decades: float | None
+    """Along the trunk without the loss; None where there is no trunk any more."""
+    gone: bool
+    """Whether every gradient is exactly zero, though not all were before the steps."""
+    silent_steps: int
+    """So many of the last steps had gradients of exactly zero."""
+    end_name: str
+    """Operation at which the gradient ends; "" where it does not."""
+    end_module: str
+    end_location: Location | None
+    died: tuple[Died, ...]
+    """By the order of the forward pass."""
+
+
+@dataclass(frozen=True, slots=True)
 class StepTest:
     """Steps of the real optimizer on a copy, on one batch or on fresh ones.
 
@@ -45,8 +78,8 @@ class StepTest:
     """Spread of the model's output after the last step."""
     constant_fall: float | None = None
     """The same fall when every sample's output is replaced by the batch mean, before and after: learned without the input."""
-    trunk_decades_after: float | None = None
-    """Decades along the trunk without the loss after the last step; looked at only where a gradient was exactly zero before."""
+    second: SecondLook | None = None
+    """What a probe after the last step shows."""
 
     decay: float = 0.0
     """Size of weight decay's part of the first update ÷ size of the gradient's part, over all weight matrices."""

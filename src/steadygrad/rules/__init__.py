@@ -99,8 +99,27 @@ def run(trace: Trace, trial: StepTest | None, settings: Settings) -> tuple[Findi
     return tuple(finding for finding in causes(found) if finding.code in selected)
 
 
+NOTHING_LEARNED = "SG109"
+
+
+def _sharpened(found: Sequence[Finding]) -> list[Finding]:
+    """Where fresh batches show that nothing is learned, what was a risk is the cause: an error, and told in its place."""
+    proof = next((one for one in found if one.code == NOTHING_LEARNED), None)
+    others = [one for one in found if one is not proof and one.severity is not Severity.INFO]
+    if proof is None or not others:
+        return list(found)
+    if proof.severity is not Severity.ERROR:
+        return [one for one in found if one is not proof]
+    return [
+        replace(one, severity=Severity.ERROR) if one in others and one.severity is Severity.WARNING else one
+        for one in found
+        if one is not proof
+    ]
+
+
 def causes(found: Sequence[Finding]) -> list[Finding]:
     """One cause, one finding, the worst first: a symptom goes where a finding at least as severe explains it."""
+    found = _sharpened(found)
     kept = [finding for finding in found if not any(_explains(cause, finding) for cause in found)]
     gone = {finding.code for finding in found} - {finding.code for finding in kept}
     return sorted(

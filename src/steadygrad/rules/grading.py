@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from enum import Enum
 
-from steadygrad.record import Evidence, Finding, Location, Operation, Severity, Step, StepTest, Trace
+from steadygrad.record import Operation, Severity, Step, StepTest, Trace
 
 STEPS, MOST_STEPS = 10, 100
 """Of a step test, where they tell, and where they do not."""
@@ -21,6 +21,15 @@ LEARNED = 0.005
 LEARNED_LATE = 0.4
 STALLED = 0.002
 STALLED_LATE = 0.02
+
+# The same on fresh batches: 1 − loss ÷ loss of the mean answer, on batches that were never trained on. It takes a hundred
+# steps where it is open: after a hundred this number alone tells 99 of 100 rows that train from 93 of 100 that fail.
+FRESH_LEARNED = 0.01
+FRESH_LEARNED_LATE = 0.05
+FRESH_STALLED = 0.001
+FRESH_STALLED_LATE = 0.01
+FRESH_OPEN = 0.04
+FRESH_RECOVERED = 0.3
 
 # Learned in ten steps, under which a hundred are taken: by 118 of the same 471 rows, and by 370 of the 411.
 OPEN = 0.02
@@ -52,10 +61,13 @@ class Progress(Enum):
 def informed_fall(trial: StepTest) -> float:
     """Relative fall of the loss that needed the input: learning the label frequencies counts as nothing.
 
-    An answer that is the same for every input has learned nothing, however far the loss fell.
+    An answer that is the same for every input has learned nothing, however far the loss fell. On fresh batches it is what
+    the unseen ones' loss is below that of the mean answer, where there is one.
     """
     if trial.diverged:
         return -math.inf
+    if trial.unseen is not None and trial.unseen.learned is not None:
+        return trial.unseen.learned
     if trial.output_spread_after is not None and trial.output_spread_after < SPREAD_FLOOR:
         return min(0.0, trial.fall)
     if trial.constant_fall is None:
@@ -70,9 +82,12 @@ def progress(trial: StepTest | None) -> Progress:
     learned = informed_fall(trial)
     if trial.diverged or trial.fall < -0.1 or (trial.first.greatest_rise > BOUNCED and not recovered(trial)):
         return Progress.BOUNCES
-    if learned >= _after(trial.steps, LEARNED, LEARNED_LATE):
+    fresh = trial.unseen is not None
+    enough = (FRESH_LEARNED, FRESH_LEARNED_LATE) if fresh else (LEARNED, LEARNED_LATE)
+    little = (FRESH_STALLED, FRESH_STALLED_LATE) if fresh else (STALLED, STALLED_LATE)
+    if learned >= _after(trial.steps, *enough):
         return Progress.LEARNS
-    return Progress.STALLED if learned < _after(trial.steps, STALLED, STALLED_LATE) else Progress.SLOW
+    return Progress.STALLED if learned < _after(trial.steps, *little) else Progress.SLOW
 
 
 def at_first(trial: StepTest | None) -> Progress:
@@ -116,12 +131,14 @@ def left_open(trial: StepTest) -> bool:
     """Whether the steps so far say little: hardly anything was learned, or the loss leapt up, which it may outgrow."""
     if trial.diverged or trial.steps >= MOST_STEPS:
         return False
-    return informed_fall(trial) < OPEN or (trial.greatest_rise > LEAP and not recovered(trial))
+    enough = OPEN if trial.unseen is None else max(FRESH_OPEN, FRESH_LEARNED_LATE)
+    return informed_fall(trial) < enough or (trial.greatest_rise > LEAP and not recovered(trial))
 
 
 def recovered(trial: StepTest) -> bool:
     """Whether nearly all of the loss is gone, however it leapt on the way."""
-    return informed_fall(trial) >= RECOVERED and trial.greatest_rise < ASTRAY
+    enough = RECOVERED if trial.unseen is None else FRESH_RECOVERED
+    return informed_fall(trial) >= enough and trial.greatest_rise < ASTRAY
 
 
 def outweighed(trial: StepTest) -> bool:
@@ -137,8 +154,8 @@ def lost(trace: Trace, trial: StepTest | None = None) -> float:
     if trace.trunk is None:
         return 0.0
     decades = sum(step.decades for step in body(trace))
-    if decades == -math.inf and trial is not None and trial.trunk_decades_after is not None:
-        return -trial.trunk_decades_after
+    if decades == -math.inf and trial is not None and trial.second and trial.second.decades is not None:
+        return -trial.second.decades
     if decades == -math.inf and trial is None and shut_by_design(trace):
         return 0.0
     return -decades
@@ -228,6 +245,16 @@ def operation_of(trace: Trace, step: Step) -> Operation | None:
     return None if step.operation is None else trace.operations[step.operation]
 
 
+def feeding(trace: Trace, operation: Operation) -> Operation | None:
+    """The operation whose output it takes, past views; None where it takes an input."""
+    while operation.parents:
+        parent = trace.operations[operation.parents[0]]
+        if parent.kind != "shape":
+            return parent
+        operation = parent
+    return None
+
+
 def taken_by(trace: Trace, wanted: Callable[[Operation], bool]) -> tuple[float, list[Step]]:
     """Decades that the steps of some operations take (negative = lost), and those steps in the order of the forward pass."""
     steps = [s for s in body(trace) if (operation := operation_of(trace, s)) is not None and wanted(operation)]
@@ -244,18 +271,6 @@ def main_place(steps: Sequence[Step]) -> list[Step]:
         places.setdefault(step.location or step.module, []).append(step)
     worst = max(places.values(), key=lambda at: abs(sum(step.decades for step in at)))
     return sorted(worst, key=lambda step: -1 if step.operation is None else step.operation)
-
-
-def other_places(operation: Operation | None) -> tuple[Location, ...]:
-    """Where else the operation is known from: the construction where the call is marked, and the reverse."""
-    if operation is None:
-        return ()
-    return tuple(p for p in (operation.call, operation.construction) if p is not None and p != operation.location)
-
-
-def percent(share: float) -> str:
-    """A share as whole percent, or with the digits that a small one needs."""
-    return f"{share:.0%}" if abs(share) >= 0.01 or share == 0 else f"{share:.1g}"
 
 
 def outcome(trial: StepTest | None) -> str:
@@ -283,47 +298,3 @@ def slowest(trace: Trace) -> str:
         return ""
     least = min(moved, key=lambda parameter: parameter.update_ratio or 0.0)
     return f"{least.name} moves by {least.update_ratio:.1g} of its size a step"
-
-
-def sentence(*parts: str) -> str:
-    """The parts that say something, joined."""
-    return "; ".join(part for part in parts if part)
-
-
-def evidence(name: str, value: float, unit: str, expected: str) -> Evidence:
-    """One number with its unit and what was expected."""
-    return Evidence(name, float(value), unit, expected)
-
-
-def judged(
-    code_file: str,
-    severity: Severity,
-    message: str,
-    *,
-    location: Location | None,
-    module: str = "",
-    evidence: Sequence[Evidence],
-    cures: Sequence[str],
-    label: str = "",
-    consequence: str = "",
-    count: int = 1,
-    also: Sequence[Location] = (),
-    explains: Sequence[str] = (),
-) -> Finding:
-    """A finding of the rule whose module is called ``code_file`` (pass ``__name__``)."""
-    code, _, name = code_file.rpartition(".")[2].partition("_")
-    return Finding(
-        code=code.upper(),
-        name=name.replace("_", "-"),
-        severity=severity,
-        message=message,
-        location=location,
-        module=module,
-        evidence=tuple(evidence),
-        cures=tuple(cures),
-        label=label,
-        consequence=consequence,
-        count=count,
-        also=tuple(also),
-        explains=tuple(explains),
-    )

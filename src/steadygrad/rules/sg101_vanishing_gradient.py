@@ -120,26 +120,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from steadygrad.record import Finding, StepTest, Trace
-from steadygrad.rules.grading import (
-    DECADES_STALLED,
-    body,
-    evidence,
-    judged,
-    lost,
-    main_place,
-    operation_of,
-    other_places,
-    outcome,
-    percent,
-    sentence,
-    slowest,
-    vanishing,
-)
+from steadygrad.record import Finding, Severity, StepTest, Trace
+from steadygrad.record.steptest import SecondLook
+from steadygrad.rules.findings import evidence, judged, other_places, percent, sentence
+from steadygrad.rules.grading import DECADES_STALLED, body, lost, main_place, operation_of, outcome, slowest, vanishing
 
 
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     """One finding for the whole trunk, at the place that takes most."""
+    if trial is not None and trial.second is not None and trial.second.gone:
+        yield _gone(trial, trial.second)
+        return
     severity = vanishing(trace, trial)
     if severity is None:
         return
@@ -169,5 +160,22 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         ],
         count=len(at),
         also=other_places(operation_of(trace, first)),
+        explains=("SG105", "SG106"),
+    )
+
+
+def _gone(trial: StepTest, second: SecondLook) -> Finding:
+    """There was a gradient before the steps, and there is none after them."""
+    alive = trial.steps - second.silent_steps
+    return judged(
+        "sg101_vanishing_gradient",
+        Severity.ERROR,
+        f"alive at the start, dead after {alive} step{'' if alive == 1 else 's'}: every gradient is exactly zero",
+        location=second.end_location,
+        module=second.end_module,
+        label="makes it zero" if second.end_name else "",
+        evidence=[evidence("steps with a gradient of exactly zero", second.silent_steps, "steps", "0")],
+        consequence=outcome(trial),
+        cures=["a smaller learning rate (learning-rate)", "gradients clipped by their norm (clip)"],
         explains=("SG105", "SG106"),
     )

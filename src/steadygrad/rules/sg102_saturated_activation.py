@@ -112,20 +112,16 @@ import math
 from collections.abc import Iterable
 
 from steadygrad.record import Finding, Operation, Saturation, Severity, Step, StepTest, Trace
+from steadygrad.rules.findings import evidence, judged, other_places, percent, sentence
 from steadygrad.rules.grading import (
     DECADES_STALLED,
     Progress,
     body,
-    evidence,
-    judged,
     lost,
     main_place,
     operation_of,
-    other_places,
     outcome,
-    percent,
     progress,
-    sentence,
     slowest,
     taken_by,
     vanishing,

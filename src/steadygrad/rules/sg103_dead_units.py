@@ -7,6 +7,9 @@ For each rectifying activation the share of *dead* units: those whose derivative
 trunk passes no gradient at all, if the step test did not learn. A layer whose own weights are zero is not counted: a
 zero-initialised branch is shut by design and opens.
 
+After the steps of the step test the model is probed once more. Where every gradient is then exactly zero, and a rectifier
+is where it ends, that is an error at the rectifier: alive at the start, dead after so many steps.
+
 ## Why it matters
 
 A unit that is off for every sample has derivative 0 for every sample: its weights get no gradient, so nothing can switch
@@ -108,16 +111,9 @@ import math
 from collections.abc import Iterable
 
 from steadygrad.record import Finding, Severity, StepTest, Trace
-from steadygrad.rules.grading import (
-    Progress,
-    body,
-    evidence,
-    judged,
-    other_places,
-    outcome,
-    percent,
-    progress,
-)
+from steadygrad.record.steptest import Died, SecondLook
+from steadygrad.rules.findings import evidence, judged, other_places, percent
+from steadygrad.rules.grading import Progress, body, outcome, progress
 
 RECTIFYING = frozenset(
     [
@@ -144,7 +140,11 @@ DEAD = 0.93
 
 
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
-    """One finding, at the first layer whose units are dead."""
+    """One finding, at the first layer whose units are dead, from the start or since the steps of the step test."""
+    died = _culprit(trial.second) if trial is not None and trial.second is not None else None
+    if trial is not None and died is not None:
+        yield _died(trial, died)
+        return
     if progress(trial) is Progress.LEARNS:
         return
     norms = {parameter.name: parameter.norm for parameter in trace.parameters}
@@ -188,4 +188,34 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         count=len(dead),
         also=other_places(first),
         explains=("SG101", "SG105", "SG106", "SG301"),
+    )
+
+
+def _culprit(second: SecondLook) -> Died | None:
+    """The layer next to the loss that died in the steps, where every gradient is exactly zero since."""
+    dead = [one for one in second.died if one.after >= DEAD and one.name.rstrip("_") in RECTIFYING]
+    return dead[-1] if second.gone and dead else None
+
+
+def _died(trial: StepTest, died: Died) -> Finding:
+    """An update has pushed the layer to where it passes nothing, and no gradient is left to bring it back."""
+    alive = trial.steps - (trial.second.silent_steps if trial.second is not None else 0)
+    return judged(
+        "sg103_dead_units",
+        Severity.ERROR,
+        f"alive at the start, dead after {alive} step{'' if alive == 1 else 's'}: {died.name.rstrip('_')} passes no gradient",
+        location=died.location,
+        module=died.module,
+        label="clips every output",
+        evidence=[
+            evidence("dead units before the steps", died.before, "share", f"under {DEAD:g}"),
+            evidence("dead units after them", died.after, "share", f"under {DEAD:g}"),
+        ],
+        consequence=outcome(trial),
+        cures=[
+            "leaving it out, where it stands at the output",
+            "Leaky ReLU or ELU, which never cut the gradient off (swap-activation)",
+            "a smaller learning rate",
+        ],
+        explains=("SG101", "SG105", "SG106", "SG107", "SG109", "SG204", "SG301", "SG308"),
     )

@@ -114,7 +114,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from steadygrad.record import Finding, Recurrence, Severity, StepTest, Trace
-from steadygrad.rules.grading import Progress, at_first, evidence, judged, outcome, sentence
+from steadygrad.rules.findings import evidence, judged, sentence
+from steadygrad.rules.grading import Progress, at_first, outcome
 
 # bench/thresholds.py, decades lost from the last step to the first. 23 recurrences that train: at most 7.4 (orthogonal ReLU
 # over 60 steps); eleven that were seen to forget: 10.4 to 63.

@@ -104,15 +104,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from steadygrad.record import Finding, Operation, Severity, StepTest, Trace
+from steadygrad.rules.findings import evidence, judged, other_places
 from steadygrad.rules.grading import (
     SPREAD_FLOOR,
     Progress,
     at_first,
     drowned,
     escapes,
-    evidence,
-    judged,
-    other_places,
     outcome,
     outweighed,
     progress,

@@ -81,20 +81,8 @@ import math
 from collections.abc import Iterable, Sequence
 
 from steadygrad.record import Finding, Location, Parameter, Severity, StepTest, Trace
-from steadygrad.rules.grading import (
-    DECAY,
-    MOST_STEPS,
-    Progress,
-    evidence,
-    judged,
-    operation_of,
-    outcome,
-    outweighed,
-    percent,
-    progress,
-    sentence,
-    slowest,
-)
+from steadygrad.rules.findings import evidence, judged, percent, sentence
+from steadygrad.rules.grading import DECAY, MOST_STEPS, Progress, operation_of, outcome, outweighed, progress, slowest
 
 # bench/thresholds.py, greatest update ratio of any weight matrix at the first step. Set-ups that train: 5 % below 2.5e-3;
 # stuck by their rate: median 3e-7. Those that train below this (a rate warming up from 0) do not stand still.

@@ -109,7 +109,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from steadygrad.record import Finding, Operation, Parameter, Severity, StepTest, Trace
-from steadygrad.rules.grading import Progress, at_first, body, evidence, judged, lost, outcome, percent, progress
+from steadygrad.rules.findings import evidence, judged, percent
+from steadygrad.rules.grading import Progress, at_first, body, lost, outcome, progress
 
 # bench/thresholds.py, share of the model's parameter elements that are used, but not reached. 212 set-ups that train: at most
 # 8e-4; cut-off ones: median 0.97.

@@ -110,7 +110,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from steadygrad.record import Finding, NonFinite, Severity, StepTest, Trace
-from steadygrad.rules.grading import Progress, evidence, judged, other_places, outcome, percent, progress
+from steadygrad.rules.findings import evidence, judged, other_places, percent
+from steadygrad.rules.grading import Progress, outcome, progress
 
 # bench/thresholds.py, share of gradient elements that float16 rounds to zero at the worst place of the trunk. 212 set-ups that
 # train: 0; float16 without loss scaling at a depth that needs it: 1.

@@ -118,19 +118,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from steadygrad.record import Finding, StepTest, Trace
-from steadygrad.rules.grading import (
-    DECADES_GAINED,
-    body,
-    evidence,
-    exploding,
-    judged,
-    lost,
-    main_place,
-    operation_of,
-    other_places,
-    outcome,
-    sentence,
-)
+from steadygrad.rules.findings import evidence, judged, other_places, sentence
+from steadygrad.rules.grading import DECADES_GAINED, body, exploding, lost, main_place, operation_of, outcome
 
 
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:

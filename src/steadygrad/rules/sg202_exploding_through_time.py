@@ -114,7 +114,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from steadygrad.record import Finding, Severity, StepTest, Trace
-from steadygrad.rules.grading import Progress, evidence, judged, outcome, progress
+from steadygrad.rules.findings import evidence, judged
+from steadygrad.rules.grading import Progress, outcome, progress
 
 # bench/thresholds.py, decades gained from the last step to the first. 23 recurrences that train: none gains; those that
 # diverge: 16 and 21. 4 is a factor of 10,000 between the ends of one sequence.

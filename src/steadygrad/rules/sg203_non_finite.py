@@ -117,7 +117,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from steadygrad.record import Finding, Severity, StepTest, Trace
-from steadygrad.rules.grading import evidence, judged, other_places
+from steadygrad.rules.findings import evidence, judged, other_places
 
 _SAYS = {"nan": "NaN", "inf": "infinity"}
 

@@ -107,7 +107,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from steadygrad.record import Finding, Severity, StepTest, Trace
-from steadygrad.rules.grading import LEAP, Progress, evidence, judged, outcome, outweighed, progress, recovered
+from steadygrad.rules.findings import evidence, judged
+from steadygrad.rules.grading import LEAP, Progress, outcome, outweighed, progress, recovered
 
 
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:

@@ -111,7 +111,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from steadygrad.record import Finding, Severity, StepTest, Trace
-from steadygrad.rules.grading import Progress, evidence, judged, other_places, outcome, progress
+from steadygrad.rules.findings import evidence, judged, other_places
+from steadygrad.rules.grading import Progress, outcome, progress
 
 # bench/thresholds.py, greatest standard deviation (or |mean|) of any layer's output. 212 set-ups that train: 95 % at most 5.8,
 # above this only such as learn all the same; sick by explosion (SG201): 2,100 and more.

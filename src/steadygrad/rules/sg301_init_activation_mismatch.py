@@ -122,20 +122,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from steadygrad.record import Finding, Operation, StepTest, Trace
-from steadygrad.rules.grading import (
-    DECADES_GAINED,
-    DECADES_STALLED,
-    body,
-    evidence,
-    exploding,
-    judged,
-    lost,
-    other_places,
-    outcome,
-    sentence,
-    slowest,
-    vanishing,
-)
+from steadygrad.rules.findings import evidence, judged, other_places, sentence
+from steadygrad.rules.grading import DECADES_GAINED, DECADES_STALLED, body, exploding, lost, outcome, slowest, vanishing
 
 # The ratio of the measured σ_w² to the one the activation needs, outside of which the scale is a mismatch. By construction
 # initialisers made for the activation give 1, with sampling noise of √(2 ÷ elements); torch's default for ReLU gives 1/6.

@@ -118,16 +118,8 @@ import math
 from collections.abc import Iterable
 
 from steadygrad.record import Finding, Operation, Severity, StepTest, Trace
-from steadygrad.rules.grading import (
-    Progress,
-    body,
-    evidence,
-    judged,
-    lost,
-    other_places,
-    outcome,
-    progress,
-)
+from steadygrad.rules.findings import evidence, judged, other_places
+from steadygrad.rules.grading import Progress, body, lost, outcome, progress
 
 # Values a channel is normalised over. With two, every output is ±1 whatever the input (Ioffe & Szegedy 2015, eq. for the
 # batch variance); from 16 on the suite's nets train.

@@ -91,7 +91,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from steadygrad.record import Finding, Operation, Severity, StepTest, Trace
-from steadygrad.rules.grading import Progress, evidence, judged, other_places, outcome, progress
+from steadygrad.rules.findings import evidence, judged, other_places
+from steadygrad.rules.grading import Progress, feeding, outcome, progress
 
 _AGAIN = {
     "cross_entropy": ("softmax", "sigmoid"),
@@ -108,7 +109,7 @@ SATURATED = 0.5
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     """One finding, at the squash to be taken out."""
     for loss in trace.operations:
-        squash = _source(trace, loss)
+        squash = feeding(trace, loss)
         if squash is None:
             continue
         name = squash.name
@@ -131,16 +132,6 @@ def _is_output(trace: Trace, loss: Operation) -> bool:
     return loss.kind == "loss" or (
         loss.name == "softmax" and loss.index >= len(trace.operations) - 4 and len(loss.output_shape) < 3
     )
-
-
-def _source(trace: Trace, operation: Operation) -> Operation | None:
-    """The operation whose output it takes, past views."""
-    while operation.parents:
-        parent = trace.operations[operation.parents[0]]
-        if parent.kind != "shape":
-            return parent
-        operation = parent
-    return None
 
 
 def _found(trace: Trace, trial: StepTest | None, squash: Operation, why: str) -> Finding:

@@ -110,7 +110,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from steadygrad.record import Finding, Operation, Severity, StepTest, Trace
-from steadygrad.rules.grading import Progress, evidence, judged, other_places, outcome, percent, progress
+from steadygrad.rules.findings import evidence, judged, other_places, percent
+from steadygrad.rules.grading import Progress, outcome, progress
 
 # bench/thresholds.py, standard deviation or |mean| of the input. 193 set-ups that train: 95 % at most 1.01, the greatest 97
 # (and learns); sick by their input: median 1,000.

@@ -116,7 +116,8 @@ import math
 from collections.abc import Iterable
 
 from steadygrad.record import Finding, Severity, StepTest, Trace
-from steadygrad.rules.grading import Progress, evidence, judged, other_places, outcome, progress
+from steadygrad.rules.findings import evidence, judged, other_places
+from steadygrad.rules.grading import Progress, outcome, progress
 
 # bench/thresholds.py, mean entropy of the attention weights ÷ log(keys), least of the model. 34 set-ups that train: 5 % below
 # 0.89, the least 0.39 (ALiBi); five whose logits were made too large: at most 0.034.

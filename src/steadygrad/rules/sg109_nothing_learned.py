@@ -1,0 +1,136 @@
+"""The steps learn nothing from the input: fresh batches are answered no better than by one constant answer.
+
+## What it measures
+
+The step test on fresh batches (a `DataLoader`, an iterable or a function of the step) ends with the loss of batches that
+no step was taken on. It is held against the loss of the mean answer, the same for every sample; where the loss takes no
+such answer, against that with the targets exchanged between samples. *Learned* is 1 − loss ÷ that loss: 0 for every model
+that ignores its input, whatever it has learned of the labels' frequencies. Raised where after a hundred steps it is still
+near 0 and no other finding tells why.
+
+One batch cannot show this: a net may learn it by heart that learns nothing of the task. With one batch alone this rule
+says nothing.
+
+## Why it matters
+
+A loss that falls looks like training. It also falls while a model learns nothing but how frequent each label is: from
+log(10) = 2.303 to the entropy of the labels, and there it stays. A net whose samples arrive at the same output, or whose
+gradient drowns before it comes to the input, does exactly that.
+
+## Example
+
+Labels that have nothing to do with the inputs, so that there is nothing to learn:
+
+```python
+import torch
+from torch import nn
+
+
+def batch(step):
+    generator = torch.Generator().manual_seed(step)
+    return torch.randn(64, 16, generator=generator), torch.randint(4, (64,), generator=generator)
+
+
+def setup():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 4))
+    # SG109
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    return model, batch, nn.CrossEntropyLoss(), optimizer
+```
+
+## Use instead
+
+Labels that belong to their inputs.
+
+```python
+import torch
+from torch import nn
+
+rule = torch.randn(16, 4, generator=torch.Generator().manual_seed(0))
+
+
+def batch(step):
+    x = torch.randn(64, 16, generator=torch.Generator().manual_seed(step))
+    return x, (x @ rule).argmax(1)
+
+
+def setup():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 4))
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    return model, batch, nn.CrossEntropyLoss(), optimizer
+```
+
+## Cures and their safety
+
+- *A look at the data* first: that inputs and targets were shuffled together, and that inputs differ. Where gradients are
+  healthy from the loss to the input, as the report's trunk shows, the fault is mostly there.
+- *Residual blocks, normalisation, folded initialisation*, where the gradient does not come to the input.
+- *A learning rate found by real steps* (`steadygrad lr`).
+
+## When it is wrong
+
+- A task with a long plateau (parity, recall over many steps, a deep narrow net) may begin to learn after several hundred
+  steps: `--trial 500` shows it. Where the samples' outputs come further apart meanwhile it is a warning, not an error.
+- Targets that are noise for the most part: little can be learned, and little is.
+
+## Where the threshold comes from
+
+`NOTHING = 0.01` and `LITTLE = 0.03` of the loss without the input, after a hundred steps. Fitted on the truth table by
+`python -m bench.calibrate`.
+
+## References
+
+- Arpit et al. 2017, *A Closer Look at Memorization in Deep Networks* (nets that fit noise by heart).
+- Breiman 2001, *Random Forests* (importance by permutation: what exchanged inputs cost).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from steadygrad.record import Finding, Severity, StepTest, Trace
+from steadygrad.rules.findings import evidence, judged
+from steadygrad.rules.grading import MOST_STEPS, outcome, rising
+
+NOTHING = 0.01
+LITTLE = 0.03
+
+
+def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
+    """One finding for the whole model."""
+    if trial is None or trial.unseen is None or trial.diverged or trial.steps < MOST_STEPS:
+        return
+    learned = trial.unseen.learned
+    if learned is None or learned >= LITTLE:
+        return
+    hopeless = learned < NOTHING and not rising(trace, trial)
+    yield judged(
+        __name__,
+        Severity.ERROR if hopeless else Severity.WARNING,
+        f"after {trial.steps} steps on fresh batches the answers to unseen ones are {_better(learned)} one constant answer",
+        location=None,
+        evidence=[
+            evidence("learned from the input", learned, "share", f"over {LITTLE:g}"),
+            evidence("loss of unseen batches", trial.unseen.after, "absolute", "well below that without the input"),
+            evidence("the same without the input", _without(trial), "absolute", ""),
+        ],
+        consequence=outcome(trial),
+        cures=[
+            "a look at whether inputs and targets belong together, and whether inputs differ",
+            "a learning rate found by real steps (learning-rate)",
+            "a longer look: --trial 500",
+        ],
+        explains=("SG106",),
+    )
+
+
+def _better(learned: float) -> str:
+    return f"{100 * learned:.1f} % better than" if learned >= 0.001 else "no better than"
+
+
+def _without(trial: StepTest) -> float:
+    assert trial.unseen is not None
+    without = trial.unseen.constant if trial.unseen.constant is not None else trial.unseen.exchanged
+    return float("nan") if without is None else without

@@ -1,0 +1,134 @@
+"""A rectifier stands in front of a loss that takes logits, which it cuts off at zero.
+
+## What it measures
+
+What the loss is fed with, past views and reshapes. Raised where `relu`, `relu6`, `softplus`, `abs`, `square`, `exp` or a
+clamp at a number not below 0 goes straight into `cross_entropy`, `log_softmax`, `binary_cross_entropy_with_logits`,
+`multilabel_margin_loss` or another loss that takes logits. Under a binary loss it is an error: no answer can be below one half.
+Elsewhere it is an error where the step test stands still or bounces, else a warning.
+
+## Why it matters
+
+A logit is a log-odds: it has to take both signs. Behind a ReLU it is at least 0, so a binary loss never gets below
+log(2) = 0.693 on a sample of class 0, whatever the model does. With several classes the wrong ones cannot be pushed below 0;
+and a class whose logit is cut off on every sample gets no gradient any more and stays off.
+
+## Example
+
+A ReLU after the last layer:
+
+```python
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.hidden = nn.Linear(16, 64)
+        self.head = nn.Linear(64, 1)
+
+    def forward(self, x):
+        x = torch.relu(self.hidden(x))
+        return torch.relu(self.head(x))
+        #      ^^^^^^^^^^^^^^^^^^^^^^^^ SG308
+
+
+def setup():
+    torch.manual_seed(0)
+    x = torch.randn(128, 16)
+    y = (x[:, :1] > 0).float()
+    model = Net()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    return model, (x, y), nn.BCEWithLogitsLoss(), optimizer
+```
+
+## Use instead
+
+The last layer's output as it is.
+
+```python
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.hidden = nn.Linear(16, 64)
+        self.head = nn.Linear(64, 1)
+
+    def forward(self, x):
+        return self.head(torch.relu(self.hidden(x)))
+
+
+def setup():
+    torch.manual_seed(0)
+    x = torch.randn(128, 16)
+    y = (x[:, :1] > 0).float()
+    model = Net()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    return model, (x, y), nn.BCEWithLogitsLoss(), optimizer
+```
+
+## Cures and their safety
+
+- *The rectifier taken out of the model*: parameters and keys stay (in an `nn.Sequential`, later indices move); answers
+  may be negative then, as logits are.
+
+## When it is wrong
+
+- Non-negative logits may be meant, as with counts that act as evidence; then say so with an ignore comment.
+- Anything between rectifier and loss other than a view (a scale, an average of heads) hides it.
+
+## Where the threshold comes from
+
+It has none: it is a matter of what is wired to what.
+
+## References
+
+- Goodfellow, Bengio & Courville 2016, *Deep Learning*, section 6.2.2 (output units).
+- PyTorch, `torch.nn.CrossEntropyLoss`: "the input is expected to contain the unnormalized logits".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from steadygrad.record import Finding, Severity, StepTest, Trace
+from steadygrad.rules.findings import evidence, judged, other_places
+from steadygrad.rules.grading import Progress, feeding, outcome, progress
+
+ONE_SIDED = frozenset(["relu", "relu6", "softplus", "abs", "square", "exp", "clamp_min"])
+BINARY = frozenset(["binary_cross_entropy_with_logits", "soft_margin_loss"])
+TAKES_LOGITS = BINARY | frozenset(["cross_entropy", "multi_margin_loss", "multilabel_soft_margin_loss", "log_softmax"])
+
+
+def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
+    """One finding, at the rectifier to be taken out."""
+    for loss in trace.operations:
+        if loss.name not in TAKES_LOGITS or (loss.name == "log_softmax" and loss.index < len(trace.operations) - 4):
+            continue
+        cut = feeding(trace, loss)
+        if cut is None or cut.name.rstrip("_") not in ONE_SIDED:
+            continue
+        name = cut.name.rstrip("_")
+        stands = progress(trial) in (Progress.STALLED, Progress.BOUNCES)
+        yield judged(
+            __name__,
+            Severity.ERROR if stands or loss.name in BINARY else Severity.WARNING,
+            f"{name} stands in front of {loss.name}, which takes logits of both signs: none can be below 0",
+            location=cut.location,
+            module=cut.module,
+            label="hand the loss what goes in here",
+            evidence=[
+                evidence(
+                    "mean of what the loss gets", cut.output.mean if cut.output else float("nan"), "absolute", "near 0"
+                ),
+            ],
+            consequence=outcome(trial),
+            cures=[f"leaving {name} out: the last layer's output is the logit"],
+            also=other_places(cut),
+            explains=("SG101", "SG103", "SG105", "SG106", "SG109"),
+        )
+        return
