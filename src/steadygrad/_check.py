@@ -15,6 +15,8 @@ import torch
 from torch import nn
 
 from steadygrad import rules
+from steadygrad.clip import Clip
+from steadygrad.clip.hook import hook_for
 from steadygrad.errors import SubjectError
 from steadygrad.probe.copying import Copied, on_copy, unwrapped
 from steadygrad.probe.inference import infer_constructions
@@ -25,11 +27,13 @@ from steadygrad.probe.second_look import look_again
 from steadygrad.probe.steptest import Stepped, in_words, step_test
 from steadygrad.probe.subject import Subject, make_subject
 from steadygrad.probe.theirs import raised_as_theirs, running_theirs
-from steadygrad.record import CheckRecord, Cost, Setup, StepTest, Trace
+from steadygrad.record import CheckRecord, Cost, Setup, StepTest, Trace, Verdict
 from steadygrad.rules.grading import MOST_STEPS, STEPS, left_open
 from steadygrad.settings import Settings, apply_ignores
 
 Progress = Callable[[str], None]
+
+ONE_BATCH = "one batch can be learned by heart: with a DataLoader the steps are judged on batches they did not see"
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ def check(
     loss_fn: Callable[..., torch.Tensor] | None = None,
     *,
     optimizer: torch.optim.Optimizer | None = None,
+    clip: Clip | str | None = None,
     seed: int = 0,
     trial: int | None = None,
     select: Sequence[str] | None = None,
@@ -70,6 +75,7 @@ def check(
             the model's first layers, and the report says so.
         loss_fn: From output and target to a scalar tensor.
         optimizer: The one that will train the model; AdamW at 1e-3 when not given. It is copied too.
+        clip: What the training loop clips by before each step: ``Clip.norm(1.0)``, or in words, "norm:1.0".
         seed: For whatever the model or the made batch draws.
         trial: Steps of the step test; 0 for the probe alone, more than 100 for a trial. None: ten, and on to a hundred
             where ten leave it open.
@@ -86,7 +92,7 @@ def check(
     settings = Settings(select=tuple(select or ()), ignore=tuple(ignore or ()))
     rules.resolve(settings.select), rules.resolve(settings.ignore)
     with raised_as_theirs():
-        subject = make_subject(model, batch, loss_fn, optimizer=optimizer, seed=seed)
+        subject = make_subject(model, batch, loss_fn, optimizer=optimizer, seed=seed, before_step=hook_for(clip))
         infer_constructions(unwrapped(model), sys._getframe(1))
         return check_subject(subject, trial=trial, settings=settings)
 
@@ -106,6 +112,8 @@ def check_subject(
     record = stepped.record if stepped is not None else None
     found = rules.run(trace, record, settings)
     kept, ignored, unused = apply_ignores(found, settings, sources=_sources(trace))
+    if record is not None and subject.batches is None and rules.verdict(kept) is not Verdict.WILL_NOT_TRAIN:
+        notes.append(ONE_BATCH)
     return Report(
         verdict=rules.verdict(kept),
         findings=tuple(kept),

@@ -7,9 +7,11 @@ from typing import Any
 
 import torch
 
+from steadygrad.clip.hook import hook_for
 from steadygrad.errors import BatchError, SettingsError, SteadygradError, UserCodeError
+from steadygrad.probe.batches import takes_a_step
 from steadygrad.probe.inputs import parse_input
-from steadygrad.probe.loading import load_function
+from steadygrad.probe.loading import load_function, load_object
 from steadygrad.probe.placing import loss_named, place_batch, place_model
 from steadygrad.probe.subject import Subject, make_subject
 from steadygrad.probe.target import load_target
@@ -18,19 +20,21 @@ from steadygrad.probe.target import load_target
 def subject_of(target: str, options: Mapping[str, Any]) -> Subject:
     """What the options and the target make together; an option wins over what the target brought along.
 
-    ``options``: inputs, loss, batch, arguments, optimizer as the command line has them, and device, dtype, seed.
+    ``options``: inputs, loss, batch, arguments, optimizer, clip as the command line has them, and device, dtype, seed.
     """
     inputs = [parse_input(text) for text in options["inputs"]]
     loss_fn = loss_named(options["loss"]) if options["loss"] else None
-    make_batch = load_function(options["batch"], "--batch") if options["batch"] else None
+    own_batch = load_object(options["batch"], "--batch") if options["batch"] else None
     loaded = load_target(target, dict(_pair(text) for text in options["arguments"]), seed=options["seed"])
     model = place_model(loaded.model, options["device"], options["dtype"])
     batch = None if inputs else loaded.batch
-    if make_batch is not None:
-        try:
-            batch = make_batch()
-        except Exception as error:
-            raise UserCodeError(f"{options['batch']} raised this when it was asked for a batch") from error
+    if own_batch is not None:
+        batch = own_batch
+        if callable(own_batch) and not takes_a_step(own_batch):
+            try:
+                batch = own_batch()
+            except Exception as error:
+                raise UserCodeError(f"{options['batch']} raised this when it was asked for a batch") from error
     return make_subject(
         model,
         place_batch(batch, options["device"], options["dtype"]),
@@ -39,6 +43,7 @@ def subject_of(target: str, options: Mapping[str, Any]) -> Subject:
         seed=options["seed"],
         inputs=inputs,
         target=loaded.words,
+        before_step=hook_for(options["clip"]),
     )
 
 

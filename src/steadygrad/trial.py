@@ -192,7 +192,10 @@ def _accuracy(copied: Copied, objective: Objective, batches: Batches, steps: int
 
 
 def stream_for(subject: Subject, batches: Iterable[Any] | Batches | None, steps: int) -> Stream:
-    """The batches in a fixed order, drawn once; the subject's own where none are given. Raises as ``prove`` does."""
+    """The batches in a fixed order, drawn once; the subject's own where none are given, fresh ones
+    where it has them. Raises as ``prove`` does."""
+    if batches is None and subject.batches is not None:
+        return Stream(subject.batches.to_train_on, f"fresh batches of {subject.batches.words}")
     if batches is None:
         batch = subject.batch
         return Stream(lambda _: batch, f"the one batch, {subject.batch_words}, again and again")

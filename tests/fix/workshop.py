@@ -34,6 +34,7 @@ PLAIN: dict[str, Any] = {
     "batch": None,
     "arguments": [],
     "optimizer": None,
+    "clip": None,
     "device": None,
     "dtype": None,
     "seed": 0,

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.data import TensorDataset
 
 import steadygrad as sg
 from steadygrad.errors import BatchError, SubjectError
@@ -167,7 +168,11 @@ def test_a_scheduled_optimizer_is_stepped_at_its_rate_of_now():
     [
         (lambda: sg.check(nn.Linear, (X, Y), F.cross_entropy), SubjectError, "expected a torch.nn.Module"),
         (lambda: sg.check(nn.Linear(8, 4).to("meta"), (X, Y), F.cross_entropy), SubjectError, "meta device"),
-        (lambda: sg.check(small(), torch.utils.data.DataLoader([1, 2]), F.cross_entropy), BatchError, "next(iter"),
+        (lambda: sg.check(small(), torch.utils.data.DataLoader([1, 2]), F.cross_entropy), BatchError, "pair (x, y)"),
+        (lambda: sg.check(small(), [], F.cross_entropy), BatchError, "pair (x, y)"),
+        (lambda: sg.check(small(), iter([]), F.cross_entropy), BatchError, "empty"),
+        (lambda: sg.check(small(), TensorDataset(X, Y), F.cross_entropy), BatchError, "wrap it in a DataLoader"),
+        (lambda: sg.check(small(), iter([("a", "b")]), F.cross_entropy), BatchError, "hold no tensors"),
         (lambda: sg.check(small(), (X, Y.numpy()), F.cross_entropy), BatchError, "torch.from_numpy"),
     ],
 )

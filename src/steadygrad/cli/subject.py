@@ -13,9 +13,12 @@ _OPTIONS = (
     click.option(
         "--input", "inputs", multiple=True, metavar="SHAPE", help="64,3,32,32 or 8,128:long or 8,128:0-50257."
     ),
-    click.option("--batch", metavar="FILE.py:FUNCTION", help="Function that returns the batch (x, y)."),
+    click.option(
+        "--batch", metavar="FILE.py:NAME", help="A batch (x, y), a DataLoader, or a function that gives either."
+    ),
     click.option("--loss", metavar="NAME", help="cross_entropy, MSELoss, or FILE.py:FUNCTION."),
     click.option("--optimizer", metavar="SPEC", help="adamw:3e-4 or sgd:0.1,momentum=0.9."),
+    click.option("--clip", metavar="SPEC", help="Clip that the loop has before each step: norm:1.0 or value:-1,1."),
     click.option("--device", metavar="DEVICE", help="cpu, cuda, mps."),
     click.option("--dtype", metavar="DTYPE", help="float32, bfloat16, float64."),
     click.option("--seed", type=int, help="Seed of whatever is drawn (0)."),
@@ -47,6 +50,6 @@ def subject_of(target: str, settings: Any, options: dict[str, Any]) -> Any:
 
 def asked(settings: Any, options: dict[str, Any]) -> dict[str, Any]:
     """The options that a subject is made from, as plain values."""
-    names = ("inputs", "loss", "batch", "arguments", "optimizer")
+    names = ("inputs", "loss", "batch", "arguments", "optimizer", "clip")
     given = {name: list(options[name]) if isinstance(options[name], tuple) else options[name] for name in names}
     return {**given, "device": settings.device, "dtype": settings.dtype, "seed": settings.seed}

@@ -41,3 +41,10 @@ class ClipBeforeStep:
             clip_per_parameter_(parameters, clip.high)
         else:
             clip_adaptive_(parameters, clip.high)
+
+
+def hook_for(clip: Clip | str | None) -> ClipBeforeStep | None:
+    """The clip, or what the text means, as a hook; None for None. Raises ``SettingsError`` as ``Clip.parse`` does."""
+    if clip is None:
+        return None
+    return ClipBeforeStep(Clip.parse(clip) if isinstance(clip, str) else clip)

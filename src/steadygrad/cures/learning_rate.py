@@ -34,6 +34,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from steadygrad.clip import Clip
+from steadygrad.clip.hook import hook_for
 from steadygrad.cures.patient import Patient, rate_of, set_rate
 from steadygrad.cures.samples import adds_up, as_whole, with_fewer
 from steadygrad.errors import CannotCureError, SubjectError
@@ -111,6 +113,7 @@ def find_lr(
     loss_fn: Callable[..., torch.Tensor] | None = None,
     *,
     optimizer: torch.optim.Optimizer | None = None,
+    clip: Clip | str | None = None,
     seed: int = 0,
     steps: int = STEPS,
 ) -> RateSearch:
@@ -123,7 +126,9 @@ def find_lr(
     if steps < 1:
         raise SubjectError(f"steps is {steps}, expected 1 or more")
     with raised_as_theirs():
-        return rate_for(make_subject(model, batch, loss_fn, optimizer=optimizer, seed=seed), steps=steps)
+        return rate_for(
+            make_subject(model, batch, loss_fn, optimizer=optimizer, seed=seed, before_step=hook_for(clip)), steps=steps
+        )
 
 
 def rate_for(subject: Subject, *, progress: Callable[[str], None] | None = None, steps: int = STEPS) -> RateSearch:

@@ -18,6 +18,8 @@ import torch
 from torch import nn
 
 from steadygrad._check import check_subject
+from steadygrad.clip import Clip
+from steadygrad.clip.hook import hook_for
 from steadygrad.cures.candidates import candidates_for, check_options, join
 from steadygrad.cures.patient import admit
 from steadygrad.cures.settling import GENERALISES
@@ -61,6 +63,7 @@ def cure(
     loss_fn: Callable[..., torch.Tensor] | None = None,
     *,
     optimizer: torch.optim.Optimizer | None = None,
+    clip: Clip | str | None = None,
     seed: int = 0,
     trial: int | None = None,
     keep: Sequence[str] | str = (),
@@ -73,7 +76,7 @@ def cure(
     """Find the least intrusive change that makes ``model`` healthy, by trying them on copies.
 
     Args:
-        model, batch, loss_fn, optimizer, seed, trial: As for ``check``.
+        model, batch, loss_fn, optimizer, clip, seed, trial: As for ``check``.
         keep: What must stay: "activation", "architecture", "optimizer", "numbers", "set-up".
         allow: Groups of cures that may be used; all by default.
         only: Names of cures (``steadygrad cures``) or candidates; nothing else is tried.
@@ -91,7 +94,7 @@ def cure(
     """
     options = Options(_names(keep), _names(allow), _names(only), best, compare, budget, trial)
     with raised_as_theirs():
-        subject = make_subject(model, batch, loss_fn, optimizer=optimizer, seed=seed)
+        subject = make_subject(model, batch, loss_fn, optimizer=optimizer, seed=seed, before_step=hook_for(clip))
         infer_constructions(unwrapped(model), sys._getframe(1))
         return cure_subject(subject, options)
 

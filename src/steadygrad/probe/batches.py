@@ -124,7 +124,7 @@ class Batches:
         return next(self._iterator)
 
 
-def is_source(batch: Any, *, with_target: bool) -> bool:
+def is_source(batch: Any) -> bool:
     """Whether it gives batches, and is not one: a pair is a batch, a longer list of pairs is not.
 
     Raises ``BatchError`` for a data set, which gives single samples.
@@ -138,7 +138,7 @@ def is_source(batch: Any, *, with_target: bool) -> bool:
         raise BatchError(f"the batch is a {type(batch).__name__}, which gives single samples; wrap it in a DataLoader")
     if isinstance(batch, Iterable):
         return True
-    return callable(batch) and _takes_a_step(batch)
+    return callable(batch) and takes_a_step(batch)
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -150,12 +150,18 @@ def _alike(batches: list[Any]) -> bool:
     return len({(type(one), len(one)) for one in batches}) == 1
 
 
-def _takes_a_step(function: Callable[..., Any]) -> bool:
+def takes_a_step(function: Callable[..., Any]) -> bool:
+    """Whether it is a function of the step: it must be given one argument, so it is none that gives one batch."""
     try:
-        inspect.signature(function).bind(0)
+        signature = inspect.signature(function)
+        signature.bind(0)
     except (TypeError, ValueError):
         return False
-    return True
+    try:
+        signature.bind()
+    except TypeError:
+        return True
+    return False
 
 
 def _apart(source: Any) -> Any:

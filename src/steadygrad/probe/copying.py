@@ -85,7 +85,7 @@ def on_copy(
         _carry_hooks(inner, twin)
         carry_constructions(inner, twin, memo)
         beside = copy.deepcopy(loss, memo) if loss is not None else None
-        yield Copied(twin, _copy_optimizer(optimizer, memo, spots), tuple(spots), original, beside)
+        yield Copied(twin, copy_optimizer(optimizer, memo, spots), tuple(spots), original, beside)
 
 
 @contextmanager
@@ -151,9 +151,10 @@ def _carry_hooks(model: nn.Module, twin: nn.Module) -> None:
             parameter.register_hook(hook)  # type: ignore[no-untyped-call]
 
 
-def _copy_optimizer(
+def copy_optimizer(
     optimizer: torch.optim.Optimizer | None, memo: dict[int, Any], spots: list[BlindSpot]
 ) -> torch.optim.Optimizer | None:
+    """On the parameters that ``memo`` has by the identity of its own; None where it cannot be copied: ``spots`` say why."""
     if optimizer is None:
         return None
     try:

@@ -127,12 +127,17 @@ def _public(value: Any) -> list[str]:
     ]
 
 
-def load_function(text: str, option: str) -> Callable[..., Any]:
-    """The function that ``file.py:name`` or ``package.module:name`` means. Raises ``TargetError``."""
+def load_object(text: str, option: str) -> Any:
+    """What ``file.py:name`` or ``package.module:name`` means. Raises ``TargetError``."""
     place, name = split(text)
     if not name:
         raise TargetError(f"{option} is {text!r}; name a function, as in {option} data.py:function")
-    found = named(import_place(place), name, place)
+    return named(import_place(place), name, place)
+
+
+def load_function(text: str, option: str) -> Callable[..., Any]:
+    """The function that the text means, as ``load_object``. Raises ``TargetError``."""
+    found = load_object(text, option)
     if not callable(found):
         raise TargetError(f"{text} is {type(found).__name__}, expected a function")
     function: Callable[..., Any] = found

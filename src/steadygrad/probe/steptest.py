@@ -275,7 +275,12 @@ def _decay(copied: Copied, original: dict[str, Tensor]) -> float:
 
 
 def in_words(optimizer: torch.optim.Optimizer) -> str:
-    """ "AdamW, learning rate 0.001"; of several groups, the range of rates."""
+    """ "AdamW, learning rate 0.001, clip norm:1"; of several groups, the range of rates."""
+    clips = [str(hook.clip) for hook in optimizer._optimizer_step_pre_hooks.values() if hasattr(hook, "clip")]
+    return ", ".join([_rate_in_words(optimizer), *(f"clip {clip}" for clip in clips)])
+
+
+def _rate_in_words(optimizer: torch.optim.Optimizer) -> str:
     rates = sorted({float(group["lr"]) for group in optimizer.param_groups if "lr" in group})
     name = type(optimizer).__name__
     if not rates:

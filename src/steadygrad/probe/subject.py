@@ -18,7 +18,7 @@ from steadygrad.errors import BatchError, SubjectError, UserCodeError
 from steadygrad.probe.assumed import Assumed, assume_for_target, assume_loss
 from steadygrad.probe.attempt import Attempts, attempts, in_short
 from steadygrad.probe.batches import Batches, is_source
-from steadygrad.probe.copying import unwrapped
+from steadygrad.probe.copying import copy_optimizer, unwrapped
 from steadygrad.probe.inputs import TensorSpec, draw, in_words
 from steadygrad.probe.objective import (
     Objective,
@@ -75,12 +75,14 @@ def make_subject(
     seed: int = 0,
     inputs: Sequence[TensorSpec] = (),
     target: str = "",
+    before_step: Callable[..., Any] | None = None,
 ) -> Subject:
-    """Put a subject together; the model is not changed.
+    """Put a subject together; model and optimizer are not changed.
 
     ``batch`` is one, or where batches come from (``probe.batches``), of which the first is probed. ``inputs`` are the
-    shapes of the model's inputs where there is no batch. Raises ``SteadygradError`` where something
-    that is needed can neither be found nor made, ``UserCodeError`` where the model fails on the batch it was given.
+    shapes of the model's inputs where there is no batch. ``before_step`` is a step pre-hook of the loop's, a clip. Raises
+    ``SteadygradError`` where something that is needed can neither be found nor made, ``UserCodeError`` where the model
+    fails on the batch it was given.
     """
     if not isinstance(model, nn.Module):
         raise SubjectError(f"the model is {type(model).__name__}, expected a torch.nn.Module")
@@ -92,11 +94,13 @@ def make_subject(
         )
     trainable_parameters(model)
     batches = None
-    if is_source(batch, with_target=loss_fn is not None):
+    if is_source(batch):
         batches = Batches(batch, seed=seed, prepare=lambda drawn: _ready(drawn, model, with_target=loss_fn is not None))
         batch = batches.at(0)
     batch = _plain(batch)
     chosen, assumed = choose_optimizer(model, optimizer)
+    if before_step is not None:
+        chosen = _with_hook(chosen, before_step)
     given = batch is not None
     task = _with_batch(model, batch, loss_fn, seed) if given else _without_batch(model, loss_fn, inputs, seed)
     if optimizer is None and assumed is None:
@@ -104,7 +108,8 @@ def make_subject(
     words = task.batch_words
     if batches is not None:
         fresh = batches.keep_apart()
-        words = f"{words}, {'fresh ones' if fresh else 'the only one'} of {batches.words}"
+        moved = ", which has moved on" if batches.is_iterator else ""
+        words = f"{words}, {'fresh ones' if fresh else 'the only one'} of {batches.words}{moved}"
         batches = batches if fresh else None
     return Subject(
         model=model,
@@ -121,16 +126,28 @@ def make_subject(
     )
 
 
+def _with_hook(optimizer: torch.optim.Optimizer, hook: Callable[..., Any]) -> torch.optim.Optimizer:
+    """Another optimizer of the same parameters with the hook; the one given stays without."""
+    own = {id(p): p for group in optimizer.param_groups for p in group["params"]}
+    beside = copy_optimizer(optimizer, dict(own), [])
+    if beside is None:
+        raise SubjectError(f"{type(optimizer).__name__} cannot be copied, so no clip can be put before its steps")
+    beside.register_step_pre_hook(hook)
+    return beside
+
+
 def _ready(drawn: Any, model: nn.Module, *, with_target: bool) -> Any:
-    """A batch of a loader as the model takes it: plain dicts, on the model's device, as a training loop would move it."""
+    """A batch of a loader as the model takes it: plain dicts, on the model's device and in its precision, as a loop does."""
     batch = _plain(drawn)
     check_batch(batch, with_target=with_target)
     if not any(isinstance(leaf, Tensor) for leaf in tree_leaves(batch)):
         raise BatchError(
             f"the batches hold no tensors ({type(drawn).__name__}); give a DataLoader or what collates them"
         )
-    parameter = next(model.parameters())
-    return place_batch(batch, str(parameter.device), None)
+    first = next((p for p in model.parameters() if p.is_floating_point()), None)
+    if first is None or isinstance(first, nn.UninitializedParameter):
+        return batch
+    return place_batch(batch, str(first.device), None if first.dtype is torch.float32 else str(first.dtype))
 
 
 def _plain(batch: Any) -> Any:
