@@ -75,6 +75,8 @@ class RunSettings:
     """Where the journal is written; None = a new file in runs/."""
     no_journal: bool = False
     quiet: bool = False
+    check: bool = True
+    """Whether the first step is checked on a copy, as ``steadygrad check`` does it."""
     cure: str | None = None
     """ "at-start": cured before the first step, where numbers alone do it."""
 

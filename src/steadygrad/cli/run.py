@@ -45,6 +45,7 @@ def divide(words: list[str], taking_values: set[str]) -> tuple[list[str], list[s
 @click.option("--every", type=int, metavar="N", help="Read each N-th step (1: all).")
 @click.option("--journal", metavar="PATH", help="Where the run is recorded (a new file in runs/).")
 @click.option("--no-journal", is_flag=True, default=None, help="Keep no record.")
+@click.option("--no-check", "check", flag_value=False, default=None, help="Do not check the first step on a copy.")
 @click.option("--cure", metavar="WHEN", help="at-start: cure before the first step, where numbers alone do it.")
 @click.option("--quiet", "-q", is_flag=True, default=None, help="Tell findings and alarms only.")
 @click.argument("program", nargs=-1, type=click.UNPROCESSED, metavar="PROGRAM [ARGUMENTS]...")

@@ -138,19 +138,23 @@ class Capture:
             self.spread = _spread(leaves)
 
 
-class _Hook:
+class IdleInCopies:
     """A hook that copies and pickles as something idle of the standard library."""
 
-    __slots__ = ("_capture",)
-
-    def __init__(self, capture: Capture) -> None:
-        self._capture = capture
+    __slots__ = ()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         return nullcontext().__exit__
 
     def __reduce__(self) -> Any:
         return getattr, (nullcontext(), "__exit__")
+
+
+class _Hook(IdleInCopies):
+    __slots__ = ("_capture",)
+
+    def __init__(self, capture: Capture) -> None:
+        self._capture = capture
 
 
 class _Before(_Hook):

@@ -13,8 +13,9 @@ from steadygrad._check import Report
 from steadygrad.explain.batch_rows import RowsAtFault, rows_at_fault
 from steadygrad.explain.capture import Capture, Given
 from steadygrad.explain.replay import look
-from steadygrad.record import Location, Look
+from steadygrad.record import CheckRecord, Location, Look
 from steadygrad.record.trace import Trace
+from steadygrad.rules.grading import left_open
 
 LOOKS_ON_ALARM = 20
 """Looks that alarms may ask for in one run: further alarms of the same run seldom show more."""
@@ -56,6 +57,8 @@ class Looks:
     def __init__(self, roots: Sequence[nn.Module], every: int, holders: Sequence[int]) -> None:
         self.every = every
         self.made: list[Look] = []
+        self.first: CheckRecord | None = None
+        """A check of the first step, made by whoever could: it stands for the look that is due then."""
         self._roots = [
             _Root(Capture(root, replays=every > 0), holder) for root, holder in zip(roots, holders, strict=True)
         ]
@@ -117,7 +120,11 @@ class Looks:
     def by_the_clock(self, index: int, step: int, norm: float) -> Look:
         """The look that is due. ``norm``: the total gradient norm of the step."""
         root = self._of(index)
-        found, report = look(root.capture.root, root.capture.given, step=step, norm=norm)
+        report: CheckRecord | None
+        if self.first is not None:
+            found, report, self.first = of_check(self.first, step), self.first, None
+        else:
+            found, report = look(root.capture.root, root.capture.given, step=step, norm=norm)
         self.made.append(found)
         if report is not None:
             root.usual = sizes_of(report.trace)
@@ -148,6 +155,21 @@ class Looks:
 
     def _of(self, index: int) -> _Root:
         return next((one for one in self._roots if one.holder == index), self._roots[0])
+
+
+def of_check(record: CheckRecord, step: int) -> Look:
+    """What a check of the coming step has shown, as a look."""
+    trial, trunk = record.trial, record.trace.trunk
+    return Look(
+        step,
+        str(record.verdict),
+        record.findings,
+        record.cost.total,
+        None if trunk is None else trunk.decades,
+        steps=0 if trial is None else trial.steps,
+        fall=None if trial is None else trial.fall,
+        settled=trial is None or not left_open(trial),
+    )
 
 
 def holder_of(root: nn.Module, optimizers: Sequence[torch.optim.Optimizer]) -> int:

@@ -35,6 +35,8 @@ class Tally:
     clipped_share: float
     alarms: tuple[Any, ...]
     journal: str | None
+    first: tuple[Any, ...] = ()
+    """Findings of the first step that are more than information."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class Session:
         self._watched: list[_Watched] = []
         self._told_of: set[str] = set()
         self._cure: Any = None
+        self._check: Any = None
         self._closed = False
         self._busy = False
 
@@ -98,8 +101,9 @@ class Session:
         """The program is about to go backward from this scalar."""
         if self._made:
             self.guard_those_made()
-        if self._cure is not None:
-            self._cure.backward(loss)
+        for one in (self._cure, self._check):
+            if one is not None:
+                one.backward(loss)
 
     def guard_those_made(self) -> None:
         """Guard all that were made since the last time, those together that train the same model."""
@@ -142,6 +146,9 @@ class Session:
         if not optimizers:
             return
         settings = self.settings
+        if not self._watched and len(models) == len(optimizers) == 1:
+            # Before the guard: what it says of the first step is then known when the guard comes to it.
+            self._check_at_start(next(iter(models.values())), optimizers[0])
         guarded = guard(
             list(models.values()),
             optimizers,
@@ -159,6 +166,22 @@ class Session:
             self._cure_at_start(list(models.values()), optimizers)
         if len(self._watched) == 1 and os.getpid() != self._process:
             at_end_of_child(self.close)
+
+    def _check_at_start(self, model: Any, optimizer: Any) -> None:
+        """Have the first step checked, where it is one process's, and looks are made at all."""
+        settings = self.settings
+        if not settings.check or not settings.probe_every or settings.cure is not None or self._together():
+            return
+        from steadygrad.launch.checking import CheckAtStart
+
+        def guarded() -> Any:
+            return self._watched[0].guard() if self._watched else None
+
+        self._check = CheckAtStart(model, optimizer, guarded, settings.clip)
+
+    def _together(self) -> bool:
+        torch = sys.modules["torch"]
+        return bool(torch.distributed.is_available() and torch.distributed.is_initialized())
 
     def _cure_at_start(self, models: list[Any], optimizers: list[Any]) -> None:
         if len(models) > 1 or len(optimizers) > 1:
@@ -265,7 +288,8 @@ class Session:
 
 
 def _tally(guard: Any, journal: str | None = None) -> Tally:
-    return Tally(guard.steps, guard.clipped_share, tuple(guard.alarms), journal or guard.journal)
+    first = tuple(one for look in guard.looks if look.step == 1 for one in look.findings if one.severity != "info")
+    return Tally(guard.steps, guard.clipped_share, tuple(guard.alarms), journal or guard.journal, first)
 
 
 def _finished(guard: Any, known: Tally) -> Tally:

@@ -42,6 +42,7 @@ def summary_lines(numbers: Any, *, clips: bool, folder: Path) -> Sequence[str]:
     parts = [f"{numbers.steps:,} step{'' if numbers.steps == 1 else 's'}"]
     if clips or numbers.clipped_share:
         parts.append(f"clipped {numbers.clipped_share:.1%}".replace("%", " %"))
+    parts += [f"first step: {one.severity} {one.code} {one.name}" for one in numbers.first[:1]]
     parts.append(_alarms(numbers.alarms))
     lines = [" · ".join(parts)]
     if numbers.journal:

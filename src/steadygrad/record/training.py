@@ -97,6 +97,12 @@ class Look:
     """What could not be seen, or why there was no look."""
     alarm: int | None = None
     """The alarm that asked for it; None for a look by the clock."""
+    steps: int = 0
+    """Steps that were taken on a copy: before the first step of a run; 0 = the probe alone."""
+    fall: float | None = None
+    """Relative fall of the loss in those steps."""
+    settled: bool = True
+    """Whether they settle that it learns."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,8 +94,18 @@ def look_lines(look: Look) -> list[str]:
         where = f" {one.location}" if one.location is not None else (f" {one.module}" if one.module else "")
         lines.append(f"{when}: {one.severity}[{one.code}]{where} {one.message}")
     if not shown and look.verdict and look.step == 1:
-        lines.append(f"{when}: no gradient problem{_decades(look.decades)}")
+        lines.append(f"{when}: {_healthy(look)}{_decades(look.decades)}")
     return lines
+
+
+def _healthy(look: Look) -> str:
+    """Healthy is said only where steps were taken: a gradient that arrives says nothing of what the rate does with it."""
+    if look.fall is None:
+        return "no gradient problem at the first step"
+    if not look.settled:
+        return f"no gradient problem; {look.steps} steps on a copy leave open whether it learns"
+    went = "fell" if look.fall >= 0 else "rose"
+    return f"healthy: in {look.steps} steps on a copy the loss {went} by {100 * abs(look.fall):.2g} %"
 
 
 def _decades(value: float | None) -> str:

@@ -1,0 +1,104 @@
+"""The first words of a run: what ``check`` says of its first step, on a copy, with the batch, loss and optimizer at hand.
+
+Ten steps are taken on the copy, with the clip that the loop has. Where the loss cannot be played again, or several models or
+processes train together, nothing is said here, and the guard's own look at the first step is what is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from steadygrad._check import check_subject
+from steadygrad.clip.hook import hook_for
+from steadygrad.clip.spec import Clip
+from steadygrad.launch.first_batch import FirstBatch
+from steadygrad.probe.copying import unwrapped
+from steadygrad.probe.subject import make_subject
+from steadygrad.record import CheckRecord
+from steadygrad.rules.grading import STEPS
+
+
+class CheckAtStart:
+    """Waits for the first step of one optimizer, and checks what it trains, once. Never raises into the program.
+
+    ``guard_of`` gives the optimizer's guard, which knows the clip of the loop and is given the record; ``clip`` is the
+    guard's own, in words.
+    """
+
+    def __init__(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, guard_of: Callable[[], Any], clip: str | None
+    ) -> None:
+        self._model, self._optimizer = model, optimizer
+        self._guard_of, self._clip = guard_of, clip
+        self._first = FirstBatch(model)
+        self._handle: Any = optimizer.register_step_pre_hook(self._before_step)
+        self._done = self._checking = self._in_closure = False
+
+    def backward(self, loss: Tensor) -> None:
+        """The program goes backward from this scalar."""
+        if not self._done:
+            self._first.backward(loss)
+            if self._in_closure and self._first.seen:
+                self._check_now()
+        elif self._handle is not None and not self._checking:
+            # Not in the step itself, where hooks are being called; the check goes backward there as well.
+            self._handle.remove()
+            self._handle = None
+
+    def _before_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        if self._done:
+            return
+        if self._first.seen:
+            self._check_now()
+        else:
+            # The step is given a closure, which goes forward and backward: that is the time, before anything is changed.
+            self._in_closure = True
+
+    def _check_now(self) -> None:
+        self._done = self._checking = True
+        self._first.leave()
+        try:
+            record = self._check()
+        except Exception:
+            return  # The guard's own look at this step tells what there is to tell.
+        finally:
+            self._first.forget()
+            self._checking = False
+        guard = self._guard_of()
+        if record is not None and guard is not None:
+            guard.looking.first = record
+
+    def _check(self) -> CheckRecord | None:
+        if self._first.autocast or _compiled(self._model):
+            return None
+        batch, loss_fn = self._first.batch_and_loss()
+        subject = make_subject(
+            unwrapped(self._model),
+            batch,
+            loss_fn,
+            optimizer=self._optimizer,
+            before_step=hook_for(self._clip_at_hand()),
+        )
+        return check_subject(subject, trial=STEPS)
+
+    def _clip_at_hand(self) -> Clip | str | None:
+        """The one that the program has just called, else the guard's own."""
+        guard = self._guard_of()
+        clips = guard.optimizers[0].watch.clips if guard is not None else []
+        trainer = getattr(unwrapped(self._model), "_trainer", None)
+        bound = getattr(trainer, "gradient_clip_val", None)
+        if bound:  # Lightning's trainer clips between backward and step, inside of the closure.
+            by_value = "value" in str(getattr(trainer, "gradient_clip_algorithm", ""))
+            return Clip.value(-float(bound), float(bound)) if by_value else Clip.norm(float(bound))
+        if not clips:
+            return self._clip
+        bound = clips[-1].bound
+        return Clip.norm(bound) if clips[-1].kind == "norm" else Clip.value(-bound, bound)
+
+
+def _compiled(model: nn.Module) -> bool:
+    return any(module._compiled_call_impl is not None for module in model.modules())

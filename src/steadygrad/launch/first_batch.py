@@ -1,0 +1,189 @@
+"""What the first step of a run was made of: the model's input, its output, and how the loss was made from that.
+
+The loss is mostly computed outside of the model: the operations between the model's output and ``backward`` are noted, and can
+be played again on other outputs. Two hooks on the model keep what it is given until ``backward``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn, overrides
+from torch.utils._pytree import tree_leaves, tree_map
+
+from steadygrad.errors import SubjectError
+from steadygrad.explain.capture import IdleInCopies
+from steadygrad.probe.objective import loss_in
+
+LONGEST = 1000
+"""Operations between the output and ``backward``; a loss that takes more is not one."""
+
+
+class FirstBatch:
+    """Waits for the first ``backward`` of a model that is to be trained."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._given: tuple[Any, Any] = ((), {})
+        self._output: Any = None
+        self._loss: Tensor | None = None
+        self._tape: _Tape | None = None
+        self._calls: list[_Call] = []
+        self._called = False
+        self.seen = False
+        """Whether the program has gone backward."""
+        self.autocast = False
+        """Whether the model was called, or its loss computed, under autocast."""
+        self._handles: list[Any] = [
+            model.register_forward_pre_hook(_Hook(self.before), with_kwargs=True),
+            model.register_forward_hook(_Hook(self.after)),
+        ]
+
+    def backward(self, loss: Tensor) -> None:
+        """The program goes backward from this scalar: what is needed has been seen, and the model is let alone."""
+        if self._tape is not None:
+            self._loss, self._calls = loss, self._tape.stop()
+            self.seen = True
+            self.leave()
+
+    def leave(self) -> None:
+        """Take the hooks away; those that a compiled graph has taken in stay, as it would be compiled once more."""
+        if self._tape is not None:
+            self._tape.stop()
+        self._tape = None
+        if self._called:
+            for handle in self._handles:
+                handle.remove()
+            self._handles = []
+
+    def forget(self) -> None:
+        """Let go of the tensors."""
+        self._output = self._loss = None
+        self._given, self._calls = ((), {}), []
+
+    def before(self, module: nn.Module, args: Any, kwargs: Any) -> None:
+        """The model is called."""
+        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            self._called = True
+            self._given = (args, kwargs)
+            self.autocast |= any(torch.is_autocast_enabled(kind) for kind in ("cpu", "cuda"))
+
+    def after(self, module: nn.Module, args: Any, output: Any) -> None:
+        """It has given this: what is computed from now on may be the loss."""
+        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            if self._tape is not None:
+                self._tape.stop()
+            self._output, self._tape = output, _Tape()
+
+    def batch_and_loss(self) -> tuple[Any, Callable[..., Tensor] | None]:
+        """The batch, and the loss as a function of output and targets; None where the model computes its own.
+
+        Raises ``SubjectError`` where the loss cannot be played again.
+        """
+        args, kwargs = self._given
+        if self._output is None or self._loss is None:
+            raise SubjectError("the model was not called, or backward not called on a scalar, before the first step")
+        if loss_in(self._output) is self._loss and not (args and kwargs):
+            return (args[0] if len(args) == 1 else args) or kwargs, None
+        if kwargs or not args or not all(isinstance(one, Tensor) and one.dim() for one in args):
+            raise SubjectError("the model is not called with tensors alone, and does not compute its own loss")
+        replay = _Replay(self._output, self._loss, self._calls, len(args[0]))
+        return (args[0] if len(args) == 1 else args, tuple(replay.targets)), replay
+
+
+class _Hook(IdleInCopies):
+    """In a copy of the model it would note what the copy computes."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Callable[..., None]) -> None:
+        self._call = call
+
+    def __call__(self, *args: Any) -> None:
+        self._call(*args)
+
+
+_modes: Any = overrides
+
+_Call = tuple[Any, Any, Any, Any]
+"""A function of torch's, its arguments, its keyword arguments, what it gave."""
+
+
+class _Tape(overrides.TorchFunctionMode):
+    """Notes the functions of torch's that are called from its making until ``stop``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._calls: list[_Call] = []
+        self._running = True
+        _modes._push_mode(self)
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = func(*args, **(kwargs or {}))
+        if self._running and len(self._calls) <= LONGEST:
+            self._calls.append((func, args, kwargs or {}, given))
+        return given
+
+    def stop(self) -> list[_Call]:
+        """Take it from among the modes, whatever was put on top of it meanwhile."""
+        if self._running:
+            self._running = False
+            above: list[Any] = []
+            while _modes._len_torch_function_stack() > 0:
+                mode: Any = _modes._pop_mode()
+                if mode is self:
+                    break
+                above.append(mode)
+            for mode in reversed(above):
+                _modes._push_mode(mode)
+        return self._calls
+
+
+class _Replay:
+    """The loss as a function of the model's output and of what in the batch it was compared with."""
+
+    def __init__(self, output: Any, loss: Tensor, calls: list[_Call], samples: int) -> None:
+        if len(calls) > LONGEST:
+            raise SubjectError("what is done between the model's output and backward is too long to be done again")
+        self._leaves = [id(leaf) for leaf in tree_leaves(output)]
+        self._loss = id(loss)
+        # What was called holds its tensors, so that no identity is given to another one.
+        self._kept = (output, loss, calls)
+        self._calls = _leading_to(id(loss), calls)
+        made = {*self._leaves, *(id(leaf) for call in self._calls for leaf in _tensors(call[3]))}
+        outside = {
+            id(t): t for _, args, kwargs, _ in self._calls for t in _tensors((args, kwargs)) if id(t) not in made
+        }
+        if self._loss not in made or not any(id(t) in self._leaves for c in self._calls for t in _tensors(c[1:3])):
+            raise SubjectError("how the loss is made from the model's output could not be followed")
+        if any(tensor.requires_grad for tensor in outside.values()):
+            raise SubjectError("the loss reads parameters beside the model's output")
+        self.targets = [t for t in outside.values() if t.dim() > 0 and len(t) == samples]
+
+    def __call__(self, output: Any, targets: tuple[Tensor, ...]) -> Tensor:
+        now: dict[int, Any] = dict(zip(self._leaves, tree_leaves(output), strict=True))
+        now.update((id(old), new) for old, new in zip(self.targets, targets, strict=True))
+
+        def current(leaf: Any) -> Any:
+            return now.get(id(leaf), leaf) if isinstance(leaf, Tensor) else leaf
+
+        for function, args, kwargs, given in self._calls:
+            again = function(*tree_map(current, args), **tree_map(current, kwargs))
+            now.update((id(old), new) for old, new in zip(_tensors(given), _tensors(again), strict=True))
+        loss: Tensor = now[self._loss]
+        return loss
+
+
+def _leading_to(wanted: int, calls: list[_Call]) -> list[_Call]:
+    """The calls that a tensor was computed by, in order."""
+    needed, kept = {wanted}, []
+    for call in reversed(calls):
+        if any(id(leaf) in needed for leaf in _tensors(call[3])):
+            kept.append(call)
+            needed |= {id(leaf) for leaf in _tensors(call[1:3])}
+    return kept[::-1]
+
+
+def _tensors(value: Any) -> list[Tensor]:
+    return [leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]
