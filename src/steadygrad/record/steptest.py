@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import median
 
 from steadygrad.record.span import Location
 
@@ -109,9 +110,11 @@ class StepTest:
 
     @property
     def greatest_rise(self) -> float:
-        """Greatest relative rise of the loss in one step, ≥ 0; on fresh batches above the first, as batches differ."""
+        """Greatest relative rise of the loss in one step, ≥ 0; on fresh batches above the first, of the median of three."""
         if self.unseen is not None:
-            return max(0.0, max(-_relative(self.losses[0], one) for one in self.losses))
+            first = max(abs(self.losses[0]), abs(self.unseen.before))
+            threes = zip(self.losses, self.losses[1:], self.losses[2:], strict=False)
+            return max((max(0.0, -_relative(self.losses[0], median(three), first)) for three in threes), default=0.0)
         pairs = zip(self.losses, self.losses[1:], strict=False)
         return max((max(0.0, -_relative(a, b, self.losses[0])) for a, b in pairs), default=0.0)
 

@@ -123,13 +123,24 @@ from collections.abc import Iterable
 from steadygrad.record import Finding, Severity, StepTest, Trace
 from steadygrad.record.steptest import SecondLook
 from steadygrad.rules.findings import evidence, judged, other_places, percent, sentence
-from steadygrad.rules.grading import DECADES_STALLED, body, lost, main_place, operation_of, outcome, slowest, vanishing
+from steadygrad.rules.grading import (
+    DECADES_STALLED,
+    body,
+    gone,
+    lost,
+    main_place,
+    operation_of,
+    outcome,
+    slowest,
+    vanishing,
+)
 
 
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     """One finding for the whole trunk, at the place that takes most."""
-    if trial is not None and trial.second is not None and trial.second.gone:
-        yield _gone(trial, trial.second)
+    second = gone(trial)
+    if trial is not None and second is not None:
+        yield _gone(trial, second)
         return
     severity = vanishing(trace, trial)
     if severity is None:

@@ -137,7 +137,7 @@ SHARE = 0.5
 
 # bench/thresholds.py, greatest share of saturated units (derivative below 5 % of its maximum) of any activation. Set-ups
 # that train: 95 % at most 0.63 (ReLU's off units count too); where saturation is the cause: 1.
-SATURATED = 0.5
+SATURATED = 0.4
 
 
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:

@@ -113,7 +113,7 @@ from collections.abc import Iterable
 from steadygrad.record import Finding, Severity, StepTest, Trace
 from steadygrad.record.steptest import Died, SecondLook
 from steadygrad.rules.findings import evidence, judged, other_places, percent
-from steadygrad.rules.grading import Progress, body, outcome, progress
+from steadygrad.rules.grading import Progress, body, gone, outcome, progress
 
 RECTIFYING = frozenset(
     [
@@ -141,7 +141,8 @@ DEAD = 0.93
 
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     """One finding, at the first layer whose units are dead, from the start or since the steps of the step test."""
-    died = _culprit(trial.second) if trial is not None and trial.second is not None else None
+    second = gone(trial)
+    died = _culprit(second) if second is not None else None
     if trial is not None and died is not None:
         yield _died(trial, died)
         return
@@ -187,14 +188,14 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         ],
         count=len(dead),
         also=other_places(first),
-        explains=("SG101", "SG105", "SG106", "SG301"),
+        explains=("SG101", "SG105", "SG106", "SG301", "SG308"),
     )
 
 
 def _culprit(second: SecondLook) -> Died | None:
     """The layer next to the loss that died in the steps, where every gradient is exactly zero since."""
     dead = [one for one in second.died if one.after >= DEAD and one.name.rstrip("_") in RECTIFYING]
-    return dead[-1] if second.gone and dead else None
+    return dead[-1] if dead else None
 
 
 def _died(trial: StepTest, died: Died) -> Finding:

@@ -86,7 +86,7 @@ from steadygrad.rules.grading import DECAY, MOST_STEPS, Progress, operation_of, 
 
 # bench/thresholds.py, greatest update ratio of any weight matrix at the first step. Set-ups that train: 5 % below 2.5e-3;
 # stuck by their rate: median 3e-7. Those that train below this (a rate warming up from 0) do not stand still.
-UPDATE = 5e-05
+UPDATE = 0.0002
 
 # bench/thresholds.py, fall of the loss in ten steps, learned without the input or with it, or its rise. 212 set-ups that
 # train: at least 0.0017; stuck by the scale of targets or updates: median 3e-6.
@@ -121,7 +121,8 @@ def _stuck(trace: Trace, trial: StepTest, moved: Sequence[Parameter]) -> Iterabl
     greatest = max(moved, key=lambda parameter: parameter.update_ratio or 0.0)
     ratio = greatest.update_ratio or 0.0
     tiny = ratio < UPDATE
-    if not tiny and abs(trial.fall) >= (FLAT if trial.steps < MOST_STEPS else FLAT_LATE):
+    # On fresh batches SG109 tells what was learned; that a loss is flat says less.
+    if not tiny and (trial.unseen or abs(trial.fall) >= (FLAT if trial.steps < MOST_STEPS else FLAT_LATE)):
         return
     yield judged(
         __name__,

@@ -103,7 +103,7 @@ _AGAIN = {
 """What a loss applies by itself, so that the model must not."""
 
 # Share of saturated units of an output sigmoid under MSE at which its flat ends, not the error, set the gradient.
-SATURATED = 0.5
+SATURATED = 0.4
 
 
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:

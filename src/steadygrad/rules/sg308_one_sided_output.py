@@ -129,6 +129,6 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
             consequence=outcome(trial),
             cures=[f"leaving {name} out: the last layer's output is the logit"],
             also=other_places(cut),
-            explains=("SG101", "SG103", "SG105", "SG106", "SG109"),
+            explains=("SG101", "SG105", "SG106", "SG109"),
         )
         return

@@ -1,0 +1,170 @@
+"""What only steps show: what died in them, what they learn of fresh batches, what stands in front of a loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from sklearn.datasets import load_digits
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, TensorDataset
+
+import steadygrad as sg
+from steadygrad import rules
+from steadygrad.record import Finding, Severity, StepTest
+from steadygrad.record.steptest import Unseen
+from steadygrad.rules.findings import judged
+
+
+class Clipped(nn.Module):
+    """Its output passes a rectifier: one large step, and it is 0 for every input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(4, 16)
+        self.head = nn.Linear(16, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = torch.tanh(self.hidden(x))
+        return torch.relu(self.head(hidden))
+
+
+def below_zero() -> tuple[Tensor, Tensor]:
+    x = torch.randn(64, 4, generator=torch.Generator().manual_seed(0))
+    return x, -1 - x[:, :1].abs()
+
+
+def test_a_net_that_dies_in_the_steps_is_told_at_the_expression_where_it_died() -> None:
+    torch.manual_seed(0)
+    model = Clipped()
+    report = sg.check(model, below_zero(), F.mse_loss, optimizer=torch.optim.SGD(model.parameters(), lr=0.5))
+    assert report.verdict is sg.Verdict.WILL_NOT_TRAIN
+    first = report.findings[0]
+    assert first.code == "SG103" and first.location is not None
+    assert first.location.text == "torch.relu(self.head(hidden))"
+    assert "alive at the start, dead after 1 step: relu" in first.message
+    assert report.trial is not None and report.trial.second is not None and report.trial.second.gone
+
+
+def test_what_is_learned_to_the_end_has_no_gradient_either_and_is_healthy() -> None:
+    x = torch.eye(4)
+    model = nn.Linear(4, 1, bias=False).double()
+    optimizer = torch.optim.LBFGS(model.parameters(), lr=1, max_iter=50)
+    report = sg.check(model, (x.double(), torch.zeros(4, 1).double()), F.mse_loss, optimizer=optimizer)
+    assert report.verdict is sg.Verdict.HEALTHY, report.findings
+
+
+@pytest.mark.parametrize(
+    ("last", "loss", "target", "severity"),
+    [
+        (nn.ReLU, F.binary_cross_entropy_with_logits, lambda x: (x[:, :1] > 0).float(), Severity.ERROR),
+        (nn.Softplus, F.binary_cross_entropy_with_logits, lambda x: (x[:, :1] > 0).float(), Severity.ERROR),
+        (nn.ReLU, F.cross_entropy, lambda x: x.argmax(1), Severity.WARNING),
+        (nn.LeakyReLU, F.cross_entropy, lambda x: x.argmax(1), None),
+        (nn.ReLU, F.mse_loss, lambda x: x.abs(), None),
+    ],
+)
+def test_a_rectifier_in_front_of_a_loss_that_takes_logits(
+    last: type[nn.Module], loss: Callable[..., Tensor], target: Callable[[Tensor], Tensor], severity: Severity | None
+) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(128, 4)
+    y = target(x)
+    outputs = 4 if y.dim() == 1 else y.shape[1]
+    model = nn.Sequential(nn.Linear(4, 64), nn.ReLU(), nn.Linear(64, outputs), last())
+    report = sg.check(model, (x, y), loss, optimizer=torch.optim.Adam(model.parameters(), lr=3e-3))
+    told = [one.severity for one in report.findings if one.code == "SG308"]
+    assert told == ([] if severity is None else [severity]), report.findings
+
+
+def noise(step: int) -> Any:
+    source = torch.Generator().manual_seed(step)
+    return torch.randn(64, 16, generator=source), torch.randint(4, (64,), generator=source)
+
+
+def test_a_batch_learned_by_heart_is_seen_through_where_there_are_fresh_ones() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(16, 256), nn.ReLU(), nn.Linear(256, 4))
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    alone = sg.check(model, noise(0), F.cross_entropy, optimizer=optimizer)
+    assert alone.verdict is sg.Verdict.HEALTHY
+    assert any("by heart" in note for note in alone.notes)
+    fresh = sg.check(model, noise, F.cross_entropy, optimizer=optimizer)
+    assert [one.code for one in fresh.findings] == ["SG109"] and fresh.verdict is not sg.Verdict.HEALTHY
+    assert fresh.trial is not None and fresh.trial.steps == 100 and not fresh.notes
+
+
+def test_a_risk_on_one_batch_is_certain_on_fresh_ones() -> None:
+    """Thirty layers of tanh at default initialisation learn a fifth of one batch of digits, and nothing of the others."""
+    torch.manual_seed(0)
+    layers = [nn.Linear(64, 64), nn.Tanh(), *(part for _ in range(29) for part in (nn.Linear(64, 64), nn.Tanh()))]
+    model = nn.Sequential(*layers, nn.Linear(64, 10))
+    digits = load_digits()
+    data = TensorDataset(torch.tensor(digits.data, dtype=torch.float32) / 16, torch.tensor(digits.target))
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    alone = sg.check(model, data[:64], F.cross_entropy, optimizer=optimizer)
+    assert alone.verdict is sg.Verdict.AT_RISK
+    fresh = sg.check(model, DataLoader(data, 64, shuffle=True), F.cross_entropy, optimizer=optimizer)
+    assert fresh.verdict is sg.Verdict.WILL_NOT_TRAIN and fresh.findings[0].code == alone.findings[0].code == "SG301"
+
+
+def test_the_steps_end_as_soon_as_they_tell() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 4))
+
+    def batch(step: int) -> Any:
+        x = torch.randn(64, 16, generator=torch.Generator().manual_seed(step))
+        return x, x[:, :4].argmax(1)
+
+    steps = {}
+    for rate in (1e-2, 1e-3, 3e-4):
+        optimizer = torch.optim.Adam(model.parameters(), lr=rate)
+        report = sg.check(model, batch, F.cross_entropy, optimizer=optimizer)
+        assert report.verdict is sg.Verdict.HEALTHY and report.trial is not None
+        steps[rate] = report.trial.steps
+    assert steps[1e-2] == 10 < steps[1e-3] < steps[3e-4] <= 100
+
+
+@pytest.mark.parametrize(
+    ("unseen", "learned"),
+    [
+        (Unseen(2.3, 1.15, 2.3, None), 0.5),
+        (Unseen(2.3, 2.3, 2.3, 9.0), 0.0),
+        (Unseen(2.3, 1.0, None, 4.0), 0.75),
+        (Unseen(2.3, 1.0, None, None), None),
+        (Unseen(-1.0, -3.0, -1.0, None), 2.0),
+    ],
+)
+def test_learned_is_one_minus_the_loss_without_the_input(unseen: Unseen, learned: float | None) -> None:
+    assert unseen.learned == (None if learned is None else pytest.approx(learned))
+
+
+def test_on_fresh_batches_one_batch_that_is_harder_is_no_rise() -> None:
+    losses = (2.3, 2.2, 9.0, 2.1, 2.0, 2.0, 1.9, 1.9, 1.8, 1.8, 1.8)
+    fresh = StepTest(10, "Adam", losses, 0.1, 0.5, unseen=Unseen(2.3, 1.8, 2.3, None))
+    assert fresh.greatest_rise == 0.0
+    assert StepTest(10, "Adam", losses, 0.1, 0.5).greatest_rise == pytest.approx((9.0 - 2.2) / 2.3)
+    assert StepTest(10, "Adam", (2.3, *[23.0] * 10), 0.1, 0.5, unseen=Unseen(2.3, 23.0, 2.3, None)).greatest_rise == 9.0
+
+
+def found(code: str, severity: Severity) -> Finding:
+    return judged(f"{code}_rule", severity, "seen", location=None, evidence=[], cures=[])
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ([("SG109", Severity.ERROR), ("SG102", Severity.WARNING)], [("SG102", Severity.ERROR)]),
+        ([("SG109", Severity.WARNING), ("SG102", Severity.WARNING)], [("SG102", Severity.WARNING)]),
+        ([("SG109", Severity.ERROR)], [("SG109", Severity.ERROR)]),
+        ([("SG109", Severity.ERROR), ("SG205", Severity.INFO)], [("SG109", Severity.ERROR), ("SG205", Severity.INFO)]),
+        ([("SG109", Severity.WARNING), ("SG204", Severity.ERROR)], [("SG204", Severity.ERROR)]),
+    ],
+)
+def test_what_was_a_risk_is_the_cause_where_nothing_is_learned(
+    before: list[tuple[str, Severity]], after: list[tuple[str, Severity]]
+) -> None:
+    assert [(one.code, one.severity) for one in rules.causes([found(*one) for one in before])] == after
