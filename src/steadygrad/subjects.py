@@ -39,6 +39,7 @@ def subject_of(target: str, options: Mapping[str, Any]) -> Subject:
         seed=options["seed"],
         inputs=inputs,
         target=loaded.words,
+        said=loaded.said,
     )
 
 
@@ -61,6 +62,6 @@ def batches_of(text: str, options: Mapping[str, Any]) -> Iterable[Any]:
 
 def _pair(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
-    if not equals or not key.isidentifier():
-        raise SettingsError(f"cannot read --arg {text!r}; write it as --arg depth=20")
+    if not equals or not all(part.isidentifier() for part in key.split(".")) or key.count(".") > 1:
+        raise SettingsError(f"cannot read --arg {text!r}; write it as --arg depth=20 or --arg config.depth=20")
     return key, value

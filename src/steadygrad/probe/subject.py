@@ -70,10 +70,12 @@ def make_subject(
     seed: int = 0,
     inputs: Sequence[TensorSpec] = (),
     target: str = "",
+    said: str = "",
 ) -> Subject:
     """Put a subject together; the model is not changed.
 
-    ``inputs`` are the shapes of the model's inputs where there is no batch. Raises ``SteadygradError`` where something
+    ``inputs`` are the shapes of the model's inputs where there is no batch; ``said`` is a sentence on what was not given,
+    but found. Raises ``SteadygradError`` where something
     that is needed can neither be found nor made, ``UserCodeError`` where the model fails on the batch it was given.
     """
     if not isinstance(model, nn.Module):
@@ -99,7 +101,7 @@ def make_subject(
         optimizer=chosen,
         loss_name=task.loss_name,
         batch_words=task.batch_words,
-        assumptions=(*task.assumptions, *((assumed,) if assumed is not None else ())),
+        assumptions=tuple(filter(None, (said, *task.assumptions, assumed))),
         target=target,
         seed=seed,
     )
@@ -178,6 +180,8 @@ def _target_for(attempt: Attempts, made: Inputs, loss_fn: LossFunction, said: tu
             return _Task(batch, with_loss(loss_fn), name_of(loss_fn), made.words, (*said, f"target: {words}"))
         failed = failed or ran.error
     assert failed is not None
+    if isinstance(failed, SubjectError):
+        raise failed
     raise SubjectError(
         f"no target can be made for {name_of(loss_fn)} ({in_short(failed)}); give a batch (x, y)"
     ) from failed
