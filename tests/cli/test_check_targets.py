@@ -151,6 +151,15 @@ def test_a_batch_that_the_loop_changes_is_flattened_or_made(write, capsys, chang
     assert setup["batch"].startswith(batch) and setup["loss"] == "CrossEntropyLoss"
 
 
+def test_a_loader_without_its_data_is_left_out_and_told_of(write, capsys):
+    text = TRAIN.replace("TensorDataset(x, y)", "Pictures()").partition("for xb")[0]
+    pictures = "class Pictures(torch.utils.data.Dataset):\n    def __len__(self):\n        return 8\n\n"
+    pictures += "    def __getitem__(self, index):\n        raise FileNotFoundError('data/0.png')\n\n\n"
+    setup = setup_of(capsys, write(text.replace("x, y =", pictures + "x, y ="), "train.py"))
+    assert setup["optimizer"] == "SGD, learning rate 0.25" and setup["batch"].startswith("64 × 20")
+    assert "train_loader is left out: FileNotFoundError: data/0.png" in setup["assumptions"][0]
+
+
 @pytest.mark.parametrize(
     "loss",
     [
@@ -183,6 +192,26 @@ def test_a_configuration_is_built(write, capsys, arguments, layers, argument):
         arguments = tuple(part.replace("config", name, 1) for part in arguments)
     setup = setup_of(capsys, write(text), *arguments)
     assert setup["parameters"] == 32 * (24 + 100 + 100) + 100 + layers * 33 * 32
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('--width', type=int, default=16)\n"
+        "args = parser.parse_args()\n",
+        "from types import SimpleNamespace\nargs = SimpleNamespace(width=16)\n",
+    ],
+    ids=["parsed", "a namespace"],
+)
+def test_a_configuration_of_the_files_own_is_taken(write, capsys, made):
+    text = (
+        HEAD
+        + made
+        + NET.replace("width=32", "args").replace("width)", "args.width)").replace("(width,", "(args.width,")
+    )
+    assert setup_of(capsys, write(text) + ":Net")["parameters"] == 21 * 16 + 17 * 3
+    assert setup_of(capsys, "net.py:Net", "--arg", "args.width=8")["parameters"] == 21 * 8 + 9 * 3
+    assert "has no 'depth'" in refusal(capsys, "net.py:Net", "--arg", "args.depth=8")
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,9 @@ def arguments_for(callee: Any, name: str, module: ModuleType, typed: Mapping[str
         if parameter.name in given or (parameter.default is not parameter.empty and not wanted):
             continue
         kind = _config_class(parameter, module)
-        if kind is not None:
+        if _config_of(parameter, module) is not None:
+            given[parameter.name] = _replaced(_config_of(parameter, module), fields.pop(parameter.name, {}))
+        elif kind is not None:
             given[parameter.name] = _made(kind, fields.pop(parameter.name, {}))
         elif wanted and dataclasses.is_dataclass(parameter.default):
             given[parameter.name] = _replaced(parameter.default, fields.pop(parameter.name))
@@ -53,7 +55,10 @@ def missing(callee: Any, given: Mapping[str, Any], module: ModuleType) -> list[s
     return [
         p.name
         for p in _parameters(callee)
-        if p.default is p.empty and p.name not in given and _config_class(p, module) is None
+        if p.default is p.empty
+        and p.name not in given
+        and _config_class(p, module) is None
+        and _config_of(p, module) is None
     ]
 
 
@@ -105,6 +110,14 @@ def _value(key: str, text: str, module: ModuleType) -> Any:
             f"cannot read --arg {key}={text}; give plain values, as in {kind.__name__}(depth=4, name='small')"
         ) from None
     return _made(kind, named, positional)
+
+
+def _config_of(parameter: inspect.Parameter, module: ModuleType) -> Any:
+    """The file's own object of that name, where the name is one of a configuration: ``args = parser.parse_args()``."""
+    value = getattr(module, parameter.name, None)
+    if _CONFIGS.fullmatch(parameter.name) is None or isinstance(value, (type, ModuleType)) or callable(value):
+        return None
+    return value if isinstance(value, Mapping) or hasattr(value, "__dict__") else None
 
 
 def _config_class(parameter: inspect.Parameter, module: ModuleType) -> type | None:

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from steadygrad.errors import UserCodeError
 from steadygrad.probe.attempt import attempts, in_short
 from steadygrad.probe.candidates import is_loss
+from steadygrad.probe.placing import place_batch
 
 _LOSSES = ("criterion", "loss_fn", "loss_func", "loss_function", "lossfn", "loss")
 _BATCHES = ("batch", "train_batch")
@@ -50,27 +50,31 @@ class Companions:
 
         A batch of pictures is flattened where only that goes in; one that does not go in at all is left.
         """
-        batch, name, left = self._batch(place), self.words.get("batch", ""), ""
+        name, left = self.words.get("batch", ""), ""
+        batch, how = self._batch(model, seed)
         if batch is not None:
-            batch, how = _as_taken(model, batch, seed)
-            name, left = (f"{name}{how}", "") if batch is not None else ("", f"; {name} does not go into it: {how}")
+            name = f"{name}{how}"
+        elif name:
+            name, left = "", f"; {name} is left out: {how}"
         pair = batch is None or (isinstance(batch, tuple) and len(batch) == 2)
         loss_fn = self.loss_fn if pair else None
         used = [name, self.words.get("loss", "") if loss_fn is not None else "", self.words.get("optimizer", "")]
         said = ", ".join(filter(None, used))
         return batch, loss_fn, self.optimizer, f"from {place}: {said}{left}" if said else ""
 
-    def _batch(self, place: str) -> Any:
-        """One batch of the data. Raises ``UserCodeError`` where a loader of the file at ``place`` gives none."""
-        if not isinstance(self.data, DataLoader):
-            return self.data
-        try:
-            first = next(iter(self.data), None)
-        except Exception as error:
-            raise UserCodeError(
-                f"{self.words['batch']} in {place} raised this when it was asked for a batch"
-            ) from error
-        return tuple(first) if isinstance(first, list) else first
+    def _batch(self, model: nn.Module, seed: int) -> tuple[Any, str]:
+        """One batch of the data as the model takes it, and what was done to it; None and why there is none."""
+        batch = self.data
+        if isinstance(batch, DataLoader):
+            try:
+                batch = next(iter(batch), None)
+            except Exception as error:
+                return None, in_short(error)
+            batch = tuple(batch) if isinstance(batch, list) else batch
+        if batch is None:
+            return None, "it is empty"
+        device = next((str(parameter.device) for parameter in model.parameters()), None)
+        return _as_taken(model, place_batch(batch, device, None), seed)
 
 
 def _as_taken(model: nn.Module, batch: Any, seed: int) -> tuple[Any, str]:
