@@ -173,6 +173,11 @@ def test_a_loss_is_no_model(write, capsys, loss):
     assert setup_of(capsys, write(HEAD + NET + loss + "\n"))["model"] == "Net"
 
 
+def test_what_has_nothing_to_train_is_no_model_beside_one(write, capsys):
+    text = HEAD + NET + "pool, squash = nn.MaxPool2d(2), nn.Sigmoid()\nmodel = Net()\n"
+    assert setup_of(capsys, write(text))["model"] == "Net"
+
+
 def test_a_second_model_is_left_out_where_the_optimizer_tells(write, capsys):
     text = TRAIN.replace("criterion =", "teacher = nn.Linear(20, 3)\ncriterion =")
     assert setup_of(capsys, write(text, "train.py"))["model"] == "Net"

@@ -266,6 +266,24 @@ def test_ids_flattened_before_the_embedding_are_followed() -> None:
     assert output is not None and output.spread is not None and output.spread < 1e-12
 
 
+def test_as_many_steps_as_samples_are_told_apart() -> None:
+    """(time, samples, features) with as many steps as samples: only the call that turned it tells which is which."""
+
+    class TimeFirst(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.into, self.out = nn.Linear(5, 16), nn.Linear(16, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.out(torch.tanh(self.into(x.transpose(0, 1)))).mean(0)
+
+    torch.manual_seed(0)
+    x = torch.randn(1, 24, 5).expand(24, 24, 5).clone()  # Equal samples: steps differ, samples do not.
+    trace = probe(TimeFirst(), mean_square, x)
+    spreads = [o.output.spread for o in trace.operations if o.name in ("linear", "tanh") and o.output is not None]
+    assert len(spreads) == 3 and all(spread is not None and spread < 1e-12 for spread in spreads)
+
+
 @pytest.mark.parametrize("shape", [(64, 3, 3, 8, 8), (64, 3, 8, 8)], ids=["views", "images"])
 def test_units_of_a_residual_sum_of_convolutions_are_channels(shape: tuple[int, ...]) -> None:
     class Residual(nn.Module):

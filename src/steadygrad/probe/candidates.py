@@ -38,9 +38,15 @@ def candidates(module: ModuleType) -> dict[str, Any]:
 
 
 def roots(found: Mapping[str, Any]) -> list[str]:
-    """Those that no other is made of, calls or inherits from."""
+    """Those that no other is made of, calls or inherits from; objects without parameters only where all are."""
     used = {name for candidate, value in found.items() for name in _uses(value, found) if name != candidate}
-    return [name for name in found if name not in used] or list(found)
+    remaining = [name for name in found if name not in used] or list(found)
+    return [name for name in remaining if not _is_bare(found[name])] or remaining
+
+
+def _is_bare(value: Any) -> bool:
+    """Whether it is a module that has nothing to train: a pooling, a transform of pictures."""
+    return isinstance(value, nn.Module) and not any(True for _ in value.parameters())
 
 
 def is_loss(value: Any) -> bool:

@@ -65,6 +65,11 @@ def by_shape(shape: Sequence[int], batch_size: int | None) -> Layout | None:
     return Layout(0, shape[0] // batch_size) if folded else None
 
 
+def turns(name: str) -> bool:
+    """Whether a call may change which dimension is which."""
+    return name in _VIEWS or name.strip("_") in _VIEWS
+
+
 def follow(
     name: str, args: Sequence[Any], kwargs: Mapping[str, Any], source: Tensor, known: Layout, output: Tensor, size: int
 ) -> Layout | None:

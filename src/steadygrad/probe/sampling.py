@@ -167,7 +167,7 @@ def _rows(rows: int, samples: int, numbers: Tensor) -> Tensor:
 
 
 def statistics(
-    samples: Sequence[Tensor | None], separable: Sequence[bool], batch_size: int | None
+    samples: Sequence[Tensor | None], separable: Sequence[bool], batch_size: int | None = None
 ) -> list[OutputStatistics | None]:
     """Mean, standard deviation, spread and greatest magnitude of each sample."""
     return in_stacks(samples, lambda stack, members: _statistics(stack, [separable[i] for i in members], batch_size))

@@ -179,11 +179,11 @@ class Tape(TorchFunctionMode):
         return self.operations[owner].shape == tensor.shape and self.operations[owner].dtype == tensor.dtype
 
     def _layout(self, name: str, args: Any, kwargs: Any, tensors: list[Tensor], output: Tensor) -> layout.Layout | None:
-        """Where the samples lie in what a call put out: first as a rule, else where the call leaves them."""
+        """Where the samples lie in what a call put out: first as a rule, else where the call left them."""
         size = self.batch_size
         if size is None or size < 2 or not output.dim():
             return None
-        if output.shape[0] == size:
+        if output.shape[0] == size and not layout.turns(name) and (not tensors or self._is_first(tensors[0])):
             return layout.FIRST
         for tensor in tensors:
             if id(tensor) in self._names or (known := self._where(tensor)) is None:
@@ -192,6 +192,11 @@ class Tape(TorchFunctionMode):
             if found is not None:
                 return found
         return layout.by_shape(output.shape, size)
+
+    def _is_first(self, tensor: Tensor) -> bool:
+        """Whether nothing is known of a tensor that would put its samples elsewhere than first."""
+        owner = None if tensor.grad_fn is None else self._owner.get(tensor.grad_fn)
+        return owner is None or self.operations[owner].layout in (None, layout.FIRST)
 
     def _where(self, tensor: Tensor) -> layout.Layout | None:
         """Where the samples lie in a tensor: as followed from call to call, else as its shape tells."""
