@@ -44,6 +44,7 @@ def subject_of(target: str, options: Mapping[str, Any]) -> Subject:
         inputs=inputs,
         target=loaded.words,
         before_step=hook_for(options["clip"]),
+        said=loaded.said,
     )
 
 
@@ -66,6 +67,6 @@ def batches_of(text: str, options: Mapping[str, Any]) -> Iterable[Any]:
 
 def _pair(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
-    if not equals or not key.isidentifier():
-        raise SettingsError(f"cannot read --arg {text!r}; write it as --arg depth=20")
+    if not equals or not all(part.isidentifier() for part in key.split(".")) or key.count(".") > 1:
+        raise SettingsError(f"cannot read --arg {text!r}; write it as --arg depth=20 or --arg config.depth=20")
     return key, value

@@ -180,3 +180,47 @@ def test_what_cannot_be_checked_is_one_sentence(make, error, part):
     with pytest.raises(error) as caught:
         make()
     assert part in str(caught.value) and "\n" not in str(caught.value)
+
+
+class Logits(nn.Module):
+    """A language model as tutorials write it: (logits, loss), the loss where targets are given."""
+
+    def __init__(self):
+        super().__init__()
+        self.table, self.head = nn.Embedding(50, 16), nn.Linear(16, 50)
+
+    def forward(self, idx, targets=None):
+        logits = self.head(self.table(idx))
+        return logits, None if targets is None else F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+
+
+class Pair(nn.Module):
+    """An output of two tensors, from an input alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = small()
+
+    def forward(self, x):
+        return self.net(x), x
+
+
+def test_a_model_that_has_a_loss_of_its_own_is_told_to_be_called_without_one():
+    batch = torch.randint(0, 50, (4, 8)), torch.randint(0, 50, (4, 8))
+    with pytest.raises(SubjectError, match=r"tuple \(Tensor, NoneType\).*leave the loss out, as in sg.check"):
+        sg.check(Logits(), batch, F.cross_entropy)
+    assert sg.check(Logits(), batch).setup.loss == "the model's own"
+
+
+def test_an_output_of_several_parts_is_told_which_to_take():
+    with pytest.raises(SubjectError, match=r"lambda output, y: cross_entropy\(output\[0\], y\)"):
+        sg.check(Pair(), (X, Y), F.cross_entropy)
+    assert sg.check(Pair(), (X, Y), lambda output, y: F.cross_entropy(output[0], y)).findings == ()
+
+
+def test_what_fails_inside_a_loss_of_the_users_is_the_users():
+    def broken(output, y):
+        return F.cross_entropy(output[0], y) + None
+
+    with pytest.raises(TypeError, match="unsupported operand"):
+        sg.check(Pair(), (X, Y), broken)

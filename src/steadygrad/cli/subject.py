@@ -9,7 +9,13 @@ from typing import Any
 import click
 
 _OPTIONS = (
-    click.option("--arg", "arguments", multiple=True, metavar="KEY=VALUE", help="Argument of the class or function."),
+    click.option(
+        "--arg",
+        "arguments",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Argument of the class or function: depth=20, config.depth=20, config=Config(depth=20).",
+    ),
     click.option(
         "--input", "inputs", multiple=True, metavar="SHAPE", help="64,3,32,32 or 8,128:long or 8,128:0-50257."
     ),

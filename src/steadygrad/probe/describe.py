@@ -8,19 +8,20 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from steadygrad.probe import attention
+from steadygrad.probe import attention, units
 from steadygrad.probe.backward import Watch
 from steadygrad.probe.calls import NUMBERS
 from steadygrad.probe.graph import Graph
 from steadygrad.probe.nested import tensors_in
 from steadygrad.probe.path import Course
-from steadygrad.probe.sampling import batch_dimension, statistics
+from steadygrad.probe.sampling import STACKED, statistics
 from steadygrad.probe.tape import Tape
 from steadygrad.probe.taped import Taped
 from steadygrad.record import BlindSpot, Operation, Saturation
@@ -34,7 +35,8 @@ def operations(tape: Tape, graph: Graph | None, watch: Watch) -> tuple[Operation
     """Every taped operation as a record."""
     outputs = statistics(
         [taped.sample for taped in tape.operations],
-        [batch_dimension(torch.Size(taped.shape), tape.batch_size) is not None for taped in tape.operations],
+        [taped.layout is not None for taped in tape.operations],
+        tape.batch_size,
     )
     saturations = _saturations(tape.operations)
     records = []
@@ -89,25 +91,27 @@ def _saturations(taped: Sequence[Taped]) -> dict[int, Saturation]:
     """Derivatives of each activation on the sampled inputs, by autograd, all calls of one kind together."""
     groups: dict[tuple[Any, ...], list[Taped]] = defaultdict(list)
     for one in taped:
-        if one.input_sample is None or find(one.name) is None or not _replayable(one):
-            continue
-        key = (one.name, repr(one.options), tuple(one.input_sample.shape), one.unit_dimension)
-        groups[key].append(one)
+        if one.inputs is not None and find(one.name) is not None and _replayable(one):
+            groups[one.name, repr(one.options), *one.inputs.alike].append(one)
     found: dict[int, Saturation] = {}
-    for (name, *_), members in groups.items():
-        stack = torch.stack([one.input_sample for one in members if one.input_sample is not None])
-        derivative = _derivative(name, members[0].options, stack)
+    for (name, *_), group in groups.items():
         known = find(name)
-        if derivative is None or known is None:
-            continue
-        greatest = known.greatest_derivative
-        flat, size = derivative.flatten(1), derivative.abs()
-        rms = flat.square().mean(1).sqrt().tolist()
-        share = (size.flatten(1) < SATURATED * greatest).double().mean(1).tolist()
-        values = stack.flatten(1)
-        means, stds = values.mean(1).tolist(), values.std(1, correction=0).tolist()
-        for i, one in enumerate(members):
-            found[one.index] = Saturation(rms[i], greatest, share[i], _dead_share(one, size[i]), means[i], stds[i])
+        assert known is not None
+        greatest, options = known.greatest_derivative, group[0].options
+        most = max(1, STACKED // group[0].inputs.sample.numel())  # type: ignore[union-attr]
+        for members in (group[i : i + most] for i in range(0, len(group), most)):
+            inputs = [one.inputs for one in members if one.inputs is not None]
+            stack = torch.stack([one.sample for one in inputs])
+            derivative = _derivative(name, options, stack)
+            if derivative is None:
+                break
+            dead = units.dead_shares(inputs, derivative, partial(_derivative, name, options))
+            flat, values = derivative.flatten(1), stack.flatten(1)
+            rms = flat.square().mean(1).sqrt().tolist()
+            share = (flat.abs() < SATURATED * greatest).double().mean(1).tolist()
+            means, stds = values.mean(1).tolist(), values.std(1, correction=0).tolist()
+            for i, one in enumerate(members):
+                found[one.index] = Saturation(rms[i], greatest, share[i], dead[i], means[i], stds[i])
     return found
 
 
@@ -128,19 +132,6 @@ def _derivative(name: str, options: tuple[tuple[Any, ...], dict[str, Any]], stac
     with torch.enable_grad():
         (derivative,) = torch.autograd.grad(function(leaf, *positional, **named).sum(), leaf)
     return derivative.detach()
-
-
-def _dead_share(taped: Taped, derivative: Tensor) -> float:
-    """Share of units whose derivative is exactly 0 on every sample: (samples, features) of one call."""
-    if taped.unit_dimension == 1 and len(taped.shape) > 2:
-        channels = taped.shape[1]
-        if derivative.shape[1] % channels == 0:
-            derivative = derivative.reshape(derivative.shape[0], channels, -1).amax(2)
-    elif len(taped.shape) > 2:
-        width = taped.shape[-1]
-        if derivative.shape[1] % width == 0:
-            derivative = derivative.reshape(-1, width)
-    return float((derivative.amax(0) == 0).double().mean())
 
 
 def underflow(watch: Watch, course: Course | None, graph: Graph | None, tape: Tape) -> tuple[float, int | None]:

@@ -18,12 +18,16 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
+from steadygrad.probe.hints import hinted
 from steadygrad.probe.inputs import TensorSpec
 from steadygrad.probe.pretrained import is_pretrained, pretrained_guesses
+from steadygrad.probe.sizes import sizes_of
 
 TIME = 16
 """Steps of a made sequence: short enough that a healthy recurrence keeps its gradient."""
 LENGTHS = (32, TIME, 64, 8, 128, 10, 20, 50, 100, 256, 512, 4)
+SENTENCES = (LENGTHS[0], 24, 20, TIME, 12, 10, 8, 4)
+"""Tokens: 32, or as many fewer as a table of positions allows, before a single id for each sample."""
 IMAGES = (32, 64, 28, 224, 16, 8, 128, 256, 96, 48, 84, 299, 12, 10, 20, 24, 40, 112, 4, 14, 36, 50, 100, 512)
 VOLUMES = (16, 32, 8, 64, 24, 48, 96)
 SIGNALS = (128, 64, 256, 32, 1024, 100, 1000, 16, 4096, 16000, 512)
@@ -67,6 +71,8 @@ def guesses(model: nn.Module) -> Iterator[Guess]:
         yield Guess((), "as forward takes none")
         return
     layers = list(islice(_typed_layers(model), LAYERS_LOOKED_AT))
+    for inputs, source in hinted(sizes_of(model), names, [layer for layer, _ in layers], _is_sequential(model)):
+        yield Guess(inputs, source)
     if len(names) == 1:
         for layer, specs in layers:
             yield from (Guess((spec,), _made_from(layer, spec)) for spec in specs)
@@ -122,7 +128,7 @@ def _several(names: list[str], layers: list[tuple[nn.Module, list[TensorSpec]]])
 
 def _typed_layers(model: nn.Module) -> Iterator[tuple[nn.Module, list[TensorSpec]]]:
     """Layers whose type says what goes in, in the order of registration, with the specs they allow."""
-    sequential = any(isinstance(module, _SEQUENCE) for module in model.modules())
+    sequential = _is_sequential(model)
     seen: set[tuple[TensorSpec, ...]] = set()
 
     def walk(module: nn.Module) -> Iterator[nn.Module]:
@@ -138,10 +144,15 @@ def _typed_layers(model: nn.Module) -> Iterator[tuple[nn.Module, list[TensorSpec
             yield module, specs
 
 
+def _is_sequential(model: nn.Module) -> bool:
+    return any(isinstance(module, _SEQUENCE) for module in model.modules())
+
+
 def _specs(module: nn.Module, sequential: bool) -> list[TensorSpec]:
     kind = _dtype(module)
     if isinstance(module, (nn.Embedding, nn.EmbeddingBag)):
-        shapes = [*((length,) for length in LENGTHS[:1]), (), *((length,) for length in LENGTHS[1:])]
+        longer = [(length,) for length in LENGTHS if length > LENGTHS[0]]
+        shapes = [*((length,) for length in SENTENCES), (), *longer]
         return [TensorSpec((1, *shape), torch.int64, 0, module.num_embeddings) for shape in shapes]
     if isinstance(module, nn.RNNBase):
         time_first = TensorSpec((TIME, 1, module.input_size), kind, batch_dimension=1)

@@ -272,5 +272,5 @@ def output_spread(output: Any, batch_size: int | None) -> float | None:
     sample = take(tensor, batch_size)
     if sample is None or sample.shape[0] < 2 or not bool(sample.any()):
         return None
-    share = float(spread(sample))
+    share = float(spread(sample, batch_size))
     return share if math.isfinite(share) else None

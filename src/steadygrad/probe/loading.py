@@ -1,16 +1,18 @@
 """From text such as ``net.py``, ``net.py:Net`` or ``package.module:name`` to Python objects: files run as an import would.
 
 Knows files and imports; knows nothing of models, and does not import torch. What the user's own file raises is theirs:
-it comes back as the cause of a ``UserCodeError``.
+it comes back as the cause of a ``UserCodeError``. While it runs, ``sys.argv`` is the file alone: our arguments are not its.
 """
 
 from __future__ import annotations
 
+import ast
 import difflib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -46,7 +48,50 @@ def import_place(place: str) -> ModuleType:
         raise TargetError(f"no such file: {place}{_near_file(path)}")
     if path.suffix != ".py":
         raise TargetError(f"{place} is not a Python file; name a file that ends in .py")
-    return _imported(place, lambda: _run(path.resolve()), str(path.resolve().parent))
+    path = path.resolve()
+    inside = _package_of(path)
+    if inside is None:
+        return _imported(place, lambda: _run(path), str(path.parent))
+    root, dotted = inside
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    if not _imports_relatively(path):
+        return _imported(place, lambda: _run(path), str(path.parent))
+    sys.modules.pop(dotted, None)  # A file that was edited since it was last looked at is read anew.
+    return _imported(place, lambda: importlib.import_module(dotted), str(root))
+
+
+@contextmanager
+def as_program(place: str) -> Iterator[None]:
+    """``sys.argv`` as ``python place`` without arguments has it."""
+    before = sys.argv
+    sys.argv = [place]
+    try:
+        yield
+    finally:
+        sys.argv = before
+
+
+def _package_of(path: Path) -> tuple[Path, str] | None:
+    """The folder that a package lies in, and the dotted name in it of a file of that package."""
+    folder, names = path.parent, [path.stem]
+    while (folder / "__init__.py").is_file() and folder.name.isidentifier() and folder != folder.parent:
+        names.insert(0, folder.name)
+        folder = folder.parent
+    return (folder, ".".join(names)) if len(names) > 1 else None
+
+
+def _imports_relatively(path: Path) -> bool:
+    tree = parsed(path)
+    return tree is not None and any(isinstance(node, ast.ImportFrom) and node.level for node in ast.walk(tree))
+
+
+def parsed(path: Path) -> ast.Module | None:
+    """A file's syntax tree; None where it has none."""
+    try:
+        return ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
 
 
 def _near_file(path: Path) -> str:
@@ -75,7 +120,8 @@ def _imported(place: str, run: Callable[[], ModuleType], folder: str) -> ModuleT
     if folder not in sys.path:
         sys.path.insert(0, folder)
     try:
-        return run()
+        with as_program(place):
+            return run()
     except SyntaxError as error:
         where = f"{error.filename}:{error.lineno}:{error.offset}"
         raise TargetError(f"{where} is not Python: {error.msg}; mend that line first") from None
@@ -86,18 +132,30 @@ def _imported(place: str, run: Callable[[], ModuleType], folder: str) -> ModuleT
                 f"no module {missing!r} from here; name a file, or run where it can be imported"
             ) from None
         raise TargetError(
-            f"{place} imports {missing!r}, which is not installed here; install it, or run steadygrad in the "
+            f"{place} imports {missing!r}, which is not installed here ({error}); install it, or run steadygrad in the "
             "environment in which the model runs"
         ) from error
+    except ImportError as error:
+        raise UserCodeError(f"{place} cannot be imported ({error}); mend that import") from error
     except SystemExit as error:
         raise TargetError(
             f"{place} ends the program when it is imported (exit {error.code}); put what a script does under "
-            'if __name__ == "__main__":'
+            f'if __name__ == "__main__":, or watch it train with steadygrad run {place} and its own arguments'
         ) from None
     except (UnicodeDecodeError, PermissionError) as error:
         raise TargetError(f"cannot read {place}: {error}") from None
     except Exception as error:
         raise UserCodeError(f"{place} raised this when it was imported; fix it there") from error
+
+
+def is_script(place: str) -> bool:
+    """Whether a file does something when it is run: a ``main``, or what stands under ``if __name__ == "__main__":``."""
+    tree = parsed(Path(place)) if is_file(place) else None
+    return tree is not None and any(
+        (isinstance(node, ast.If) and "__main__" in ast.dump(node.test))
+        or (isinstance(node, ast.FunctionDef) and node.name in ("main", "train"))
+        for node in tree.body
+    )
 
 
 def named(module: ModuleType, name: str, place: str) -> Any:

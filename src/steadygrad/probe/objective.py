@@ -46,9 +46,31 @@ def with_loss(loss_fn: Callable[..., Any]) -> Objective:
     def objective(model: nn.Module, batch: Any) -> tuple[Any, Any]:
         x, y = batch
         output = call_model(model, x)
-        return loss_fn(output, y), output
+        try:
+            return loss_fn(output, y), output
+        except (TypeError, AttributeError) as error:
+            # The loss refuses it by name: "must be Tensor, not tuple". What fails further inside is the user's to see.
+            if isinstance(output, Tensor) or type(output).__name__ not in str(error):
+                raise
+            raise SubjectError(_not_a_tensor(model, output, batch, loss_fn)) from error
 
     return objective
+
+
+def _not_a_tensor(model: nn.Module, output: Any, batch: Any, loss_fn: Any) -> str:
+    kinds = ", ".join(type(item).__name__ for item in output) if isinstance(output, (tuple, list)) else ""
+    seen = f"{type(output).__name__} ({kinds})" if kinds else type(output).__name__
+    name = getattr(loss_fn, "__name__", None) or type(loss_fn).__name__
+    if accepts(model, *batch):
+        return (
+            f"the model's output is a {seen}, which {name} does not take; since forward takes the targets as well, leave "
+            "the loss out, as in sg.check(model, (x, y)), and the model's own is used"
+        )
+    part = "output[0]" if kinds else "output.logits" if hasattr(output, "logits") else 'output["logits"]'
+    return (
+        f"the model's output is a {seen}, which {name} does not take; give the part that it takes, as in "
+        f"lambda output, y: {name}({part}, y)"
+    )
 
 
 def own_loss(model: nn.Module, batch: Any) -> tuple[Any, Any]:

@@ -33,6 +33,7 @@ _CALLERS = (_PACKAGE + "_check.py", _PACKAGE + "explain/replay.py")
 _GUARD = tuple(_PACKAGE + place for place in ("watch/", "explain/", "act/", "_guard"))
 
 _constructions: WeakKeyDictionary[nn.Module, Location] = WeakKeyDictionary()
+_arguments: WeakKeyDictionary[nn.Module, dict[str, Any]] = WeakKeyDictionary()
 
 
 @functools.cache
@@ -115,13 +116,32 @@ def _recording(original: Callable[..., None], module: nn.Module, *args: Any, **k
 
 
 def _construction_here(module: nn.Module, frame: FrameType | None) -> Location | None:
-    """The expression outside every ``__init__`` of the module under construction."""
+    """The expression outside every ``__init__`` of the module under construction; the arguments of the last are noted."""
     while frame is not None and (
         frame.f_code.co_filename in _INSTRUMENTS
         or (frame.f_code.co_name == "__init__" and module in _first_argument(frame))
     ):
+        if _owner(frame.f_code.co_filename) == "user":
+            _arguments[module] = _numbers(frame)
         frame = frame.f_back
     return location_of(user_frame(frame))
+
+
+def _numbers(frame: FrameType) -> dict[str, Any]:
+    """The whole numbers, and pairs of them, among the arguments of the frame's function or in a configuration there."""
+    code, found = frame.f_code, {}
+    for name in code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]:
+        value = frame.f_locals.get(name)
+        fields = {} if value is None or isinstance(value, (nn.Module, type)) else getattr(value, "__dict__", {})
+        for key, item in (*fields.items(), (name, value)):
+            if isinstance(item, int) or (isinstance(item, tuple) and all(isinstance(part, int) for part in item)):
+                found[key] = item
+    return found
+
+
+def arguments_of(module: nn.Module) -> dict[str, Any]:
+    """The numbers that the module was constructed with, if that was recorded."""
+    return _arguments.get(module, {}) if type(module).__hash__ is object.__hash__ else {}
 
 
 def _first_argument(frame: FrameType) -> list[Any]:

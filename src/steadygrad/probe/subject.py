@@ -76,13 +76,14 @@ def make_subject(
     inputs: Sequence[TensorSpec] = (),
     target: str = "",
     before_step: Callable[..., Any] | None = None,
+    said: str = "",
 ) -> Subject:
     """Put a subject together; model and optimizer are not changed.
 
     ``batch`` is one, or where batches come from (``probe.batches``), of which the first is probed. ``inputs`` are the
-    shapes of the model's inputs where there is no batch. ``before_step`` is a step pre-hook of the loop's, a clip. Raises
-    ``SteadygradError`` where something that is needed can neither be found nor made, ``UserCodeError`` where the model
-    fails on the batch it was given.
+    shapes of the model's inputs where there is no batch. ``before_step`` is a step pre-hook of the loop's, a clip;
+    ``said`` a sentence on what was not given, but found. Raises ``SteadygradError`` where something that is needed can
+    neither be found nor made, ``UserCodeError`` where the model fails on the batch it was given.
     """
     if not isinstance(model, nn.Module):
         raise SubjectError(f"the model is {type(model).__name__}, expected a torch.nn.Module")
@@ -119,7 +120,7 @@ def make_subject(
         optimizer=chosen,
         loss_name=task.loss_name,
         batch_words=words,
-        assumptions=(*task.assumptions, *((assumed,) if assumed is not None else ())),
+        assumptions=tuple(filter(None, (said, *task.assumptions, assumed))),
         target=target,
         seed=seed,
         batches=batches,
@@ -223,6 +224,8 @@ def _target_for(attempt: Attempts, made: Inputs, loss_fn: LossFunction, said: tu
             return _Task(batch, with_loss(loss_fn), name_of(loss_fn), made.words, (*said, f"target: {words}"))
         failed = failed or ran.error
     assert failed is not None
+    if isinstance(failed, SubjectError):
+        raise failed
     raise SubjectError(
         f"no target can be made for {name_of(loss_fn)} ({in_short(failed)}); give a batch (x, y)"
     ) from failed

@@ -20,7 +20,7 @@ from torch.autograd.graph import Node
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map_with_path
 
-from steadygrad.probe import sampling
+from steadygrad.probe import layout, sampling, units
 from steadygrad.probe.attention import look
 from steadygrad.probe.calls import COMPOSITES, CUTS, DATA, NUMBERS, QUIET, SCALINGS, fan_in
 from steadygrad.probe.kinds import PASS_THROUGH, SUMS, kind_of
@@ -28,9 +28,6 @@ from steadygrad.probe.nested import first_of, path_name, tensors_in
 from steadygrad.probe.spans import construction_of, location_of, user_frame
 from steadygrad.probe.taped import Reuse, SequenceCall, Taped
 from steadygrad.torch_internals import caller, replaced
-
-ACTIVATION_FEATURES = 128
-"""Elements kept of each sample before an activation: enough to see dead units, still a small fraction of the pass."""
 
 
 class Tape(TorchFunctionMode):
@@ -51,6 +48,7 @@ class Tape(TorchFunctionMode):
         self._ends: list[int] = []
         self._ended: list[int] = []
         self._owner: dict[Node, int] = {}
+        self._folds = layout.Folds(batch_size)
         self._starts: list[int] = []
         self.differentiable = True
         """Whether float inputs are made to need a gradient; a model that does not bear it is run without."""
@@ -151,9 +149,12 @@ class Tape(TorchFunctionMode):
             return output  # What hands its input on ("contiguous", dropout at 0) is no operation to a gradient.
         if first.grad_fn is not None:
             self._record(func, name, args, kwargs, output, first, start, tensors, parents, before)
-        elif self._by_design():
             return output
-        elif (name in CUTS or func == DATA or (not torch.is_grad_enabled() and first.is_floating_point())) and any(
+        if kind_of(name) == "shape":
+            self._folds.note(first, self._layout(name, args, kwargs, tensors, first))
+        if self._by_design():
+            return output
+        if (name in CUTS or func == DATA or (not torch.is_grad_enabled() and first.is_floating_point())) and any(
             tensor.requires_grad for tensor in tensors
         ):
             self.cuts.append(self._draft("data" if func == DATA else name, first, None))
@@ -163,13 +164,46 @@ class Tape(TorchFunctionMode):
         """Whether torch's own parametrisation is at work, which takes its power iterations without gradients."""
         return bool(self._stack) and type(self._stack[-1][0]).__module__.startswith("torch.nn.utils.")
 
-    def _before(self, name: str, args: Any, kwargs: Any) -> Tensor | None:
+    def _before(self, name: str, args: Any, kwargs: Any) -> units.Inputs | None:
         if kind_of(name) != "activation":
             return None
         first = args[0] if args else kwargs.get("input")
         if not isinstance(first, Tensor):
             return None
-        return sampling.take(first, self.batch_size, features=ACTIVATION_FEATURES)
+        owner = self.owner_of(first.grad_fn) if first.grad_fn is not None else None
+        dimension = units.dimension(self.operations, owner, first.dim())
+        sample = self.operations[owner].sample if owner is not None and self._is_of(owner, first) else None
+        return units.look(name, first, self.batch_size, self._where(first), dimension, sample)
+
+    def _is_of(self, owner: int, tensor: Tensor) -> bool:
+        return self.operations[owner].shape == tensor.shape and self.operations[owner].dtype == tensor.dtype
+
+    def _layout(self, name: str, args: Any, kwargs: Any, tensors: list[Tensor], output: Tensor) -> layout.Layout | None:
+        """Where the samples lie in what a call put out: first as a rule, else where the call left them."""
+        size = self.batch_size
+        if size is None or size < 2 or not output.dim():
+            return None
+        if output.shape[0] == size and not layout.turns(name) and (not tensors or self._is_first(tensors[0])):
+            return layout.FIRST
+        for tensor in tensors:
+            if id(tensor) in self._names or (known := self._where(tensor)) is None:
+                continue
+            found = layout.follow(name, args, kwargs, tensor, known, output, size)
+            if found is not None:
+                return found
+        return layout.by_shape(output.shape, size)
+
+    def _is_first(self, tensor: Tensor) -> bool:
+        """Whether nothing is known of a tensor that would put its samples elsewhere than first."""
+        owner = None if tensor.grad_fn is None else self._owner.get(tensor.grad_fn)
+        return owner is None or self.operations[owner].layout in (None, layout.FIRST)
+
+    def _where(self, tensor: Tensor) -> layout.Layout | None:
+        """Where the samples lie in a tensor: as followed from call to call, else as its shape tells."""
+        owner = self.owner_of(tensor.grad_fn) if tensor.grad_fn is not None else None
+        if owner is not None and self._is_of(owner, tensor):
+            return self.operations[owner].layout
+        return self._folds.of(tensor)
 
     def _draft(self, name: str, first: Tensor, node: Node | None, *, custom: bool = False) -> Taped:
         frame = user_frame(sys._getframe(2))
@@ -203,19 +237,19 @@ class Tape(TorchFunctionMode):
         start: int,
         tensors: list[Tensor],
         parents: list[Node],
-        before: Tensor | None,
+        before: units.Inputs | None,
     ) -> None:
         taped = self._draft(name, first, first.grad_fn, custom=isinstance(func, type))
+        taped.layout = self._layout(name, args, kwargs, tensors, first)
         taped.parents = tuple({owner: None for node in parents if (owner := self.owner_of(node)) is not None})
         self._weigh(taped, name, tensors, first)
         if (
             taped.kind in ("activation", "linear", "normalisation", "attention", "recurrent", "embedding")
             or name in SUMS
         ):
-            taped.sample = sampling.take(first, self.batch_size)
+            taped.sample = sampling.take(first, self.batch_size, taped.layout)
         if taped.kind == "activation":
-            taped.input_sample, taped.function, taped.options = before, func, (args[1:], kwargs)
-            taped.unit_dimension = self._unit_dimension(taped)
+            taped.inputs, taped.function, taped.options = before, func, (args[1:], kwargs)
         elif taped.kind == "attention":
             taped.attention = look(name, args, kwargs, first)
         elif taped.kind == "recurrent":
@@ -248,12 +282,6 @@ class Tape(TorchFunctionMode):
                 reuse.nodes.append(first.grad_fn)
                 reuse.operations.append(taped.index)
                 reuse.last = first
-
-    def _unit_dimension(self, taped: Taped) -> int:
-        if len(taped.shape) < 3 or not taped.parents:
-            return -1
-        parent = self.operations[taped.parents[0]]
-        return 1 if parent.name.startswith(("conv", "batch_norm", "group_norm", "instance_norm")) else -1
 
     def _sequence(self, taped: Taped, name: str, args: Any, output: Any) -> None:
         if name not in ("rnn_tanh", "rnn_relu", "lstm", "gru") or not isinstance(output, tuple):

@@ -13,6 +13,8 @@ from torch import Tensor
 from torch.autograd.graph import Node
 
 from steadygrad.probe.attention import Look
+from steadygrad.probe.layout import Layout
+from steadygrad.probe.units import Inputs
 from steadygrad.record import Location
 
 
@@ -35,10 +37,12 @@ class Taped:
     passes_through: bool
     """Whether the gradient goes through it unweighed: sums, views, dropout."""
     sample: Tensor | None = None
-    input_sample: Tensor | None = None
+    inputs: Inputs | None = None
+    """Of an activation: what went in."""
+    layout: Layout | None = None
+    """Where the samples of the batch lie in the output."""
     function: Any = None
     options: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
-    unit_dimension: int = -1
     weight: str = ""
     fan_in: int | None = None
     attention: Look | None = None

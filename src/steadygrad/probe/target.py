@@ -2,30 +2,30 @@
 
 A bare file gives its one candidate. In this order: a function called ``setup``; else all module objects, functions that
 build a module (by return annotation, or called build_model, make_net, get_model and the like) and module classes, less
-those that another candidate uses or is made of. Several that remain are listed, never guessed at.
+losses and those that another candidate uses or is made of. Several that remain are listed, never guessed at, unless the
+file's own optimizer holds one of them. What a script keeps beside its model, its optimizer, loss and loader, comes along.
 """
 
 from __future__ import annotations
 
-import ast
-import inspect
 import linecache
 import random
-import re
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from types import CodeType, FunctionType, ModuleType
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import FunctionType, ModuleType
 from typing import Any
 
 import torch
 from torch import nn
 
 from steadygrad.errors import SteadygradError, TargetError, UserCodeError
-from steadygrad.probe.loading import import_place, named, split
+from steadygrad.probe.arguments import arguments_for, missing, taken, unknown
+from steadygrad.probe.candidates import candidates, roots
+from steadygrad.probe.companions import companions
+from steadygrad.probe.loading import as_program, import_place, is_script, named, split
 from steadygrad.probe.spans import recording_constructions
 
-_BUILDERS = re.compile(r"(build|make|create|get|load|init)_(\w+_)?(model|net|network|module)|build|model|net|setup")
 _PARTS = ("model", "batch", "loss_fn", "optimizer")
 _OTHER_NAMES = {"loss": "loss_fn", "criterion": "loss_fn", "opt": "optimizer", "net": "model", "data": "batch"}
 
@@ -39,6 +39,8 @@ class Loaded:
     loss_fn: Any
     optimizer: Any
     words: str
+    said: str = ""
+    """What was found beside the model, in words."""
 
 
 def load_target(text: str, arguments: Mapping[str, str], *, seed: int = 0) -> Loaded:
@@ -49,15 +51,19 @@ def load_target(text: str, arguments: Mapping[str, str], *, seed: int = 0) -> Lo
     place, name = split(text)
     if not place:
         raise TargetError("the target is empty; name a file, as in steadygrad check net.py")
-    given = {key: _value(value) for key, value in arguments.items()}
     linecache.checkcache()  # A file that was edited since it was last looked at is read anew.
     _seed(seed)
     with recording_constructions():
         module = import_place(place)
         if not name:
-            name = _only_candidate(module, place, given)
+            name = _only_candidate(module, place, arguments)
         value = named(module, name, place)
-        return _loaded(_built(value, name, place, given), f"{place}:{name}")
+        with as_program(place):
+            loaded = _loaded(_built(value, name, place, arguments, module), f"{place}:{name}")
+            if not isinstance(value, nn.Module):
+                return loaded
+            batch, loss_fn, optimizer, said = companions(module, value).fitting(value, place, seed)
+            return replace(loaded, batch=batch, loss_fn=loss_fn, optimizer=optimizer, said=said)
 
 
 def _seed(seed: int) -> None:
@@ -68,17 +74,10 @@ def _seed(seed: int) -> None:
         numpy.random.seed(seed % 2**32)
 
 
-def _value(text: str) -> Any:
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
-
-
-def _built(value: Any, name: str, place: str, given: Mapping[str, Any]) -> Any:
+def _built(value: Any, name: str, place: str, typed: Mapping[str, str], module: ModuleType) -> Any:
     """The value itself, or what calling it gives."""
     if isinstance(value, (nn.Module, tuple, Mapping)):
-        if given:
+        if typed:
             raise TargetError(f"{name} in {place} is an object that is built already, so --arg has nothing to go to")
         return value
     if not callable(value):
@@ -87,13 +86,14 @@ def _built(value: Any, name: str, place: str, given: Mapping[str, Any]) -> Any:
         )
     if isinstance(value, type) and not (issubclass(value, nn.Module) or hasattr(value, "training_step")):
         raise TargetError(f"{name} in {place} is a class, but not of torch.nn.Module; name one that is")
-    missing, unknown, takes = _arguments(value, given)
-    if unknown:
-        raise TargetError(f"{name} takes no argument {unknown[0]!r}; it takes {', '.join(takes) or 'none'}")
-    if missing:
-        example = " ".join(f"--arg {word}=..." for word in missing)
+    given = arguments_for(value, name, module, typed)
+    if wrong := unknown(value, given):
+        raise TargetError(f"{name} takes no argument {wrong[0]!r}; it takes {', '.join(taken(value)) or 'none'}")
+    if needed := missing(value, given, module):
+        example = " ".join(f"--arg {word}=..." for word in needed)
         raise TargetError(
-            f"{name} in {place} needs {_listed(missing)}; give {example}, or name a function that builds it"
+            f"{name} in {place} needs {_listed(needed)}; give {example}, or name a function that builds it"
+            + (f"; to watch it train as the file builds it, use steadygrad run {place}" if is_script(place) else "")
         )
     try:
         return value(**given)
@@ -101,19 +101,6 @@ def _built(value: Any, name: str, place: str, given: Mapping[str, Any]) -> Any:
         raise
     except Exception as error:
         raise UserCodeError(f"{name} in {place} raised this when it was built; fix it, or give --arg") from error
-
-
-def _arguments(value: Any, given: Mapping[str, Any]) -> tuple[list[str], list[str], list[str]]:
-    """Arguments that are missing, given ones that are not known, and all that are taken."""
-    try:
-        parameters = inspect.signature(value).parameters
-    except (TypeError, ValueError):
-        return [], [], []
-    plain = [p for p in parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-    names = [p.name for p in plain]
-    anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    missing = [p.name for p in plain if p.default is p.empty and p.name not in given]
-    return missing, [] if anything else [word for word in given if word not in names], names
 
 
 def _loaded(made: Any, words: str) -> Loaded:
@@ -138,69 +125,30 @@ def _loaded(made: Any, words: str) -> Loaded:
     return Loaded(words=words, **parts)
 
 
-def _only_candidate(module: ModuleType, place: str, given: Mapping[str, Any]) -> str:
-    found = _candidates(module)
+def _only_candidate(module: ModuleType, place: str, typed: Mapping[str, str]) -> str:
+    found = candidates(module)
     if "setup" in found and isinstance(found["setup"], FunctionType):
         return "setup"
-    used = {name for candidate, value in found.items() for name in _uses(value, found) if name != candidate}
-    roots = [name for name in found if name not in used] or list(found)
-    ready = [name for name in roots if isinstance(found[name], nn.Module) or not _arguments(found[name], given)[0]]
-    if len(ready) == 1 or (len(roots) == 1 and not ready):
-        return (ready or roots)[0]
+    remaining = roots(found)
+    objects = [name for name in remaining if isinstance(found[name], nn.Module)]
+    trained = [name for name in objects if companions(module, found[name]).optimizer is not None]
+    if len(trained) == 1:
+        return trained[0]
+    given = {key.partition(".")[0]: None for key in typed}
+    ready = [name for name in remaining if name in objects or not missing(found[name], given, module)]
+    if len(ready) == 1 or (len(remaining) == 1 and not ready):
+        return (ready or remaining)[0]
+    run = f"steadygrad run {place}"
     if not found:
         raise TargetError(
             f"no model in {place}: it defines no torch.nn.Module, no object of one, and no function that builds one"
+            + (f"; to watch it train, use {run}" if is_script(place) else "")
         )
-    choices = ready or roots
-    raise TargetError(f"several models in {place}: {_listed(choices)}; choose one, as in {place}:{choices[0]}")
-
-
-def _candidates(module: ModuleType) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in vars(module).items():
-        if name.startswith("_"):
-            continue
-        own = getattr(value, "__module__", None) == module.__name__
-        if isinstance(value, nn.Module) or (
-            own
-            and (
-                (isinstance(value, type) and issubclass(value, nn.Module))
-                or (isinstance(value, FunctionType) and _builds(value))
-            )
-        ):
-            found[name] = value
-    return found
-
-
-def _builds(function: FunctionType) -> bool:
-    returns = function.__annotations__.get("return")
-    if isinstance(returns, type):
-        return issubclass(returns, nn.Module)
-    if isinstance(returns, str):
-        return returns.split(".")[-1] == "Module"
-    return _BUILDERS.fullmatch(function.__name__) is not None
-
-
-def _uses(value: Any, found: Mapping[str, Any]) -> set[str]:
-    """Names of the candidates that a candidate is made of, calls or inherits from."""
-    if isinstance(value, nn.Module):
-        inside = [*value.modules()]
-        kinds = {type(item) for item in inside}
-        children = {id(item) for item in inside[1:]}
-        return {name for name, other in found.items() if id(other) in children or other in kinds}
-    if isinstance(value, FunctionType):
-        return _names(value.__code__) & set(found)
-    methods = [item for item in vars(value).values() if isinstance(item, FunctionType)]
-    bases = {name for name, other in found.items() if other is not value and other in value.__mro__}
-    return bases.union(*(_names(method.__code__) & set(found) for method in methods))
-
-
-def _names(code: CodeType) -> set[str]:
-    return set(code.co_names).union(*(_names(inner) for inner in _inner(code)))
-
-
-def _inner(code: CodeType) -> Iterator[CodeType]:
-    return (constant for constant in code.co_consts if isinstance(constant, CodeType))
+    choices = ready or remaining
+    raise TargetError(
+        f"several models in {place}: {_listed(choices)}; choose one, as in {place}:{choices[0]}, or watch them train "
+        f"with {run}"
+    )
 
 
 def _listed(names: list[str]) -> str:

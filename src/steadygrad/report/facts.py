@@ -33,7 +33,11 @@ def _all(record: CheckRecord) -> Iterator[tuple[str, str]]:
     made = f"batch: {setup.batch}" in setup.assumptions
     yield "batch", "" if made else setup.batch
     yield "training", _joined(setup.loss, setup.optimizer)
-    yield from (("assumed", assumption) for assumption in setup.assumptions)
+    found = [sentence for sentence in setup.assumptions if sentence.startswith("from ")]
+    guessed = [sentence for sentence in setup.assumptions if sentence not in found]
+    yield "taken", "; ".join(found)
+    yield "assumed", "; ".join(guessed)
+    yield "to be sure", _surer(guessed, python=not setup.target)
     for tier in record.tiers:
         name, found, text = tier.partition(": ")
         yield (name, text) if found and len(name) <= LONGEST_NAME else ("seen", tier)
@@ -48,6 +52,20 @@ def _all(record: CheckRecord) -> Iterator[tuple[str, str]]:
     if len(unseen) > BLIND_SPOTS_SHOWN:
         yield "not seen", f"and {len(unseen) - BLIND_SPOTS_SHOWN:,} more"
     yield from (("ignored", line) for line in record.ignored)
+
+
+def _surer(guessed: list[str], *, python: bool) -> str:
+    """What to give, so that nothing has to be guessed."""
+    begins = {sentence.partition(":")[0] for sentence in guessed}
+    wanted = []
+    if begins & {"batch", "target"}:
+        wanted.append("batch=(x, y)" if python else "--batch FILE.py:FUNCTION")
+    if "loss" in begins:
+        wanted.append("loss_fn=" if python else "--loss NAME")
+    if "optimizer" in begins:
+        wanted.append("optimizer=" if python else "--optimizer SPEC")
+    *most, last = wanted or [""]
+    return f"give {', '.join(most)} and {last}" if most else f"give {last}" if last else ""
 
 
 def _joined(*parts: str) -> str:

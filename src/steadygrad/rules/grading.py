@@ -208,7 +208,7 @@ def vanishing(trace: Trace, trial: StepTest | None) -> Severity | None:
     """How bad the loss of gradient along the trunk is; None where there is none, or where the net learns all the same."""
     decades = lost(trace, trial)
     now = progress(trial)
-    least = DECADES_STALLED if now is Progress.STALLED and not rising(trace, trial) else DECADES_AT_RISK
+    least: float = DECADES_STALLED if now is Progress.STALLED and not rising(trace, trial) else DECADES_AT_RISK
     if now is Progress.UNKNOWN:
         least = DECADES_LOST  # Without a step test only what no optimizer bears.
     if decades < least or math.isnan(decades) or now is Progress.LEARNS:
