@@ -67,12 +67,12 @@ def revision() -> str:
 
 
 def judge(row: Row, tier: str, now: str) -> Judgement:
-    """The verdict on the row's first training, before it begins."""
+    """The verdict on the row's first training, before it begins, from the batches that it is trained on."""
     began = time.process_time()
     try:
         with recording_constructions():
             made = prepare(row).made
-        report = steadygrad.check(made.model, made.batch, made.loss_fn, optimizer=made.optimizer, trial=TIERS[tier])
+        report = steadygrad.check(made.model, made.batches, made.loss_fn, optimizer=made.optimizer, trial=TIERS[tier])
     except Exception as error:
         return Judgement(row.key, tier, now, "crashed", message=f"{type(error).__name__}: {error}"[:300])
     told = [finding for finding in report.findings if finding.severity != "info"]

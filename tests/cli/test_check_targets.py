@@ -126,10 +126,10 @@ def test_a_function_that_parses_arguments_when_it_builds(write, capsys):
 def test_a_script_brings_its_optimizer_loss_and_loader(write, capsys):
     setup = setup_of(capsys, write(TRAIN, "train.py"))
     assert setup["optimizer"] == "SGD, learning rate 0.25" and setup["loss"] == "CrossEntropyLoss"
-    assert setup["batch"] == "(48, 20) float32, (48,) int64"
-    assert setup["assumptions"] == ["from train.py: the first batch of train_loader, criterion, optimizer"]
+    assert setup["batch"] == "(48, 20) float32, (48,) int64, fresh ones of DataLoader"
+    assert setup["assumptions"] == ["from train.py: train_loader, criterion, optimizer"]
     main(["check", "train.py", "--trial", "0"])
-    assert "taken      from train.py: the first batch of train_loader, criterion" in capsys.readouterr().out
+    assert "taken      from train.py: train_loader, criterion" in capsys.readouterr().out
 
 
 def test_options_win_over_what_the_script_brings(write, capsys):

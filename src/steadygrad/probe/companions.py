@@ -1,12 +1,12 @@
 """What a script keeps beside its model at module level: the optimizer over its parameters, its loss, its data.
 
-Takes them as they are and makes nothing up; of a loader, the first batch. May rely on attempts; must not know of targets.
+Takes them as they are and makes nothing up. May rely on attempts; must not know of targets.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from types import ModuleType
@@ -51,30 +51,43 @@ class Companions:
         A batch of pictures is flattened where only that goes in; one that does not go in at all is left.
         """
         name, left = self.words.get("batch", ""), ""
-        batch, how = self._batch(model, seed)
+        batch, how, pair = self._batch(model, seed)
         if batch is not None:
             name = f"{name}{how}"
         elif name:
             name, left = "", f"; {name} is left out: {how}"
-        pair = batch is None or (isinstance(batch, tuple) and len(batch) == 2)
         loss_fn = self.loss_fn if pair else None
         used = [name, self.words.get("loss", "") if loss_fn is not None else "", self.words.get("optimizer", "")]
         said = ", ".join(filter(None, used))
         return batch, loss_fn, self.optimizer, f"from {place}: {said}{left}" if said else ""
 
-    def _batch(self, model: nn.Module, seed: int) -> tuple[Any, str]:
-        """One batch of the data as the model takes it, and what was done to it; None and why there is none."""
+    def _batch(self, model: nn.Module, seed: int) -> tuple[Any, str, bool]:
+        """The data as the model takes them, what was done to them, whether a batch is a pair; None and why there are none."""
         batch = self.data
         if isinstance(batch, DataLoader):
             try:
                 batch = next(iter(batch), None)
             except Exception as error:
-                return None, in_short(error)
+                return None, in_short(error), True
             batch = tuple(batch) if isinstance(batch, list) else batch
         if batch is None:
-            return None, "it is empty"
+            return None, "it is empty", True
+        pair = isinstance(batch, tuple) and len(batch) == 2
         device = next((str(parameter.device) for parameter in model.parameters()), None)
-        return _as_taken(model, place_batch(batch, device, None), seed)
+        taken, how = _as_taken(model, place_batch(batch, device, None), seed)
+        if taken is None or not isinstance(self.data, DataLoader):
+            return taken, how, pair or taken is None
+        return (_Flattened(self.data) if how else self.data), how, pair
+
+
+class _Flattened:
+    """A loader of pairs whose inputs are flattened."""
+
+    def __init__(self, loader: DataLoader[Any]) -> None:
+        self._loader = loader
+
+    def __iter__(self) -> Iterator[Any]:
+        return ((x.flatten(1), y) for x, y in self._loader)
 
 
 def _as_taken(model: nn.Module, batch: Any, seed: int) -> tuple[Any, str]:
@@ -136,7 +149,7 @@ def _data(values: Mapping[str, Any]) -> tuple[str, Any]:
     loaders = [name for name, value in values.items() if isinstance(value, DataLoader)]
     chosen = next((name for name in loaders if "train" in name.lower()), next(iter(loaders), ""))
     if chosen:
-        return f"the first batch of {chosen}", values[chosen]
+        return chosen, values[chosen]
     for name in _BATCHES:
         if isinstance(values.get(name), (tuple, list, Mapping)) and _tensors(values[name]):
             batch = values[name]

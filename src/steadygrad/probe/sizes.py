@@ -90,7 +90,8 @@ def sizes_of(model: nn.Module) -> Sizes:
     length, by_length = _first(named, _LENGTH)
     features, by_features = _first(named, _FEATURES)
     names = {"image": by_image, "channels": by_channels, "length": by_length, "features": by_features}
-    return Sizes(image, *(one[0] if one else None for one in (channels, length, features)), names)
+    numbers = [one[0] if one else None for one in (channels, length, features)]
+    return Sizes(image, numbers[0], numbers[1], numbers[2], names)
 
 
 def _named(module: nn.Module) -> Iterator[tuple[str, Size]]:
