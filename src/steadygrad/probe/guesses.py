@@ -71,8 +71,8 @@ def guesses(model: nn.Module) -> Iterator[Guess]:
         yield Guess((), "as forward takes none")
         return
     layers = list(islice(_typed_layers(model), LAYERS_LOOKED_AT))
-    for inputs, source in hinted(sizes_of(model), names, [layer for layer, _ in layers], _is_sequential(model)):
-        yield Guess(inputs, source)
+    for given, source in hinted(sizes_of(model), names, [layer for layer, _ in layers], _is_sequential(model)):
+        yield Guess(given, source)
     if len(names) == 1:
         for layer, specs in layers:
             yield from (Guess((spec,), _made_from(layer, spec)) for spec in specs)

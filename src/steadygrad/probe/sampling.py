@@ -163,7 +163,8 @@ def _rows(rows: int, samples: int, numbers: Tensor) -> Tensor:
     begin, end = (samples - 1) * number // (rows - 1), (samples - 1) * (number + 1) // (rows - 1)
     within = (first + number[:, None] * turn) % 1
     apart = 1 + begin[:, None] + ((end - begin)[:, None] * within).long()
-    return ((start * samples).long() + torch.cat([torch.zeros_like(apart[:1]), apart])) % samples
+    chosen: Tensor = ((start * samples).long() + torch.cat([torch.zeros_like(apart[:1]), apart])) % samples
+    return chosen
 
 
 def statistics(

@@ -7,7 +7,7 @@ Reads names and whole numbers; guesses nothing. May rely on what the constructio
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
@@ -76,7 +76,7 @@ class Sizes:
     channels: int | None = None
     length: int | None = None
     features: int | None = None
-    names: Mapping[str, str] = ()  # type: ignore[assignment]
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 def sizes_of(model: nn.Module) -> Sizes:
@@ -90,7 +90,7 @@ def sizes_of(model: nn.Module) -> Sizes:
     length, by_length = _first(named, _LENGTH)
     features, by_features = _first(named, _FEATURES)
     names = {"image": by_image, "channels": by_channels, "length": by_length, "features": by_features}
-    return Sizes(image, *(one[0] if one else None for one in (channels, length, features)), names)
+    return Sizes(image, next(iter(channels), None), next(iter(length), None), next(iter(features), None), names)
 
 
 def _named(module: nn.Module) -> Iterator[tuple[str, Size]]:

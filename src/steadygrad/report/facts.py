@@ -33,9 +33,9 @@ def _all(record: CheckRecord) -> Iterator[tuple[str, str]]:
     made = f"batch: {setup.batch}" in setup.assumptions
     yield "batch", "" if made else setup.batch
     yield "training", _joined(setup.loss, setup.optimizer)
-    found = [sentence for sentence in setup.assumptions if sentence.startswith("from ")]
-    guessed = [sentence for sentence in setup.assumptions if sentence not in found]
-    yield "taken", "; ".join(found)
+    taken = [sentence for sentence in setup.assumptions if sentence.startswith("from ")]
+    guessed = [sentence for sentence in setup.assumptions if sentence not in taken]
+    yield "taken", "; ".join(taken)
     yield "assumed", "; ".join(guessed)
     yield "to be sure", _surer(guessed, python=not setup.target)
     for tier in record.tiers:
