@@ -7,7 +7,7 @@ Reads names and whole numbers; guesses nothing. May rely on what the constructio
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
@@ -76,7 +76,7 @@ class Sizes:
     channels: int | None = None
     length: int | None = None
     features: int | None = None
-    names: Mapping[str, str] = ()  # type: ignore[assignment]
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 def sizes_of(model: nn.Module) -> Sizes:
