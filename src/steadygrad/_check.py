@@ -21,6 +21,7 @@ from steadygrad.probe.copying import Copied, on_copy, unwrapped
 from steadygrad.probe.inference import infer_constructions
 from steadygrad.probe.instrument import hunt, needs_hunt, probe
 from steadygrad.probe.objective import with_loss
+from steadygrad.probe.spans import construction_of
 from steadygrad.probe.steptest import Stepped, fits_in_memory, in_words, look_again, step_test
 from steadygrad.probe.subject import Subject, make_subject
 from steadygrad.probe.theirs import raised_as_theirs, running_theirs
@@ -87,7 +88,7 @@ def check(
     rules.resolve(settings.select), rules.resolve(settings.ignore)
     with raised_as_theirs():
         subject = make_subject(model, batch, loss_fn, optimizer=optimizer, seed=seed)
-        infer_constructions(unwrapped(model), sys._getframe(1))
+        infer_constructions(unwrapped(model), sys._getframe(1), optimizer)
         return check_subject(subject, trial=trial, settings=settings)
 
 
@@ -137,7 +138,7 @@ def _measure(
         trace = probe(copied.model, objective, subject.batch, seed=subject.seed, loss=copied.loss)
         spent = time.perf_counter() - began
         trace = replace(trace, blind_spots=(*copied.blind_spots, *trace.blind_spots))
-        trace = _with_optimizer(trace, copied)
+        trace = replace(_with_optimizer(trace, copied), optimizer=construction_of(subject.optimizer))
         if needs_hunt(trace):
             say("looking for the first inf, NaN or underflow")
             trace = replace(trace, nonfinite=hunt(copied.model, objective, subject.batch, seed=subject.seed))

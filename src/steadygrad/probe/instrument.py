@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -23,6 +24,7 @@ from steadygrad.probe.backward import (
     true_log10_norm,
     watch_backward,
 )
+from steadygrad.probe.blame import blamed
 from steadygrad.probe.copying import clone_batch, named_parameters, uncollected
 from steadygrad.probe.graph import Graph, graph_of
 from steadygrad.probe.hunt import first_nonfinite
@@ -82,6 +84,7 @@ def _probe(
         if course is not None:
             trunk = steps_along(course, graph, tape, watch.log10_norm)
     parameters = _parameters(model, loss_module, tape, graph, watch)
+    parameters = _with_cuts(parameters, tape)
     share, operation = describe.underflow(watch, course, graph, tape)
     spots += describe.blind_spots(model, tape, graph)
     largest, mean, std = describe.inputs(tape, batch)
@@ -140,8 +143,10 @@ def _forward(
     try:
         torch.manual_seed(seed)
         cloned = clone_batch(batch)
+        tape.flow.given((cloned, list(model.buffers())))
         with tape.recording(model):
             loss, output = objective(model, cloned)
+        tape.end_in(loss)
         return tape, scalar(loss), output, []
     except RuntimeError:
         if not tape.leaves:
@@ -150,9 +155,11 @@ def _forward(
     tape.differentiable = False
     torch.manual_seed(seed)
     cloned = clone_batch(batch)
+    tape.flow.given((cloned, list(model.buffers())))
     tape.inputs_seen = [("the batch", tensor) for tensor in tensors_in(cloned)]
     with tape.recording(model):
         loss, output = objective(model, cloned)
+    tape.end_in(loss)
     return (
         tape,
         scalar(loss),
@@ -214,6 +221,27 @@ def _parameters(
     return (*records, *_strays(model, loss, tape, graph, watch))
 
 
+def _with_cuts(parameters: tuple[Parameter, ...], tape: Tape) -> tuple[Parameter, ...]:
+    """The same, with the cut that took a parameter its gradient; those cuts are added to the tape's."""
+    lost = {
+        parameter.name: math.prod(parameter.shape)
+        for parameter in parameters
+        if parameter.requires_grad and parameter.log10_gradient == -math.inf
+    }
+    if not lost or tape.end is None:
+        return parameters
+    blame = blamed(tape.flow, tape.end, lost)
+    index = {id(cut): number for number, cut in enumerate(tape.cuts)}
+    for cut in blame.values():
+        if id(cut) not in index:
+            index[id(cut)] = len(tape.cuts)
+            tape.cuts.append(cut)
+    return tuple(
+        replace(parameter, cut=index[id(blame[parameter.name])]) if parameter.name in blame else parameter
+        for parameter in parameters
+    )
+
+
 def _strays(model: nn.Module, loss: nn.Module | None, tape: Tape, graph: Graph | None, watch: Watch) -> list[Parameter]:
     """Leaves of the graph that are neither the model's parameters nor its inputs: weights that nothing registered."""
     known = {id(p) for _, p in named_parameters(model, loss)} | {id(leaf) for leaf in tape.leaves.values()}
@@ -233,8 +261,9 @@ def _strays(model: nn.Module, loss: nn.Module | None, tape: Tape, graph: Graph |
                 used=True,
                 log10_gradient=true_log10_norm(watch, leaf.grad, watch.label[position]),
                 norm=10.0 ** log10_norm([leaf.detach()]),
-                location=construction_of_weight(leaf),
+                location=tape.made[id(leaf)][1] if id(leaf) in tape.made else construction_of_weight(leaf),
                 registered=False,
+                made_in_pass=id(leaf) in tape.made,
                 dtype=str(leaf.dtype).removeprefix("torch."),
             )
         )

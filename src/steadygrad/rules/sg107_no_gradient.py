@@ -110,10 +110,15 @@ from collections.abc import Iterable, Sequence
 
 from steadygrad.record import Finding, Operation, Parameter, Severity, StepTest, Trace
 from steadygrad.rules.grading import Progress, at_first, body, evidence, judged, lost, outcome, percent, progress
+from steadygrad.rules.lost_paths import expression, way_of
+from steadygrad.rules.not_kept import elements, not_held, unregistered
 
 # bench/thresholds.py, share of the model's parameter elements that are used, but not reached. 212 set-ups that train: at most
 # 8e-4; cut-off ones: median 0.97.
 MAJOR = 0.2
+
+# Share of what the optimizer is to train that a cut keeps from the loss, from which the model cannot learn from its input.
+NEARLY_ALL = 0.9
 
 # Share of trainable elements below which a stalled model is stuck because of what is frozen.
 FEW = 0.1
@@ -125,45 +130,77 @@ LOOPED = 8
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     """One finding for each way of getting no gradient."""
     trainable = [parameter for parameter in trace.parameters if parameter.requires_grad and parameter.registered]
-    total = _elements(trace.parameters)
-    yield from _cut(trace, trial, [p for p in trainable if not p.connected], total)
+    total = elements(trace.parameters)
+    missed = [p for p in trainable if not p.connected or (p.log10_gradient == -math.inf and p.opened is not True)]
+    yield from _cut(trace, missed, trainable)
+    yield from _pathless(trace, trial, [p for p in missed if p.cut is None and not p.connected], total)
     yield from _cut_in_time(trace, trial)
-    yield from _not_held(trace, trial, trainable)
-    yield from _unregistered(trace, trial)
+    yield from not_held(trace, trial, trainable, major=MAJOR)
+    yield from unregistered(trace, trial, major=MAJOR)
     yield from _frozen(trace, trial, trainable, total)
     yield from _shut(trace, trial, trainable, total)
 
 
-def _elements(parameters: Iterable[Parameter]) -> int:
-    return sum(math.prod(parameter.shape) for parameter in parameters)
+def _cut(trace: Trace, missed: Sequence[Parameter], trainable: Sequence[Parameter]) -> Iterable[Finding]:
+    """Parameters that a known expression took their gradient; one finding at the one that took most."""
+    lost = [p for p in missed if p.cut is not None]
+    if not lost:
+        return
+    held = [p for p in lost if p.optimized is not False]
+    reached = [p for p in trainable if p.connected and p.log10_gradient > -math.inf and p.optimized is not False]
+    share = elements(held) / max(1, elements(held) + elements(reached))
+    taken: Counter[int] = Counter()
+    for parameter in lost:
+        taken[parameter.cut or 0] += math.prod(parameter.shape)
+    places = {trace.cuts[index].location: trace.cuts[index] for index, _ in reversed(taken.most_common())}
+    cut = trace.cuts[taken.most_common(1)[0][0]]
+    way = way_of(cut)
+    first = next(p for p in lost if p.cut == taken.most_common(1)[0][0])
+    if not held:
+        severity, whose = Severity.INFO, f"{len(lost)} parameters, which no optimizer holds,"
+    else:
+        severity = Severity.ERROR if share >= NEARLY_ALL else Severity.WARNING
+        whose = f"{percent(share)} of the parameters"
+    yield judged(
+        "sg107_no_gradient",
+        severity,
+        f"{whose} get no gradient: {expression(cut)} {way.what}",
+        location=cut.location,
+        module=cut.module,
+        label="the gradient's path ends here",
+        evidence=[evidence("trainable elements whose path is cut", share, "share", "0")],
+        consequence=f"{first.name}{' and the others' if len(lost) > 1 else ''} will never move",
+        cures=[way.instead],
+        count=len(lost),
+        also=[place for place in places if place is not None and place != cut.location],
+        explains=("SG101", "SG106"),
+    )
 
 
 def _first_cut(trace: Trace) -> Operation | None:
-    """The cut to blame: one made on tensors, else a number taken out of one, as logging too does."""
+    """The cut to blame where none was seen between a parameter and the loss: one made on tensors, else a number."""
     known = [cut for cut in trace.cuts if cut.location is not None]
     return next((cut for cut in known if cut.name not in ("item", "tolist", "float")), known[0] if known else None)
 
 
-def _cut(trace: Trace, trial: StepTest | None, lost: Sequence[Parameter], total: int) -> Iterable[Finding]:
+def _pathless(trace: Trace, trial: StepTest | None, lost: Sequence[Parameter], total: int) -> Iterable[Finding]:
+    """Parameters that no path leads to, and nothing was seen that cuts one."""
     used = [parameter for parameter in lost if parameter.used]
     unused = [parameter for parameter in lost if not parameter.used]
     if used:
-        cut = _first_cut(trace)
-        share = _elements(used) / max(1, total)
-        severe = (share >= MAJOR or trace.trunk is None) and progress(trial) is not Progress.LEARNS
+        cut = _first_cut(trace) if all(parameter.cut is None for parameter in trace.parameters) else None
+        share = elements(used) / max(1, total)
+        severe = cut is not None and (share >= MAJOR or trace.trunk is None) and progress(trial) is not Progress.LEARNS
         yield judged(
             "sg107_no_gradient",
             Severity.ERROR if severe else Severity.WARNING if cut is not None else Severity.INFO,
             f"{len(used)} parameters ({percent(share)} of the model) are used, but no gradient path leads to them",
             location=cut.location if cut is not None else used[0].location,
             module=cut.module if cut is not None else used[0].name,
-            label=f"{cut.name} ends the gradient's path here" if cut is not None else "",
+            label=f"{cut.name} ends a gradient's path here" if cut is not None else "",
             evidence=[evidence("parameter elements without a path", share, "share", "0")],
             consequence=f"{used[0].name}{' and the others' if len(used) > 1 else ''} will never move",
-            cures=[
-                "removing the detach, no_grad, .data, nn.Parameter(…) or rounding on the way",
-                "a straight-through estimator where a step is wanted",
-            ],
+            cures=["removing what takes values out of torch on the way", "their output in the loss, if it is to learn"],
             count=len(used),
             explains=("SG101", "SG106"),
         )
@@ -202,52 +239,8 @@ def _cut_in_time(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     )
 
 
-def _not_held(trace: Trace, trial: StepTest | None, trainable: Sequence[Parameter]) -> Iterable[Finding]:
-    missed = [p for p in trainable if p.connected and p.optimized is False]
-    share = _elements(missed) / max(1, _elements(trainable))
-    if not missed:
-        return
-    yield judged(
-        "sg107_no_gradient",
-        Severity.ERROR
-        if share >= MAJOR and progress(trial) is not Progress.LEARNS
-        else Severity.WARNING
-        if share >= MAJOR
-        else Severity.INFO,
-        f"{len(missed)} parameters ({percent(share)} of the trainable ones) get a gradient, but the optimizer does not hold them",
-        location=None,
-        module=missed[0].name,
-        evidence=[evidence("trainable elements not held by the optimizer", share, "share", "0")],
-        consequence=outcome(trial),
-        cures=["building the optimizer from model.parameters(), after the model is complete"],
-        count=len(missed),
-        explains=("SG106",),
-    )
-
-
-def _unregistered(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
-    strays = [p for p in trace.parameters if not p.registered and len(p.shape) > 1]
-    rewrapped = any(cut.name == "Parameter" for cut in trace.cuts)
-    if not strays or rewrapped or progress(trial) is Progress.LEARNS:
-        return
-    placed = next((stray for stray in strays if stray.location is not None), None)
-    yield judged(
-        "sg107_no_gradient",
-        Severity.ERROR if progress(trial) is Progress.STALLED else Severity.WARNING,
-        f"{len(strays)} tensors get a gradient, but no module has them as parameters: no optimizer will see them",
-        location=placed.location if placed is not None else None,
-        module="",
-        label="a layer that the model does not know of" if placed is not None else "",
-        evidence=[evidence("unregistered tensors", len(strays), "tensors", "0")],
-        consequence=outcome(trial),
-        cures=["nn.Parameter assigned to an attribute, nn.ParameterList, or nn.ModuleList in place of a plain list"],
-        count=len(strays),
-        explains=("SG106",),
-    )
-
-
 def _frozen(trace: Trace, trial: StepTest | None, trainable: Sequence[Parameter], total: int) -> Iterable[Finding]:
-    share = _elements(trainable) / max(1, total)
+    share = elements(trainable) / max(1, total)
     if share >= FEW or progress(trial) not in (Progress.STALLED, Progress.SLOW):
         return
     yield judged(
@@ -265,7 +258,7 @@ def _frozen(trace: Trace, trial: StepTest | None, trainable: Sequence[Parameter]
 
 def _shut(trace: Trace, trial: StepTest | None, trainable: Sequence[Parameter], total: int) -> Iterable[Finding]:
     """Gradients of exactly zero: by design where a step opened them, a fault where they stayed shut."""
-    zero = [p for p in trainable if p.connected and p.log10_gradient == -math.inf]
+    zero = [p for p in trainable if p.connected and p.log10_gradient == -math.inf and (p.cut is None or p.opened)]
     if not zero:
         return
     opened = [p for p in zero if p.opened]
@@ -281,7 +274,7 @@ def _shut(trace: Trace, trial: StepTest | None, trainable: Sequence[Parameter], 
             cures=[],
             count=len(opened),
         )
-    share = _elements(shut) / max(1, total)
+    share = elements(shut) / max(1, total)
     if share >= MAJOR and progress(trial) is Progress.LEARNS and lost(trace, trial) == math.inf:
         yield _shut_off(trace, trial, shut, share)
     # Where the trunk itself is cut off and nothing is learned, the rule of the operation that does it speaks.
