@@ -76,6 +76,9 @@ FLAT = frozenset(
 ) | {"__floordiv__", "__ifloordiv__"}
 """Calls whose derivative is zero wherever it is defined: autograd goes on, with nothing."""
 
+ARITHMETIC = frozenset({"add", "sub", "subtract", "mul", "multiply", "div", "divide", "truediv", "true_divide", "pow"})
+"""Calls by which a Python number may enter a result, also under a name of the reflected kind (``__radd__``)."""
+
 REMADE = frozenset({"tensor", "new_tensor", "as_tensor", "asarray"})
 """Calls that make a new tensor of the values of others."""
 

@@ -15,7 +15,7 @@ from weakref import ReferenceType, ref
 
 from torch import Tensor
 
-from steadygrad.probe.calls import EXITS, FLAT, IN_PLACE, REMADE
+from steadygrad.probe.calls import ARITHMETIC, EXITS, FLAT, IN_PLACE, REMADE
 from steadygrad.probe.nested import tensors_in
 from steadygrad.probe.taped import Taped
 
@@ -74,7 +74,7 @@ class Flow:
         parents = self._parents(tensors)
         parents += self._objects_in(args, kwargs)
         loose = self._loose() if self._outside and not tensors else ()
-        if self._outside and tensors and _has_number(args, kwargs):
+        if self._outside and tensors and _has_number(name, args, kwargs):
             loose = self._loose()
         flat = name in FLAT or (name in ("div", "divide") and kwargs.get("rounding_mode") is not None)
         open_: list[Tensor] = []
@@ -229,8 +229,10 @@ class Flow:
         return found
 
 
-def _has_number(args: Any, kwargs: Any) -> bool:
-    return any(isinstance(value, float) for value in (*args, *kwargs.values()))
+def _has_number(name: str, args: Any, kwargs: Any) -> bool:
+    """Whether a Python number takes part: of integers, which are dimensions mostly, in arithmetic alone."""
+    kinds = (float, int) if name.strip("_").lstrip("r") in ARITHMETIC else float
+    return any(isinstance(value, kinds) for value in (*args, *kwargs.values()))
 
 
 def _memory(tensor: Tensor) -> int:

@@ -221,7 +221,8 @@ def _cut_in_time(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     """The same expression ends the path again and again: a state detached at every step of a loop."""
     often = Counter(cut.location for cut in trace.cuts if cut.location is not None and cut.name in ("detach", "data"))
     place, times = max(often.items(), key=lambda item: item[1], default=(None, 0))
-    if times < LOOPED or progress(trial) is Progress.LEARNS:
+    told = any(p.cut is not None and trace.cuts[p.cut].location == place for p in trace.parameters)
+    if times < LOOPED or told or progress(trial) is Progress.LEARNS:
         return
     cut = next(cut for cut in trace.cuts if cut.location == place)
     yield judged(
