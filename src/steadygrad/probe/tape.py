@@ -33,7 +33,6 @@ from steadygrad.probe.spans import (
     in_deepcopy,
     location_of,
     outside_constructors,
-    recording_constructions,
     user_frame,
 )
 from steadygrad.probe.taped import Reuse, SequenceCall, Taped
@@ -83,7 +82,6 @@ class Tape(TorchFunctionMode):
             replaced(nn.Module, "__call__", self._called),
             replaced(torch.autograd.Function, "apply", self._applied),
             replaced(nn.Parameter, "__new__", self._wrapped),
-            recording_constructions(),
             self._grad_mode.watched(),
             self,
         ):

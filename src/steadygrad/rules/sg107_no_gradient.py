@@ -133,12 +133,19 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     total = elements(trace.parameters)
     missed = [p for p in trainable if not p.connected or (p.log10_gradient == -math.inf and p.opened is not True)]
     yield from _cut(trace, missed, trainable)
-    yield from _pathless(trace, trial, [p for p in missed if p.cut is None and not p.connected], total)
+    yield from _pathless(trace, [p for p in missed if p.cut is None and not p.connected], trainable)
     yield from _cut_in_time(trace, trial)
     yield from not_held(trace, trial, trainable, major=MAJOR)
     yield from unregistered(trace, trial, major=MAJOR)
     yield from _frozen(trace, trial, trainable, total)
     yield from _shut(trace, trial, trainable, total)
+
+
+def _share(lost: Sequence[Parameter], trainable: Sequence[Parameter]) -> float:
+    """Of the elements that the optimizer is to train by this loss, the share without a gradient."""
+    held = elements(p for p in lost if p.optimized is not False)
+    reached = (p for p in trainable if p.connected and p.log10_gradient > -math.inf and p.optimized is not False)
+    return held / max(1, held + elements(reached))
 
 
 def _cut(trace: Trace, missed: Sequence[Parameter], trainable: Sequence[Parameter]) -> Iterable[Finding]:
@@ -147,8 +154,7 @@ def _cut(trace: Trace, missed: Sequence[Parameter], trainable: Sequence[Paramete
     if not lost:
         return
     held = [p for p in lost if p.optimized is not False]
-    reached = [p for p in trainable if p.connected and p.log10_gradient > -math.inf and p.optimized is not False]
-    share = elements(held) / max(1, elements(held) + elements(reached))
+    share = _share(lost, trainable)
     taken: Counter[int] = Counter()
     for parameter in lost:
         taken[parameter.cut or 0] += math.prod(parameter.shape)
@@ -183,18 +189,18 @@ def _first_cut(trace: Trace) -> Operation | None:
     return next((cut for cut in known if cut.name not in ("item", "tolist", "float")), known[0] if known else None)
 
 
-def _pathless(trace: Trace, trial: StepTest | None, lost: Sequence[Parameter], total: int) -> Iterable[Finding]:
+def _pathless(trace: Trace, lost: Sequence[Parameter], trainable: Sequence[Parameter]) -> Iterable[Finding]:
     """Parameters that no path leads to, and nothing was seen that cuts one."""
     used = [parameter for parameter in lost if parameter.used]
     unused = [parameter for parameter in lost if not parameter.used]
     if used:
         cut = _first_cut(trace) if all(parameter.cut is None for parameter in trace.parameters) else None
-        share = elements(used) / max(1, total)
-        severe = cut is not None and (share >= MAJOR or trace.trunk is None) and progress(trial) is not Progress.LEARNS
+        share = _share(used, trainable)
+        severe = cut is not None and share >= NEARLY_ALL
         yield judged(
             "sg107_no_gradient",
             Severity.ERROR if severe else Severity.WARNING if cut is not None else Severity.INFO,
-            f"{len(used)} parameters ({percent(share)} of the model) are used, but no gradient path leads to them",
+            f"{len(used)} parameters ({percent(share)} of those to be trained) are used, but no gradient path leads to them",
             location=cut.location if cut is not None else used[0].location,
             module=cut.module if cut is not None else used[0].name,
             label=f"{cut.name} ends a gradient's path here" if cut is not None else "",
