@@ -76,8 +76,14 @@ FLAT = frozenset(
 ) | {"__floordiv__", "__ifloordiv__"}
 """Calls whose derivative is zero wherever it is defined: autograd goes on, with nothing."""
 
-ARITHMETIC = frozenset({"add", "sub", "subtract", "mul", "multiply", "div", "divide", "truediv", "true_divide", "pow"})
+ARITHMETIC = frozenset(
+    {"add", "sub", "subtract", "mul", "multiply", "div", "divide", "truediv", "true_divide", "pow"}
+    | {"full_like", "new_full", "new_tensor", "masked_fill", "where"}
+)
 """Calls by which a Python number may enter a result, also under a name of the reflected kind (``__radd__``)."""
+
+SHAPED = frozenset({"zeros", "ones", "empty", "rand", "randn", "randint", "randperm", "eye", "arange", "linspace"})
+"""Calls whose numbers say how large a new tensor is, or where it begins and ends."""
 
 REMADE = frozenset({"tensor", "new_tensor", "as_tensor", "asarray"})
 """Calls that make a new tensor of the values of others."""

@@ -9,14 +9,17 @@ not judge which cut matters.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from weakref import ReferenceType, ref
 
+import numpy as np
 from torch import Tensor
 
-from steadygrad.probe.calls import ARITHMETIC, EXITS, FLAT, IN_PLACE, REMADE
+from steadygrad.probe.calls import ARITHMETIC, EXITS, FLAT, IN_PLACE, REMADE, SHAPED
 from steadygrad.probe.nested import tensors_in
+from steadygrad.probe.spans import user_frame
 from steadygrad.probe.taped import Taped
 
 Draft = Callable[[str, Tensor], Taped]
@@ -73,9 +76,7 @@ class Flow:
             return
         parents = self._parents(tensors)
         parents += self._objects_in(args, kwargs)
-        loose = self._loose() if self._outside and not tensors else ()
-        if self._outside and tensors and _has_number(name, args, kwargs):
-            loose = self._loose()
+        loose = self._loose() if self._outside and _enters(name, args, kwargs, created=not tensors) else ()
         flat = name in FLAT or (name in ("div", "divide") and kwargs.get("rounding_mode") is not None)
         open_: list[Tensor] = []
         closed: list[Tensor] = []
@@ -229,10 +230,27 @@ class Flow:
         return found
 
 
-def _has_number(name: str, args: Any, kwargs: Any) -> bool:
-    """Whether a Python number takes part: of integers, which are dimensions mostly, in arithmetic alone."""
-    kinds = (float, int) if name.strip("_").lstrip("r") in ARITHMETIC else float
-    return any(isinstance(value, kinds) for value in (*args, *kwargs.values()))
+def _enters(name: str, args: Any, kwargs: Any, *, created: bool) -> bool:
+    """Whether a call takes in a value from Python that stands in no source: what was computed, perhaps from a tensor.
+
+    It may become a tensor, or enter a result; elsewhere numbers are settings.
+    """
+    if name in SHAPED if created else name.strip("_").lstrip("r") not in ARITHMETIC:
+        return False
+    frame = user_frame(sys._getframe(1))
+    constants = set(_flat(frame.f_code.co_consts)) if frame is not None else set()
+    values = [
+        value for value in _flat((*args, *kwargs.values())) if isinstance(value, (int, float, np.generic, np.ndarray))
+    ]
+    return any(isinstance(value, np.ndarray) or value not in constants for value in values)
+
+
+def _flat(values: Any) -> Iterator[Any]:
+    for value in values:
+        if isinstance(value, (list, tuple)):
+            yield from _flat(value[:DEEP])
+        elif not isinstance(value, (Tensor, dict, set)):
+            yield value
 
 
 def _memory(tensor: Tensor) -> int:

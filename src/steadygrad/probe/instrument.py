@@ -199,6 +199,7 @@ def _parameters(
         if variable is not None:
             accumulates[id(variable)] = position
     modules = [*model.modules(), *(loss.modules() if loss is not None else ())]
+    seen = {*tape.taken, *tape.flow.parameters.values()}
     owners = {id(p): module for module in modules for p in module._parameters.values() if p is not None}
     records = []
     for name, parameter in named_parameters(model, loss):
@@ -211,7 +212,7 @@ def _parameters(
                 shape=tuple(parameter.shape),
                 requires_grad=parameter.requires_grad,
                 connected=label is not None,
-                used=name in tape.taken or id(owner) in tape.ran,
+                used=name in seen or (id(owner) in tape.ran and isinstance(owner, torch.jit.ScriptModule)),
                 log10_gradient=-math.inf if label is None else true_log10_norm(watch, parameter.grad, label),
                 norm=10.0 ** log10_norm([parameter.detach()]) if parameter.numel() else 0.0,
                 location=construction_of(owner) if owner is not None else None,

@@ -158,7 +158,7 @@ class Parameter:
     connected: bool
     """Whether a path of the autograd graph leads from the loss to it."""
     used: bool
-    """Whether its module ran, or any operation took it."""
+    """Whether any operation took it."""
     log10_gradient: float
     """log10 L2 norm of its gradient, corrected for rescaling; -inf = exactly zero or none."""
     norm: float
