@@ -301,6 +301,37 @@ NUMPY = [
     ),
 ]
 
+BESIDE_LOGGING = [
+    Case(
+        "numpy",
+        "between numbers that are only logged",
+        PATH,
+        forward="""
+        h = self.body(x)
+        self.mean = h.mean().item()
+        array = np.maximum(«h.detach()».numpy(), 0)
+        self.std = float(h.std())
+        return self.head(torch.tensor(array))
+        """,
+    ),
+    Case(
+        "data",
+        "in a Variable",
+        PATH,
+        forward="h = torch.autograd.Variable(«self.body(x).data», requires_grad=True)\nreturn self.head(h)",
+    ),
+    Case(
+        "item",
+        "sum of a list",
+        NUMBER,
+        forward="return self.body(x)[:, :3], self.scale",
+        loss="""
+        losses = [F.cross_entropy(out[0], y), out[0].square().mean()]
+        return out[1] * sum(«loss.item()» for loss in losses)
+        """,
+    ),
+]
+
 TOLIST = [
     Case(
         "tolist",
@@ -569,6 +600,47 @@ DECORATED = [
                 return self.layer(x)
         """,
         init="self.body = Encoder()",
+    ),
+]
+
+ENTERED = [
+    Case(
+        "no_grad entered otherwise",
+        "a context manager of one's own",
+        OFF,
+        helpers="""
+        import contextlib
+
+        @contextlib.contextmanager
+        def quiet():
+            with «torch.no_grad()»:
+                yield
+        """,
+        forward="with quiet():\n    h = self.body(x)\nreturn self.head(h)",
+    ),
+    Case(
+        "no_grad entered otherwise",
+        "an exit stack",
+        OFF,
+        helpers="import contextlib",
+        forward="""
+        with contextlib.ExitStack() as stack:
+            «stack.enter_context(torch.no_grad())»
+            h = self.body(x)
+        return self.head(h)
+        """,
+    ),
+    Case(
+        "no_grad entered otherwise",
+        "by hand",
+        OFF,
+        forward="""
+        off = torch.no_grad()
+        «off.__enter__()»
+        h = self.body(x)
+        off.__exit__(None, None, None)
+        return self.head(h)
+        """,
     ),
 ]
 
@@ -1071,6 +1143,7 @@ CASES: list[Case] = list(
         INT,
         BOOL,
         NUMPY,
+        BESIDE_LOGGING,
         TOLIST,
         TENSOR,
         MASK_TENSOR,
@@ -1079,6 +1152,7 @@ CASES: list[Case] = list(
         FROM_NUMPY,
         NO_GRAD,
         DECORATED,
+        ENTERED,
         INFERENCE,
         SET_GRAD,
         COMPARED,

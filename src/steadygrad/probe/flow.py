@@ -49,6 +49,8 @@ class Flow:
         self._nodes: dict[int, tuple[ReferenceType[Tensor], int]] = {}
         self._objects: dict[int, tuple[Any, int]] = {}
         self._outside: dict[str, int] = {}
+        self._shut: dict[int, int] = {}
+        """By place in memory: the cut whose result was put there last."""
         self._writes: dict[int, int] = {}
         self._aliases: dict[int, int] = {}
         self._written: dict[int, Taped] = {}
@@ -71,12 +73,13 @@ class Flow:
         return next((self.cuts[node] for node in range(first, len(self.parents)) if node in self.cuts), None)
 
     def _computed(self, name: str, args: Any, kwargs: Any, output: Any, tensors: list[Tensor], needed: bool) -> None:
-        outputs = [tensor for tensor in tensors_in(output) if not any(tensor is given for given in tensors)]
+        given = {id(tensor) for tensor in tensors}
+        outputs = [tensor for tensor in tensors_in(output) if id(tensor) not in given]
         if not outputs:
             return
         parents = self._parents(tensors)
         parents += self._objects_in(args, kwargs)
-        loose = self._loose() if self._outside and _enters(name, args, kwargs, created=not tensors) else ()
+        loose = self._loose(_entering(name, args, kwargs, created=not tensors)) if self._outside else ()
         flat = name in FLAT or (name in ("div", "divide") and kwargs.get("rounding_mode") is not None)
         open_: list[Tensor] = []
         closed: list[Tensor] = []
@@ -94,7 +97,8 @@ class Flow:
     def custom(self, tensors: list[Tensor], output: Any, needed: bool, *, ran: Taped | None) -> list[int]:
         """A custom autograd function: a node for each tensor it takes, which the backward pass may prove closed."""
         gates = [self._add(self._parents([tensor]), ()) for tensor in tensors]
-        outputs = [tensor for tensor in tensors_in(output) if not any(tensor is given for given in tensors)]
+        given = {id(tensor) for tensor in tensors}
+        outputs = [tensor for tensor in tensors_in(output) if id(tensor) not in given]
         for tensor in outputs:
             node = self._add(gates, ())
             self._name([tensor], node, tensors)
@@ -124,9 +128,12 @@ class Flow:
         if known is not None and known[0]() is tensor:
             return known[1]
         node = self._source(tensor)
-        # Made unseen, after numbers had left torch: by ``torch.Tensor(...)``, or from an array.
-        if self._outside and id(tensor) not in self._names:
-            self.loose[node] = self._loose()
+        if id(tensor) not in self._names and (tensor.grad_fn is None):
+            # Made unseen: by ``torch.Tensor(...)`` of numbers that had left torch, or around another one's memory.
+            shared = self._shut.get(_memory(tensor)) if self._shut else None
+            loose = self._loose("number") if shared is None else (shared,)
+            if loose:
+                self.loose[node] = loose
         return node
 
     def _source(self, tensor: Tensor) -> int:
@@ -159,6 +166,8 @@ class Flow:
         self.closed.add(node)
         if needed:
             self.cuts[node] = self._draft(name, output)
+            if place := _memory(output):
+                self._shut[place] = node
 
     def _parents(self, tensors: Iterable[Tensor]) -> list[int]:
         parents = []
@@ -183,7 +192,7 @@ class Flow:
     def _write(self, name: str, tensors: list[Tensor], needed: bool, objects: list[int]) -> None:
         target, values = tensors[0], tensors[1:]
         needed_by_value = any(value.requires_grad for value in values)
-        node = self._add([*self._parents(tensors), *objects], self._loose() if self._outside and not values else ())
+        node = self._add([*self._parents(tensors), *objects], self._loose("number") if not values else ())
         if target.grad_fn is None or name in FLAT:
             self.closed.add(node)
             if needed_by_value or (name in (*FLAT, "detach_") and needed):
@@ -212,7 +221,12 @@ class Flow:
         self._outside[world] = gate = self._add((), (node,) if before is None else (before, node))
         self.closed.add(gate)
 
-    def _loose(self) -> tuple[int, ...]:
+    def _loose(self, entering: str) -> tuple[int, ...]:
+        """Where something that comes in may have come from: an array from arrays if there were any, else whatever left."""
+        if not entering:
+            return ()
+        if entering == "array" and "array" in self._outside:
+            return (self._outside["array"],)
         return tuple(self._outside.values())
 
     def _objects_in(self, args: Any, kwargs: Any) -> list[int]:
@@ -230,19 +244,21 @@ class Flow:
         return found
 
 
-def _enters(name: str, args: Any, kwargs: Any, *, created: bool) -> bool:
-    """Whether a call takes in a value from Python that stands in no source: what was computed, perhaps from a tensor.
+def _entering(name: str, args: Any, kwargs: Any, *, created: bool) -> str:
+    """What a call takes in from Python that stands in no source, and so was computed, perhaps from a tensor.
 
-    It may become a tensor, or enter a result; elsewhere numbers are settings.
+    An "array", a "number", or "" for nothing. It becomes a tensor, or enters a result; elsewhere numbers are settings.
     """
     if name in SHAPED if created else name.strip("_").lstrip("r") not in ARITHMETIC:
-        return False
+        return ""
     frame = user_frame(sys._getframe(1))
     constants = set(_flat(frame.f_code.co_consts)) if frame is not None else set()
     values = [
         value for value in _flat((*args, *kwargs.values())) if isinstance(value, (int, float, np.generic, np.ndarray))
     ]
-    return any(isinstance(value, np.ndarray) or value not in constants for value in values)
+    if any(isinstance(value, np.ndarray) for value in values):
+        return "array"
+    return "number" if any(value not in constants for value in values) else ""
 
 
 def _flat(values: Any) -> Iterator[Any]:

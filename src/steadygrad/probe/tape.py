@@ -195,7 +195,7 @@ class Tape(TorchFunctionMode):
         before = self._before(name, args, kwargs)
         output = func(*args, **kwargs)
         cut = None
-        if not self._inside:
+        if not self._inside and (name != "__get__" or isinstance(output, Tensor)):
             called = "data" if func == DATA else name
             cut = self.flow.call(called, args, kwargs, output, tensors, needed and not self._by_design())
         first = first_of(output)
