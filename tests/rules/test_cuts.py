@@ -63,7 +63,7 @@ def test_the_expression_that_cut_the_path_is_marked(case: Case, tmp_path: Path) 
     assert place is not None
     assert (place.path, spans(place)) == (str(path), expected), (place.text, found[0].message)
     assert case.says in found[0].message
-    assert found[0].cures
+    assert found[0].cures and found[0].label
 
 
 def test_every_way_has_three_shapes() -> None:

@@ -22,31 +22,27 @@ class Way:
 
 
 DETACHED = Way("hands on the values without their path back", "the tensor itself, without detach or .data")
-NUMBER = Way(
-    "makes a Python number, which has no path back", "the tensor itself in the loss; the number for logging alone"
-)
-ARRAY = Way("leaves torch, and no gradient follows", "torch's own functions on the tensor in place of numpy's")
-LIST = Way("makes Python numbers, which have no path back", "the tensor itself in the loss; the list for logging alone")
+NUMBER = Way("makes a Python number, which has no path back", "the tensor itself in the loss")
+ARRAY = Way("leaves torch, and no gradient follows", "torch's own functions in place of numpy's")
+LIST = Way("makes Python numbers, which have no path back", "the tensor itself in the loss")
 NEW = Way("makes a new tensor without a path back", "the tensor itself, or torch.stack for a list of tensors")
 PARAMETER = Way(
     "makes a new leaf of a result, without its path back", "the result itself; nn.Parameter belongs in __init__"
 )
-BLOCK = Way("turns gradients off for what runs under it", "the same without it; requires_grad_(False) freezes a layer")
+BLOCK = Way("turns gradients off for what runs under it", "requires_grad_(False) on what is to stay as it is")
 COMPARED = Way(
     "gives true or false, which have no gradient",
-    "the compared values themselves in the loss, or a smooth step (sigmoid)",
+    "the compared values themselves in the loss, or a sigmoid for the step",
 )
-INDEX = Way(
-    "gives positions, which have no gradient", "a weighted sum (softmax) in its place, or the values at those positions"
-)
-CAST = Way("makes integers, which have no gradient", "the floating-point values; integers for indices alone")
+INDEX = Way("gives positions, which have no gradient", "softmax weights in its place, or the values at those positions")
+CAST = Way("makes integers, which have no gradient", "the floating-point values")
 STEP = Way(
     "is flat, so its derivative is zero",
-    "a straight-through estimator, x + (step(x) - x).detach(), or a smooth function",
+    "a straight-through estimator, x + (step(x) - x).detach()",
 )
 WRITTEN = Way(
     "writes values where no path leads back from",
-    "a result that is put together: torch.stack or torch.cat of the parts",
+    "torch.stack or torch.cat of the parts",
 )
 COPIED = Way("makes a copy without a path back", "the tensor or module itself, or .clone()")
 DERIVATIVE = Way("gives a derivative without a path back", "create_graph=True")
@@ -77,15 +73,23 @@ _NAMES: dict[Way, str] = {
 }
 WAYS = {name: way for way, names in _NAMES.items() for name in names.split()}
 
-SHORT = 60
+OF_A_MASK = Way(NEW.what, COMPARED.instead)
+
+SHORT = 48
 """Characters of an expression in a message."""
+
+
+COMPARISON = re.compile(r"[<>]|[!=]=|\.(gt|lt|ge|le|eq|ne)\(")
 
 
 def way_of(cut: Operation) -> Way:
     """What the expression does to the path, and what to write instead."""
     if cut.name in ("int", "bool") and cut.output_shape:
         return CAST
-    return WAYS.get(cut.name, OTHER)
+    way = WAYS.get(cut.name, OTHER)
+    if way is NEW and cut.location is not None and COMPARISON.search(cut.location.text):
+        return OF_A_MASK
+    return way
 
 
 def expression(cut: Operation) -> str:

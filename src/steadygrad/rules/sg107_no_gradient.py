@@ -193,7 +193,7 @@ def _cut(
     yield judged(
         "sg107_no_gradient",
         severity,
-        f"{whose} get no gradient: {expression(cut)} {way.what}",
+        f"{whose} get no gradient: {expression(cut)} {way.what}; use {way.instead}",
         location=cut.location,
         module=cut.module,
         label="the gradient's path ends here",
