@@ -24,6 +24,7 @@ from steadygrad.probe.instrument import hunt, needs_hunt, probe
 from steadygrad.probe.memory import fits_in_memory
 from steadygrad.probe.objective import with_loss
 from steadygrad.probe.second_look import look_again
+from steadygrad.probe.spans import construction_of
 from steadygrad.probe.steptest import Stepped, in_words, step_test
 from steadygrad.probe.subject import Subject, make_subject
 from steadygrad.probe.theirs import raised_as_theirs, running_theirs
@@ -93,7 +94,7 @@ def check(
     rules.resolve(settings.select), rules.resolve(settings.ignore)
     with raised_as_theirs():
         subject = make_subject(model, batch, loss_fn, optimizer=optimizer, seed=seed, before_step=hook_for(clip))
-        infer_constructions(unwrapped(model), sys._getframe(1))
+        infer_constructions(unwrapped(model), sys._getframe(1), optimizer)
         return check_subject(subject, trial=trial, settings=settings)
 
 
@@ -145,7 +146,7 @@ def _measure(
         trace = probe(copied.model, objective, subject.batch, seed=subject.seed, loss=copied.loss)
         spent = time.perf_counter() - began
         trace = replace(trace, blind_spots=(*copied.blind_spots, *trace.blind_spots))
-        trace = _with_optimizer(trace, copied)
+        trace = replace(_with_optimizer(trace, copied), optimizer=construction_of(subject.optimizer))
         if needs_hunt(trace):
             say("looking for the first inf, NaN or underflow")
             trace = replace(trace, nonfinite=hunt(copied.model, objective, subject.batch, seed=subject.seed))

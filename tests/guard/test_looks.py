@@ -95,3 +95,19 @@ def test_steps_that_are_not_read_call_the_model_without_hooks() -> None:
     assert [step + 1 for step, one in enumerate(hooked) if one] == [1, 11, 21]
     guard.detach()
     assert not model._forward_pre_hooks and not model._forward_hooks
+
+
+@pytest.mark.parametrize("every", [1, 5])
+def test_a_loss_that_is_cut_outside_the_model_is_told_at_the_first_step(every: int) -> None:
+    """No gradient comes back to the model's output, so there is nothing to replay; that is the finding."""
+    model, optimizer, guard = watched(every=every)
+    for step in range(12):
+        x, _, _ = batch(step)
+        optimizer.zero_grad()
+        mask = (model(x) > 0).float().requires_grad_()
+        mask.sum().backward()
+        optimizer.step()
+    (finding,) = guard.looks[0].findings
+    assert guard.looks[0].step == 1
+    assert (finding.code, str(finding.severity), finding.count) == ("SG107", "error", 6)
+    assert guard.steps == 12, "it goes on watching"

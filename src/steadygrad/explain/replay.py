@@ -28,7 +28,11 @@ from steadygrad.probe.memory import MEMORY_MARGIN, free_memory
 from steadygrad.probe.objective import loss_in
 from steadygrad.probe.spans import is_user_file
 from steadygrad.probe.subject import Subject
-from steadygrad.record import Location, Look
+from steadygrad.record import Finding, Location, Look, Severity
+from steadygrad.rules import verdict
+from steadygrad.rules.findings import evidence, judged
+
+NOTHING_CAME = "no look: no gradient came back to the model's output"
 
 SAME = 0.02
 """Relative difference of the gradient's norm up to which a look has seen what the step saw (autocast rounds by 0.4 %)."""
@@ -62,7 +66,31 @@ def look(
             spent = time.perf_counter() - began
             note = _faith(report, given, norm)
             return Look(step, str(report.verdict), report.findings, spent, decades, note, alarm), report
-    return Look(step, "", (), time.perf_counter() - began, None, why or "", alarm), None
+    found = (_cut_outside(root),) if why == NOTHING_CAME and _has_no_gradient(root) else ()
+    return Look(
+        step, str(verdict(found)) if found else "", found, time.perf_counter() - began, None, why or "", alarm
+    ), None
+
+
+def _has_no_gradient(root: nn.Module) -> bool:
+    wanted = [p for p in root.parameters() if p.requires_grad]
+    return bool(wanted) and all(p.grad is None for p in wanted)
+
+
+def _cut_outside(root: nn.Module) -> Finding:
+    """The loss has lost the path to the model's output: of what it does outside the model nothing is known here."""
+    return judged(
+        "sg107_no_gradient",
+        Severity.ERROR,
+        "no parameter gets a gradient: between the model's output and the loss the path is cut",
+        location=None,
+        module="",
+        evidence=[evidence("trainable elements without a gradient", 1.0, "share", "0")],
+        cures=[
+            "steadygrad check, with the loss: it marks the expression (detach, .item(), torch.tensor, a comparison)"
+        ],
+        count=sum(1 for p in root.parameters() if p.requires_grad),
+    )
 
 
 def untouched(report: Report, parameter: str, norm: float, others: dict[str, float]) -> bool:
@@ -101,7 +129,7 @@ def why_impossible(root: nn.Module, given: Given | None) -> str | None:
     if any(hasattr(p, "_local_tensor") for p in root.parameters()):
         return "no look: the parameters are sharded over several processes"
     if not given.cotangents:
-        return "no look: no gradient came back to the model's output"
+        return NOTHING_CAME
     held = [*root.parameters(), *root.buffers()]
     needed = 2 * sum(t.numel() * t.element_size() for t in held)
     if held and needed > MEMORY_MARGIN * free_memory(held[0].device):

@@ -58,8 +58,44 @@ CUTS = frozenset(
 NUMBERS = frozenset({"item", "tolist", "__float__"})
 """Calls that make a Python number of a tensor: the path ends there, though mostly nobody wanted it to go on."""
 
+EXITS = frozenset(
+    {"item", "tolist", "__float__", "__int__", "__bool__", "__index__", "__complex__", "numpy", "__array__"}
+)
+"""Calls by which values leave torch, as numbers or as arrays."""
+
+IN_PLACE = frozenset(
+    {"__setitem__", "__set__"}
+    | {f"__i{name}__" for name in ("add", "sub", "mul", "truediv", "div", "floordiv", "mod", "pow", "and", "or", "xor")}
+)
+"""Calls that write into their first tensor, besides those whose name ends in one underscore."""
+
+FLAT = frozenset(
+    name + end
+    for name in ("round", "floor", "ceil", "trunc", "fix", "sign", "heaviside", "floor_divide", "bernoulli")
+    for end in ("", "_")
+) | {"__floordiv__", "__ifloordiv__"}
+"""Calls whose derivative is zero wherever it is defined: autograd goes on, with nothing."""
+
+ARITHMETIC = frozenset(
+    {"add", "sub", "subtract", "mul", "multiply", "div", "divide", "truediv", "true_divide", "pow"}
+    | {"full_like", "new_full", "new_tensor", "masked_fill", "where"}
+)
+"""Calls by which a Python number may enter a result, also under a name of the reflected kind (``__radd__``)."""
+
+SHAPED = frozenset({"zeros", "ones", "empty", "rand", "randn", "randint", "randperm", "eye", "arange", "linspace"})
+"""Calls whose numbers say how large a new tensor is, or where it begins and ends."""
+
+REMADE = frozenset({"tensor", "new_tensor", "as_tensor", "asarray"})
+"""Calls that make a new tensor of the values of others."""
+
+ENDS = EXITS | CUTS | FLAT | REMADE | {"data", "__set__", "Parameter", "__deepcopy__", "grad"}
+"""Calls that end the path also where gradients are on."""
+
 DATA = Tensor.data.__get__  # type: ignore[attr-defined]
 """What ``x.data`` calls."""
+
+SET_DATA = Tensor.data.__set__  # type: ignore[attr-defined]
+"""What ``x.data = y`` calls."""
 
 SCALINGS = frozenset({"mul", "rmul", "imul", "div", "truediv", "multiply", "divide", "true_divide"})
 """Calls that scale: of one tensor and a number they weigh no gradient against another."""

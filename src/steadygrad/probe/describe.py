@@ -31,6 +31,9 @@ SATURATED = 0.05
 """A unit is saturated where its derivative is below 5 % of the greatest the activation has (the design's definition)."""
 
 
+_NUMBERS = frozenset(name.strip("_") for name in NUMBERS)
+
+
 def operations(tape: Tape, graph: Graph | None, watch: Watch) -> tuple[Operation, ...]:
     """Every taped operation as a record."""
     outputs = statistics(
@@ -177,7 +180,8 @@ def blind_spots(model: nn.Module, tape: Tape, graph: Graph | None) -> list[Blind
             if tape.owner_of(node) is None and not hasattr(node, "variable"):
                 custom[node.name()] = custom.get(node.name(), 0) + 1
         spots += [BlindSpot(f"its inside was not followed, {count} ×", name) for name, count in custom.items()]
-    for taped in [cut for cut in tape.cuts if cut.name not in NUMBERS][:20]:
+    cuts = {(cut.name, cut.location): cut for cut in tape.cuts if cut.name not in _NUMBERS}
+    for taped in list(cuts.values())[:20]:
         spots.append(BlindSpot(f"{taped.name} ends the gradient's path", taped.module or "the model", taped.location))
     idle = [path for path, module in model.named_modules() if path and _idle(path, module, tape)]
     spots += [BlindSpot("it never ran", path) for path in idle[:20]]

@@ -7,24 +7,30 @@ the files around it, or exactly as many calls as there are modules. Reads source
 from __future__ import annotations
 
 import ast
-import functools
-import linecache
 from collections.abc import Iterable, Iterator
 from types import FrameType, FunctionType, ModuleType
 
 from torch import nn
+from torch.optim import Optimizer
 
-from steadygrad.probe.spans import characters, construction_of, is_user_file, remember_construction
+from steadygrad.probe.spans import (
+    Constructed,
+    construction_of,
+    is_user_file,
+    location_of_node,
+    remember_construction,
+    syntax_tree,
+)
 from steadygrad.record import Location
 
 
-def infer_constructions(model: nn.Module, frame: FrameType | None) -> None:
-    """Remember a construction for each module that has none on record, where the source leaves no doubt.
+def infer_constructions(model: nn.Module, frame: FrameType | None, optimizer: Optimizer | None = None) -> None:
+    """Remember a construction for each module that has none on record, and the optimizer, where the source leaves no doubt.
 
     ``frame`` is that of the caller of ``check``: its files are read, and those of what its globals name.
     """
-    unknown: dict[str, list[nn.Module]] = {}
-    for module in model.modules():
+    unknown: dict[str, list[Constructed]] = {}
+    for module in (*model.modules(), *((optimizer,) if optimizer is not None else ())):
         if construction_of(module) is None:
             unknown.setdefault(type(module).__name__, []).append(module)
     if not unknown:
@@ -50,7 +56,7 @@ def _bodies(model: nn.Module) -> Iterator[Scope]:
         functions = [value for value in vars(kind).values() if isinstance(value, FunctionType)]
         for path in {function.__code__.co_filename for function in functions}:
             if is_user_file(path):
-                for node in ast.walk(_tree(path)):
+                for node in ast.walk(syntax_tree(path)):
                     if isinstance(node, ast.ClassDef) and node.name == kind.__name__:
                         yield path, node.lineno, node.end_lineno or node.lineno
 
@@ -85,35 +91,9 @@ def _calls(scopes: Iterable[Scope]) -> dict[str, list[Location]]:
     """Every call in the scopes by the last name of what is called, in the order of the text."""
     found: dict[str, list[Location]] = {}
     for path, first, last in scopes:
-        for node in ast.walk(_tree(path)):
+        for node in ast.walk(syntax_tree(path)):
             if not isinstance(node, ast.Call) or (first and not first <= node.lineno <= last):
                 continue
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            found.setdefault(name, []).append(_location(path, node))
+            found.setdefault(name, []).append(location_of_node(path, node))
     return {name: sorted(set(places), key=lambda p: (p.path, p.line, p.column)) for name, places in found.items()}
-
-
-def _location(path: str, node: ast.Call) -> Location:
-    end_line = node.end_lineno or node.lineno
-    lines = [linecache.getline(path, number) for number in range(node.lineno, end_line + 1)]
-    return Location(
-        path=path,
-        line=node.lineno,
-        column=characters(lines[0], node.col_offset) + 1,
-        end_line=end_line,
-        end_column=characters(lines[-1], node.end_col_offset or 0) + 1,
-        source="".join(lines).rstrip("\n"),
-    )
-
-
-@functools.lru_cache(maxsize=64)
-def _parsed(path: str, text: str) -> ast.Module:
-    try:
-        return ast.parse(text)
-    except (SyntaxError, ValueError):
-        # A cell with a magic command is not Python; nothing is inferred from it.
-        return ast.Module(body=[], type_ignores=[])
-
-
-def _tree(path: str) -> ast.Module:
-    return _parsed(path, "".join(linecache.getlines(path)))

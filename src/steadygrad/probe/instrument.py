@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -23,6 +24,7 @@ from steadygrad.probe.backward import (
     true_log10_norm,
     watch_backward,
 )
+from steadygrad.probe.blame import blamed
 from steadygrad.probe.copying import clone_batch, named_parameters, uncollected
 from steadygrad.probe.graph import Graph, graph_of
 from steadygrad.probe.hunt import first_nonfinite
@@ -82,6 +84,7 @@ def _probe(
         if course is not None:
             trunk = steps_along(course, graph, tape, watch.log10_norm)
     parameters = _parameters(model, loss_module, tape, graph, watch)
+    parameters = _with_cuts(parameters, tape)
     share, operation = describe.underflow(watch, course, graph, tape)
     spots += describe.blind_spots(model, tape, graph)
     largest, mean, std = describe.inputs(tape, batch)
@@ -140,8 +143,10 @@ def _forward(
     try:
         torch.manual_seed(seed)
         cloned = clone_batch(batch)
+        tape.flow.given((cloned, list(model.buffers())))
         with tape.recording(model):
             loss, output = objective(model, cloned)
+        tape.end_in(loss)
         return tape, scalar(loss), output, []
     except RuntimeError:
         if not tape.leaves:
@@ -150,9 +155,11 @@ def _forward(
     tape.differentiable = False
     torch.manual_seed(seed)
     cloned = clone_batch(batch)
+    tape.flow.given((cloned, list(model.buffers())))
     tape.inputs_seen = [("the batch", tensor) for tensor in tensors_in(cloned)]
     with tape.recording(model):
         loss, output = objective(model, cloned)
+    tape.end_in(loss)
     return (
         tape,
         scalar(loss),
@@ -192,6 +199,7 @@ def _parameters(
         if variable is not None:
             accumulates[id(variable)] = position
     modules = [*model.modules(), *(loss.modules() if loss is not None else ())]
+    seen = {*tape.taken, *tape.flow.parameters.values()}
     owners = {id(p): module for module in modules for p in module._parameters.values() if p is not None}
     records = []
     for name, parameter in named_parameters(model, loss):
@@ -204,7 +212,7 @@ def _parameters(
                 shape=tuple(parameter.shape),
                 requires_grad=parameter.requires_grad,
                 connected=label is not None,
-                used=name in tape.taken or id(owner) in tape.ran,
+                used=name in seen or (id(owner) in tape.ran and isinstance(owner, torch.jit.ScriptModule)),
                 log10_gradient=-math.inf if label is None else true_log10_norm(watch, parameter.grad, label),
                 norm=10.0 ** log10_norm([parameter.detach()]) if parameter.numel() else 0.0,
                 location=construction_of(owner) if owner is not None else None,
@@ -212,6 +220,27 @@ def _parameters(
             )
         )
     return (*records, *_strays(model, loss, tape, graph, watch))
+
+
+def _with_cuts(parameters: tuple[Parameter, ...], tape: Tape) -> tuple[Parameter, ...]:
+    """The same, with the cut that took a parameter its gradient; those cuts are added to the tape's."""
+    lost = {
+        parameter.name: math.prod(parameter.shape)
+        for parameter in parameters
+        if parameter.requires_grad and parameter.log10_gradient == -math.inf
+    }
+    if not lost or tape.end is None:
+        return parameters
+    blame = blamed(tape.flow, tape.end, lost)
+    index = {id(cut): number for number, cut in enumerate(tape.cuts)}
+    for cut in blame.values():
+        if id(cut) not in index:
+            index[id(cut)] = len(tape.cuts)
+            tape.cuts.append(cut)
+    return tuple(
+        replace(parameter, cut=index[id(blame[parameter.name])]) if parameter.name in blame else parameter
+        for parameter in parameters
+    )
 
 
 def _strays(model: nn.Module, loss: nn.Module | None, tape: Tape, graph: Graph | None, watch: Watch) -> list[Parameter]:
@@ -233,8 +262,9 @@ def _strays(model: nn.Module, loss: nn.Module | None, tape: Tape, graph: Graph |
                 used=True,
                 log10_gradient=true_log10_norm(watch, leaf.grad, watch.label[position]),
                 norm=10.0 ** log10_norm([leaf.detach()]),
-                location=construction_of_weight(leaf),
+                location=tape.made[id(leaf)][1] if id(leaf) in tape.made else construction_of_weight(leaf),
                 registered=False,
+                made_in_pass=id(leaf) in tape.made,
                 dtype=str(leaf.dtype).removeprefix("torch."),
             )
         )

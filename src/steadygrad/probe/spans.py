@@ -7,6 +7,7 @@ Knows frames and source text; knows nothing of tensors.
 
 from __future__ import annotations
 
+import ast
 import functools
 import linecache
 import sysconfig
@@ -20,20 +21,26 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from steadygrad.record import Location
 from steadygrad.torch_internals import caller, replace_everywhere, replaced
 
 _TORCH = str(Path(torch.__file__).parent) + "/"
 _PROBE = str(Path(__file__).parent) + "/"
-_INSTRUMENTS = (_PROBE + "tape.py", _PROBE + "spans.py", str(Path(__file__).parents[1] / "torch_internals.py"))
+_INSTRUMENTS = (
+    *(_PROBE + name for name in ("tape.py", "spans.py", "flow.py", "grad_mode.py")),
+    str(Path(__file__).parents[1] / "torch_internals.py"),
+)
 _STDLIB = sysconfig.get_path("stdlib") + "/"
 _PACKAGE = str(Path(__file__).parents[1]) + "/"
 _CALLERS = (_PACKAGE + "_check.py", _PACKAGE + "explain/replay.py")
 _GUARD = tuple(_PACKAGE + place for place in ("watch/", "explain/", "act/", "_guard"))
 
-_constructions: WeakKeyDictionary[nn.Module, Location] = WeakKeyDictionary()
-_arguments: WeakKeyDictionary[nn.Module, dict[str, Any]] = WeakKeyDictionary()
+Constructed = nn.Module | Optimizer
+
+_constructions: WeakKeyDictionary[Constructed, Location] = WeakKeyDictionary()
+_arguments: WeakKeyDictionary[Constructed, dict[str, Any]] = WeakKeyDictionary()
 
 
 @functools.cache
@@ -67,6 +74,22 @@ def user_frame(frame: FrameType | None) -> FrameType | None:
     return None
 
 
+def outside_constructors(frame: FrameType | None) -> FrameType | None:
+    """The user's frame outside every ``__init__`` that a frame is in: where the whole is constructed."""
+    while frame is not None and frame.f_code.co_name == "__init__":
+        frame = user_frame(frame.f_back)
+    return frame
+
+
+def in_deepcopy(frame: FrameType | None) -> bool:
+    """Whether the user's innermost expression is a call of ``copy.deepcopy``."""
+    while frame is not None and _owner(frame.f_code.co_filename) == "passed over":
+        if frame.f_code.co_name == "deepcopy":
+            return True
+        frame = frame.f_back
+    return False
+
+
 def location_of(frame: FrameType | None) -> Location | None:
     """The expression that ``frame`` is evaluating now."""
     return None if frame is None else _locate(frame.f_code.co_filename, frame.f_code, frame.f_lasti)
@@ -80,6 +103,12 @@ def _locate(path: str, code: CodeType, instruction: int) -> Location | None:
     if line is None:
         return None
     end_line = end_line or line
+    before = linecache.getline(path, line).encode()[: start or 0]
+    if before.endswith(b"."):
+        # Of a method call over several lines Python marks what stands behind the dot: the tracebacks' way, not the whole.
+        whole = _method_call(path, end_line, end or 0)
+        if whole is not None:
+            return location_of_node(path, whole)
     lines = [linecache.getline(path, number) for number in range(line, end_line + 1)]
     return Location(
         path=path,
@@ -96,26 +125,63 @@ def characters(line: str, utf8_offset: int) -> int:
     return utf8_offset if line.isascii() else len(line.encode()[:utf8_offset].decode(errors="ignore"))
 
 
+def location_of_node(path: str, node: ast.expr | ast.stmt) -> Location:
+    """The place of an expression or a statement of a file's syntax tree."""
+    end_line = node.end_lineno or node.lineno
+    lines = [linecache.getline(path, number) for number in range(node.lineno, end_line + 1)]
+    return Location(
+        path=path,
+        line=node.lineno,
+        column=characters(lines[0], node.col_offset) + 1,
+        end_line=end_line,
+        end_column=characters(lines[-1], node.end_col_offset or 0) + 1,
+        source="".join(lines).rstrip("\n"),
+    )
+
+
+def syntax_tree(path: str) -> ast.Module:
+    """The syntax tree of a file as it is known; an empty one where it is not Python."""
+    return _parsed(path, "".join(linecache.getlines(path)))
+
+
+def _method_call(path: str, end_line: int, end: int) -> ast.Call | None:
+    """The outermost call of a method that ends there."""
+    for node in ast.walk(syntax_tree(path)):
+        if isinstance(node, ast.Call) and (node.end_lineno, node.end_col_offset) == (end_line, end):
+            return node if isinstance(node.func, ast.Attribute) else None
+    return None
+
+
+@functools.lru_cache(maxsize=64)
+def _parsed(path: str, text: str) -> ast.Module:
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError):
+        # A cell with a magic command is not Python; nothing is inferred from it.
+        return ast.Module(body=[], type_ignores=[])
+
+
 @contextmanager
 def recording_constructions() -> Iterator[None]:
-    """Remember, for every module that this thread constructs inside, the user's expression that constructed it."""
-    with replaced(nn.Module, "__init__", _recording):
+    """Remember, for every module and optimizer that this thread constructs inside, the user's expression."""
+    with replaced(nn.Module, "__init__", _recording), replaced(Optimizer, "__init__", _recording):
         yield
 
 
 def record_constructions() -> None:
-    """Remember the same of every module that any thread constructs, until the process ends."""
+    """Remember the same of what any thread constructs, until the process ends."""
     replace_everywhere(nn.Module, "__init__", _recording)
+    replace_everywhere(Optimizer, "__init__", _recording)
 
 
-def _recording(original: Callable[..., None], module: nn.Module, *args: Any, **kwargs: Any) -> None:
+def _recording(original: Callable[..., None], module: Constructed, *args: Any, **kwargs: Any) -> None:
     # A module that hashes by what it holds (a metric) holds nothing yet; it is no layer, and goes unrecorded.
     if type(module).__hash__ is object.__hash__:
         _constructions[module] = _construction_here(module, caller())  # type: ignore[assignment]
     original(module, *args, **kwargs)
 
 
-def _construction_here(module: nn.Module, frame: FrameType | None) -> Location | None:
+def _construction_here(module: Constructed, frame: FrameType | None) -> Location | None:
     """The expression outside every ``__init__`` of the module under construction; the arguments of the last are noted."""
     while frame is not None and (
         frame.f_code.co_filename in _INSTRUMENTS
@@ -147,7 +213,7 @@ def arguments_of(module: nn.Module) -> dict[str, Any]:
 def _first_argument(frame: FrameType) -> list[Any]:
     """What the frame's function calls ``self``, whatever name it gave it."""
     names = frame.f_code.co_varnames[:1]
-    return [value for name in names if (value := frame.f_locals.get(name)) is not None and isinstance(value, nn.Module)]
+    return [value for name in names if isinstance(value := frame.f_locals.get(name), Constructed)]
 
 
 def carry_constructions(model: nn.Module, twin: nn.Module, memo: dict[int, Any]) -> None:
@@ -158,13 +224,13 @@ def carry_constructions(model: nn.Module, twin: nn.Module, memo: dict[int, Any])
     for module, copied in zip(model.modules(), twin.modules(), strict=False):
         if module in _constructions:
             _constructions[copied] = _constructions[module]
-    for module, place in _known():
-        unregistered = memo.get(id(module))
-        if isinstance(unregistered, nn.Module) and unregistered is not module:
+    for constructed, place in _known():
+        unregistered = memo.get(id(constructed))
+        if isinstance(unregistered, nn.Module) and unregistered is not constructed:
             _constructions[unregistered] = place
 
 
-def _known() -> Iterator[tuple[nn.Module, Location]]:
+def _known() -> Iterator[tuple[Constructed, Location]]:
     """All modules whose construction was recorded, while other threads may go on constructing more."""
     # The list of references is made in one go; the mapping's own items are not, and may not change meanwhile.
     for reference in _constructions.keyrefs():
@@ -173,7 +239,7 @@ def _known() -> Iterator[tuple[nn.Module, Location]]:
             yield module, place
 
 
-def construction_of(module: nn.Module) -> Location | None:
+def construction_of(module: Constructed) -> Location | None:
     """Where the module was constructed, if that was recorded."""
     return _constructions.get(module)
 
@@ -181,11 +247,15 @@ def construction_of(module: nn.Module) -> Location | None:
 def construction_of_weight(weight: Tensor) -> Location | None:
     """Where the module that has this very tensor among its parameters was constructed, in the model or out of it."""
     return next(
-        (place for module, place in _known() if any(p is weight for p in module._parameters.values())),
+        (
+            place
+            for module, place in _known()
+            if isinstance(module, nn.Module) and any(p is weight for p in module._parameters.values())
+        ),
         None,
     )
 
 
-def remember_construction(module: nn.Module, place: Location) -> None:
+def remember_construction(module: Constructed, place: Location) -> None:
     """Note where a module was constructed; nothing is written on the module itself."""
     _constructions[module] = place

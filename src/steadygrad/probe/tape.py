@@ -22,11 +22,21 @@ from torch.utils._pytree import tree_map_with_path
 
 from steadygrad.probe import layout, sampling, units
 from steadygrad.probe.attention import look
-from steadygrad.probe.calls import COMPOSITES, CUTS, DATA, NUMBERS, QUIET, SCALINGS, fan_in
+from steadygrad.probe.calls import COMPOSITES, CUTS, DATA, ENDS, EXITS, NUMBERS, QUIET, SCALINGS, SET_DATA, fan_in
+from steadygrad.probe.conversions import name_of_cut
+from steadygrad.probe.flow import Flow
+from steadygrad.probe.grad_mode import CHANGES, GradMode
 from steadygrad.probe.kinds import PASS_THROUGH, SUMS, kind_of
 from steadygrad.probe.nested import first_of, path_name, tensors_in
-from steadygrad.probe.spans import construction_of, location_of, user_frame
-from steadygrad.probe.taped import Reuse, SequenceCall, Taped
+from steadygrad.probe.spans import (
+    construction_of,
+    in_deepcopy,
+    location_of,
+    outside_constructors,
+    user_frame,
+)
+from steadygrad.probe.taped import Reuse, SequenceCall, Taped, sequence_calls
+from steadygrad.record import Location
 from steadygrad.torch_internals import caller, replaced
 
 
@@ -41,6 +51,13 @@ class Tape(TorchFunctionMode):
         self.taken: set[str] = set()
         self.reuse: dict[str, Reuse] = {}
         self.sequences: list[SequenceCall] = []
+        self.flow = Flow(names, self._cut)
+        self.made: dict[int, tuple[Tensor, Location | None]] = {}
+        """Parameters made during the pass, by id: each with the expression."""
+        self.end: int | None = None
+        """The node of the loss in the flow."""
+        self._grad_mode = GradMode()
+        self._inside = 0
         self._names = names
         self.batch_size = batch_size
         self._stack: list[tuple[nn.Module, bool]] = []
@@ -63,6 +80,7 @@ class Tape(TorchFunctionMode):
             replaced(nn.Module, "__call__", self._called),
             replaced(torch.autograd.Function, "apply", self._applied),
             replaced(nn.Parameter, "__new__", self._wrapped),
+            self._grad_mode.watched(),
             self,
         ):
             yield self
@@ -81,21 +99,47 @@ class Tape(TorchFunctionMode):
 
     def _applied(self, original: Any, cls: Any, *args: Any, **kwargs: Any) -> Any:
         """In the place of ``torch.autograd.Function.apply``."""
-        start, cut_before = _sequence_number(), len(self.cuts)
+        start = _sequence_number()
         tensors = list(tensors_in(args))
         parents = [node for tensor in tensors if (node := tensor.grad_fn) is not None]
-        output = original(cls, *args, **kwargs)
-        del self.cuts[cut_before:]  # A function's own forward always runs without gradients.
+        needed = any(tensor.requires_grad for tensor in tensors)
+        self._inside += 1  # A function's own forward always runs without gradients.
+        try:
+            output = original(cls, *args, **kwargs)
+        finally:
+            self._inside -= 1
         first = first_of(output)
         if first is not None and first.grad_fn is not None:
             self._record(cls, cls.__name__, args, kwargs, output, first, start, tensors, parents, None)
+        if first is not None and not self._inside:
+            self._follow_custom(args, tensors, output, first, needed)
         return output
+
+    def _follow_custom(self, args: Any, tensors: list[Tensor], output: Any, first: Tensor, needed: bool) -> None:
+        """The flow through a custom function, whose backward pass may turn out to give an input no gradient."""
+        gates = self.flow.custom(tensors, output, needed, ran=self._cut("Function", first) if needed else None)
+        if first.grad_fn is None or len(gates) != sum(isinstance(argument, Tensor) for argument in args):
+            return
+        asked = [tensor.requires_grad for tensor in tensors]
+
+        def hook(given: tuple[Tensor | None, ...], _: Any) -> None:
+            for gate, wanted, gradient in zip(gates, asked, given, strict=False):
+                if wanted and gradient is None:
+                    self.flow.proven_closed(gate)
+
+        first.grad_fn.register_hook(hook)
 
     def _wrapped(self, original: Any, cls: Any, data: Any = None, requires_grad: bool = True) -> Any:
         """In the place of ``nn.Parameter.__new__``."""
-        if isinstance(data, Tensor) and data.grad_fn is not None:
-            self.cuts.append(self._draft("Parameter", data, None))
-        return original(cls, data, requires_grad)
+        output = original(cls, data, requires_grad)
+        if self._inside:
+            return output
+        self.made[id(output)] = (output, location_of(outside_constructors(user_frame(caller()))))
+        if isinstance(data, Tensor):
+            cut = self.flow.made("Parameter", data, output, data.requires_grad)
+            if cut is not None and data.grad_fn is not None:
+                self.cuts.append(cut)
+        return output
 
     def _with_gradient(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
         """The model's own inputs, made to need a gradient, so that the trunk reaches them.
@@ -116,6 +160,11 @@ class Tape(TorchFunctionMode):
 
         return tuple(tree_map_with_path(lead, (list(args), kwargs)))
 
+    def end_in(self, loss: Any) -> None:
+        """The pass is over, and this is what it was for."""
+        if isinstance(loss, Tensor):
+            self.end = self.flow.node_of(loss)
+
     def owner_of(self, node: Node) -> int | None:
         """Index of the operation that made an autograd node; None for a node made outside every call seen."""
         if node in self._owner:
@@ -129,7 +178,9 @@ class Tape(TorchFunctionMode):
     def __torch_function__(self, func: Any, types_: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
-        if name in QUIET and not (name == "__get__" and torch.is_grad_enabled()):
+        if name == CHANGES:
+            self._grad_mode.changes(bool(args[0]))
+        if name in QUIET and not (name in EXITS or func == SET_DATA or (name == "__get__" and args[0] is not None)):
             return func(*args, **kwargs)
         if func in COMPOSITES:
             with self:
@@ -138,13 +189,19 @@ class Tape(TorchFunctionMode):
         tensors = [*tensors_in(args), *tensors_in(kwargs)]
         # An in-place call gives its input a new node, so the parents are read off before it runs.
         parents = [node for tensor in tensors if (node := tensor.grad_fn) is not None]
+        needed = any(tensor.requires_grad for tensor in tensors)
         before = self._before(name, args, kwargs)
         output = func(*args, **kwargs)
+        cut = None
+        if not self._inside and (name != "__get__" or isinstance(output, Tensor)):
+            called = "data" if func == DATA else name
+            cut = self.flow.call(called, args, kwargs, output, tensors, needed and not self._by_design())
         first = first_of(output)
-        if first is None:
-            if name in NUMBERS and any(tensor.requires_grad for tensor in tensors):
-                self.cuts.append(self._draft(name, tensors[0], None))
-            return output
+        if first is None or name in QUIET:
+            if name in NUMBERS and cut is not None:
+                self.cuts.append(cut)
+            if not (name == "__get__" and torch.is_grad_enabled() and first is not None):
+                return output
         if first.grad_fn is not None and first.grad_fn in parents:
             return output  # What hands its input on ("contiguous", dropout at 0) is no operation to a gradient.
         if first.grad_fn is not None:
@@ -152,13 +209,23 @@ class Tape(TorchFunctionMode):
             return output
         if kind_of(name) == "shape":
             self._folds.note(first, self._layout(name, args, kwargs, tensors, first))
-        if self._by_design():
-            return output
-        if (name in CUTS or func == DATA or (not torch.is_grad_enabled() and first.is_floating_point())) and any(
-            tensor.requires_grad for tensor in tensors
+        if cut is not None and (
+            name in CUTS or func == DATA or (not torch.is_grad_enabled() and first.is_floating_point())
         ):
-            self.cuts.append(self._draft("data" if func == DATA else name, first, None))
+            self.cuts.append(cut)
         return output
+
+    def _cut(self, name: str, tensor: Tensor) -> Taped:
+        """The call that runs now as one that ends the path: where gradients are off, what turned them off."""
+        cut = self._draft(name, tensor, None)
+        off = self._grad_mode.off
+        if off is not None and name not in ENDS and (tensor.is_floating_point() or tensor.is_complex()):
+            cut.name, cut.call, cut.contained = off[0], off[1] or cut.call, False
+        elif in_deepcopy(sys._getframe(1)):
+            cut.name = "deepcopy"
+        else:
+            cut.name = name_of_cut(cut.name, cut.call)
+        return cut
 
     def _by_design(self) -> bool:
         """Whether torch's own parametrisation is at work, which takes its power iterations without gradients."""
@@ -253,13 +320,8 @@ class Tape(TorchFunctionMode):
         elif taped.kind == "attention":
             taped.attention = look(name, args, kwargs, first)
         elif taped.kind == "recurrent":
-            self._sequence(taped, name, args, output)
-        if (
-            taped.kind == "arithmetic"
-            and not taped.passes_through
-            and len(tensors) == 1
-            and name.strip("_") in SCALINGS
-        ):
+            self.sequences += sequence_calls(taped.index, name, args, output)
+        if taped.kind == "arithmetic" and len(tensors) == 1 and name.strip("_") in SCALINGS:
             taped.passes_through = True
         self.operations.append(taped)
         for tensor in tensors_in(output):
@@ -282,12 +344,3 @@ class Tape(TorchFunctionMode):
                 reuse.nodes.append(first.grad_fn)
                 reuse.operations.append(taped.index)
                 reuse.last = first
-
-    def _sequence(self, taped: Taped, name: str, args: Any, output: Any) -> None:
-        if name not in ("rnn_tanh", "rnn_relu", "lstm", "gru") or not isinstance(output, tuple):
-            return
-        sequence = args[0]
-        # The packed overloads take (data, batch_sizes, ...), where time is not a dimension of its own.
-        if sequence.dim() != 3 or isinstance(args[3], (list, tuple)) or not sequence.requires_grad:
-            return
-        self.sequences.append(SequenceCall(taped.index, sequence, output[0], bool(args[8]), 2 if args[7] else 1))

@@ -74,3 +74,14 @@ class SequenceCall:
     output: Tensor
     batch_first: bool
     directions: int
+
+
+def sequence_calls(operation: int, name: str, args: Any, output: Any) -> list[SequenceCall]:
+    """The fused recurrent call, where it is one whose steps can be told apart; else nothing."""
+    if name not in ("rnn_tanh", "rnn_relu", "lstm", "gru") or not isinstance(output, tuple):
+        return []
+    sequence = args[0]
+    # The packed overloads take (data, batch_sizes, ...), where time is not a dimension of its own.
+    if sequence.dim() != 3 or isinstance(args[3], (list, tuple)) or not sequence.requires_grad:
+        return []
+    return [SequenceCall(operation, sequence, output[0], bool(args[8]), 2 if args[7] else 1)]

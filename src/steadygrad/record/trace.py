@@ -158,7 +158,7 @@ class Parameter:
     connected: bool
     """Whether a path of the autograd graph leads from the loss to it."""
     used: bool
-    """Whether its module ran, or any operation took it."""
+    """Whether any operation took it."""
     log10_gradient: float
     """log10 L2 norm of its gradient, corrected for rescaling; -inf = exactly zero or none."""
     norm: float
@@ -172,6 +172,10 @@ class Parameter:
     dtype: str = "float32"
     opened: bool | None = None
     """For a gradient of exactly zero: whether it was nonzero after the step test (None = not looked)."""
+    cut: int | None = None
+    """For one without a gradient: the position in ``Trace.cuts`` of what ended its path to the loss (None = nothing seen)."""
+    made_in_pass: bool = False
+    """Whether the pass itself made it, and so makes it anew each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,4 +243,7 @@ class Trace:
     blind_spots: tuple[BlindSpot, ...] = ()
     underflow_operation: int | None = None
     cuts: tuple[Operation, ...] = ()
-    """Operations that took a gradient's path and gave none on: ``detach``, rounding, everything under ``no_grad``."""
+    """Operations that took a gradient's path and gave none on: ``detach``, rounding, everything under ``no_grad``, where
+    the name and place are those of the block; and whatever a parameter's ``cut`` points to."""
+    optimizer: Location | None = None
+    """The expression that constructed the optimizer, where that is known."""

@@ -47,7 +47,7 @@ class Ring:
         self.on_host = True
         self._host: np.ndarray[Any, Any] = self._store.numpy()
         self._rows = list(self._store.unbind(0))
-        self._views: list[Any] = []
+        self._views: list[Any] = [row.data for row in self._host]
         """The rows once more, as Python itself can read them: between two steps numpy's code leaves the caches."""
         self._present = self._store
         self._cells: list[Tensor] = []
