@@ -80,6 +80,37 @@ def test_a_rectifier_in_front_of_a_loss_that_takes_logits(
     assert told == ([] if severity is None else [severity]), report.findings
 
 
+@pytest.mark.parametrize(
+    ("loss", "marked"),
+    [
+        (lambda o, t: F.mse_loss(o, t), "F.mse_loss(o, t)"),
+        (lambda o, t: F.smooth_l1_loss(o, t), "F.smooth_l1_loss(o, t)"),
+        (lambda o, t: ((o - t) ** 2).mean(), "o - t"),
+        (lambda o, t: (t - o).abs().mean(), "t - o"),
+        (lambda o, t: torch.mean(torch.square(o - t)), "o - t"),
+        (lambda o, t: F.mse_loss(o.squeeze(-1), t), ""),
+        (lambda o, t: F.mse_loss(o, t[:, None]), ""),
+        (lambda o, t: (o - t[:, None]).square().mean() + 0 * (o - o[:, 0]).abs().amax(), ""),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Using a target size")
+def test_a_column_against_a_row(loss: Callable[..., Tensor], marked: str) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(64, 8)
+    model = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 1))
+    report = sg.check(model, (x, x[:, 0]), loss, optimizer=torch.optim.Adam(model.parameters(), lr=1e-3))
+    told = [one for one in report.findings if one.code == "SG309"]
+    assert [one.location.text for one in told if one.location is not None] == ([marked] if marked else [])
+    assert not marked or "64 × 64" in told[0].message
+
+
+def test_samples_that_are_all_the_same_are_told_as_that() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 4))
+    report = sg.check(model, (torch.ones(32, 8), torch.arange(32) % 4), F.cross_entropy)
+    assert [one.code for one in report.findings] == ["SG105"] and "no gradient problem" in report.findings[0].message
+
+
 def noise(step: int) -> Any:
     source = torch.Generator().manual_seed(step)
     return torch.randn(64, 16, generator=source), torch.randint(4, (64,), generator=source)

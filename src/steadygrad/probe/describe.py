@@ -66,6 +66,7 @@ def operations(tape: Tape, graph: Graph | None, watch: Watch) -> tuple[Operation
                 attention_entropy=entropy,
                 attention_logit_std=logit_std,
                 parents=taped.parents,
+                crossed=taped.crossed,
             )
         )
     return tuple(records)

@@ -100,6 +100,7 @@ def _probe(
         input_mean=mean,
         input_std=std,
         input_largest=largest,
+        input_spread=output_spread(first_tensor(batch), batch_size),
         output_spread=output_spread(output, batch_size),
         smallest_normal=torch.finfo(getattr(torch, dtype)).tiny,
         underflow_share=share,

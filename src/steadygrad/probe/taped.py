@@ -47,6 +47,8 @@ class Taped:
     fan_in: int | None = None
     attention: Look | None = None
     parents: tuple[int, ...] = ()
+    crossed: tuple[tuple[int, ...], ...] = ()
+    """Shapes of two operands that broadcasting holds each against each."""
 
     @property
     def location(self) -> Location | None:
@@ -85,3 +87,13 @@ def sequence_calls(operation: int, name: str, args: Any, output: Any) -> list[Se
     if sequence.dim() != 3 or isinstance(args[3], (list, tuple)) or not sequence.requires_grad:
         return []
     return [SequenceCall(operation, sequence, output[0], bool(args[8]), 2 if args[7] else 1)]
+
+
+def crossed(tensors: list[Tensor]) -> tuple[tuple[int, ...], ...]:
+    """The shapes of a column and a row of as many numbers, which together make a square; nothing for others."""
+    shapes = tuple(tuple(tensor.shape) for tensor in tensors[:2])
+    if len(shapes) == 2 and {len(shape) for shape in shapes} == {1, 2}:
+        row, column = sorted(shapes, key=len)
+        if column == (row[0], 1) and row[0] > 1:
+            return shapes
+    return ()

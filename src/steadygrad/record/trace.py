@@ -69,6 +69,8 @@ class Operation:
     attention_logit_std: float | None = None
     parents: tuple[int, ...] = ()
     """Indices of the operations whose outputs it took."""
+    crossed: tuple[tuple[int, ...], ...] = ()
+    """Shapes of its operands where they are a column and a row of as many numbers, so that each meets each."""
 
 
 KINDS = (
@@ -247,3 +249,5 @@ class Trace:
     the name and place are those of the block; and whatever a parameter's ``cut`` points to."""
     optimizer: Location | None = None
     """The expression that constructed the optimizer, where that is known."""
+    input_spread: float | None = None
+    """Spread of the model's first input over the samples of the batch; None where it holds no numbers to compare."""

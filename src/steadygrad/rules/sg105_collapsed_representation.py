@@ -81,6 +81,7 @@ def setup():
 
 ## When it is wrong
 
+- A batch whose samples are all the same gives outputs that are: that is told as what it is, a warning.
 - A batch of equal samples has no spread: pass one that differs. With a batch of one nothing is said.
 - A model whose answer is meant not to depend on the sample (a bias learned alone) is right to have none.
 - Models whose head begins at zero have a spread that grows within the first steps; this is seen and not raised.
@@ -106,6 +107,7 @@ from collections.abc import Iterable
 from steadygrad.record import Finding, Operation, Severity, StepTest, Trace
 from steadygrad.rules.findings import evidence, judged, other_places
 from steadygrad.rules.grading import (
+    ROUNDING,
     SPREAD_FLOOR,
     Progress,
     at_first,
@@ -135,6 +137,9 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
             and not outweighed(trial)
         ):
             yield _in_training(trial.first, spread, trial.first.output_spread_after or 0.0)
+        return
+    if trace.input_spread is not None and trace.input_spread < ROUNDING:
+        yield _one_input(trace.input_spread, trial)
         return
     if escapes(trace, trial) or (trial is None and shut_by_design(trace)):
         return
@@ -196,4 +201,18 @@ def _in_training(trial: StepTest, before: float, after: float) -> Finding:
             "normalisation before each layer (normalise)",
         ],
         explains=("SG106",),
+    )
+
+
+def _one_input(spread: float, trial: StepTest | None) -> Finding:
+    """What comes in alike goes out alike: nothing is wrong with the model."""
+    return judged(
+        "sg105_collapsed_representation",
+        Severity.WARNING,
+        "all samples of the batch are the same, so nothing tells them apart: this is no gradient problem",
+        location=None,
+        evidence=[evidence("spread of the input", spread, "share", "over 0")],
+        consequence=outcome(trial),
+        cures=["a batch of samples that differ"],
+        explains=("SG106", "SG109", "SG304"),
     )

@@ -1,0 +1,130 @@
+"""Outputs of shape (N, 1) are held against targets of shape (N,): broadcasting compares each with each.
+
+## What it measures
+
+The shapes of what a loss compares: `mse_loss`, `l1_loss`, `smooth_l1_loss` and `huber_loss`, or a difference that is squared or
+made positive and then averaged into the loss. Raised where one operand is a column of N numbers, the other a row of N, and N is
+the batch.
+
+## Why it matters
+
+The difference of (N, 1) and (N,) is an (N, N) square: every output is held against every target of the batch. What makes that
+least is the mean of all targets, for every input. The loss falls to the variance of the targets and stays there; no gradient is
+small, and nothing is learned. PyTorch warns of it once, in the middle of other output, and only in its own loss functions.
+
+## Example
+
+The last layer gives a column, the targets are a row:
+
+```python
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+def loss_fn(output, target):
+    return F.mse_loss(output, target)
+    #      ^^^^^^^^^^^^^^^^^^^^^^^^^^ SG309
+
+
+def setup():
+    torch.manual_seed(0)
+    x = torch.randn(64, 8)
+    y = x[:, 0]
+    model = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 1))
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    return model, (x, y), loss_fn, optimizer
+```
+
+## Use instead
+
+Both of one shape.
+
+```python
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+def loss_fn(output, target):
+    return F.mse_loss(output.squeeze(-1), target)
+
+
+def setup():
+    torch.manual_seed(0)
+    x = torch.randn(64, 8)
+    y = x[:, 0]
+    model = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 1))
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    return model, (x, y), loss_fn, optimizer
+```
+
+## Cures and their safety
+
+- *`output.squeeze(-1)`*, or targets as a column, `y[:, None]`: changes the loss alone, to what was meant.
+
+## When it is wrong
+
+- A loss over all pairs may be meant; write it with `torch.cdist` or with an explicit `[:, None]` on both, or say so with an
+  ignore comment.
+
+## Where the threshold comes from
+
+It has none: it is a matter of shapes.
+
+## References
+
+- NumPy, *Broadcasting*: the rules that PyTorch follows.
+- PyTorch, `torch.nn.functional.mse_loss`: "Using a target size that is different to the input size" (a warning).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from steadygrad.record import Finding, Operation, Severity, StepTest, Trace
+from steadygrad.rules.findings import evidence, judged, other_places
+from steadygrad.rules.grading import outcome
+
+LOSSES = frozenset(["mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"])
+DIFFERENCES = frozenset(["sub", "rsub", "subtract"])
+MAGNITUDES = frozenset(["pow", "square", "abs", "mul", "norm"])
+AVERAGES = frozenset(["mean", "sum"])
+
+
+def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
+    """One finding, at the comparison."""
+    for operation in trace.operations:
+        shapes = operation.crossed
+        if not shapes or shapes[0][0] != trace.batch_size or not _compares(trace, operation):
+            continue
+        one, other = (f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})" for shape in shapes)
+        count = shapes[0][0]
+        yield judged(
+            __name__,
+            Severity.ERROR,
+            f"shapes {one} and {other} are compared each with each, which makes {count:,} × {count:,} differences",
+            location=operation.location,
+            module=operation.module,
+            label="give both one shape: output.squeeze(-1)",
+            evidence=[evidence("differences a sample", count, "count", "1")],
+            consequence=outcome(trial),
+            cures=["output.squeeze(-1), or the targets as a column: target[:, None]"],
+            also=other_places(operation),
+            explains=("SG105", "SG106", "SG109"),
+        )
+        return
+
+
+def _compares(trace: Trace, operation: Operation) -> bool:
+    """Whether it is a loss, or a difference that is made positive and then averaged by one of the last operations."""
+    if operation.name in LOSSES:
+        return True
+    if operation.name.strip("_") not in DIFFERENCES:
+        return False
+    then = [one for one in trace.operations if operation.index in one.parents and one.name.strip("_") in MAGNITUDES]
+    last = len(trace.operations) - 3
+    return any(
+        one.index >= last and one.name in AVERAGES and any(each.index in one.parents for each in then)
+        for one in trace.operations
+    )
