@@ -165,7 +165,7 @@ def _value(name: str, value: Any, where: str) -> Any:
         if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value <= 1:
             raise SettingsError(f"{where} is {value!r}, expected a share of a step above 0 and at most 1, such as 0.01")
         return float(value)
-    if name in ("no_journal", "quiet"):
+    if name in ("no_journal", "quiet", "check"):
         if not isinstance(value, bool):
             raise SettingsError(f"{where} is {value!r}, expected true or false")
         return value

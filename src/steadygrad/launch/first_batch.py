@@ -11,11 +11,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn, overrides
+from torch.nn import functional as F
 from torch.utils._pytree import tree_leaves, tree_map
 
 from steadygrad.errors import SubjectError
 from steadygrad.explain.capture import IdleInCopies
 from steadygrad.probe.objective import loss_in
+
+F_NAMES = tuple(name for name, value in vars(F).items() if callable(value) and name.islower())
 
 LONGEST = 1000
 """Operations between the output and ``backward``; a loss that takes more is not one."""
@@ -74,7 +77,7 @@ class FirstBatch:
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             if self._tape is not None:
                 self._tape.stop()
-            self._output, self._tape = output, _Tape()
+            self._output, self._tape = output, None if _patched() else _Tape()
 
     def batch_and_loss(self) -> tuple[Any, Callable[..., Tensor] | None]:
         """The batch, and the loss as a function of output and targets; None where the model computes its own.
@@ -90,6 +93,12 @@ class FirstBatch:
             raise SubjectError("the model is not called with tensors alone, and does not compute its own loss")
         replay = _Replay(self._output, self._loss, self._calls, len(args[0]))
         return (args[0] if len(args) == 1 else args, tuple(replay.targets)), replay
+
+
+def _patched() -> bool:
+    """Whether the program has put functions of its own into torch's: those may not bear to be called as torch calls its own."""
+    functions = (vars(F)[name] for name in F_NAMES)
+    return any(getattr(one, "__module__", "torch").partition(".")[0] != "torch" for one in functions)
 
 
 class _Hook(IdleInCopies):

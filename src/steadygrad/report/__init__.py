@@ -6,6 +6,8 @@ May rely on the records and on rich; must not import torch, know a rule, measure
 
 from __future__ import annotations
 
+import steadygrad.report.quiet_rich  # noqa: F401  # isort: skip
+
 import importlib
 import pkgutil
 from collections.abc import Mapping

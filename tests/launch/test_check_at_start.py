@@ -1,0 +1,120 @@
+"""A run's first words are a check's: the script's own batch, loss, optimizer and clip, on a copy, before the first step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.launch.pairs import SCRIPTS, pair
+
+HEAD = """import random
+import torch
+from torch import nn
+from torch.nn import functional as F
+torch.manual_seed(0)
+random.seed(0)
+x = torch.randn(256, 8)
+y = x[:, :4].argmax(1)
+"""
+
+LOOP = """
+for step in range(20):
+    rows = torch.tensor(random.sample(range(256), 64))
+    opt.zero_grad()
+    loss = F.cross_entropy(net(x[rows]), y[rows])
+    loss.backward()
+    {clip}
+    opt.step()
+print(loss.item(), random.random(), torch.rand(1).item())
+"""
+
+HEALTHY = "net = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Dropout(0.1), nn.Linear(32, 4))\nopt = {optimizer}\n"
+ADAM = "torch.optim.Adam(net.parameters(), lr=1e-2)"
+
+
+def script(folder: Path, body: str = HEALTHY, *, optimizer: str = ADAM, clip: str = "pass") -> str:
+    (folder / "train.py").write_text(HEAD + body.format(optimizer=optimizer) + LOOP.format(clip=clip))
+    return "train.py"
+
+
+def first_words(lines: list[str]) -> str:
+    told = [line.removeprefix("steadygrad: ") for line in lines if "first step: " in line]
+    return told[0] if told else ""
+
+
+def test_a_healthy_run_is_called_so_and_nothing_changes(tmp_path: Path) -> None:
+    both = pair([script(tmp_path)], tmp_path, options=["--no-journal"])
+    assert both.watched.stdout == both.bare.stdout
+    assert first_words(both.watched.ours).startswith("first step: healthy: in 10 steps on a copy the loss fell by ")
+
+
+def test_without_it_the_gradient_alone_is_spoken_of(tmp_path: Path) -> None:
+    both = pair([script(tmp_path)], tmp_path, options=["--no-journal", "--no-check"])
+    assert first_words(both.watched.ours).startswith("first step: no gradient problem at the first step; the gradient ")
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "code"),
+    [
+        ("torch.optim.AdamW(net.parameters(), lr=20.0)", "SG204"),
+        ("torch.optim.Adam(net.parameters(), lr=1e-9)", "SG106"),
+    ],
+)
+def test_a_rate_that_cannot_work_is_an_error_before_the_first_step(optimizer: str, code: str, tmp_path: Path) -> None:
+    both = pair([script(tmp_path, optimizer=optimizer)], tmp_path, options=["--no-journal"])
+    assert both.watched.stdout == both.bare.stdout
+    assert first_words(both.watched.ours).startswith(f"first step: error[{code}]"), both.watched.stderr
+    assert f"20 steps · first step: error {code} " in both.watched.ours[-1]
+
+
+def test_the_clip_of_the_loop_is_in_the_steps(tmp_path: Path) -> None:
+    """A gradient a million times too large diverges under plain SGD; with the loop's own clip it learns."""
+    body = HEALTHY.replace("nn.Linear(32, 4))", "nn.Linear(32, 4), Scaled())")
+    body = "class Scaled(nn.Module):\n    def forward(self, x):\n        return 1e3 * x\n\n" + body
+    sgd = "torch.optim.SGD(net.parameters(), lr=0.5)"
+    clip = "nn.utils.clip_grad_norm_(net.parameters(), 1.0)"
+    free = pair([script(tmp_path, body, optimizer=sgd)], tmp_path, options=["--no-journal"])
+    assert "first step: error[SG204]" in first_words(free.watched.ours), free.watched.stderr
+    clipped = pair([script(tmp_path, body, optimizer=sgd, clip=clip)], tmp_path, options=["--no-journal"])
+    assert first_words(clipped.watched.ours).startswith("first step: healthy"), clipped.watched.stderr
+
+
+def test_what_dies_in_the_first_steps_is_told_where(tmp_path: Path) -> None:
+    body = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.hidden, self.head = nn.Linear(8, 32), nn.Linear(32, 4)
+
+    def forward(self, x):
+        return torch.relu(self.head(torch.tanh(self.hidden(x))) - 2)
+
+net = Net()
+opt = {optimizer}
+"""
+    both = pair([script(tmp_path, body)], tmp_path, options=["--no-journal"])
+    assert both.watched.stdout == both.bare.stdout
+    told = first_words(both.watched.ours)
+    assert told.startswith(("first step: error[SG103] train.py:16:16", "first step: error[SG308] train.py:16:16")), told
+
+
+@pytest.mark.parametrize("name", ["two_models.py", "closure.py", "mixed_precision.py"])
+def test_where_it_cannot_be_made_nothing_is_called_healthy(name: str, tmp_path: Path) -> None:
+    both = pair([str(SCRIPTS / name)], tmp_path, options=["--no-journal"])
+    assert both.watched.stdout == both.bare.stdout and both.watched.code == both.bare.code
+    if name != "closure.py":
+        assert "healthy" not in both.watched.stderr
+
+
+def test_functions_that_the_program_put_into_torch_are_called_as_without_us(tmp_path: Path) -> None:
+    body = HEALTHY + "F.cross_entropy, plain = lambda *a: 2 * plain(*a), F.cross_entropy\n"
+    both = pair([script(tmp_path, body)], tmp_path, options=["--no-journal"])
+    assert both.watched.code == 0 and both.watched.stdout == both.bare.stdout
+    assert "no gradient problem at the first step" in first_words(both.watched.ours)
+
+
+def test_under_lightning_too(tmp_path: Path) -> None:
+    both = pair([str(SCRIPTS / "with_lightning.py")], tmp_path, options=["--no-journal"])
+    assert both.watched.stdout == both.bare.stdout
+    assert first_words(both.watched.ours).startswith("first step: healthy"), both.watched.stderr
