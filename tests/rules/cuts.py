@@ -1,6 +1,6 @@
 """The ways to lose a gradient's path, each in several shapes of source, for ``test_cuts``.
 
-In each source « and » stand around the expression that is to be marked.
+In each source « and » stand around the expression that is to be marked; of a chain over several lines that is its last link.
 """
 
 from __future__ import annotations
@@ -120,9 +120,9 @@ DETACH = [
         h = self.body(x)
         self.seen = h.mean().item()
         return self.head(
-            «self.body(
+            self.body(
                 x
-            ).detach()»
+            ).«detach()»
         )
         """,
     ),
@@ -182,10 +182,10 @@ ITEM = [
         forward="return self.body(x)[:, :3], self.scale",
         loss="""
         return out[1] * (
-            «F.cross_entropy(
+            F.cross_entropy(
                 out[0],
                 y,
-            ).item()»
+            ).«item()»
         )
         """,
     ),
@@ -843,7 +843,7 @@ CAST = [
         "in the loss, several lines",
         "integers",
         forward="return self.body(x)[:, :3], self.scale",
-        loss="hard = (\n    «out[0]\n    .bool()»\n)\nreturn out[1] * hard.float().mean()",
+        loss="hard = (\n    out[0]\n    .«bool()»\n)\nreturn out[1] * hard.float().mean()",
     ),
     Case(
         "cast",
