@@ -332,6 +332,35 @@ BESIDE_LOGGING = [
     ),
 ]
 
+REMADE = [
+    Case(
+        "torch.tensor of numbers",
+        "in an expression",
+        NEW,
+        forward="h = self.body(x)\nreturn self.head(«torch.tensor([[v.item() for v in row] for row in h])»)",
+    ),
+    Case(
+        "torch.tensor of numbers",
+        "in the loss, needing a gradient",
+        NEW,
+        forward="return self.body(x)[:, :3]",
+        loss="loss = F.cross_entropy(out, y)\nreturn «torch.tensor(loss.item(), requires_grad=True)»",
+    ),
+    Case(
+        "torch.tensor of numbers",
+        "helper, several lines",
+        NEW,
+        helpers="""
+        def again(h):
+            return «torch.tensor(
+                h.tolist(),
+                dtype=torch.float32,
+            )»
+        """,
+        forward="return self.head(again(self.body(x)))",
+    ),
+]
+
 TOLIST = [
     Case(
         "tolist",
@@ -343,7 +372,7 @@ TOLIST = [
         "tolist",
         "chained",
         "Python numbers",
-        forward="return self.head(torch.tensor([[v + 1 for v in row] for row in «self.body(x).tolist()»]))",
+        forward="rows = [[v + 1 for v in row] for row in «self.body(x).tolist()»]\nreturn self.head(torch.tensor(rows))",
     ),
     Case(
         "tolist",
@@ -1146,6 +1175,7 @@ CASES: list[Case] = list(
         BESIDE_LOGGING,
         TOLIST,
         TENSOR,
+        REMADE,
         MASK_TENSOR,
         LEGACY,
         AS_TENSOR,
