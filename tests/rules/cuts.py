@@ -1,6 +1,6 @@
 """The ways to lose a gradient's path, each in several shapes of source, for ``test_cuts``.
 
-In each source « and » stand around the expression that is to be marked.
+In each source « and » stand around the expression that is to be marked; of a chain over several lines that is its last link.
 """
 
 from __future__ import annotations
@@ -120,9 +120,9 @@ DETACH = [
         h = self.body(x)
         self.seen = h.mean().item()
         return self.head(
-            «self.body(
+            self.body(
                 x
-            ).detach()»
+            ).«detach()»
         )
         """,
     ),
@@ -182,10 +182,10 @@ ITEM = [
         forward="return self.body(x)[:, :3], self.scale",
         loss="""
         return out[1] * (
-            «F.cross_entropy(
+            F.cross_entropy(
                 out[0],
                 y,
-            ).item()»
+            ).«item()»
         )
         """,
     ),
@@ -332,6 +332,35 @@ BESIDE_LOGGING = [
     ),
 ]
 
+REMADE = [
+    Case(
+        "torch.tensor of numbers",
+        "in an expression",
+        NEW,
+        forward="h = self.body(x)\nreturn self.head(«torch.tensor([[v.item() for v in row] for row in h])»)",
+    ),
+    Case(
+        "torch.tensor of numbers",
+        "in the loss, needing a gradient",
+        NEW,
+        forward="return self.body(x)[:, :3]",
+        loss="loss = F.cross_entropy(out, y)\nreturn «torch.tensor(loss.item(), requires_grad=True)»",
+    ),
+    Case(
+        "torch.tensor of numbers",
+        "helper, several lines",
+        NEW,
+        helpers="""
+        def again(h):
+            return «torch.tensor(
+                h.tolist(),
+                dtype=torch.float32,
+            )»
+        """,
+        forward="return self.head(again(self.body(x)))",
+    ),
+]
+
 TOLIST = [
     Case(
         "tolist",
@@ -343,7 +372,7 @@ TOLIST = [
         "tolist",
         "chained",
         "Python numbers",
-        forward="return self.head(torch.tensor([[v + 1 for v in row] for row in «self.body(x).tolist()»]))",
+        forward="rows = [[v + 1 for v in row] for row in «self.body(x).tolist()»]\nreturn self.head(torch.tensor(rows))",
     ),
     Case(
         "tolist",
@@ -843,7 +872,7 @@ CAST = [
         "in the loss, several lines",
         "integers",
         forward="return self.body(x)[:, :3], self.scale",
-        loss="hard = (\n    «out[0]\n    .bool()»\n)\nreturn out[1] * hard.float().mean()",
+        loss="hard = (\n    out[0]\n    .«bool()»\n)\nreturn out[1] * hard.float().mean()",
     ),
     Case(
         "cast",
@@ -1146,6 +1175,7 @@ CASES: list[Case] = list(
         BESIDE_LOGGING,
         TOLIST,
         TENSOR,
+        REMADE,
         MASK_TENSOR,
         LEGACY,
         AS_TENSOR,

@@ -286,7 +286,7 @@ CASES: tuple[Case, ...] = (
         lambda: assemble(FrozenReader(True), recall(12), adam(1e-2)),
         steps=300,
         causes=("SG107",),
-        line="self.encoder(x)",
+        line="torch.set_grad_enabled(not self.frozen and torch.is_grad_enabled())",
         twin=lambda: assemble(FrozenReader(False), recall(12), adam(1e-2)),
     ),
     Case(

@@ -13,6 +13,8 @@ from steadygrad.probe.flow import Flow
 from steadygrad.probe.taped import Taped
 from steadygrad.record import Location
 
+NUMBERS = frozenset({"item", "tolist", "float", "int", "bool"})
+
 STRICT, LOOSE = 2, 1
 
 
@@ -105,9 +107,9 @@ def _positions(bits: int) -> Iterator[int]:
 
 
 def _whole(flow: Flow, place: _Place) -> Taped:
-    """The cut, or the new tensor made of it in the same expression, where the cut alone is no decision of the user's."""
+    """The cut, or the new tensor made of it in the same expression, which would cut by itself."""
     cut, inner = place.cut, place.cut.location
-    if cut.dtype.is_floating_point or inner is None:
+    if inner is None or (cut.dtype.is_floating_point and cut.name not in NUMBERS):
         return cut
     for node in range(place.node + 1, len(flow.parents)):
         outer = flow.remade.get(node)

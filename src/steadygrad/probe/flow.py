@@ -91,7 +91,7 @@ class Flow:
                 self._name(some, node, tensors)
                 if shut:
                     self._close(node, name, some[0], needed)
-                    if name in REMADE and tensors:
+                    if name in REMADE and (tensors or self._outside):
                         self.remade[node] = self.cuts.get(node) or self._draft(name, some[0])
 
     def custom(self, tensors: list[Tensor], output: Any, needed: bool, *, ran: Taped | None) -> list[int]:

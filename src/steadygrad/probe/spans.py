@@ -103,12 +103,6 @@ def _locate(path: str, code: CodeType, instruction: int) -> Location | None:
     if line is None:
         return None
     end_line = end_line or line
-    before = linecache.getline(path, line).encode()[: start or 0]
-    if before.endswith(b"."):
-        # Of a method call over several lines Python marks what stands behind the dot: the tracebacks' way, not the whole.
-        whole = _method_call(path, end_line, end or 0)
-        if whole is not None:
-            return location_of_node(path, whole)
     lines = [linecache.getline(path, number) for number in range(line, end_line + 1)]
     return Location(
         path=path,
@@ -142,14 +136,6 @@ def location_of_node(path: str, node: ast.expr | ast.stmt) -> Location:
 def syntax_tree(path: str) -> ast.Module:
     """The syntax tree of a file as it is known; an empty one where it is not Python."""
     return _parsed(path, "".join(linecache.getlines(path)))
-
-
-def _method_call(path: str, end_line: int, end: int) -> ast.Call | None:
-    """The outermost call of a method that ends there."""
-    for node in ast.walk(syntax_tree(path)):
-        if isinstance(node, ast.Call) and (node.end_lineno, node.end_col_offset) == (end_line, end):
-            return node if isinstance(node.func, ast.Attribute) else None
-    return None
 
 
 @functools.lru_cache(maxsize=64)

@@ -15,7 +15,7 @@ path back, there is a cut; the cut next to the parameters that explains most of 
 - the same under `torch.no_grad()`, `torch.inference_mode()` or `torch.set_grad_enabled(False)`: marked is the item of the
   `with` statement, the decorator or the call, not what runs under it. What cuts by itself also with gradients on (`detach`,
   a comparison) is marked itself;
-- of a comparison or cast inside `torch.tensor(…)` the whole `torch.tensor(…)`, since both cut and both have to go;
+- of a comparison, a cast or a number (`x.item()`) inside `torch.tensor(…)` the whole of it, which cuts by itself as well;
 - a state detached at every step of a loop;
 - parameters that get a gradient, but that the optimizer does not hold (marked is what made the optimizer), that no module
   has registered (layers in a plain list or dict), or that each forward pass makes anew;
