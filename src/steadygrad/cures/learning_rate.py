@@ -50,7 +50,7 @@ from steadygrad.record.rates import RateSearch, RateTried
 
 GROUP = "learning rate"
 SAFETY = "safe"
-FINDINGS = ("SG105", "SG106", "SG201", "SG203", "SG204")
+FINDINGS = ("SG105", "SG106", "SG109", "SG201", "SG203", "SG204")
 CANDIDATES = {
     "learning-rate": ("learning rate", "safe"),
 }

@@ -6,6 +6,7 @@ be played again on other outputs. Two hooks on the model keep what it is given u
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,8 @@ from torch.utils._pytree import tree_leaves, tree_map
 from steadygrad.errors import SubjectError
 from steadygrad.explain.capture import IdleInCopies
 from steadygrad.probe.objective import loss_in
+from steadygrad.probe.spans import location_of, replaying, user_frame
+from steadygrad.record import Location
 
 F_NAMES = tuple(name for name, value in vars(F).items() if callable(value) and name.islower())
 
@@ -115,8 +118,8 @@ class _Hook(IdleInCopies):
 
 _modes: Any = overrides
 
-_Call = tuple[Any, Any, Any, Any]
-"""A function of torch's, its arguments, its keyword arguments, what it gave."""
+_Call = tuple[Any, Any, Any, Any, Location | None]
+"""A function of torch's, its arguments, its keyword arguments, what it gave, and where the program called it."""
 
 
 class _Tape(overrides.TorchFunctionMode):
@@ -131,7 +134,8 @@ class _Tape(overrides.TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = func(*args, **(kwargs or {}))
         if self._running and len(self._calls) <= LONGEST:
-            self._calls.append((func, args, kwargs or {}, given))
+            place = location_of(user_frame(sys._getframe(1)))
+            self._calls.append((func, args, kwargs or {}, given, place))
         return given
 
     def stop(self) -> list[_Call]:
@@ -162,7 +166,7 @@ class _Replay:
         self._calls = _leading_to(id(loss), calls)
         made = {*self._leaves, *(id(leaf) for call in self._calls for leaf in _tensors(call[3]))}
         outside = {
-            id(t): t for _, args, kwargs, _ in self._calls for t in _tensors((args, kwargs)) if id(t) not in made
+            id(t): t for _, args, kwargs, _, _ in self._calls for t in _tensors((args, kwargs)) if id(t) not in made
         }
         if self._loss not in made or not any(id(t) in self._leaves for c in self._calls for t in _tensors(c[1:3])):
             raise SubjectError("how the loss is made from the model's output could not be followed")
@@ -177,8 +181,9 @@ class _Replay:
         def current(leaf: Any) -> Any:
             return now.get(id(leaf), leaf) if isinstance(leaf, Tensor) else leaf
 
-        for function, args, kwargs, given in self._calls:
-            again = function(*tree_map(current, args), **tree_map(current, kwargs))
+        for function, args, kwargs, given, place in self._calls:
+            with replaying(place):
+                again = function(*tree_map(current, args), **tree_map(current, kwargs))
             now.update((id(old), new) for old, new in zip(_tensors(given), _tensors(again), strict=True))
         loss: Tensor = now[self._loss]
         return loss

@@ -11,6 +11,7 @@ import ast
 import functools
 import linecache
 import sysconfig
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -34,7 +35,7 @@ _INSTRUMENTS = (
 )
 _STDLIB = sysconfig.get_path("stdlib") + "/"
 _PACKAGE = str(Path(__file__).parents[1]) + "/"
-_CALLERS = (_PACKAGE + "_check.py", _PACKAGE + "explain/replay.py")
+_CALLERS = (_PACKAGE + "_check.py", _PACKAGE + "explain/replay.py", _PACKAGE + "launch/first_batch.py")
 _GUARD = tuple(_PACKAGE + place for place in ("watch/", "explain/", "act/", "_guard"))
 
 Constructed = nn.Module | Optimizer
@@ -90,9 +91,26 @@ def in_deepcopy(frame: FrameType | None) -> bool:
     return False
 
 
+class _Replayed(threading.local):
+    at: Location | None = None
+
+
+_replayed = _Replayed()
+
+
+@contextmanager
+def replaying(location: Location | None) -> Iterator[None]:
+    """Within the block our own code plays a call of the user's again, which stood at ``location``."""
+    before, _replayed.at = _replayed.at, location
+    try:
+        yield
+    finally:
+        _replayed.at = before
+
+
 def location_of(frame: FrameType | None) -> Location | None:
-    """The expression that ``frame`` is evaluating now."""
-    return None if frame is None else _locate(frame.f_code.co_filename, frame.f_code, frame.f_lasti)
+    """The expression that ``frame`` is evaluating now; None for our own, unless it plays one of the user's again."""
+    return _replayed.at if frame is None else _locate(frame.f_code.co_filename, frame.f_code, frame.f_lasti)
 
 
 @functools.lru_cache(maxsize=100_000)

@@ -187,6 +187,6 @@ def _gone(trial: StepTest, second: SecondLook) -> Finding:
         label="makes it zero" if second.end_name else "",
         evidence=[evidence("steps with a gradient of exactly zero", second.silent_steps, "steps", "0")],
         consequence=outcome(trial),
-        cures=["a smaller learning rate (learning-rate)", "gradients clipped by their norm (clip)"],
+        cures=["a smaller learning rate", "gradients clipped by their norm before each step"],
         explains=("SG105", "SG106"),
     )
