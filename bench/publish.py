@@ -66,6 +66,7 @@ def page(told: dict[str, dict[str, Any]]) -> str:
             f"`python -m bench.publish` wrote this page, at revision `{default['revision']}` of what makes the verdict. It "
             f"counts verdicts on the held-out part of the truth table: {default['judged']} set-ups that were trained three times "
             "each, of families (kind of architecture × task) on which no threshold was fitted and nothing was chosen. "
+            "Each is checked with the batches that it is trained on, a fresh one for every step. "
             '*Found*: a set-up that fails, not called healthy. *False*: one that trains, called "will not train". *Warned*: '
             "one that trains, called anything but healthy. *Cause* and *line*: right, of those found that were broken on "
             "purpose, one change away from a twin that trains. Shares stand with their 95 % intervals (Wilson).",
