@@ -117,7 +117,7 @@ def step_test(*losses: float, early: StepTest | None = None) -> StepTest:
 def test_a_check_goes_on_only_where_ten_steps_leave_it_open() -> None:
     falls = step_test(*(1.0 - 0.05 * n for n in range(11)))
     whole = step_test(*([1.0] * 100), 0.1, early=falls)
-    assert calibrate.asked(whole) is falls
+    assert calibrate.asked(whole) == falls
     flat = step_test(*([1.0] * 11))
     assert calibrate.asked(replace(whole, early=flat)).steps == 100  # type: ignore[union-attr]
     diverged = step_test(1.0, math.inf)
