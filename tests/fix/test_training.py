@@ -127,7 +127,7 @@ FAR = HEAD + dedented("""
         torch.manual_seed(0)
         model = nn.Sequential(nn.Linear(8, 32), nn.Tanh(), nn.Linear(32, 4))
         x = torch.randn(64, 8)
-        return model, (1000 + 300 * x, x[:, :4].argmax(1)), F.cross_entropy, torch.optim.Adam(model.parameters())
+        return model, (5000 + 1500 * x, x[:, :4].argmax(1)), F.cross_entropy, torch.optim.Adam(model.parameters())
 """)
 
 
