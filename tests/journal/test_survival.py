@@ -225,6 +225,7 @@ def test_a_folder_that_cannot_be_made_is_told_once(tmp_path: Path) -> None:
 
 READER = """
 import os, sys
+import numpy.ma  # Which numpy imports when it is first needed, perhaps from a folder that is closed to others.
 from steadygrad.journal import read
 os.setgid(65534), os.setuid(65534)
 print(read(sys.argv[1]).steps)

@@ -51,6 +51,9 @@ CASES = (
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.script.removesuffix(".py"))
 def test_an_unmodified_script(case: Case, tmp_path: Path) -> None:
     both = pair([str(SCRIPTS / case.script), *case.arguments], tmp_path, stdin=case.stdin, torchrun=case.torchrun)
+    if "terminate called without an active exception" in both.bare.stderr:
+        # Threads of torch's that a busy machine still has at the exit of the bare run.
+        both = pair([str(SCRIPTS / case.script), *case.arguments], tmp_path, stdin=case.stdin, torchrun=case.torchrun)
     assert both.bare.code == case.code, both.bare.stderr
     assert both.watched.code == case.code, both.watched.stderr
     assert both.watched.stdout == both.bare.stdout

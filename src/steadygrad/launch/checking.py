@@ -1,7 +1,8 @@
 """The first words of a run: what ``check`` says of its first step, on a copy, with the batch, loss and optimizer at hand.
 
-Ten steps are taken on the copy, with the clip that the loop has. Where the loss cannot be played again, or several models or
-processes train together, nothing is said here, and the guard's own look at the first step is what is told.
+Ten steps are taken on the copy, with the clip that the loop has. Where the loss cannot be played again that is said, and under
+autocast, in compiled models, or where several models or processes train together there is no check: the guard's own look at
+the first step is then what is told.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from steadygrad._check import check_subject
 from steadygrad.clip.hook import hook_for
 from steadygrad.clip.spec import Clip
+from steadygrad.errors import SteadygradError
 from steadygrad.launch.first_batch import FirstBatch
 from steadygrad.probe.copying import unwrapped
 from steadygrad.probe.subject import make_subject
@@ -26,14 +28,19 @@ class CheckAtStart:
     """Waits for the first step of one optimizer, and checks what it trains, once. Never raises into the program.
 
     ``guard_of`` gives the optimizer's guard, which knows the clip of the loop and is given the record; ``clip`` is the
-    guard's own, in words.
+    guard's own, in words. ``say`` takes a line for the user.
     """
 
     def __init__(
-        self, model: nn.Module, optimizer: torch.optim.Optimizer, guard_of: Callable[[], Any], clip: str | None
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        guard_of: Callable[[], Any],
+        clip: str | None,
+        say: Callable[[str], None],
     ) -> None:
         self._model, self._optimizer = model, optimizer
-        self._guard_of, self._clip = guard_of, clip
+        self._guard_of, self._clip, self._say = guard_of, clip, say
         self._first = FirstBatch(model)
         self._handle: Any = optimizer.register_step_pre_hook(self._before_step)
         self._done = self._checking = self._in_closure = False
@@ -63,8 +70,11 @@ class CheckAtStart:
         self._first.leave()
         try:
             record = self._check()
-        except Exception:
-            return  # The guard's own look at this step tells what there is to tell.
+        except Exception as error:
+            # The guard's own look at this step tells what there is to tell; a program is never ended by ours.
+            why = str(error) if isinstance(error, SteadygradError) else f"{type(error).__name__}: {_first_line(error)}"
+            self._say(f"first step: not checked on a copy ({why}); its gradient alone is looked at")
+            return
         finally:
             self._first.forget()
             self._checking = False
@@ -102,3 +112,7 @@ class CheckAtStart:
 
 def _compiled(model: nn.Module) -> bool:
     return any(module._compiled_call_impl is not None for module in model.modules())
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0][:200]

@@ -177,7 +177,8 @@ class Session:
         def guarded() -> Any:
             return self._watched[0].guard() if self._watched else None
 
-        self._check = CheckAtStart(model, optimizer, guarded, settings.clip)
+        say = (lambda line: None) if settings.quiet else self._say
+        self._check = CheckAtStart(model, optimizer, guarded, settings.clip, say)
 
     def _together(self) -> bool:
         torch = sys.modules["torch"]
