@@ -113,10 +113,11 @@ def check_subject(
     record = stepped.record if stepped is not None else None
     found = rules.run(trace, record, settings)
     kept, ignored, unused = apply_ignores(found, settings, sources=_sources(trace))
-    if record is not None and subject.batches is None and rules.verdict(kept) is not Verdict.WILL_NOT_TRAIN:
+    verdict = rules.verdict(kept)
+    if record is not None and subject.batches is None and verdict is not Verdict.WILL_NOT_TRAIN:
         notes.append(ONE_BATCH)
     return Report(
-        verdict=rules.verdict(kept),
+        verdict=verdict,
         findings=tuple(kept),
         trace=trace,
         trial=record,

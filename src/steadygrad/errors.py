@@ -7,6 +7,12 @@ catches one class. An exception raised by the user's own code is never turned in
 from __future__ import annotations
 
 
+def in_one_line(error: BaseException, most: int = 200) -> str:
+    """ "RuntimeError: CUDA out of memory": the type and the first line of the text, ``most`` characters of it."""
+    first = (str(error).strip().splitlines() or [""])[0]
+    return f"{type(error).__name__}: {first[:most]}".rstrip(": ")
+
+
 class SteadygradError(Exception):
     """A check could not be made; the message says what was wrong and what to do."""
 

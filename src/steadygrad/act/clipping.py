@@ -16,13 +16,11 @@ from torch import Tensor
 
 from steadygrad.clip import Clip, clip_adaptive_
 from steadygrad.clip.gradients import gradients_of, scale_
-from steadygrad.clip.norm import EPSILON, clip_norm_, factor_for_norm, scale_to_norm_
+from steadygrad.clip.norm import EPSILON, UNCLIPPED, clip_norm_, factor_for_norm, scale_to_norm_
 from steadygrad.clip.per_parameter import scale_each_
 from steadygrad.clip.shards import values_here
 from steadygrad.clip.value import clamp_, untouched_below
 
-SURE = 1 - 1e-5
-"""A float32 norm below the bound by more than the rounding of its sum: nothing is clipped, whatever the last bit."""
 TURN_EVERY = 50
 """Steps on which a clip acts, of which one is measured for how far the direction turned."""
 TURNS = 100
@@ -63,7 +61,7 @@ class Clipper:
             bound = self.state.bound(float(torch.linalg.vector_norm(row)))
             return self._by_norm(gradients, row, host, parameters, bound) if math.isfinite(bound) else 1.0
         if clip.kind == "per-parameter":
-            if host is not None and _none_above(host, clip.high * SURE - EPSILON):
+            if host is not None and _none_above(host, clip.high * UNCLIPPED - EPSILON):
                 return 1.0
             factors = factor_for_norm(row, clip.high).unbind(0)
             return self._measured(gradients, row, lambda: scale_each_(_plain(parameters, gradients), factors))
@@ -104,7 +102,7 @@ class Clipper:
     def _by_norm(
         self, gradients: Sequence[Tensor], row: Tensor, host: Host | None, parameters: Sequence[Tensor], bound: float
     ) -> float:
-        if host is not None and math.hypot(*host) <= bound * SURE - EPSILON:
+        if host is not None and math.hypot(*host) <= bound * UNCLIPPED - EPSILON:
             return 1.0
         total = torch.linalg.vector_norm(row)
         if host is None:
@@ -127,7 +125,7 @@ class Clipper:
             return math.nan
         tensors = [values_here(gradient) for gradient in gradients]
         was, now = _norm(before) if before is not None else _total(row), _norm(tensors)
-        if not now < was * SURE:
+        if not now < was * UNCLIPPED:
             return 1.0
         self.acted += 1
         if before is not None and was > 0 and now > 0:

@@ -20,6 +20,9 @@ EPSILON = 1e-6
 SURELY = 0.9
 """Of ``max_norm``: a norm under it gives the factor 1 in any dtype. bfloat16, the coarsest, is off by 1 % at most."""
 
+UNCLIPPED = 1 - 1e-5
+"""Of the bound: a float32 norm under it is below by more than the rounding of its sum, so the clip leaves all as it is."""
+
 Number = TypeVar("Number", Tensor, float)
 
 

@@ -31,7 +31,7 @@ DEVIATIONS = 8.0
 LOSS_FAR = 1.0
 """A sign: the loss above its usual by its own size *and* as many deviations."""
 GAP = 4
-"""Rows within which a quantity may be usual again and it is still the same sign; updates are seen every fourth step."""
+"""Rows within which a quantity may be usual again and it is still the same sign."""
 
 
 def first_signs(state: State, step: int, last: int) -> list[Sign]:

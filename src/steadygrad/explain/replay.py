@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from steadygrad._check import Report, check_subject
-from steadygrad.errors import SteadygradError
+from steadygrad.errors import SteadygradError, in_one_line
 from steadygrad.explain.capture import Given
 from steadygrad.probe.copying import unwrapped
 from steadygrad.probe.inference import infer_constructions
@@ -60,7 +60,7 @@ def look(
             infer_constructions(unwrapped(root), _outside(sys._getframe(1)))
             report = check_subject(_subject(unwrapped(root), given, step), trial=0)
         except (SteadygradError, RuntimeError, MemoryError, TypeError, ValueError, AttributeError) as error:
-            why = f"no look: {_short(error)}"
+            why = f"no look: {in_one_line(error)}"
         else:
             decades = None if report.trace.trunk is None else report.trace.trunk.decades
             spent = time.perf_counter() - began
@@ -224,8 +224,3 @@ def _faith(report: Report, given: Given, norm: float | None) -> str:
     if not abs(replayed / norm - 1) <= SAME:
         return f"saw a gradient of norm {replayed:.3g}, the step had {norm:.3g}: something else adds to it"
     return ""
-
-
-def _short(error: BaseException) -> str:
-    text = (str(error).splitlines() or [""])[0]
-    return f"{type(error).__name__}: {text}"[:200]

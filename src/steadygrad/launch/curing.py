@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from steadygrad.cures.plan import Cured, cure
-from steadygrad.errors import CannotCureError, SteadygradError
+from steadygrad.errors import CannotCureError, SteadygradError, in_one_line
 from steadygrad.launch.first_batch import FirstBatch
 from steadygrad.probe.copying import unwrapped
 from steadygrad.record import Verdict
@@ -51,8 +51,7 @@ class CureAtStart:
         except SteadygradError as error:
             self._say(f"not cured at the start: {error}; training goes on as it is set up")
         except Exception as error:
-            words = (str(error).splitlines() or [""])[0]
-            self._say(f"not cured at the start ({type(error).__name__}: {words}); training goes on as it is set up")
+            self._say(f"not cured at the start ({in_one_line(error)}); training goes on as it is set up")
         finally:
             self._first.forget()
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from steadygrad.errors import in_one_line
 from steadygrad.launch.children import at_end_of_child, name_of_child
 from steadygrad.launch.telling import Teller, summary_lines
 from steadygrad.settings import RunSettings
@@ -280,7 +281,7 @@ class Session:
                 one.tally = _tally(guard, one.tally.journal)
 
     def _not_watched(self, error: Exception) -> None:
-        self._once(f"the optimizer is not watched ({type(error).__name__}: {_first_line(error)}); training goes on")
+        self._once(f"the optimizer is not watched ({in_one_line(error)}); training goes on")
 
     def _once(self, line: str) -> None:
         if line not in self._told_of:
@@ -310,7 +311,3 @@ def _free(path: Path) -> Path:
         number += 1
         found = path.with_name(f"{path.stem}-{number}{path.suffix}")
     return found
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [""])[0][:200]

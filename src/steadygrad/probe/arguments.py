@@ -34,8 +34,9 @@ def arguments_for(callee: Any, name: str, module: ModuleType, typed: Mapping[str
         if parameter.name in given or (parameter.default is not parameter.empty and not wanted):
             continue
         kind = _config_class(parameter, module)
-        if _config_of(parameter, module) is not None:
-            given[parameter.name] = _replaced(_config_of(parameter, module), fields.pop(parameter.name, {}))
+        config = _config_of(parameter, module)
+        if config is not None:
+            given[parameter.name] = _replaced(config, fields.pop(parameter.name, {}))
         elif kind is not None:
             given[parameter.name] = _made(kind, fields.pop(parameter.name, {}))
         elif wanted and dataclasses.is_dataclass(parameter.default):

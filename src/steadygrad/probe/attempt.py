@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 
+from steadygrad.errors import in_one_line
 from steadygrad.probe.copying import clone_batch, on_copy
 from steadygrad.probe.objective import call_model
 from steadygrad.probe.silence import silent
@@ -96,7 +97,6 @@ def _run(model: nn.Module, inputs: Any, run: Run, grad: bool) -> Ran:
 
 def in_short(error: BaseException) -> str:
     """ "RuntimeError: mat1 and mat2 shapes cannot be multiplied (4x30 and 40x10) (net.py:12)"."""
-    first = (str(error).strip().splitlines() or [""])[0]
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith((_PACKAGE, _TORCH))]
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {first[:200]}".rstrip(": ") + where
+    return in_one_line(error) + where

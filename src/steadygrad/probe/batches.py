@@ -85,11 +85,6 @@ class Batches:
         """The batch of training step ``step``, which begins with 0."""
         return self.at(self._apart + step)
 
-    @property
-    def drawn(self) -> int:
-        """How many there are so far."""
-        return len(self._kept)
-
     def close(self) -> None:
         """End the loader's worker processes. What is asked for later is among those drawn so far."""
         self._iterator, self._ended = None, True

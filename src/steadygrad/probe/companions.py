@@ -127,13 +127,15 @@ def companions(module: ModuleType, model: nn.Module) -> Companions:
 
 def _loss(values: Mapping[str, Any]) -> str:
     named = [
-        name for name in _LOSSES if not isinstance(values.get(name), (type, Tensor)) and _takes_two(values.get(name))
+        name
+        for name in _LOSSES
+        if not isinstance(values.get(name), (type, Tensor)) and _takes_a_target(values.get(name))
     ]
     losses = [name for name, value in values.items() if isinstance(value, nn.Module) and is_loss(value)]
     return next(iter(named), losses[0] if len(losses) == 1 else "")
 
 
-def _takes_two(value: Any) -> bool:
+def _takes_a_target(value: Any) -> bool:
     if not callable(value):
         return False
     try:

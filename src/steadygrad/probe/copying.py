@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 from torch.utils._pytree import tree_map
 
+from steadygrad.errors import in_one_line
 from steadygrad.probe.randomness import same_randomness
 from steadygrad.probe.spans import carry_constructions
 from steadygrad.record import BlindSpot
@@ -77,7 +78,9 @@ def on_copy(
                 twin = copy.deepcopy(inner, memo)
         except Exception as error:
             spots.append(
-                BlindSpot(f"it cannot be copied ({_first_line(error)}); its tensors were swapped out instead", "model")
+                BlindSpot(
+                    f"it cannot be copied ({in_one_line(error, 120)}); its tensors were swapped out instead", "model"
+                )
             )
             memo = {}
             stack.enter_context(_swapped(inner, memo))
@@ -167,7 +170,9 @@ def copy_optimizer(
             if getattr(hook, "belongs_to_copies", False):
                 twin.register_step_pre_hook(copy.deepcopy(hook))
     except Exception as error:
-        spots.append(BlindSpot(f"it cannot be copied ({_first_line(error)}), so no step test was made", "optimizer"))
+        spots.append(
+            BlindSpot(f"it cannot be copied ({in_one_line(error, 120)}), so no step test was made", "optimizer")
+        )
         return None
     return twin
 
@@ -237,7 +242,3 @@ def _same_tensors(model: nn.Module) -> Iterator[None]:
 
 def _is_plain(buffer: Tensor) -> bool:
     return not isinstance(buffer, UninitializedTensorMixin) and buffer.layout is torch.strided
-
-
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:120]

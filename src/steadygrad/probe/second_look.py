@@ -37,7 +37,8 @@ def look_again(
         one.log10_gradient == -math.inf for one in later.parameters
     )
     end = next(
-        (later.operations[one.operation] for one in steps if _ends(one.decades) and one.operation is not None), None
+        (later.operations[one.operation] for one in steps if one.decades == -math.inf and one.operation is not None),
+        None,
     )
     second = SecondLook(
         decades=None if later.trunk is None else sum(step.decades for step in steps if step.cause != "loss"),
@@ -49,10 +50,6 @@ def look_again(
         died=tuple(_died(trace, later)),
     )
     return replace(trace, parameters=parameters), replace(stepped.record, second=second)
-
-
-def _ends(decades: float) -> bool:
-    return decades == -math.inf
 
 
 def _died(trace: Trace, later: Trace) -> Iterator[Died]:

@@ -304,6 +304,12 @@ def slowest(trace: Trace) -> str:
     return f"{least.name} moves by {least.update_ratio:.1g} of its size a step"
 
 
+def died_after(trial: StepTest) -> str:
+    """ "alive at the start, dead after 4 steps": how long there were gradients other than exactly zero."""
+    alive = trial.steps - (trial.second.silent_steps if trial.second is not None else 0)
+    return f"alive at the start, dead after {alive} step{'' if alive == 1 else 's'}"
+
+
 def gone(trial: StepTest | None) -> SecondLook | None:
     """The second look, where every gradient has become exactly zero, and not because all is learned."""
     second = trial.second if trial is not None else None

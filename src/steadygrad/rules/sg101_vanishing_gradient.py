@@ -126,6 +126,7 @@ from steadygrad.rules.findings import evidence, judged, other_places, percent, s
 from steadygrad.rules.grading import (
     DECADES_STALLED,
     body,
+    died_after,
     gone,
     lost,
     main_place,
@@ -177,11 +178,10 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
 
 def _gone(trial: StepTest, second: SecondLook) -> Finding:
     """There was a gradient before the steps, and there is none after them."""
-    alive = trial.steps - second.silent_steps
     return judged(
         "sg101_vanishing_gradient",
         Severity.ERROR,
-        f"alive at the start, dead after {alive} step{'' if alive == 1 else 's'}: every gradient is exactly zero",
+        f"{died_after(trial)}: every gradient is exactly zero",
         location=second.end_location,
         module=second.end_module,
         label="makes it zero" if second.end_name else "",

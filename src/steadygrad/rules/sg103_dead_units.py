@@ -113,7 +113,7 @@ from collections.abc import Iterable
 from steadygrad.record import Finding, Severity, StepTest, Trace
 from steadygrad.record.steptest import Died, SecondLook
 from steadygrad.rules.findings import evidence, judged, other_places, percent
-from steadygrad.rules.grading import Progress, body, gone, outcome, progress
+from steadygrad.rules.grading import Progress, body, died_after, gone, outcome, progress
 
 RECTIFYING = frozenset(
     [
@@ -200,11 +200,10 @@ def _culprit(second: SecondLook) -> Died | None:
 
 def _died(trial: StepTest, died: Died) -> Finding:
     """An update has pushed the layer to where it passes nothing, and no gradient is left to bring it back."""
-    alive = trial.steps - (trial.second.silent_steps if trial.second is not None else 0)
     return judged(
         "sg103_dead_units",
         Severity.ERROR,
-        f"alive at the start, dead after {alive} step{'' if alive == 1 else 's'}: {died.name.rstrip('_')} passes no gradient",
+        f"{died_after(trial)}: {died.name.rstrip('_')} passes no gradient",
         location=died.location,
         module=died.module,
         label="clips every output",

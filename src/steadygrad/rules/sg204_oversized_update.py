@@ -13,7 +13,7 @@ An error where the loss does not come down in spite of the bounces, else a warni
 optimizer, not a line of the model.
 
 In training, while a guard watches, ‖Δw‖ ÷ ‖w‖ of every weight: exact in the first three steps and where the learning rate
-leaps to five times all before, estimated on 256 elements of each weight on every step for 100 steps, then on every fourth.
+leaps to five times all before, estimated on 256 elements of each weight in all the others.
 An error, at the step that changes the weight, where
 
 - the update is over a third of the weight, and within three steps the loss rises by half, the gradient norm grows to

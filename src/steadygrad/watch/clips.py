@@ -22,12 +22,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from steadygrad.clip.norm import EPSILON, UNCLIPPED
 from steadygrad.clip.shards import is_distributed, local
-
-SURE = 1 - 1e-5
-"""A float32 norm below the bound by more than the rounding of its sum: nothing is clipped, whatever the last bit."""
-EPSILON = 1e-6
-"""What ``clip_grad_norm_`` adds to the norm."""
 
 
 @dataclass(frozen=True)
@@ -192,7 +188,7 @@ def _clip_with_norm_over(original: Callable[..., Any]) -> Callable[..., Any]:
             shown = local(total_norm)
         bound, readable = float(max_norm), type(shown) is Tensor and shown.is_cpu
         total = shown.item() if readable else math.nan
-        if touched and foreach is None and total <= bound * SURE - EPSILON and not _flushes():
+        if touched and foreach is None and total <= bound * UNCLIPPED - EPSILON and not _flushes():
             factor: Any = 1.0
         else:
             _alone(original, listed, max_norm, total_norm, foreach)
