@@ -162,11 +162,11 @@ def test_the_steps_end_as_soon_as_they_tell() -> None:
 @pytest.mark.parametrize(
     ("unseen", "learned"),
     [
-        (Unseen(2.3, 1.15, 2.3, None), 0.5),
-        (Unseen(2.3, 2.3, 2.3, 9.0), 0.0),
-        (Unseen(2.3, 1.0, None, 4.0), 0.75),
-        (Unseen(2.3, 1.0, None, None), None),
-        (Unseen(-1.0, -3.0, -1.0, None), 2.0),
+        (Unseen(2.3, 1.15, 2.3, None, 2.3), 0.5),
+        (Unseen(2.3, 2.3, 2.3, 9.0, 2.3), 0.0),
+        (Unseen(2.3, 1.0, None, 4.0, 2.3), 0.75),
+        (Unseen(2.3, 1.0, None, None, 2.3), None),
+        (Unseen(-1.0, -3.0, -1.0, None, -1.0), 2.0),
     ],
 )
 def test_learned_is_one_minus_the_loss_without_the_input(unseen: Unseen, learned: float | None) -> None:
@@ -175,10 +175,61 @@ def test_learned_is_one_minus_the_loss_without_the_input(unseen: Unseen, learned
 
 def test_on_fresh_batches_one_batch_that_is_harder_is_no_rise() -> None:
     losses = (2.3, 2.2, 9.0, 2.1, 2.0, 2.0, 1.9, 1.9, 1.8, 1.8, 1.8)
-    fresh = StepTest(10, "Adam", losses, 0.1, 0.5, unseen=Unseen(2.3, 1.8, 2.3, None))
+    fresh = StepTest(10, "Adam", losses, 0.1, 0.5, unseen=Unseen(2.3, 1.8, 2.3, None, 2.3))
     assert fresh.greatest_rise == 0.0
     assert StepTest(10, "Adam", losses, 0.1, 0.5).greatest_rise == pytest.approx((9.0 - 2.2) / 2.3)
-    assert StepTest(10, "Adam", (2.3, *[23.0] * 10), 0.1, 0.5, unseen=Unseen(2.3, 23.0, 2.3, None)).greatest_rise == 9.0
+    assert (
+        StepTest(10, "Adam", (2.3, *[23.0] * 10), 0.1, 0.5, unseen=Unseen(2.3, 23.0, 2.3, None, 23.0)).greatest_rise
+        == 9.0
+    )
+
+
+def heavy_tailed(step: int) -> Any:
+    source = torch.Generator().manual_seed(step)
+    x = torch.randn(16, 4, generator=source) ** 3
+    return x, x[:, :1]
+
+
+def test_batches_of_heavy_tails_are_no_rise_and_a_rate_that_bounces_is() -> None:
+    rises = {}
+    for rate in (1e-6, 1.0):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(4, 32), nn.Tanh(), nn.Linear(32, 1))
+        report = sg.check(model, heavy_tailed, F.mse_loss, optimizer=torch.optim.Adam(model.parameters(), lr=rate))
+        assert report.trial is not None
+        losses = report.trial.losses
+        rises[rate] = report.trial.greatest_rise, max(losses) / losses[0]
+    assert rises[1e-6][0] < 0.01 and rises[1e-6][1] > 2
+    assert rises[1.0][0] > 2
+
+
+class OwnLoss(nn.Module):
+    """An autoencoder that makes its own loss; of a small factor its code is noise alone."""
+
+    def __init__(self, carries: float) -> None:
+        super().__init__()
+        self.encode, self.decode, self.carries = nn.Linear(16, 4), nn.Linear(4, 16), carries
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        code = self.carries * self.encode(x) + torch.randn(len(x), 4)
+        return {"loss": ((self.decode(code) - x) ** 2).mean()}
+
+
+def structured(step: int) -> Tensor:
+    source = torch.Generator().manual_seed(step)
+    return 1 + torch.randn(64, 2, generator=source) @ torch.randn(2, 16, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(("carries", "told"), [(1.0, []), (1e-3, ["SG109"])])
+def test_a_code_that_carries_nothing_is_told_where_the_model_makes_its_own_loss(
+    carries: float, told: list[str]
+) -> None:
+    torch.manual_seed(0)
+    model = OwnLoss(carries)
+    report = sg.check(model, structured, optimizer=torch.optim.Adam(model.parameters(), lr=1e-2))
+    assert report.trial is not None and report.trial.unseen is not None
+    assert report.trial.unseen.constant is None and report.trial.unseen.exchanged is not None
+    assert [one.code for one in report.findings if one.severity is not Severity.INFO] == told, report.findings
 
 
 def found(code: str, severity: Severity) -> Finding:

@@ -60,15 +60,15 @@ def spread_of(outputs: Sequence[Any], sizes: Sequence[int | None]) -> float | No
     return output_spread(outputs[0], sizes[0]) if together is None else output_spread(together, len(together))
 
 
-def exchange_targets(batch: Any) -> Any:
-    """The batch with its targets moved on by one sample: "labels" of a dict, the second of a pair. None: there are none."""
+def exchange_targets(batch: Any, by: int) -> Any:
+    """The batch with its targets moved ``by`` samples on: "labels" of a dict, the second of a pair. None: there are none."""
     if isinstance(batch, dict) and isinstance(batch.get("labels"), Tensor):
         labels = batch["labels"]
-        return {**batch, "labels": labels.roll(1, 0)} if labels.dim() and len(labels) > 1 else None
+        return {**batch, "labels": labels.roll(by, 0)} if labels.dim() and by % len(labels) else None
     if isinstance(batch, (tuple, list)) and len(batch) == 2 and all(isinstance(one, Tensor) for one in batch):
         x, y = batch
-        if x.dim() and y.dim() and len(x) == len(y) > 1:
-            return x, y.roll(1, 0)
+        if x.dim() and y.dim() and len(x) == len(y) and by % len(y):
+            return x, y.roll(by, 0)
     return None
 
 

@@ -23,7 +23,7 @@ from steadygrad.errors import BatchError, SteadygradError, UserCodeError
 from steadygrad.probe.instrument import size_of
 from steadygrad.probe.randomness import found_randomness, same_randomness
 
-FEWEST_SAMPLES, MOST_BATCHES = 32, 8
+FEWEST_SAMPLES, MOST_BATCHES = 32, 16
 """What is kept apart to be judged on: batches from the first on with so many samples together, but no more of them."""
 
 MOST_BYTES = 2**30

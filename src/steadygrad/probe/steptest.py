@@ -23,11 +23,17 @@ from steadygrad.probe.backward import gradients_outside, log10_norm, put_back
 from steadygrad.probe.copying import Copied, clone_batch
 from steadygrad.probe.graph import graph_of
 from steadygrad.probe.instrument import Objective, first_tensor, scalar, size_of
+from steadygrad.probe.own_targets import loss_against_others
 from steadygrad.record import StepTest
 from steadygrad.record.steptest import Unseen
 
 WORTH_TELLING = 10.0
 """Seconds that steps take together from which their progress tells how many are left."""
+
+LEAP = 0.3
+"""Rise of a step's loss above all before, as a share of it, at which the unseen batches are looked at in between."""
+EXCHANGES = 4
+"""Ways in which targets are exchanged between samples; one alone is as noisy as the batch is small."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +103,9 @@ class _Walk:
     first_outputs: list[Any] = field(default_factory=list)
     """Before the first step, of what the outcome is read on."""
     unseen_before: float = math.nan
+    unseen_greatest: float = -math.inf
+    highest: float = -math.inf
+    """Loss of a step above which, by ``LEAP``, it has leapt: fresh batches differ, so the unseen ones are looked at then."""
     seconds: list[float] = field(default_factory=list)
     ratios: dict[str, float] = field(default_factory=dict)
     predicted: float = 0.0
@@ -127,6 +136,9 @@ def _go_on(
             walk.first_outputs = [output]
         if not math.isfinite(seen) or (give_up is not None and give_up(walk.losses)):
             return
+        if walk.unseen and step and seen - walk.highest > LEAP * abs(walk.highest):
+            walk.unseen_greatest = max(walk.unseen_greatest, _look(walk, walk.unseen)[0])
+        walk.highest = max(walk.highest, seen, walk.unseen_before)
         walk.silent = walk.silent + 1 if _is_silent(walk.copied) else 0
         if step == 0:
             walk.ratios, walk.predicted = _first_update(walk.copied, walk.original)
@@ -157,9 +169,10 @@ def _looked(walk: _Walk, steps: int) -> Stepped:
         constants = constant_losses(walk.objective, seen, [walk.first_outputs, outputs])
         spread = spread_of(outputs, [size_of(batch) for batch in seen])
         if walk.unseen:
-            others = [exchange_targets(batch) for batch in seen] if constants is None else [None]
-            exchanged = None if None in others else _look(walk, others)[0]
-            unseen = Unseen(walk.unseen_before, after, None if constants is None else constants[1], exchanged)
+            exchanged = _against_others(walk, seen) if constants is None else None
+            greatest = max(walk.unseen_before, walk.unseen_greatest, after)
+            constant = None if constants is None else constants[1]
+            unseen = Unseen(walk.unseen_before, after, constant, exchanged, greatest)
     assert walk.copied.optimizer is not None
     first = walk.unseen_before if walk.unseen else losses[0]
     record = StepTest(
@@ -173,6 +186,21 @@ def _looked(walk: _Walk, steps: int) -> Stepped:
         unseen=unseen,
     )
     return Stepped(record, walk.ratios, sorted(walk.seconds)[len(walk.seconds) // 2], walk.silent)
+
+
+def _against_others(walk: _Walk, batches: Sequence[Any]) -> float | None:
+    """Mean loss where every sample is held against the target of another one; None where the targets are not known."""
+    losses: list[float] = []
+    for by in range(1, 1 + EXCHANGES):
+        others = [exchange_targets(batch, by) for batch in batches]
+        if None not in others:
+            losses.append(_look(walk, others)[0])
+            continue
+        for batch in batches:
+            torch.manual_seed(walk.seed)
+            loss = loss_against_others(walk.objective, walk.copied.model, batch, by)
+            losses += [] if loss is None else [loss]
+    return fmean(losses) if losses else None
 
 
 def _original(copied: Copied) -> dict[str, Tensor]:

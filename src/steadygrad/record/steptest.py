@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import median
 
 from steadygrad.record.span import Location
 
@@ -18,6 +17,8 @@ class Unseen:
     """After the steps, when every sample is answered by the mean answer; None where the loss takes no such answer."""
     exchanged: float | None
     """After the steps, when every sample is held against the target of another one; None where targets are not known."""
+    greatest: float
+    """The greatest of ``before``, ``after`` and what it was wherever the loss of a step leapt."""
 
     @property
     def learned(self) -> float | None:
@@ -110,11 +111,9 @@ class StepTest:
 
     @property
     def greatest_rise(self) -> float:
-        """Greatest relative rise of the loss in one step, ≥ 0; on fresh batches above the first, of the median of three."""
+        """Greatest relative rise of the loss in one step, ≥ 0; on fresh batches of the unseen ones' above their first."""
         if self.unseen is not None:
-            first = max(abs(self.losses[0]), abs(self.unseen.before))
-            threes = zip(self.losses, self.losses[1:], self.losses[2:], strict=False)
-            return max((max(0.0, -_relative(self.losses[0], median(three), first)) for three in threes), default=0.0)
+            return max(0.0, -_relative(self.unseen.before, self.unseen.greatest))
         pairs = zip(self.losses, self.losses[1:], strict=False)
         return max((max(0.0, -_relative(a, b, self.losses[0])) for a, b in pairs), default=0.0)
 
