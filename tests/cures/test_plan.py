@@ -12,8 +12,9 @@ from torch.nn import functional as F
 import steadygrad as sg
 from bench.suite import cases
 from bench.suite.case import SEED, Made
-from steadygrad.cures.trying import LEARNS
-from steadygrad.record import GROUPS, CureRecord, Verdict
+from steadygrad.cures.plan import _why_none
+from steadygrad.cures.trying import LEARNS, Outcome
+from steadygrad.record import GROUPS, Candidate, CureRecord, Tried, Verdict
 from tests.cures.kinds import Functional
 
 SICK = cases("sick")
@@ -49,6 +50,17 @@ def test_nothing_less_intrusive_would_have_done(name: str) -> None:
     again = sg.cure(one.model, one.batch, one.loss_fn, optimizer=one.optimizer, best=True, allow=lower)
     alone = [one for one in again.tried if "+" not in one.candidate.name]
     assert not [one for one in alone if one.verdict is Verdict.HEALTHY and (one.learned or 0.0) >= LEARNS]
+
+
+@pytest.mark.parametrize(
+    ("learned", "told"),
+    [(0.04, "4% of the loss of the best constant answer is gone"), (None, "were not followed for longer")],
+)
+def test_what_is_healthy_and_not_taken_has_its_reason(learned: float | None, told: str) -> None:
+    candidate = Candidate("learning-rate", "learning rate 1", "learning rate", "safe", ())
+    outcome = Outcome(Tried(candidate, Verdict.HEALTHY, -1.0, 0.5, 0.1, learned, 1.0))
+    words = _why_none([outcome], [candidate], late=False)
+    assert words.startswith("not cured: learning rate 1 is healthy by the check, but ") and told in words
 
 
 def plan(cured: CureRecord) -> list[tuple[object, ...]]:

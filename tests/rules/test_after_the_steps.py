@@ -250,3 +250,21 @@ def test_what_was_a_risk_is_the_cause_where_nothing_is_learned(
     before: list[tuple[str, Severity]], after: list[tuple[str, Severity]]
 ) -> None:
     assert [(one.code, one.severity) for one in rules.causes([found(*one) for one in before])] == after
+
+
+@pytest.mark.parametrize(("offset", "scale", "told"), [(2e5, 5e4, ["SG310"]), (0.0, 1.0, []), (3.0, 2.0, [])])
+def test_prices_are_told_as_targets_that_are_not_scaled(offset: float, scale: float, told: list[str]) -> None:
+    def prices(step: int) -> Any:
+        x = torch.randn(64, 8, generator=torch.Generator().manual_seed(step))
+        return x, offset + scale * x[:, :1]
+
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 1))
+
+    def loss_fn(output: Tensor, target: Tensor) -> Tensor:
+        return ((output - target) ** 2).mean()
+
+    report = sg.check(model, prices, loss_fn, optimizer=torch.optim.Adam(model.parameters(), lr=1e-2))
+    assert [one.code for one in report.findings if one.severity is not Severity.INFO] == told
+    where = [one.location.text for one in report.findings if one.location is not None]
+    assert where == ["output - target" for _ in told]

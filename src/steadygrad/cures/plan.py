@@ -23,7 +23,7 @@ from steadygrad.clip.hook import hook_for
 from steadygrad.cures.candidates import candidates_for, check_options, join
 from steadygrad.cures.patient import admit
 from steadygrad.cures.settling import GENERALISES
-from steadygrad.cures.trying import BEGINS, Options, Outcome, Progress, try_out
+from steadygrad.cures.trying import BEGINS, LEARNS, Options, Outcome, Progress, try_out
 from steadygrad.probe.copying import unwrapped
 from steadygrad.probe.inference import infer_constructions
 from steadygrad.probe.subject import Subject, make_subject
@@ -282,7 +282,19 @@ def _why_none(outcomes: Sequence[Outcome], candidates: Sequence[Candidate], late
         return f"not cured: {reason} within the options given"
     best = max(applied, key=_rank)
     assert best.tried.verdict is not None
+    end = "; the budget was spent" if late else ""
+    if best.healthy:
+        return f"not cured: {best.tried.candidate.title} is healthy by the check, {_too_little(best)}{end}"
     worst = best.report.findings[0] if best.report is not None and best.report.findings else None
     because = f": {worst.code} {worst.message}" if worst is not None else ""
-    end = "; the budget was spent" if late else ""
     return f"not cured: the best seen was {best.tried.candidate.title} ({best.tried.verdict.value}{because}){end}"
+
+
+def _too_little(best: Outcome) -> str:
+    """Why what is healthy is not taken."""
+    if best.tried.learned is None:
+        return "but its steps were not followed for longer, as the loss has no constant answer to hold it against"
+    return (
+        f"but in its longest run {max(0.0, best.learned):.0%} of the loss of the best constant answer is gone, and a cure is to "
+        f"remove {LEARNS:.0%}; train it for longer (--trial 500), or look at whether the inputs tell the targets"
+    )

@@ -48,7 +48,7 @@ from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation
 
 GROUP = "set-up"
 SAFETY = "unsafe"
-FINDINGS = ("SG303", "SG304", "SG102", "SG105", "SG106", "SG107", "SG201", "SG203", "SG204", "SG205")
+FINDINGS = ("SG303", "SG304", "SG102", "SG105", "SG106", "SG107", "SG201", "SG203", "SG204", "SG205", "SG310")
 CANDIDATES = {
     "logits": ("set-up", "unsafe"),
     "standardised-input": ("set-up", "unsafe"),
@@ -93,7 +93,7 @@ def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
         if sites:
             edit = Edit("set_up", "standardise", sites)
             yield Candidate("standardised-input", "standardised input", GROUP, "unsafe", (edit,))
-    if codes & {"SG106", "SG201", "SG203", "SG204", "SG205"}:
+    if codes & {"SG106", "SG201", "SG203", "SG204", "SG205", "SG310"}:
         head = _head_of_regression(patient)
         if head is not None:
             edit = Edit("set_up", "target", (patient.net.site(head),))

@@ -67,6 +67,7 @@ def operations(tape: Tape, graph: Graph | None, watch: Watch) -> tuple[Operation
                 attention_logit_std=logit_std,
                 parents=taped.parents,
                 crossed=taped.crossed,
+                target=taped.target,
             )
         )
     return tuple(records)

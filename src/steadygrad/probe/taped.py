@@ -16,6 +16,7 @@ from steadygrad.probe.attention import Look
 from steadygrad.probe.layout import Layout
 from steadygrad.probe.units import Inputs
 from steadygrad.record import Location
+from steadygrad.record.trace import TargetStatistics
 
 
 @dataclass(slots=True)
@@ -49,6 +50,7 @@ class Taped:
     parents: tuple[int, ...] = ()
     crossed: tuple[tuple[int, ...], ...] = ()
     """Shapes of two operands that broadcasting holds each against each."""
+    target: TargetStatistics | None = None
 
     @property
     def location(self) -> Location | None:
@@ -97,3 +99,19 @@ def crossed(tensors: list[Tensor]) -> tuple[tuple[int, ...], ...]:
         if column == (row[0], 1) and row[0] > 1:
             return shapes
     return ()
+
+
+COMPARED = frozenset(["mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "sub", "rsub", "subtract"])
+
+
+def target_of(name: str, tensors: list[Tensor]) -> TargetStatistics | None:
+    """Of two operands of one size, of which one has a path to weights: statistics of the other."""
+    if name.strip("_") not in COMPARED or len(tensors) < 2 or tensors[0].numel() != tensors[1].numel():
+        return None
+    output, target = sorted(tensors[:2], key=lambda one: one.requires_grad, reverse=True)
+    real = output.is_floating_point() and target.is_floating_point() and target.numel() > 1
+    if not real or not output.requires_grad or target.requires_grad:
+        return None
+    with torch.no_grad():
+        std, mean = torch.std_mean(target.detach().double())
+        return TargetStatistics(float(mean), float(std), float(output.detach().double().square().mean().sqrt()))

@@ -24,6 +24,16 @@ class OutputStatistics:
 
 
 @dataclass(frozen=True, slots=True)
+class TargetStatistics:
+    """What a loss holds an output against, and the size that the output has."""
+
+    mean: float
+    std: float
+    output: float
+    """Root mean square of the output."""
+
+
+@dataclass(frozen=True, slots=True)
 class Saturation:
     """An activation's derivative over this batch, from the autograd of the activation itself."""
 
@@ -71,6 +81,8 @@ class Operation:
     """Indices of the operations whose outputs it took."""
     crossed: tuple[tuple[int, ...], ...] = ()
     """Shapes of its operands where they are a column and a row of as many numbers, so that each meets each."""
+    target: TargetStatistics | None = None
+    """Of a difference or a regression's loss: what the output is held against."""
 
 
 KINDS = (

@@ -82,21 +82,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from steadygrad.record import Finding, Operation, Severity, StepTest, Trace
+from steadygrad.record import Finding, Severity, StepTest, Trace
+from steadygrad.rules.comparing import compares
 from steadygrad.rules.findings import evidence, judged, other_places
 from steadygrad.rules.grading import outcome
-
-LOSSES = frozenset(["mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"])
-DIFFERENCES = frozenset(["sub", "rsub", "subtract"])
-MAGNITUDES = frozenset(["pow", "square", "abs", "mul", "norm"])
-AVERAGES = frozenset(["mean", "sum"])
 
 
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     """One finding, at the comparison."""
     for operation in trace.operations:
         shapes = operation.crossed
-        if not shapes or shapes[0][0] != trace.batch_size or not _compares(trace, operation):
+        if not shapes or shapes[0][0] != trace.batch_size or not compares(trace, operation):
             continue
         one, other = (f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})" for shape in shapes)
         count = shapes[0][0]
@@ -114,17 +110,3 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
             explains=("SG105", "SG106", "SG109"),
         )
         return
-
-
-def _compares(trace: Trace, operation: Operation) -> bool:
-    """Whether it is a loss, or a difference that is made positive and then averaged by one of the last operations."""
-    if operation.name in LOSSES:
-        return True
-    if operation.name.strip("_") not in DIFFERENCES:
-        return False
-    then = [one for one in trace.operations if operation.index in one.parents and one.name.strip("_") in MAGNITUDES]
-    last = len(trace.operations) - 3
-    return any(
-        one.index >= last and one.name in AVERAGES and any(each.index in one.parents for each in then)
-        for one in trace.operations
-    )

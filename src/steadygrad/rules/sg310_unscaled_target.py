@@ -1,0 +1,126 @@
+"""The targets of a regression are far from where the outputs start, and the steps do not reach them.
+
+## What it measures
+
+Mean and standard deviation of the targets, beside the root mean square of the outputs that a loss compares them with, before
+the first step: `mse_loss`, `l1_loss`, `smooth_l1_loss` and `huber_loss`, or a difference that is squared or made positive and
+then averaged into the loss. Raised where the greater of |mean| and deviation is `FAR` times the outputs' size, and `FAR` itself,
+and nothing or little is learned from the input.
+
+## Why it matters
+
+A net with a usual initialisation answers with numbers near 1. Where targets are prices of 200,000, the loss begins at 4e10, and
+the only thing that lowers it is to make the last layer's numbers greater, step by step: Adam moves a weight by about its rate a
+step, so that 1e-3 takes some hundred thousand steps; plain gradient descent follows a gradient that is as large as the targets
+and overshoots. Until the scale is right nothing is learned of what tells the samples apart. The gradient is not at fault.
+
+## Example
+
+```python
+import torch
+from torch import nn
+
+
+def loss_fn(output, target):
+    return nn.functional.mse_loss(output, target)
+    #      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ SG310
+
+
+def setup():
+    torch.manual_seed(0)
+    x = torch.randn(128, 8)
+    y = 2e5 + 5e4 * x[:, :1]
+    model = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 1))
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    return model, (x, y), loss_fn, optimizer
+```
+
+## Use instead
+
+Standardised targets; predictions are `output * std + mean`.
+
+```python
+import torch
+from torch import nn
+
+
+def loss_fn(output, target):
+    return nn.functional.mse_loss(output, target)
+
+
+def setup():
+    torch.manual_seed(0)
+    x = torch.randn(128, 8)
+    y = 2e5 + 5e4 * x[:, :1]
+    y = (y - y.mean()) / y.std()
+    model = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 1))
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    return model, (x, y), loss_fn, optimizer
+```
+
+## Cures and their safety
+
+- *Standardised targets*: `(y - mean) / std` of the training set. Changes the loss's units; undo it on what the model predicts.
+- *An output in the targets' units* (`standardised-target`): the last layer's result times std plus mean, in the model.
+- *A far greater learning rate* reaches the targets, and is wrong as soon as it has: no cure.
+
+## When it is wrong
+
+- Targets of few values far from 0 (a year, a temperature in kelvin) may be told where the net is merely slow.
+
+## Where the threshold comes from
+
+`FAR`: fitted on the truth table by `python -m bench.calibrate`.
+
+## References
+
+- LeCun, Bottou, Orr & Müller 1998, *Efficient BackProp*, section 4.5 (choosing target values).
+- van Hasselt et al. 2016, *Learning Values Across Many Orders of Magnitude* (what unscaled targets do to a net).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from steadygrad.record import Finding, Severity, StepTest, Trace
+from steadygrad.rules.comparing import compares
+from steadygrad.rules.findings import evidence, judged, other_places
+from steadygrad.rules.grading import Progress, outcome, progress
+
+FAR = 50.0
+
+
+def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
+    """One finding, at the comparison."""
+    now = progress(trial)
+    if now in (Progress.LEARNS, Progress.UNKNOWN):
+        return
+    for operation in trace.operations:
+        target = operation.target
+        if target is None or not compares(trace, operation):
+            continue
+        size = max(abs(target.mean), target.std)
+        if size < FAR * max(1.0, target.output):
+            continue
+        yield judged(
+            __name__,
+            Severity.WARNING if now is Progress.SLOW else Severity.ERROR,
+            f"the targets have standard deviation {target.std:.2g} around {target.mean:.2g}, "
+            f"where outputs start at {target.output:.2g}",
+            location=operation.location,
+            module=operation.module,
+            label="compares them",
+            evidence=[
+                evidence("standard deviation of the targets", target.std, "absolute", "near 1"),
+                evidence("mean of the targets", target.mean, "absolute", "near 0"),
+                evidence("root mean square of the outputs", target.output, "absolute", "like the targets'"),
+            ],
+            consequence=outcome(trial),
+            cures=[
+                "standardised targets: (y - mean) / std of the training set, undone on what the model predicts",
+                "an output in the targets' units (standardised-target)",
+            ],
+            also=other_places(operation),
+            explains=("SG105", "SG106", "SG109", "SG203", "SG204", "SG205"),
+        )
+        return
