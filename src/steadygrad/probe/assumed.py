@@ -79,10 +79,13 @@ def main_tensor(output: Any) -> Tensor | None:
 
 _WORDS = {
     "classes": ("cross-entropy", "random labels"),
-    "log-probabilities": ("negative log-likelihood", "random labels (the output is log-softmax already)"),
+    "log-probabilities": (
+        "negative log-likelihood",
+        "random labels (the output is log-softmax already)",
+    ),
     "probabilities": (
         "negative log-likelihood of the output's logarithm",
-        "random labels (the output is softmax already)",
+        "random labels (the output is softmax already; cross_entropy would apply it once more)",
     ),
     "binary": ("binary cross-entropy", "random 0 and 1 (the output is a sigmoid's)"),
     "bounded": ("mean squared error", "random targets in (-1, 1) (the output is a tanh's)"),

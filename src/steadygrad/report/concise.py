@@ -14,7 +14,7 @@ NAME = "concise"
 
 def render(record: CheckRecord, *, width: int | None = None, color: Color = "never") -> str:
     """The lines, without a newline at the end."""
-    return "\n".join([*findings(record), f"{words.VERDICTS[record.verdict]} · {words.tally(record)}"])
+    return "\n".join([*findings(record), f"{words.verdict(record)} · {words.tally(record)}"])
 
 
 def findings(record: CheckRecord) -> list[str]:

@@ -20,7 +20,7 @@ _LEVEL = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "
 def render(record: CheckRecord, *, width: int | None = None, color: Color = "never") -> str:
     """One command a finding, then the verdict as a plain line."""
     lines = [_annotation(finding) for finding in words.worst_first(record)]
-    return "\n".join([*lines, f"{words.VERDICTS[record.verdict]} · {words.tally(record)}"])
+    return "\n".join([*lines, f"{words.verdict(record)} · {words.tally(record)}"])
 
 
 def _annotation(finding: Finding) -> str:

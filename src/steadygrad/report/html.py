@@ -43,7 +43,7 @@ def render(record: CheckRecord, *, width: int | None = None, color: Color = "nev
     """An HTML fragment for ``_repr_html_``."""
     verdict = record.verdict
     head = (
-        f'<p class="{_CLASS[verdict.value]}"><b class="c">{_safe(words.VERDICTS[verdict])}</b> · '
+        f'<p class="{_CLASS[verdict.value]}"><b class="c">{_safe(words.verdict(record))}</b> · '
         f"{_safe(words.tally(record))} · {_safe(words.price(record))}</p>"
     )
     parts = [_STYLE, head, *map(_finding, words.worst_first(record))]

@@ -123,6 +123,6 @@ def _fact(name: str, text: str, width: int, paint: Paint) -> Iterable[str]:
 
 def _closing(record: CheckRecord, width: int, paint: Paint) -> Iterator[str]:
     verdict = words.VERDICTS[record.verdict]
-    first, *rest = fill(f"{verdict} · {words.tally(record)} · {words.price(record)}", width)
+    first, *rest = fill(f"{words.verdict(record)} · {words.tally(record)} · {words.price(record)}", width)
     yield f"{paint(verdict, record.verdict.value)}{first.removeprefix(verdict)}"
     yield from rest

@@ -20,6 +20,17 @@ VERDICTS = {
     Verdict.WILL_NOT_TRAIN: "will not train as set up",
 }
 
+
+def verdict(record: CheckRecord) -> str:
+    """ "at risk"; of a loss that was assumed, "healthy, if the loss is cross-entropy on the output as logits"."""
+    said = VERDICTS[record.verdict]
+    if record.verdict is not Verdict.HEALTHY or not any(one.startswith("loss: ") for one in record.setup.assumptions):
+        return said
+    return f"{said}, if the loss is {record.setup.loss}" + (
+        " on the output as logits" if record.setup.loss == "cross-entropy" else ""
+    )
+
+
 # Units that say what kind of number it is, and are not read aloud with it.
 _DIMENSIONLESS = {"", "share", "ratio", "ratio to 1", "relative", "absolute"}
 
