@@ -5,6 +5,8 @@ Plain functions of records; trains nothing and asks nobody.
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 from bench.corpus.row import Row
 from bench.corpus.train import Truth
 from bench.judge import Judgement
+from bench.quantities import COST
 from steadygrad.lab.intervals import share_interval
 
 HEALTHY, AT_RISK, WILL_NOT_TRAIN, CRASHED = "healthy", "at risk", "will not train", "crashed"
@@ -136,6 +139,24 @@ def as_data(counts: Counts) -> dict[str, Any]:
         name: [round(end, 4) for end in wilson(told[hits], told[trials])] for name, (hits, trials) in SHARES.items()
     }
     return {**told, "missed": counts.missed, "intervals": spans}
+
+
+def costs(cases: Iterable[Case]) -> dict[str, dict[str, float]]:
+    """What verdicts cost, in plain steps of the set-up itself: median and the 95th of a hundred, by what training did."""
+    found: dict[str, list[float]] = {}
+    for case in cases:
+        cost = case.said.quantities.get(COST)
+        if cost is not None and math.isfinite(cost):
+            for label in ("all", case.truth.label):
+                found.setdefault(label, []).append(cost)
+    return {
+        label: {
+            "rows": len(some),
+            "median": round(statistics.median(some), 1),
+            "95 of 100": round(sorted(some)[math.ceil(0.95 * len(some)) - 1], 1),
+        }
+        for label, some in found.items()
+    }
 
 
 def confusion(cases: Iterable[Case]) -> dict[str, dict[str, int]]:

@@ -69,6 +69,7 @@ def summary(
         "trained": len(trained),
         "judged": len(ours),
         **counts.as_data(counts.count(ours)),
+        "costs": counts.costs(ours),
         "confusion": counts.confusion(ours),
         "by_family": {name: counts.as_data(one) for name, one in counts.grouped(ours, "family").items()},
         "by_cause": {name: counts.as_data(one) for name, one in counts.grouped(ours, "cause").items()},

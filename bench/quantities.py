@@ -67,7 +67,16 @@ def _unreached(record: CheckRecord) -> float | None:
     return lost_ones / max(1, sum(math.prod(p.shape) for p in known))
 
 
+COST = "cost in plain steps"
+
+
+def _cost(record: CheckRecord) -> float | None:
+    return record.cost.total / record.cost.plain if record.cost.plain else None
+
+
 QUANTITIES: dict[str, Quantity] = {
+    "steps": lambda r: r.trial.steps if r.trial is not None else None,
+    COST: _cost,
     "informed fall in ten steps": lambda r: informed_fall(r.trial.first) if r.trial is not None else None,
     "informed fall in all steps": lambda r: informed_fall(r.trial) if r.trial is not None else None,
     "greatest rise in one step": lambda r: r.trial.first.greatest_rise if r.trial is not None else None,

@@ -1,7 +1,8 @@
 """The best known result of each task: ``python -m bench.corpus.best [TASK …]`` measures what ``tasks.py`` states.
 
 A reference set-up is trained for four budgets without ending early; what counts is its best three looks in a row (their
-median), of the best of three seeds. Printed in units of the task's metric, rounded as ``Task.best`` is.
+median), of the best of three seeds: of the held-out result in units of the task's metric (``Task.best``), and of the share
+of the constant answer's training loss that is gone (``Task.learnable``).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import torch
 
 from bench.corpus import law
 from bench.corpus.make import budget, make, sets, task_of
+from bench.corpus.objective import constant_loss, learned
 from bench.corpus.row import Row, options
 from bench.corpus.rows.bases import base
 from bench.corpus.tasks import TASKS
@@ -41,27 +43,37 @@ REFERENCES: dict[str, Row] = {
 }
 
 
-def best_of(row: Row, seed: int) -> float:
-    """Best settled result of one long training, in units of the task's metric."""
+def best_of(row: Row, seed: int) -> tuple[float, float]:
+    """Best settled result of one long training, in units of the task's metric, and the most that was learned."""
     torch.manual_seed(seed)
     made, task, data = make(row, seed), task_of(row), sets(row)
+    constant = constant_loss(made)
     looks: list[float] = []
+    losses: list[float] = []
+    shares = [0.0]
     for step in range(BUDGETS * budget(row)):
         made.optimizer.zero_grad()
-        objective(made, made.batches(step))[0].backward()
+        loss, _ = objective(made, made.batches(step))
+        losses.append(float(loss.detach()))
+        loss.backward()
         made.optimizer.step()
         if (step + 1) % law.LOOK_EVERY == 0:
             looks.append(law.measure(task, made.model, data.held_x, data.held_y))
-    return max(law.settled(looks[: n + 1]) for n in range(law.LOOKS - 1, len(looks)))
+            shares.append(0.0 if constant is None else learned(losses[-law.LOOKS * law.LOOK_EVERY :], constant))
+    return max(law.settled(looks[: n + 1]) for n in range(law.LOOKS - 1, len(looks))), max(shares)
 
 
 def main(names: list[str]) -> None:
     torch.set_num_threads(1)
     for name in names or TASKS:
         row = REFERENCES[name]
-        results = sorted(best_of(row, seed) for seed in range(law.SEEDS))
+        results, shares = zip(*sorted(best_of(row, seed) for seed in range(law.SEEDS)), strict=True)
         told = " ".join(f"{result:.3f}" for result in results)
-        print(f"{name:16s} stated {TASKS[name].best:.2f}  measured {results[-1]:.3f}  (seeds: {told})")
+        task = TASKS[name]
+        print(
+            f"{name:16s} stated {task.best:.2f}  measured {results[-1]:.3f}  (seeds: {told}), "
+            f"learnable {task.learnable:.2f}  measured {max(shares):.3f}"
+        )
         sys.stdout.flush()
 
 

@@ -65,7 +65,7 @@ def prepare(row: Row, seed: int) -> Prepared:
         return x[rows], y[rows]
 
     made = Made(model, batch(0), loss_fn, optimizer, batch, lambda: held)
-    return Prepared(made, lambda: law.score(task, model, *held), task.steps)
+    return Prepared(made, lambda: law.score(task, model, *held), task.steps, task.learnable)
 
 
 def _load(path: Path) -> ModuleType:

@@ -1,10 +1,16 @@
 """What counts as trained: the rule that turns three trainings into a label, fixed before any row was trained.
 
-A training's *score* is its held-out result relative to the task: 0 = the best answer that does not look at the input
-(the commonest class; the mean), 1 = the best known (``Task.best``). Every ``LOOK_EVERY`` steps the held-out data are
-looked at, in evaluation mode; the score is the median of the last three looks, so that one lucky look decides nothing.
-A training ends at its budget, or at a loss that is not finite (score −1), or when three looks in a row stand at
-``SOLVED``: what is solved is not trained on.
+A training's *score* is what it took of the way from the best answer that does not look at the input (0) to the best known
+(1), and there are two ways to see it. *Learned*: the training objective on fresh batches, 1 − loss ÷ the best constant
+answer's, over the same of the best training known (``Task.learnable``). *Held out*: the result on data that are not trained
+on, in the task's metric (the commonest class or the mean; ``Task.best``). The score is the greater: a net that learns its
+training data and does not generalise has no gradient that vanished, and one that solves what is held out has learned the
+objective, whatever the scale of its loss. Both are recorded.
+
+Every ``LOOK_EVERY`` steps the held-out data are looked at, in evaluation mode, and the losses of the steps since are
+averaged; what counts is the median of the last three, so that one lucky look decides nothing. A training ends at its
+budget, or at a loss that is not finite (score −1), or when three looks in a row stand at ``SOLVED``: what is solved is not
+trained on.
 
 *trains*: all three seeds reach ``TRAINS``. *fails*: none passes ``FAILS``. *between*: all else, seeds that disagree
 among it. The two marks are the quarters of the way from chance to the best: a net that took less than a quarter of what
@@ -25,8 +31,11 @@ from torch import Tensor, nn
 
 from bench.corpus.tasks import HIDDEN, Task
 
-REVISION = 1
-"""Of this rule; results under another are trained again."""
+REVISION = 2
+"""Of this rule."""
+HELD_ALONE = 1
+"""The rule before, by which the score was the held-out result alone. What trains by it trains by this one; the others count by
+it until they are trained again."""
 
 SEEDS = 3
 LOOK_EVERY = 20
@@ -55,6 +64,12 @@ def settled(looks: Sequence[float]) -> float:
 
 def solved(looks: Sequence[float]) -> bool:
     return len(looks) >= LOOKS and min(looks[-LOOKS:]) >= SOLVED
+
+
+def scores(held: Sequence[float], learned: Sequence[float], learnable: float) -> tuple[float, ...]:
+    """Of each training, from both ways to see it; ``learned`` is empty where a set-up makes its own loss."""
+    shares = [max(DIVERGED, round(one / learnable, 4)) for one in learned] or [DIVERGED] * len(held)
+    return tuple(max(one, share) for one, share in zip(held, shares, strict=True))
 
 
 def score(task: Task, model: nn.Module, x: Tensor, y: Tensor) -> float:

@@ -19,7 +19,12 @@ from bench.corpus.row import Row
 def generated(row: Row, seed: int) -> Prepared:
     """A row made of a builder and a task."""
     made, task, data = make(row, seed), task_of(row), sets(row)
-    return Prepared(made, lambda: law.score(task, made.model, data.held_x, data.held_y), budget(row))
+    return Prepared(
+        made,
+        lambda: law.score(task, made.model, data.held_x, data.held_y),
+        budget(row),
+        task.learnable if made.loss_fn is not None else None,
+    )
 
 
 SOURCES: dict[str, Callable[[Row, int], Prepared]] = {

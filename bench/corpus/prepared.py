@@ -15,3 +15,5 @@ class Prepared:
     made: Made
     score: Callable[[], float]
     budget: int
+    learnable: float | None = None
+    """Share of the constant answer's loss that the best known training takes; None where the score says it all."""

@@ -62,6 +62,16 @@ def append(path: Path, row: Mapping[str, Any]) -> None:
         os.close(file)
 
 
+def keep_the_last(path: Path) -> None:
+    """Take out lines whose key a later line has again."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+    last = {json.loads(line)["key"]: line for line in lines}
+    if len(last) < len(lines):
+        beside = path.with_suffix(".tmp")
+        beside.write_text("".join(last.values()), encoding="utf-8")
+        beside.replace(path)
+
+
 def _plain(value: Any) -> Any:
     """Infinite numbers as text: JSON has none."""
     if isinstance(value, Mapping):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from bench.corpus import law
+from bench.corpus.objective import constant_loss, learned
 from bench.corpus.prepare import prepare
 from bench.corpus.row import Row
 from bench.suite.case import objective
@@ -24,6 +25,10 @@ class Truth:
     """ "trains", "fails", "between"; "crashed" where the set-up raised."""
     scores: tuple[float, ...] = ()
     """Of each seed; −1 = the loss stopped being finite."""
+    held: tuple[float, ...] = ()
+    """The held-out result of each seed."""
+    learned: tuple[float, ...] = ()
+    """Share of the constant answer's loss that each seed's training took; empty where the held-out result says it all."""
     steps: tuple[int, ...] = ()
     """Taken by each seed: fewer than the budget where it was solved or diverged."""
     seconds: float = 0.0
@@ -35,22 +40,33 @@ class Truth:
 def train(row: Row) -> Truth:
     """Train a row's seeds one after the other. An exception of the set-up's own makes it "crashed"."""
     began = time.process_time()
-    scores: list[float] = []
-    steps: list[int] = []
+    runs: list[Training] = []
     try:
         for seed in range(row.seed, row.seed + law.SEEDS):
-            one, taken = train_once(row, seed)
-            scores.append(round(one, 4))
-            steps.append(taken)
+            runs.append(train_once(row, seed))
     except Exception as error:
         told = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         return Truth(row.key, row.name, row.family, "crashed", error=told)
     seconds = round(time.process_time() - began, 2)
-    return Truth(row.key, row.name, row.family, law.label(scores), tuple(scores), tuple(steps), seconds)
+    held = tuple(round(one.held, 4) for one in runs)
+    learned = tuple(round(one.learned, 4) for one in runs if one.learned is not None)
+    scores = law.scores(held, learned, runs[0].learnable)
+    steps = tuple(one.steps for one in runs)
+    return Truth(row.key, row.name, row.family, law.label(scores), scores, held, learned, steps, seconds)
 
 
-def train_once(row: Row, seed: int) -> tuple[float, int]:
-    """Score of one training and the steps it took. Denormal numbers count as zero: they only slow a net down."""
+@dataclass(frozen=True)
+class Training:
+    """What became of one training."""
+
+    held: float
+    learned: float | None
+    learnable: float
+    steps: int
+
+
+def train_once(row: Row, seed: int) -> Training:
+    """One training. Denormal numbers count as zero: they only slow a net down."""
     torch.set_flush_denormal(True)
     try:
         return _trained(row, seed)
@@ -58,20 +74,24 @@ def train_once(row: Row, seed: int) -> tuple[float, int]:
         torch.set_flush_denormal(False)
 
 
-def _trained(row: Row, seed: int) -> tuple[float, int]:
+def _trained(row: Row, seed: int) -> Training:
     prepared = prepare(row, seed)
-    made = prepared.made
+    made, learnable = prepared.made, prepared.learnable
+    constant = constant_loss(made) if learnable is not None else None
     made.model.train()
     looks = [prepared.score()]
+    losses: list[float] = []
     for step in range(prepared.budget):
         made.optimizer.zero_grad()
         loss, _ = objective(made, made.batches(step))
         if not torch.isfinite(loss):
-            return law.DIVERGED, step
+            return Training(law.DIVERGED, None if constant is None else law.DIVERGED, learnable or 1.0, step)
+        losses.append(float(loss.detach()))
         loss.backward()
         made.optimizer.step()
         if (step + 1) % law.LOOK_EVERY == 0:
             looks.append(prepared.score())
             if law.solved(looks):
-                return law.settled(looks), step + 1
-    return law.settled(looks), prepared.budget
+                break
+    share = None if constant is None else learned(losses, constant)
+    return Training(law.settled(looks), share, learnable or 1.0, len(losses))

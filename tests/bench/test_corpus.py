@@ -17,6 +17,7 @@ from bench.corpus.build import TRUTH, build, chosen, main, truths
 from bench.corpus.edges import Edge, edges
 from bench.corpus.make import make, sets, task_of
 from bench.corpus.models.parts import ACTIVATIONS
+from bench.corpus.objective import BATCHES, constant_loss
 from bench.corpus.row import Row, options
 from bench.corpus.rows import every
 from bench.corpus.rows.bases import BASES, base
@@ -183,7 +184,7 @@ def test_a_training_is_repeated_to_the_digit():
 
 
 def stand_in(row: Row) -> Truth:
-    return Truth(row.key, row.name, row.family, "trains", (1.0, 1.0, 1.0), (20, 20, 20), 0.1)
+    return Truth(row.key, row.name, row.family, "trains", *[(1.0, 1.0, 1.0)] * 3, (20, 20, 20), 0.1)
 
 
 def interrupted_at(key: str):
@@ -205,10 +206,39 @@ def test_an_interrupted_build_goes_on_where_it_stopped(tmp_path):
     assert [told["key"] for told in store.read(path)] == [row.key for row in rows]
 
 
-def test_a_row_under_another_law_is_trained_again(tmp_path):
-    path, rows = tmp_path / "truth.jsonl", chosen("test")[:1]
-    store.append(path, {**asdict(stand_in(rows[0])), "law": law.REVISION - 1})
-    assert build(rows, path, work=stand_in, say=lambda _: None) == 1
+def test_what_failed_under_the_law_before_is_trained_again(tmp_path):
+    path, rows = tmp_path / "truth.jsonl", chosen("test")[:4]
+    for row, told in zip(rows, ("trains", "fails", "between", "crashed"), strict=True):
+        store.append(path, {**asdict(replace(stand_in(row), label=told, law=law.HELD_ALONE, held=(), learned=()))})
+    assert truths(path)[rows[0].key].held == (1.0, 1.0, 1.0)
+    assert build(rows, path, work=stand_in, say=lambda _: None) == 2
+    assert [told["key"] for told in store.read(path)] == [row.key for row in rows]
+    assert [told["law"] for told in store.read(path)] == [law.HELD_ALONE, law.REVISION, law.REVISION, law.HELD_ALONE]
+
+
+@pytest.mark.parametrize(
+    ("held", "learned", "learnable", "scores"),
+    [
+        ((0.1, 0.9), (), 1.0, (0.1, 0.9)),
+        ((0.1, 0.9), (0.6, 0.3), 0.75, (0.8, 0.9)),
+        ((-1.0, 0.1), (-1.0, -3.0), 1.0, (-1.0, 0.1)),
+    ],
+)
+def test_a_score_is_the_greater_of_what_is_learned_and_what_holds(held, learned, learnable, scores):
+    assert law.scores(held, learned, learnable) == scores
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        (SMOKE[0], lambda y: torch.special.entr(torch.bincount(y) / len(y)).sum()),
+        (base("mlp", "friedman"), lambda y: y.var(unbiased=False)),
+    ],
+)
+def test_the_constant_answer_is_the_best_one(row, expected):
+    made = make(row)
+    y = torch.cat([made.batches(step)[1] for step in range(BATCHES)])
+    assert constant_loss(made) == pytest.approx(float(expected(y)), rel=1e-3)
 
 
 def test_a_set_up_that_raises_does_not_end_the_run(tmp_path):
