@@ -122,7 +122,6 @@ THRESHOLDS = (
     _around("sg304_unscaled_input", "SMALL", 1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1),
     _around("sg304_unscaled_input", "LARGE", 5, 8, 12, 20, 30, 50, 80),
     _around("sg304_unscaled_input", "HUGE", 200, 300, 500, 1000, 2000, 5000, 10000),
-    _around("sg310_unscaled_target", "FAR", 10, 20, 30, 50, 100, 200, 500),
     _around("sg305_saturated_attention", "ENTROPY", 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4),
     _around("sg305_saturated_attention", "SHUT", 0.02, 0.04, 0.07, 0.1, 0.12, 0.15, 0.2),
 )
