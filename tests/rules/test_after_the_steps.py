@@ -268,3 +268,28 @@ def test_prices_are_told_as_targets_that_are_not_scaled(offset: float, scale: fl
     assert [one.code for one in report.findings if one.severity is not Severity.INFO] == told
     where = [one.location.text for one in report.findings if one.location is not None]
     assert where == ["output - target" for _ in told]
+
+
+class Equation(nn.Module):
+    """u' = u on points that it is given, or draws; no layer of it is left out."""
+
+    def __init__(self, drawn: bool) -> None:
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(1, 32), nn.Tanh(), nn.Linear(32, 1))
+        self.drawn = drawn
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        x = torch.rand(64, 1, requires_grad=True) if self.drawn else x.detach().requires_grad_()
+        u = self.net(x)
+        (slope,) = torch.autograd.grad(u.sum(), x, create_graph=True)
+        return {"loss": ((slope - u) ** 2).mean() + (self.net(torch.zeros(1, 1)) - 1).square().mean()}
+
+
+@pytest.mark.parametrize("drawn", [False, True])
+def test_a_coordinate_that_a_derivative_is_taken_by_is_no_weight(drawn: bool) -> None:
+    torch.manual_seed(0)
+    model = Equation(drawn)
+    # A rate that learns nothing, so that whatever the rule has to say is said.
+    report = sg.check(model, torch.rand(64, 1), optimizer=torch.optim.SGD(model.parameters(), lr=1e-9))
+    assert [one for one in report.findings if one.code == "SG107"] == []
+    assert all(one.registered for one in report.trace.parameters)

@@ -46,6 +46,8 @@ class Flow:
         """By node: the parameter that stands there."""
         self.remade: dict[int, Taped] = {}
         """By node: the call that made a new tensor of the values of others, whether these needed a gradient or not."""
+        self.coordinates: list[Tensor] = []
+        """Leaves by which a derivative was taken in the pass itself, as a differential equation's are."""
         self._nodes: dict[int, tuple[ReferenceType[Tensor], int]] = {}
         self._objects: dict[int, tuple[Any, int]] = {}
         self._outside: dict[str, int] = {}
@@ -63,6 +65,8 @@ class Flow:
     def call(self, name: str, args: Any, kwargs: Any, output: Any, tensors: list[Tensor], needed: bool) -> Taped | None:
         """A call that ran; ``needed`` says whether one of its inputs needed a gradient before it. The cut that it makes."""
         first = len(self.parents)
+        if name == "grad":
+            self.coordinates += [one for one in tensors if one.is_leaf]
         if name in EXITS:
             self._exit(name, output, tensors, needed)
         elif name in IN_PLACE or (name.endswith("_") and not name.endswith("__")):

@@ -247,8 +247,10 @@ def _with_cuts(parameters: tuple[Parameter, ...], tape: Tape) -> tuple[Parameter
 def _strays(model: nn.Module, loss: nn.Module | None, tape: Tape, graph: Graph | None, watch: Watch) -> list[Parameter]:
     """Leaves of the graph that are neither the model's parameters nor its inputs: weights that nothing registered."""
     known = {id(p) for _, p in named_parameters(model, loss)} | {id(leaf) for leaf in tape.leaves.values()}
-    # A model may declare a view of its input a leaf by itself; that is no weight.
-    given = {value.untyped_storage().data_ptr() for _, value in tape.inputs_seen}
+    # What a derivative is taken by is a coordinate, and a view of an input that is declared a leaf is an input: no weights.
+    known |= {id(leaf) for leaf in tape.flow.coordinates}
+    inputs = [*(value for _, value in tape.inputs_seen), *tape.handed]
+    given = {value.untyped_storage().data_ptr() for value in inputs}
     strays = []
     for position, node in enumerate(graph.nodes if graph is not None else ()):
         leaf = getattr(node, "variable", None)

@@ -70,6 +70,7 @@ class Tape(TorchFunctionMode):
         self.differentiable = True
         """Whether float inputs are made to need a gradient; a model that does not bear it is run without."""
         self.leaves: dict[str, Tensor] = {}
+        self.handed: list[Tensor] = []
         self.inputs_seen: list[tuple[str, Tensor]] = []
 
     @contextmanager
@@ -156,7 +157,8 @@ class Tape(TorchFunctionMode):
                 return value
             leaf = value.detach().requires_grad_()
             self.leaves[name] = leaf
-            return leaf.clone()
+            self.handed.append(leaf.clone())
+            return self.handed[-1]
 
         return tuple(tree_map_with_path(lead, (list(args), kwargs)))
 
