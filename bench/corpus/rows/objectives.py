@@ -110,9 +110,12 @@ def values() -> Iterator[Row]:
 def prices() -> Iterator[Row]:
     unscaled = {"last": "", "amount": 0.0}
     for start in (base("mlp", "prices"), base("residual", "prices")):
-        yield start.broken("SG106", "SG109", "SG204", parameters=unscaled)
+        yield start.broken("SG310", "SG106", "SG109", "SG204", parameters=unscaled)
         yield start.but(loss="l1")
-        yield start.but(loss="l1").broken("SG106", "SG109", parameters=unscaled)
+        yield start.but(loss="l1").broken("SG310", "SG106", "SG109", parameters=unscaled)
         for amount in (1e3, 1e4, 1e6):
             yield start.but(parameters={"amount": amount})
+        for rate in (1e-3, 3e-4):
+            yield start.but(rate=rate)
+            yield start.but(rate=rate).broken("SG310", "SG106", "SG109", parameters=unscaled)
         yield start.but(optimizer="sgd", rate=1e-11)
