@@ -15,7 +15,7 @@ from bench.corpus import law
 from bench.corpus.make import budget, make, sets, task_of
 from bench.corpus.objective import constant_loss, learned
 from bench.corpus.row import Row, options
-from bench.corpus.rows.bases import base
+from bench.corpus.rows.bases import NEWER, base
 from bench.corpus.tasks import TASKS
 from bench.suite.case import objective
 
@@ -24,6 +24,7 @@ BUDGETS = 4
 REFERENCES: dict[str, Row] = {
     row.task: row
     for row in (
+        *reversed(NEWER),
         *(base("mlp", task) for task in ("digits", "wine", "cancer", "blobs", "diabetes")),
         *(base("mlp", task) for task in ("circles", "moons", "parity", "friedman")),
         *(base("conv", task) for task in ("images", "shapes")),

@@ -31,6 +31,27 @@ def log_of_softmax(output: Tensor, target: Tensor) -> Tensor:
     return F.nll_loss(torch.log(probability), target)
 
 
+def overlap(probability: Tensor, target: Tensor) -> Tensor:
+    """1 − Dice's coefficient of all pixels of the batch together (Milletari et al. 2016)."""
+    inside = target.to(probability.dtype)
+    return 1 - (2 * (probability * inside).sum() + 1) / (probability.sum() + inside.sum() + 1)
+
+
+def dice(output: Tensor, target: Tensor) -> Tensor:
+    return overlap(torch.softmax(output, 1)[:, 1], target)
+
+
+def dice_of_mask(output: Tensor, target: Tensor) -> Tensor:
+    """Of the mask that the probabilities round to, which has no slope."""
+    return overlap(torch.round(torch.softmax(output, 1)[:, 1]), target)
+
+
+def distillation(output: Tensor, target: Tensor, temperature: float = 4.0, power: int = 2) -> Tensor:
+    """Divergence from a teacher's softened answers, times the temperature squared (Hinton et al. 2015)."""
+    told, wanted = F.log_softmax(output / temperature, 1), F.softmax(target / temperature, 1)
+    return F.kl_div(told, wanted, reduction="batchmean") * temperature**power
+
+
 LOSSES: dict[str, Loss] = {
     "cross-entropy": F.cross_entropy,
     "summed": partial(F.cross_entropy, reduction="sum"),
@@ -43,6 +64,12 @@ LOSSES: dict[str, Loss] = {
     "mse-summed": partial(F.mse_loss, reduction="sum"),
     "l1": F.l1_loss,
     "huber": F.smooth_l1_loss,
+    "bce": F.binary_cross_entropy_with_logits,
+    "dice": dice,
+    "dice-of-mask": dice_of_mask,
+    "distillation": distillation,
+    "distillation-hot": partial(distillation, temperature=50.0),
+    "distillation-unscaled": partial(distillation, temperature=50.0, power=0),
 }
 """ "own" is no name here: such a model returns its loss itself."""
 

@@ -18,6 +18,8 @@ import torch.nn.functional as F
 from sklearn import datasets
 from torch import Tensor
 
+from bench.corpus import data
+
 Data = tuple[Any, Tensor]
 """Inputs and targets, the samples in the first dimension."""
 
@@ -322,5 +324,32 @@ TASKS: dict[str, Task] = {
         Task("extremes", extremes, 1, 1, "explained", 500, 1.0, "mse"),
         Task("documents", documents, 400, 5, "accuracy", 400, 1.0),
         Task("discs", discs, 1, 2, "accuracy", 250, 0.99, learnable=0.92),
+    )
+}
+
+TASKS |= {
+    task.name: task
+    for task in (
+        Task("oscillator", data.oscillator, 1, 1, "explained", 250, 1.0, "mse"),
+        Task("heat", data.heat, 2, 1, "explained", 200, 1.0, "mse"),
+        Task("signal", data.signal, 1, 1, "explained", 250, 1.0, "mse"),
+        Task("picture", data.picture, 2, 1, "explained", 250, 0.99, "mse"),
+        Task("triplets", data.triplets, 64, 2, "accuracy", 200, 0.98, "margin"),
+        Task("pairs", data.pairs, 64, 2, "accuracy", 250, 0.92, learnable=0.83),
+        Task("views", data.views, 64, 200, "accuracy", 250, 0.72, "own"),
+        Task("denoising", data.noisy_digits, 64, 64, "explained", 250, 0.69, "mse", 0.76),
+        Task("distilled", data.distilled, 64, 10, "explained", 250, 0.93, "distillation"),
+        Task("blots", data.blots, 1, 2, "accuracy", 200, 1.0, "dice", 0.97),
+        Task("bell", data.bell, 2, 2, "samples", 500, 0.93, "own"),
+        Task("transitions", data.transitions, 16, 1, "explained", 300, 0.99, "mse"),
+        Task("prices", data.prices, 8, 1, "explained", 250, 0.97, "mse", 0.98),
+        Task("tags", data.tags, 12, 5, "explained", 250, 0.84, "bce", 0.91),
+        Task("odds", data.odds, 30, 1, "explained", 200, 0.92, "bce"),
+        Task("waves", data.waves, 1, 1, "explained", 250, 0.99, "mse", 0.99),
+        Task("letters", partial(characters, 8), 28, 28, "accuracy", 300, 0.57, learnable=0.62),
+        Task("sorting", data.sorting, 9, 9, "accuracy", 250, 1.0),
+        Task("wine-itself", partial(_itself, partial(table, "wine")), 13, 13, "explained", 250, 0.82, "mse", 0.94),
+        Task("wine-latent", partial(_itself, partial(table, "wine")), 13, 13, "explained", 250, 0.92, "own"),
+        Task("cancer-latent", partial(_itself, partial(table, "breast_cancer")), 30, 30, "explained", 250, 0.94, "own"),
     )
 }

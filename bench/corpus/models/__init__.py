@@ -10,7 +10,20 @@ from typing import Any
 
 from torch import nn
 
-from bench.corpus.models import attention, feedforward, generators, graphs, images, sequences
+from bench.corpus.models import (
+    attention,
+    branched,
+    dilated,
+    equations,
+    feedforward,
+    generators,
+    graphs,
+    images,
+    likeness,
+    sequences,
+    tables,
+    values,
+)
 
 BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "mlp": feedforward.MLP,
@@ -29,6 +42,21 @@ BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "vae": generators.VAE,
     "gan": generators.GAN,
     "graph": graphs.Graph,
+    "sage": graphs.Sage,
+    "gat": graphs.GAT,
+    "pinn": equations.PINN,
+    "siren": equations.Siren,
+    "triplet": likeness.Triplet,
+    "siamese": likeness.Siamese,
+    "contrast": likeness.Contrast,
+    "qnet": values.QNet,
+    "squeeze": branched.Squeeze,
+    "inception": branched.Inception,
+    "vit": branched.ViT,
+    "tabular": tables.Tabular,
+    "experts": tables.Experts,
+    "tagger": tables.Tagger,
+    "tcn": dilated.TCN,
 }
 
 

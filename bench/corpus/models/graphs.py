@@ -1,10 +1,12 @@
-"""A graph convolutional net on one graph (Kipf & Welling 2017)."""
+"""Graph nets on one graph: convolution (Kipf & Welling 2017), sums beside the node itself, attention."""
 
 from __future__ import annotations
 
+import torch
+import torch.nn.functional as F
 from torch import nn
 
-from bench.corpus.models.parts import ACTIVATIONS, flaw_of, initialise_
+from bench.corpus.models.parts import ACTIVATIONS, flaw_of, initialise_, norm_of
 from bench.corpus.tasks import block_adjacency
 
 
@@ -42,5 +44,90 @@ class Graph(nn.Module):
         for layer in self.layers:
             x = (1 - self.kept) * (self.adjacency @ x) + self.kept * first
             x = self.act(layer(x))
+            x = self.flaw(x)
+        return self.last(self.head(x))
+
+
+class Sage(nn.Module):
+    """A layer for the node itself and one for its neighbours' mean (Hamilton et al. 2017)."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        depth: int = 2,
+        width: int = 16,
+        activation: str = "relu",
+        norm: str = "none",
+        skip: bool = False,
+        init: str = "default",
+        gain: float = 1.0,
+        flaw: str = "",
+        amount: float = 0.0,
+        last: str = "",
+    ):
+        super().__init__()
+        self.stem = nn.Linear(inputs, width)
+        self.own = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
+        self.near = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(depth))
+        self.norms = nn.ModuleList(norm_of(norm, width) for _ in range(depth))
+        self.head = nn.Linear(width, outputs)
+        self.register_buffer("adjacency", block_adjacency())
+        self.act = ACTIVATIONS[activation]
+        self.skip = skip
+        self.flaw = flaw_of(flaw, amount)
+        self.last = flaw_of(last, amount)
+        initialise_(self, init, gain)
+
+    def forward(self, x):
+        x = self.stem(x)
+        for own, near, norm in zip(self.own, self.near, self.norms, strict=True):
+            y = self.act(norm(own(x) + near(self.adjacency @ x)))
+            x = x + y if self.skip else y
+            x = self.flaw(x)
+        return self.last(self.head(x))
+
+
+class GAT(nn.Module):
+    """Each node weighs its neighbours by attention (Veličković et al. 2018); ``sharp`` multiplies its logits."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        depth: int = 2,
+        width: int = 16,
+        activation: str = "elu",
+        sharp: float = 1.0,
+        skip: bool = False,
+        init: str = "default",
+        gain: float = 1.0,
+        flaw: str = "",
+        amount: float = 0.0,
+        last: str = "",
+    ):
+        super().__init__()
+        self.stem = nn.Linear(inputs, width)
+        self.layers = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
+        self.asks = nn.ModuleList(nn.Linear(width, 1) for _ in range(depth))
+        self.told = nn.ModuleList(nn.Linear(width, 1) for _ in range(depth))
+        self.head = nn.Linear(width, outputs)
+        self.register_buffer("apart", block_adjacency() == 0)
+        self.act = ACTIVATIONS[activation]
+        self.sharp, self.skip = sharp, skip
+        self.flaw = flaw_of(flaw, amount)
+        self.last = flaw_of(last, amount)
+        initialise_(self, init, gain)
+
+    def forward(self, x):
+        x = self.stem(x)
+        for layer, asks, told in zip(self.layers, self.asks, self.told, strict=True):
+            y = layer(x)
+            logits = self.sharp * F.leaky_relu(asks(y) + told(y).T, 0.2)
+            weights = torch.softmax(logits.masked_fill(self.apart, float("-inf")), dim=-1)
+            y = self.act(weights @ y)
+            x = x + y if self.skip else y
             x = self.flaw(x)
         return self.last(self.head(x))

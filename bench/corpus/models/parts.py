@@ -146,6 +146,11 @@ class Softmaxed(Flaw):
         return F.softmax(x, dim=-1)
 
 
+class Rectified(Flaw):
+    def forward(self, x):
+        return F.relu(x)
+
+
 FLAWS: dict[str, type[Flaw]] = {
     "scaled": Scaled,
     "squashed": Squashed,
@@ -158,6 +163,7 @@ FLAWS: dict[str, type[Flaw]] = {
     "rounded": Rounded,
     "powered": Powered,
     "softmaxed": Softmaxed,
+    "rectified": Rectified,
 }
 
 

@@ -47,15 +47,16 @@ def rows() -> Iterator[Row]:
         for place, flaw in enumerate(FLAWS):
             # Four flaws of twelve for each family, so that each flaw is seen in families of every kind.
             if (5 * number + place) % 12 < 4:
-                yield _broken(start, flaw)
+                yield with_flaw(start, flaw)
         if start.model in HAVE_LAST and not dict(start.parameters).get("each"):
             if start.task not in ("diabetes", "friedman", "adding", "extremes"):
                 plain = start.but(optimizer="sgd", rate=0.1)
                 yield plain
-                yield _broken(plain, SOFTMAX_TWICE)
+                yield with_flaw(plain, SOFTMAX_TWICE)
             if number % 3 == 0:
-                yield _broken(start, DEAD_HEAD)
+                yield with_flaw(start, DEAD_HEAD)
 
 
-def _broken(start: Row, flaw: Flaw) -> Row:
+def with_flaw(start: Row, flaw: Flaw) -> Row:
+    """A row with one flaw in its forward pass; the row is the twin."""
     return start.broken(*flaw.cause, line=flaw.line, parameters={flaw.at: flaw.name, "amount": flaw.amount})
