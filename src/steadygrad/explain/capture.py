@@ -18,12 +18,15 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 from torch.utils.hooks import RemovableHandle
 
+from steadygrad.explain.slots import SLOTS, Keep, Slot, free
+
 COTANGENT_BYTES = 64 * 2**20
 """A cotangent larger than this is not kept until the next step: it would raise the peak of memory."""
 
-
 EARLIER_BYTES = 64 * 2**20
 """Inputs of the earlier calls of a step that are kept until it: with accumulation the last batch is not the only one."""
+_any_autocast = torch._C._is_any_autocast_enabled
+"""Takes no argument: half the cost of asking for a device by its name."""
 
 
 @dataclass
@@ -75,6 +78,7 @@ class Capture:
         device = self._device.type
         self._on_cuda = device == "cuda"
         self._autocast_kinds = ("cpu",) if device not in ("cuda", "mps", "xpu") else ("cpu", device)
+        self._slots = [Slot() for _ in range(SLOTS)] if replays else []
         self.arm()
 
     def arm(self) -> None:
@@ -131,8 +135,13 @@ class Capture:
         for place, leaf in enumerate(leaves):
             node = leaf.grad_fn if isinstance(leaf, Tensor) else None
             if node is not None and leaf.nbytes <= COTANGENT_BYTES:
-                # A hook of the node, not of the tensor: half the cost, and it stays where the output is changed in place.
-                node.register_prehook(_Keep(given.cotangents, place, leaf.output_nr))
+                # A hook of the node, not of the tensor: it stays where the output is changed in place.
+                number = leaf.output_nr
+                slot = free(self._slots) if number == 0 else None
+                if slot is None:
+                    node.register_prehook(Keep(given.cotangents, place, number))
+                else:
+                    slot.put_on(node, leaf, given, place)
         if self.measures_spread:
             self.measures_spread = False
             self.spread = _spread(leaves)
@@ -173,21 +182,6 @@ class _After(_Hook):
             self._capture.after(output)
 
 
-class _Keep:
-    """The gradient that comes back to one output of one call."""
-
-    __slots__ = ("_kept", "_output", "_place")
-
-    def __init__(self, kept: dict[int, Tensor], place: int, output: int) -> None:
-        self._kept, self._place, self._output = kept, place, output
-
-    def __call__(self, gradients: tuple[Tensor | None, ...]) -> None:
-        gradient = gradients[self._output]
-        if gradient is not None:
-            # The object itself: the engine then knows that it is held, and adds nothing to it in place.
-            self._kept[self._place] = gradient.detach() if gradient.requires_grad else gradient
-
-
 def _is_plain(tensor: Tensor) -> bool:
     return tensor.is_floating_point() and not tensor.is_sparse
 
@@ -208,6 +202,8 @@ def _spread(leaves: Sequence[Any]) -> float | None:
 
 def autocast_now(kinds: tuple[str, ...]) -> tuple[tuple[str, torch.dtype, bool], ...]:
     """Of these devices those for which autocast is on, with its dtype, and whether it caches."""
+    if not _any_autocast():
+        return ()
     on: tuple[tuple[str, torch.dtype, bool], ...] = ()
     for kind in kinds:
         if torch.is_autocast_enabled(kind):
