@@ -138,7 +138,7 @@ class GuardedOptimizer:
             if watch.left_out_by_scaler():
                 return
             self.judge()
-        elif self.state.seen[-1] < WARM and watch.norms is not None:
+        elif self._young and watch.norms is not None:
             self.judge()
         if self._leapt_at == watch.step or self._sample_is_due():
             self._start_sample(rate)
@@ -281,11 +281,16 @@ class GuardedOptimizer:
     def _set_limits(self) -> None:
         self._limits = judge.limits(self.state)
         self._limit_of = None
+        # Known as plain numbers: between two steps numpy's code leaves the caches.
+        self._young = bool(self.state.seen[-1] < WARM)
+        self.watch.at_once = self._young or self.owner.acts
 
     def _judge_when_due(self) -> None:
         ring = self.watch.ring
         if ring.full or (
-            ring.filled >= SHARED_ROWS if self.owner.shared else bool(ring.filled) and clock() - self._judged > LATE
+            ring.filled >= SHARED_ROWS
+            if self.owner.shared
+            else ring.filled > 0 and self.watch.now - self._judged > LATE
         ):
             self.judge()
 

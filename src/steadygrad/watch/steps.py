@@ -75,7 +75,11 @@ class StepWatch:
         self._losses: list[Any] = []
         self._scaler: Any = None
         self.moved: list[float] | None = None
-        """Norms of what the last step changed, as the monitor has them; None where that would wait, or was not taken."""
+        """The greatest norms of what the last steps changed, as the monitor has them; None on most steps: see ``at_once``."""
+        self.at_once = True
+        """Whether what a step changes is to be known right after it, and not with the next steps'."""
+        self.now = 0.0
+        """When the row was closed, in seconds of ``clock``."""
         self.watch(parameters, columns)
         self._handles: list[RemovableHandle] = [
             optimizer.register_step_pre_hook(self._before),
@@ -148,7 +152,7 @@ class StepWatch:
         self._scaler = scaler
         self._fresh = False
         # With accumulation only the last backward pass of a step is worth a read: as many as the step before had.
-        if scaler is None and self._backwards >= self._expected and self.due:
+        if scaler is None and self._backwards >= self._expected and (self.every == 1 or self.due):
             self.handler.guarded(self._read)
 
     # Clips
@@ -232,7 +236,7 @@ class StepWatch:
 
     def _close(self) -> None:
         """Close the row of this step, and hand it over."""
-        due, self.step = self.due, self.step + 1
+        due, self.step = self.every == 1 or self.due, self.step + 1
         if due:
             self.handler.guarded(self._close_row)
         else:
@@ -246,7 +250,7 @@ class StepWatch:
         self._factor, self._valued, self._fresh, self.recorded = 1.0, False, False, None
 
     def _close_row(self) -> None:
-        now = clock()
+        self.now = now = clock()
         if not self._fresh:
             self._read()
         elif not self._unchanged():
@@ -276,9 +280,10 @@ class StepWatch:
         self.handler.guarded(self._finish)
 
     def _finish(self) -> None:
-        self.moved = self.monitor.after(self.step, self.rate)
-        self._losses = []
+        self.moved = self.monitor.after(self.step, self.rate, at_once=self.at_once)
         self.loop.taken(self.ring.active)
+        # Held on to, they would be in the way of the coming step's.
+        self._losses, self.gradients, self._places = [], [], {}
         if self.loop.news:
             self.loop.news = False
             self.handler.judge()
@@ -307,8 +312,8 @@ class StepWatch:
 
     def _unchanged(self) -> bool:
         """Whether the gradients are those that were read, and nobody has written to them since."""
-        now = [p.grad for p in self.ring.active]
-        return all(map(operator.is_, now, self.gradients)) and versions(self.gradients) == self._versions
+        now: Any = [p.grad for p in self.ring.active]
+        return all(map(operator.is_, now, self.gradients)) and versions(now) == self._versions
 
     def _changed(self) -> None:
         """Somebody wrote to the gradients after they were read: a clip by value, a loop that scales them by hand, a fault."""
