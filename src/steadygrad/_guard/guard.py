@@ -79,7 +79,7 @@ class Guard:
             snapshot_every=options.snapshot_every,
             snapshot_bytes=options.snapshot_bytes,
         )
-        self.acts = self.answers.on
+        self.acts, self.rests = self.answers.on, options.every > 1
         self.looking = Looks(roots, options.probe_every, [holder_of(root, optimizers) for root in roots])
         for index, optimizer in enumerate(optimizers):
             clipper = Clipper(options.clip) if options.clip is not None else None
@@ -216,19 +216,19 @@ class Guard:
 
     def about_to_read(self) -> None:
         """Have what the models are given kept, where a coming step is read."""
-        if self.options.every == 1 and not any(one.off for one in self.optimizers):
-            return
         self.looking.arm(any(one.watch.due and not one.off for one in self.optimizers))
 
     def has_read(self, one: GuardedOptimizer) -> None:
         """The step at hand is judged: what its models were given is needed no more."""
-        self.about_to_read()
+        if self.rests:
+            self.about_to_read()
         self.looking.forget(one.index)
 
     def stands_aside(self, one: GuardedOptimizer, error: Exception) -> bool:
         """An error of ours, or of the user's own function (True), which goes through."""
         if self.answers.raised_by_callback is error:
             return True
+        self.rests = True
         self.looking.forget(one.index)
         self.complain(f"the guard failed and stands aside ({type(error).__name__}: {error}); training goes on")
         return False

@@ -11,12 +11,13 @@ import operator
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import perf_counter as clock
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from steadygrad._guard.owner import Owner
 from steadygrad.act.clipping import Clipper
 from steadygrad.act.lowered_rates import LoweredRates
 from steadygrad.detect import judge, updates
@@ -24,7 +25,8 @@ from steadygrad.detect.history import WARM, State
 from steadygrad.detect.symptoms import Symptom
 from steadygrad.errors import TrainingStopped
 from steadygrad.explain.weights import WeightHistory
-from steadygrad.record.rows import Rows, Updates
+from steadygrad.record.rows import Rows
+from steadygrad.watch import rates
 from steadygrad.watch.budget import Budget
 from steadygrad.watch.names import Names
 from steadygrad.watch.steps import StepWatch
@@ -42,22 +44,6 @@ SUSPICIOUS = 0.2
 """Estimated update ÷ weight after which the next updates are measured exactly."""
 LOSES = 64
 """Norms, at most, that a row may have to be summed in Python; longer ones go through numpy."""
-
-
-class Owner(Protocol):
-    """Whoever made it: decides, prints and writes."""
-
-    shared: bool
-    acts: bool
-
-    def found(self, one: GuardedOptimizer, symptoms: Sequence[Symptom]) -> None: ...
-    def rows(self, one: GuardedOptimizer, rows: Rows) -> None: ...
-    def updated(self, one: GuardedOptimizer, seen: Updates) -> None: ...
-    def look(self, one: GuardedOptimizer, norm: float) -> None: ...
-    def about_to_read(self) -> None: ...
-    def has_read(self, one: GuardedOptimizer) -> None: ...
-    def stepped(self, one: GuardedOptimizer) -> None: ...
-    def stands_aside(self, one: GuardedOptimizer, error: Exception) -> bool: ...
 
 
 class GuardedOptimizer:
@@ -132,7 +118,7 @@ class GuardedOptimizer:
         if len(self.optimizer.param_groups) != watch.groups:
             self._take_in()
         rate = watch.rate
-        if updates.leaps(self.state, rate):
+        if rate > self._leap_above and updates.leaps(self.state, rate):
             self._leapt_at = watch.step
         if self._ill(watch):
             if watch.left_out_by_scaler():
@@ -154,12 +140,14 @@ class GuardedOptimizer:
         self._judge_when_due()
         if self.rate_factor != 1.0:
             self._rates.lower(self.rate_factor)
-        self._write()
+            watch.rate = rates.greatest(self.optimizer)
+        if self._unwritten:
+            self._write()
         self.owner.has_read(self)
 
     def again(self) -> None:
-        watch = self.watch
         """A later evaluation of a closure, within the same step: clipped, not counted."""
+        watch = self.watch
         if self.clipper is not None:
             gradients = watch.ring.read()
             self.clipper(gradients, watch.ring.row, watch.ring.host(), watch.ring.active, 1.0)
@@ -169,15 +157,17 @@ class GuardedOptimizer:
             for parameter, gradient in self.hidden:
                 parameter.grad = gradient
             self.hidden = []
-        self._rates.restore()
+        if self._rates.kept:
+            self._rates.restore()
         if self._sample is not None:
             self._finish_sample()
         moved = self.watch.moved
         if self.watch.monitor.full or (moved is not None and self._suspicious(moved)):
             self.judge()
         self.owner.stepped(self)
-        # The next step of some optimizer may be read: its model is to keep what it is given.
-        self.owner.about_to_read()
+        if self.owner.rests:
+            # The next step of some optimizer may be read: its model is to keep what it is given.
+            self.owner.about_to_read()
 
     def guarded(self, work: Callable[[], None]) -> None:
         graded = torch.is_grad_enabled()
@@ -283,6 +273,7 @@ class GuardedOptimizer:
         self._limit_of = None
         # Known as plain numbers: between two steps numpy's code leaves the caches.
         self._young = bool(self.state.seen[-1] < WARM)
+        self._leap_above = self.state.greatest_rate * updates.RATE_JUMP
         self.watch.at_once = self._young or self.owner.acts
 
     def _judge_when_due(self) -> None:

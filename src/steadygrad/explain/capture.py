@@ -29,7 +29,7 @@ _any_autocast = torch._C._is_any_autocast_enabled
 """Takes no argument: half the cost of asking for a device by its name."""
 
 
-@dataclass
+@dataclass(slots=True, weakref_slot=True)
 class Given:
     """One forward call: what went in, under which conditions, and the gradients that came back to its outputs."""
 

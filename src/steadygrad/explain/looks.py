@@ -62,6 +62,9 @@ class Looks:
         self._roots = [
             _Root(Capture(root, replays=every > 0), holder) for root, holder in zip(roots, holders, strict=True)
         ]
+        self._captures = [
+            [one.capture for one in self._roots if one.holder == at] for at in range(max(holders, default=0) + 1)
+        ]
         self._on_alarm = 0
 
     def given(self) -> list[Given]:
@@ -84,9 +87,8 @@ class Looks:
 
     def forget(self, index: int) -> None:
         """The step at hand has been read: what its models were given is needed no more."""
-        for one in self._roots:
-            if one.holder == index:
-                one.capture.given = None
+        for capture in self._captures[index] if index < len(self._captures) else ():
+            capture.given = None
 
     def note_inputs(self, index: int) -> None:
         """Remember how large the inputs of a healthy step are. Waits for a device where they lie on one."""

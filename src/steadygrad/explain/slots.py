@@ -32,32 +32,41 @@ class Keep:
 
 
 class Slot:
-    """The same for a node whose first output it is."""
+    """The same for a node whose first output it is, to be put on one node after another."""
 
     def __init__(self) -> None:
+        self._came = _Came()
         with torch.inference_mode(False), torch.enable_grad():
-            self._holder = torch.zeros(0, requires_grad=True)
+            self._holder = torch.zeros(0, requires_grad=True, device="cpu")
         self._holder.register_hook(self._came)
         self.hooks: Any = self._holder._backward_hooks
-        self._given: Any = None
-        self._leaf: Any = None
-        self._place = 0
         self.alone = sys.getrefcount(self.hooks)
 
     def put_on(self, node: Any, leaf: Tensor, given: Any, place: int) -> None:
         """Keep the gradient that comes to ``leaf``, the first output of ``node``, as ``given.cotangents[place]``."""
+        came = self._came
         # Held weakly: what a step was given must not outlive it here.
-        self._given, self._leaf, self._place = weakref.ref(given), weakref.ref(leaf), place
+        came.given, came.leaf, came.place = weakref.ref(given), weakref.ref(leaf), place
         node._register_hook_dict(self._holder)
 
-    def _came(self, gradient: Tensor) -> None:
-        given, leaf = self._given(), self._leaf()
+
+class _Came:
+    """The hook of a slot. Apart from it: torch holds hooks where Python's collector sees no circle."""
+
+    __slots__ = ("given", "leaf", "place")
+
+    given: Any
+    leaf: Any
+    place: int
+
+    def __call__(self, gradient: Tensor) -> None:
+        given, leaf = self.given(), self.leaf()
         if given is None:
             return
-        _keep(given.cotangents, self._place, gradient)
+        _keep(given.cotangents, self.place, gradient)
         if leaf is not None and leaf._backward_hooks and leaf.grad_fn is not None:
             # The program's own hooks of the output come after this one and may change it; those before the node come last.
-            leaf.grad_fn.register_prehook(Keep(given.cotangents, self._place, 0))
+            leaf.grad_fn.register_prehook(Keep(given.cotangents, self.place, 0))
 
 
 def free(slots: Sequence[Slot]) -> Slot | None:

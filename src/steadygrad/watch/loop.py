@@ -116,15 +116,11 @@ def _mark(parameters: Sequence[Any]) -> Mark:
     for parameter in parameters:
         gradient = parameter.grad
         if gradient is not None:
-            return id(gradient), _version(gradient)
+            try:
+                return id(gradient), gradient._version
+            except RuntimeError:  # Tensors of inference mode count nothing.
+                return id(gradient), 0
     return _NONE
-
-
-def _version(gradient: Tensor) -> int:
-    try:
-        return gradient._version
-    except RuntimeError:  # Tensors of inference mode count nothing.
-        return 0
 
 
 def versions(tensors: Sequence[Tensor]) -> list[int]:

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
 from steadygrad.record.rows import Estimates, Rows
-from steadygrad.watch import backward, clips, loss_scale, losses
+from steadygrad.watch import backward, clips, loss_scale, losses, rates
 from steadygrad.watch.by_hand import HandScaling
 from steadygrad.watch.clips import UserClip
 from steadygrad.watch.gradient_norms import Ring
@@ -78,6 +78,8 @@ class StepWatch:
         """The greatest norms of what the last steps changed, as the monitor has them; None on most steps: see ``at_once``."""
         self.at_once = True
         """Whether what a step changes is to be known right after it, and not with the next steps'."""
+        self.rate = math.nan
+        """The greatest learning rate when the row was closed; NaN where reading it would wait for a device."""
         self.now = 0.0
         """When the row was closed, in seconds of ``clock``."""
         self.watch(parameters, columns)
@@ -110,15 +112,6 @@ class StepWatch:
     def due(self) -> bool:
         """Whether the coming step is read."""
         return self.step % self.every == 0 or self.step + 1 == self.look_at
-
-    @property
-    def rate(self) -> float:
-        """The greatest learning rate; NaN where reading it would wait for a device."""
-        groups = self.optimizer.param_groups
-        rate = groups[0].get("lr", math.nan)
-        if len(groups) > 1:
-            rate = max(group.get("lr", math.nan) for group in groups)
-        return math.nan if isinstance(rate, Tensor) and rate.device.type != "cpu" else float(rate)
 
     def record_loss(self, loss: Tensor | float) -> None:
         """The loss of the coming step, as the program gives it."""
@@ -166,7 +159,7 @@ class StepWatch:
         return sum(id(one) in mine for one in gradients)
 
     def before_touch(self) -> None:
-        if self.due and not self._fresh:
+        if not self._fresh and self.due:
             self.handler.guarded(self._read)
 
     def norms_of(self, gradients: Sequence[Tensor]) -> Tensor | None:
@@ -184,9 +177,11 @@ class StepWatch:
             return None
         return ring.row[torch.tensor(places)]
 
-    def was_clipped(self, kind: str, bound: float, count: int, factor: Any) -> None:
+    def was_clipped(self, kind: str, bound: float, count: int, factor: Any, *, wrote: bool = True) -> None:
         used = self.loop.used(self.ring.active)
         self.clips.append(UserClip(kind, bound, count, scaled=self.scale is not None, used=used))
+        if not wrote:
+            return
         if self._fresh:
             if factor is None or (count < len(self.gradients) and factor != 1.0):
                 self._valued = True
@@ -240,7 +235,7 @@ class StepWatch:
         if due:
             self.handler.guarded(self._close_row)
         else:
-            self.norms = None
+            self.norms, self.rate = None, rates.greatest(self.optimizer)
             self.clip_steps += bool(self.clips)
             self.clip_acted += bool(self.clips) and self._factor < 1.0
         if not self.monitor.known:
@@ -251,6 +246,7 @@ class StepWatch:
 
     def _close_row(self) -> None:
         self.now = now = clock()
+        ring = self.ring
         if not self._fresh:
             self._read()
         elif not self._unchanged():
@@ -258,11 +254,12 @@ class StepWatch:
         elif self._hand.usual < 1.0 and not self.clips:
             self._scaled_by_hand(1.0, 1.0)
         self.loss = self.recorded if self.recorded is not None else losses.total(self._losses)
-        self.norms = self.ring.host()
+        self.norms = ring.host()
+        self.rate = rate = rates.greatest(self.optimizer)
         if self.clips:
             self.last_clip = self.clips[-1]
             self.clip_steps += 1
-        self.ring.commit(self.step, now, self.rate, self.loss, self._factor)
+        ring.commit(self.step, now, rate, self.loss, self._factor)
         if callable(self._factor):
             self._unread_clips.add(self.step)
         elif self.clips and self._factor < 1.0:
@@ -283,7 +280,7 @@ class StepWatch:
         self.moved = self.monitor.after(self.step, self.rate, at_once=self.at_once)
         self.loop.taken(self.ring.active)
         # Held on to, they would be in the way of the coming step's.
-        self._losses, self.gradients, self._places = [], [], {}
+        self._losses, self.gradients = [], []
         if self.loop.news:
             self.loop.news = False
             self.handler.judge()
@@ -304,10 +301,11 @@ class StepWatch:
     # Reading
 
     def _read(self) -> None:
-        self.scale = loss_scale.of(self.optimizer, self._scaler, stepping=self.inside)
+        scaled = self._scaler is not None or "grad_scale" in self.optimizer.__dict__
+        self.scale = loss_scale.of(self.optimizer, self._scaler, stepping=self.inside) if scaled else None
         self.gradients = self.ring.read(self.scale)
         self._versions = versions(self.gradients)
-        self._fresh = True
+        self._fresh, self._places = True, {}
         self._factor, self._valued = 1.0, False
 
     def _unchanged(self) -> bool:
