@@ -11,13 +11,12 @@ import operator
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import perf_counter as clock
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from steadygrad._guard.owner import Owner
 from steadygrad.act.clipping import Clipper
 from steadygrad.act.lowered_rates import LoweredRates
 from steadygrad.detect import judge, updates
@@ -25,7 +24,7 @@ from steadygrad.detect.history import WARM, State
 from steadygrad.detect.symptoms import Symptom
 from steadygrad.errors import TrainingStopped
 from steadygrad.explain.weights import WeightHistory
-from steadygrad.record.rows import Rows
+from steadygrad.record.rows import Rows, Updates, total_of
 from steadygrad.watch import rates
 from steadygrad.watch.budget import Budget
 from steadygrad.watch.names import Names
@@ -42,8 +41,24 @@ FIRST_SAMPLES = 3
 """Steps at the beginning whose updates are all measured exactly."""
 SUSPICIOUS = 0.2
 """Estimated update ÷ weight after which the next updates are measured exactly."""
-LOSES = 64
-"""Norms, at most, that a row may have to be summed in Python; longer ones go through numpy."""
+
+
+class Owner(Protocol):
+    """Whoever made it: decides, prints and writes."""
+
+    shared: bool
+    acts: bool
+    rests: bool
+    """Whether some steps are not read, of some optimizer."""
+
+    def found(self, one: GuardedOptimizer, symptoms: Sequence[Symptom]) -> None: ...
+    def rows(self, one: GuardedOptimizer, rows: Rows) -> None: ...
+    def updated(self, one: GuardedOptimizer, seen: Updates) -> None: ...
+    def look(self, one: GuardedOptimizer, norm: float) -> None: ...
+    def about_to_read(self) -> None: ...
+    def has_read(self, one: GuardedOptimizer) -> None: ...
+    def stepped(self, one: GuardedOptimizer) -> None: ...
+    def stands_aside(self, one: GuardedOptimizer, error: Exception) -> bool: ...
 
 
 class GuardedOptimizer:
@@ -61,8 +76,7 @@ class GuardedOptimizer:
         budget: float,
     ) -> None:
         self.owner, self.index, self.optimizer = owner, index, optimizer
-        self.names = names
-        self.clipper = clipper
+        self.names, self.clipper = names, clipper
         self.rate_factor = 1.0
         self.hidden: list[tuple[Tensor, Tensor]] = []
         self.taken: list[tuple[int, str]] = []
@@ -72,8 +86,7 @@ class GuardedOptimizer:
         self._sample: Sample | None = None
         self._leapt_at = 0
         self._may_rest = "tolerance_change" in optimizer.defaults
-        self._next_sample = 1
-        self._sampled_to = 0
+        self._next_sample, self._sampled_to = 1, 0
         self._waiting: list[Sample] = []
         self._unwritten: list[Rows] = []
         self._frozen = np.zeros(0, bool)
@@ -141,8 +154,7 @@ class GuardedOptimizer:
         if self.rate_factor != 1.0:
             self._rates.lower(self.rate_factor)
             watch.rate = rates.greatest(self.optimizer)
-        if self._unwritten:
-            self._write()
+        self._write()
         self.owner.has_read(self)
 
     def again(self) -> None:
@@ -157,8 +169,7 @@ class GuardedOptimizer:
             for parameter, gradient in self.hidden:
                 parameter.grad = gradient
             self.hidden = []
-        if self._rates.kept:
-            self._rates.restore()
+        self._rates.restore()
         if self._sample is not None:
             self._finish_sample()
         moved = self.watch.moved
@@ -263,8 +274,7 @@ class GuardedOptimizer:
         if high and not all(map(math.isfinite, seen)):
             watch.widen()
         if not high and math.isfinite(self._limits.total):
-            total = math.hypot(*seen) if len(seen) <= LOSES else float(np.linalg.norm(np.array(seen)))
-            high = not total <= self._limits.total
+            high = not total_of(seen) <= self._limits.total
         loss = watch.loss
         return high or (not self.owner.shared and not callable(loss) and loss == loss and not loss <= self._limits.loss)
 

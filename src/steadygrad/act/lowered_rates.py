@@ -13,8 +13,7 @@ class LoweredRates:
 
     def __init__(self, optimizer: torch.optim.Optimizer) -> None:
         self._optimizer = optimizer
-        self.kept: list[tuple[dict[str, Any], Any]] = []
-        """Groups whose rate is lowered, each with its own."""
+        self._kept: list[tuple[dict[str, Any], Any]] = []
 
     def lower(self, factor: float) -> None:
         """Multiply every rate by ``factor``, until ``restore``."""
@@ -22,17 +21,17 @@ class LoweredRates:
             if "lr" in group:
                 kept = group["lr"]
                 if isinstance(kept, Tensor):
-                    self.kept.append((group, kept.clone()))
+                    self._kept.append((group, kept.clone()))
                     kept.mul_(factor)
                 else:
-                    self.kept.append((group, kept))
+                    self._kept.append((group, kept))
                     group["lr"] = kept * factor
 
     def restore(self) -> None:
         """The rates as they were."""
-        for group, kept in self.kept:
+        for group, kept in self._kept:
             if isinstance(kept, Tensor):
                 group["lr"].copy_(kept)
             else:
                 group["lr"] = kept
-        self.kept = []
+        self._kept = []
