@@ -14,17 +14,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, is_grad_enabled, nn
+from torch.compiler import is_compiling
 from torch.utils._pytree import tree_leaves
 from torch.utils.hooks import RemovableHandle
 
-from steadygrad.explain.slots import SLOTS, Keep, Slot, free
+from steadygrad.explain.slots import SLOTS, Keep, Slot, put_on
 
 COTANGENT_BYTES = 64 * 2**20
 """A cotangent larger than this is not kept until the next step: it would raise the peak of memory."""
 
 EARLIER_BYTES = 64 * 2**20
 """Inputs of the earlier calls of a step that are kept until it: with accumulation the last batch is not the only one."""
+_random_state = torch.default_generator.get_state
 _any_autocast = torch._C._is_any_autocast_enabled
 """Takes no argument: half the cost of asking for a device by its name."""
 
@@ -113,18 +115,19 @@ class Capture:
 
     def before(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """The model is called."""
-        calls = 1 if self.given is None else self.given.calls + 1
+        held = self.given
         random = on_device = None
         if self._replays:
-            random = torch.default_generator.get_state()
+            random = _random_state()
             if self._on_cuda:
                 on_device = torch.cuda.get_rng_state(self._device)
-        earlier: list[Tensor] = []
-        if self.given is not None:
-            earlier = [*self.given.earlier, *(one for one in self.given.tensors() if _is_plain(one))]
-            if sum(one.nbytes for one in earlier) > EARLIER_BYTES:
-                earlier = []
-        self.given = Given(args, kwargs, random, on_device, autocast_now(self._autocast_kinds), calls, earlier=earlier)
+        autocast = autocast_now(self._autocast_kinds) if _any_autocast() else ()
+        self.given = given = Given(args, kwargs, random, on_device, autocast)
+        if held is not None:
+            given.calls = held.calls + 1
+            earlier = [*held.earlier, *(one for one in held.tensors() if _is_plain(one))]
+            if sum(one.nbytes for one in earlier) <= EARLIER_BYTES:
+                given.earlier = earlier
 
     def after(self, output: Any) -> None:
         """It has given this: what will come back to it is kept as well."""
@@ -137,11 +140,8 @@ class Capture:
             if node is not None and leaf.nbytes <= COTANGENT_BYTES:
                 # A hook of the node, not of the tensor: it stays where the output is changed in place.
                 number = leaf.output_nr
-                slot = free(self._slots) if number == 0 else None
-                if slot is None:
+                if number or not put_on(self._slots, node, leaf, given, place):
                     node.register_prehook(Keep(given.cotangents, place, number))
-                else:
-                    slot.put_on(node, leaf, given, place)
         if self.measures_spread:
             self.measures_spread = False
             self.spread = _spread(leaves)
@@ -170,7 +170,7 @@ class _Before(_Hook):
     __slots__ = ()
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if not torch.compiler.is_compiling() and self._capture.armed and torch.is_grad_enabled():
+        if not is_compiling() and self._capture.armed and is_grad_enabled():
             self._capture.before(args, kwargs)
 
 
@@ -178,7 +178,7 @@ class _After(_Hook):
     __slots__ = ()
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        if not torch.compiler.is_compiling() and self._capture.armed and torch.is_grad_enabled():
+        if not is_compiling() and self._capture.armed and is_grad_enabled():
             self._capture.after(output)
 
 
@@ -202,8 +202,6 @@ def _spread(leaves: Sequence[Any]) -> float | None:
 
 def autocast_now(kinds: tuple[str, ...]) -> tuple[tuple[str, torch.dtype, bool], ...]:
     """Of these devices those for which autocast is on, with its dtype, and whether it caches."""
-    if not _any_autocast():
-        return ()
     on: tuple[tuple[str, torch.dtype, bool], ...] = ()
     for kind in kinds:
         if torch.is_autocast_enabled(kind):

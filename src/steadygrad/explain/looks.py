@@ -62,9 +62,6 @@ class Looks:
         self._roots = [
             _Root(Capture(root, replays=every > 0), holder) for root, holder in zip(roots, holders, strict=True)
         ]
-        self._captures = [
-            [one.capture for one in self._roots if one.holder == at] for at in range(max(holders, default=0) + 1)
-        ]
         self._on_alarm = 0
 
     def given(self) -> list[Given]:
@@ -85,10 +82,9 @@ class Looks:
             elif one.capture.armed and not soon:
                 one.capture.rest()
 
-    def forget(self, index: int) -> None:
-        """The step at hand has been read: what its models were given is needed no more."""
-        for capture in self._captures[index] if index < len(self._captures) else ():
-            capture.given = None
+    def captures(self, index: int) -> list[Capture]:
+        """Of the models that this optimizer holds most of: they keep what they are given until its step has been read."""
+        return [one.capture for one in self._roots if one.holder == index]
 
     def note_inputs(self, index: int) -> None:
         """Remember how large the inputs of a healthy step are. Waits for a device where they lie on one."""

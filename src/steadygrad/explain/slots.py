@@ -7,10 +7,10 @@ which its count of references says.
 
 from __future__ import annotations
 
-import sys
-import weakref
 from collections.abc import Sequence
+from sys import getrefcount
 from typing import Any
+from weakref import ref
 
 import torch
 from torch import Tensor
@@ -35,19 +35,12 @@ class Slot:
     """The same for a node whose first output it is, to be put on one node after another."""
 
     def __init__(self) -> None:
-        self._came = _Came()
+        self.came = _Came()
         with torch.inference_mode(False), torch.enable_grad():
-            self._holder = torch.zeros(0, requires_grad=True, device="cpu")
-        self._holder.register_hook(self._came)
-        self.hooks: Any = self._holder._backward_hooks
-        self.alone = sys.getrefcount(self.hooks)
-
-    def put_on(self, node: Any, leaf: Tensor, given: Any, place: int) -> None:
-        """Keep the gradient that comes to ``leaf``, the first output of ``node``, as ``given.cotangents[place]``."""
-        came = self._came
-        # Held weakly: what a step was given must not outlive it here.
-        came.given, came.leaf, came.place = weakref.ref(given), weakref.ref(leaf), place
-        node._register_hook_dict(self._holder)
+            self.holder: Any = torch.zeros(0, requires_grad=True, device="cpu")
+        self.holder.register_hook(self.came)  # type: ignore[no-untyped-call]
+        self.hooks: Any = self.holder._backward_hooks
+        self.alone = getrefcount(self.hooks)
 
 
 class _Came:
@@ -69,12 +62,19 @@ class _Came:
             leaf.grad_fn.register_prehook(Keep(given.cotangents, self.place, 0))
 
 
-def free(slots: Sequence[Slot]) -> Slot | None:
-    """The first whose hook no graph holds any more."""
+def put_on(slots: Sequence[Slot], node: Any, leaf: Tensor, given: Any, place: int) -> bool:
+    """Keep the gradient that comes to ``leaf``, the first output of ``node``, as ``given.cotangents[place]``.
+
+    By the first slot whose hook no graph holds any more; False where there is none.
+    """
     for slot in slots:
-        if sys.getrefcount(slot.hooks) == slot.alone:
-            return slot
-    return None
+        if getrefcount(slot.hooks) == slot.alone:
+            came = slot.came
+            # Held weakly: what a step was given must not outlive it here.
+            came.given, came.leaf, came.place = ref(given), ref(leaf), place
+            node._register_hook_dict(slot.holder)
+            return True
+    return False
 
 
 def _keep(kept: dict[int, Tensor], place: int, gradient: Tensor | None) -> None:

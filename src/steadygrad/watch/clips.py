@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
+import operator
 import sys
 import threading
 import weakref
@@ -20,6 +21,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+from torch.compiler import is_compiling
 
 from steadygrad.clip.norm import EPSILON, UNCLIPPED
 from steadygrad.clip.shards import is_distributed, local
@@ -71,6 +73,9 @@ _bodies: dict[Any, str] = {}
 
 _DENORMAL, _ONE = 5e-324, 1.0
 """Apart, so that they are multiplied when it is asked for."""
+
+
+_gradient = operator.attrgetter("grad")
 
 
 class _Busy(threading.local):
@@ -146,7 +151,7 @@ def _touched(gradients: Sequence[Tensor]) -> list[tuple[Clipped, int]]:
 
 
 def _passes() -> bool:
-    return _busy.on or not _watches or torch.compiler.is_compiling()
+    return _busy.on or not _watches or is_compiling()
 
 
 def _alone(original: Callable[..., Any], *args: Any) -> Any:
@@ -184,7 +189,7 @@ def _clip_with_norm_over(original: Callable[..., Any]) -> Callable[..., Any]:
             original(parameters, max_norm, total_norm, foreach)
             return
         listed = [parameters] if isinstance(parameters, Tensor) else list(parameters)
-        touched = _touched([p.grad for p in listed if p.grad is not None])
+        touched = _touched([gradient for gradient in map(_gradient, listed) if gradient is not None])
         for watch, _ in touched:
             watch.before_touch()
         shown = total_norm

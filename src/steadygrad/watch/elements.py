@@ -58,7 +58,8 @@ class Elements:
 
     def norms(self) -> Tensor:
         """Of row 0, for each weight."""
-        return torch.linalg.vector_norm(self._each[0].view(-1, ELEMENTS), dim=1, dtype=self.wide)
+        found: Tensor = torch.linalg.vector_norm(self._each[0].view(-1, ELEMENTS), dim=1, dtype=self.wide)
+        return found
 
 
 def _middle(flat: Tensor) -> Tensor:

@@ -18,17 +18,21 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.compiler import is_compiling
 from torch.utils.hooks import RemovableHandle
 
 from steadygrad.record.rows import Estimates, Rows
 from steadygrad.watch import backward, clips, loss_scale, losses, rates
 from steadygrad.watch.by_hand import HandScaling
 from steadygrad.watch.clips import UserClip
+from steadygrad.watch.closures import closure_of, with_closure
 from steadygrad.watch.gradient_norms import Ring
 from steadygrad.watch.handler import Handler
 from steadygrad.watch.loop import Loop, versions
 from steadygrad.watch.nesting import is_nested
 from steadygrad.watch.updates import Monitor
+
+_gradient = operator.attrgetter("grad")
 
 
 class StepWatch:
@@ -141,7 +145,7 @@ class StepWatch:
             return
         self._backwards += 1
         if loss is not None:
-            self._losses.append(losses.kept(loss))
+            self._losses.append(loss.item() if type(loss) is Tensor and loss.is_cpu else losses.kept(loss))
         self._scaler = scaler
         self._fresh = False
         # With accumulation only the last backward pass of a step is worth a read: as many as the step before had.
@@ -194,19 +198,19 @@ class StepWatch:
     # Steps
 
     def _before(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> Any:
-        if self.off or torch.compiler.is_compiling():
+        if self.off or is_compiling():
             return None
         if self.inside and is_nested(optimizer, sys._getframe(1)):
             self._nested += 1
             return None
         self.inside, self._nested = True, 0
-        closure = args[1] if len(args) > 1 else kwargs.get("closure")
-        if callable(closure) and not isinstance(closure, Tensor):
-            return self._with_closure(args, kwargs, closure)
+        closure = closure_of(args, kwargs) if kwargs or len(args) > 1 else None
+        if closure is not None:
+            return with_closure(args, kwargs, self._watched(closure))
         self._close()
         return None
 
-    def _with_closure(self, args: Any, kwargs: Any, closure: Callable[..., Any]) -> Any:
+    def _watched(self, closure: Callable[..., Any]) -> Callable[..., Any]:
         """The gradients of this step come into being inside of it: its row is closed where the closure has made them."""
         first = True
 
@@ -225,9 +229,7 @@ class StepWatch:
                 self.handler.guarded(lambda: self.handler.again())
             return loss
 
-        if len(args) > 1:
-            return (args[0], watched, *args[2:]), kwargs
-        return args, {**kwargs, "closure": watched}
+        return watched
 
     def _close(self) -> None:
         """Close the row of this step, and hand it over."""
@@ -240,8 +242,9 @@ class StepWatch:
             self.clip_acted += bool(self.clips) and self._factor < 1.0
         if not self.monitor.known:
             self.handler.guarded(self.monitor.before)
-        self._expected, self._backwards = max(1, self._backwards), 0
-        self._losses, self.clips = [], []
+        self._expected, self._backwards = self._backwards or 1, 0
+        self._losses = []
+        self.clips = []
         self._factor, self._valued, self._fresh, self.recorded = 1.0, False, False, None
 
     def _close_row(self) -> None:
@@ -253,22 +256,24 @@ class StepWatch:
             self._changed()
         elif self._hand.usual < 1.0 and not self.clips:
             self._scaled_by_hand(1.0, 1.0)
-        self.loss = self.recorded if self.recorded is not None else losses.total(self._losses)
+        self.loss = losses.total(self._losses) if self.recorded is None else self.recorded
         self.norms = ring.host()
-        self.rate = rate = rates.greatest(self.optimizer)
+        groups = self.optimizer.param_groups
+        rate = groups[0].get("lr") if len(groups) == 1 else None
+        self.rate = rate = rate if type(rate) is float else rates.greatest(self.optimizer)
+        ring.commit(self.step, now, rate, self.loss, self._factor)
         if self.clips:
             self.last_clip = self.clips[-1]
             self.clip_steps += 1
-        ring.commit(self.step, now, rate, self.loss, self._factor)
-        if callable(self._factor):
-            self._unread_clips.add(self.step)
-        elif self.clips and self._factor < 1.0:
-            self.clip_acted += 1
+            if callable(self._factor):
+                self._unread_clips.add(self.step)
+            elif self._factor < 1.0:
+                self.clip_acted += 1
         self.loop.stepped(self._backwards, self.clips, len(self.gradients))
         self.handler.before_step()
 
     def _after(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        if self.off or torch.compiler.is_compiling():
+        if self.off or is_compiling():
             return
         if self._nested:
             self._nested -= 1
@@ -310,8 +315,8 @@ class StepWatch:
 
     def _unchanged(self) -> bool:
         """Whether the gradients are those that were read, and nobody has written to them since."""
-        now: Any = [p.grad for p in self.ring.active]
-        return all(map(operator.is_, now, self.gradients)) and versions(now) == self._versions
+        now = map(_gradient, self.ring.active)
+        return all(map(operator.is_, now, self.gradients)) and versions(self.gradients) == self._versions
 
     def _changed(self) -> None:
         """Somebody wrote to the gradients after they were read: a clip by value, a loop that scales them by hand, a fault."""
