@@ -7,7 +7,6 @@ of a step until ``commit``: a read replaces what an earlier read of the same ste
 
 from __future__ import annotations
 
-import struct
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -23,7 +22,9 @@ from steadygrad.watch.distributed import Meshes, meshes_of
 ROWS = 128
 """Steps that the ring holds. A judgement takes 0.6 to 1 ms however few its rows: at 128 that is under 8 microseconds a step."""
 FEW = 32
-"""Gradients on the CPU whose norms are read one by one; of more it is cheaper to have each written into its place at once."""
+"""Norms on the CPU that are kept as a list until they are taken; of more a copy takes less room than a list of numbers."""
+
+_vector_norm = torch.linalg.vector_norm
 
 
 class Ring:
@@ -61,13 +62,10 @@ class Ring:
         self._cells: list[Tensor] = []
         """Where all gradients are plain and on the CPU: the row at hand, and the places in it."""
         self._view = memoryview(b"")
-        self._numbers: list[float] | None = None
-        """Of the row at hand, where they are few: they are written into its place when that is asked for."""
         self._groups: dict[tuple[torch.device, torch.dtype], list[int]] = {}
         self.plain = True
         """Whether all gradients are dense float32 or float64 tensors of one kind and device, which torch sums as a row does."""
         self._few = False
-        self._pack = struct.Struct("").pack_into
         self._older: list[Rows] = []
 
     def read(self, scale: Tensor | None = None) -> list[Tensor]:
@@ -79,10 +77,7 @@ class Ring:
         try:
             if self._idle and any(p.grad is not None for p in self._idle):
                 raise TypeError("another parameter has a gradient now")
-            if self._few and scale is None:
-                self._numbers = _few_norms(gradients, self._present.dtype)
-            else:
-                self._write(gradients, scale)
+            self._write(gradients, scale)
         except (TypeError, RuntimeError):
             # A gradient is gone, is new, or is of another kind than before: looked for only when it happens.
             self._lay()
@@ -93,17 +88,10 @@ class Ring:
     @property
     def row(self) -> Tensor:
         """The row at hand, a number for each of ``active``: the open one, or the one committed last while none is read."""
-        if not self._cells:
-            return self._rows[self._at]
-        numbers, self._numbers = self._numbers, None
-        if numbers is not None:
-            self._pack(self._view, 0, *numbers)
-        return self._present
+        return self._present if self._cells else self._rows[self._at]
 
     def host(self) -> list[float] | None:
         """The row at hand as numbers; None where they can't be read without waiting for a device."""
-        if self._numbers is not None:
-            return self._numbers
         if self._cells:
             found: list[Any] = self._view.tolist()
             return found
@@ -140,19 +128,18 @@ class Ring:
         found: list[float] = self._rows[self._at].tolist()
         return found
 
-    def commit(self, step: int, now: float, rate: float, loss: Any, factor: Any) -> None:
-        """Close the open row. ``loss`` and ``factor``: numbers, or functions that give them when the row is read."""
-        numbers = self._numbers
-        if numbers is None:
-            at, self._at = self._at, self.filled
-            if self._few:
-                numbers = self.host()
-            elif self._cells:
-                self._views[self.filled][:] = self._view
-            elif at != self.filled:
-                # Rows were taken since it was read.
-                self._rows[self.filled].copy_(self._rows[at])
-        self._marks.append((step, now, factor, rate, loss, numbers))
+    def commit(self, step: int, now: float, rate: float, loss: Any, factor: Any, norms: list[float] | None) -> None:
+        """Close the open row. ``loss`` and ``factor``: numbers, or functions that give them when the row is read.
+
+        ``norms``: what ``host`` gives.
+        """
+        at, self._at = self._at, self.filled
+        if self._cells and not self._few:
+            self._views[self.filled][:] = self._view
+        elif not self._cells and at != self.filled:
+            # Rows were taken since it was read.
+            self._rows[self.filled].copy_(self._rows[at])
+        self._marks.append((step, now, factor, rate, loss, norms if self._few else None))
         self.filled += 1
 
     def clipped(self, factor: float) -> None:
@@ -172,9 +159,8 @@ class Ring:
 
     def _write(self, gradients: list[Any], scale: Tensor | None) -> None:
         if self._cells:
-            self._numbers = None
             for gradient, cell in zip(gradients, self._cells, strict=True):
-                torch.linalg.vector_norm(gradient, out=cell)
+                _vector_norm(gradient, out=cell)
             if scale is not None:
                 self._present.div_(scale.to(self._present.device))
             return
@@ -251,26 +237,13 @@ class Ring:
         self._host = self._store.numpy() if self.on_host else np.zeros((0, 0), np.float32)
         self._rows = list(self._store.unbind(0))
         self._views = [row.data for row in self._host]
-        self._cells, self._few, self._numbers, self._at = [], False, None, 0
+        self._cells, self._few, self._at = [], False, 0
         if self.plain and self.on_host:
             with torch.inference_mode(False):
                 self._present = torch.zeros(len(tensors), dtype=dtype)
             self._cells = list(self._present.unbind(0))
             self._view = self._present.numpy().data
             self._few = len(tensors) <= FEW
-            self._pack = struct.Struct(f"{len(tensors)}{self._view.format}").pack_into
-
-
-def _few_norms(gradients: list[Any], dtype: torch.dtype) -> list[float]:
-    """Of gradients on the CPU, read one by one. Raises ``TypeError`` where one is of another kind."""
-    norms = _foreach_norm(gradients)
-    for norm in norms:
-        if norm.dtype is not dtype or type(norm) is not Tensor or not norm.is_cpu:
-            raise TypeError("a gradient is of another kind than before")
-    return list(map(_number, norms))
-
-
-_number, _foreach_norm = Tensor.item, torch._foreach_norm
 
 
 def _numbers(values: Sequence[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:

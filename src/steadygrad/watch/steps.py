@@ -261,7 +261,7 @@ class StepWatch:
         groups = self.optimizer.param_groups
         rate = groups[0].get("lr") if len(groups) == 1 else None
         self.rate = rate = rate if type(rate) is float else rates.greatest(self.optimizer)
-        ring.commit(self.step, now, rate, self.loss, self._factor)
+        ring.commit(self.step, now, rate, self.loss, self._factor, self.norms)
         if self.clips:
             self.last_clip = self.clips[-1]
             self.clip_steps += 1
