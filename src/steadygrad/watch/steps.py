@@ -170,7 +170,7 @@ class StepWatch:
         ring = self.ring
         if not (self._fresh and ring.plain and self.scale is None and len(gradients) == len(self.gradients)):
             return None
-        if not self._unchanged():
+        if versions(self.gradients) != self._versions:
             return None
         if all(map(operator.is_, gradients, self.gradients)):
             return ring.row

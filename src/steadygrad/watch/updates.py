@@ -60,7 +60,10 @@ class Sample:
     def finish(self) -> None:
         """After the step: norms of the weights before it and of their change. Stays on the device."""
         if self.kept:
-            self._norms = _stacked(self.kept), _stacked([a - b for a, b in zip(self.now, self.kept, strict=True)])
+            before = _stacked(self.kept)
+            for kept, now in zip(self.kept, self.now, strict=True):
+                kept.sub_(now)
+            self._norms = before, _stacked(self.kept)
         self.kept, self.now = [], []
 
     @property
@@ -219,10 +222,19 @@ def _wide(dtype: torch.dtype) -> torch.dtype:
     return torch.complex128 if dtype.is_complex else torch.float64
 
 
+_PLAIN = ((Tensor, torch.float32), (Tensor, torch.float64))
+"""Kinds of tensors whose norms torch takes at once."""
+
+
 def _stacked(tensors: Sequence[Tensor]) -> Tensor:
     with torch.no_grad():
-        norms = [torch.linalg.vector_norm(local(t), dtype=torch.promote_types(t.dtype, torch.float32)) for t in tensors]
-        stacked = torch.stack([norm.to(norms[0].device, torch.float64) for norm in norms])
+        kinds = {(type(t), t.device, t.dtype) for t in tensors}
+        if len(kinds) == 1 and next(iter(kinds))[::2] in _PLAIN:
+            stacked = torch.stack(torch._foreach_norm(list(tensors))).double()
+        else:
+            wide = [torch.promote_types(t.dtype, torch.float32) for t in tensors]
+            norms = [torch.linalg.vector_norm(local(t), dtype=kind) for t, kind in zip(tensors, wide, strict=True)]
+            stacked = torch.stack([norm.to(norms[0].device, torch.float64) for norm in norms])
         if stacked.device.type == "cpu" and bool(torch.isinf(stacked).any()):
             # The squares of a weight of 1e30 do not fit into float32.
             stacked = torch.stack([torch.linalg.vector_norm(local(t), dtype=_wide(t.dtype)) for t in tensors])
