@@ -21,7 +21,10 @@ from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-def
 from torch.utils._pytree import tree_map
 
 from steadygrad.errors import in_one_line
+from steadygrad.probe.objective import Objective, with_loss
+from steadygrad.probe.originals import Originals
 from steadygrad.probe.randomness import same_randomness
+from steadygrad.probe.rebinding import Rebinding, mark_weak
 from steadygrad.probe.spans import carry_constructions
 from steadygrad.record import BlindSpot
 from steadygrad.torch_internals import uncompiled
@@ -39,8 +42,15 @@ class Copied:
     blind_spots: tuple[BlindSpot, ...]
     original: dict[str, Tensor]
     """The user's own parameters by name: the values before the first step."""
-    loss: nn.Module | None = None
+    loss: nn.Module | None
     """The copy of a loss that is a module."""
+    originals: Originals
+    """What was copied: a pass on the copy uses none of it."""
+    rebinding: Rebinding
+
+    def objective_for(self, objective: Objective) -> Objective:
+        """The objective with the copy of its loss; a loss that reads the model by a closure or by name reads the copy."""
+        return self.rebinding.fitted(objective) if self.loss is None else with_loss(self.loss)
 
     def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Those of the model, and those of the loss as "loss.…"."""
@@ -71,9 +81,11 @@ def on_copy(
         spots: list[BlindSpot] = []
         inner = unwrapped(model)
         original: dict[str, Tensor] = dict(named_parameters(inner, loss))
+        originals = Originals((*original.items(), *inner.named_buffers()))
         memo = _memo(inner)
         try:
             _copy_scripted(inner, memo)
+            mark_weak(inner, memo)
             with uncollected():
                 twin = copy.deepcopy(inner, memo)
         except Exception as error:
@@ -85,10 +97,14 @@ def on_copy(
             memo = {}
             stack.enter_context(_swapped(inner, memo))
             twin = inner
-        _carry_hooks(inner, twin)
+        rebinding = Rebinding(inner, twin, memo)
+        rebinding.settle()
+        _carry_hooks(inner, twin, rebinding)
         carry_constructions(inner, twin, memo)
         beside = copy.deepcopy(loss, memo) if loss is not None else None
-        yield Copied(twin, copy_optimizer(optimizer, memo, spots), tuple(spots), original, beside)
+        if beside is not None:
+            rebinding.settle(beside)
+        yield Copied(twin, copy_optimizer(optimizer, memo, spots), tuple(spots), original, beside, originals, rebinding)
 
 
 @contextmanager
@@ -143,7 +159,7 @@ def _copy_scripted(model: nn.Module, memo: dict[int, Any]) -> None:
         memo.update((id(theirs), ours) for theirs, ours in zip(module.modules(), twin.modules(), strict=True))
 
 
-def _carry_hooks(model: nn.Module, twin: nn.Module) -> None:
+def _carry_hooks(model: nn.Module, twin: nn.Module, rebinding: Rebinding) -> None:
     """A deep copy drops hooks on parameters; those that change a gradient belong to the subject."""
     if twin is model:
         return
@@ -151,7 +167,7 @@ def _carry_hooks(model: nn.Module, twin: nn.Module) -> None:
     for name, parameter in twin.named_parameters():
         source = theirs.get(name)
         for hook in (getattr(source, "_backward_hooks", None) or {}).values():
-            parameter.register_hook(hook)  # type: ignore[no-untyped-call]
+            parameter.register_hook(rebinding.fitted(hook, stateful=True))  # type: ignore[no-untyped-call]
 
 
 def copy_optimizer(
