@@ -72,11 +72,10 @@ class Rebinding:
             if id(original) not in memo and type(mine) is type(original):
                 # A ``__deepcopy__`` of the user's own has left the memo out.
                 self._remember(original, mine)
-                for own, theirs in ((mine._parameters, original._parameters), (mine._buffers, original._buffers)):
-                    pairs = ((theirs[name], own[name]) for name in theirs.keys() & own.keys())
-                    for tensor, copied in pairs:
-                        if tensor is not None and copied is not None and id(tensor) not in memo:
-                            self._remember(tensor, copied)
+                own, known = {**mine._parameters, **mine._buffers}, {**original._parameters, **original._buffers}
+                for name, tensor in known.items():
+                    if tensor is not None and own.get(name) is not None and id(tensor) not in memo:
+                        self._remember(tensor, own[name])
 
     def settle(self, beside: nn.Module | None = None) -> None:
         """Make anew whatever the copy's modules reach, or those of another copy made with the same memo."""
