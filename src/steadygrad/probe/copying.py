@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
+from torch.nn.parameter import UninitializedBuffer, UninitializedTensorMixin  # type: ignore[attr-defined]
 from torch.utils._pytree import tree_map
 
 from steadygrad.errors import in_one_line
@@ -88,6 +88,8 @@ def on_copy(
             mark_weak(inner, memo)
             with uncollected():
                 twin = copy.deepcopy(inner, memo)
+            if not isinstance(twin, type(inner)):
+                raise TypeError(f"its copy is {type(twin).__name__}")
         except Exception as error:
             spots.append(
                 BlindSpot(
@@ -122,8 +124,9 @@ def uncollected() -> Iterator[None]:
 def unwrapped(model: nn.Module) -> nn.Module:
     """The module inside ``torch.compile`` and data-parallel wrappers."""
     while True:
-        if hasattr(model, "_orig_mod"):
-            model = model._orig_mod  # type: ignore[assignment]
+        # Not by hasattr: a ``__getattr__`` of the user's own may answer everything.
+        if (inner := model._modules.get("_orig_mod")) is not None:
+            model = inner
         elif isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
             model = model.module
         else:
@@ -136,11 +139,13 @@ def clone_batch(batch: Any) -> Any:
 
 
 def _memo(model: nn.Module) -> dict[int, Any]:
-    """Copies of tensors that ``deepcopy`` refuses: results of a computation, kept as plain attributes."""
+    """Copies of tensors that ``deepcopy`` refuses: results of a computation, kept as plain attributes, and lazy buffers."""
     memo: dict[int, Any] = {}
     for module in model.modules():
         for value in [*vars(module).values(), *module._buffers.values()]:
-            if isinstance(value, Tensor) and not value.is_leaf:
+            if isinstance(value, UninitializedBuffer):
+                memo[id(value)] = UninitializedBuffer(device=value.device, dtype=value.dtype)  # type: ignore[call-arg]
+            elif isinstance(value, Tensor) and not value.is_leaf:
                 memo[id(value)] = value.detach().clone()
     return memo
 

@@ -29,7 +29,7 @@ from steadygrad.probe.copying import clone_batch, named_parameters, uncollected
 from steadygrad.probe.graph import Graph, graph_of
 from steadygrad.probe.hunt import first_nonfinite
 from steadygrad.probe.nested import tensors_in
-from steadygrad.probe.originals import Originals
+from steadygrad.probe.originals import Originals, memory_of
 from steadygrad.probe.path import course_to_input, steps_along
 from steadygrad.probe.recurrence import recurrences
 from steadygrad.probe.sampling import spread, take
@@ -270,11 +270,11 @@ def _strays(model: nn.Module, loss: nn.Module | None, tape: Tape, graph: Graph |
     # What a derivative is taken by is a coordinate, and a view of an input that is declared a leaf is an input: no weights.
     known |= {id(leaf) for leaf in tape.flow.coordinates}
     inputs = [*(value for _, value in tape.inputs_seen), *tape.handed]
-    given = {value.untyped_storage().data_ptr() for value in inputs}
+    given = {place for value in inputs if (place := memory_of(value))}
     strays = []
     for position, node in enumerate(graph.nodes if graph is not None else ()):
         leaf = getattr(node, "variable", None)
-        if leaf is None or id(leaf) in known or leaf.numel() < 2 or leaf.untyped_storage().data_ptr() in given:
+        if leaf is None or id(leaf) in known or leaf.numel() < 2 or memory_of(leaf) in given:
             continue
         strays.append(
             Parameter(
