@@ -25,8 +25,10 @@ class Judged:
 
     found: bool
     """An error, where the table asks for one; else an error or a warning."""
+    warned: bool
+    """At least a warning."""
     cause: bool
-    """The first of these has a right code."""
+    """The first finding, error or warning, has a right code."""
     line: bool | None
     """It stands on a marked line; None where no line is marked or the cause is wrong."""
     said: str
@@ -57,14 +59,15 @@ def as_told(kind: Kind, which: str, trained: float) -> bool:
 
 def judge(kind: Kind, told: dict[str, Any]) -> Judged:
     """A sick script's answer, held against the table."""
-    asked = ("error",) if kind.severity == "error" else ("error", "warning")
-    first = next((one for one in told["findings"] if one["severity"] in asked), None)
+    findings = told["findings"]
+    found = errors(told) > 0 or (kind.severity == "warning" and warnings(told) > 0)
+    first = next(iter(findings), None)
     cause = first is not None and first["code"] in kind.codes
     marked = kind.marked()
     line: bool | None = None
     if cause and marked and first is not None:
         line = first["lines"] is not None and not marked.isdisjoint(range(first["lines"][0], first["lines"][1] + 1))
-    return Judged(first is not None, cause, line, said(told))
+    return Judged(found, bool(findings), cause, line, said(told))
 
 
 def errors(told: dict[str, Any]) -> int:

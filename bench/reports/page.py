@@ -23,8 +23,8 @@ HEAD = """# Kinds of public reports, measured
 outputs are the same", "NaN after one step"), rebuilt as a short script in our own words, beside the same script mended. Both were
 trained: every sick one was seen to fail, every mended one to train. Then each was asked about as a user would: `steadygrad check`
 with the script's own batches, `check` on the bare model, `steadygrad run`. *Found*: told as an error (as a warning, for the few
-that learn a good part all the same). *Cause*: the first of these names what the report's solution names. *Line*: on a line that
-the solution changes, of those with the right cause. *Mended*: scripts told with an error; with a warning.
+that learn a good part all the same). *Cause*: the first finding names what the report's solution names. *Line*: on a line that
+the solution changes, of those with the right cause and such a line. *Mended*: scripts told with an error; with a warning.
 
 A model alone does not tell what its script does: faults in the loop, the loss, the data or the optimizer cannot show there, and
 faults in the loop cannot show in `check`; what cannot show is not counted as missed.
@@ -32,6 +32,13 @@ faults in the loop cannot show in `check`; what cannot show is not counted as mi
 
 OUTSIDE_THE_MODEL = frozenset(
     [
+        "relu_bce_logits",
+        "relu_scores",
+        "relu_pinn",
+        "softmax_cross_entropy",
+        "sigmoid_bce_logits",
+        "sigmoid_cross_entropy",
+        "softmax_wrong_dim",
         "optimizer_of_old_model",
         "head_after_optimizer",
         "no_zero_grad",
@@ -84,13 +91,17 @@ def answers(rows: Rows, way: str) -> dict[str, Judged]:
 
 def totals(rows: Rows) -> list[str]:
     """A table's rows: one a way of asking."""
-    table = ["| | found | cause | line | mended, as errors | mended, as warnings |", "|---|---:|---:|---:|---:|---:|"]
+    table = [
+        "| | found | warned at least | cause | line | mended: error | mended: warning |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
     for way in WAYS:
         told = answers(rows, way)
         placed = [one.line for one in told.values() if one.line is not None]
         mended = [row[way] for (_, which), row in rows.items() if which == "fixed" and row[way] is not None]
         cells = [
             f"{sum(one.found for one in told.values())} of {len(told)}",
+            f"{sum(one.warned for one in told.values())} of {len(told)}",
             f"{sum(one.cause for one in told.values())} of {len(told)}",
             f"{sum(placed)} of {len(placed)}",
             f"{sum(errors(one) > 0 for one in mended)} of {len(mended)}",
@@ -137,11 +148,13 @@ def page(rows: Rows) -> str:
 def _mark(one: Judged | None) -> str:
     if one is None:
         return "–"
-    if not one.found:
+    if not one.warned:
         return "missed"
     if not one.cause:
-        return "other cause"
-    return "other line" if one.line is False else "right"
+        return "other cause" if one.found else "other cause, warned"
+    if not one.found:
+        return "warned"
+    return "no line, or another" if one.line is False else "right"
 
 
 def mistakes(rows: Rows) -> list[str]:
