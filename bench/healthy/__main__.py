@@ -8,12 +8,10 @@ alarm. ``record.jsonl`` has a row each. ``timm`` is asked only where it is insta
 from __future__ import annotations
 
 import importlib.util
-import json
 import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,9 +21,9 @@ from torch.utils.data import DataLoader
 
 import steadygrad as sg
 from bench.healthy import data, language, pictures, vision
+from bench.healthy.record import read, totals, write
 from bench.healthy.small import build
 
-RECORD = Path(__file__).parent / "record.jsonl"
 STEPS = 400
 Setup = tuple[nn.Module, DataLoader[Any], Callable[..., torch.Tensor] | None, float]
 
@@ -85,23 +83,6 @@ def train(make: Callable[[], Setup]) -> list[float]:
     return [round(sum(part) / len(part), 4) for part in (losses[:10], losses[-10:])]
 
 
-def read() -> dict[tuple[str, str], dict[str, Any]]:
-    lines = RECORD.read_text(encoding="utf-8").splitlines() if RECORD.exists() else []
-    return {(row["library"], row["name"]): row for row in map(json.loads, lines)}
-
-
-def totals(rows: dict[tuple[str, str], dict[str, Any]]) -> list[str]:
-    """One line a library."""
-    lines = []
-    for library in sorted({library for library, _ in rows}):
-        verdicts = [row["verdict"] for (own, _), row in rows.items() if own == library]
-        lines.append(
-            f"{library}: {len(verdicts)} architectures, {verdicts.count('healthy')} healthy, {verdicts.count('at risk')} at risk, "
-            f"{verdicts.count('will not train')} will not train"
-        )
-    return lines
-
-
 def main(names: list[str]) -> int:
     """Examine, print and write; those named alone, or all that the record does not have yet."""
     torch.set_num_threads(1)
@@ -111,14 +92,12 @@ def main(names: list[str]) -> int:
     transformers.logging.set_verbosity_error()
     rows = read()
     for library, name, make in setups():
-        if (name not in names) if names else (library, name) in rows:
+        if (names and library not in names and name not in names) or ((library, name) in rows and name not in names):
             continue
         rows[library, name] = {"library": library, "name": name, **examine(make)}
         print(name, *(f"{key}={value}" for key, value in list(rows[library, name].items())[2:]))
         sys.stdout.flush()
-        RECORD.write_text(
-            "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows.values()), encoding="utf-8"
-        )
+        write(rows)
     print(*totals(rows), sep="\n")
     return 0
 

@@ -121,7 +121,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("scheduler_per_batch", ("SG106",), 0.4, 0.9, bare="Net", in_loop=True),
     Kind("column_against_row", ("SG309",), 0.1, 0.5, bare="Net"),
     Kind("shuffled_labels", MIXED, 0.2, 0.9),
-    Kind("batch_first", MIXED, 0.3, 0.95, bare="TinyViT"),
+    Kind("batch_first", (*MIXED, "SG101", "SG105"), 0.3, 0.95, bare="TinyViT"),
     Kind("lstm_axes", MIXED, 0.3, 0.8, bare="Forecast"),
     Kind("view_for_transpose", MIXED, 0.5, 0.95, bare="Tagger"),
     Kind("softmax_wrong_dim", MIXED, 0.65, 0.95),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from bench.healthy import record as healthy
 from bench.reports.ask import WAYS
 from bench.reports.judged import Judged, Rows, errors, judge, said, warnings
 from bench.reports.kinds import KINDS, Kind
@@ -113,7 +114,7 @@ def totals(rows: Rows) -> list[str]:
 
 def page(rows: Rows) -> str:
     """The whole page, in Markdown."""
-    shown = {way: answers(rows, way) for way in WAYS}
+    shown, architectures = {way: answers(rows, way) for way in WAYS}, healthy.read()
     table = [
         "| kind | sick | mended | `check` | alone | `run` |",
         "|---|---:|---:|---|---|---|",
@@ -137,6 +138,15 @@ def page(rows: Rows) -> str:
             "The numbers are what the script prints last (accuracy, R², Dice and the like, more is better) after training.",
             "",
             *table,
+            "",
+            "## Published architectures",
+            "",
+            "`python -m bench.healthy`: tiny ones, built by their libraries' own code, at AdamW with a `DataLoader`; a fresh "
+            "batch each step. Whatever was not called healthy was trained as well.",
+            "",
+            *(f"- {line}" for line in healthy.totals(architectures)),
+            "",
+            *(f"- {line}" for line in healthy.alarms(architectures)),
             "",
             "## Every mistake",
             "",
