@@ -24,7 +24,7 @@ from bench.healthy import data, language, pictures, vision
 from bench.healthy.record import read, totals, write
 from bench.healthy.small import build
 
-STEPS = 400
+STEPS = 150
 Setup = tuple[nn.Module, DataLoader[Any], Callable[..., torch.Tensor] | None, float]
 
 
@@ -94,11 +94,11 @@ def main(names: list[str]) -> int:
     for library, name, make in setups():
         if (names and library not in names and name not in names) or ((library, name) in rows and name not in names):
             continue
-        rows[library, name] = {"library": library, "name": name, **examine(make)}
-        print(name, *(f"{key}={value}" for key, value in list(rows[library, name].items())[2:]))
+        row = {"library": library, "name": name, **examine(make)}
+        print(name, *(f"{key}={value}" for key, value in list(row.items())[2:]))
         sys.stdout.flush()
-        write(rows)
-    print(*totals(rows), sep="\n")
+        write(read() | {(library, name): row})
+    print(*totals(read()), sep="\n")
     return 0
 
 

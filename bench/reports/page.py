@@ -66,12 +66,15 @@ OUTSIDE_THE_MODEL = frozenset(
         "argmax_loss",
         "raw_features",
         "batch_of_two",
+        "rnn_long",
+        "relu_rnn_explodes",
         "batch_first",
         "lstm_axes",
         "view_for_transpose",
     ]
 )
-"""Kinds whose fault a bare model cannot show: it lies in the loop, the loss, the data or what belongs to which sample."""
+"""Kinds whose fault a bare model cannot show: it lies in the loop, the loss, the data (the length of its sequences, too) or in
+what belongs to which sample."""
 
 
 def asked(kind: Kind, row: dict[str, Any], way: str) -> bool:
