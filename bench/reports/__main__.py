@@ -10,7 +10,9 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import asdict
+from typing import Any
 
+from bench.judge import revision
 from bench.reports import page
 from bench.reports.ask import WAYS, ask, trained
 from bench.reports.judged import as_told, errors, judge, number, read, said, warnings, write
@@ -33,7 +35,7 @@ def main(arguments: list[str]) -> int:
             result = trained(kind, which) if given.train or known is None else float(known)
             right = as_told(kind, which, result)
             wrong += not right
-            row = {"name": kind.name, "which": which, "trained": number(result)}
+            row: dict[str, Any] = {"name": kind.name, "which": which, "revision": revision(), "trained": number(result)}
             for way in WAYS:
                 told = ask(kind, which, way)
                 row[way] = None if told is None else {**asdict(told), "findings": list(told.findings)}

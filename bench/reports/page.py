@@ -117,6 +117,7 @@ def totals(rows: Rows) -> list[str]:
 
 def page(rows: Rows) -> str:
     """The whole page, in Markdown."""
+    revisions = sorted({row["revision"] for row in rows.values()})
     shown, architectures = {way: answers(rows, way) for way in WAYS}, healthy.read()
     table = [
         "| kind | sick | mended | `check` | alone | `run` |",
@@ -132,7 +133,7 @@ def page(rows: Rows) -> str:
     return "\n".join(
         [
             HEAD,
-            f"{len({name for name, _ in rows})} kinds.",
+            f"{len({name for name, _ in rows})} kinds, at revision {' and '.join(revisions)} of what makes the verdict.",
             "",
             *totals(rows),
             "",
