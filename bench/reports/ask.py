@@ -123,9 +123,10 @@ def _forked(*arguments: str) -> subprocess.CompletedProcess[str]:
 def _command(arguments: tuple[str, ...], out: Path, err: Path) -> None:
     for number, path in ((1, out), (2, err)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
+    # Whoever asks may have put other streams in place of the process's own.
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
     os.chdir(SOURCE.parent)
     torch.set_num_threads(1)
-    sys.argv = ["steadygrad", *arguments]
     sys.exit(main(arguments))
 
 

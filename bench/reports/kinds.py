@@ -143,7 +143,7 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind("triplet_collapse", ("SG204", "SG105"), 0.3, 0.9),
     Kind("summed_loss", ("SG204",), 0.2, 0.5),
-    Kind("house_prices", ("SG106",), 0.1, 0.9),
+    Kind("house_prices", ("SG106", "SG310"), 0.1, 0.9),
     Kind("weight_decay", ("SG106", "SG105"), 0.2, 0.9),
     Kind("bf16_weights", ("SG108",), 0.4, 0.8),
     Kind("loss_upside_down", ("SG204", "SG207"), 0.2, 0.85),
