@@ -335,3 +335,12 @@ def test_the_text_of_an_import_error_is_kept(write, capsys):
     assert "cannot import name 'missing_thing' from 'neighbour'" in error
     error = refusal(capsys, write("import neighbour.part\n", "b.py"))
     assert "No module named 'neighbour.part'; 'neighbour' is not a package" in error
+
+
+def test_an_optimizer_of_another_model_is_told(write, capsys):
+    file = write(TRAIN.replace("optimizer = torch.optim.SGD(model.parameters(), lr=0.25)", ANOTHER), "train.py")
+    assert main(["check", file]) == 1
+    assert "SG107" in (said := capsys.readouterr().out) and "the optimizer does not hold them" in said
+
+
+ANOTHER = """optimizer = torch.optim.SGD([p.detach().clone().requires_grad_() for p in model.parameters()], lr=0.25)"""

@@ -66,6 +66,9 @@ def test_what_is_learned_to_the_end_has_no_gradient_either_and_is_healthy() -> N
         (nn.ReLU, F.cross_entropy, lambda x: x.argmax(1), Severity.WARNING),
         (nn.LeakyReLU, F.cross_entropy, lambda x: x.argmax(1), None),
         (nn.ReLU, F.mse_loss, lambda x: x.abs(), None),
+        (nn.ReLU, F.mse_loss, lambda x: x, Severity.WARNING),
+        (nn.ReLU, lambda o, t: ((t - o) ** 2).mean(), lambda x: x, Severity.WARNING),
+        (nn.Identity, F.mse_loss, lambda x: x, None),
     ],
 )
 def test_a_rectifier_in_front_of_a_loss_that_takes_logits(

@@ -105,15 +105,23 @@ def _as_taken(model: nn.Module, batch: Any, seed: int) -> tuple[Any, str]:
 
 
 def companions(module: ModuleType, model: nn.Module) -> Companions:
-    """What stands beside ``model`` in its file, if the file trains it there: without its optimizer, nothing is taken."""
+    """What stands beside ``model`` in its file, if the file trains it there: without its optimizer, nothing is taken.
+
+    The only optimizer beside the only model is meant for it, also where it holds parameters of another one by mistake.
+    """
     values = {name: value for name, value in vars(module).items() if not name.startswith("_")}
     held = {id(parameter) for parameter in model.parameters()}
+    known = {name: value for name, value in values.items() if isinstance(value, torch.optim.Optimizer)}
     optimizers = {
         name: value
-        for name, value in values.items()
-        if isinstance(value, torch.optim.Optimizer)
-        and any(id(p) in held for p in chain.from_iterable(group["params"] for group in value.param_groups))
+        for name, value in known.items()
+        if any(id(p) in held for p in chain.from_iterable(group["params"] for group in value.param_groups))
     }
+    models = {
+        id(value) for value in values.values() if isinstance(value, nn.Module) and any(True for _ in value.parameters())
+    }
+    if not optimizers and models == {id(model)}:
+        optimizers = known
     if len({id(value) for value in optimizers.values()}) != 1:
         return Companions(None, None, None)
     name, optimizer = next(iter(optimizers.items()))

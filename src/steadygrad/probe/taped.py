@@ -114,4 +114,7 @@ def target_of(name: str, tensors: list[Tensor]) -> TargetStatistics | None:
         return None
     with torch.no_grad():
         std, mean = torch.std_mean(target.detach().double())
-        return TargetStatistics(float(mean), float(std), float(output.detach().double().square().mean().sqrt()))
+        negative = float((target < 0).double().mean())
+        return TargetStatistics(
+            float(mean), float(std), negative, float(output.detach().double().square().mean().sqrt())
+        )

@@ -29,6 +29,8 @@ class TargetStatistics:
 
     mean: float
     std: float
+    negative: float
+    """Share of it that is below 0."""
     output: float
     """Root mean square of the output."""
 

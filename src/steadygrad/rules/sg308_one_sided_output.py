@@ -1,11 +1,12 @@
-"""A rectifier stands in front of a loss that takes logits, which it cuts off at zero.
+"""A rectifier stands in front of a loss that takes logits, or of targets below zero, and cuts the outputs off there.
 
 ## What it measures
 
 What the loss is fed with, past views and reshapes. Raised where `relu`, `relu6`, `softplus`, `abs`, `square`, `exp` or a
 clamp at a number not below 0 goes straight into `cross_entropy`, `log_softmax`, `binary_cross_entropy_with_logits`,
 `multilabel_margin_loss` or another loss that takes logits. Under a binary loss it is an error: no answer can be below one half.
-Elsewhere it is an error where the step test stands still or bounces, else a warning.
+Elsewhere it is an error where the step test stands still or bounces, else a warning. The same in front of a regression's loss
+(`mse_loss`, `l1_loss`, a difference that is squared and averaged) of which some targets are below 0.
 
 ## Why it matters
 
@@ -83,7 +84,7 @@ def setup():
 
 ## Where the threshold comes from
 
-It has none: it is a matter of what is wired to what.
+It is a matter of what is wired to what. `FEW`, a share of negative targets, only keeps noise around 0 out.
 
 ## References
 
@@ -96,28 +97,37 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from steadygrad.record import Finding, Severity, StepTest, Trace
-from steadygrad.rules.findings import evidence, judged, other_places
+from steadygrad.rules.comparing import compares
+from steadygrad.rules.findings import evidence, judged, other_places, percent
 from steadygrad.rules.grading import Progress, feeding, outcome, progress
 
 ONE_SIDED = frozenset(["relu", "relu6", "softplus", "abs", "square", "exp", "clamp_min"])
 BINARY = frozenset(["binary_cross_entropy_with_logits", "soft_margin_loss"])
+FEW = 0.01
+"""Share of negative targets under which a few may be noise around 0."""
 TAKES_LOGITS = BINARY | frozenset(["cross_entropy", "multi_margin_loss", "multilabel_soft_margin_loss", "log_softmax"])
 
 
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     """One finding, at the rectifier to be taken out."""
     for loss in trace.operations:
-        if loss.name not in TAKES_LOGITS or (loss.name == "log_softmax" and loss.index < len(trace.operations) - 4):
+        logits = loss.name in TAKES_LOGITS and (loss.name != "log_softmax" or loss.index >= len(trace.operations) - 4)
+        negative = loss.target.negative if loss.target is not None and compares(trace, loss) else 0.0
+        if not logits and negative < FEW:
             continue
         cut = feeding(trace, loss)
         if cut is None or cut.name.rstrip("_") not in ONE_SIDED:
             continue
         name = cut.name.rstrip("_")
+        if not logits:
+            why = f"{name} gives nothing below 0, where {percent(negative)} of the targets are"
+        else:
+            why = f"{name} stands in front of {loss.name}, which takes logits of both signs: none can be below 0"
         stands = progress(trial) in (Progress.STALLED, Progress.BOUNCES)
         yield judged(
             __name__,
             Severity.ERROR if stands or loss.name in BINARY else Severity.WARNING,
-            f"{name} stands in front of {loss.name}, which takes logits of both signs: none can be below 0",
+            why,
             location=cut.location,
             module=cut.module,
             label="hand the loss what goes in here",
@@ -127,7 +137,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
                 ),
             ],
             consequence=outcome(trial),
-            cures=[f"leaving {name} out: the last layer's output is the logit"],
+            cures=[f"leaving {name} out: the last layer's output is {'the logit' if logits else 'the prediction'}"],
             also=other_places(cut),
             explains=("SG101", "SG105", "SG106", "SG109"),
         )
