@@ -134,12 +134,15 @@ def runs_in(thread: int | None) -> bool:
     return thread is None or is_dynamo_compiling() or get_ident() == thread
 
 
-def correct_notes(cover: Any, original: Any) -> None:
-    """Where a module of torch's that was first imported under a cover took it for the original, tell it the original."""
+def correct_notes(noted: Any, call: Any) -> None:
+    """Where a module of torch's has noted ``noted`` as what ``nn.Module.__call__`` is, let it note ``call``.
+
+    A call that torch's compiler has noted is not traced: it goes to ``forward`` at once, where there are no hooks.
+    """
     for name, attribute in _NOTED:
         module = sys.modules.get(name)
-        if module is not None and getattr(module, attribute, None) is cover:
-            setattr(module, attribute, original)
+        if module is not None and getattr(module, attribute, None) is noted:
+            setattr(module, attribute, call)
 
 
 def caller() -> FrameType:

@@ -1,7 +1,7 @@
 """What the first step of a run was made of: the model's input, its output, and how the loss was made from that.
 
 The loss is mostly computed outside of the model: the operations between the model's output and ``backward`` are noted, and can
-be played again on other outputs. Two hooks on the model keep what it is given until ``backward``.
+be played again on other outputs. What the model is given is kept until ``backward``; nothing is put on the model.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from torch.nn import functional as F
 from torch.utils._pytree import tree_leaves, tree_map
 
 from steadygrad.errors import SubjectError
-from steadygrad.explain.capture import IdleInCopies
 from steadygrad.probe.objective import loss_in
 from steadygrad.probe.spans import location_of, replaying, user_frame
 from steadygrad.record import Location
+from steadygrad.watch import calls
 
 F_NAMES = tuple(name for name, value in vars(F).items() if callable(value) and name.islower())
 
@@ -36,15 +36,12 @@ class FirstBatch:
         self._loss: Tensor | None = None
         self._tape: _Tape | None = None
         self._calls: list[_Call] = []
-        self._called = False
+        self._model = model
         self.seen = False
         """Whether the program has gone backward."""
         self.autocast = False
         """Whether the model was called, or its loss computed, under autocast."""
-        self._handles: list[Any] = [
-            model.register_forward_pre_hook(_Hook(self.before), with_kwargs=True),
-            model.register_forward_hook(_Hook(self.after)),
-        ]
+        calls.listen(model, self)
 
     def backward(self, loss: Tensor) -> None:
         """The program goes backward from this scalar: what is needed has been seen, and the model is let alone."""
@@ -54,30 +51,26 @@ class FirstBatch:
             self.leave()
 
     def leave(self) -> None:
-        """Take the hooks away; those that a compiled graph has taken in stay, as it would be compiled once more."""
+        """Hear of no further call."""
         if self._tape is not None:
             self._tape.stop()
         self._tape = None
-        if self._called:
-            for handle in self._handles:
-                handle.remove()
-            self._handles = []
+        calls.leave(self._model, self)
 
     def forget(self) -> None:
         """Let go of the tensors."""
         self._output = self._loss = None
         self._given, self._calls = ((), {}), []
 
-    def before(self, module: nn.Module, args: Any, kwargs: Any) -> None:
+    def before(self, args: Any, kwargs: Any) -> None:
         """The model is called."""
-        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-            self._called = True
+        if torch.is_grad_enabled():
             self._given = (args, kwargs)
             self.autocast |= any(torch.is_autocast_enabled(kind) for kind in ("cpu", "cuda"))
 
-    def after(self, module: nn.Module, args: Any, output: Any) -> None:
+    def after(self, output: Any) -> None:
         """It has given this: what is computed from now on may be the loss."""
-        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        if torch.is_grad_enabled():
             if self._tape is not None:
                 self._tape.stop()
             self._output, self._tape = output, None if _patched() else _Tape()
@@ -102,18 +95,6 @@ def _patched() -> bool:
     """Whether the program has put functions of its own into torch's: those may not bear to be called as torch calls its own."""
     functions = (vars(F)[name] for name in F_NAMES)
     return any(getattr(one, "__module__", "torch").partition(".")[0] != "torch" for one in functions)
-
-
-class _Hook(IdleInCopies):
-    """In a copy of the model it would note what the copy computes."""
-
-    __slots__ = ("_call",)
-
-    def __init__(self, call: Callable[..., None]) -> None:
-        self._call = call
-
-    def __call__(self, *args: Any) -> None:
-        self._call(*args)
 
 
 _modes: Any = overrides

@@ -106,6 +106,11 @@ class Session:
             if one is not None:
                 one.backward(loss)
 
+    def stepping(self, optimizer: Any) -> None:
+        """An optimizer is about to take a step."""
+        if self._check is not None:
+            self._check.before_step(optimizer)
+
     def guard_those_made(self) -> None:
         """Guard all that were made since the last time, those together that train the same model."""
         if self._busy:

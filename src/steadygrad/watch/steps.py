@@ -26,6 +26,7 @@ from steadygrad.watch.by_hand import HandScaling
 from steadygrad.watch.clips import UserClip
 from steadygrad.watch.gradient_norms import Ring
 from steadygrad.watch.handler import Handler
+from steadygrad.watch.hooks import StepHook
 from steadygrad.watch.loop import Loop, versions
 from steadygrad.watch.nesting import is_nested
 from steadygrad.watch.updates import Monitor
@@ -78,8 +79,8 @@ class StepWatch:
         """Norms of what the last step changed, as the monitor has them; None where that would wait, or was not taken."""
         self.watch(parameters, columns)
         self._handles: list[RemovableHandle] = [
-            optimizer.register_step_pre_hook(self._before),
-            optimizer.register_step_post_hook(self._after),
+            optimizer.register_step_pre_hook(StepHook(self._before)),
+            optimizer.register_step_post_hook(StepHook(self._after)),
         ]
         backward.listen(self)
         clips.listen(self)
@@ -195,7 +196,7 @@ class StepWatch:
     # Steps
 
     def _before(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> Any:
-        if self.off or torch.compiler.is_compiling():
+        if self.off:
             return None
         if self.inside and is_nested(optimizer, sys._getframe(1)):
             self._nested += 1
@@ -267,7 +268,7 @@ class StepWatch:
         self.handler.before_step()
 
     def _after(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        if self.off or torch.compiler.is_compiling():
+        if self.off:
             return
         if self._nested:
             self._nested -= 1

@@ -1,0 +1,30 @@
+"""Hooks on an optimizer's steps that stay with it: its copies, pickles and compiled steps know nothing of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+
+
+class StepHook:
+    """Calls ``call`` as torch calls a hook of a step. Torch's own optimizers leave their hooks out of a copy; others may not."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Callable[[Any, Any, Any], Any]) -> None:
+        self._call = call
+
+    def __call__(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> Any:
+        # Asked for first: whatever else a compiled step reads, it is compiled anew for when it changes.
+        if torch.compiler.is_compiling():
+            return None
+        return self._call(optimizer, args, kwargs)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return nullcontext().__exit__
+
+    def __reduce__(self) -> Any:
+        return getattr, (nullcontext(), "__exit__")
