@@ -23,6 +23,7 @@ from torch.utils._pytree import tree_map
 from steadygrad.errors import in_one_line
 from steadygrad.probe.randomness import same_randomness
 from steadygrad.probe.spans import carry_constructions
+from steadygrad.probe.step_arguments import only_the_program_has
 from steadygrad.record import BlindSpot
 from steadygrad.torch_internals import uncompiled
 
@@ -159,6 +160,13 @@ def copy_optimizer(
 ) -> torch.optim.Optimizer | None:
     """On the parameters that ``memo`` has by the identity of its own; None where it cannot be copied: ``spots`` say why."""
     if optimizer is None:
+        return None
+    if needed := only_the_program_has(optimizer):
+        spots.append(
+            BlindSpot(
+                f"its step takes {', '.join(needed)}, which only the training loop has; no step test", "optimizer"
+            )
+        )
         return None
     try:
         twin = copy.deepcopy(optimizer, memo)

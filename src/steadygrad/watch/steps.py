@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
+from steadygrad.probe.step_arguments import place_of_closure
 from steadygrad.record.rows import Estimates, Rows
 from steadygrad.watch import backward, clips, loss_scale, losses
 from steadygrad.watch.by_hand import HandScaling
@@ -77,6 +78,7 @@ class StepWatch:
         self._scaler: Any = None
         self.moved: list[float] | None = None
         """Norms of what the last step changed, as the monitor has them; None where that would wait, or was not taken."""
+        self._place_of_closure = place_of_closure(optimizer)
         self.watch(parameters, columns)
         self._handles: list[RemovableHandle] = [
             optimizer.register_step_pre_hook(StepHook(self._before)),
@@ -198,12 +200,13 @@ class StepWatch:
     def _before(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> Any:
         if self.off:
             return None
-        if self.inside and is_nested(optimizer, sys._getframe(1)):
+        if self.inside and is_nested(optimizer, sys._getframe(2)):
             self._nested += 1
             return None
         self.inside, self._nested = True, 0
-        closure = args[1] if len(args) > 1 else kwargs.get("closure")
-        if callable(closure) and not isinstance(closure, Tensor):
+        place = self._place_of_closure
+        closure = args[place] if place is not None and len(args) > place else kwargs.get("closure")
+        if callable(closure):
             return self._with_closure(args, kwargs, closure)
         self._close()
         return None
@@ -227,8 +230,9 @@ class StepWatch:
                 self.handler.guarded(lambda: self.handler.again())
             return loss
 
-        if len(args) > 1:
-            return (args[0], watched, *args[2:]), kwargs
+        place = self._place_of_closure
+        if place is not None and len(args) > place:
+            return (*args[:place], watched, *args[place + 1 :]), kwargs
         return args, {**kwargs, "closure": watched}
 
     def _close(self) -> None:
