@@ -28,6 +28,7 @@ from steadygrad.probe.memory import MEMORY_MARGIN, free_memory
 from steadygrad.probe.objective import loss_in
 from steadygrad.probe.spans import is_user_file
 from steadygrad.probe.subject import Subject
+from steadygrad.probe.unheard import unheard
 from steadygrad.record import Finding, Location, Look, Severity
 from steadygrad.rules import verdict
 from steadygrad.rules.findings import evidence, judged
@@ -58,7 +59,8 @@ def look(
     if why is None and given is not None:
         try:
             infer_constructions(unwrapped(root), _outside(sys._getframe(1)))
-            report = check_subject(_subject(unwrapped(root), given, step), trial=0)
+            with unheard():
+                report = check_subject(_subject(unwrapped(root), given, step), trial=0)
         except (SteadygradError, RuntimeError, MemoryError, TypeError, ValueError, AttributeError) as error:
             why = f"no look: {in_one_line(error)}"
         else:

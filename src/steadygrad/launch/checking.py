@@ -20,6 +20,7 @@ from steadygrad.errors import SteadygradError, in_one_line
 from steadygrad.launch.first_batch import FirstBatch
 from steadygrad.probe.copying import unwrapped
 from steadygrad.probe.subject import make_subject
+from steadygrad.probe.unheard import unheard
 from steadygrad.record import CheckRecord
 from steadygrad.rules.grading import STEPS
 
@@ -88,7 +89,8 @@ class CheckAtStart:
             optimizer=self._optimizer,
             before_step=hook_for(self._clip_at_hand()),
         )
-        return check_subject(subject, trial=STEPS)
+        with unheard():
+            return check_subject(subject, trial=STEPS)
 
     def _clip_at_hand(self) -> Clip | str | None:
         """The one that the program has just called, else the guard's own."""

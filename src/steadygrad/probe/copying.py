@@ -24,6 +24,7 @@ from steadygrad.errors import in_one_line
 from steadygrad.probe.randomness import same_randomness
 from steadygrad.probe.spans import carry_constructions
 from steadygrad.probe.step_arguments import only_the_program_has
+from steadygrad.probe.surroundings import same_surroundings
 from steadygrad.record import BlindSpot
 from steadygrad.torch_internals import uncompiled
 
@@ -63,6 +64,7 @@ def on_copy(
     """Work on a copy; on leaving, everything of the user's is as it was, also after an exception."""
     with ExitStack() as stack:
         stack.enter_context(same_randomness())
+        stack.enter_context(same_surroundings(model, loss, optimizer))
         stack.enter_context(_same_tensors(model))
         if loss is not None:
             stack.enter_context(_same_tensors(loss))
