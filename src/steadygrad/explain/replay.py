@@ -32,6 +32,7 @@ from steadygrad.probe.unheard import unheard
 from steadygrad.record import Finding, Location, Look, Severity
 from steadygrad.rules import verdict
 from steadygrad.rules.findings import evidence, judged
+from steadygrad.watch import calls
 
 NOTHING_CAME = "no look: no gradient came back to the model's output"
 
@@ -59,7 +60,7 @@ def look(
     if why is None and given is not None:
         try:
             infer_constructions(unwrapped(root), _outside(sys._getframe(1)))
-            with unheard():
+            with unheard(), calls.paused():
                 report = check_subject(_subject(unwrapped(root), given, step), trial=0)
         except (SteadygradError, RuntimeError, MemoryError, TypeError, ValueError, AttributeError) as error:
             why = f"no look: {in_one_line(error)}"

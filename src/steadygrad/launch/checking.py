@@ -23,6 +23,7 @@ from steadygrad.probe.subject import make_subject
 from steadygrad.probe.unheard import unheard
 from steadygrad.record import CheckRecord
 from steadygrad.rules.grading import STEPS
+from steadygrad.watch import calls
 
 
 class CheckAtStart:
@@ -89,7 +90,7 @@ class CheckAtStart:
             optimizer=self._optimizer,
             before_step=hook_for(self._clip_at_hand()),
         )
-        with unheard():
+        with unheard(), calls.paused():
             return check_subject(subject, trial=STEPS)
 
     def _clip_at_hand(self) -> Clip | str | None:

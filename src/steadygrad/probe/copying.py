@@ -22,6 +22,7 @@ from torch.utils._pytree import tree_map
 
 from steadygrad.errors import in_one_line
 from steadygrad.probe.randomness import same_randomness
+from steadygrad.probe.sharing import refuse_shared
 from steadygrad.probe.spans import carry_constructions
 from steadygrad.probe.step_arguments import only_the_program_has
 from steadygrad.probe.surroundings import same_surroundings
@@ -79,6 +80,7 @@ def on_copy(
             _copy_scripted(inner, memo)
             with uncollected():
                 twin = copy.deepcopy(inner, memo)
+            refuse_shared(inner, twin)
         except Exception as error:
             spots.append(
                 BlindSpot(

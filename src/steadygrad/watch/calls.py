@@ -8,8 +8,10 @@ what is compiled is what would be compiled without it. May rely on torch; must n
 from __future__ import annotations
 
 import functools
+import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
@@ -51,6 +53,23 @@ def leave(module: nn.Module, listener: Called) -> None:
         _forget(id(module), reference)
 
 
+class _Thread(threading.local):
+    paused = False
+
+
+_thread = _Thread()
+
+
+@contextmanager
+def paused() -> Iterator[None]:
+    """Within the block calls that this thread makes are not heard of: they are not the program's."""
+    before, _thread.paused = _thread.paused, True
+    try:
+        yield
+    finally:
+        _thread.paused = before
+
+
 def _forget(key: int, reference: weakref.ref[Any]) -> None:
     listening = _listeners.get(key, [])
     if reference in listening:
@@ -69,7 +88,7 @@ def _cover(original: Callable[..., Any]) -> Any:
     @functools.wraps(original)
     def __call__(self: nn.Module, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
         # What is asked for first costs least, and is asked for at each call of each module.
-        if id(self) in _listeners and not torch.compiler.is_compiling():
+        if id(self) in _listeners and not (torch.compiler.is_compiling() or _thread.paused):
             listening = [one for reference in _listeners[id(self)] if (one := reference()) is not None]
             for one in listening:
                 one.before(args, kwargs)
