@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
+from steadygrad.torch_internals import never_compiled
 from steadygrad.watch import calls
 
 COTANGENT_BYTES = 64 * 2**20
@@ -93,6 +94,7 @@ class Capture:
         calls.leave(self.root, self)
         self.given = None
 
+    @never_compiled
     def before(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """The model is called."""
         if not (self.armed and torch.is_grad_enabled()):
@@ -110,6 +112,7 @@ class Capture:
                 earlier = []
         self.given = Given(args, kwargs, random, on_device, autocast_now(self._autocast_kinds), count, earlier=earlier)
 
+    @never_compiled
     def after(self, output: Any) -> None:
         """It has given this: what will come back to it is kept as well."""
         given = self.given
@@ -134,6 +137,7 @@ class _Keep:
     def __init__(self, kept: dict[int, Tensor], place: int, output: int) -> None:
         self._kept, self._place, self._output = kept, place, output
 
+    @never_compiled
     def __call__(self, gradients: tuple[Tensor | None, ...]) -> None:
         gradient = gradients[self._output]
         if gradient is not None:

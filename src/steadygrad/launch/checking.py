@@ -55,6 +55,8 @@ class CheckAtStart:
 
     def before_step(self, optimizer: torch.optim.Optimizer) -> None:
         """An optimizer is about to take a step, and no hook of its own has been called yet."""
+        if self._first.seen:
+            self._first.leave()
         if self._done or optimizer is not self._optimizer:
             return
         if self._first.seen:

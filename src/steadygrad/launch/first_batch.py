@@ -19,6 +19,7 @@ from steadygrad.errors import SubjectError
 from steadygrad.probe.objective import loss_in
 from steadygrad.probe.spans import location_of, replaying, user_frame
 from steadygrad.record import Location
+from steadygrad.torch_internals import never_compiled
 from steadygrad.watch import calls
 
 F_NAMES = tuple(name for name, value in vars(F).items() if callable(value) and name.islower())
@@ -45,16 +46,17 @@ class FirstBatch:
 
     def backward(self, loss: Tensor) -> None:
         """The program goes backward from this scalar: what is needed has been seen, and the model is let alone."""
-        if self._tape is not None:
+        if self._tape is not None and not self.seen:
             self._loss, self._calls = loss, self._tape.stop()
             self.seen = True
             self.leave()
 
     def leave(self) -> None:
-        """Hear of no further call."""
+        """Hear of no further call. In ``backward`` torch has put the tape aside, and brings it back: leave again after it."""
         if self._tape is not None:
             self._tape.stop()
-        self._tape = None
+            if self._tape.taken:
+                self._tape = None
         calls.leave(self._model, self)
 
     def forget(self) -> None:
@@ -62,18 +64,20 @@ class FirstBatch:
         self._output = self._loss = None
         self._given, self._calls = ((), {}), []
 
+    @never_compiled
     def before(self, args: Any, kwargs: Any) -> None:
         """The model is called."""
         if torch.is_grad_enabled():
             self._given = (args, kwargs)
             self.autocast |= any(torch.is_autocast_enabled(kind) for kind in ("cpu", "cuda"))
 
+    @never_compiled
     def after(self, output: Any) -> None:
         """It has given this: what is computed from now on may be the loss."""
         if torch.is_grad_enabled():
             if self._tape is not None:
                 self._tape.stop()
-            self._output, self._tape = output, None if _patched() else _Tape()
+            self._output, self._tape = output, None if _patched() or _is_compiled_around(self._model) else _Tape()
 
     def batch_and_loss(self) -> tuple[Any, Callable[..., Tensor] | None]:
         """The batch, and the loss as a function of output and targets; None where the model computes its own.
@@ -97,6 +101,13 @@ def _patched() -> bool:
     return any(getattr(one, "__module__", "torch").partition(".")[0] != "torch" for one in functions)
 
 
+def _is_compiled_around(model: nn.Module) -> bool:
+    """Whether the program compiles something that is not the whole model: compiled under a tape, it is compiled again after."""
+    compiler = sys.modules.get("torch._dynamo.eval_frame")
+    backends = getattr(compiler, "cached_backends", {}).values()
+    return any(one is not None for one in backends) and not hasattr(model, "_orig_mod")
+
+
 _modes: Any = overrides
 
 _Call = tuple[Any, Any, Any, Any, Location | None]
@@ -110,6 +121,8 @@ class _Tape(overrides.TorchFunctionMode):
         super().__init__()
         self._calls: list[_Call] = []
         self._running = True
+        self.taken = False
+        """Whether it is among the modes no more."""
         _modes._push_mode(self)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -121,16 +134,14 @@ class _Tape(overrides.TorchFunctionMode):
 
     def stop(self) -> list[_Call]:
         """Take it from among the modes, whatever was put on top of it meanwhile."""
-        if self._running:
-            self._running = False
-            above: list[Any] = []
-            while _modes._len_torch_function_stack() > 0:
-                mode: Any = _modes._pop_mode()
-                if mode is self:
-                    break
-                above.append(mode)
-            for mode in reversed(above):
-                _modes._push_mode(mode)
+        self._running = False
+        above: list[Any] = []
+        while not self.taken and _modes._len_torch_function_stack() > 0:
+            mode: Any = _modes._pop_mode()
+            self.taken = mode is self
+            above += [] if self.taken else [mode]
+        for mode in reversed(above):
+            _modes._push_mode(mode)
         return self._calls
 
 

@@ -29,7 +29,7 @@ class FirstUse:
     def await_(self) -> None:
         """Cover the call, where it is not covered already."""
         # Imports torch, which is here by now.
-        from steadygrad.torch_internals import correct_notes
+        from steadygrad.torch_internals import correct_notes, never_compiled, passed_over
 
         if not self._hooked:
             # A hook of all optimizers runs before those of one, so what is hooked to that one now takes part in this step. It
@@ -38,24 +38,23 @@ class FirstUse:
             # torch.optim takes the name of this module of its own out of its namespace.
             module: Any = sys.modules["torch.optim.optimizer"]
             module.register_optimizer_step_pre_hook(self._before_step)
+            never_compiled(FirstUse._before_step)
+            never_compiled(FirstUse._is_used)
         if self._waits:
             return
         self._waits = True
         original = self._torch.nn.Module.__call__
 
-        @functools.wraps(original)
         def __call__(module: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
             # What is being compiled keeps the call as it stands; the optimizer's first step is the next occasion.
             compiling = self._torch.compiler.is_compiling()
-            if not compiling and self._waits and self._torch.is_grad_enabled():
-                went = self.cease()
-                self._then()
-                if went:  # The call at hand is to be heard of by whoever covers it now.
-                    return self._torch.nn.Module.__call__(module, *args, **kwargs)
+            if not compiling and self._waits and self._torch.is_grad_enabled() and self._is_used():
+                # The call at hand is to be heard of by whoever covers it now.
+                return self._torch.nn.Module.__call__(module, *args, **kwargs)
             return original(module, *args, **kwargs)
 
-        self._cover = self._torch.nn.Module.__call__ = __call__
-        correct_notes(original, __call__)
+        self._cover = self._torch.nn.Module.__call__ = functools.wraps(original)(passed_over(__call__))
+        correct_notes(original, self._cover)
 
     def _before_step(self, optimizer: Any, *_: Any) -> None:
         if self._torch.compiler.is_compiling():
@@ -64,6 +63,12 @@ class FirstUse:
             self.cease()
             self._then()
         self._stepping(optimizer)
+
+    def _is_used(self) -> bool:
+        """It is the first use; whether the call was uncovered."""
+        went = self.cease()
+        self._then()
+        return went
 
     def cease(self) -> bool:
         """Uncover it. False where somebody covered ours: it then passes every call on."""

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from steadygrad.torch_internals import correct_notes
+from steadygrad.torch_internals import correct_notes, never_compiled, passed_over
 
 
 class Called(Protocol):
@@ -85,17 +85,27 @@ def _forget(key: int, reference: weakref.ref[Any]) -> None:
 
 
 def _cover(original: Callable[..., Any]) -> Any:
-    @functools.wraps(original)
     def __call__(self: nn.Module, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
         # What is asked for first costs least, and is asked for at each call of each module.
         if id(self) in _listeners and not (torch.compiler.is_compiling() or _thread.paused):
-            listening = [one for reference in _listeners[id(self)] if (one := reference()) is not None]
-            for one in listening:
-                one.before(args, kwargs)
+            listening = _begins(_listeners[id(self)], args, kwargs)
             output = original(self, *args, **kwargs)
-            for one in listening:
-                one.after(output)
+            _ended(listening, output)
             return output
         return original(self, *args, **kwargs)
 
-    return __call__
+    return functools.wraps(original)(passed_over(__call__))
+
+
+@never_compiled
+def _begins(references: list[weakref.ref[Any]], args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Called]:
+    listening: list[Called] = [one for reference in references if (one := reference()) is not None]
+    for one in listening:
+        one.before(args, kwargs)
+    return listening
+
+
+@never_compiled
+def _ended(listening: list[Called], output: Any) -> None:
+    for one in listening:
+        one.after(output)

@@ -7,7 +7,6 @@ gradients still there, and ``after_step``. It measures; it judges nothing, print
 
 from __future__ import annotations
 
-import functools
 import math
 import operator
 import sys
@@ -22,12 +21,13 @@ from torch.utils.hooks import RemovableHandle
 
 from steadygrad.probe.step_arguments import place_of_closure
 from steadygrad.record.rows import Estimates, Rows
+from steadygrad.torch_internals import never_compiled
 from steadygrad.watch import backward, clips, loss_scale, losses
 from steadygrad.watch.by_hand import HandScaling
 from steadygrad.watch.clips import UserClip
 from steadygrad.watch.gradient_norms import Ring
 from steadygrad.watch.handler import Handler
-from steadygrad.watch.hooks import StepHook
+from steadygrad.watch.hooks import StepHook, heard
 from steadygrad.watch.loop import Loop, versions
 from steadygrad.watch.nesting import is_nested
 from steadygrad.watch.updates import Monitor
@@ -79,6 +79,7 @@ class StepWatch:
         self.moved: list[float] | None = None
         """Norms of what the last step changed, as the monitor has them; None where that would wait, or was not taken."""
         self._place_of_closure = place_of_closure(optimizer)
+        self._evaluations = 0
         self.watch(parameters, columns)
         self._handles: list[RemovableHandle] = [
             optimizer.register_step_pre_hook(StepHook(self._before)),
@@ -213,27 +214,25 @@ class StepWatch:
 
     def _with_closure(self, args: Any, kwargs: Any, closure: Callable[..., Any]) -> Any:
         """The gradients of this step come into being inside of it: its row is closed where the closure has made them."""
-        first = True
-
-        @functools.wraps(closure, updated=())
-        def watched(*inner: Any, **named: Any) -> Any:
-            nonlocal first
-            loss = closure(*inner, **named)
-            if self.off:
-                return loss
-            if first:
-                first = False
-                if not self._losses and isinstance(loss, Tensor) and loss.numel() == 1:
-                    self._losses.append(losses.kept(loss))
-                self._close()
-            else:
-                self.handler.guarded(lambda: self.handler.again())
-            return loss
-
+        self._evaluations = 0
+        watched = heard(closure, self._evaluated)
         place = self._place_of_closure
         if place is not None and len(args) > place:
             return (*args[:place], watched, *args[place + 1 :]), kwargs
         return args, {**kwargs, "closure": watched}
+
+    @never_compiled
+    def _evaluated(self, loss: Any) -> None:
+        """The closure of this step has given this."""
+        self._evaluations += 1
+        if self.off:
+            return
+        if self._evaluations > 1:
+            self.handler.guarded(self.handler.again)
+            return
+        if not self._losses and isinstance(loss, Tensor) and loss.numel() == 1:
+            self._losses.append(losses.kept(loss))
+        self._close()
 
     def _close(self) -> None:
         """Close the row of this step, and hand it over."""
