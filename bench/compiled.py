@@ -1,4 +1,4 @@
-"""What `steadygrad run` costs where parts of a step are compiled, as a ratio to the bare run: `python -m bench.compiled [PART …]`.
+"""What `steadygrad run` costs where parts of a step are compiled: `python -m bench.compiled [PART …]`.
 
 Each part in fresh processes, bare and watched in turns; told is the ratio of the least times of the steps after the second.
 """

@@ -12,11 +12,12 @@ import time
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from steadygrad.errors import in_one_line
+from steadygrad.errors import JournalError, in_one_line
 from steadygrad.launch.children import at_end_of_child, name_of_child
 from steadygrad.launch.telling import Teller, summary_lines
 from steadygrad.settings import RunSettings
@@ -155,18 +156,24 @@ class Session:
         if not self._watched and len(models) == len(optimizers) == 1:
             # Before the guard: what it says of the first step is then known when the guard comes to it.
             self._check_at_start(next(iter(models.values())), optimizers[0])
-        guarded = guard(
+        as_told = partial(
+            guard,
             list(models.values()),
             optimizers,
             clip=Clip.parse(settings.clip) if settings.clip is not None else None,
             on_alarm=OnAlarm.parse(settings.on_alarm),
-            journal=self._journal_path() if self._is_first_rank() else None,
             probe_every=settings.probe_every,
             budget=settings.budget,
             every=settings.every,
             quiet=settings.quiet or not self._is_first_rank() or len(self._watched) >= SEVERAL,
             say=self._say,
         )
+        try:
+            guarded = as_told(journal=self._journal_path() if self._is_first_rank() else None)
+        except (JournalError, ImportError, OSError) as error:
+            # What guards a run does not depend on what records it.
+            self._once(f"no journal: {error}; the run is guarded without one")
+            guarded = as_told(journal=None)
         self._watched.append(_Watched(weakref.ref(guarded), _tally(guarded)))
         if settings.cure is not None and len(self._watched) == 1:
             self._cure_at_start(list(models.values()), optimizers)
@@ -283,7 +290,7 @@ class Session:
         for one in self._watched:
             guard = one.guard()
             if guard is not None:
-                one.tally = _tally(guard, one.tally.journal)
+                one.tally = _tally(guard)
 
     def _not_watched(self, error: Exception) -> None:
         self._once(f"the optimizer is not watched ({in_one_line(error)}); training goes on")
@@ -294,17 +301,16 @@ class Session:
             self.tell(line)
 
 
-def _tally(guard: Any, journal: str | None = None) -> Tally:
+def _tally(guard: Any) -> Tally:
     first = tuple(one for look in guard.looks if look.step == 1 for one in look.findings if one.severity != "info")
-    return Tally(guard.steps, guard.clipped_share, tuple(guard.alarms), journal or guard.journal, first)
+    return Tally(guard.steps, guard.clipped_share, tuple(guard.alarms), guard.journal, first)
 
 
 def _finished(guard: Any, known: Tally) -> Tally:
     """Of a guard at its end: what is unread is read, and the journal closed."""
     try:
         guard.detach()
-        # Its path is gone with the journal.
-        return _tally(guard, known.journal)
+        return _tally(guard)
     except Exception:
         return known
 
