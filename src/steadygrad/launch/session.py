@@ -20,6 +20,7 @@ from typing import Any
 from steadygrad.errors import JournalError, in_one_line
 from steadygrad.launch.children import at_end_of_child, name_of_child
 from steadygrad.launch.telling import Teller, summary_lines
+from steadygrad.launch.unwatched import no_step_seen, nothing_watched
 from steadygrad.settings import RunSettings
 
 FOLDER = "runs"
@@ -39,6 +40,8 @@ class Tally:
     journal: str | None
     first: tuple[Any, ...] = ()
     """Findings of the first step that are more than information."""
+    each: tuple[tuple[str, int], ...] = ()
+    """Of several optimizers what each is called, and its steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,9 @@ class Session:
         self.losses: Any = None
         """Whoever calls ``loss``, held here."""
         self.children = 0
+        self.backwards = 0
+        """Backward passes of this process, from one scalar each."""
+        self._ever_made = 0
         self._process = os.getpid()
         self._made: list[_Made] = []
         self._watched: list[_Watched] = []
@@ -94,6 +100,7 @@ class Session:
     def made(self, optimizer: Any, frame: FrameType | None) -> None:
         """The program has made an optimizer. It is guarded before a model is next used, or before its own first step."""
         try:
+            self._ever_made += 1
             self._made.append(_Made(weakref.ref(optimizer), frame))
             self.expect_use()
         except Exception as error:
@@ -101,6 +108,7 @@ class Session:
 
     def loss(self, loss: Any) -> None:
         """The program is about to go backward from this scalar."""
+        self.backwards += 1
         if self._made:
             self.guard_those_made()
         for one in (self._cure, self._check):
@@ -243,6 +251,7 @@ class Session:
     def forked(self) -> None:
         """In a forked child: what the parent watches is the parent's."""
         self._made, self._watched, self.children, self._closed = [], [], 0, False
+        self.backwards = self._ever_made = 0
 
     def dismiss(self) -> None:
         """There was no program: nothing is told at the end."""
@@ -261,16 +270,14 @@ class Session:
         if self._watched:
             self._tell_end()
         elif not (forked or self.child or self.settings.quiet) and os.environ.get("RANK", "0") == "0":
-            self.tell(
-                "no optimizer was made; nothing was watched"
-                if not self.children
-                else "no optimizer was made in this process; those of the processes it started were watched there"
-            )
+            self.tell(nothing_watched(made=self._ever_made, backwards=self.backwards, children=self.children))
 
     def _tell_end(self) -> None:
         if not self._is_first_rank():
             return
         told = [one.tally for one in self._watched if not self.settings.quiet or one.tally.alarms]
+        if self.backwards and any(not one.steps and not any(n for _, n in one.each) for one in told):
+            self.tell(no_step_seen(self.backwards))
         clips = self.settings.clip is not None
         if len(told) <= SEVERAL:
             for tally in told:
@@ -303,7 +310,8 @@ class Session:
 
 def _tally(guard: Any) -> Tally:
     first = tuple(one for look in guard.looks if look.step == 1 for one in look.findings if one.severity != "info")
-    return Tally(guard.steps, guard.clipped_share, tuple(guard.alarms), guard.journal, first)
+    steps = tuple((name, one.step) for name, one in zip(guard.which, guard.optimizers, strict=True))
+    return Tally(guard.steps, guard.clipped_share, tuple(guard.alarms), guard.journal, first, steps)
 
 
 def _finished(guard: Any, known: Tally) -> Tally:
