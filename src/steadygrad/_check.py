@@ -22,7 +22,6 @@ from steadygrad.probe.copying import Copied, on_copy, unwrapped
 from steadygrad.probe.inference import infer_constructions
 from steadygrad.probe.instrument import hunt, needs_hunt, probe
 from steadygrad.probe.memory import fits_in_memory
-from steadygrad.probe.objective import with_loss
 from steadygrad.probe.second_look import look_again
 from steadygrad.probe.spans import construction_of
 from steadygrad.probe.steptest import Stepped, in_words, step_test
@@ -141,10 +140,12 @@ def _measure(
     notes: list[str] = []
     say = progress or (lambda _: None)
     with on_copy(subject.model, subject.optimizer, subject.loss_module) as copied:
-        objective = subject.objective if copied.loss is None else with_loss(copied.loss)
+        objective = copied.objective_for(subject.objective)
         say("probe")
         began = time.perf_counter()
-        trace = probe(copied.model, objective, subject.batch, seed=subject.seed, loss=copied.loss)
+        trace = probe(
+            copied.model, objective, subject.batch, seed=subject.seed, loss=copied.loss, originals=copied.originals
+        )
         spent = time.perf_counter() - began
         trace = replace(trace, blind_spots=(*copied.blind_spots, *trace.blind_spots))
         trace = replace(_with_optimizer(trace, copied), optimizer=construction_of(subject.optimizer))

@@ -8,7 +8,12 @@ from __future__ import annotations
 
 
 def in_one_line(error: BaseException, most: int = 200) -> str:
-    """ "RuntimeError: CUDA out of memory": the type and the first line of the text, ``most`` characters of it."""
+    """ "RuntimeError: CUDA out of memory": the type and the first line of the text, ``most`` characters of it.
+
+    Of a ``UserCodeError`` it is what the user's code raised.
+    """
+    if isinstance(error, UserCodeError) and error.__cause__ is not None:
+        error = error.__cause__
     first = (str(error).strip().splitlines() or [""])[0]
     return f"{type(error).__name__}: {first[:most]}".rstrip(": ")
 
@@ -54,6 +59,10 @@ class FindingsError(SteadygradError):
 
 class UserCodeError(SteadygradError):
     """The user's own code raised while the probe ran it; ``__cause__`` is their exception, with its traceback."""
+
+
+class InternalError(SteadygradError):
+    """A failure of steadygrad's own while it looked at a model that is not at fault; ``__cause__`` has its traceback."""
 
 
 class CannotCureError(SteadygradError):

@@ -99,8 +99,8 @@ def _treated(subject: Subject, cured: Cured, seed: int) -> Subject:
         own = replace(subject, model=cured.model, optimizer=cured.optimizer)
         return replace(own, objective=with_loss(loss), loss_module=None) if loss is not None else own
     with on_copy(subject.model, None, subject.loss_module) as copied:
-        objective = subject.objective if copied.loss is None else with_loss(copied.loss)
-        trace = probe(copied.model, objective, subject.batch, seed=seed, loss=copied.loss)
+        objective = copied.objective_for(subject.objective)
+        trace = probe(copied.model, objective, subject.batch, seed=seed, loss=copied.loss, originals=copied.originals)
     patient = admit(subject, trace)
     if cured.taken is not None:
         treat(patient, without_rate(cured.taken.candidate.edits))
@@ -116,7 +116,7 @@ def train(subject: Subject, batches: Batches, steps: int, seed: int) -> Run:
     )
     try:
         with running_theirs(told), on_copy(subject.model, subject.optimizer, subject.loss_module) as copied:
-            objective = subject.objective if copied.loss is None else with_loss(copied.loss)
+            objective = copied.objective_for(subject.objective)
             torch.manual_seed(seed)
             losses, updates = _steps(copied, objective, batches, steps, outside)
             return Run(seed, tuple(losses), _accuracy(copied, objective, batches, steps), updates)

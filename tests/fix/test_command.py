@@ -50,7 +50,8 @@ def test_the_patch_is_printed_and_nothing_written(workshop: Workshop, capfd: pyt
     assert said.code == 1
     assert said.out.startswith("--- a/net.py\n+++ b/net.py\n@@ ")
     assert said.err.splitlines() == [
-        f"safe fix, folded initialisation: {sick} → healthy, checked again in a fresh process",
+        f"safe fix, folded initialisation: {sick} → healthy, checked again in a fresh process, also with "
+        "depth=8, depth=20",
         *(line for line in said.err.splitlines() if line.startswith("display only: learning rate")),
         "to put it into the source, run the same with --write",
     ]

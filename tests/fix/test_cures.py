@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from steadygrad.fix.apply import NoFix
+from steadygrad.record import Verdict
 from tests.fix.files import FILES, HEAD, LOOP, NET, dedented
 from tests.fix.workshop import Workshop, difference, learned
 
@@ -197,7 +198,7 @@ WRITTEN: dict[str, tuple[str | dict[str, bytes], str, list[str]]] = {
     "a norm for images": (
         IMAGES,
         "batch-norm-before",
-        ["        self.act = nn.Sequential(nn.BatchNorm2d(8), nn.Sigmoid())"],
+        ["        self.act = nn.Sequential(nn.BatchNorm2d(outside), nn.Sigmoid())"],
     ),
     "a skip": (LOOP, "residual-span-1", ["            x = x + 0.2887 * torch.sigmoid(fc(x))"]),
     "a skip over two statements": (
@@ -209,7 +210,12 @@ WRITTEN: dict[str, tuple[str | dict[str, bytes], str, list[str]]] = {
     "gates half open": (
         SHUT,
         "open-gates",
-        ["model = open_gates_(Net())", '        for name in ["gates.0", "gates.1"]:', ".bias.add_(16)"],
+        [
+            "model = open_gates_(Net())",
+            ' and name.startswith("gates.")]',
+            "        for name in gates:",
+            ".bias.add_(16)",
+        ],
     ),
     "pre-norm": (
         POST_NORM,
@@ -248,6 +254,8 @@ def test_what_a_cure_becomes(name: str, workshop: Workshop) -> None:
 
     assert isinstance(workshop.fix(only=cure, unsafe=True), NoFix)
     assert workshop.bytes() == after
+
+    assert set(workshop.verdicts_elsewhere(found)) <= {Verdict.HEALTHY}
 
     rate = found.cured.taken.rate if found.cured.taken is not None else None
     start, end = learned(workshop.subject(), rate=rate)

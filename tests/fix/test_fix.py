@@ -37,6 +37,8 @@ def test_the_written_file_is_healthy_trains_and_is_left_alone(name: str, worksho
     assert again.cured.before.verdict is Verdict.HEALTHY
     assert {file: data for file, data in workshop.bytes().items() if file in files} == written
 
+    assert set(workshop.verdicts_elsewhere(found, **given)) <= {Verdict.HEALTHY}
+
     start, end = learned(workshop.subject(**given), rate=found.cured.taken.rate)
     assert end < 0.8 * start
 

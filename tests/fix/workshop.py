@@ -10,6 +10,7 @@ import difflib
 import functools
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,13 +19,16 @@ from typing import Any
 import pytest
 import torch
 
-from steadygrad.cures import plan, trying
+from steadygrad._check import check_subject
+from steadygrad.cures import learning_rate, plan, trying
+from steadygrad.cures.patient import set_rate
 from steadygrad.cures.trying import Options
 from steadygrad.fix import apply
 from steadygrad.fix.apply import Fix, NoFix, make_fix
 from steadygrad.fix.save import write_fix
 from steadygrad.fix.verify import Answer, Request, answer
 from steadygrad.probe.subject import Subject
+from steadygrad.record import Verdict
 from steadygrad.subjects import subject_of
 from tests.forgetting import forget
 
@@ -39,6 +43,15 @@ PLAIN: dict[str, Any] = {
     "dtype": None,
     "seed": 0,
 }
+
+
+LAYERS = {b"12": (b"8", b"20"), b"9": (b"6", b"15"), b"24": (b"16", b"40")}
+"""How many layers the files here have, and other numbers of them."""
+
+
+def resized(data: bytes, at: int) -> bytes:
+    """A file's text with other numbers of layers; what the fix counted, if it had, would stay behind."""
+    return re.sub(rb"(?<![\w.])(12|9|24)(?![\w.])", lambda number: LAYERS[number[0]][at], data)
 
 
 @dataclass(frozen=True)
@@ -70,6 +83,27 @@ class Workshop:
 
     def write(self, found: Fix) -> list[str]:
         return write_fix(found)
+
+    def verdicts_elsewhere(self, found: Fix, **options: Any) -> list[Verdict]:
+        """Of the files as they lie here, with other numbers of layers typed into their text; left as they are."""
+        assert found.cured.taken is not None
+        rate, here, verdicts = found.cured.taken.rate, self.bytes(), []
+        for at in (0, 1):
+            other = {name: resized(data, at) for name, data in here.items()}
+            if other != here:
+                self.lay_out(other)
+                subject = self.subject(**options)
+                if rate is not None:
+                    set_rate(subject.optimizer, rate)
+                verdict = check_subject(subject).verdict
+                if rate is not None and verdict is not Verdict.HEALTHY:
+                    # The rate is told and not written; where it does not suit, the one that suits is found as it was.
+                    set_rate(subject.optimizer, learning_rate.search(subject).rate or rate)
+                    verdict = check_subject(subject).verdict
+                verdicts.append(verdict)
+        self.lay_out(here)
+        self.forget()
+        return verdicts
 
     def forget(self) -> None:
         """As ``tests.forgetting``: a test that loads its files once more asks for it in between."""

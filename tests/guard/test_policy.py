@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from steadygrad.detect import incidents
 from steadygrad.detect import judge as policy
-from steadygrad.detect.history import State
+from steadygrad.detect.history import State, medians
 from steadygrad.detect.symptoms import Symptom
 from steadygrad.record import Severity
 from steadygrad.record.rows import ABSENT, Columns, Rows
@@ -225,3 +225,20 @@ def test_what_may_have_begun_earlier_says_so() -> None:
     drift = replace(symptom("SG101", 500), slack=200)
     alarm, _, _ = incidents.gather(book, drift, COLUMNS, optimizer=0, step=900, delay=3)
     assert alarm.delay == 200 and "or up to 200 steps earlier" in in_words(alarm)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**31),
+    count=st.integers(1, 12),
+    unknown=st.sampled_from([0.0, 0.3, 0.9]),
+    infinite=st.booleans(),
+)
+def test_medians_are_numpy_s(seed: int, count: int, unknown: float, infinite: bool) -> None:
+    generator = np.random.default_rng(seed)
+    found = generator.normal(size=(count, 8))
+    found[generator.random(found.shape) < unknown] = np.nan
+    if infinite:
+        found[generator.random(found.shape) < 0.1] = np.inf
+    expected = [float(np.nanmedian(one)) if np.isfinite(one).any() else np.nan for one in found.T]
+    assert medians(found).tolist() == pytest.approx(expected, rel=0, abs=0, nan_ok=True)

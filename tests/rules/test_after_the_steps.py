@@ -17,6 +17,7 @@ from steadygrad import rules
 from steadygrad.record import Finding, Severity, StepTest
 from steadygrad.record.steptest import Unseen
 from steadygrad.rules.findings import judged
+from steadygrad.rules.grading import informed_fall
 
 
 class Clipped(nn.Module):
@@ -293,3 +294,12 @@ def test_a_coordinate_that_a_derivative_is_taken_by_is_no_weight(drawn: bool) ->
     report = sg.check(model, torch.rand(64, 1), optimizer=torch.optim.SGD(model.parameters(), lr=1e-9))
     assert [one for one in report.findings if one.code == "SG107"] == []
     assert all(one.registered for one in report.trace.parameters)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "informed"), [(0.95, 0.94, 0.01), (1.0, 0.96, 0.04), (0.3, 0.25, 0.55), (1.2, 0.96, 0.04)]
+)
+def test_what_random_outputs_fit_by_chance_is_not_learned(before: float, after: float, informed: float) -> None:
+    unseen = Unseen(before, after, constant=1.0, exchanged=None, greatest=before)
+    trial = StepTest(10, "Adam", (before, *[after] * 10), 0.1, 0.5, constant_fall=0.0, unseen=unseen)
+    assert informed_fall(trial) == pytest.approx(informed)

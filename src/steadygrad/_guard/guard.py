@@ -79,7 +79,7 @@ class Guard:
             snapshot_every=options.snapshot_every,
             snapshot_bytes=options.snapshot_bytes,
         )
-        self.acts = self.answers.on
+        self.acts, self.rests, self.keeps = self.answers.on, options.every > 1, self.answers.keeps
         holders = [holder_of(root, optimizers) for root in roots]
         self.which = labels(roots, optimizers, holders)
         self._unseen = without_looks(self.which, holders) if options.probe_every else []
@@ -90,6 +90,7 @@ class Guard:
                 self, index, optimizer, names, clipper=clipper, every=options.every, budget=options.budget
             )
             one.watch.look_at = self.looking.next_for(index, 0)
+            one.captures = self.looking.captures(index)
             self.optimizers.append(one)
         try:
             self.writing = Writing.opened(
@@ -211,20 +212,15 @@ class Guard:
 
     def about_to_read(self) -> None:
         """Have what the models are given kept, where a coming step is read."""
-        if self.options.every == 1 and not any(one.off for one in self.optimizers):
-            return
         self.looking.arm(any(one.watch.due and not one.off for one in self.optimizers))
-
-    def has_read(self, one: GuardedOptimizer) -> None:
-        """The step at hand is judged: what its models were given is needed no more."""
-        self.about_to_read()
-        self.looking.forget(one.index)
 
     def stands_aside(self, one: GuardedOptimizer, error: Exception) -> bool:
         """An error of ours, or of the user's own function (True), which goes through."""
         if self.answers.raised_by_callback is error:
             return True
-        self.looking.forget(one.index)
+        self.rests = True
+        for capture in one.captures:
+            capture.given = None
         self.complain(f"the guard failed and stands aside ({type(error).__name__}: {error}); training goes on")
         return False
 
@@ -275,7 +271,7 @@ class Guard:
 
     def stepped(self, one: GuardedOptimizer) -> None:
         """After a step, where snapshots are kept: one is taken when it is time and nothing is wrong."""
-        if self.answers.keeps and not self.book.open:
+        if not self.book.open:
             why_not = self.answers.keep(one)
             if why_not is not None:
                 self._note_once(one.step, why_not)

@@ -17,31 +17,30 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from steadygrad._guard import exact_updates
+from steadygrad._guard.exact_updates import ExactUpdates
 from steadygrad.act.clipping import Clipper
 from steadygrad.act.lowered_rates import LoweredRates
 from steadygrad.detect import judge, updates
 from steadygrad.detect.history import WARM, State
 from steadygrad.detect.symptoms import Symptom
 from steadygrad.errors import TrainingStopped
+from steadygrad.explain.capture import Capture
 from steadygrad.explain.weights import WeightHistory
-from steadygrad.record.rows import Rows, Updates
+from steadygrad.record.rows import Rows, Updates, total_of
+from steadygrad.watch import rates
 from steadygrad.watch.budget import Budget
 from steadygrad.watch.names import Names
 from steadygrad.watch.steps import StepWatch
-from steadygrad.watch.updates import Sample
 
 LATE = 0.5
 """Seconds after which rows are judged although the ring is not full, so that a kill loses little."""
 SHARED_ROWS = 16
 """Rows after which they are judged where ranks must do so at the same step."""
-SAMPLE_EVERY = 100
-"""Steps between two exact updates, at least."""
-FIRST_SAMPLES = 3
-"""Steps at the beginning whose updates are all measured exactly."""
 SUSPICIOUS = 0.2
 """Estimated update ÷ weight after which the next updates are measured exactly."""
-LOSES = 64
-"""Norms, at most, that a row may have to be summed in Python; longer ones go through numpy."""
+
+_set_grad_enabled = torch._C._set_grad_enabled
 
 
 class Owner(Protocol):
@@ -49,13 +48,16 @@ class Owner(Protocol):
 
     shared: bool
     acts: bool
+    keeps: bool
+    """Whether it is to be called after each step."""
+    rests: bool
+    """Whether some steps are not read, of some optimizer."""
 
     def found(self, one: GuardedOptimizer, symptoms: Sequence[Symptom]) -> None: ...
     def rows(self, one: GuardedOptimizer, rows: Rows) -> None: ...
     def updated(self, one: GuardedOptimizer, seen: Updates) -> None: ...
     def look(self, one: GuardedOptimizer, norm: float) -> None: ...
     def about_to_read(self) -> None: ...
-    def has_read(self, one: GuardedOptimizer) -> None: ...
     def stepped(self, one: GuardedOptimizer) -> None: ...
     def stands_aside(self, one: GuardedOptimizer, error: Exception) -> bool: ...
 
@@ -75,22 +77,21 @@ class GuardedOptimizer:
         budget: float,
     ) -> None:
         self.owner, self.index, self.optimizer = owner, index, optimizer
-        self.names = names
-        self.clipper = clipper
+        self.names, self.clipper = names, clipper
         self.rate_factor = 1.0
         self.hidden: list[tuple[Tensor, Tensor]] = []
         self.taken: list[tuple[int, str]] = []
         self.budget = Budget(budget, clock())
         self.weights = WeightHistory(0)
+        self.captures: Sequence[Capture] = ()
+        """Of the models that it holds most of."""
         self._rates = LoweredRates(optimizer)
-        self._sample: Sample | None = None
+        self._exact = ExactUpdates(self.budget)
         self._leapt_at = 0
         self._may_rest = "tolerance_change" in optimizer.defaults
-        self._next_sample = 1
-        self._sampled_to = 0
-        self._waiting: list[Sample] = []
         self._unwritten: list[Rows] = []
         self._frozen = np.zeros(0, bool)
+        self._shared = owner.shared
         self._limit: list[float] = []
         self._limit_of: Any = None
         self._judged = clock()
@@ -129,37 +130,61 @@ class GuardedOptimizer:
 
     def before_step(self) -> None:
         watch = self.watch
+        ring, rate = watch.ring, watch.rate
         if len(self.optimizer.param_groups) != watch.groups:
             self._take_in()
-        rate = watch.rate
-        if updates.leaps(self.state, rate):
+            ring = watch.ring
+        if rate > self._leap_above and updates.leaps(self.state, rate):
             self._leapt_at = watch.step
-        if self._ill(watch):
+        seen, loss = watch.norms, watch.loss
+        if (
+            seen is not None
+            and self._limit_of is ring.columns
+            and all(map(operator.le, seen, self._limit))
+            and total_of(seen) <= self._total_limit
+            and type(loss) is float
+            and loss <= self._loss_limit
+        ):
+            # As nearly all steps are.
+            if self._young:
+                self.judge()
+        elif self._ill(watch):
             if watch.left_out_by_scaler():
                 return
             self.judge()
-        elif self.state.seen[-1] < WARM and watch.norms is not None:
+        elif self._young and watch.norms is not None:
             self.judge()
-        if self._leapt_at == watch.step or self._sample_is_due():
-            self._start_sample(rate)
+        step = watch.step
+        if self._leapt_at == step or (step >= self._exact.next and self._exact.allowed(step, clock())):
+            began = clock()
+            self._exact.begin(self.parameters, step, rate)
+            self.budget.spend("updates", clock() - began)
         if self.clipper is not None and not self.hidden:
             scale = 1.0 if watch.scale is None else float(watch.scale)
-            factor = self.clipper(watch.gradients, watch.ring.row, watch.norms, watch.ring.active, scale)
+            factor = self.clipper(watch.gradients, ring.row, watch.norms, ring.active, scale)
             if factor != 1.0:
                 self._clipped(factor)
-        if watch.step >= watch.look_at:
+        if step >= watch.look_at:
             began = clock()
-            self.owner.look(self, float(torch.linalg.vector_norm(watch.ring.row.double())))
+            self.owner.look(self, float(torch.linalg.vector_norm(ring.row.double())))
             self.budget.spend("looks", clock() - began)
-        self._judge_when_due()
+        late = ring.filled >= SHARED_ROWS if self._shared else watch.now - self._judged > LATE
+        if ring.filled >= ring.room or (late and ring.filled > 0):
+            self.judge()
         if self.rate_factor != 1.0:
             self._rates.lower(self.rate_factor)
-        self._write()
-        self.owner.has_read(self)
+            watch.rate = rates.greatest(self.optimizer)
+        if self._unwritten:
+            self._write()
+        if self.owner.rests:
+            self.owner.about_to_read()
+        for one in self.captures:
+            # What its models were given is needed no more.
+            one.given = None
 
     def again(self) -> None:
-        watch = self.watch
         """A later evaluation of a closure, within the same step: clipped, not counted."""
+        watch = self.watch
         if self.clipper is not None:
             gradients = watch.ring.read()
             self.clipper(gradients, watch.ring.row, watch.ring.host(), watch.ring.active, 1.0)
@@ -169,20 +194,27 @@ class GuardedOptimizer:
             for parameter, gradient in self.hidden:
                 parameter.grad = gradient
             self.hidden = []
-        self._rates.restore()
-        if self._sample is not None:
-            self._finish_sample()
-        moved = self.watch.moved
-        if self.watch.monitor.full or (moved is not None and self._suspicious(moved)):
+        if self._rates.lowered:
+            self._rates.restore()
+        if self._exact.open is not None:
+            began = clock()
+            if self._exact.end() and (self._leapt_at == self.step or self.step <= exact_updates.FIRST):
+                self.judge()
+            self.budget.spend("updates", clock() - began)
+        watch = self.watch
+        if watch.monitor.full or (watch.moved is not None and self._suspicious(watch.moved)):
             self.judge()
-        self.owner.stepped(self)
-        # The next step of some optimizer may be read: its model is to keep what it is given.
-        self.owner.about_to_read()
+        owner = self.owner
+        if owner.keeps:
+            owner.stepped(self)
+        if owner.rests:
+            # The next step of some optimizer may be read: its model is to keep what it is given.
+            owner.about_to_read()
 
     def guarded(self, work: Callable[[], None]) -> None:
         graded = torch.is_grad_enabled()
         # As no_grad does, which takes ten times as long on cold caches.
-        torch._C._set_grad_enabled(False)
+        _set_grad_enabled(False)
         try:
             work()
         except TrainingStopped:
@@ -193,14 +225,13 @@ class GuardedOptimizer:
             self.watch.off = True
             self.owner.about_to_read()
         finally:
-            torch._C._set_grad_enabled(graded)
+            _set_grad_enabled(graded)
 
     # Judging
 
     def judge(self) -> None:
         """Hand the unread rows and updates to the rules, and what they show to the owner."""
-        waiting, self._waiting = self._waiting, []
-        exact = [sample.read() for sample in waiting]
+        exact = self._exact.read()
         estimates = self.watch.take_updates()
         rows = self.watch.take_rows()
         self._judged = clock()
@@ -247,10 +278,10 @@ class GuardedOptimizer:
     def go_on_at(self, step: int) -> None:
         """Another run has taken this many steps before."""
         self.watch.step = step
-        self._next_sample = step + SAMPLE_EVERY
+        self._exact.rest_from(step)
 
     def forget_sample(self) -> None:
-        self._sample = None
+        self._exact.open = None
         self.watch.monitor.forget()
 
     def _at(self, step: int) -> tuple[float, float]:
@@ -273,27 +304,24 @@ class GuardedOptimizer:
         if high and not all(map(math.isfinite, seen)):
             watch.widen()
         if not high and math.isfinite(self._limits.total):
-            total = math.hypot(*seen) if len(seen) <= LOSES else float(np.linalg.norm(np.array(seen)))
-            high = not total <= self._limits.total
+            high = not total_of(seen) <= self._limits.total
         loss = watch.loss
         return high or (not self.owner.shared and not callable(loss) and loss == loss and not loss <= self._limits.loss)
 
     def _set_limits(self) -> None:
         self._limits = judge.limits(self.state)
         self._limit_of = None
-
-    def _judge_when_due(self) -> None:
-        ring = self.watch.ring
-        if ring.full or (
-            ring.filled >= SHARED_ROWS if self.owner.shared else bool(ring.filled) and clock() - self._judged > LATE
-        ):
-            self.judge()
+        # Known as plain numbers: between two steps numpy's code leaves the caches.
+        self._young = bool(self.state.seen[-1] < WARM)
+        self._total_limit, self._loss_limit = self._limits.total, self._limits.loss
+        self._leap_above = self.state.greatest_rate * updates.RATE_JUMP
+        self.watch.at_once = self._young or self.owner.acts
 
     def _suspicious(self, moved: list[float]) -> bool:
         """Whether the update just made needs a judgement at once: a third of a weight, or not a number."""
         if all(b * SUSPICIOUS >= c for b, c in zip(self.watch.monitor.norms, moved, strict=True)):
             return False
-        self._next_sample = min(self._next_sample, self.step + 1)
+        self._exact.next = min(self._exact.next, self.step + 1)
         return True
 
     # Parameters
@@ -308,7 +336,7 @@ class GuardedOptimizer:
     def _take_columns(self) -> None:
         self.columns = self.names.columns(self.parameters)
         self.weights = WeightHistory(len(self.parameters))
-        self._sampled_to, self._sample, self._waiting = 0, None, []
+        self._exact.restart()
 
     def _take_in(self) -> None:
         """Parameters have been added to the optimizer: watched from now on, beside what is known of the others."""
@@ -318,27 +346,3 @@ class GuardedOptimizer:
         self._take_columns()
         self.state = State.from_plain(self.columns, self.state.as_plain())
         self._set_limits()
-
-    # Exact updates
-
-    def _sample_is_due(self) -> bool:
-        if self.step <= FIRST_SAMPLES:
-            return True
-        return self.step >= self._next_sample and self.budget.allows("updates", clock())
-
-    def _start_sample(self, rate: float) -> None:
-        began = clock()
-        self._sample = Sample.of(list(self.parameters), self.step, rate, self._sampled_to)
-        self._sampled_to = (self._sample.columns[-1] + 1) % len(self.parameters)
-        self.budget.spend("updates", clock() - began)
-
-    def _finish_sample(self) -> None:
-        sample, self._sample = self._sample, None
-        assert sample is not None
-        began = clock()
-        sample.finish()
-        self._next_sample = self.step + SAMPLE_EVERY
-        self._waiting.append(sample)
-        if sample.on_host and (self._leapt_at == self.step or self.step <= FIRST_SAMPLES):
-            self.judge()
-        self.budget.spend("updates", clock() - began)

@@ -13,7 +13,8 @@ class LoweredRates:
 
     def __init__(self, optimizer: torch.optim.Optimizer) -> None:
         self._optimizer = optimizer
-        self._kept: list[tuple[dict[str, Any], Any]] = []
+        self.lowered: list[tuple[dict[str, Any], Any]] = []
+        """Each group whose rate is lowered at this moment, with its own rate."""
 
     def lower(self, factor: float) -> None:
         """Multiply every rate by ``factor``, until ``restore``."""
@@ -21,17 +22,17 @@ class LoweredRates:
             if "lr" in group:
                 kept = group["lr"]
                 if isinstance(kept, Tensor):
-                    self._kept.append((group, kept.clone()))
+                    self.lowered.append((group, kept.clone()))
                     kept.mul_(factor)
                 else:
-                    self._kept.append((group, kept))
+                    self.lowered.append((group, kept))
                     group["lr"] = kept * factor
 
     def restore(self) -> None:
         """The rates as they were."""
-        for group, kept in self._kept:
+        for group, kept in self.lowered:
             if isinstance(kept, Tensor):
                 group["lr"].copy_(kept)
             else:
                 group["lr"] = kept
-        self._kept = []
+        self.lowered = []

@@ -36,8 +36,9 @@ def command(
 ) -> None:
     """Find the least intrusive cure of TARGET that can be written into its source, prove it there, and print the patch.
 
-    The patched files are loaded in a fresh process, checked and trained ten steps before anything is offered. Safe fixes
-    change numbers only. With --write they go into the files; with --unsafe-fixes also those that change the model.
+    The patched files are loaded in a fresh process, checked and trained ten steps before anything is offered, and again with
+    two other values of each whole number that the constructor takes. Safe fixes change numbers only. With --write they go
+    into the files; with --unsafe-fixes also those that change the model.
 
     Exit code: 0 nothing to fix, or fixed; 1 there is a fix that was not written, or none that holds; 2 could not check.
     """

@@ -40,8 +40,7 @@ from steadygrad.cures.patient import Patient, rate_of, set_rate
 from steadygrad.cures.samples import adds_up, as_whole, with_fewer
 from steadygrad.errors import CannotCureError, SubjectError
 from steadygrad.probe.copying import on_copy
-from steadygrad.probe.instrument import size_of
-from steadygrad.probe.objective import with_loss
+from steadygrad.probe.instrument import probe, size_of
 from steadygrad.probe.steptest import step_test
 from steadygrad.probe.subject import Subject, make_subject
 from steadygrad.probe.theirs import raised_as_theirs, running_theirs
@@ -141,6 +140,12 @@ def rate_for(subject: Subject, *, progress: Callable[[str], None] | None = None,
     with running_theirs(
         "the model, its loss or its optimizer raised this while it was stepped; fix it, or pass the batch it expects"
     ):
+        with on_copy(subject.model, None, subject.loss_module) as copied:
+            # Steps show nothing of a copy that computes with the original; the probe says so.
+            objective = copied.objective_for(subject.objective)
+            probe(
+                copied.model, objective, subject.batch, seed=subject.seed, loss=copied.loss, originals=copied.originals
+            )
         return search(subject, progress=progress, steps=steps)
 
 
@@ -238,7 +243,7 @@ def _steps_at(subject: Subject, rate: float, steps: int, behind: float, whole: i
         if copied.optimizer is None:
             raise SubjectError("the optimizer cannot be copied, so no rate can be tried")
         set_rate(copied.optimizer, rate)
-        objective = subject.objective if copied.loss is None else with_loss(copied.loss)
+        objective = copied.objective_for(subject.objective)
         if whole is not None:
             objective = as_whole(objective, whole)
         record = step_test(copied, objective, subject.batch, steps=steps, seed=subject.seed, give_up=give_up).record

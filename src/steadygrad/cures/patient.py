@@ -137,7 +137,7 @@ def admit(subject: Subject, trace: Trace) -> Patient:
             model=copied.model,
             optimizer=copied.optimizer,
             loss_module=copied.loss,
-            objective=subject.objective if copied.loss is None else with_loss(copied.loss),
+            objective=copied.objective_for(subject.objective),
         )
         held = {id(p) for group in copied.optimizer.param_groups for p in group["params"]}
         return Patient(own, Net(trace), frozenset(id(p) for p in copied.model.parameters() if id(p) not in held))

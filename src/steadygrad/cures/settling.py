@@ -22,7 +22,6 @@ from steadygrad.cures.samples import adds_up, as_whole, divisible, rows, shuffle
 from steadygrad.errors import SubjectError
 from steadygrad.probe.copying import clone_batch, on_copy
 from steadygrad.probe.instrument import scalar
-from steadygrad.probe.objective import with_loss
 from steadygrad.probe.steptest import step_test
 from steadygrad.probe.subject import Subject
 
@@ -160,7 +159,7 @@ def _run(subject: Subject, rate: float, parts: _Parts, constant: float | None) -
         if copied.optimizer is None:
             raise SubjectError("the optimizer cannot be copied, so nothing can be trained")
         set_rate(copied.optimizer, rate)
-        objective = subject.objective if copied.loss is None else with_loss(copied.loss)
+        objective = copied.objective_for(subject.objective)
         if parts.count is not None:
             objective = as_whole(objective, parts.count)
         record = step_test(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from steadygrad.detect.depth import began_at
-from steadygrad.detect.history import State, add_level
+from steadygrad.detect.history import State, add_level, medians
 from steadygrad.detect.symptoms import Symptom, change
 from steadygrad.record import Severity
 
@@ -28,7 +28,7 @@ def take_level(state: State) -> Iterator[Symptom]:
     chunk, steps = np.stack(state.pending), state.pending_steps
     state.pending, state.pending_steps = [], []
     with np.errstate(invalid="ignore"):
-        level = np.median(chunk, axis=0)
+        level = medians(chunk) if np.isfinite(chunk).all() else np.median(chunk, axis=0)
     add_level(state, steps[-1], level)
     if len(state.levels) >= 4:
         yield from _growing(state, steps[-1])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from statistics import median  # Of a few numbers; numpy's takes ten times as long.
 
 import numpy as np
 
@@ -102,7 +103,7 @@ def _leaps(state: State, loss: float, total: float) -> str:
 
 
 def _level(history: LossHistory, step: int) -> Iterator[Symptom]:
-    level = float(np.median(history.chunk))
+    level = median(history.chunk)
     history.chunk = []
     if history.levels and history.levels[-1][1] < history.best[0]:
         history.best = (history.levels[-1][1], history.levels[-1][0])
@@ -111,7 +112,7 @@ def _level(history: LossHistory, step: int) -> Iterator[Symptom]:
         history.levels = history.levels[::-2][::-1]
     yield from _running_away(history, step)
     recent = [one for _, one in history.levels[-STILL // CHUNK :]]
-    usual = float(np.median(recent))
+    usual = median(recent)
     still = len(recent) >= STILL // CHUNK and max(abs(one - usual) for one in recent) <= MOVED * abs(usual)
     history.flat_since = 0
     if still:
@@ -125,7 +126,7 @@ def _running_away(history: LossHistory, step: int) -> Iterator[Symptom]:
     best, since = history.best
     if len(history.levels) < 3 or not math.isfinite(best):
         return
-    start = float(np.median(history.first))
+    start = median(history.first) if history.first else math.nan
     lowest_of_late = min(level for _, level in history.levels[-2:])
     span = max(abs(start - best), abs(best), abs(start), 1e-30)
     if lowest_of_late - best > AWAY * span:

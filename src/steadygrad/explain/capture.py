@@ -12,21 +12,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, is_grad_enabled, nn
 from torch.utils._pytree import tree_leaves
 
+from steadygrad.explain.slots import SLOTS, Keep, Slot, put_on
 from steadygrad.torch_internals import never_compiled
 from steadygrad.watch import calls
 
 COTANGENT_BYTES = 64 * 2**20
 """A cotangent larger than this is not kept until the next step: it would raise the peak of memory."""
 
-
 EARLIER_BYTES = 64 * 2**20
 """Inputs of the earlier calls of a step that are kept until it: with accumulation the last batch is not the only one."""
+_random_state = torch.default_generator.get_state
+_any_autocast = torch._C._is_any_autocast_enabled
+"""Takes no argument: half the cost of asking for a device by its name."""
 
 
-@dataclass
+@dataclass(slots=True, weakref_slot=True)
 class Given:
     """One forward call: what went in, under which conditions, and the gradients that came back to its outputs."""
 
@@ -75,6 +78,7 @@ class Capture:
         device = self._device.type
         self._on_cuda = device == "cuda"
         self._autocast_kinds = ("cpu",) if device not in ("cuda", "mps", "xpu") else ("cpu", device)
+        self._slots = [Slot() for _ in range(SLOTS)] if replays else []
         self.arm()
 
     def arm(self) -> None:
@@ -97,52 +101,39 @@ class Capture:
     @never_compiled
     def before(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """The model is called."""
-        if not (self.armed and torch.is_grad_enabled()):
+        if not (self.armed and is_grad_enabled()):
             return
-        count = 1 if self.given is None else self.given.calls + 1
+        held = self.given
         random = on_device = None
         if self._replays:
-            random = torch.default_generator.get_state()
+            random = _random_state()
             if self._on_cuda:
                 on_device = torch.cuda.get_rng_state(self._device)
-        earlier: list[Tensor] = []
-        if self.given is not None:
-            earlier = [*self.given.earlier, *(one for one in self.given.tensors() if _is_plain(one))]
-            if sum(one.nbytes for one in earlier) > EARLIER_BYTES:
-                earlier = []
-        self.given = Given(args, kwargs, random, on_device, autocast_now(self._autocast_kinds), count, earlier=earlier)
+        autocast = autocast_now(self._autocast_kinds) if _any_autocast() else ()
+        self.given = given = Given(args, kwargs, random, on_device, autocast)
+        if held is not None:
+            given.calls = held.calls + 1
+            earlier = [*held.earlier, *(one for one in held.tensors() if _is_plain(one))]
+            if sum(one.nbytes for one in earlier) <= EARLIER_BYTES:
+                given.earlier = earlier
 
     @never_compiled
     def after(self, output: Any) -> None:
         """It has given this: what will come back to it is kept as well."""
         given = self.given
-        if given is None or not (self.armed and self._replays and torch.is_grad_enabled()):
+        if given is None or not (self.armed and self._replays and is_grad_enabled()):
             return
         leaves = (output,) if isinstance(output, Tensor) else tree_leaves(output)
         for place, leaf in enumerate(leaves):
             node = leaf.grad_fn if isinstance(leaf, Tensor) else None
             if node is not None and leaf.nbytes <= COTANGENT_BYTES:
-                # A hook of the node, not of the tensor: half the cost, and it stays where the output is changed in place.
-                node.register_prehook(_Keep(given.cotangents, place, leaf.output_nr))
+                # A hook of the node, not of the tensor: it stays where the output is changed in place.
+                number = leaf.output_nr
+                if number or not put_on(self._slots, node, leaf, given, place):
+                    node.register_prehook(Keep(given.cotangents, place, number))
         if self.measures_spread:
             self.measures_spread = False
             self.spread = _spread(leaves)
-
-
-class _Keep:
-    """The gradient that comes back to one output of one call."""
-
-    __slots__ = ("_kept", "_output", "_place")
-
-    def __init__(self, kept: dict[int, Tensor], place: int, output: int) -> None:
-        self._kept, self._place, self._output = kept, place, output
-
-    @never_compiled
-    def __call__(self, gradients: tuple[Tensor | None, ...]) -> None:
-        gradient = gradients[self._output]
-        if gradient is not None:
-            # The object itself: the engine then knows that it is held, and adds nothing to it in place.
-            self._kept[self._place] = gradient.detach() if gradient.requires_grad else gradient
 
 
 def _is_plain(tensor: Tensor) -> bool:

@@ -82,11 +82,9 @@ class Looks:
             elif one.capture.armed and not soon:
                 one.capture.rest()
 
-    def forget(self, index: int) -> None:
-        """The step at hand has been read: what its models were given is needed no more."""
-        for one in self._roots:
-            if one.holder == index:
-                one.capture.given = None
+    def captures(self, index: int) -> list[Capture]:
+        """Of the models that this optimizer holds most of: they keep what they are given until its step has been read."""
+        return [one.capture for one in self._roots if one.holder == index]
 
     def note_inputs(self, index: int) -> None:
         """Remember how large the inputs of a healthy step are. Waits for a device where they lie on one."""

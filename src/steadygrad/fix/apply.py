@@ -39,6 +39,8 @@ class Fix:
     """The files that change."""
     told: tuple[str, ...]
     """What belongs to the cure and stands in none of the files."""
+    elsewhere: tuple[str, ...] = ()
+    """Other whole numbers of the constructor that it was checked with ("depth=25")."""
 
     @property
     def safety(self) -> str:
@@ -54,7 +56,8 @@ class Fix:
     def words(self) -> str:
         """What it is, and what it was seen to do."""
         before, after = self.cured.before.verdict.value, self.cured.after.verdict.value
-        return f"{self.safety} fix, {self.title}: {before} → {after}, checked again in a fresh process"
+        also = f", also with {', '.join(self.elsewhere)}" if self.elsewhere else ""
+        return f"{self.safety} fix, {self.title}: {before} → {after}, checked again in a fresh process{also}"
 
     def diff(self) -> str:
         """The patch as a unified diff that ``patch -p1`` takes."""
@@ -136,7 +139,10 @@ def _proven(subject: Subject, cured: Cured, asked: Mapping[str, Any]) -> Fix:
         raise CannotFixError(f"written into the source it does not hold ({seen.verdict})")
     if seen.operations != operations_of(cured.after.trace):
         raise CannotFixError("written into the source it does not reach what the cure reached")
-    return Fix(cured, sources, tuple(draft.told))
+    for words, verdict in seen.elsewhere.items():
+        if verdict != Verdict.HEALTHY.value:
+            raise CannotFixError(f"written into the source it does not hold with {words} ({verdict})")
+    return Fix(cured, sources, tuple(draft.told), tuple(seen.elsewhere))
 
 
 def _rate_is_elsewhere(draft: Draft, asked: Mapping[str, Any]) -> bool:

@@ -13,9 +13,9 @@ from steadygrad.errors import CannotFixError
 from steadygrad.fix import names
 from steadygrad.fix.draft import Draft, paths_of
 from steadygrad.fix.source import Source, libcst, set_argument
-from steadygrad.fix.training import optimizer_call
+from steadygrad.fix.training import function_around, optimizer_call
 from steadygrad.probe.spans import construction_of
-from steadygrad.record import Edit, Location, Site
+from steadygrad.record import Edit, Location, Operation, Site
 
 _TORCH_ACTIVATIONS = {name for name, value in vars(nn.modules.activation).items() if isinstance(value, type)}
 
@@ -98,7 +98,7 @@ def normalise(draft: Draft, edit: Edit) -> None:
             place = draft.construction(site.module)
             source = draft.source(place.path)
             prefix = f"{names.nn(source)}.Sequential("
-            text = _norm(kind, shape, names.nn(source), str(width_of(shape)))
+            text = _norm(kind, shape, names.nn(source), _width_here(draft, activation, source))
             call = source.at(place)
             before, behind = (f"{prefix}{text}, ", ")") if side == "before" else (prefix, f", {text})")
             source.wrap(call, before, behind)
@@ -114,6 +114,19 @@ def normalise(draft: Draft, edit: Edit) -> None:
             return _norm(kind, shape, names.nn(source), out_features(source, call, width_of(shape)))
 
         wrap_layer(draft, path, norm)
+
+
+def _width_here(draft: Draft, activation: Operation, source: Source) -> str:
+    """The width of what an activation is given, as the layer in front says it in the same function; else the number."""
+    width, layer = width_of(activation.output_shape), draft.net.in_front_of(activation)
+    if layer is not None and layer.operation.weight.endswith(".weight"):
+        place = construction_of(draft.subject.model.get_submodule(layer.operation.weight.removesuffix(".weight")))
+        own = construction_of(draft.subject.model.get_submodule(activation.module))
+        if place is not None and own is not None and draft.source(place.path) is source:
+            call, home = source.at(place), function_around(source, source.at(own))
+            if function_around(source, call) is home:
+                return out_features(source, call, width)
+    return str(width)
 
 
 def _one_width(draft: Draft, sites: Sequence[Site], place: Location) -> bool:

@@ -1,60 +1,14 @@
-"""Initialisations as small functions for the user's own file: readable, with their source, needing torch alone."""
+"""Initialisations as small functions for the user's own file: readable, with their source, needing torch alone.
+
+Which layers they are for is an expression each, and ``lists`` are the lines that make what it is made of (``Lists``).
+"""
 
 from __future__ import annotations
 
-import itertools
-import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 
-def names(paths: Iterable[str]) -> str:
-    """A Python expression for a list of module paths: ``[f"fcs.{i}" for i in range(20)]`` where they are numbered.
-
-    Of a path's several numbers the one that most paths differ in is the one that runs.
-    """
-    paths = list(dict.fromkeys(paths))
-    counts = Counter(key for path in paths for key, _ in _numbers(path))
-    groups: dict[tuple[str, str], list[int]] = {}
-    parts: list[str] = []
-    for path in paths:
-        numbers = _numbers(path)
-        if numbers:
-            key, number = max(numbers, key=lambda pair: counts[pair[0]])
-            groups.setdefault(key, []).append(number)
-        else:
-            parts.append(repr_(path))
-    for (before, behind), found in groups.items():
-        found = sorted(found)
-        steps = {b - a for a, b in itertools.pairwise(found)}
-        if len(found) < 3 or len(steps) != 1:
-            parts += [repr_(f"{before}{number}{behind}") for number in found]
-            continue
-        step = steps.pop()
-        bounds = f"{found[0]}, {found[-1] + 1}, {step}" if step > 1 else f"{found[0]}, {found[-1] + 1}"
-        bounds = str(found[-1] + 1) if step == 1 and found[0] == 0 else bounds
-        item = f'f"{before}{{i}}{behind}"' if before or behind else "str(i)"
-        parts.append(f"*({item} for i in range({bounds}))")
-    if len(parts) == 1 and parts[0].startswith("*("):
-        return f"[{parts[0][2:-1]}]"
-    return f"[{', '.join(parts)}]"
-
-
-def _numbers(path: str) -> list[tuple[tuple[str, str], int]]:
-    """Every number in a path that can run, with what stands before and behind it."""
-    return [
-        ((path[: found.start()], path[found.end() :]), int(found[0]))
-        for found in re.finditer(r"\d+", path)
-        if str(int(found[0])) == found[0]
-    ]
-
-
-def repr_(text: str) -> str:
-    """A string literal in double quotes."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def scheme(kind: str, groups: Sequence[tuple[str, str, float]], torch: str, nn: str) -> tuple[str, list[str]]:
+def scheme(kind: str, groups: Sequence[tuple[str, str, float]], lists: Sequence[str], nn: str) -> tuple[str, list[str]]:
     """Function name and rows for He, Xavier, LeCun, orthogonal: ``groups`` are (names, activation, gain)."""
     said = {
         "he": (
@@ -79,11 +33,12 @@ def scheme(kind: str, groups: Sequence[tuple[str, str, float]], torch: str, nn: 
             f"            {nn}.init.zeros_(layer.bias)",
         ]
     name = f"{kind}_init_"
-    return name, [f"def {name}(model):", f'    """{text}"""', *rows, "    return model"]
+    return name, [f"def {name}(model):", f'    """{text}"""', *lists, *rows, "    return model"]
 
 
 def fold(
     rows_: Sequence[tuple[str, float, float, float, float]],
+    lists: Sequence[str],
     depth: int,
     activation: str,
     torch: str,
@@ -117,6 +72,7 @@ def fold(
         "",
         "    Martens et al. 2021, arXiv:2110.01765; Zhang et al. 2022, arXiv:2203.08120.",
         '    """',
+        *lists,
         f"    with {torch}.no_grad():",
         "        # scale and shift of each layer's result; mean and deviation of what comes in",
         "        for names, scale, shift, mean, std in (",
@@ -133,7 +89,7 @@ def fold(
 
 
 def scaled(
-    where: str, factor: float, words: str, torch: str, attribute: str = "weight", share: str = ""
+    where: str, lists: Sequence[str], factor: float, words: str, torch: str, attribute: str = "weight", share: str = ""
 ) -> tuple[str, list[str]]:
     """Weights (and biases) times a factor; 0 makes them begin at zero."""
     name = "zero_" if factor == 0 else "scale_"
@@ -142,6 +98,7 @@ def scaled(
     return name, [
         f"def {name}(model):",
         f'    """{words}"""',
+        *lists,
         f"    with {torch}.no_grad():",
         f"        for name in {where}:",
         "            layer = model.get_submodule(name)",
@@ -152,7 +109,7 @@ def scaled(
     ]
 
 
-def raised(groups: Sequence[tuple[str, float]], torch: str) -> tuple[str, list[str]]:
+def raised(groups: Sequence[tuple[str, float]], lists: Sequence[str], torch: str) -> tuple[str, list[str]]:
     """Biases in front of gates raised: ``groups`` are (names, by how much)."""
     rows = [
         row
@@ -163,13 +120,14 @@ def raised(groups: Sequence[tuple[str, float]], torch: str) -> tuple[str, list[s
     return "open_gates_", [
         "def open_gates_(model):",
         f'    """{text}"""',
+        *lists,
         f"    with {torch}.no_grad():",
         *rows,
         "    return model",
     ]
 
 
-def recurrent(where: str, kind: str, steps: float, torch: str, nn: str) -> tuple[str, list[str]]:
+def recurrent(where: str, lists: Sequence[str], kind: str, steps: float, torch: str, nn: str) -> tuple[str, list[str]]:
     """Orthogonal or identity recurrence, chrono biases."""
     draw = f"{nn}.init.eye_(part)" if kind == "identity" else f"{nn}.init.orthogonal_(part)"
     source = {
@@ -182,6 +140,7 @@ def recurrent(where: str, kind: str, steps: float, torch: str, nn: str) -> tuple
     rows = [
         "def remember_(model):",
         f'    """{source}"""',
+        *lists,
         f"    with {torch}.no_grad():",
         f"        for name in {where}:",
         "            cell = model.get_submodule(name)",

@@ -6,6 +6,7 @@ import inspect
 import math
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -15,25 +16,28 @@ from steadygrad.cures.initialise import WORKING_VARIANCE, drawn_again, heads, la
 from steadygrad.errors import CannotFixError
 from steadygrad.fix import functions, names
 from steadygrad.fix.draft import Draft, paths_of
+from steadygrad.fix.selecting import Lists
 from steadygrad.fix.source import Source, libcst
 from steadygrad.probe.spans import construction_of, is_user_file
 from steadygrad.record import Edit
 from steadygrad.theory import activations, meanfield
 from steadygrad.theory.folding import fold as folding
 
+Make = Callable[[str, str, Lists], tuple[str, list[str]]]
+"""Name and rows of a function, from what the file calls torch and torch.nn, and the lists of layers that it may name."""
 
-def add_function(draft: Draft, make: Callable[[str, str], tuple[str, list[str]]]) -> None:
+
+def add_function(draft: Draft, make: Make) -> None:
     """A function of the model: called where the model is complete, else at the end of its class's ``__init__``.
 
     Where it is constructed first: the numbers are those of this one model, and others of its class may be deeper.
-    ``make`` gives the function's name and rows from what the file calls torch and torch.nn.
     """
     place = construction_of(draft.subject.model)
     if place is not None and is_user_file(place.path):
         source = draft.source(place.path)
         call = source.at(place)
         before = source.spans[call][0]
-        name, rows = _named(source, make)
+        name, rows = _named(draft, source, make)
         built = _built_further(source, call)
         if built is None:
             source.wrap(call, f"{name}(", ")")
@@ -45,13 +49,14 @@ def add_function(draft: Draft, make: Callable[[str, str], tuple[str, list[str]]]
         source, body, this = _own_init(draft)
         start, end = source.spans[body.body[-1]]
         before = source.spans[body.body[0]][0]
-        name, rows = _named(source, make)
+        name, rows = _named(draft, source, make)
         source.insert_lines(source.line_end(end - 1), f"{source.indent_of(start)}{name}({this})")
     names.add_function(source, rows, before)
 
 
-def _named(source: Source, make: Callable[[str, str], tuple[str, list[str]]]) -> tuple[str, list[str]]:
-    name, rows = make(names.torch(source), names.nn(source))
+def _named(draft: Draft, source: Source, make: Make) -> tuple[str, list[str]]:
+    torch, nn_ = names.torch(source), names.nn(source)
+    name, rows = make(torch, nn_, Lists(draft.subject.model, nn_))
     free = names.free(source, name)
     return free, [row.replace(f"def {name}(", f"def {free}(") for row in rows]
 
@@ -105,7 +110,8 @@ def initialise(draft: Draft, edit: Edit) -> None:
         paths = paths_of(layer for layer in net.layers if layer.operation.index in chosen)
         what = "Residual branches begin" if branches else "The head begins"
         words = f"{what} at zero (Zhang et al. 2019, arXiv:1901.09321)."
-        add_function(draft, lambda torch, _: functions.scaled(functions.names(paths), 0.0, words, torch))
+        scale_ = partial(functions.scaled, factor=0.0, words=words)
+        add_function(draft, lambda torch, _, lists: scale_(lists.of(paths), lists.rows, torch=torch))
         return
     if edit.to == "data-driven":
         raise CannotFixError("a data-driven initialisation needs a batch")
@@ -116,8 +122,12 @@ def initialise(draft: Draft, edit: Edit) -> None:
         groups.setdefault(layer.activation.name.strip("_"), []).append(path)
     if edit.to != "orthogonal":
         groups = {"": [path for paths in groups.values() for path in paths]}
-    rows = [(functions.names(paths), name, _gain(name)) for name, paths in groups.items()]
-    add_function(draft, lambda torch, nn_: functions.scheme(edit.to, rows, torch, nn_))
+
+    def made(_: str, nn_: str, lists: Lists) -> tuple[str, list[str]]:
+        rows = [(lists.of(paths), name, _gain(name)) for name, paths in groups.items()]
+        return functions.scheme(edit.to, rows, lists.rows, nn_)
+
+    add_function(draft, made)
 
 
 def _gain(name: str) -> float:
@@ -153,24 +163,26 @@ def fold(draft: Draft, edit: Edit) -> None:
         come = _incoming(draft.cured.get_submodule(path), scale, shift, known)
         known.append(come)
         rows.setdefault((scale, shift, *come), []).append(path)
-    table = [(functions.names(paths), *numbers) for numbers, paths in rows.items()]
     activation = plain[0].activation.name if plain[0].activation is not None else ""
     if any(layer.operation.name.startswith("conv_transpose") for layer in plain):
         raise CannotFixError("a transposed convolution has its own layout of weights")
     model = draft.subject.model
     paths = [path for group in rows.values() for path in group]
-    add_function(
-        draft,
-        lambda torch, nn_: functions.fold(
+
+    def made(torch: str, nn_: str, lists: Lists) -> tuple[str, list[str]]:
+        table = [(lists.of(paths), *numbers) for numbers, paths in rows.items()]
+        return functions.fold(
             table,
+            lists.rows,
             len(plain),
             activation.strip("_"),
             torch,
             nn_,
             convolutions=any(layer.operation.name.startswith("conv") for layer in plain),
             biases=all(getattr(model.get_submodule(path), "bias", None) is not None for path in paths),
-        ),
-    )
+        )
+
+    add_function(draft, made)
 
 
 def gates(draft: Draft, edit: Edit) -> None:
@@ -178,8 +190,12 @@ def gates(draft: Draft, edit: Edit) -> None:
     for layer, mean in shut(draft.net):
         if draft.net.site(layer) in edit.sites:
             groups.setdefault(float(f"{-mean:.3g}"), []).append(layer.weight.rpartition(".")[0])
-    rows = [(functions.names(paths), much) for much, paths in groups.items()]
-    add_function(draft, lambda torch, _: functions.raised(rows, torch))
+
+    def made(torch: str, _: str, lists: Lists) -> tuple[str, list[str]]:
+        rows = [(lists.of(paths), much) for much, paths in groups.items()]
+        return functions.raised(rows, lists.rows, torch)
+
+    add_function(draft, made)
 
 
 ALIKE = 0.15
@@ -221,5 +237,9 @@ def recurrent(draft: Draft, edit: Edit) -> None:
             for argument in call.args:
                 if argument.keyword is not None and argument.keyword.value == "nonlinearity":
                     raise CannotFixError("nonlinearity has no meaning for a GRU; take it out")
-    where = functions.names(paths)
-    add_function(draft, lambda torch, nn_: functions.recurrent(where, edit.to, edit.value or 100.0, torch, nn_))
+
+    def made(torch: str, nn_: str, lists: Lists) -> tuple[str, list[str]]:
+        where = lists.of(paths)
+        return functions.recurrent(where, lists.rows, edit.to, edit.value or 100.0, torch, nn_)
+
+    add_function(draft, made)

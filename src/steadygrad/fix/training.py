@@ -89,11 +89,11 @@ def clipping(draft: Draft, edit: Edit) -> None:
     backward = [one for one in source.calls() if _is_backward(one) and isinstance(source.parent(one), cst.Expr)]
     if not backward:
         raise CannotFixError(f"no backward() stands in {source.path.name}; put {text} behind yours")
-    home = _function_around(source, call)
+    home = function_around(source, call)
     for one in backward:
         if "scale" in source.code(one.func):
             raise CannotFixError(f"gradients are scaled at {source.code(one)}; unscale them, then {text}")
-        if home is not None and _function_around(source, one) is not home:
+        if home is not None and function_around(source, one) is not home:
             raise CannotFixError(f"{parameters} is not known where {source.code(one)} stands; put {text} behind it")
         statement = source.parent(source.parent(one))
         start, end = source.spans[source.parent(one)]
@@ -107,7 +107,7 @@ def _is_backward(call: Any) -> bool:
     return isinstance(call.func, libcst().Attribute) and call.func.attr.value == "backward"
 
 
-def _function_around(source: Source, node: Any) -> Any:
+def function_around(source: Source, node: Any) -> Any:
     """The function whose own statement this is; None at the file's own level."""
     cst = libcst()
     while not isinstance(node, (cst.FunctionDef, cst.Module)):

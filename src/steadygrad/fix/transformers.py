@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from torch import nn
 
 from steadygrad.cures.initialise import last_of_branches
@@ -30,7 +32,7 @@ def transformer(draft: Draft, edit: Edit) -> None:
                 paths += [f"{path}.self_attn.out_proj", f"{path}.linear2"]
         factor = edit.value or 1.0
         words = "Residual branches scaled by 1 / sqrt(branches) (Radford et al. 2019)."
-        where = functions.names(dict.fromkeys(paths))
-        add_function(draft, lambda torch, _: functions.scaled(where, factor, words, torch))
+        scale_ = partial(functions.scaled, factor=factor, words=words)
+        add_function(draft, lambda torch, _, lists: scale_(lists.of(paths), lists.rows, torch=torch))
     else:
         raise CannotFixError("the queries' scale depends on the batch")

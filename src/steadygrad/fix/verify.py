@@ -17,12 +17,17 @@ import sys
 import types
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from steadygrad.errors import CannotFixError
-from steadygrad.record import Trace
+from steadygrad.record import Trace, Verdict
+
+if TYPE_CHECKING:
+    from steadygrad._check import Report
+    from steadygrad.probe.subject import Subject
 
 PATIENCE = 600.0
 """Seconds after which the fresh process is given up."""
@@ -63,6 +68,8 @@ class Answer:
     """The patched target's; "cannot run: …" where it does not run."""
     operations: dict[str, int]
     """How often each activation ran, and how many norms: what a change must have reached."""
+    elsewhere: dict[str, str] = field(default_factory=dict)
+    """The verdict at other whole numbers that the unpatched source builds and runs with ("depth=25")."""
 
 
 def operations_of(trace: Trace) -> dict[str, int]:
@@ -104,9 +111,7 @@ def answer(asked: Request) -> Answer:
     try:
         return _checked(asked)
     except Exception as error:
-        # Whatever the patched code raises is the answer; of ours it is the cause, which is the user's own.
-        cause = error.__cause__ or error
-        return Answer(f"cannot run: {type(cause).__name__}: {' '.join(str(cause).split())[:200]}", {})
+        return Answer(_cannot_run(error), {})
 
 
 def _checked(asked: Request) -> Answer:
@@ -114,19 +119,54 @@ def _checked(asked: Request) -> Answer:
     for path, data in files.items():
         text = data.decode("utf-8", errors="replace")
         linecache.cache[path] = (len(text), None, text.splitlines(keepends=True), path)
+    from steadygrad.fix.elsewhere import VALUES, anew, given, others_of, runs
+
+    with contextlib.redirect_stdout(sys.stderr):
+        with _reading(files), anew():
+            subject, report = _report(asked, asked.options)
+            others = others_of(subject, asked.target, asked.options)
+        found = Answer(report.verdict.value, operations_of(report.trace))
+        for tried in others if report.verdict is Verdict.HEALTHY else ():
+            # The files on disk are not patched: what they do not run with is no value that a patch must hold for.
+            legal = (other for other in tried if runs(asked.target, asked.options, other))
+            for other in islice(legal, VALUES):
+                with _reading(files), anew(), given(other):
+                    found.elsewhere[other.words] = _verdict(asked, other.options(asked.options))
+    return found
+
+
+def _verdict(asked: Request, options: Mapping[str, Any]) -> str:
+    from steadygrad.cures.learning_rate import search
+
+    try:
+        subject, report = _report(asked, options)
+        if asked.rate is not None and report.verdict is not Verdict.HEALTHY:
+            # A rate that no file states is the user's to set: at another depth another one, found as this one was.
+            rate = search(subject).rate
+            report = report if rate is None else _report(replace(asked, rate=rate), options)[1]
+        return report.verdict.value
+    except Exception as error:
+        return _cannot_run(error)
+
+
+def _report(asked: Request, options: Mapping[str, Any]) -> tuple[Subject, Report]:
     from steadygrad._check import check_subject
     from steadygrad.clip import Clip, ClipBeforeStep
     from steadygrad.cures.patient import set_rate
     from steadygrad.subjects import subject_of
 
-    with _reading(files), contextlib.redirect_stdout(sys.stderr):
-        subject = subject_of(asked.target, asked.options)
-        if asked.rate is not None:
-            set_rate(subject.optimizer, asked.rate)
-        if asked.clip is not None:
-            subject.optimizer.register_step_pre_hook(ClipBeforeStep(Clip(*asked.clip)))
-        report = check_subject(subject)
-    return Answer(report.verdict.value, operations_of(report.trace))
+    subject = subject_of(asked.target, options)
+    if asked.rate is not None:
+        set_rate(subject.optimizer, asked.rate)
+    if asked.clip is not None:
+        subject.optimizer.register_step_pre_hook(ClipBeforeStep(Clip(*asked.clip)))
+    return subject, check_subject(subject)
+
+
+def _cannot_run(error: Exception) -> str:
+    # Whatever the patched code raises is the answer; of ours it is the cause, which is the user's own.
+    cause = error.__cause__ or error
+    return f"cannot run: {type(cause).__name__}: {' '.join(str(cause).split())[:200]}"
 
 
 @contextlib.contextmanager

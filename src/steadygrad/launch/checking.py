@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from steadygrad._check import check_subject
 from steadygrad.clip.hook import hook_for
 from steadygrad.clip.spec import Clip
-from steadygrad.errors import SteadygradError, in_one_line
+from steadygrad.errors import SteadygradError, UserCodeError, in_one_line
 from steadygrad.launch.first_batch import FirstBatch
 from steadygrad.probe.copying import unwrapped
 from steadygrad.probe.subject import make_subject
@@ -72,7 +72,8 @@ class CheckAtStart:
             record = self._check()
         except Exception as error:
             # The guard's own look at this step tells what there is to tell; a program is never ended by ours.
-            why = str(error) if isinstance(error, SteadygradError) else in_one_line(error)
+            told = isinstance(error, SteadygradError) and not isinstance(error, UserCodeError)
+            why = str(error) if told else in_one_line(error)
             self._say(f"first step: not checked on a copy ({why}); its gradient alone is looked at")
             return
         finally:

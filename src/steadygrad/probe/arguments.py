@@ -36,18 +36,18 @@ def arguments_for(callee: Any, name: str, module: ModuleType, typed: Mapping[str
         kind = _config_class(parameter, module)
         config = _config_of(parameter, module)
         if config is not None:
-            given[parameter.name] = _replaced(config, fields.pop(parameter.name, {}))
+            given[parameter.name] = replaced(config, fields.pop(parameter.name, {}))
         elif kind is not None:
             given[parameter.name] = _made(kind, fields.pop(parameter.name, {}))
         elif wanted and dataclasses.is_dataclass(parameter.default):
-            given[parameter.name] = _replaced(parameter.default, fields.pop(parameter.name))
+            given[parameter.name] = replaced(parameter.default, fields.pop(parameter.name))
     for owner, values in fields.items():
         if owner not in given:
             field = next(iter(values))
             raise TargetError(
                 f"{name} takes no configuration {owner!r}, so --arg {owner}.{field}=... has nothing to go to"
             )
-        given[owner] = _replaced(given[owner], values)
+        given[owner] = replaced(given[owner], values)
     return given
 
 
@@ -156,10 +156,10 @@ def _made(kind: type, named: Mapping[str, Any], positional: list[Any] | None = N
         made = kind(*(positional or ()), **{key: value for key, value in named.items() if key not in wrong})
     except Exception as error:
         raise UserCodeError(f"{kind.__name__} raised this when it was built; fix it, or give other values") from error
-    return _replaced(made, {key: named[key] for key in wrong})
+    return replaced(made, {key: named[key] for key in wrong})
 
 
-def _replaced(config: Any, values: Mapping[str, Any]) -> Any:
+def replaced(config: Any, values: Mapping[str, Any]) -> Any:
     """A configuration with some fields set to other values; a plain dict or object is set in a copy of its own."""
     if not values:
         return config

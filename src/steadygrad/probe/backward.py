@@ -115,8 +115,18 @@ def log10_norm(gradients: Sequence[Tensor | None]) -> float:
     return total
 
 
+def _plain_values(tensor: Tensor) -> Tensor:
+    """Its numbers in a form whose norm torch computes: sparse, quantised, integer and eight-bit ones have none of their own."""
+    if tensor.layout is not torch.strided:
+        tensor = tensor.to_sparse_coo().coalesce().values()  # type: ignore[no-untyped-call]
+    if tensor.is_quantized:
+        return tensor.dequantize()
+    wide = tensor.is_complex() or (tensor.is_floating_point() and tensor.dtype.itemsize > 1)
+    return tensor if wide else tensor.float()
+
+
 def _log10_norm(gradient: Tensor) -> float:
-    values = gradient.coalesce().values() if gradient.is_sparse else gradient
+    values = _plain_values(gradient)
     if values.numel() == 0:
         return -math.inf
     narrow = values.dtype in (torch.float16, torch.bfloat16)

@@ -17,11 +17,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
+from torch.nn.parameter import UninitializedBuffer, UninitializedTensorMixin  # type: ignore[attr-defined]
 from torch.utils._pytree import tree_map
 
 from steadygrad.errors import in_one_line
+from steadygrad.probe.objective import Objective, with_loss
+from steadygrad.probe.originals import Originals
 from steadygrad.probe.randomness import same_randomness
+from steadygrad.probe.rebinding import Rebinding, mark_weak
 from steadygrad.probe.sharing import refuse_shared
 from steadygrad.probe.spans import carry_constructions
 from steadygrad.probe.step_arguments import only_the_program_has
@@ -42,8 +45,15 @@ class Copied:
     blind_spots: tuple[BlindSpot, ...]
     original: dict[str, Tensor]
     """The user's own parameters by name: the values before the first step."""
-    loss: nn.Module | None = None
+    loss: nn.Module | None
     """The copy of a loss that is a module."""
+    originals: Originals
+    """What was copied: a pass on the copy uses none of it."""
+    rebinding: Rebinding
+
+    def objective_for(self, objective: Objective) -> Objective:
+        """The objective with the copy of its loss; a loss that reads the model by a closure or by name reads the copy."""
+        return self.rebinding.fitted(objective) if self.loss is None else with_loss(self.loss)
 
     def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Those of the model, and those of the loss as "loss.…"."""
@@ -75,11 +85,15 @@ def on_copy(
         spots: list[BlindSpot] = []
         inner = unwrapped(model)
         original: dict[str, Tensor] = dict(named_parameters(inner, loss))
+        originals = Originals((*original.items(), *inner.named_buffers()))
         memo = _memo(inner)
         try:
             _copy_scripted(inner, memo)
+            mark_weak(inner, memo)
             with uncollected():
                 twin = copy.deepcopy(inner, memo)
+            if not isinstance(twin, type(inner)):
+                raise TypeError(f"its copy is {type(twin).__name__}")
             refuse_shared(inner, twin)
         except Exception as error:
             spots.append(
@@ -90,10 +104,14 @@ def on_copy(
             memo = {}
             stack.enter_context(_swapped(inner, memo))
             twin = inner
-        _carry_hooks(inner, twin)
+        rebinding = Rebinding(inner, twin, memo)
+        rebinding.settle()
+        _carry_hooks(inner, twin, rebinding)
         carry_constructions(inner, twin, memo)
         beside = copy.deepcopy(loss, memo) if loss is not None else None
-        yield Copied(twin, copy_optimizer(optimizer, memo, spots), tuple(spots), original, beside)
+        if beside is not None:
+            rebinding.settle(beside)
+        yield Copied(twin, copy_optimizer(optimizer, memo, spots), tuple(spots), original, beside, originals, rebinding)
 
 
 @contextmanager
@@ -111,8 +129,9 @@ def uncollected() -> Iterator[None]:
 def unwrapped(model: nn.Module) -> nn.Module:
     """The module inside ``torch.compile`` and data-parallel wrappers."""
     while True:
-        if hasattr(model, "_orig_mod"):
-            model = model._orig_mod  # type: ignore[assignment]
+        # Not by hasattr: a ``__getattr__`` of the user's own may answer everything.
+        if (inner := model._modules.get("_orig_mod")) is not None:
+            model = inner
         elif isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
             model = model.module
         else:
@@ -125,11 +144,13 @@ def clone_batch(batch: Any) -> Any:
 
 
 def _memo(model: nn.Module) -> dict[int, Any]:
-    """Copies of tensors that ``deepcopy`` refuses: results of a computation, kept as plain attributes."""
+    """Copies of tensors that ``deepcopy`` refuses: results of a computation, kept as plain attributes, and lazy buffers."""
     memo: dict[int, Any] = {}
     for module in model.modules():
         for value in [*vars(module).values(), *module._buffers.values()]:
-            if isinstance(value, Tensor) and not value.is_leaf:
+            if isinstance(value, UninitializedBuffer):
+                memo[id(value)] = UninitializedBuffer(device=value.device, dtype=value.dtype)  # type: ignore[call-arg]
+            elif isinstance(value, Tensor) and not value.is_leaf:
                 memo[id(value)] = value.detach().clone()
     return memo
 
@@ -148,7 +169,7 @@ def _copy_scripted(model: nn.Module, memo: dict[int, Any]) -> None:
         memo.update((id(theirs), ours) for theirs, ours in zip(module.modules(), twin.modules(), strict=True))
 
 
-def _carry_hooks(model: nn.Module, twin: nn.Module) -> None:
+def _carry_hooks(model: nn.Module, twin: nn.Module, rebinding: Rebinding) -> None:
     """A deep copy drops hooks on parameters; those that change a gradient belong to the subject."""
     if twin is model:
         return
@@ -156,7 +177,7 @@ def _carry_hooks(model: nn.Module, twin: nn.Module) -> None:
     for name, parameter in twin.named_parameters():
         source = theirs.get(name)
         for hook in (getattr(source, "_backward_hooks", None) or {}).values():
-            parameter.register_hook(hook)  # type: ignore[no-untyped-call]
+            parameter.register_hook(rebinding.fitted(hook, stateful=True))  # type: ignore[no-untyped-call]
 
 
 def copy_optimizer(

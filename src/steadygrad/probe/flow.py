@@ -19,6 +19,7 @@ from torch import Tensor
 
 from steadygrad.probe.calls import ARITHMETIC, EXITS, FLAT, IN_PLACE, REMADE, SHAPED
 from steadygrad.probe.nested import tensors_in
+from steadygrad.probe.originals import Originals, memory_of
 from steadygrad.probe.spans import user_frame
 from steadygrad.probe.taped import Taped
 
@@ -48,6 +49,8 @@ class Flow:
         """By node: the call that made a new tensor of the values of others, whether these needed a gradient or not."""
         self.coordinates: list[Tensor] = []
         """Leaves by which a derivative was taken in the pass itself, as a differential equation's are."""
+        self.originals: Originals | None = None
+        """Where the pass is one of a copy: the tensors that are not to be met."""
         self._nodes: dict[int, tuple[ReferenceType[Tensor], int]] = {}
         self._objects: dict[int, tuple[Any, int]] = {}
         self._outside: dict[str, int] = {}
@@ -134,7 +137,7 @@ class Flow:
         node = self._source(tensor)
         if id(tensor) not in self._names and (tensor.grad_fn is None):
             # Made unseen: by ``torch.Tensor(...)`` of numbers that had left torch, or around another one's memory.
-            shared = self._shut.get(_memory(tensor)) if self._shut else None
+            shared = self._shut.get(memory_of(tensor)) if self._shut else None
             loose = self._loose("number") if shared is None else (shared,)
             if loose:
                 self.loose[node] = loose
@@ -145,6 +148,9 @@ class Flow:
         name = self._names.get(id(tensor))
         if name:
             self.parameters[node] = name
+        if self.originals is not None and (name := self.originals.name_of(tensor)) is not None:
+            met = self._draft("original", tensor)
+            self.originals.note(name, met.call, within=bool(met.module_type))
         self._nodes[id(tensor)] = (ref(tensor), node)
         return node
 
@@ -160,9 +166,9 @@ class Flow:
             self._nodes[id(tensor)] = (ref(tensor), node)
         if self._writes:
             # Memory that was freed and is used again holds nothing of what was written there.
-            old = {_memory(tensor) for tensor in inputs}
+            old = {memory_of(tensor) for tensor in inputs}
             for tensor in tensors:
-                place = _memory(tensor)
+                place = memory_of(tensor)
                 if place not in old:
                     self._writes.pop(place, None)
 
@@ -170,7 +176,7 @@ class Flow:
         self.closed.add(node)
         if needed:
             self.cuts[node] = self._draft(name, output)
-            if place := _memory(output):
+            if place := memory_of(output):
                 self._shut[place] = node
 
     def _parents(self, tensors: Iterable[Tensor]) -> list[int]:
@@ -179,7 +185,7 @@ class Flow:
             own = self.node_of(tensor)
             parents.append(own)
             if self._writes:
-                written = self._writes.get(_memory(tensor), -1)
+                written = self._writes.get(memory_of(tensor), -1)
                 if written > own:
                     parents.append(written if tensor.grad_fn is not None else self._alias(written))
         return parents
@@ -207,7 +213,7 @@ class Flow:
             # A parameter that was written into is a parameter still.
             node = self._add((self.node_of(target), node), ())
         self._nodes[id(target)] = (ref(target), node)
-        place = _memory(target)
+        place = memory_of(target)
         if place and name != "__set__":
             self._writes[place] = node
 
@@ -271,11 +277,3 @@ def _flat(values: Any) -> Iterator[Any]:
             yield from _flat(value[:DEEP])
         elif not isinstance(value, (Tensor, dict, set)):
             yield value
-
-
-def _memory(tensor: Tensor) -> int:
-    """Where a tensor's elements lie; 0 where that has no meaning (sparse, transformed, uninitialised)."""
-    try:
-        return tensor.untyped_storage().data_ptr()
-    except (RuntimeError, NotImplementedError, ValueError):
-        return 0

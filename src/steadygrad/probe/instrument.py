@@ -29,6 +29,7 @@ from steadygrad.probe.copying import clone_batch, named_parameters, uncollected
 from steadygrad.probe.graph import Graph, graph_of
 from steadygrad.probe.hunt import first_nonfinite
 from steadygrad.probe.nested import tensors_in
+from steadygrad.probe.originals import Originals, memory_of
 from steadygrad.probe.path import course_to_input, steps_along
 from steadygrad.probe.recurrence import recurrences
 from steadygrad.probe.sampling import spread, take
@@ -39,17 +40,25 @@ from steadygrad.record import BlindSpot, NonFinite, Parameter, Trace
 Objective = Callable[[nn.Module, Any], tuple[Tensor, Any]]
 
 
-def probe(model: nn.Module, objective: Objective, batch: Any, *, seed: int = 0, loss: nn.Module | None = None) -> Trace:
+def probe(
+    model: nn.Module,
+    objective: Objective,
+    batch: Any,
+    *,
+    seed: int = 0,
+    loss: nn.Module | None = None,
+    originals: Originals | None = None,
+) -> Trace:
     """Watch one forward and backward pass and record it.
 
     ``model`` is worked on as it is (see ``copying.on_copy``): its ``.grad`` are left set, as are those of a ``loss`` that
-    has parameters of its own; gradients of anything else are put back. Raises ``SubjectError`` where
-    the loss is no scalar tensor; an exception of the model's own passes through.
+    has parameters of its own; gradients of anything else are put back. Raises ``SubjectError`` where the loss is no scalar
+    tensor, or where the model is a copy and uses tensors of its ``originals``; an exception of the model's own passes through.
     """
     outside: list[tuple[Tensor, Tensor | None]] = []
     try:
         with uncollected():
-            return _probe(model, objective, batch, seed, loss, outside)
+            return _probe(model, objective, batch, seed, loss, outside, originals)
     finally:
         put_back(outside)
 
@@ -61,13 +70,14 @@ def _probe(
     seed: int,
     loss_module: nn.Module | None,
     outside: list[tuple[Tensor, Tensor | None]],
+    originals: Originals | None,
 ) -> Trace:
     batch_size = size_of(batch)
     names = {id(parameter): name for name, parameter in named_parameters(model, loss_module)}
     for _, parameter in named_parameters(model, loss_module):
         parameter.grad = None
-    tape, loss, output, blind = _forward(model, objective, batch, names, batch_size, seed)
-    spots = list(blind)
+    tape, loss, output, blind = _forward(model, objective, batch, names, batch_size, seed, originals)
+    spots = list(blind) + (originals.refuse_met() if originals is not None else [])
     if not names:
         names |= {id(parameter): name for name, parameter in named_parameters(model, loss_module)}
     trunk, watch, graph, course = None, Watch(), None, None
@@ -80,6 +90,8 @@ def _probe(
         points, inner = (list(course.trunk), course.inner) if course is not None else ([], ())
         known = [parameter for _, parameter in named_parameters(model, loss_module)]
         outside.extend(gradients_outside(graph, [*known, *tape.leaves.values()]))
+        if originals is not None:
+            originals.refuse_leaves(leaf for leaf, _ in outside)
         watch = watch_backward(loss, graph, points, inner, known)
         if course is not None:
             trunk = steps_along(course, graph, tape, watch.log10_norm)
@@ -137,10 +149,17 @@ def hunt(model: nn.Module, objective: Objective, batch: Any, *, seed: int = 0) -
 
 
 def _forward(
-    model: nn.Module, objective: Objective, batch: Any, names: dict[int, str], batch_size: int | None, seed: int
+    model: nn.Module,
+    objective: Objective,
+    batch: Any,
+    names: dict[int, str],
+    batch_size: int | None,
+    seed: int,
+    originals: Originals | None,
 ) -> tuple[Tape, Tensor, Any, list[BlindSpot]]:
     """Run the model; one that does not bear an input that needs a gradient is run again without."""
     tape = Tape(names, batch_size)
+    tape.flow.originals = originals
     try:
         torch.manual_seed(seed)
         cloned = clone_batch(batch)
@@ -153,7 +172,7 @@ def _forward(
         if not tape.leaves:
             raise
     tape = Tape(names, batch_size)
-    tape.differentiable = False
+    tape.differentiable, tape.flow.originals = False, originals
     torch.manual_seed(seed)
     cloned = clone_batch(batch)
     tape.flow.given((cloned, list(model.buffers())))
@@ -247,14 +266,15 @@ def _with_cuts(parameters: tuple[Parameter, ...], tape: Tape) -> tuple[Parameter
 def _strays(model: nn.Module, loss: nn.Module | None, tape: Tape, graph: Graph | None, watch: Watch) -> list[Parameter]:
     """Leaves of the graph that are neither the model's parameters nor its inputs: weights that nothing registered."""
     known = {id(p) for _, p in named_parameters(model, loss)} | {id(leaf) for leaf in tape.leaves.values()}
+    known |= tape.flow.originals.names.keys() if tape.flow.originals is not None else set()
     # What a derivative is taken by is a coordinate, and a view of an input that is declared a leaf is an input: no weights.
     known |= {id(leaf) for leaf in tape.flow.coordinates}
     inputs = [*(value for _, value in tape.inputs_seen), *tape.handed]
-    given = {value.untyped_storage().data_ptr() for value in inputs}
+    given = {place for value in inputs if (place := memory_of(value))}
     strays = []
     for position, node in enumerate(graph.nodes if graph is not None else ()):
         leaf = getattr(node, "variable", None)
-        if leaf is None or id(leaf) in known or leaf.numel() < 2 or leaf.untyped_storage().data_ptr() in given:
+        if leaf is None or id(leaf) in known or leaf.numel() < 2 or memory_of(leaf) in given:
             continue
         strays.append(
             Parameter(

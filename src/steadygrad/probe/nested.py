@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch import Tensor
+from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 
 
 def path_name(path: Any) -> str:
@@ -14,6 +16,13 @@ def path_name(path: Any) -> str:
     if keys[0] == 0:
         return "input " + ".".join(str(key) for key in keys[1:])
     return ".".join(str(key) for key in keys[1:])
+
+
+def is_dense(value: Any) -> bool:
+    """Whether it is a tensor of numbers that torch computes with, one for every place: not sparse, quantised, of eight bits."""
+    if not isinstance(value, Tensor) or value.layout is not torch.strided or value.is_quantized or value.is_nested:
+        return False
+    return value.dtype.itemsize > 1 or not value.is_floating_point()
 
 
 def tensors_in(value: Any) -> Iterator[Tensor]:
@@ -30,7 +39,7 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
 
 def first_of(value: Any) -> Tensor | None:
     if isinstance(value, Tensor):
-        return value
+        return None if isinstance(value, UninitializedTensorMixin) else value
     if isinstance(value, (tuple, list)):
         return next(
             (tensor for tensor in tensors_in(value) if tensor.grad_fn is not None), next(tensors_in(value), None)

@@ -27,7 +27,7 @@ from steadygrad.probe.conversions import name_of_cut
 from steadygrad.probe.flow import Flow
 from steadygrad.probe.grad_mode import CHANGES, GradMode
 from steadygrad.probe.kinds import PASS_THROUGH, SUMS, kind_of
-from steadygrad.probe.nested import first_of, path_name, tensors_in
+from steadygrad.probe.nested import first_of, is_dense, path_name, tensors_in
 from steadygrad.probe.spans import (
     construction_of,
     in_deepcopy,
@@ -149,7 +149,7 @@ class Tape(TorchFunctionMode):
         """
 
         def lead(path: Any, value: Any) -> Any:
-            if not isinstance(value, Tensor) or value.requires_grad or not torch.is_grad_enabled():
+            if not is_dense(value) or value.requires_grad or not torch.is_grad_enabled():
                 return value
             name = path_name(path)
             self.inputs_seen.append((name, value))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +12,9 @@ import numpy as np
 
 ABSENT = -1.0
 """In a row: this parameter had no gradient."""
+
+SHORT = 64
+"""Norms in a row that Python itself sums faster than numpy does."""
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -90,6 +95,11 @@ def totals(norms: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     with np.errstate(over="ignore", invalid="ignore"):
         found: np.ndarray[Any, Any] = np.sqrt(np.square(present).sum(axis=1))
     return found
+
+
+def total_of(norms: Sequence[float]) -> float:
+    """The norm of all gradients of one row together; short rows are summed without numpy, whose code is seldom at hand."""
+    return math.hypot(*norms) if len(norms) <= SHORT else float(np.linalg.norm(np.array(norms)))
 
 
 _FIELDS = ("steps", "times", "norms", "factors", "rates", "losses")

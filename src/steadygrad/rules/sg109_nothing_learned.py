@@ -5,9 +5,10 @@
 The step test on fresh batches (a `DataLoader`, an iterable or a function of the step) ends with the loss of batches that
 no step was taken on. It is held against the loss of the mean answer, the same for every sample; where the loss takes no
 such answer, or the model makes its own, against that with the targets exchanged between samples: a variational autoencoder
-whose latent carries nothing reconstructs another sample as well as its own. *Learned* is 1 − loss ÷ that loss: 0 for every model
-that ignores its input, whatever it has learned of the labels' frequencies. Raised where after a hundred steps it is still
-near 0 and no other finding tells why.
+whose latent carries nothing reconstructs another sample as well as its own. *Learned* is 1 − loss ÷ that loss: 0 for every
+model that ignores its input, whatever it has learned of the labels' frequencies. What the answers were better than their mean
+before the first step is taken off, up to `CHANCE`: a few dozen samples fit outputs at random by some percent. Raised where
+after a hundred steps it is still near 0 and no other finding tells why.
 
 One batch cannot show this: a net may learn it by heart that learns nothing of the task. With one batch alone this rule
 says nothing.
@@ -99,7 +100,7 @@ from collections.abc import Iterable
 
 from steadygrad.record import Finding, Severity, StepTest, Trace
 from steadygrad.rules.findings import evidence, judged
-from steadygrad.rules.grading import MOST_STEPS, outcome
+from steadygrad.rules.grading import MOST_STEPS, informed_fall, outcome
 
 NOTHING = 0.005
 LITTLE = 0.015
@@ -110,8 +111,8 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     """One finding for the whole model."""
     if trial is None or trial.unseen is None or trial.diverged or trial.steps < MOST_STEPS:
         return
-    learned = trial.unseen.learned
-    if learned is None or learned >= LITTLE:
+    learned = informed_fall(trial)
+    if trial.unseen.learned is None or learned >= LITTLE:
         return
     spread = trial.output_spread_after
     exchanged = trial.unseen.constant is None

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+from torch.compiler import is_compiling
 
 from steadygrad.torch_internals import never_compiled, passed_over
 
@@ -80,7 +81,7 @@ def _uncover() -> None:
 
 def _backward_cover(original: Callable[..., None]) -> Callable[..., None]:
     def backward(tensors: Any, grad_tensors: Any = None, *args: Any, **kwargs: Any) -> None:
-        if torch.compiler.is_compiling() or _depth.inside or not _listeners:
+        if is_compiling() or _depth.inside or not _listeners:
             original(tensors, grad_tensors, *args, **kwargs)
             return
         loss, scaler = _begins(tensors, grad_tensors)
@@ -116,37 +117,37 @@ def _loss_of(tensors: Any, grad_tensors: Any) -> tuple[Tensor | None, Any]:
     one = tensors[0] if isinstance(tensors, (tuple, list)) and len(tensors) == 1 else tensors
     if not isinstance(one, Tensor) or one.numel() != 1 or grad_tensors is not None:
         return None, None
-    found: tuple[Tensor | None, Any] = _scaled.given_for(one)
-    return found
+    if _scaled.scaled() is not one:
+        return one, None
+    given, scaler = _scaled.given(), _scaled.scaler()
+    return (one if given is None else given), scaler
 
 
 class _Scaled:
     """The last scalar that a ``GradScaler`` scaled, with what it came from and who did it."""
 
+    scaled: Callable[[], Any]
+    given: Callable[[], Any]
+    scaler: Callable[[], Any]
+
     def __init__(self) -> None:
-        self._scaled = self._given = self._scaler = _nothing
+        self.scaled = self.given = self.scaler = _nothing
 
     def note(self, scaled: Tensor, given: Tensor, scaler: Any) -> None:
-        self._scaled, self._given, self._scaler = weakref.ref(scaled), weakref.ref(given), weakref.ref(scaler)
-
-    def given_for(self, tensor: Tensor) -> tuple[Tensor, Any]:
-        if self._scaled() is not tensor:
-            return tensor, None
-        given, scaler = self._given(), self._scaler()
-        return (tensor if given is None else given), scaler
+        self.scaled, self.given, self.scaler = weakref.ref(scaled), weakref.ref(given), weakref.ref(scaler)
 
 
 def _nothing() -> Any:
     return None
 
 
-_scaled: Any = _Scaled()
+_scaled = _Scaled()
 
 
 def _scale_cover(original: Callable[..., Any]) -> Callable[..., Any]:
     def scale(self: Any, outputs: Any) -> Any:
         scaled = original(self, outputs)
-        if torch.compiler.is_compiling():
+        if is_compiling():
             return scaled
         if _listeners and isinstance(outputs, Tensor) and scaled is not outputs:
             _scaled.note(scaled, outputs, self)

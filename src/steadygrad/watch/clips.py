@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
+import operator
 import sys
 import threading
 import weakref
@@ -18,16 +19,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
+from torch.compiler import is_compiling
 
 from steadygrad.clip.norm import EPSILON, UNCLIPPED
 from steadygrad.clip.shards import is_distributed, local
 from steadygrad.torch_internals import passed_over
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class UserClip:
     """One call of a clip by the program."""
 
@@ -57,8 +58,11 @@ class Clipped(Protocol):
     def norms_of(self, gradients: Sequence[Tensor]) -> Tensor | None:
         """The L2 norms of exactly these gradients in this order, as torch's clip computes them; None where they differ."""
 
-    def was_clipped(self, kind: str, bound: float, count: int, factor: Any) -> None:
-        """A clip was called. ``factor``: what it multiplies by, or a function that reads it later; None where it differs."""
+    def was_clipped(self, kind: str, bound: float, count: int, factor: Any, *, wrote: bool = True) -> None:
+        """A clip was called. ``factor``: what it multiplies by, or a function that reads it later; None where it differs.
+
+        ``wrote``: whether it has multiplied, be it by 1.
+        """
 
 
 _watches: list[weakref.ref[Any]] = []
@@ -66,6 +70,13 @@ _stands: dict[str, Any] = {}
 """Covers by the name of what they cover, as long as somebody listens."""
 _bodies: dict[Any, str] = {}
 """Code objects of torch's clips, by what they do: a caller is known by its code, whatever it was imported as."""
+
+
+_DENORMAL, _ONE = 5e-324, 1.0
+"""Apart, so that they are multiplied when it is asked for."""
+
+
+_gradient = operator.attrgetter("grad")
 
 
 class _Busy(threading.local):
@@ -142,7 +153,7 @@ def _touched(gradients: Sequence[Tensor]) -> list[tuple[Clipped, int]]:
 
 def _passes() -> bool:
     # What is being compiled must read nothing else: it is compiled anew for what it reads.
-    return torch.compiler.is_compiling() or _busy.on or not _watches
+    return is_compiling() or _busy.on or not _watches
 
 
 def _alone(original: Callable[..., Any], *args: Any) -> Any:
@@ -164,11 +175,11 @@ def _total_norm_over(original: Callable[..., Any]) -> Callable[..., Any]:
         touched = _touched(listed)
         for watch, _ in touched:
             watch.before_touch()
-        if len(touched) == 1 and float(norm_type) == 2.0 and foreach is None and not error_if_nonfinite:
+        if len(touched) == 1 and norm_type == 2.0 and foreach is None and not error_if_nonfinite:
             norms = touched[0][0].norms_of(listed)
             if norms is not None:
-                with torch.no_grad():
-                    return torch.linalg.vector_norm(norms, 2.0)
+                # The norms were read without a graph: this one needs no guard against it, which would take as long as itself.
+                return torch.linalg.vector_norm(norms, 2.0)
         return _alone(original, listed, norm_type, error_if_nonfinite, foreach)
 
     return total_norm
@@ -180,23 +191,23 @@ def _clip_with_norm_over(original: Callable[..., Any]) -> Callable[..., Any]:
             original(parameters, max_norm, total_norm, foreach)
             return
         listed = [parameters] if isinstance(parameters, Tensor) else list(parameters)
-        touched = _touched([p.grad for p in listed if p.grad is not None])
+        touched = _touched([gradient for gradient in map(_gradient, listed) if gradient is not None])
         for watch, _ in touched:
             watch.before_touch()
         shown = total_norm
-        if touched and is_distributed(total_norm):
+        if touched and type(total_norm) is not Tensor and is_distributed(total_norm):
             # The reduction that the clip would begin with: all ranks are here, and whoever reads it later waits for none.
             total_norm = _replicated(total_norm)
             shown = local(total_norm)
         bound, readable = float(max_norm), type(shown) is Tensor and shown.is_cpu
         total = shown.item() if readable else math.nan
-        if touched and foreach is None and total <= bound * UNCLIPPED - EPSILON and not _flushes():
-            factor: Any = 1.0
-        else:
+        wrote = not (touched and foreach is None and total <= bound * UNCLIPPED - EPSILON and not _flushes())
+        factor: Any = 1.0
+        if wrote:
             _alone(original, listed, max_norm, total_norm, foreach)
             factor = min(1.0, bound / (total + EPSILON)) if readable else functools.partial(factor_of, shown, bound)
         for watch, count in touched:
-            watch.was_clipped("norm", bound, count, factor)
+            watch.was_clipped("norm", bound, count, factor, wrote=wrote)
 
     return clip_with_norm
 
@@ -223,7 +234,7 @@ def _group_over(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _flushes() -> bool:
     """Whether this thread flushes denormals: multiplying by 1 is then not nothing."""
-    return bool(np.float32(1e-40) * np.float32(1.0) == 0)
+    return _DENORMAL * _ONE == 0.0
 
 
 def _replicated(total: Any) -> Tensor:

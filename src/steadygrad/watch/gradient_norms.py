@@ -21,6 +21,10 @@ from steadygrad.watch.distributed import Meshes, meshes_of
 
 ROWS = 128
 """Steps that the ring holds. A judgement takes 0.6 to 1 ms however few its rows: at 128 that is under 8 microseconds a step."""
+FEW = 32
+"""Norms on the CPU that are kept as a list until they are taken; of more a copy takes less room than a list of numbers."""
+
+_vector_norm = torch.linalg.vector_norm
 
 
 class Ring:
@@ -34,8 +38,13 @@ class Ring:
         self.parameters = list(parameters)
         self._places = np.array(columns, np.int64)
         self.filled = 0
-        self._marks: list[tuple[int, float, Any, float, Any]] = []
-        """Of each row: step, seconds of ``perf_counter``, factor, learning rate, loss. A list costs less to grow than arrays."""
+        self.room = ROWS
+        """Rows after which there is room for no more: those with other columns, which wait to be taken too, are counted."""
+        self._marks: list[tuple[int, float, Any, float, Any, list[float] | None]] = []
+        """Of each row: step, seconds of ``perf_counter``, factor, learning rate, loss, and its norms where they are few. A list
+        costs less to grow than arrays."""
+        self._at = 0
+        """Where the row at hand lies, the open one or the one that was committed last."""
         self._clock = time.time() - time.perf_counter()
         self.active: list[Tensor] = []
         """The parameters that have a gradient, in the order of the open row."""
@@ -56,6 +65,7 @@ class Ring:
         self._groups: dict[tuple[torch.device, torch.dtype], list[int]] = {}
         self.plain = True
         """Whether all gradients are dense float32 or float64 tensors of one kind and device, which torch sums as a row does."""
+        self._few = False
         self._older: list[Rows] = []
 
     def read(self, scale: Tensor | None = None) -> list[Tensor]:
@@ -77,15 +87,15 @@ class Ring:
 
     @property
     def row(self) -> Tensor:
-        """The open row, a number for each of ``active``."""
-        return self._present if self._cells else self._rows[self.filled]
+        """The row at hand, a number for each of ``active``: the open one, or the one committed last while none is read."""
+        return self._present if self._cells else self._rows[self._at]
 
     def host(self) -> list[float] | None:
-        """The open row as numbers; None where they can't be read without waiting for a device."""
+        """The row at hand as numbers; None where they can't be read without waiting for a device."""
         if self._cells:
             found: list[Any] = self._view.tolist()
             return found
-        return self._views[self.filled].tolist() if self.on_host else None
+        return self._views[self._at].tolist() if self.on_host else None
 
     def measure(self) -> Tensor:
         """Norms of the gradients as they are now, beside the open row. Same shape and scale as ``row``."""
@@ -105,51 +115,57 @@ class Ring:
         if not self._cells:
             return None
         norms = torch.stack(torch._foreach_norm(list(gradients), 2, torch.float64))
-        self._present.copy_(norms if scale is None else norms / scale.to(norms.device))
-        self._views[self.filled - 1][:] = self._view
+        self.row.copy_(norms if scale is None else norms / scale.to(norms.device))
         found: list[Any] = self._view.tolist()
+        if self._few:
+            self._marks[-1] = (*self._marks[-1][:-1], found)
+        else:
+            self._views[self._at][:] = self._view
         return found
 
     def latest(self) -> list[float]:
         """The row that was committed last. Waits for its device."""
-        found: list[float] = self._rows[self.filled - 1].tolist()
+        found: list[float] = self._rows[self._at].tolist()
         return found
 
-    def commit(self, step: int, now: float, rate: float, loss: Any, factor: Any) -> None:
-        """Close the open row. ``loss`` and ``factor``: numbers, or functions that give them when the row is read."""
-        if self._cells:
+    def commit(self, step: int, now: float, rate: float, loss: Any, factor: Any, norms: list[float] | None) -> None:
+        """Close the open row. ``loss`` and ``factor``: numbers, or functions that give them when the row is read.
+
+        ``norms``: what ``host`` gives.
+        """
+        at, self._at = self._at, self.filled
+        if self._cells and not self._few:
             self._views[self.filled][:] = self._view
-        self._marks.append((step, now, factor, rate, loss))
+        elif not self._cells and at != self.filled:
+            # Rows were taken since it was read.
+            self._rows[self.filled].copy_(self._rows[at])
+        self._marks.append((step, now, factor, rate, loss, norms if self._few else None))
         self.filled += 1
 
     def clipped(self, factor: float) -> None:
         """A clip has multiplied the gradients of the row that was committed last by this."""
-        step, now, before, rate, loss = self._marks[-1]
-        self._marks[-1] = (step, now, before * factor, rate, loss)
+        step, now, before, rate, loss, numbers = self._marks[-1]
+        self._marks[-1] = (step, now, before * factor, rate, loss, numbers)
 
     def take_back(self) -> None:
         """Drop the row that was committed last: its step was not taken."""
         self.filled -= 1
         del self._marks[-1]
 
-    @property
-    def full(self) -> bool:
-        """Whether so many rows wait to be taken, those with other columns too: experts come and go."""
-        return self.filled + sum(map(len, self._older)) >= ROWS
-
     def unread(self) -> Rows | None:
         """Rows committed since the last call, one column for each parameter; None where there are none."""
-        blocks, self._older = [*self._older, *self._take()], []
+        blocks, self._older, self.room = [*self._older, *self._take()], [], ROWS
         return joined(blocks) if blocks else None
 
     def _write(self, gradients: list[Any], scale: Tensor | None) -> None:
         if self._cells:
             for gradient, cell in zip(gradients, self._cells, strict=True):
-                torch.linalg.vector_norm(gradient, out=cell)
+                _vector_norm(gradient, out=cell)
             if scale is not None:
                 self._present.div_(scale.to(self._present.device))
             return
-        row = self._rows[self.filled]
+        self._at = self.filled
+        row = self._rows[self._at]
         if not gradients:
             return
         if self.plain:
@@ -175,9 +191,12 @@ class Ring:
         if count == 0:
             return []
         marks, self._marks = self._marks, []
-        steps, times, factors, rates, losses = zip(*marks, strict=True)
+        steps, times, factors, rates, losses, numbers = zip(*marks, strict=True)
         norms = np.full((count, len(self.parameters)), ABSENT, np.float32)
-        norms[:, self.columns] = self._host[:count] if self.on_host else self._store[:count].cpu().numpy()
+        if self._few:
+            norms[:, self.columns] = np.array(numbers)
+        else:
+            norms[:, self.columns] = self._host[:count] if self.on_host else self._store[:count].cpu().numpy()
         return [
             Rows(
                 np.array(steps, np.int64),
@@ -192,6 +211,7 @@ class Ring:
     def _lay(self) -> None:
         """Columns for the parameters that have a gradient now; what was committed so far is kept."""
         self._older += self._take()
+        self.room = ROWS - sum(map(len, self._older))
         present = [p.grad is not None for p in self.parameters]
         self.active = [p for p, there in zip(self.parameters, present, strict=True) if there]
         self._idle = [p for p, there in zip(self.parameters, present, strict=True) if not there]
@@ -217,12 +237,13 @@ class Ring:
         self._host = self._store.numpy() if self.on_host else np.zeros((0, 0), np.float32)
         self._rows = list(self._store.unbind(0))
         self._views = [row.data for row in self._host]
-        self._cells = []
+        self._cells, self._few, self._at = [], False, 0
         if self.plain and self.on_host:
             with torch.inference_mode(False):
                 self._present = torch.zeros(len(tensors), dtype=dtype)
             self._cells = list(self._present.unbind(0))
             self._view = self._present.numpy().data
+            self._few = len(tensors) <= FEW
 
 
 def _numbers(values: Sequence[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:

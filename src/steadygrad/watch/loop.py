@@ -5,6 +5,7 @@ Known from the identity and the version counter of one gradient, which cost noth
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -76,8 +77,10 @@ class Loop:
 
     def used(self, parameters: Sequence[Tensor]) -> bool:
         """Whether a step has used the gradients that are there, and nothing was added to them since."""
+        if self._backwards != 0:
+            return False
         mark = _mark(parameters)
-        return self._backwards == 0 and mark != _NONE and mark[0] == self._at_step[0]
+        return mark != _NONE and mark[0] == self._at_step[0]
 
     def stepped(self, backwards: int, clips: Sequence[UserClip], gradients: int) -> None:
         """A step begins, with so many gradients, after these clips."""
@@ -90,11 +93,15 @@ class Loop:
         self.accumulated = self.accumulated + 1 if dirty else 0
         self.news = 0 < self.accumulated <= NEWS or (repeated and self.repeated <= NEWS)
         if clips:
-            scaled, used = any(one.scaled for one in clips), any(one.used for one in clips)
+            one, *more = clips
+            scaled, used, given = one.scaled, one.used, one.count
+            if not (more or scaled or used) and given == gradients:
+                return  # As in most loops.
+            for one in more:
+                scaled, used, given = scaled or one.scaled, used or one.used, given + one.count
             self.scaled_clips += scaled
             self.used_clips += used
             self.news |= (scaled and self.scaled_clips <= NEWS) or (used and self.used_clips <= NEWS)
-            given = sum(one.count for one in clips)
             self.double_clips += given > gradients
             if given < gradients:
                 self.part_clips += 1
@@ -116,20 +123,19 @@ def _mark(parameters: Sequence[Any]) -> Mark:
     for parameter in parameters:
         gradient = parameter.grad
         if gradient is not None:
-            return id(gradient), _version(gradient)
+            try:
+                return id(gradient), gradient._version
+            except RuntimeError:  # Tensors of inference mode count nothing.
+                return id(gradient), 0
     return _NONE
 
 
-def _version(gradient: Tensor) -> int:
-    try:
-        return gradient._version
-    except RuntimeError:  # Tensors of inference mode count nothing.
-        return 0
+_version = operator.attrgetter("_version")
 
 
 def versions(tensors: Sequence[Tensor]) -> list[int]:
     """How often each has been written to."""
     try:
-        return [tensor._version for tensor in tensors]
+        return list(map(_version, tensors))
     except RuntimeError:  # Tensors of inference mode count nothing.
         return []

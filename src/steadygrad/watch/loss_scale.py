@@ -13,7 +13,7 @@ from torch import Tensor
 def of(optimizer: torch.optim.Optimizer, scaler: Any, *, stepping: bool) -> Tensor | None:
     """The loss scale that the gradients hold; None where they hold none. ``stepping``: whether the step has begun."""
     given = optimizer.__dict__.get("grad_scale")
-    if isinstance(given, Tensor):
+    if given is not None and isinstance(given, Tensor):
         return given
     if scaler is None or stepping:
         return None

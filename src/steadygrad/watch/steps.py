@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import operator
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from time import perf_counter as clock
 from typing import Any
 
@@ -22,15 +22,18 @@ from torch.utils.hooks import RemovableHandle
 from steadygrad.probe.step_arguments import place_of_closure
 from steadygrad.record.rows import Estimates, Rows
 from steadygrad.torch_internals import never_compiled
-from steadygrad.watch import backward, clips, loss_scale, losses
+from steadygrad.watch import backward, clips, loss_scale, losses, rates
 from steadygrad.watch.by_hand import HandScaling
 from steadygrad.watch.clips import UserClip
+from steadygrad.watch.closures import closure_of, with_closure
 from steadygrad.watch.gradient_norms import Ring
 from steadygrad.watch.handler import Handler
 from steadygrad.watch.hooks import StepHook, heard
 from steadygrad.watch.loop import Loop, versions
 from steadygrad.watch.nesting import is_nested
 from steadygrad.watch.updates import Monitor
+
+_gradient = operator.attrgetter("grad")
 
 
 class StepWatch:
@@ -77,7 +80,13 @@ class StepWatch:
         self._losses: list[Any] = []
         self._scaler: Any = None
         self.moved: list[float] | None = None
-        """Norms of what the last step changed, as the monitor has them; None where that would wait, or was not taken."""
+        """The greatest norms of what the last steps changed, as the monitor has them; None on most steps: see ``at_once``."""
+        self.at_once = True
+        """Whether what a step changes is to be known right after it, and not with the next steps'."""
+        self.rate = math.nan
+        """The greatest learning rate when the row was closed; NaN where reading it would wait for a device."""
+        self.now = 0.0
+        """When the row was closed, in seconds of ``clock``."""
         self._place_of_closure = place_of_closure(optimizer)
         self._evaluations = 0
         self.watch(parameters, columns)
@@ -111,15 +120,6 @@ class StepWatch:
         """Whether the coming step is read."""
         return self.step % self.every == 0 or self.step + 1 == self.look_at
 
-    @property
-    def rate(self) -> float:
-        """The greatest learning rate; NaN where reading it would wait for a device."""
-        groups = self.optimizer.param_groups
-        rate = groups[0].get("lr", math.nan)
-        if len(groups) > 1:
-            rate = max(group.get("lr", math.nan) for group in groups)
-        return math.nan if isinstance(rate, Tensor) and rate.device.type != "cpu" else float(rate)
-
     def record_loss(self, loss: Tensor | float) -> None:
         """The loss of the coming step, as the program gives it."""
         self.recorded = losses.kept(loss) if isinstance(loss, Tensor) else float(loss)
@@ -148,11 +148,11 @@ class StepWatch:
             return
         self._backwards += 1
         if loss is not None:
-            self._losses.append(losses.kept(loss))
+            self._losses.append(loss.item() if type(loss) is Tensor and loss.is_cpu else losses.kept(loss))
         self._scaler = scaler
         self._fresh = False
         # With accumulation only the last backward pass of a step is worth a read: as many as the step before had.
-        if scaler is None and self._backwards >= self._expected and self.due:
+        if scaler is None and self._backwards >= self._expected and (self.every == 1 or self.due):
             self.handler.guarded(self._read)
 
     # Clips
@@ -166,14 +166,14 @@ class StepWatch:
         return sum(id(one) in mine for one in gradients)
 
     def before_touch(self) -> None:
-        if self.due and not self._fresh:
+        if not self._fresh and self.due:
             self.handler.guarded(self._read)
 
     def norms_of(self, gradients: Sequence[Tensor]) -> Tensor | None:
         ring = self.ring
         if not (self._fresh and ring.plain and self.scale is None and len(gradients) == len(self.gradients)):
             return None
-        if not self._unchanged():
+        if versions(self.gradients) != self._versions:
             return None
         if all(map(operator.is_, gradients, self.gradients)):
             return ring.row
@@ -184,9 +184,11 @@ class StepWatch:
             return None
         return ring.row[torch.tensor(places)]
 
-    def was_clipped(self, kind: str, bound: float, count: int, factor: Any) -> None:
+    def was_clipped(self, kind: str, bound: float, count: int, factor: Any, *, wrote: bool = True) -> None:
         used = self.loop.used(self.ring.active)
         self.clips.append(UserClip(kind, bound, count, scaled=self.scale is not None, used=used))
+        if not wrote:
+            return
         if self._fresh:
             if factor is None or (count < len(self.gradients) and factor != 1.0):
                 self._valued = True
@@ -206,24 +208,16 @@ class StepWatch:
             return None
         self.inside, self._nested = True, 0
         place = self._place_of_closure
-        closure = args[place] if place is not None and len(args) > place else kwargs.get("closure")
-        if callable(closure):
-            return self._with_closure(args, kwargs, closure)
+        closure = closure_of(args, kwargs, place) if kwargs or len(args) > 1 else None
+        if closure is not None:
+            self._evaluations = 0
+            return with_closure(args, kwargs, place, heard(closure, self._evaluated))
         self._close()
         return None
 
-    def _with_closure(self, args: Any, kwargs: Any, closure: Callable[..., Any]) -> Any:
-        """The gradients of this step come into being inside of it: its row is closed where the closure has made them."""
-        self._evaluations = 0
-        watched = heard(closure, self._evaluated)
-        place = self._place_of_closure
-        if place is not None and len(args) > place:
-            return (*args[:place], watched, *args[place + 1 :]), kwargs
-        return args, {**kwargs, "closure": watched}
-
     @never_compiled
     def _evaluated(self, loss: Any) -> None:
-        """The closure of this step has given this."""
+        """The gradients of this step come into being inside of it: its row is closed where its closure has given this."""
         self._evaluations += 1
         if self.off:
             return
@@ -236,37 +230,42 @@ class StepWatch:
 
     def _close(self) -> None:
         """Close the row of this step, and hand it over."""
-        due, self.step = self.due, self.step + 1
+        due, self.step = self.every == 1 or self.due, self.step + 1
         if due:
             self.handler.guarded(self._close_row)
         else:
-            self.norms = None
+            self.norms, self.rate = None, rates.greatest(self.optimizer)
             self.clip_steps += bool(self.clips)
             self.clip_acted += bool(self.clips) and self._factor < 1.0
         if not self.monitor.known:
             self.handler.guarded(self.monitor.before)
-        self._expected, self._backwards = max(1, self._backwards), 0
-        self._losses, self.clips = [], []
+        self._expected, self._backwards = self._backwards or 1, 0
+        self._losses = []
+        self.clips = []
         self._factor, self._valued, self._fresh, self.recorded = 1.0, False, False, None
 
     def _close_row(self) -> None:
-        now = clock()
+        self.now = now = clock()
+        ring = self.ring
         if not self._fresh:
             self._read()
         elif not self._unchanged():
             self._changed()
         elif self._hand.usual < 1.0 and not self.clips:
             self._scaled_by_hand(1.0, 1.0)
-        self.loss = self.recorded if self.recorded is not None else losses.total(self._losses)
-        self.norms = self.ring.host()
+        self.loss = losses.total(self._losses) if self.recorded is None else self.recorded
+        self.norms = ring.host()
+        groups = self.optimizer.param_groups
+        rate = groups[0].get("lr") if len(groups) == 1 else None
+        self.rate = rate = rate if type(rate) is float else rates.greatest(self.optimizer)
+        ring.commit(self.step, now, rate, self.loss, self._factor, self.norms)
         if self.clips:
             self.last_clip = self.clips[-1]
             self.clip_steps += 1
-        self.ring.commit(self.step, now, self.rate, self.loss, self._factor)
-        if callable(self._factor):
-            self._unread_clips.add(self.step)
-        elif self.clips and self._factor < 1.0:
-            self.clip_acted += 1
+            if callable(self._factor):
+                self._unread_clips.add(self.step)
+            elif self._factor < 1.0:
+                self.clip_acted += 1
         self.loop.stepped(self._backwards, self.clips, len(self.gradients))
         self.handler.before_step()
 
@@ -280,9 +279,10 @@ class StepWatch:
         self.handler.guarded(self._finish)
 
     def _finish(self) -> None:
-        self.moved = self.monitor.after(self.step, self.rate)
-        self._losses = []
+        self.moved = self.monitor.after(self.step, self.rate, at_once=self.at_once)
         self.loop.taken(self.ring.active)
+        # Held on to, they would be in the way of the coming step's.
+        self._losses, self.gradients = [], []
         if self.loop.news:
             self.loop.news = False
             self.handler.judge()
@@ -303,15 +303,16 @@ class StepWatch:
     # Reading
 
     def _read(self) -> None:
-        self.scale = loss_scale.of(self.optimizer, self._scaler, stepping=self.inside)
+        scaled = self._scaler is not None or "grad_scale" in self.optimizer.__dict__
+        self.scale = loss_scale.of(self.optimizer, self._scaler, stepping=self.inside) if scaled else None
         self.gradients = self.ring.read(self.scale)
         self._versions = versions(self.gradients)
-        self._fresh = True
+        self._fresh, self._places = True, {}
         self._factor, self._valued = 1.0, False
 
     def _unchanged(self) -> bool:
         """Whether the gradients are those that were read, and nobody has written to them since."""
-        now = [p.grad for p in self.ring.active]
+        now = map(_gradient, self.ring.active)
         return all(map(operator.is_, now, self.gradients)) and versions(self.gradients) == self._versions
 
     def _changed(self) -> None:
