@@ -8,6 +8,7 @@ other thread gets the original. It may rely on torch. It must not know what is m
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from threading import get_ident
 from types import FrameType, ModuleType
 from typing import Any
 
+import torch
 from torch import fx, nn
 from torch.compiler import is_dynamo_compiling
 from torch.nn.utils import parametrize
@@ -23,6 +25,7 @@ from torch.nn.utils import parametrize
 Function = Callable[..., Any]
 
 _HERE = (lambda: None).__code__.co_filename
+_frames: Any = torch._C._dynamo.eval_frame
 
 # Modules of torch's that note, when they are first imported, what ``nn.Module.__call__`` is.
 _NOTED = (
@@ -33,6 +36,22 @@ _NOTED = (
 
 _changing = threading.Lock()
 """Held while a cover is put on or taken off, never while anything is called."""
+
+
+def passed_over(function: Function) -> Function:
+    """Where compiled code has this function called, torch's compiler leaves it as it is, and compiles what it calls."""
+    return _run_as_it_is(function, _frames._FrameAction.DEFAULT)
+
+
+def never_compiled(function: Function) -> Function:
+    """Where compiled code has this function called, torch's compiler leaves it as it is, and all that it calls."""
+    return _run_as_it_is(function, _frames._FrameAction.SKIP)
+
+
+def _run_as_it_is(function: Function, what_it_calls: Any) -> Function:
+    strategy = _frames._FrameExecStrategy(_frames._FrameAction.SKIP, what_it_calls)
+    _frames.set_code_exec_strategy(inspect.unwrap(function).__code__, strategy)
+    return function
 
 
 class _Cover:
@@ -49,7 +68,6 @@ class _Cover:
         self.original = original
         self.replacements = replacements
 
-        @functools.wraps(original)
         def covered(*args: Any, **kwargs: Any) -> Any:
             # What another thread compiles just now is compiled as if nothing stood here.
             if is_dynamo_compiling():
@@ -57,8 +75,8 @@ class _Cover:
             mine = replacements.get(get_ident())
             return mine[-1](*args, **kwargs) if mine else original(*args, **kwargs)
 
-        self.function = covered
-        self.put: Any = covered if kind is None else kind(covered)
+        self.function = functools.wraps(original)(passed_over(covered))
+        self.put: Any = self.function if kind is None else kind(self.function)
 
     def stands(self) -> bool:
         """Whether it is still what callers meet first, and nobody has put something else over it."""
@@ -96,11 +114,12 @@ def replace_everywhere(owner: type | ModuleType, name: str, replacement: Functio
     """Let ``owner.name``, a plain function, be ``replacement(original, *args, **kwargs)`` for all threads and for good."""
     original: Function = vars(owner)[name]
 
-    @functools.wraps(original)
     def covered(*args: Any, **kwargs: Any) -> Any:
+        if is_dynamo_compiling():
+            return original(*args, **kwargs)
         return replacement(original, *args, **kwargs)
 
-    setattr(owner, name, covered)
+    setattr(owner, name, functools.wraps(original)(passed_over(covered)))
 
 
 def _standing(owner: type | ModuleType, name: str) -> _Cover:
@@ -134,12 +153,15 @@ def runs_in(thread: int | None) -> bool:
     return thread is None or is_dynamo_compiling() or get_ident() == thread
 
 
-def correct_notes(cover: Any, original: Any) -> None:
-    """Where a module of torch's that was first imported under a cover took it for the original, tell it the original."""
+def correct_notes(noted: Any, call: Any) -> None:
+    """Where a module of torch's has noted ``noted`` as what ``nn.Module.__call__`` is, let it note ``call``.
+
+    A call that torch's compiler has noted is not traced: it goes to ``forward`` at once, where there are no hooks.
+    """
     for name, attribute in _NOTED:
         module = sys.modules.get(name)
-        if module is not None and getattr(module, attribute, None) is cover:
-            setattr(module, attribute, original)
+        if module is not None and getattr(module, attribute, None) is noted:
+            setattr(module, attribute, call)
 
 
 def caller() -> FrameType:

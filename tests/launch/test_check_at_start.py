@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.launch.pairs import SCRIPTS, pair
+from tests.launch.pairs import SCRIPTS, pair, watched
 
 HEAD = """import random
 import torch
@@ -118,3 +118,16 @@ def test_under_lightning_too(tmp_path: Path) -> None:
     both = pair([str(SCRIPTS / "with_lightning.py")], tmp_path, options=["--no-journal"])
     assert both.watched.stdout == both.bare.stdout
     assert first_words(both.watched.ours).startswith("first step: healthy"), both.watched.stderr
+
+
+def test_after_the_first_step_torch_s_functions_are_called_as_ever(tmp_path: Path) -> None:
+    """The loss of the first step is noted by a mode, which hears of every function; ``backward`` is one of them."""
+    (tmp_path / "train.py").write_text(
+        "import torch\nmodel = torch.nn.Linear(4, 2)\noptimizer = torch.optim.SGD(model.parameters(), lr=0.1)\n"
+        "for _ in range(3):\n    optimizer.zero_grad()\n"
+        "    torch.nn.functional.cross_entropy(model(torch.randn(8, 4)), torch.arange(8) % 2).backward()\n"
+        "    optimizer.step()\n    print(torch._C._len_torch_function_stack())\n"
+    )
+    ran = watched(["train.py"], tmp_path)
+    assert ran.stdout == "0\n0\n0\n"
+    assert any("first step: " in line for line in ran.ours)

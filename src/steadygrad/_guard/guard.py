@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import sys
 import weakref
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import perf_counter as clock
@@ -24,7 +23,8 @@ from steadygrad._guard.habits import clip_counts, habits_of, symptoms_at_end
 from steadygrad._guard.journal import Writing
 from steadygrad._guard.one_optimizer import GuardedOptimizer
 from steadygrad._guard.options import Options
-from steadygrad._guard.state import load_plain, plain_state
+from steadygrad._guard.state import load_plain, plain_state, summary_of
+from steadygrad._guard.which import labels, without_looks
 from steadygrad.act.answers import Answers
 from steadygrad.act.clipping import Clipper
 from steadygrad.detect import clips, incidents, losses
@@ -80,7 +80,10 @@ class Guard:
             snapshot_bytes=options.snapshot_bytes,
         )
         self.acts, self.rests, self.keeps = self.answers.on, options.every > 1, self.answers.keeps
-        self.looking = Looks(roots, options.probe_every, [holder_of(root, optimizers) for root in roots])
+        holders = [holder_of(root, optimizers) for root in roots]
+        self.which = labels(roots, optimizers, holders)
+        self._unseen = without_looks(self.which, holders) if options.probe_every else []
+        self.looking = Looks(roots, options.probe_every, holders)
         for index, optimizer in enumerate(optimizers):
             clipper = Clipper(options.clip) if options.clip is not None else None
             one = GuardedOptimizer(
@@ -140,15 +143,7 @@ class Guard:
 
     def summary(self) -> dict[str, Any]:
         """Steps, alarms by code, actions by kind, share clipped, looks."""
-        return {
-            "steps": self.steps,
-            "alarms": dict(Counter(alarm.code for alarm in self.alarms)),
-            "actions": dict(Counter(action.kind for action in self.actions)),
-            "clipped_share": self.clipped_share,
-            "interval": self.options.every,
-            "looks": len(self.looks),
-            "journal": self.journal,
-        }
+        return summary_of(self)
 
     def flush(self) -> None:
         """Judge what is unread, and wait until the journal holds it."""
@@ -233,15 +228,17 @@ class Guard:
         """The look that is due at this step, where nothing speaks against it."""
         one.watch.look_at = self.looking.next_for(one.index, one.step)
         if one.step > 1 and not one.budget.allows("looks", clock()):
-            self._note_once(one.step, "the budget leaves out some looks; a larger --budget makes more", show=False)
+            self._note_once(one.step, words_of.LEFT_OUT.format(self.options.budget))
         elif not one.hidden and (not self.shared or rank() == 0):
             found = self.looking.by_the_clock(one.index, one.step, norm)
             self.writing.look(found)
             if found.note and not found.verdict:
-                self._note_once(found.step, f"step {found.step:,}: {found.note}")
+                self._note_once(found.step, self._of(one, f"step {found.step:,}: {found.note}"))
             for line in words_of.look_lines(found):
                 if not self.quiet or "[SG" in line:
-                    self.say(line)
+                    self.say(self._of(one, line))
+            while one.step == 1 and self._unseen:
+                self._note_once(1, self._unseen.pop())
 
     def rows(self, one: GuardedOptimizer, rows: Rows) -> None:
         """Into the journal."""
@@ -293,12 +290,12 @@ class Guard:
         if done is not None:
             self.writing.action(done)
             if any(each.alarm == alarm.number for each in self.actions[:-1]):
-                self.say(f"step {one.step:,}: {done.message}")
+                self.say(self._of(one, f"step {one.step:,}: {done.message}"))
             alarm = replace(alarm, action=done.message)
         self.book.alarms[alarm.number - 1] = alarm
         self.writing.alarm(alarm)
         if new or sharper:
-            self.say(words_of.in_words(alarm))
+            self.say(self._of(one, words_of.in_words(alarm)))
         if self.answers.stopped is not None and self.answers.on:
             raise self.answers.stopped
 
@@ -338,9 +335,12 @@ class Guard:
         values = {"steps": self.steps, "clipped": acted, "clip_steps": steps, "interval": self.options.every}
         self.writing.summary({name: float(value) for name, value in values.items()})
 
-    def _note_once(self, step: int, line: str, *, show: bool = True) -> None:
+    def _of(self, one: GuardedOptimizer, line: str) -> str:
+        return f"{self.which[one.index]}: {line}" if self.which[one.index] else line
+
+    def _note_once(self, step: int, line: str) -> None:
         if line not in self._notes:
             self._notes.add(line)
             self.writing.note(step, line)
-            if show and not self.quiet:
+            if not self.quiet:
                 self.say(line)

@@ -35,6 +35,7 @@ class Writing:
         self._places: dict[int, Array] = {}
         self._own = isinstance(given, str)
         self._journal: Journal | None = None
+        self._closed: str | None = None
         if not isinstance(given, str):
             self._journal = given
         else:
@@ -46,7 +47,11 @@ class Writing:
                 for p, name in one
             ]
             self._journal = Journal(given, about=about, watched=watched, complain=complain)
-        self.path = None if self._journal is None else str(self._journal.path)
+
+    @property
+    def path(self) -> str | None:
+        """Of the journal, also when it is closed; None where there is none."""
+        return self._closed if self._journal is None else str(self._journal.path)
 
     @classmethod
     def opened(
@@ -127,7 +132,7 @@ class Writing:
         """Write the rest; a journal that was handed in stays open for whoever made it."""
         if self._journal is not None and self._own:
             self._journal.close()
-        self._journal = None
+        self._closed, self._journal = self.path, None
 
     def forget(self, index: int) -> None:
         """The optimizer's parameters are others now."""

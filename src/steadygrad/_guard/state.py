@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from steadygrad._guard.one_optimizer import GuardedOptimizer
 from steadygrad.detect.history import State
 from steadygrad.errors import SettingsError
+
+
+def summary_of(guard: Any) -> dict[str, Any]:
+    """Steps, alarms by code, actions by kind, share clipped, looks of a ``Guard``."""
+    return {
+        "steps": guard.steps,
+        "alarms": dict(Counter(alarm.code for alarm in guard.alarms)),
+        "actions": dict(Counter(action.kind for action in guard.actions)),
+        "clipped_share": guard.clipped_share,
+        "interval": guard.options.every,
+        "looks": len(guard.looks),
+        "journal": guard.journal,
+    }
 
 
 def plain_state(optimizers: Sequence[GuardedOptimizer]) -> dict[str, Any]:

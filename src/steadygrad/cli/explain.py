@@ -36,6 +36,7 @@ def show(page: str, output_format: str) -> None:
     if output_format == "markdown":
         click.echo(page, nl=False)
         return
+    import steadygrad.report.quiet_rich  # noqa: F401  # isort: skip
     from rich.console import Console
     from rich.markdown import Markdown
 

@@ -17,6 +17,7 @@ def progress(target: str, *, quiet: bool) -> Iterator[Callable[[str], None]]:
     if quiet or not sys.stderr.isatty():
         yield lambda _: None
         return
+    import steadygrad.report.quiet_rich  # noqa: F401  # isort: skip
     from rich.console import Console
 
     status = Console(stderr=True).status(f"{target}: loading")

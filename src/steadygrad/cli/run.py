@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -68,6 +70,10 @@ def command(program: tuple[str, ...], **options: Any) -> Callable[[], int]:
     found = find_program(program)
     settings = load_run_settings(found.folder, options)
     OnAlarm.parse(settings.on_alarm)
+    if settings.journal is not None and not settings.no_journal and os.environ.get("RANK", "0") == "0":
+        from steadygrad.journal.opening import refuse_unwritable
+
+        refuse_unwritable(Path.cwd() / settings.journal)
 
     def run() -> int:
         from steadygrad.launch.start import start

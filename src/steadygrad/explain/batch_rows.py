@@ -25,6 +25,8 @@ from steadygrad.explain.replay import replay_objective, why_impossible, with_cot
 from steadygrad.probe.backward import log10_norm
 from steadygrad.probe.copying import clone_batch, on_copy
 from steadygrad.probe.objective import loss_in
+from steadygrad.probe.unheard import unheard
+from steadygrad.watch import calls
 
 USUAL = 3.0
 """Times the usual norm up to which a step counts as usual: of 26,000 healthy ones 1 in 1,000 had more than 2.4, none 3.5."""
@@ -60,7 +62,7 @@ def rows_at_fault(
     try:
         if why_impossible(model, given) is not None or not 0 < usual < math.inf:
             return None
-        with on_copy(model, None) as copied:
+        with unheard(), calls.paused(), on_copy(model, None) as copied:
             return _Step(copied.model, given, clock() + seconds).explained(USUAL * usual, most)
     except Exception:  # a model may refuse a batch that is not the one it was given, with whatever it likes
         return None

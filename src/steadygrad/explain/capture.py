@@ -1,25 +1,23 @@
 """What the model was given at a step, so that the step can be looked at again: inputs, random state, autocast, cotangents.
 
-Two hooks on a root module keep references for one step, on steps that will be read; for others they are taken away. Nothing
-is copied but the random state. They do nothing while a graph is being compiled, and a copy or a pickle of the model holds an
-idle function of Python's own in their place.
+What a root module is called with is kept by reference for one step, on steps that will be read. Nothing is copied but the
+random state, nothing is put on the module, and a graph that is being compiled is not heard of.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, is_grad_enabled, nn
-from torch.compiler import is_compiling
 from torch.utils._pytree import tree_leaves
-from torch.utils.hooks import RemovableHandle
 
 from steadygrad.explain.slots import SLOTS, Keep, Slot, put_on
+from steadygrad.torch_internals import never_compiled
+from steadygrad.watch import calls
 
 COTANGENT_BYTES = 64 * 2**20
 """A cotangent larger than this is not kept until the next step: it would raise the peak of memory."""
@@ -74,7 +72,7 @@ class Capture:
         self.spread: float | None = None
         """Share of the output's energy that differs between samples, when it was last asked for."""
         self._replays = replays
-        self._handles: list[RemovableHandle] = []
+        self._listens = False
         parameter = next(root.parameters(), None)
         self._device = parameter.device if parameter is not None else torch.device("cpu")
         device = self._device.type
@@ -86,35 +84,25 @@ class Capture:
     def arm(self) -> None:
         """Keep what the next call is given."""
         self.armed = True
-        if self._handles or isinstance(self.root, torch.jit.ScriptModule):
-            return
-        self._handles = [self.root.register_forward_pre_hook(_Before(self), with_kwargs=True)]
-        if self._replays:
-            self._handles.append(self.root.register_forward_hook(_After(self)))
+        if not (self._listens or isinstance(self.root, torch.jit.ScriptModule)):
+            self._listens = True
+            calls.listen(self.root, self)
 
     def rest(self) -> None:
-        """Keep nothing of the coming calls.
-
-        The hooks go where they have been called since: an idle one costs a fifth of the budget of a short step. Where a
-        compiled graph has taken them in they are never called, and to take them away would have it compiled once more.
-        """
+        """Keep nothing of the coming calls."""
         self.armed = False
-        if self.given is not None:
-            self._unhook()
 
     def remove(self) -> None:
         """Keep nothing ever again."""
-        self.armed = False
-        self._unhook()
+        self.armed = self._listens = False
+        calls.leave(self.root, self)
         self.given = None
 
-    def _unhook(self) -> None:
-        for handle in self._handles:
-            handle.remove()
-        self._handles = []
-
+    @never_compiled
     def before(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """The model is called."""
+        if not (self.armed and is_grad_enabled()):
+            return
         held = self.given
         random = on_device = None
         if self._replays:
@@ -129,10 +117,11 @@ class Capture:
             if sum(one.nbytes for one in earlier) <= EARLIER_BYTES:
                 given.earlier = earlier
 
+    @never_compiled
     def after(self, output: Any) -> None:
         """It has given this: what will come back to it is kept as well."""
         given = self.given
-        if given is None:
+        if given is None or not (self.armed and self._replays and is_grad_enabled()):
             return
         leaves = (output,) if isinstance(output, Tensor) else tree_leaves(output)
         for place, leaf in enumerate(leaves):
@@ -145,41 +134,6 @@ class Capture:
         if self.measures_spread:
             self.measures_spread = False
             self.spread = _spread(leaves)
-
-
-class IdleInCopies:
-    """A hook that copies and pickles as something idle of the standard library."""
-
-    __slots__ = ()
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        return nullcontext().__exit__
-
-    def __reduce__(self) -> Any:
-        return getattr, (nullcontext(), "__exit__")
-
-
-class _Hook(IdleInCopies):
-    __slots__ = ("_capture",)
-
-    def __init__(self, capture: Capture) -> None:
-        self._capture = capture
-
-
-class _Before(_Hook):
-    __slots__ = ()
-
-    def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if not is_compiling() and self._capture.armed and is_grad_enabled():
-            self._capture.before(args, kwargs)
-
-
-class _After(_Hook):
-    __slots__ = ()
-
-    def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        if not is_compiling() and self._capture.armed and is_grad_enabled():
-            self._capture.after(output)
 
 
 def _is_plain(tensor: Tensor) -> bool:

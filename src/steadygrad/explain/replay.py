@@ -28,11 +28,18 @@ from steadygrad.probe.memory import MEMORY_MARGIN, free_memory
 from steadygrad.probe.objective import loss_in
 from steadygrad.probe.spans import is_user_file
 from steadygrad.probe.subject import Subject
+from steadygrad.probe.unheard import unheard
 from steadygrad.record import Finding, Location, Look, Severity
 from steadygrad.rules import verdict
 from steadygrad.rules.findings import evidence, judged
+from steadygrad.watch import calls
 
 NOTHING_CAME = "no look: no gradient came back to the model's output"
+NOT_KEPT = "no look: what the model was given could not be kept"
+_CUT = {
+    NOTHING_CAME: "between the model's output and the loss the path is cut",
+    NOT_KEPT: "the model was not called with gradients on (torch.no_grad, inference_mode), or not at all",
+}
 
 SAME = 0.02
 """Relative difference of the gradient's norm up to which a look has seen what the step saw (autocast rounds by 0.4 %)."""
@@ -58,7 +65,8 @@ def look(
     if why is None and given is not None:
         try:
             infer_constructions(unwrapped(root), _outside(sys._getframe(1)))
-            report = check_subject(_subject(unwrapped(root), given, step), trial=0)
+            with unheard(), calls.paused():
+                report = check_subject(_subject(unwrapped(root), given, step), trial=0)
         except (SteadygradError, RuntimeError, MemoryError, TypeError, ValueError, AttributeError) as error:
             why = f"no look: {in_one_line(error)}"
         else:
@@ -66,7 +74,7 @@ def look(
             spent = time.perf_counter() - began
             note = _faith(report, given, norm)
             return Look(step, str(report.verdict), report.findings, spent, decades, note, alarm), report
-    found = (_cut_outside(root),) if why == NOTHING_CAME and _has_no_gradient(root) else ()
+    found = (_cut_outside(root, _CUT[why]),) if why in _CUT and _has_no_gradient(root) else ()
     return Look(
         step, str(verdict(found)) if found else "", found, time.perf_counter() - began, None, why or "", alarm
     ), None
@@ -77,12 +85,12 @@ def _has_no_gradient(root: nn.Module) -> bool:
     return bool(wanted) and all(p.grad is None for p in wanted)
 
 
-def _cut_outside(root: nn.Module) -> Finding:
-    """The loss has lost the path to the model's output: of what it does outside the model nothing is known here."""
+def _cut_outside(root: nn.Module, where: str) -> Finding:
+    """The loss has lost the path to the parameters: of what it does outside the model nothing is known here."""
     return judged(
         "sg107_no_gradient",
         Severity.ERROR,
-        "no parameter gets a gradient: between the model's output and the loss the path is cut",
+        f"no parameter gets a gradient: {where}",
         location=None,
         module="",
         evidence=[evidence("trainable elements without a gradient", 1.0, "share", "0")],
@@ -125,7 +133,7 @@ def _outside(frame: FrameType | None) -> FrameType | None:
 
 def why_impossible(root: nn.Module, given: Given | None) -> str | None:
     if given is None:
-        return "no look: what the model was given could not be kept"
+        return NOT_KEPT
     if any(hasattr(p, "_local_tensor") for p in root.parameters()):
         return "no look: the parameters are sharded over several processes"
     if not given.cotangents:

@@ -15,6 +15,8 @@ from weakref import ref
 import torch
 from torch import Tensor
 
+from steadygrad.torch_internals import never_compiled
+
 SLOTS = 4
 """Graphs at a time that a slot is kept for: the last step's output mostly lives until the next one takes its name."""
 
@@ -27,6 +29,7 @@ class Keep:
     def __init__(self, kept: dict[int, Tensor], place: int, output: int) -> None:
         self._kept, self._place, self._output = kept, place, output
 
+    @never_compiled
     def __call__(self, gradients: tuple[Tensor | None, ...]) -> None:
         _keep(self._kept, self._place, gradients[self._output])
 
@@ -52,6 +55,7 @@ class _Came:
     leaf: Any
     place: int
 
+    @never_compiled
     def __call__(self, gradient: Tensor) -> None:
         given, leaf = self.given(), self.leaf()
         if given is None:

@@ -40,6 +40,28 @@ def check(path: Path) -> None:
         raise JournalError(f"cannot read {path}: {error}") from None
 
 
+def refuse_unwritable(path: Path) -> None:
+    """Raise ``JournalError`` where no journal can be begun or continued. The folder is made; the file is not."""
+    try:
+        if path.exists():
+            if not path.is_file():
+                raise JournalError(
+                    f"the journal {path} is {'a folder' if path.is_dir() else 'not a file'}; name a file"
+                )
+            if not os.access(path, os.W_OK):
+                raise JournalError(f"cannot write the journal {path}: permission denied; name another file")
+            if path.stat().st_size:
+                with opened(path):
+                    pass
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(exist_ok=False)
+        path.unlink()
+    except (OSError, ValueError) as error:
+        why = (getattr(error, "strerror", None) or str(error)).lower()
+        raise JournalError(f"cannot write the journal {path}: {why}; name another file") from None
+
+
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection that sees one state of the journal. Raises ``JournalError``."""

@@ -56,9 +56,24 @@ class Store:
         self._db = sqlite3.connect(path, timeout=BUSY, isolation_level=None, cached_statements=64)
         try:
             self._open(path, about, watched)
+            found = path.stat()
+            self._path, self._file, self._size = path, (found.st_dev, found.st_ino), found.st_size
         except BaseException:
             self._db.close()
             raise
+
+    def what_happened(self) -> str:
+        """What another program has done to the file since it was opened: "" where it is the same and has not shrunk."""
+        try:
+            now = self._path.stat()
+        except OSError:
+            return "is gone"
+        if (now.st_dev, now.st_ino) != self._file:
+            return "is another file now"
+        if now.st_size < self._size:
+            return "was cut off"
+        self._size = now.st_size
+        return ""
 
     def _open(self, path: Path, about: dict[str, str | float], watched: Sequence[Watched]) -> None:
         db = self._db

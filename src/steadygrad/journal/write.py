@@ -46,17 +46,21 @@ class Journal:
         watched: Sequence[Watched],
         complain: Callable[[str], None],
     ) -> None:
-        self.path = Path(path)
         self._process = os.getpid()
         self._widths: dict[int, int] = {}
         for one in watched:
             self._widths[one.optimizer] = self._widths.get(one.optimizer, 0) + 1
         self._misused = False
         self._mailbox: Mailbox[Store] = Mailbox()
-        self._writer = Writer(self.path, dict(about), tuple(watched), self._mailbox, complain)
+        self._writer = Writer(Path(path), dict(about), tuple(watched), self._mailbox, complain)
         self._writer.start(START)
         # Also closes it when it is forgotten, and at the end of the process.
         self._closing = weakref.finalize(self, _close, self._process, self._writer, self._mailbox)
+
+    @property
+    def path(self) -> Path:
+        """Where it is written: another file than at first, where that was taken away."""
+        return self._writer.path
 
     @property
     def lost(self) -> str:

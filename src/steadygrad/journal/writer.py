@@ -34,6 +34,15 @@ _REASONS = {
 }
 
 
+def beside(path: Path) -> Path:
+    """A path in the same folder that no file has: with a number."""
+    number, found = 2, path.with_name(f"{path.stem}-2{path.suffix}")
+    while found.exists():
+        number += 1
+        found = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return found
+
+
 class Writer:
     """Owns the thread; all that it shares with others is what is here."""
 
@@ -46,7 +55,9 @@ class Writer:
         complain: Callable[[str], None],
     ) -> None:
         self.lost = ""
-        self._path, self._about, self._watched = path, about, watched
+        self.path = path
+        """Of the file that is written now."""
+        self._about, self._watched = about, watched
         self._mailbox, self._complain = mailbox, complain
         self._opened = threading.Event()
         self._refused: JournalError | None = None
@@ -55,9 +66,9 @@ class Writer:
 
     def start(self, timeout: float) -> None:
         """Start, and wait for the file to be opened. Raises ``JournalError`` where it is not one to write to."""
-        if self._path.exists() and not self._path.is_file():
-            what = "a folder" if self._path.is_dir() else "not a file"
-            raise JournalError(f"the journal {self._path} is {what}; name a file")
+        if self.path.exists() and not self.path.is_file():
+            what = "a folder" if self.path.is_dir() else "not a file"
+            raise JournalError(f"the journal {self.path} is {what}; name a file")
         try:
             self._thread.start()
         except RuntimeError as error:
@@ -93,23 +104,34 @@ class Writer:
         while not closed:
             pause = PATIENCE[min(tries, len(PATIENCE)) - 1] if tries else PERIOD
             waiting, closed = self._mailbox.take(pile, not_before=time.monotonic() + pause)
-            store = store or self._open()
+            store = self._moved_on(store) if store is not None else self._open()
             done = store is not None and self._commit(store, pile)
             tries = 0 if done else tries + 1
             if closed and store is not None:
                 self._finish(store, finished=done)
             _answer(waiting, done)
 
+    def _moved_on(self, store: Store) -> Store | None:
+        """The store, or one in a new file where another program has taken the file away: what it would write is lost there."""
+        happened = store.what_happened()
+        if not happened:
+            return store
+        with contextlib.suppress(sqlite3.Error):
+            store.close()
+        before, self.path = self.path, beside(self.path)
+        self.complain(f"the journal {before} {happened}; the run goes on in {self.path}")
+        return self._open()
+
     def _open(self, *, starting: bool = False) -> Store | None:
         try:
-            return Store(self._path, self._about, self._watched)
+            return Store(self.path, self._about, self._watched)
         except JournalError as error:
             if starting:
                 raise
             self._lose(error)
         except sqlite3.DatabaseError as error:
             if starting and _code(error) == sqlite3.SQLITE_CORRUPT:
-                raise JournalError(f"{self._path} is damaged ({error}); name another file") from None
+                raise JournalError(f"{self.path} is damaged ({error}); name another file") from None
             self._lose(error)
         except Exception as error:
             self._lose(error)
@@ -135,7 +157,7 @@ class Writer:
                 return False
             # What cannot be written on any disk must not keep the rest from being written.
             pile.remove(at_fault)
-            self.complain(f"the journal {self._path} left out what it cannot keep: {_why(error)}")
+            self.complain(f"the journal {self.path} left out what it cannot keep: {_why(error)}")
             return self._commit(store, pile)
         pile.clear()
         self.lost = ""
@@ -151,7 +173,7 @@ class Writer:
 
     def _lose(self, error: Exception) -> None:
         why = _why(error)
-        self.lost = f"the journal {self._path} cannot be written: {why}"
+        self.lost = f"the journal {self.path} cannot be written: {why}"
         if not self._told:
             self._told = True
             self.complain(f"{self.lost}; the run goes on, and it is tried again now and then")

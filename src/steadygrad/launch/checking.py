@@ -20,8 +20,10 @@ from steadygrad.errors import SteadygradError, UserCodeError, in_one_line
 from steadygrad.launch.first_batch import FirstBatch
 from steadygrad.probe.copying import unwrapped
 from steadygrad.probe.subject import make_subject
+from steadygrad.probe.unheard import unheard
 from steadygrad.record import CheckRecord
 from steadygrad.rules.grading import STEPS
+from steadygrad.watch import calls
 
 
 class CheckAtStart:
@@ -42,8 +44,7 @@ class CheckAtStart:
         self._model, self._optimizer = model, optimizer
         self._guard_of, self._clip, self._say = guard_of, clip, say
         self._first = FirstBatch(model)
-        self._handle: Any = optimizer.register_step_pre_hook(self._before_step)
-        self._done = self._checking = self._in_closure = False
+        self._done = self._in_closure = False
 
     def backward(self, loss: Tensor) -> None:
         """The program goes backward from this scalar."""
@@ -51,13 +52,12 @@ class CheckAtStart:
             self._first.backward(loss)
             if self._in_closure and self._first.seen:
                 self._check_now()
-        elif self._handle is not None and not self._checking:
-            # Not in the step itself, where hooks are being called; the check goes backward there as well.
-            self._handle.remove()
-            self._handle = None
 
-    def _before_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        if self._done:
+    def before_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """An optimizer is about to take a step, and no hook of its own has been called yet."""
+        if self._first.seen:
+            self._first.leave()
+        if self._done or optimizer is not self._optimizer:
             return
         if self._first.seen:
             self._check_now()
@@ -66,7 +66,7 @@ class CheckAtStart:
             self._in_closure = True
 
     def _check_now(self) -> None:
-        self._done = self._checking = True
+        self._done = True
         self._first.leave()
         try:
             record = self._check()
@@ -78,7 +78,6 @@ class CheckAtStart:
             return
         finally:
             self._first.forget()
-            self._checking = False
         guard = self._guard_of()
         if record is not None and guard is not None:
             guard.looking.first = record
@@ -94,7 +93,8 @@ class CheckAtStart:
             optimizer=self._optimizer,
             before_step=hook_for(self._clip_at_hand()),
         )
-        return check_subject(subject, trial=STEPS)
+        with unheard(), calls.paused():
+            return check_subject(subject, trial=STEPS)
 
     def _clip_at_hand(self) -> Clip | str | None:
         """The one that the program has just called, else the guard's own."""

@@ -1,7 +1,7 @@
 """What the first step of a run was made of: the model's input, its output, and how the loss was made from that.
 
 The loss is mostly computed outside of the model: the operations between the model's output and ``backward`` are noted, and can
-be played again on other outputs. Two hooks on the model keep what it is given until ``backward``.
+be played again on other outputs. What the model is given is kept until ``backward``; nothing is put on the model.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from torch.nn import functional as F
 from torch.utils._pytree import tree_leaves, tree_map
 
 from steadygrad.errors import SubjectError
-from steadygrad.explain.capture import IdleInCopies
 from steadygrad.probe.objective import loss_in
 from steadygrad.probe.spans import location_of, replaying, user_frame
 from steadygrad.record import Location
+from steadygrad.torch_internals import never_compiled
+from steadygrad.watch import calls
 
 F_NAMES = tuple(name for name, value in vars(F).items() if callable(value) and name.islower())
 
@@ -36,51 +37,47 @@ class FirstBatch:
         self._loss: Tensor | None = None
         self._tape: _Tape | None = None
         self._calls: list[_Call] = []
-        self._called = False
+        self._model = model
         self.seen = False
         """Whether the program has gone backward."""
         self.autocast = False
         """Whether the model was called, or its loss computed, under autocast."""
-        self._handles: list[Any] = [
-            model.register_forward_pre_hook(_Hook(self.before), with_kwargs=True),
-            model.register_forward_hook(_Hook(self.after)),
-        ]
+        calls.listen(model, self)
 
     def backward(self, loss: Tensor) -> None:
         """The program goes backward from this scalar: what is needed has been seen, and the model is let alone."""
-        if self._tape is not None:
+        if self._tape is not None and not self.seen:
             self._loss, self._calls = loss, self._tape.stop()
             self.seen = True
             self.leave()
 
     def leave(self) -> None:
-        """Take the hooks away; those that a compiled graph has taken in stay, as it would be compiled once more."""
+        """Hear of no further call. In ``backward`` torch has put the tape aside, and brings it back: leave again after it."""
         if self._tape is not None:
             self._tape.stop()
-        self._tape = None
-        if self._called:
-            for handle in self._handles:
-                handle.remove()
-            self._handles = []
+            if self._tape.taken:
+                self._tape = None
+        calls.leave(self._model, self)
 
     def forget(self) -> None:
         """Let go of the tensors."""
         self._output = self._loss = None
         self._given, self._calls = ((), {}), []
 
-    def before(self, module: nn.Module, args: Any, kwargs: Any) -> None:
+    @never_compiled
+    def before(self, args: Any, kwargs: Any) -> None:
         """The model is called."""
-        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-            self._called = True
+        if torch.is_grad_enabled():
             self._given = (args, kwargs)
             self.autocast |= any(torch.is_autocast_enabled(kind) for kind in ("cpu", "cuda"))
 
-    def after(self, module: nn.Module, args: Any, output: Any) -> None:
+    @never_compiled
+    def after(self, output: Any) -> None:
         """It has given this: what is computed from now on may be the loss."""
-        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        if torch.is_grad_enabled():
             if self._tape is not None:
                 self._tape.stop()
-            self._output, self._tape = output, None if _patched() else _Tape()
+            self._output, self._tape = output, None if _patched() or _is_compiled_around(self._model) else _Tape()
 
     def batch_and_loss(self) -> tuple[Any, Callable[..., Tensor] | None]:
         """The batch, and the loss as a function of output and targets; None where the model computes its own.
@@ -104,16 +101,11 @@ def _patched() -> bool:
     return any(getattr(one, "__module__", "torch").partition(".")[0] != "torch" for one in functions)
 
 
-class _Hook(IdleInCopies):
-    """In a copy of the model it would note what the copy computes."""
-
-    __slots__ = ("_call",)
-
-    def __init__(self, call: Callable[..., None]) -> None:
-        self._call = call
-
-    def __call__(self, *args: Any) -> None:
-        self._call(*args)
+def _is_compiled_around(model: nn.Module) -> bool:
+    """Whether the program compiles something that is not the whole model: compiled under a tape, it is compiled again after."""
+    compiler = sys.modules.get("torch._dynamo.eval_frame")
+    backends = getattr(compiler, "cached_backends", {}).values()
+    return any(one is not None for one in backends) and not hasattr(model, "_orig_mod")
 
 
 _modes: Any = overrides
@@ -129,6 +121,8 @@ class _Tape(overrides.TorchFunctionMode):
         super().__init__()
         self._calls: list[_Call] = []
         self._running = True
+        self.taken = False
+        """Whether it is among the modes no more."""
         _modes._push_mode(self)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -140,16 +134,14 @@ class _Tape(overrides.TorchFunctionMode):
 
     def stop(self) -> list[_Call]:
         """Take it from among the modes, whatever was put on top of it meanwhile."""
-        if self._running:
-            self._running = False
-            above: list[Any] = []
-            while _modes._len_torch_function_stack() > 0:
-                mode: Any = _modes._pop_mode()
-                if mode is self:
-                    break
-                above.append(mode)
-            for mode in reversed(above):
-                _modes._push_mode(mode)
+        self._running = False
+        above: list[Any] = []
+        while not self.taken and _modes._len_torch_function_stack() > 0:
+            mode: Any = _modes._pop_mode()
+            self.taken = mode is self
+            above += [] if self.taken else [mode]
+        for mode in reversed(above):
+            _modes._push_mode(mode)
         return self._calls
 
 

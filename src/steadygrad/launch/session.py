@@ -12,13 +12,15 @@ import time
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from steadygrad.errors import in_one_line
+from steadygrad.errors import JournalError, in_one_line
 from steadygrad.launch.children import at_end_of_child, name_of_child
 from steadygrad.launch.telling import Teller, summary_lines
+from steadygrad.launch.unwatched import no_step_seen, nothing_watched
 from steadygrad.settings import RunSettings
 
 FOLDER = "runs"
@@ -38,6 +40,8 @@ class Tally:
     journal: str | None
     first: tuple[Any, ...] = ()
     """Findings of the first step that are more than information."""
+    each: tuple[tuple[str, int], ...] = ()
+    """Of several optimizers what each is called, and its steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,9 @@ class Session:
         self.losses: Any = None
         """Whoever calls ``loss``, held here."""
         self.children = 0
+        self.backwards = 0
+        """Backward passes of this process, from one scalar each."""
+        self._ever_made = 0
         self._process = os.getpid()
         self._made: list[_Made] = []
         self._watched: list[_Watched] = []
@@ -93,6 +100,7 @@ class Session:
     def made(self, optimizer: Any, frame: FrameType | None) -> None:
         """The program has made an optimizer. It is guarded before a model is next used, or before its own first step."""
         try:
+            self._ever_made += 1
             self._made.append(_Made(weakref.ref(optimizer), frame))
             self.expect_use()
         except Exception as error:
@@ -100,11 +108,17 @@ class Session:
 
     def loss(self, loss: Any) -> None:
         """The program is about to go backward from this scalar."""
+        self.backwards += 1
         if self._made:
             self.guard_those_made()
         for one in (self._cure, self._check):
             if one is not None:
                 one.backward(loss)
+
+    def stepping(self, optimizer: Any) -> None:
+        """An optimizer is about to take a step."""
+        if self._check is not None:
+            self._check.before_step(optimizer)
 
     def guard_those_made(self) -> None:
         """Guard all that were made since the last time, those together that train the same model."""
@@ -150,18 +164,24 @@ class Session:
         if not self._watched and len(models) == len(optimizers) == 1:
             # Before the guard: what it says of the first step is then known when the guard comes to it.
             self._check_at_start(next(iter(models.values())), optimizers[0])
-        guarded = guard(
+        as_told = partial(
+            guard,
             list(models.values()),
             optimizers,
             clip=Clip.parse(settings.clip) if settings.clip is not None else None,
             on_alarm=OnAlarm.parse(settings.on_alarm),
-            journal=self._journal_path() if self._is_first_rank() else None,
             probe_every=settings.probe_every,
             budget=settings.budget,
             every=settings.every,
             quiet=settings.quiet or not self._is_first_rank() or len(self._watched) >= SEVERAL,
             say=self._say,
         )
+        try:
+            guarded = as_told(journal=self._journal_path() if self._is_first_rank() else None)
+        except (JournalError, ImportError, OSError) as error:
+            # What guards a run does not depend on what records it.
+            self._once(f"no journal: {error}; the run is guarded without one")
+            guarded = as_told(journal=None)
         self._watched.append(_Watched(weakref.ref(guarded), _tally(guarded)))
         if settings.cure is not None and len(self._watched) == 1:
             self._cure_at_start(list(models.values()), optimizers)
@@ -231,6 +251,7 @@ class Session:
     def forked(self) -> None:
         """In a forked child: what the parent watches is the parent's."""
         self._made, self._watched, self.children, self._closed = [], [], 0, False
+        self.backwards = self._ever_made = 0
 
     def dismiss(self) -> None:
         """There was no program: nothing is told at the end."""
@@ -249,16 +270,14 @@ class Session:
         if self._watched:
             self._tell_end()
         elif not (forked or self.child or self.settings.quiet) and os.environ.get("RANK", "0") == "0":
-            self.tell(
-                "no optimizer was made; nothing was watched"
-                if not self.children
-                else "no optimizer was made in this process; those of the processes it started were watched there"
-            )
+            self.tell(nothing_watched(made=self._ever_made, backwards=self.backwards, children=self.children))
 
     def _tell_end(self) -> None:
         if not self._is_first_rank():
             return
         told = [one.tally for one in self._watched if not self.settings.quiet or one.tally.alarms]
+        if self.backwards and any(not one.steps and not any(n for _, n in one.each) for one in told):
+            self.tell(no_step_seen(self.backwards))
         clips = self.settings.clip is not None
         if len(told) <= SEVERAL:
             for tally in told:
@@ -278,7 +297,7 @@ class Session:
         for one in self._watched:
             guard = one.guard()
             if guard is not None:
-                one.tally = _tally(guard, one.tally.journal)
+                one.tally = _tally(guard)
 
     def _not_watched(self, error: Exception) -> None:
         self._once(f"the optimizer is not watched ({in_one_line(error)}); training goes on")
@@ -289,17 +308,17 @@ class Session:
             self.tell(line)
 
 
-def _tally(guard: Any, journal: str | None = None) -> Tally:
+def _tally(guard: Any) -> Tally:
     first = tuple(one for look in guard.looks if look.step == 1 for one in look.findings if one.severity != "info")
-    return Tally(guard.steps, guard.clipped_share, tuple(guard.alarms), journal or guard.journal, first)
+    steps = tuple((name, one.step) for name, one in zip(guard.which, guard.optimizers, strict=True))
+    return Tally(guard.steps, guard.clipped_share, tuple(guard.alarms), guard.journal, first, steps)
 
 
 def _finished(guard: Any, known: Tally) -> Tally:
     """Of a guard at its end: what is unread is read, and the journal closed."""
     try:
         guard.detach()
-        # Its path is gone with the journal.
-        return _tally(guard, known.journal)
+        return _tally(guard)
     except Exception:
         return known
 

@@ -39,7 +39,10 @@ def shown_path(path: str | Path, folder: Path) -> str:
 
 def summary_lines(numbers: Any, *, clips: bool, folder: Path) -> Sequence[str]:
     """What a run came to: steps, share clipped, alarms, where the journal is. ``numbers`` are a ``Tally``."""
-    parts = [f"{numbers.steps:,} step{'' if numbers.steps == 1 else 's'}"]
+    most = max([numbers.steps, *(steps for _, steps in numbers.each)])
+    parts = [f"{most:,} step{'' if most == 1 else 's'}"]
+    if len({steps for _, steps in numbers.each}) > 1:
+        parts.append(", ".join(f"{name} {steps:,}" for name, steps in numbers.each))
     if clips or numbers.clipped_share:
         parts.append(f"clipped {numbers.clipped_share:.1%}".replace("%", " %"))
     parts += [f"first step: {one.severity} {one.code} {one.name}" for one in numbers.first[:1]]

@@ -38,7 +38,7 @@ def watch_child(plan: Plan) -> None:
 
 def _torch_is_here(torch: ModuleType, session: Session) -> None:
     _check_clip(session)
-    use = FirstUse(torch, session.guard_those_made)
+    use = FirstUse(torch, session.guard_those_made, session.stepping)
     session.expect_use = use.await_
     # Both import torch, which is here by now.
     from steadygrad.launch.losses import Losses

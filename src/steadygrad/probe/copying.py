@@ -25,7 +25,10 @@ from steadygrad.probe.objective import Objective, with_loss
 from steadygrad.probe.originals import Originals
 from steadygrad.probe.randomness import same_randomness
 from steadygrad.probe.rebinding import Rebinding, mark_weak
+from steadygrad.probe.sharing import refuse_shared
 from steadygrad.probe.spans import carry_constructions
+from steadygrad.probe.step_arguments import only_the_program_has
+from steadygrad.probe.surroundings import same_surroundings
 from steadygrad.record import BlindSpot
 from steadygrad.torch_internals import uncompiled
 
@@ -72,6 +75,7 @@ def on_copy(
     """Work on a copy; on leaving, everything of the user's is as it was, also after an exception."""
     with ExitStack() as stack:
         stack.enter_context(same_randomness())
+        stack.enter_context(same_surroundings(model, loss, optimizer))
         stack.enter_context(_same_tensors(model))
         if loss is not None:
             stack.enter_context(_same_tensors(loss))
@@ -90,6 +94,7 @@ def on_copy(
                 twin = copy.deepcopy(inner, memo)
             if not isinstance(twin, type(inner)):
                 raise TypeError(f"its copy is {type(twin).__name__}")
+            refuse_shared(inner, twin)
         except Exception as error:
             spots.append(
                 BlindSpot(
@@ -180,6 +185,13 @@ def copy_optimizer(
 ) -> torch.optim.Optimizer | None:
     """On the parameters that ``memo`` has by the identity of its own; None where it cannot be copied: ``spots`` say why."""
     if optimizer is None:
+        return None
+    if needed := only_the_program_has(optimizer):
+        spots.append(
+            BlindSpot(
+                f"its step takes {', '.join(needed)}, which only the training loop has; no step test", "optimizer"
+            )
+        )
         return None
     try:
         twin = copy.deepcopy(optimizer, memo)

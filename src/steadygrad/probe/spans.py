@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from steadygrad.record import Location
-from steadygrad.torch_internals import caller, replace_everywhere, replaced
+from steadygrad.torch_internals import caller, never_compiled, passed_over, replace_everywhere, replaced
 
 _TORCH = str(Path(torch.__file__).parent) + "/"
 _PROBE = str(Path(__file__).parent) + "/"
@@ -178,11 +178,17 @@ def record_constructions() -> None:
     replace_everywhere(Optimizer, "__init__", _recording)
 
 
+@passed_over
 def _recording(original: Callable[..., None], module: Constructed, *args: Any, **kwargs: Any) -> None:
+    _note_construction(module, caller())
+    original(module, *args, **kwargs)
+
+
+@never_compiled
+def _note_construction(module: Constructed, frame: FrameType) -> None:
     # A module that hashes by what it holds (a metric) holds nothing yet; it is no layer, and goes unrecorded.
     if type(module).__hash__ is object.__hash__:
-        _constructions[module] = _construction_here(module, caller())  # type: ignore[assignment]
-    original(module, *args, **kwargs)
+        _constructions[module] = _construction_here(module, frame)  # type: ignore[assignment]
 
 
 def _construction_here(module: Constructed, frame: FrameType | None) -> Location | None:

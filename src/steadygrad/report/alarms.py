@@ -85,6 +85,9 @@ def advice(code: str, kind: str, text: str) -> str:
     return _BY_CAUSE.get(kind) or _BY_CODE.get(code, f"steadygrad explain {code}")
 
 
+LEFT_OUT = "a look that was due is left out: looks have had their share of the run's time (--budget {:g})"
+
+
 def look_lines(look: Look) -> list[str]:
     """What a look says at once: its findings other than notes, or that there is nothing to say."""
     when = "first step" if look.step == 1 else f"step {look.step:,}"

@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 from torch.compiler import is_compiling
 
+from steadygrad.torch_internals import never_compiled, passed_over
+
 
 class Listener(Protocol):
     """Hears of every backward pass of the process, in the thread that makes it."""
@@ -78,27 +80,37 @@ def _uncover() -> None:
 
 
 def _backward_cover(original: Callable[..., None]) -> Callable[..., None]:
-    @functools.wraps(original)
     def backward(tensors: Any, grad_tensors: Any = None, *args: Any, **kwargs: Any) -> None:
         if is_compiling() or _depth.inside or not _listeners:
             original(tensors, grad_tensors, *args, **kwargs)
             return
-        loss, scaler = _loss_of(tensors, grad_tensors)
-        for reference in tuple(_listeners):
-            listener = reference()
-            if listener is not None:
-                listener.backward_begins(loss)
+        loss, scaler = _begins(tensors, grad_tensors)
         _depth.inside += 1
         try:
             original(tensors, grad_tensors, *args, **kwargs)
         finally:
             _depth.inside -= 1
-        for reference in tuple(_listeners):
-            listener = reference()
-            if listener is not None:
-                listener.backward_ended(loss, scaler)
+        _ended(loss, scaler)
 
-    return backward
+    return functools.wraps(original)(passed_over(backward))
+
+
+@never_compiled
+def _begins(tensors: Any, grad_tensors: Any) -> tuple[Tensor | None, Any]:
+    loss, scaler = _loss_of(tensors, grad_tensors)
+    for reference in tuple(_listeners):
+        listener = reference()
+        if listener is not None:
+            listener.backward_begins(loss)
+    return loss, scaler
+
+
+@never_compiled
+def _ended(loss: Tensor | None, scaler: Any) -> None:
+    for reference in tuple(_listeners):
+        listener = reference()
+        if listener is not None:
+            listener.backward_ended(loss, scaler)
 
 
 def _loss_of(tensors: Any, grad_tensors: Any) -> tuple[Tensor | None, Any]:
@@ -133,11 +145,12 @@ _scaled = _Scaled()
 
 
 def _scale_cover(original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
     def scale(self: Any, outputs: Any) -> Any:
         scaled = original(self, outputs)
-        if _listeners and isinstance(outputs, Tensor) and scaled is not outputs and not is_compiling():
+        if is_compiling():
+            return scaled
+        if _listeners and isinstance(outputs, Tensor) and scaled is not outputs:
             _scaled.note(scaled, outputs, self)
         return scaled
 
-    return scale
+    return functools.wraps(original)(passed_over(scale))

@@ -25,6 +25,7 @@ from torch.compiler import is_compiling
 
 from steadygrad.clip.norm import EPSILON, UNCLIPPED
 from steadygrad.clip.shards import is_distributed, local
+from steadygrad.torch_internals import passed_over
 
 
 @dataclass(slots=True)
@@ -118,7 +119,7 @@ def _cover() -> None:
     covers = {"_get_total_norm": _total_norm_over, "_clip_grads_with_norm_": _clip_with_norm_over, _GROUP: _group_over}
     for name, cover in covers.items():
         original = getattr(home, name)
-        _stands[name] = functools.wraps(original)(cover(original))
+        _stands[name] = functools.wraps(original)(passed_over(cover(original)))
         _replace(name, original, _stands[name])
 
 
@@ -151,7 +152,8 @@ def _touched(gradients: Sequence[Tensor]) -> list[tuple[Clipped, int]]:
 
 
 def _passes() -> bool:
-    return _busy.on or not _watches or is_compiling()
+    # What is being compiled must read nothing else: it is compiled anew for what it reads.
+    return is_compiling() or _busy.on or not _watches
 
 
 def _alone(original: Callable[..., Any], *args: Any) -> Any:

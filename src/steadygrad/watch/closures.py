@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from torch import Tensor
+
+def closure_of(args: Any, kwargs: Any, place: int | None) -> Callable[..., Any] | None:
+    """From the arguments of a step hook, ``args[0]`` being the optimizer; None where there is none.
+
+    ``place``: how many arguments come before it, by the signature of ``step``; None where that has none by place.
+    """
+    closure = args[place] if place is not None and len(args) > place else kwargs.get("closure")
+    return closure if callable(closure) else None
 
 
-def closure_of(args: Any, kwargs: Any) -> Callable[..., Any] | None:
-    """From the arguments of a step hook, ``args[0]`` being the optimizer; None where there is none."""
-    closure = args[1] if len(args) > 1 else kwargs.get("closure")
-    return closure if callable(closure) and not isinstance(closure, Tensor) else None
-
-
-def with_closure(args: Any, kwargs: Any, closure: Callable[..., Any]) -> tuple[Any, Any]:
+def with_closure(args: Any, kwargs: Any, place: int | None, closure: Callable[..., Any]) -> tuple[Any, Any]:
     """The arguments with this one instead."""
-    if len(args) > 1:
-        return (args[0], closure, *args[2:]), kwargs
+    if place is not None and len(args) > place:
+        return (*args[:place], closure, *args[place + 1 :]), kwargs
     return args, {**kwargs, "closure": closure}

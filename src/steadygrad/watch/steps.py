@@ -7,27 +7,28 @@ gradients still there, and ``after_step``. It measures; it judges nothing, print
 
 from __future__ import annotations
 
-import functools
 import math
 import operator
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from time import perf_counter as clock
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.compiler import is_compiling
 from torch.utils.hooks import RemovableHandle
 
+from steadygrad.probe.step_arguments import place_of_closure
 from steadygrad.record.rows import Estimates, Rows
+from steadygrad.torch_internals import never_compiled
 from steadygrad.watch import backward, clips, loss_scale, losses, rates
 from steadygrad.watch.by_hand import HandScaling
 from steadygrad.watch.clips import UserClip
 from steadygrad.watch.closures import closure_of, with_closure
 from steadygrad.watch.gradient_norms import Ring
 from steadygrad.watch.handler import Handler
+from steadygrad.watch.hooks import StepHook, heard
 from steadygrad.watch.loop import Loop, versions
 from steadygrad.watch.nesting import is_nested
 from steadygrad.watch.updates import Monitor
@@ -86,10 +87,12 @@ class StepWatch:
         """The greatest learning rate when the row was closed; NaN where reading it would wait for a device."""
         self.now = 0.0
         """When the row was closed, in seconds of ``clock``."""
+        self._place_of_closure = place_of_closure(optimizer)
+        self._evaluations = 0
         self.watch(parameters, columns)
         self._handles: list[RemovableHandle] = [
-            optimizer.register_step_pre_hook(self._before),
-            optimizer.register_step_post_hook(self._after),
+            optimizer.register_step_pre_hook(StepHook(self._before)),
+            optimizer.register_step_post_hook(StepHook(self._after)),
         ]
         backward.listen(self)
         clips.listen(self)
@@ -198,38 +201,32 @@ class StepWatch:
     # Steps
 
     def _before(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> Any:
-        if self.off or is_compiling():
+        if self.off:
             return None
-        if self.inside and is_nested(optimizer, sys._getframe(1)):
+        if self.inside and is_nested(optimizer, sys._getframe(2)):
             self._nested += 1
             return None
         self.inside, self._nested = True, 0
-        closure = closure_of(args, kwargs) if kwargs or len(args) > 1 else None
+        place = self._place_of_closure
+        closure = closure_of(args, kwargs, place) if kwargs or len(args) > 1 else None
         if closure is not None:
-            return with_closure(args, kwargs, self._watched(closure))
+            self._evaluations = 0
+            return with_closure(args, kwargs, place, heard(closure, self._evaluated))
         self._close()
         return None
 
-    def _watched(self, closure: Callable[..., Any]) -> Callable[..., Any]:
-        """The gradients of this step come into being inside of it: its row is closed where the closure has made them."""
-        first = True
-
-        @functools.wraps(closure, updated=())
-        def watched(*inner: Any, **named: Any) -> Any:
-            nonlocal first
-            loss = closure(*inner, **named)
-            if self.off:
-                return loss
-            if first:
-                first = False
-                if not self._losses and isinstance(loss, Tensor) and loss.numel() == 1:
-                    self._losses.append(losses.kept(loss))
-                self._close()
-            else:
-                self.handler.guarded(lambda: self.handler.again())
-            return loss
-
-        return watched
+    @never_compiled
+    def _evaluated(self, loss: Any) -> None:
+        """The gradients of this step come into being inside of it: its row is closed where its closure has given this."""
+        self._evaluations += 1
+        if self.off:
+            return
+        if self._evaluations > 1:
+            self.handler.guarded(self.handler.again)
+            return
+        if not self._losses and isinstance(loss, Tensor) and loss.numel() == 1:
+            self._losses.append(losses.kept(loss))
+        self._close()
 
     def _close(self) -> None:
         """Close the row of this step, and hand it over."""
@@ -273,7 +270,7 @@ class StepWatch:
         self.handler.before_step()
 
     def _after(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        if self.off or is_compiling():
+        if self.off:
             return
         if self._nested:
             self._nested -= 1

@@ -1,0 +1,94 @@
+"""Of several optimizers each line says which it is about, and steps that nobody looks at are told of with the reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+import steadygrad
+from steadygrad.launch.session import _tally
+from steadygrad.launch.telling import summary_lines
+
+
+class Generator(nn.Sequential):
+    """A model with a name of its own."""
+
+
+class Discriminator(nn.Sequential):
+    """Another one."""
+
+
+def adversaries(said: list[str]) -> steadygrad.Guard:
+    """The discriminator takes forty steps, one of them with a huge gradient; the generator eight."""
+    torch.manual_seed(0)
+    made = Generator(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 2))
+    judge = Discriminator(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 1))
+    first, second = torch.optim.Adam(made.parameters()), torch.optim.Adam(judge.parameters())
+    guard = steadygrad.guard([made, judge], [first, second], say=said.append)
+    for step in range(40):
+        fake = made(torch.randn(32, 4))
+        second.zero_grad()
+        (judge(torch.randn(32, 2) + 2).mean() - judge(fake.detach()).mean()).backward()
+        if step == 30:
+            for parameter in judge.parameters():
+                parameter.grad = 1e6 * parameter.grad  # type: ignore[operator]
+        second.step()
+        if step % 5 == 0:
+            first.zero_grad()
+            judge(fake).mean().backward()
+            first.step()
+    return guard
+
+
+def test_each_line_says_which() -> None:
+    said: list[str] = []
+    guard = adversaries(said)
+    guard.detach()
+    assert [one.step for one in guard.optimizers] == [8, 40]
+    names = ("Generator's Adam: ", "Discriminator's Adam: ")
+    assert all(line.startswith(names) for line in said)
+    assert [line.split(":")[0] for line in said if "first step" in line] == ["Discriminator's Adam", "Generator's Adam"]
+    alarms = [line for line in said if "[SG201]" in line or "[SG206]" in line]
+    assert alarms
+    assert all(line.startswith("Discriminator's Adam: step 31: ") for line in alarms)
+    told = summary_lines(_tally(guard), clips=False, folder=Path())[0]
+    assert told.startswith("40 steps · Generator's Adam 8, Discriminator's Adam 40 · ")
+
+
+def one_model(kinds: tuple[type[Any], type[Any]]) -> list[str]:
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
+    parts = [kind(model[at].parameters(), lr=0.01) for kind, at in zip(kinds, (0, 2), strict=True)]
+    said: list[str] = []
+    with steadygrad.guard(model, parts, say=said.append):
+        for _ in range(3):
+            for one in parts:
+                one.zero_grad()
+            model(torch.randn(8, 4)).square().mean().backward()
+            for one in parts:
+                one.step()
+    return said
+
+
+def test_an_optimizer_whose_steps_are_not_looked_at_is_told_of_once() -> None:
+    said = one_model((torch.optim.SGD, torch.optim.Adam))
+    assert [line for line in said if line.startswith("no look")] == [
+        "no look at the steps of Adam: what it trains is looked at with the steps of Sequential's SGD, which hold most of it"
+    ]
+
+
+def test_a_look_that_the_budget_leaves_out_is_told_of_once() -> None:
+    model = nn.Linear(4, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    said: list[str] = []
+    with steadygrad.guard(model, optimizer, probe_every=2, budget=1e-6, say=said.append) as guard:
+        for _ in range(9):
+            optimizer.zero_grad()
+            model(torch.randn(8, 4)).square().mean().backward()
+            optimizer.step()
+    assert len(guard.looks) == 1
+    assert [line for line in said if "left out" in line] == [
+        "a look that was due is left out: looks have had their share of the run's time (--budget 1e-06)"
+    ]

@@ -1,0 +1,6 @@
+calls = 0
+
+
+def count():
+    global calls
+    calls += 1

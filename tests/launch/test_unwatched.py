@@ -1,0 +1,56 @@
+"""What was not watched is told of at the end, with the reason and what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.launch.pairs import pair
+
+BEGIN = "import torch\ntorch.manual_seed(0)\nmodel = torch.nn.Linear(4, 1)\n"
+LOSS = "model(torch.randn(8, 4)).square().mean()"
+OWN = "class Own:\n    def step(self):\n        for p in model.parameters():\n            p.data -= 0.1 * p.grad\n"
+PROGRAMS = {
+    "by hand": (
+        f"{BEGIN}for _ in range(5):\n    {LOSS}.backward()\n    with torch.no_grad():\n"
+        "        for p in model.parameters():\n            p -= 0.1 * p.grad\n            p.grad = None\n",
+        "no torch.optim.Optimizer was made, so 5 backward passes were not watched",
+    ),
+    "optimizer of another kind": (
+        f"{BEGIN}{OWN}own = Own()\nfor _ in range(4):\n    model.zero_grad()\n    {LOSS}.backward()\n    own.step()\n",
+        "no torch.optim.Optimizer was made, so 4 backward passes were not watched",
+    ),
+    "compiled": (
+        f"{BEGIN}optimizer = torch.optim.SGD(model.parameters(), lr=0.1)\n"
+        "@torch.compile(backend='eager')\ndef step():\n    optimizer.step()\n"
+        f"for _ in range(3):\n    optimizer.zero_grad()\n    {LOSS}.backward()\n    step()\n",
+        "3 backward passes, and no step was watched: torch.compile has taken the optimizer's step",
+    ),
+    "never stepped": (
+        f"{BEGIN}optimizer = torch.optim.SGD(model.parameters(), lr=0.1)\nfor _ in range(3):\n    {LOSS}.backward()\n",
+        "3 backward passes, and no step was watched: optimizer.step() was never called",
+    ),
+}
+END = "print([p.double().sum().item() for p in model.parameters()])\n"
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_what_was_not_watched_is_told_once_with_the_reason(name: str, tmp_path: Path) -> None:
+    text, words = PROGRAMS[name]
+    (tmp_path / "train.py").write_text(text + END)
+    both = pair(["train.py"], tmp_path, options=["--no-journal"])
+    assert both.bare.code == both.watched.code == 0, both.watched.stderr
+    assert both.watched.stdout == both.bare.stdout
+    assert [line.count(words) for line in both.watched.ours if words in line] == [1], both.watched.stderr
+
+
+def test_a_starter_of_programs_is_told_how_to_start_them_watched(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(f"{BEGIN}{LOSS}.backward()\nprint('trained')\n")
+    words = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "1", "train.py"]
+    both = pair(words, tmp_path, options=["--no-journal"])
+    assert both.watched.stdout == both.bare.stdout == "trained\n"
+    assert both.watched.ours[-1] == (
+        "steadygrad: nothing was watched: training ran in programs that this one started; "
+        "write torchrun --no-python steadygrad run train.py"
+    )
