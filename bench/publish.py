@@ -81,8 +81,8 @@ def page(told: dict[str, dict[str, Any]]) -> str:
             "## What it costs",
             "",
             "Wall-clock time of a whole check by the step test ÷ that of one plain step (forward, backward, optimizer) of the "
-            "same set-up, on batches of 32 and nets so small that a step takes a millisecond or so: most of it is what a check costs "
-            "on any net.",
+            "same set-up, on batches of 32 and nets so small that a step takes a millisecond or so: most of it is what a check "
+            "costs on any net.",
             "",
             "| | rows | median | 95 of 100 are below |",
             "|---|---:|---:|---:|",
