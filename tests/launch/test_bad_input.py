@@ -80,10 +80,9 @@ def test_a_folder_that_takes_no_journal_stops_nothing(tmp_path: Path) -> None:
     assert [line for line in ran.ours if "24 steps" in line]
 
 
-def test_a_journal_that_is_none_stops_nothing(tmp_path: Path) -> None:
+def test_a_journal_that_is_none_is_refused_before_the_program_starts(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("a file of the user's\n" * 100)
     ran = watched([str(SCRIPTS / "plain.py")], tmp_path, options=["--journal", "notes.txt"])
-    assert ran.code == 0
-    assert "Finished Training" in ran.stdout
-    assert any("notes.txt" in line for line in ran.ours)
+    assert ran.code == 2 and ran.stdout == ""
+    assert "notes.txt is no journal of steadygrad; name another file" in ran.stderr
     assert (tmp_path / "notes.txt").read_text() == "a file of the user's\n" * 100

@@ -322,4 +322,4 @@ REBOUND: tuple[type[Way], ...] = (
     InObject,
     Unregistered,
 )
-REFUSED: tuple[type[Way], ...] = (InRegistry, ClassCache, CachedAlias, Prepared, SelfReturning)
+REFUSED: tuple[type[Way], ...] = (InRegistry, ClassCache, CachedAlias, Prepared)

@@ -6,7 +6,7 @@ What a copy computes with is read by a dispatch mode of this file's own, and its
 from __future__ import annotations
 
 import inspect
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import pytest
@@ -22,7 +22,7 @@ import steadygrad as sg
 from steadygrad.errors import SteadygradError
 from steadygrad.probe.copying import on_copy
 from tests.laws import roundabout
-from tests.laws.roundabout import REBOUND, REFUSED, WIDTH, Way
+from tests.laws.roundabout import REBOUND, REFUSED, WIDTH, SelfReturning, Way
 
 
 class Touched(TorchDispatchMode):
@@ -67,21 +67,27 @@ def attributes(model: nn.Module) -> list[dict[str, int]]:
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(ways=st.lists(st.sampled_from((*REBOUND, *REFUSED)), min_size=1, max_size=4), training=st.booleans())
+@given(
+    ways=st.lists(st.sampled_from((*REBOUND, *REFUSED, SelfReturning)), min_size=1, max_size=4), training=st.booleans()
+)
 def test_a_copy_computes_with_itself_or_is_refused(ways: list[type[Way]], training: bool) -> None:
     model, batch = built(ways)
     model.train(training)
     before, held = bits(model), attributes(model)
     refused = any(way in REFUSED for way in ways)
-    with pytest.raises(SteadygradError) if refused else nullcontext():
+    # One that gives itself is looked at with its tensors swapped out; what goes around it may be refused then, or not.
+    itself = SelfReturning in ways
+    with suppress(SteadygradError) if itself else pytest.raises(SteadygradError) if refused else nullcontext():
         report = sg.check(model, batch, F.cross_entropy, trial=2)
-        assert all(p.connected for p in report.trace.parameters)
+        assert all(p.connected or (itself and ".fc." in p.name) for p in report.trace.parameters)
     assert (bits(model), attributes(model)) == (before, held)
     # Also what only closures know: the original, run bare, gives what another one gives that nobody has looked at.
     other, _ = built(ways)
     expected = gradients(other.train(training), batch)
     if not refused:
-        assert all(torch.equal(a, b) for a, b in zip(gradients(model, batch), expected, strict=True))  # type: ignore[arg-type]
+        found = gradients(model, batch)
+        assert [one is None for one in found] == [one is None for one in expected]
+        assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True) if a is not None and b is not None)
 
 
 @pytest.mark.parametrize("way", REBOUND, ids=lambda way: way.__name__)

@@ -92,7 +92,7 @@ def on_copy(
             mark_weak(inner, memo)
             with uncollected():
                 twin = copy.deepcopy(inner, memo)
-            if not isinstance(twin, type(inner)):
+            if not isinstance(twin, nn.Module):
                 raise TypeError(f"its copy is {type(twin).__name__}")
             refuse_shared(inner, twin)
         except Exception as error:
@@ -130,8 +130,8 @@ def unwrapped(model: nn.Module) -> nn.Module:
     """The module inside ``torch.compile`` and data-parallel wrappers."""
     while True:
         # Not by hasattr: a ``__getattr__`` of the user's own may answer everything.
-        if (inner := model._modules.get("_orig_mod")) is not None:
-            model = inner
+        if "_orig_mod" in model._modules:
+            model = model._modules["_orig_mod"]  # type: ignore[assignment]
         elif isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
             model = model.module
         else:

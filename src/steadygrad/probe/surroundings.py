@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from steadygrad.probe.nested import is_dense
 from steadygrad.probe.spans import is_user_file
 
 DEPTH = 4
@@ -234,7 +235,9 @@ class _Kept:
 
     def _numbers(self, value: Any) -> None:
         """A tensor or array that is small enough to be a state."""
-        if type(value) not in (Tensor, nn.Parameter, np.ndarray) or value.nbytes > BYTES or self._known(value):
+        if type(value) not in (Tensor, nn.Parameter, np.ndarray) or (isinstance(value, Tensor) and not is_dense(value)):
+            return
+        if value.nbytes > BYTES or self._known(value):
             return
         if isinstance(value, np.ndarray):
             array = value.copy()
