@@ -45,6 +45,7 @@ from steadygrad.cures.patient import Patient
 from steadygrad.cures.surgery import Wire
 from steadygrad.errors import CannotCureError
 from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation
+from steadygrad.record.comparisons import REGRESSION_LOSSES
 
 GROUP = "set-up"
 SAFETY = "unsafe"
@@ -58,8 +59,6 @@ CANDIDATES = {
 
 GENTLE_DECAY = 1e-4
 """Weight decay that no data set's gradient is weaker than: the usual one under SGD (He et al. 2016)."""
-
-REGRESSIONS = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 
 FAR_TARGET = 20.0
 """Deviation or mean of the targets from which the output gets their units: SG304's LARGE, which is that of an input."""
@@ -131,7 +130,7 @@ def _head_of_regression(patient: Patient) -> Operation | None:
     if target is None or max(float(target.std()), abs(float(target.mean()))) <= FAR_TARGET:
         return None
     net = patient.net
-    loss = next((o for o in net.trace.operations if o.name in REGRESSIONS), None)
+    loss = next((o for o in net.trace.operations if o.name in REGRESSION_LOSSES), None)
     operation = _judged(net, loss) if loss is not None else None
     return operation if operation is not None and operation.kind == "linear" else None
 

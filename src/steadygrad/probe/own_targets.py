@@ -16,13 +16,10 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from steadygrad.probe.copying import clone_batch
 from steadygrad.probe.instrument import Objective, scalar, size_of
+from steadygrad.record.comparisons import DIFFERENCES, REGRESSION_LOSSES
 
-_LOSSES = frozenset(
+_LOSSES = REGRESSION_LOSSES | frozenset(
     [
-        "mse_loss",
-        "l1_loss",
-        "smooth_l1_loss",
-        "huber_loss",
         "cross_entropy",
         "nll_loss",
         "binary_cross_entropy",
@@ -36,7 +33,6 @@ _LOSSES = frozenset(
         "soft_margin_loss",
     ]
 )
-_DIFFERENCES = frozenset(["sub", "rsub", "subtract"])
 
 
 def loss_against_others(objective: Objective, model: nn.Module, batch: Any, by: int) -> float | None:
@@ -65,7 +61,7 @@ class _Exchanging(TorchFunctionMode):
         kwargs = dict(kwargs or {})
         name = getattr(func, "__name__", "").strip("_")
         tensors = [one for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor)]
-        compared = name in _LOSSES or (name in _DIFFERENCES and len({one.shape for one in tensors}) == 1)
+        compared = name in _LOSSES or (name in DIFFERENCES and len({one.shape for one in tensors}) == 1)
         if compared and any(one.requires_grad for one in tensors):
             args, kwargs = tree_map(self._of_another, (args, kwargs))
         result = func(*args, **kwargs)

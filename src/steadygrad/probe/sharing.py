@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from steadygrad.errors import SubjectError
+from steadygrad.probe.originals import memory_of
 
 
 def refuse_shared(model: nn.Module, twin: nn.Module) -> None:
@@ -21,9 +22,9 @@ def refuse_shared(model: nn.Module, twin: nn.Module) -> None:
         # A module of TorchScript is a new object around the same parts at each access.
         if id(module) in modules and not isinstance(module, torch.jit.ScriptModule):
             raise SubjectError(f"a copy of {type(model).__name__} has the very {type(module).__name__} {_at(name)}")
-    memory = {place for _, tensor in _tensors(model) if (place := _memory(tensor)) is not None}
+    memory = {place for _, tensor in _tensors(model) if (place := memory_of(tensor))}
     for name, tensor in _tensors(twin):
-        if _memory(tensor) in memory:
+        if memory_of(tensor) in memory:
             raise SubjectError(f"a copy of {type(model).__name__} has the very tensor {name} of the original")
 
 
@@ -37,11 +38,3 @@ def _tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
         for name, value in ((name, value) for table in held for name, value in table.items()):
             if isinstance(value, Tensor):
                 yield f"{prefix}.{name}" if prefix else name, value
-
-
-def _memory(tensor: Tensor) -> int | None:
-    """Where its numbers lie; None where that is nowhere, or not in one place."""
-    try:
-        return tensor.untyped_storage().data_ptr() or None
-    except (RuntimeError, NotImplementedError, ValueError):
-        return None

@@ -16,6 +16,7 @@ from steadygrad.probe.attention import Look
 from steadygrad.probe.layout import Layout
 from steadygrad.probe.units import Inputs
 from steadygrad.record import Location
+from steadygrad.record.comparisons import DIFFERENCES, REGRESSION_LOSSES
 from steadygrad.record.trace import TargetStatistics
 
 
@@ -101,12 +102,13 @@ def crossed(tensors: list[Tensor]) -> tuple[tuple[int, ...], ...]:
     return ()
 
 
-COMPARED = frozenset(["mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "sub", "rsub", "subtract"])
-
-
 def target_of(name: str, tensors: list[Tensor]) -> TargetStatistics | None:
     """Of two operands of one size, of which one has a path to weights: statistics of the other."""
-    if name.strip("_") not in COMPARED or len(tensors) < 2 or tensors[0].numel() != tensors[1].numel():
+    if (
+        name.strip("_") not in REGRESSION_LOSSES | DIFFERENCES
+        or len(tensors) < 2
+        or tensors[0].numel() != tensors[1].numel()
+    ):
         return None
     output, target = sorted(tensors[:2], key=lambda one: one.requires_grad, reverse=True)
     real = output.is_floating_point() and target.is_floating_point() and target.numel() > 1

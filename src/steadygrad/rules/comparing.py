@@ -6,16 +6,15 @@ Knows records; judges nothing.
 from __future__ import annotations
 
 from steadygrad.record import Operation, Trace
+from steadygrad.record.comparisons import DIFFERENCES, REGRESSION_LOSSES
 
-LOSSES = frozenset(["mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"])
-DIFFERENCES = frozenset(["sub", "rsub", "subtract"])
 MAGNITUDES = frozenset(["pow", "square", "abs", "mul", "norm"])
 AVERAGES = frozenset(["mean", "sum"])
 
 
 def compares(trace: Trace, operation: Operation) -> bool:
     """Whether it is a loss, or a difference that is made positive and then averaged by one of the last operations."""
-    if operation.name in LOSSES:
+    if operation.name in REGRESSION_LOSSES:
         return True
     if operation.name.strip("_") not in DIFFERENCES:
         return False
