@@ -20,14 +20,16 @@ from steadygrad.clip.hook import hook_for
 from steadygrad.errors import SubjectError
 from steadygrad.probe.copying import Copied, on_copy, unwrapped
 from steadygrad.probe.inference import infer_constructions
-from steadygrad.probe.instrument import hunt, needs_hunt, probe
+from steadygrad.probe.instrument import Objective, hunt, needs_hunt, probe
 from steadygrad.probe.memory import fits_in_memory
+from steadygrad.probe.mixing import mixing_in
 from steadygrad.probe.second_look import look_again
 from steadygrad.probe.spans import construction_of
 from steadygrad.probe.steptest import Stepped, in_words, step_test
 from steadygrad.probe.subject import Subject, make_subject
 from steadygrad.probe.theirs import raised_as_theirs, running_theirs
 from steadygrad.record import CheckRecord, Cost, Setup, StepTest, Trace, Verdict
+from steadygrad.record.trace import Mixing
 from steadygrad.rules.grading import MOST_STEPS, STEPS, left_open
 from steadygrad.settings import Settings, apply_ignores
 
@@ -184,8 +186,18 @@ def _measure(
             if not stepped.record.diverged:
                 trace, record = look_again(trace, stepped, copied, objective, subject.batch, subject.seed)
                 stepped = replace(stepped, record=record)
+                trace = replace(trace, mixing=_mixing(copied, objective, subject))
             return trace, stepped, spent, notes
     return trace, None, spent, notes
+
+
+def _mixing(copied: Copied, objective: Objective, subject: Subject) -> Mixing | None:
+    """What mixes the samples; nothing where the model does not run in eval mode as it does in training."""
+    shuffled = subject.batches is not None and subject.batches.shuffled
+    try:
+        return mixing_in(copied.model, objective, subject.batch, seed=subject.seed, shuffled=shuffled)
+    except Exception:
+        return None
 
 
 def _longer(seen: Stepped) -> int:

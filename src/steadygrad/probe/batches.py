@@ -17,7 +17,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
-from torch.utils.data import DataLoader, Dataset, IterableDataset
+from torch.utils.data import (
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    RandomSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+    default_collate,
+)
 
 from steadygrad.errors import BatchError, SteadygradError, UserCodeError
 from steadygrad.probe.instrument import size_of
@@ -75,6 +83,17 @@ class Batches:
             return False
         self._apart = min(self._apart, len(self._kept) - 1)
         return True
+
+    @property
+    def shuffled(self) -> bool:
+        """Whether each batch is of samples drawn at random, stacked along its first dimension."""
+        source = self._source
+        return (
+            isinstance(source, DataLoader)
+            and source.batch_size is not None
+            and source.collate_fn is default_collate
+            and isinstance(source.sampler, (RandomSampler, SubsetRandomSampler, WeightedRandomSampler))
+        )
 
     @property
     def unseen(self) -> list[Any]:

@@ -30,7 +30,7 @@ from steadygrad.torch_internals import caller, never_compiled, passed_over, repl
 _TORCH = str(Path(torch.__file__).parent) + "/"
 _PROBE = str(Path(__file__).parent) + "/"
 _INSTRUMENTS = (
-    *(_PROBE + name for name in ("tape.py", "spans.py", "flow.py", "grad_mode.py")),
+    *(_PROBE + name for name in ("tape.py", "spans.py", "flow.py", "grad_mode.py", "mixing.py")),
     str(Path(__file__).parents[1] / "torch_internals.py"),
 )
 _STDLIB = sysconfig.get_path("stdlib") + "/"

@@ -234,6 +234,17 @@ class BlindSpot:
 
 
 @dataclass(frozen=True, slots=True)
+class Mixing:
+    """The first call that makes the answer to one sample depend on the others of its batch."""
+
+    name: str
+    """torch's own name: "lstm", "multi_head_attention_forward", "log_softmax"."""
+    location: Location | None
+    shape: tuple[int, ...]
+    """Of what it took; the samples lie first."""
+
+
+@dataclass(frozen=True, slots=True)
 class Trace:
     """The immutable record of one probe."""
 
@@ -265,3 +276,5 @@ class Trace:
     """The expression that constructed the optimizer, where that is known."""
     input_spread: float | None = None
     """Spread of the model's first input over the samples of the batch; None where it holds no numbers to compare."""
+    mixing: Mixing | None = None
+    """What mixes the samples of a batch that must be let alone (None = nothing, or not looked)."""

@@ -10,7 +10,8 @@ loss follows. Raised in four cases, all but the last only where the loss stood s
 - the weights move, and the loss does not change;
 - weight decay's part of the first update outweighs the gradient's (an error where the loss does not fall either).
 
-It has no location, unless one expression of the loss makes every gradient small: the cause is the optimizer.
+It stands at the expression that made the optimizer, where that is known; where one expression of the loss makes every
+gradient small, at that one.
 
 ## Why it matters
 
@@ -31,6 +32,7 @@ def setup():
     y = (x @ torch.randn(16, 4)).argmax(1)
     model = nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 4))
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)
+    #           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ SG106
     return model, (x, y), nn.functional.cross_entropy, optimizer
 ```
 
@@ -102,7 +104,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     if trial is None:
         return
     if outweighed(trial):
-        yield _decayed(trial)
+        yield _decayed(trace, trial)
         return
     if progress(trial) is not Progress.STALLED:
         return
@@ -130,7 +132,7 @@ def _stuck(trace: Trace, trial: StepTest, moved: Sequence[Parameter]) -> Iterabl
         f"no weight moves by more than {ratio:.1g} of its size a step"
         if tiny
         else f"the weights move by up to {ratio:.1g} of their size a step, and the loss does not follow",
-        location=_divided(trace) if tiny else None,
+        location=_divided(trace) or trace.optimizer if tiny else None,
         module=greatest.name if tiny else "",
         evidence=[
             evidence("greatest update ratio", ratio, "ratio", "1e-4 to 1e-2"),
@@ -167,13 +169,13 @@ def _held_still(trial: StepTest, still: Sequence[Parameter], share: float) -> Fi
     )
 
 
-def _decayed(trial: StepTest) -> Finding:
+def _decayed(trace: Trace, trial: StepTest) -> Finding:
     """What the steps do then is the decay's work; an error where the loss does not fall, as in no set-up that trains."""
     return judged(
         "sg106_stuck_parameters",
         Severity.ERROR if progress(trial) in (Progress.STALLED, Progress.BOUNCES) else Severity.WARNING,
         f"weight decay pulls the weights {trial.decay:.2g} times as hard as the gradient does",
-        location=None,
+        location=trace.optimizer,
         evidence=[
             evidence(
                 "weight decay's part of the first update ÷ the gradient's", trial.decay, "ratio", f"under {DECAY:g}"

@@ -9,8 +9,8 @@ fall that came:
 
     predicted = -(gradient · update) ÷ |loss|        actual = (loss before - loss after) ÷ |loss|
 
-An error where the loss does not come down in spite of the bounces, else a warning. It has no location: the cause is the
-optimizer, not a line of the model.
+An error where the loss does not come down in spite of the bounces, else a warning. It stands at the expression that made
+the optimizer, where that is known: the cause is not a line of the model.
 
 In training, while a guard watches, ‖Δw‖ ÷ ‖w‖ of every weight: exact in the first three steps and where the learning rate
 leaps to five times all before, estimated on 256 elements of each weight in all the others.
@@ -45,6 +45,7 @@ def setup():
     stem, body, head = nn.Linear(16, 64), nn.Linear(64, 64), nn.Linear(64, 4)
     model = nn.Sequential(stem, nn.ReLU(), body, nn.ReLU(), head)
     optimizer = torch.optim.Adam(model.parameters(), lr=1.0)
+    #           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ SG204
     return model, (x, y), nn.functional.cross_entropy, optimizer
 ```
 
@@ -126,7 +127,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         __name__,
         Severity.ERROR if lasting else Severity.WARNING,
         f"updates are too large: the loss {what}",
-        location=None,
+        location=trace.optimizer,
         module=most.name if most is not None else "",
         evidence=[
             evidence("greatest update ratio in the first step", ratio, "ratio", "1e-4 to 1e-2"),

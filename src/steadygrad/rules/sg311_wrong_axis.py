@@ -1,0 +1,179 @@
+"""A call runs along the samples of the batch, or a view trades two axes: numbers that do not belong together are mixed.
+
+## What it measures
+
+After the step test the model runs twice more, in eval mode: on the batch, and on the same batch with all samples but the first
+and the last replaced. What a recurrent layer, an attention or a softmax gives for those two must be the same both times. Raised
+at the first such call where it is not, if the batches come from a `DataLoader` that shuffles and stacks samples, so that they
+have no order; else if every sample has a target of its own and the call had another axis to run along.
+
+Where fresh batches show that hardly anything is learned, also: a `view` or `reshape` whose output has the dimensions of its
+input in another order.
+
+## Why it matters
+
+`nn.LSTM`, `nn.GRU`, `nn.RNN`, `nn.MultiheadAttention` and `nn.TransformerEncoderLayer` take (time, samples, features) unless
+they are told `batch_first=True`. Given (samples, time, features) they raise nothing: they run along the samples, and what a
+sample's answer is made of is its neighbours' numbers. The same goes for a softmax over dimension 0, whose shares add up to 1
+over the samples. A `view` keeps the order of the numbers in memory: (samples, time, classes) seen as (samples, classes, time)
+is not turned but cut anew, and most scores stand at another word's place. Gradients are healthy in all of them, and the loss
+falls as far as an answer takes it that ignores most of the input.
+
+## Example
+
+An LSTM without `batch_first`, over (samples, time, features):
+
+```python
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(4, 16)
+        self.head = nn.Linear(16, 2)
+
+    def forward(self, x):
+        states, _ = self.lstm(x)
+        #           ^^^^^^^^^^^^ SG311
+        return self.head(states[:, -1])
+
+
+def setup():
+    torch.manual_seed(0)
+    x = torch.randn(64, 10, 4)
+    y = (x.sum((1, 2)) > 0).long()
+    model = Net()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    return model, (x, y), nn.functional.cross_entropy, optimizer
+```
+
+## Use instead
+
+```python
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(4, 16, batch_first=True)
+        self.head = nn.Linear(16, 2)
+
+    def forward(self, x):
+        states, _ = self.lstm(x)
+        return self.head(states[:, -1])
+
+
+def setup():
+    torch.manual_seed(0)
+    x = torch.randn(64, 10, 4)
+    y = (x.sum((1, 2)) > 0).long()
+    model = Net()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    return model, (x, y), nn.functional.cross_entropy, optimizer
+```
+
+## Cures and their safety
+
+- *`batch_first=True`* where the layer is made, or `x.transpose(0, 1)` around its call: changes what the model computes, to what
+  was meant.
+- *`dim=-1`* for a softmax over classes.
+- *`transpose` or `permute`* in the place of a `view` that trades axes.
+
+## When it is wrong
+
+- Attention between samples may be meant (as in SAINT): write the samples as one sequence, `x[None]`, or ignore the rule there.
+- A `view` that shifts rows against each other on purpose, as in relative attention, trades axes too; it is told of only where
+  nothing is learned.
+- Sequences along the first axis with one target for each step, as (time, 1, features), are left alone.
+
+## Where the threshold comes from
+
+`CHANGED` in `probe/mixing.py`, a thousandth, is far above rounding (1e-6 of the greatest value) and far below what another
+sample's numbers change. That of "hardly anything" is SG109's.
+
+## References
+
+- PyTorch, `torch.nn.LSTM`: `batch_first`, "(batch, seq, feature) instead of (seq, batch, feature)".
+- Karpathy 2019, *A Recipe for Training Neural Networks*: "use backprop to chart dependencies".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from steadygrad.record import Finding, Operation, Severity, StepTest, Trace
+from steadygrad.record.trace import Mixing
+from steadygrad.rules.findings import evidence, judged, other_places
+from steadygrad.rules.grading import MOST_STEPS, informed_fall, outcome
+from steadygrad.rules.sg109_nothing_learned import LITTLE
+
+VIEWS = frozenset(["view", "reshape", "view_as", "reshape_as"])
+SYMPTOMS = ("SG101", "SG104", "SG105", "SG106", "SG109")
+
+
+def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
+    """One finding, at the call that mixes samples, else at the first view that trades axes."""
+    if trace.mixing is not None:
+        yield _mixed(trace.mixing, trial)
+    elif trial is not None and trial.unseen is not None and trial.steps >= MOST_STEPS:
+        traded = next((one for one in trace.operations if _before(trace, one) is not None), None)
+        if traded is not None and not trial.diverged and informed_fall(trial) < LITTLE:
+            yield _traded(trace, traded, trial)
+
+
+def _mixed(mixing: Mixing, trial: StepTest | None) -> Finding:
+    samples = mixing.shape[0]
+    if "softmax" in mixing.name:
+        message = f"{mixing.name} runs along the {samples} samples of the batch, not along each one's own values"
+        help_ = "give the softmax the dimension of the classes: dim=-1"
+    elif len(mixing.shape) == 3:
+        what = "attention" if "attention" in mixing.name else mixing.name
+        message = (
+            f"{what} runs along the {samples} samples of the batch: its input {mixing.shape} is taken for "
+            "(time, samples, features)"
+        )
+        help_ = "make the layer with batch_first=True"
+    else:
+        message = f"{mixing.name} runs along the {samples} samples of the batch: its input {mixing.shape} is one sequence to it"
+        help_ = "give each sample a time axis of its own: (samples, time, features), with batch_first=True"
+    return judged(
+        __name__,
+        Severity.ERROR,
+        message,
+        location=mixing.location,
+        label=help_,
+        evidence=[evidence("samples that an answer depends on", samples, "count", "1")],
+        consequence=outcome(trial),
+        cures=[help_],
+        explains=SYMPTOMS,
+    )
+
+
+def _traded(trace: Trace, operation: Operation, trial: StepTest) -> Finding:
+    return judged(
+        __name__,
+        Severity.ERROR,
+        f"{operation.name} makes {operation.output_shape} of {_before(trace, operation)}: the axes are not turned, and most "
+        "numbers end up in another's place",
+        location=operation.location,
+        module=operation.module,
+        label="use transpose or permute",
+        evidence=[evidence("learned from the input", informed_fall(trial), "share", f"over {LITTLE:g}")],
+        consequence=outcome(trial),
+        cures=["transpose or permute, which turn axes, in the place of " + operation.name],
+        also=other_places(operation),
+        explains=SYMPTOMS,
+    )
+
+
+def _before(trace: Trace, operation: Operation) -> tuple[int, ...] | None:
+    """The shape that a view was given, where the same dimensions come out in another order."""
+    if operation.name not in VIEWS or not operation.parents:
+        return None
+    before = trace.operations[operation.parents[0]].output_shape
+    long, after = ([size for size in shape if size > 1] for shape in (before, operation.output_shape))
+    return before if long != after and sorted(long) == sorted(after) else None
