@@ -8,6 +8,7 @@ other thread gets the original. It may rely on torch. It must not know what is m
 from __future__ import annotations
 
 import functools
+import gc
 import inspect
 import sys
 import threading
@@ -246,6 +247,12 @@ class _InThisThread:
 
     def __bool__(self) -> bool:
         return get_ident() == self._thread
+
+
+def loader_at_work() -> bool:
+    """Whether a ``DataLoader`` is in the middle of giving batches. Judged by types alone: an object may be anything."""
+    base = torch.utils.data.dataloader._BaseDataLoaderIter
+    return any(issubclass(type(one), base) for one in gc.get_objects())
 
 
 @contextmanager

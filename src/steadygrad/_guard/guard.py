@@ -286,6 +286,10 @@ class Guard:
         )
         if new or sharper:
             alarm = self._explained(one, symptom, alarm)
+        self.answer(one, symptom, alarm, new=new, tell=new or sharper)
+
+    def answer(self, one: GuardedOptimizer, symptom: Symptom, alarm: Alarm, *, new: bool, tell: bool) -> None:
+        """Act as was asked, write and print."""
         done = self.answers.answer(one, symptom, alarm, new=new, journal=self.journal)
         if done is not None:
             self.writing.action(done)
@@ -294,7 +298,7 @@ class Guard:
             alarm = replace(alarm, action=done.message)
         self.book.alarms[alarm.number - 1] = alarm
         self.writing.alarm(alarm)
-        if new or sharper:
+        if tell:
             self.say(self._of(one, words_of.in_words(alarm)))
         if self.answers.stopped is not None and self.answers.on:
             raise self.answers.stopped

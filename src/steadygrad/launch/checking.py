@@ -14,15 +14,18 @@ import torch
 from torch import Tensor, nn
 
 from steadygrad._check import check_subject
+from steadygrad._guard import by_rules
 from steadygrad.clip.hook import hook_for
 from steadygrad.clip.spec import Clip
 from steadygrad.errors import SteadygradError, UserCodeError, in_one_line
 from steadygrad.launch.first_batch import FirstBatch
+from steadygrad.launch.second_verdict import Answered, Mean, SecondVerdict
 from steadygrad.probe.copying import unwrapped
 from steadygrad.probe.subject import make_subject
 from steadygrad.probe.unheard import unheard
-from steadygrad.record import CheckRecord
+from steadygrad.record import CheckRecord, Finding, Verdict
 from steadygrad.rules.grading import STEPS
+from steadygrad.torch_internals import loader_at_work
 from steadygrad.watch import calls
 
 
@@ -45,9 +48,12 @@ class CheckAtStart:
         self._guard_of, self._clip, self._say = guard_of, clip, say
         self._first = FirstBatch(model)
         self._done = self._in_closure = False
+        self._second: SecondVerdict | None = None
 
     def backward(self, loss: Tensor) -> None:
         """The program goes backward from this scalar."""
+        if self._second is not None and not self._second.done:
+            self._second.backward(loss)
         if not self._done:
             self._first.backward(loss)
             if self._in_closure and self._first.seen:
@@ -57,6 +63,8 @@ class CheckAtStart:
         """An optimizer is about to take a step, and no hook of its own has been called yet."""
         if self._first.seen:
             self._first.leave()
+        if optimizer is self._optimizer and self._second is not None and not self._second.done:
+            self._second.before_step()
         if self._done or optimizer is not self._optimizer:
             return
         if self._first.seen:
@@ -64,6 +72,11 @@ class CheckAtStart:
         else:
             # The step is given a closure, which goes forward and backward: that is the time, before anything is changed.
             self._in_closure = True
+
+    def close(self) -> None:
+        """The program is over."""
+        if self._second is not None:
+            self._second.close()
 
     def _check_now(self) -> None:
         self._done = True
@@ -75,12 +88,13 @@ class CheckAtStart:
             told = isinstance(error, SteadygradError) and not isinstance(error, UserCodeError)
             why = str(error) if told else in_one_line(error)
             self._say(f"first step: not checked on a copy ({why}); its gradient alone is looked at")
-            return
-        finally:
             self._first.forget()
+            return
         guard = self._guard_of()
         if record is not None and guard is not None:
             guard.looking.first = record
+            self._second = self._judged_later(record)
+        self._first.forget()
 
     def _check(self) -> CheckRecord | None:
         if self._first.autocast or _compiled(self._model):
@@ -95,6 +109,22 @@ class CheckAtStart:
         )
         with unheard(), calls.paused():
             return check_subject(subject, trial=STEPS)
+
+    def _judged_later(self, record: CheckRecord) -> SecondVerdict | None:
+        """Where batches come from a loader, and each sample has a target, the steps to come are judged as well."""
+        if self._in_closure or record.trial is None or record.verdict is Verdict.WILL_NOT_TRAIN or not loader_at_work():
+            return None
+        try:
+            at_first = Answered(self._first, Mean())
+        except Exception:
+            return None
+
+        def tell(found: list[Finding]) -> None:
+            guard = self._guard_of()
+            if guard is not None:
+                by_rules.tell(guard, found)
+
+        return SecondVerdict(self._model, self._optimizer, record, at_first, tell)
 
     def _clip_at_hand(self) -> Clip | str | None:
         """The one that the program has just called, else the guard's own."""

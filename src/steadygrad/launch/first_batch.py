@@ -7,7 +7,6 @@ be played again on other outputs. What the model is given is kept until ``backwa
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -59,6 +58,16 @@ class FirstBatch:
                 self._tape = None
         calls.leave(self._model, self)
 
+    @property
+    def output(self) -> Any:
+        """What the model gave."""
+        return self._output
+
+    @property
+    def loss(self) -> Tensor | None:
+        """What the program went backward from."""
+        return self._loss
+
     def forget(self) -> None:
         """Let go of the tensors."""
         self._output = self._loss = None
@@ -79,7 +88,7 @@ class FirstBatch:
                 self._tape.stop()
             self._output, self._tape = output, None if _patched() or _is_compiled_around(self._model) else _Tape()
 
-    def batch_and_loss(self) -> tuple[Any, Callable[..., Tensor] | None]:
+    def batch_and_loss(self) -> tuple[Any, Replay | None]:
         """The batch, and the loss as a function of output and targets; None where the model computes its own.
 
         Raises ``SubjectError`` where the loss cannot be played again.
@@ -91,7 +100,7 @@ class FirstBatch:
             return (args[0] if len(args) == 1 else args) or kwargs, None
         if kwargs or not args or not all(isinstance(one, Tensor) and one.dim() for one in args):
             raise SubjectError("the model is not called with tensors alone, and does not compute its own loss")
-        replay = _Replay(self._output, self._loss, self._calls, len(args[0]))
+        replay = Replay(self._output, self._loss, self._calls, len(args[0]))
         return (args[0] if len(args) == 1 else args, tuple(replay.targets)), replay
 
 
@@ -145,7 +154,7 @@ class _Tape(overrides.TorchFunctionMode):
         return self._calls
 
 
-class _Replay:
+class Replay:
     """The loss as a function of the model's output and of what in the batch it was compared with."""
 
     def __init__(self, output: Any, loss: Tensor, calls: list[_Call], samples: int) -> None:

@@ -262,6 +262,8 @@ class Session:
         if self._closed:
             return
         self._closed = True
+        if self._check is not None:
+            self._check.close()
         for one in self._watched:
             guard = one.guard()
             if guard is not None:

@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
 
 from steadygrad.probe.copying import clone_batch
-from steadygrad.probe.instrument import Objective, size_of
+from steadygrad.probe.instrument import Objective, first_tensor, size_of
 from steadygrad.probe.nested import first_of
 from steadygrad.probe.silence import silent
 from steadygrad.probe.spans import location_of, user_frame
@@ -60,8 +60,8 @@ def mixing_in(model: nn.Module, objective: Objective, batch: Any, *, seed: int, 
 
 def _must_not(call: _Call, batch: Any, size: int) -> bool:
     """Whether each sample has a target of its own, and the call had another axis to run along."""
-    target = batch[1] if isinstance(batch, (tuple, list)) and len(batch) == 2 else None
-    if not isinstance(target, Tensor) or not target.dim() or len(target) != size:
+    target = first_tensor(batch[1]) if isinstance(batch, (tuple, list)) and len(batch) == 2 else None
+    if target is None or not target.dim() or len(target) != size:
         return False
     if call.name in SHARES:
         return True

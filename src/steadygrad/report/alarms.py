@@ -55,6 +55,7 @@ _BY_CODE = {
     "SG101": "steadygrad check FILE names the layer that loses the gradient; steadygrad cure FILE mends it",
     "SG106": "remove detach(), no_grad() or .data in front of it; for dead units use LeakyReLU or a lower rate",
     "SG108": "scale the loss (torch.amp.GradScaler) or use bfloat16 or float32",
+    "SG109": "check that inputs and targets belong together; steadygrad check FILE --batch FILE:LOADER looks for the reason",
     "SG201": "stop and go back to the last good checkpoint; then lower the rate or clip: --clip norm:1",
     "SG203": "run again with --on-alarm skip to leave such steps out, and mend the line that is named",
     "SG204": "lower the learning rate (steadygrad lr FILE finds one), or warm it up over 500 steps",

@@ -1,0 +1,89 @@
+"""What a run's own first steps show: that nothing is learned is an alarm; what learns, or warms up, is let alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.launch.pairs import Pair, pair
+
+SCRIPT = """import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+torch.manual_seed(0)
+x = torch.randn(6400, 8)
+y = {target}
+loader = DataLoader(TensorDataset(x, y), batch_size=32, shuffle=True)
+net = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, {outputs}))
+opt = torch.optim.Adam(net.parameters(), lr={rate})
+schedule = torch.optim.lr_scheduler.LambdaLR(opt, lambda step: {schedule})
+criterion = nn.{criterion}()
+taken = 0
+while taken < {steps}:
+    for xb, yb in {batches}:
+        opt.zero_grad()
+        loss = criterion(net(xb), yb)
+        loss.backward()
+        opt.step()
+        schedule.step()
+        taken += 1
+        if taken == {steps}:
+            break
+print(loss.item(), torch.rand(1).item(), [p.sum().item() for p in net.parameters()])
+"""
+
+LEARNABLE = "x[:, :4].argmax(1)"
+RANDOM = "torch.randint(0, 4, (6400,))"
+
+
+def ran(folder: Path, target: str, **changed: str) -> Pair:
+    settings = {
+        "outputs": "4",
+        "rate": "1e-2",
+        "schedule": "1.0",
+        "criterion": "CrossEntropyLoss",
+        "steps": "220",
+        "batches": "loader",
+        **changed,
+    }
+    (folder / "train.py").write_text(SCRIPT.format(target=target, **settings))
+    both = pair(["train.py"], folder, options=["--no-journal"])
+    assert both.watched.stdout == both.bare.stdout
+    assert both.watched.code == both.bare.code == 0
+    return both
+
+
+def told(both: Pair) -> list[str]:
+    lines = [line.removeprefix("steadygrad: ") for line in both.watched.ours]
+    return [line for line in lines if line.startswith("step ")]
+
+
+def test_random_labels_are_an_alarm_after_two_hundred_steps(tmp_path: Path) -> None:
+    [line] = told(ran(tmp_path, RANDOM))
+    assert line.startswith("step 205: warning[SG109] nothing-learned: after 204 steps on fresh batches"), line
+    assert "next: check that inputs and targets belong together" in line
+
+
+def test_a_shorter_run_is_told_at_its_end(tmp_path: Path) -> None:
+    [line] = told(ran(tmp_path, RANDOM, steps="150"))
+    assert line.startswith("step 150: warning[SG109] nothing-learned: after 104 steps on fresh batches"), line
+
+
+def test_what_learns_is_let_alone(tmp_path: Path) -> None:
+    assert told(ran(tmp_path, LEARNABLE)) == []
+
+
+def test_so_is_a_regression(tmp_path: Path) -> None:
+    assert told(ran(tmp_path, "x[:, :1] - x[:, 1:2]", outputs="1", criterion="MSELoss")) == []
+    [line] = told(ran(tmp_path, "torch.randn(6400, 1)", outputs="1", criterion="MSELoss"))
+    assert "SG109" in line
+
+
+def test_a_warm_up_is_no_net_that_does_not_learn(tmp_path: Path) -> None:
+    """In its first hundreds of steps the rate is too small for anything to be learned."""
+    warm_up = "1e-5 * 1.03 ** min(step, 400)"
+    assert told(ran(tmp_path, LEARNABLE, schedule=warm_up, steps="500")) == []
+
+
+def test_where_no_loader_gives_batches_nothing_is_judged(tmp_path: Path) -> None:
+    by_hand = "[(x[i : i + 32], y[i : i + 32]) for i in range(0, 6400, 32)]"
+    assert told(ran(tmp_path, RANDOM, batches=by_hand)) == []
