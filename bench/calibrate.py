@@ -108,7 +108,7 @@ THRESHOLDS = (
     _around("sg107_no_gradient", "FEW", 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15),
     _around("sg108_underflow", "UNDERFLOW", 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8),
     _around("sg109_nothing_learned", "NOTHING", 0.0005, 0.001, 0.002, 0.005, 0.01, 0.015, 0.02),
-    _around("sg109_nothing_learned", "LITTLE", 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05),
+    _around("plateau", "LITTLE", 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05),
     _around("sg109_nothing_learned", "ALIKE", 1e-5, 3e-5, 1e-4, 2e-4, 3e-4, 6e-4, 1e-3),
     _around("sg202_exploding_through_time", "DECADES_GAINED", 2.5, 3, 3.5, 4, 4.5, 5, 6),
     _around("sg205_activation_scale", "LARGE", 30, 50, 100, 200, 300, 500, 1000),

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -31,6 +32,7 @@ from steadygrad.probe.theirs import raised_as_theirs, running_theirs
 from steadygrad.record import CheckRecord, Cost, Setup, StepTest, Trace, Verdict
 from steadygrad.record.trace import Mixing
 from steadygrad.rules.grading import MOST_STEPS, STEPS, left_open
+from steadygrad.rules.plateau import LONGER, unsettled
 from steadygrad.settings import Settings, apply_ignores
 
 Progress = Callable[[str], None]
@@ -174,7 +176,8 @@ def _measure(
                 progress=progress,
                 batch_of=None if subject.batches is None else subject.batches.to_train_on,
                 unseen=() if subject.batches is None else subject.batches.unseen,
-                go_on=_longer if trial is None else lambda _: trial,
+                go_on=_longer if trial is None else partial(_up_to, trial),
+                kept=MOST_STEPS,
             )
             trace = replace(
                 trace,
@@ -200,9 +203,16 @@ def _mixing(copied: Copied, objective: Objective, subject: Subject) -> Mixing | 
         return None
 
 
+def _up_to(trial: int, seen: Stepped) -> int:
+    """So many steps as were asked for, with a look at what a hundred have brought."""
+    return min(trial, MOST_STEPS) if seen.record.steps < MOST_STEPS else trial
+
+
 def _longer(seen: Stepped) -> int:
     """How many steps there shall be in all: on one batch ten or a hundred, on fresh ones in tens until it is settled."""
     taken = seen.record.steps
+    if unsettled(seen.record) and not seen.silent:
+        return min(taken + (LONGER - MOST_STEPS) // 2, LONGER)
     if seen.silent or not left_open(seen.record):
         return taken
     return MOST_STEPS if seen.record.unseen is None else min(taken + STEPS, MOST_STEPS)
@@ -248,7 +258,7 @@ def _tiers(trace: Trace, trial: StepTest | None) -> list[str]:
     )
     tiers = [f"probe: {trunk}"]
     if trial is not None:
-        name = "step test" if trial.steps <= MOST_STEPS else "trial"
+        name = "step test" if trial.steps <= LONGER else "trial"
         change = (
             "the loss stopped being finite"
             if trial.diverged

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import torch
-
 from steadygrad.clip.hook import hook_for
 from steadygrad.errors import BatchError, SettingsError, SteadygradError, UserCodeError
 from steadygrad.probe.batches import takes_a_step
 from steadygrad.probe.inputs import parse_input
 from steadygrad.probe.loading import load_function, load_object
 from steadygrad.probe.placing import loss_named, place_batch, place_model
+from steadygrad.probe.randomness import seed_torch
 from steadygrad.probe.subject import Subject, make_subject
 from steadygrad.probe.target import load_target
 
@@ -51,7 +50,7 @@ def subject_of(target: str, options: Mapping[str, Any]) -> Subject:
 def batches_of(text: str, options: Mapping[str, Any]) -> Iterable[Any]:
     """What the function named by ``--batches`` returns, each batch on the device and in the dtype asked for."""
     function = load_function(text, "--batches")
-    torch.manual_seed(options["seed"])
+    seed_torch(options["seed"])
     try:
         batches = function()
     except SteadygradError:

@@ -23,7 +23,7 @@ from steadygrad.probe.copying import Copied, clone_batch, on_copy
 from steadygrad.probe.graph import graph_of
 from steadygrad.probe.instrument import Objective, probe, scalar
 from steadygrad.probe.objective import with_loss
-from steadygrad.probe.randomness import same_randomness
+from steadygrad.probe.randomness import same_randomness, seed_torch
 from steadygrad.probe.steptest import in_words, needs_closure
 from steadygrad.probe.subject import Subject
 from steadygrad.probe.theirs import running_theirs
@@ -117,7 +117,7 @@ def train(subject: Subject, batches: Batches, steps: int, seed: int) -> Run:
     try:
         with running_theirs(told), on_copy(subject.model, subject.optimizer, subject.loss_module) as copied:
             objective = copied.objective_for(subject.objective)
-            torch.manual_seed(seed)
+            seed_torch(seed)
             losses, updates = _steps(copied, objective, batches, steps, outside)
             return Run(seed, tuple(losses), _accuracy(copied, objective, batches, steps), updates)
     finally:
@@ -229,7 +229,7 @@ def _drawn(batches: Batches) -> Batches:
 
     def batch(step: int) -> Any:
         with same_randomness():
-            torch.manual_seed(step)
+            seed_torch(step)
             return batches(step)
 
     return batch

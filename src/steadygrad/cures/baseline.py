@@ -16,7 +16,7 @@ from steadygrad.cures.patient import Patient
 from steadygrad.probe.answers import Answer
 from steadygrad.probe.copying import clone_batch
 from steadygrad.probe.instrument import scalar, size_of
-from steadygrad.probe.randomness import same_randomness
+from steadygrad.probe.randomness import same_randomness, seed_torch
 
 ITERATIONS = 100
 
@@ -36,7 +36,7 @@ def constant_loss(patient: Patient) -> float | None:
     optimizer = torch.optim.LBFGS([answer], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
-        torch.manual_seed(subject.seed)
+        seed_torch(subject.seed)
         given: Any = _Constant(answer, output)
         return scalar(subject.objective(given, clone_batch(subject.batch))[0])
 

@@ -17,7 +17,7 @@ from steadygrad.cures.surgery import Wire, put_in
 from steadygrad.errors import CannotCureError
 from steadygrad.probe.copying import clone_batch, on_copy
 from steadygrad.probe.objective import with_loss
-from steadygrad.probe.randomness import same_randomness
+from steadygrad.probe.randomness import same_randomness, seed_torch
 from steadygrad.probe.subject import Subject, name_of
 from steadygrad.record import Change, Trace
 
@@ -51,7 +51,7 @@ class Patient:
         buffers = [(buffer, buffer.detach().clone()) for buffer in target.buffers()]
         try:
             with same_randomness(), torch.no_grad():
-                torch.manual_seed(self.subject.seed)
+                seed_torch(self.subject.seed)
                 return self.subject.objective(target, clone_batch(self.subject.batch))[1]
         finally:
             with torch.no_grad():

@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from steadygrad.probe.copying import clone_batch, on_copy
 from steadygrad.probe.instrument import scalar, size_of
 from steadygrad.probe.objective import Objective
-from steadygrad.probe.randomness import same_randomness
+from steadygrad.probe.randomness import same_randomness, seed_torch
 from steadygrad.probe.subject import Subject
 
 
@@ -64,7 +64,7 @@ def adds_up(subject: Subject) -> bool:
             same_randomness(),
             torch.no_grad(),
         ):
-            torch.manual_seed(subject.seed)
+            seed_torch(subject.seed)
             try:
                 loss = subject.objective(copied.model, clone_batch(rows(subject.batch, chosen)))[0]
                 losses.append(float(scalar(loss)))

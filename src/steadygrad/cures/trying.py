@@ -9,8 +9,6 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-import torch
-
 from steadygrad import cures
 from steadygrad._check import Report, check_subject
 from steadygrad.cures.baseline import constant_loss, learned
@@ -18,7 +16,7 @@ from steadygrad.cures.learning_rate import BEGUN, EARLY, ENOUGH, STEPS, search
 from steadygrad.cures.patient import Patient, admit, rate_of
 from steadygrad.cures.settling import Settling, settle
 from steadygrad.errors import CannotCureError, SteadygradError
-from steadygrad.probe.randomness import same_randomness
+from steadygrad.probe.randomness import same_randomness, seed_torch
 from steadygrad.probe.subject import Subject
 from steadygrad.record import Candidate, Change, CheckRecord, Edit, Tried, Verdict
 from steadygrad.record.rates import RateSearch
@@ -264,7 +262,7 @@ def treat(patient: Patient, edits: Iterable[Edit]) -> list[Change]:
         try:
             # New modules draw their own weights: from the subject's seed, not from the user's generator.
             with same_randomness():
-                torch.manual_seed(patient.subject.seed)
+                seed_torch(patient.subject.seed)
                 changes.append(cures.find(edit.action).module.apply_(patient, edit))
         except (RuntimeError, ValueError, TypeError, AttributeError, NotImplementedError) as error:
             # Whatever a model does that a cure did not foresee, the planner goes on to the next.

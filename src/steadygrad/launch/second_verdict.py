@@ -23,8 +23,7 @@ from steadygrad.probe.randomness import same_randomness
 from steadygrad.probe.unheard import unheard
 from steadygrad.record import CheckRecord, Finding, Severity, StepTest
 from steadygrad.record.steptest import Unseen
-from steadygrad.rules.grading import informed_fall
-from steadygrad.rules.sg109_nothing_learned import LITTLE
+from steadygrad.rules.plateau import hardly_learns
 from steadygrad.settings import Settings
 from steadygrad.watch import calls
 
@@ -127,7 +126,7 @@ class SecondVerdict:
 
     def _judge(self) -> None:
         trial = self._trial()
-        little = math.isfinite(trial.fall) and informed_fall(trial) < LITTLE
+        little = math.isfinite(trial.fall) and hardly_learns(trial)
         known = {one.code for one in self._record.findings}
         found = rules.run(self._record.trace, trial, Settings()) if little else ()
         self._found = [one for one in found if one.severity is not Severity.INFO and one.code not in known]
@@ -159,6 +158,7 @@ class SecondVerdict:
             constant_fall=(self._at_first.constant - constant) / (abs(before) or 1.0),
             second=None,
             early=None,
+            hundred=None,
             unseen=unseen,
         )
 

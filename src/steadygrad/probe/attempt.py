@@ -20,6 +20,7 @@ from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-def
 from steadygrad.errors import in_one_line
 from steadygrad.probe.copying import clone_batch, on_copy
 from steadygrad.probe.objective import call_model
+from steadygrad.probe.randomness import seed_torch
 from steadygrad.probe.silence import silent
 
 Run = Callable[[nn.Module, Any], Any]
@@ -55,7 +56,7 @@ class Attempts:
             if copied is None:
                 copied = stack.enter_context(on_copy(self.model, None)).model
             stack.enter_context(silent())
-            torch.manual_seed(self._seed)
+            seed_torch(self._seed)
             ran = _run(copied, clone_batch(inputs), run, grad)
             if not grad and isinstance(ran.error, RuntimeError) and "does not require grad" in str(ran.error):
                 # A model that differentiates in its own forward (a physics-informed one) needs the graph.

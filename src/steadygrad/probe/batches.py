@@ -29,7 +29,7 @@ from torch.utils.data import (
 
 from steadygrad.errors import BatchError, SteadygradError, UserCodeError
 from steadygrad.probe.instrument import size_of
-from steadygrad.probe.randomness import found_randomness, same_randomness
+from steadygrad.probe.randomness import found_randomness, same_randomness, seed_torch
 
 FEWEST_SAMPLES, MOST_BATCHES = 32, 16
 """What is kept apart to be judged on: batches from the first on with so many samples together, but no more of them."""
@@ -202,7 +202,7 @@ def _copied(value: Any, memo: dict[int, Any]) -> Any:
 
 
 def _seed(seed: int) -> None:
-    torch.manual_seed(seed)
+    seed_torch(seed)
     random.seed(seed)
     numpy = sys.modules.get("numpy")
     if numpy is not None:

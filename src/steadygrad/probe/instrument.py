@@ -31,6 +31,7 @@ from steadygrad.probe.hunt import first_nonfinite
 from steadygrad.probe.nested import tensors_in
 from steadygrad.probe.originals import Originals, memory_of
 from steadygrad.probe.path import course_to_input, steps_along
+from steadygrad.probe.randomness import seed_torch
 from steadygrad.probe.recurrence import recurrences
 from steadygrad.probe.sampling import spread, take
 from steadygrad.probe.spans import construction_of, construction_of_weight
@@ -138,7 +139,7 @@ def hunt(model: nn.Module, objective: Objective, batch: Any, *, seed: int = 0) -
         if not bool(torch.isfinite(parameter).all()):
             return NonFinite("nan", "parameter", None, name, "", None, "the parameter holds it before the first step")
     tape = Tape({}, size_of(batch))
-    torch.manual_seed(seed)
+    seed_torch(seed)
     found = first_nonfinite(
         model, lambda: scalar(objective(model, clone_batch(batch))[0]), tape, lambda taped: taped.index
     )
@@ -161,7 +162,7 @@ def _forward(
     tape = Tape(names, batch_size)
     tape.flow.originals = originals
     try:
-        torch.manual_seed(seed)
+        seed_torch(seed)
         cloned = clone_batch(batch)
         tape.flow.given((cloned, list(model.buffers())))
         with tape.recording(model):
@@ -173,7 +174,7 @@ def _forward(
             raise
     tape = Tape(names, batch_size)
     tape.differentiable, tape.flow.originals = False, originals
-    torch.manual_seed(seed)
+    seed_torch(seed)
     cloned = clone_batch(batch)
     tape.flow.given((cloned, list(model.buffers())))
     tape.inputs_seen = [("the batch", tensor) for tensor in tensors_in(cloned)]

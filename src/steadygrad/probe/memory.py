@@ -18,7 +18,11 @@ def fits_in_memory(model: nn.Module, optimizer: torch.optim.Optimizer) -> bool:
     sizes = [p.numel() * p.element_size() for p in model.parameters() if p.requires_grad]
     held = sum(state.numel() * state.element_size() for state in _states(optimizer))
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    return max(3 * sum(sizes) - held, sum(sizes)) <= MEMORY_MARGIN * free_memory(device)
+    needed = max(3 * sum(sizes) - held, sum(sizes))
+    if needed <= MEMORY_MARGIN * free_memory(device):
+        return True
+    gc.collect()  # What is in circles may hold a model that is gone. It takes half a second, so it is left for here.
+    return needed <= MEMORY_MARGIN * free_memory(device)
 
 
 def _states(optimizer: torch.optim.Optimizer) -> list[Tensor]:
@@ -29,7 +33,6 @@ def free_memory(device: torch.device) -> float:
     """Bytes that can still be taken on the device; on the CPU within the control group's limit."""
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info(device)[0])
-    gc.collect()
     free = float(psutil.virtual_memory().available)
     for limit, used in (
         ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),

@@ -21,6 +21,7 @@ from torch.utils._pytree import tree_map
 from steadygrad.probe.copying import clone_batch
 from steadygrad.probe.instrument import Objective, first_tensor, size_of
 from steadygrad.probe.nested import first_of
+from steadygrad.probe.randomness import seed_torch
 from steadygrad.probe.silence import silent
 from steadygrad.probe.spans import location_of, user_frame
 from steadygrad.record import Location
@@ -99,7 +100,7 @@ class _Rows(TorchFunctionMode):
 
 
 def _run(model: nn.Module, objective: Objective, batch: Any, seed: int, size: int) -> list[_Call]:
-    torch.manual_seed(seed)
+    seed_torch(seed)
     # With gradients enabled, as in training: without, torch takes other ways through a transformer.
     seen = _Rows(size)
     with seen, torch.enable_grad():

@@ -25,6 +25,19 @@ _put_back: list[Callable[[], None]] = []
 """How to put back what the first of them found."""
 
 
+def seed_torch(seed: int) -> None:
+    """Seed torch's generators that are in use.
+
+    ``torch.manual_seed`` also asks devices that nobody has used yet to be seeded once they are, which would outlast us, and
+    formats a stack for each of them, which takes as long as a small net's step.
+    """
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.manual_seed_all(seed)
+    if torch.backends.mps.is_available():
+        torch.mps.manual_seed(seed)
+
+
 @contextmanager
 def same_randomness() -> Iterator[None]:
     """Every generator a model may draw from is left as it was found."""

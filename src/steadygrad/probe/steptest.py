@@ -24,6 +24,7 @@ from steadygrad.probe.copying import Copied, clone_batch
 from steadygrad.probe.graph import graph_of
 from steadygrad.probe.instrument import Objective, first_tensor, scalar, size_of
 from steadygrad.probe.own_targets import loss_against_others
+from steadygrad.probe.randomness import seed_torch
 from steadygrad.record import StepTest
 from steadygrad.record.steptest import Unseen
 
@@ -60,13 +61,14 @@ def step_test(
     batch_of: Callable[[int], Any] | None = None,
     unseen: Sequence[Any] = (),
     go_on: Callable[[Stepped], int] | None = None,
+    kept: int = 0,
 ) -> Stepped:
     """Train the copy for ``steps`` steps. The copy is changed; what it was copied from is not.
 
     It ends early, as diverged, at a loss that is not finite or where ``give_up`` says so of the losses so far. Every step
     is taken on ``batch``, or on what ``batch_of`` gives for its number. What they brought is read on ``batch``, or on those
     that are ``unseen``. ``go_on`` is shown what those steps brought and says how many there shall be in all, until it wants
-    no more; the record then keeps what the first ``steps`` brought as well.
+    no more; the record then keeps what the first ``steps`` brought as well, and what ``kept`` brought.
     """
     outside: list[tuple[Tensor, Tensor | None]] = []
     walk = _Walk(copied, objective, batch, seed, outside, _original(copied), list(unseen))
@@ -80,8 +82,9 @@ def step_test(
             if more <= seen.record.steps:
                 break
             _go_on(walk, more, progress, give_up, batch_of)
+            hundred = seen.record if seen.record.steps == kept else seen.record.hundred
             later = _looked(walk, more)
-            seen = replace(later, record=replace(later.record, early=first.record))
+            seen = replace(later, record=replace(later.record, early=first.record, hundred=hundred))
         return seen
     finally:
         put_back(outside)
@@ -149,7 +152,7 @@ def _look(walk: _Walk, batches: Sequence[Any]) -> tuple[float, list[Any]]:
     """Mean loss of the batches, and their outputs, as the model is now and as it trains."""
     losses, outputs = [], []
     for batch in batches:
-        torch.manual_seed(walk.seed)
+        seed_torch(walk.seed)
         # With gradients enabled: a model may need them in its forward, as a gradient penalty or a force does.
         loss, output = walk.objective(walk.copied.model, clone_batch(batch))
         losses.append(float(scalar(loss).detach()))
@@ -197,7 +200,7 @@ def _against_others(walk: _Walk, batches: Sequence[Any]) -> float | None:
             losses.append(_look(walk, others)[0])
             continue
         for batch in batches:
-            torch.manual_seed(walk.seed)
+            seed_torch(walk.seed)
             loss = loss_against_others(walk.objective, walk.copied.model, batch, by)
             losses += [] if loss is None else [loss]
     return fmean(losses) if losses else None
@@ -223,7 +226,7 @@ def _one_step(
     def closure() -> float:
         for _, parameter in copied.named_parameters():
             parameter.grad = None
-        torch.manual_seed(seed)
+        seed_torch(seed)
         with torch.enable_grad():
             returned, output = objective(copied.model, clone_batch(batch))
             loss = scalar(returned)

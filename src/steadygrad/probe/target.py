@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from types import FunctionType, ModuleType
 from typing import Any
 
-import torch
 from torch import nn
 
 from steadygrad.errors import SteadygradError, TargetError, UserCodeError
@@ -24,6 +23,7 @@ from steadygrad.probe.arguments import arguments_for, missing, taken, unknown
 from steadygrad.probe.candidates import candidates, roots
 from steadygrad.probe.companions import companions
 from steadygrad.probe.loading import as_program, import_place, is_script, named, split
+from steadygrad.probe.randomness import seed_torch
 from steadygrad.probe.spans import recording_constructions
 
 _PARTS = ("model", "batch", "loss_fn", "optimizer")
@@ -67,7 +67,7 @@ def load_target(text: str, arguments: Mapping[str, str], *, seed: int = 0) -> Lo
 
 
 def _seed(seed: int) -> None:
-    torch.manual_seed(seed)
+    seed_torch(seed)
     random.seed(seed)
     numpy = sys.modules.get("numpy")
     if numpy is not None:

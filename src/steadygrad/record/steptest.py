@@ -89,6 +89,9 @@ class StepTest:
     early: StepTest | None = None
     """What the first ten of more steps had shown."""
 
+    hundred: StepTest | None = None
+    """What a hundred had shown, where more were taken than that."""
+
     unseen: Unseen | None = None
     """Where the steps were taken on fresh batches: what they brought on others."""
 

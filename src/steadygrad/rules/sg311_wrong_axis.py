@@ -108,8 +108,8 @@ from collections.abc import Iterable
 from steadygrad.record import Finding, Operation, Severity, StepTest, Trace
 from steadygrad.record.trace import Mixing
 from steadygrad.rules.findings import evidence, judged, other_places
-from steadygrad.rules.grading import MOST_STEPS, informed_fall, outcome
-from steadygrad.rules.sg109_nothing_learned import LITTLE
+from steadygrad.rules.grading import informed_fall, outcome
+from steadygrad.rules.plateau import LITTLE, hardly_learns
 
 VIEWS = frozenset(["view", "reshape", "view_as", "reshape_as"])
 SYMPTOMS = ("SG101", "SG104", "SG105", "SG106", "SG109")
@@ -119,9 +119,9 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     """One finding, at the call that mixes samples, else at the first view that trades axes."""
     if trace.mixing is not None:
         yield _mixed(trace.mixing, trial)
-    elif trial is not None and trial.unseen is not None and trial.steps >= MOST_STEPS:
+    elif trial is not None and hardly_learns(trial):
         traded = next((one for one in trace.operations if _before(trace, one) is not None), None)
-        if traded is not None and not trial.diverged and informed_fall(trial) < LITTLE:
+        if traded is not None:
             yield _traded(trace, traded, trial)
 
 
