@@ -84,7 +84,17 @@ from collections.abc import Iterable, Sequence
 
 from steadygrad.record import Finding, Location, Parameter, Severity, StepTest, Trace
 from steadygrad.rules.findings import evidence, judged, percent, sentence
-from steadygrad.rules.grading import DECAY, MOST_STEPS, Progress, operation_of, outcome, outweighed, progress, slowest
+from steadygrad.rules.grading import (
+    DECAY,
+    MOST_STEPS,
+    Progress,
+    operation_of,
+    outcome,
+    outweighed,
+    progress,
+    shut_by_design,
+    slowest,
+)
 
 # bench/thresholds.py, greatest update ratio of any weight matrix at the first step. Set-ups that train: 5 % below 2.5e-3;
 # stuck by their rate: median 3e-7. Those that train below this (a rate warming up from 0) do not stand still.
@@ -109,6 +119,8 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     if progress(trial) is not Progress.STALLED:
         return
     moved = [p for p in trace.parameters if p.update_ratio is not None and len(p.shape) > 1 and p.optimized]
+    if shut_by_design(trace):
+        return  # The first step moves the weights behind a zero head by their decay alone.
     still = [p for p in moved if p.update_ratio == 0.0 and p.log10_gradient > -math.inf]
     share = sum(math.prod(p.shape) for p in still) / max(1, sum(math.prod(p.shape) for p in moved))
     if HELD_STILL <= share < 1:
