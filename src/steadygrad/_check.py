@@ -32,7 +32,7 @@ from steadygrad.probe.theirs import raised_as_theirs, running_theirs
 from steadygrad.record import CheckRecord, Cost, Setup, StepTest, Trace, Verdict
 from steadygrad.record.trace import Mixing
 from steadygrad.rules.grading import MOST_STEPS, STEPS, left_open
-from steadygrad.rules.plateau import LONGER, unsettled
+from steadygrad.rules.plateau import LONGER, lasts, unsettled
 from steadygrad.settings import Settings, apply_ignores
 
 Progress = Callable[[str], None]
@@ -176,16 +176,10 @@ def _measure(
                 progress=progress,
                 batch_of=None if subject.batches is None else subject.batches.to_train_on,
                 unseen=() if subject.batches is None else subject.batches.unseen,
-                go_on=_longer if trial is None else partial(_up_to, trial),
+                go_on=partial(_longer, trace) if trial is None else partial(_up_to, trial),
                 kept=MOST_STEPS,
             )
-            trace = replace(
-                trace,
-                parameters=tuple(
-                    replace(parameter, update_ratio=stepped.update_ratio.get(parameter.name))
-                    for parameter in trace.parameters
-                ),
-            )
+            trace = _with_updates(trace, stepped)
             if not stepped.record.diverged:
                 trace, record = look_again(trace, stepped, copied, objective, subject.batch, subject.seed)
                 stepped = replace(stepped, record=record)
@@ -208,9 +202,18 @@ def _up_to(trial: int, seen: Stepped) -> int:
     return min(trial, MOST_STEPS) if seen.record.steps < MOST_STEPS else trial
 
 
-def _longer(seen: Stepped) -> int:
+def _with_updates(trace: Trace, stepped: Stepped) -> Trace:
+    """Say of each parameter how far the first step moved it."""
+    parameters = (replace(one, update_ratio=stepped.update_ratio.get(one.name)) for one in trace.parameters)
+    return replace(trace, parameters=tuple(parameters))
+
+
+def _longer(trace: Trace, seen: Stepped) -> int:
     """How many steps there shall be in all: on one batch ten or a hundred, on fresh ones in tens until it is settled."""
     taken = seen.record.steps
+    early = taken == STEPS and seen.record.unseen is not None and not seen.record.diverged
+    if early and lasts(rules.run(_with_updates(trace, seen), seen.record, Settings())):
+        return taken
     if unsettled(seen.record) and not seen.silent:
         return min(taken + (LONGER - MOST_STEPS) // 2, LONGER)
     if seen.silent or not left_open(seen.record):
