@@ -314,6 +314,7 @@ class Guard:
             history=one.state,
             taken=not one.inside,
             shared=self.shared,
+            place=one.place,
         )
         found = explain(alarm, symptom, view, self.looking)
         if found.look is not None:

@@ -26,7 +26,7 @@ from steadygrad.probe.unheard import unheard
 from steadygrad.record import CheckRecord, Finding, Verdict
 from steadygrad.rules.grading import STEPS
 from steadygrad.torch_internals import loader_at_work
-from steadygrad.watch import calls
+from steadygrad.watch import backward, calls
 
 
 class CheckAtStart:
@@ -107,7 +107,7 @@ class CheckAtStart:
             optimizer=self._optimizer,
             before_step=hook_for(self._clip_at_hand()),
         )
-        with unheard(), calls.paused():
+        with unheard(), calls.paused(), backward.paused():
             return check_subject(subject, trial=STEPS)
 
     def _judged_later(self, record: CheckRecord) -> SecondVerdict | None:

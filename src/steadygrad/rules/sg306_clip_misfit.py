@@ -15,6 +15,8 @@ also where Accelerate, Trainer or Lightning call it.
 - Whether it is given only some of the optimizer's gradients, or a second clip acts on gradients that were clipped
   already: on fifty steps, for information.
 
+An alarm about the program's own clip stands at the expression that calls it.
+
 ## Why it matters
 
 A clip is for spikes. One that acts on every step is a learning rate in disguise: the gradient's length no longer counts,
@@ -46,6 +48,7 @@ def train():
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(net.parameters(), 0.001)
+      # ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ SG306
         optimizer.step()
     guard.detach()
     return guard
