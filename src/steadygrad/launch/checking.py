@@ -87,6 +87,8 @@ class CheckAtStart:
             # The guard's own look at this step tells what there is to tell; a program is never ended by ours.
             told = isinstance(error, SteadygradError) and not isinstance(error, UserCodeError)
             why = str(error) if told else in_one_line(error)
+            if (guard := self._guard_of()) is not None:
+                guard.looking.cut = self._first.cut()
             self._say(f"first step: not checked on a copy ({why}); its gradient alone is looked at")
             self._first.forget()
             return

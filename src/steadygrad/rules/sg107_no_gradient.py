@@ -24,7 +24,8 @@ path back, there is a cut; the cut next to the parameters that explains most of 
 
 Under `steadygrad run` an optimizer is asked at its first three steps: none of the tensors it holds has got a gradient though
 a backward pass reached parameters of a module that no optimizer holds (an error), or it holds tensors that no module has any
-more, and not those that came in their place (a warning). Marked is what made the optimizer.
+more, and not those that came in their place (a warning). Marked is what made the optimizer. Where nothing comes back to the
+model's output, what was called between it and the loss is searched for the cut.
 
 What is by design is information only: parameters that take no part in this loss, gradients that are zero before the
 first step and open after it (zero-initialised heads and gates), frozen parameters (`requires_grad=False`) in a model that
