@@ -128,9 +128,7 @@ _NEGATIVE = (
     "softplus, exp or a square of the raw output, so that it is positive before this",
 )
 _BEYOND = ("some of what it takes lies beyond -1 or 1", "clamping it to (-1 + eps, 1 - eps) before")
-_OUTSIDE = {name: _NEGATIVE for name in ("log", "log2", "log10", "sqrt", "rsqrt")} | {
-    name: _BEYOND for name in ("acos", "arccos", "asin", "arcsin")
-}
+_OUTSIDE = dict.fromkeys(("log", "log2", "log10", "sqrt", "rsqrt"), _NEGATIVE) | dict.fromkeys(("acos", "arccos", "asin", "arcsin"), _BEYOND)
 """Functions that make NaN of a finite number only where they are not defined: what it was, and what to write instead."""
 
 
