@@ -128,7 +128,10 @@ _NEGATIVE = (
     "softplus, exp or a square of the raw output, so that it is positive before this",
 )
 _BEYOND = ("some of what it takes lies beyond -1 or 1", "clamping it to (-1 + eps, 1 - eps) before")
-_OUTSIDE = dict.fromkeys(("log", "log2", "log10", "sqrt", "rsqrt"), _NEGATIVE) | dict.fromkeys(("acos", "arccos", "asin", "arcsin"), _BEYOND)
+_OUTSIDE = {
+    **dict.fromkeys(("log", "log2", "log10", "sqrt", "rsqrt"), _NEGATIVE),
+    **dict.fromkeys(("acos", "arccos", "asin", "arcsin"), _BEYOND),
+}
 """Functions that make NaN of a finite number only where they are not defined: what it was, and what to write instead."""
 
 
