@@ -190,6 +190,8 @@ class Parameter:
     """For a gradient of exactly zero: whether it was nonzero after the step test (None = not looked)."""
     cut: int | None = None
     """For one without a gradient: the position in ``Trace.cuts`` of what ended its path to the loss (None = nothing seen)."""
+    filled: Location | None = None
+    """The call of ``torch.nn.init`` that last filled it with one number, where that was seen; it may have been drawn since."""
     made_in_pass: bool = False
     """Whether the pass itself made it, and so makes it anew each time."""
 

@@ -10,7 +10,8 @@ activation behind it needs:
 (2 for ReLU, 1 for tanh and between two linear layers). A layer whose ratio r = measured ÷ needed is off adds
 ½ |log10 r| decades to what is lost or gained. Raised where the gradient vanishes or explodes on the trunk, the step test
 did not learn, and mismatched layers explain a good part of the decades; it then stands for SG101 or SG201. A layer whose
-output is normalised has no scale of its own and is passed over.
+output is normalised has no scale of its own and is passed over. Weights that are all zero are marked at the call of
+`nn.init.zeros_` or `nn.init.constant_` that wrote them, where it was made while steadygrad loaded the file or ran the program.
 
 ## Why it matters
 
@@ -121,7 +122,7 @@ import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from steadygrad.record import Finding, Operation, StepTest, Trace
+from steadygrad.record import Finding, Location, Operation, StepTest, Trace
 from steadygrad.rules.findings import evidence, judged, other_places, sentence
 from steadygrad.rules.grading import DECADES_GAINED, DECADES_STALLED, body, exploding, lost, outcome, slowest, vanishing
 
@@ -141,6 +142,8 @@ class _Layer:
     """Measured σ_w² ÷ what the activation needs."""
     activation: str
     needed: float
+    filled: Location | None
+    """What filled the weights with one number."""
 
 
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
@@ -163,6 +166,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     first = _main(layers)
     ratio = statistics.median(layer.ratio for layer in layers)
     size = "zero" if ratio == 0 else f"{ratio:.2g} of" if ratio < 1 else f"{ratio:.2g} times"
+    place = (first.filled if ratio == 0 else None) or first.operation.location
     per_layer = f"{abs(0.5 * math.log10(ratio)):.2g} decades" if ratio > 0 else "all of the gradient"
     yield judged(
         __name__,
@@ -170,7 +174,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         "the weights are all zero"
         if ratio == 0
         else f"the weights' variance is {size} what {first.activation} needs, in {len(layers)} layers",
-        location=first.operation.location,
+        location=place,
         module=first.operation.module,
         label=f"each such layer {'takes' if shrinking else 'adds'} {per_layer}; {decades:.1f} in all"
         if math.isfinite(decades)
@@ -195,7 +199,9 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
             "a residual span (residual)",
         ],
         count=len(layers),
-        also=other_places(first.operation),
+        also=[
+            other for other in (first.operation.location, *other_places(first.operation)) if other not in (None, place)
+        ],
         explains=("SG101", "SG201", "SG105", "SG106", "SG204", "SG205"),
     )
 
@@ -228,7 +234,11 @@ def _layers(trace: Trace) -> list[_Layer]:
         if needed is None:
             continue
         elements = math.prod(weight.shape) or 1
-        layers.append(_Layer(operation, operation.fan_in * weight.norm**2 / elements / needed, follower.name, needed))
+        layers.append(
+            _Layer(
+                operation, operation.fan_in * weight.norm**2 / elements / needed, follower.name, needed, weight.filled
+            )
+        )
     return layers
 
 
