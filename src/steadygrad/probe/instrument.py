@@ -28,6 +28,7 @@ from steadygrad.probe.blame import blamed
 from steadygrad.probe.copying import clone_batch, named_parameters, uncollected
 from steadygrad.probe.graph import Graph, graph_of
 from steadygrad.probe.hunt import first_nonfinite
+from steadygrad.probe.likelihood import watch_likelihoods
 from steadygrad.probe.nested import tensors_in
 from steadygrad.probe.originals import Originals, memory_of
 from steadygrad.probe.path import course_to_input, steps_along
@@ -93,6 +94,7 @@ def _probe(
         outside.extend(gradients_outside(graph, [*known, *tape.leaves.values()]))
         if originals is not None:
             originals.refuse_leaves(leaf for leaf, _ in outside)
+        watch_likelihoods(tape.operations)
         watch = watch_backward(loss, graph, points, inner, known)
         if course is not None:
             trunk = steps_along(course, graph, tape, watch.log10_norm)

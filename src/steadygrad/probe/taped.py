@@ -52,6 +52,8 @@ class Taped:
     crossed: tuple[tuple[int, ...], ...] = ()
     """Shapes of two operands that broadcasting holds each against each."""
     target: TargetStatistics | None = None
+    likelihood: float | None = None
+    """Of log-probabilities: the sign of the gradient that the targets' entries get."""
 
     @property
     def location(self) -> Location | None:

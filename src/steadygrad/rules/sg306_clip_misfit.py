@@ -47,8 +47,7 @@ def train():
         loss = nn.functional.mse_loss(net(x), y)
         optimizer.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(net.parameters(), 0.001)
-      # ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ SG306
+        nn.utils.clip_grad_norm_(net.parameters(), 0.001)  # SG306
         optimizer.step()
     guard.detach()
     return guard

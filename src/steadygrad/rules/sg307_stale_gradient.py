@@ -41,8 +41,7 @@ def train():
         y = x.sum(1, keepdim=True)
         loss = nn.functional.mse_loss(net(x), y)
         loss.backward()
-        optimizer.step()
-      # ^^^^^^^^^^^^^^^^ SG307
+        optimizer.step()  # SG307
     return guard
 ```
 
