@@ -171,7 +171,17 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     yield from not_held(trace, trial, trainable, major=MAJOR)
     yield from unregistered(trace, trial, major=MAJOR)
     yield from _frozen(trace, trial, trainable, total)
-    yield from shut(trace, trial, trainable, total, major=MAJOR)
+    yield from shut(
+        trace,
+        trial,
+        trainable,
+        total,
+        major=MAJOR,
+        cures=[
+            "a look at what stands between them and the loss: rounding, comparison, a dead activation, a weight of zero",
+            "a softmax or sigmoid that is flat there left to the loss (logits)",
+        ],
+    )
 
 
 def _share(lost: Sequence[Parameter], trainable: Sequence[Parameter]) -> float:

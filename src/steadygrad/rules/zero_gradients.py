@@ -15,7 +15,13 @@ from steadygrad.rules.not_kept import CODE, elements
 
 
 def shut(
-    trace: Trace, trial: StepTest | None, trainable: Sequence[Parameter], total: int, *, major: float
+    trace: Trace,
+    trial: StepTest | None,
+    trainable: Sequence[Parameter],
+    total: int,
+    *,
+    major: float,
+    cures: Sequence[str],
 ) -> Iterable[Finding]:
     """Gradients of exactly zero: by design where a step opened them, a fault where they stayed shut."""
     zero = [p for p in trainable if p.connected and p.log10_gradient == -math.inf and (p.cut is None or p.opened)]
@@ -48,10 +54,7 @@ def shut(
             module=stayed[0].name,
             evidence=[evidence("parameter elements with zero gradient", share, "share", "0")],
             consequence=outcome(trial),
-            cures=[
-                "a look at what stands between them and the loss: rounding, comparison, a dead activation, a weight of zero",
-                "a softmax or sigmoid that is flat there left to the loss (logits)",
-            ],
+            cures=cures,
             count=len(stayed),
             explains=("SG106",),
         )
