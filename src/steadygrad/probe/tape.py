@@ -35,7 +35,7 @@ from steadygrad.probe.spans import (
     outside_constructors,
     user_frame,
 )
-from steadygrad.probe.taped import Reuse, SequenceCall, Taped, crossed, sequence_calls, target_of
+from steadygrad.probe.taped import Reuse, SequenceCall, Taped, crossed, dropped, sequence_calls, target_of
 from steadygrad.record import Location
 from steadygrad.torch_internals import caller, replaced
 
@@ -312,7 +312,11 @@ class Tape(TorchFunctionMode):
         taped.layout = self._layout(name, args, kwargs, tensors, first)
         taped.parents = tuple({owner: None for node in parents if (owner := self.owner_of(node)) is not None})
         self._weigh(taped, name, tensors, first)
-        taped.crossed, taped.target = crossed(tensors), target_of(name, tensors)
+        taped.crossed, taped.target, taped.dropped = (
+            crossed(tensors),
+            target_of(name, tensors),
+            dropped(name, args, kwargs),
+        )
         if (
             taped.kind in ("activation", "linear", "normalisation", "attention", "recurrent", "embedding")
             or name in SUMS

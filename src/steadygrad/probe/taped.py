@@ -52,6 +52,8 @@ class Taped:
     crossed: tuple[tuple[int, ...], ...] = ()
     """Shapes of two operands that broadcasting holds each against each."""
     target: TargetStatistics | None = None
+    dropped: float | None = None
+    """Of a dropout: the share of its input that it drops."""
     likelihood: float | None = None
     """Of log-probabilities: the sign of the gradient that the targets' entries get."""
 
@@ -102,6 +104,14 @@ def crossed(tensors: list[Tensor]) -> tuple[tuple[int, ...], ...]:
         if column == (row[0], 1) and row[0] > 1:
             return shapes
     return ()
+
+
+def dropped(name: str, args: Any, kwargs: Any) -> float | None:
+    """The share that a call of one of torch's dropouts drops as it trains; None for other calls."""
+    if not name.strip("_").endswith(("dropout", "dropout1d", "dropout2d", "dropout3d")):
+        return None
+    share = kwargs.get("p", args[1] if len(args) > 1 else None)
+    return float(share) if isinstance(share, (int, float)) else None
 
 
 def target_of(name: str, tensors: list[Tensor]) -> TargetStatistics | None:

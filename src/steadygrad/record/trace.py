@@ -85,6 +85,8 @@ class Operation:
     """Shapes of its operands where they are a column and a row of as many numbers, so that each meets each."""
     target: TargetStatistics | None = None
     """Of a difference or a regression's loss: what the output is held against."""
+    dropped: float | None = None
+    """Of a dropout that is at work: the share of its input that it drops."""
     likelihood: float | None = None
     """Of log-probabilities of which one entry a row gets a gradient, the same in all rows: its sign; 1 = steps make those
     entries smaller. None where that is not so."""
