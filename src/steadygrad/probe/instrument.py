@@ -35,7 +35,7 @@ from steadygrad.probe.path import course_to_input, steps_along
 from steadygrad.probe.randomness import seed_torch
 from steadygrad.probe.recurrence import recurrences
 from steadygrad.probe.sampling import spread, take
-from steadygrad.probe.spans import construction_of, construction_of_weight, fill_of
+from steadygrad.probe.spans import construction_of, construction_of_weight, fill_of, making_of
 from steadygrad.probe.tape import Tape
 from steadygrad.record import BlindSpot, NonFinite, Parameter, Trace
 
@@ -239,7 +239,8 @@ def _parameters(
                 log10_gradient=-math.inf if label is None else true_log10_norm(watch, parameter.grad, label),
                 norm=10.0 ** log10_norm([parameter.detach()]) if parameter.numel() else 0.0,
                 location=construction_of(owner) if owner is not None else None,
-                filled=fill_of(parameter) if not isinstance(parameter, nn.UninitializedParameter) else None,
+                made=making_of(parameter),
+                filled=fill_of(parameter),
                 dtype=str(parameter.dtype).removeprefix("torch."),
             )
         )

@@ -44,6 +44,8 @@ Constructed = nn.Module | Optimizer
 _constructions: WeakKeyDictionary[Constructed, Location] = WeakKeyDictionary()
 _fills: WeakKeyDictionary[UntypedStorage, Location] = WeakKeyDictionary()
 """By memory, since ``weight.data`` is another tensor: what filled it with one number; it may have been drawn since."""
+_parameters: WeakKeyDictionary[UntypedStorage, Location] = WeakKeyDictionary()
+"""By memory: the expression in which ``nn.Parameter`` took it."""
 _arguments: WeakKeyDictionary[Constructed, dict[str, Any]] = WeakKeyDictionary()
 
 
@@ -176,6 +178,7 @@ def recording_constructions() -> Iterator[None]:
             stack.enter_context(replaced(kind, "__init__", _recording))
         for name in FILLS:
             stack.enter_context(replaced(nn.init, name, _filling))
+        stack.enter_context(replaced(nn.Parameter, "__new__", _wrapping))
         yield
 
 
@@ -199,6 +202,20 @@ def _filling(original: Callable[..., Tensor], tensor: Tensor, *args: Any) -> Ten
     return original(tensor, *args)
 
 
+@passed_over
+def _wrapping(original: Callable[..., Tensor], cls: Any, data: Any = None, *args: Any, **kwargs: Any) -> Tensor:
+    made = original(cls, data, *args, **kwargs)
+    _note_parameter(made, caller())
+    return made
+
+
+@never_compiled
+def _note_parameter(made: Tensor, frame: FrameType) -> None:
+    storage, place = _storage(made), location_of(user_frame(frame))
+    if made.dim() > 1 and storage is not None and place is not None:
+        _parameters[storage] = place
+
+
 @never_compiled
 def _note_fill(tensor: Tensor, frame: FrameType) -> None:
     storage, place = _storage(tensor), location_of(user_frame(frame))
@@ -208,6 +225,12 @@ def _note_fill(tensor: Tensor, frame: FrameType) -> None:
 
 def _storage(tensor: Tensor) -> UntypedStorage | None:
     return tensor.untyped_storage() if memory_of(tensor) else None
+
+
+def making_of(weight: Tensor) -> Location | None:
+    """The user's expression in which ``nn.Parameter`` took this memory, where that was recorded: a layer's, or its own."""
+    storage = _storage(weight)
+    return None if storage is None else _parameters.get(storage)
 
 
 def fill_of(weight: Tensor) -> Location | None:
@@ -267,9 +290,10 @@ def carry_constructions(model: nn.Module, twin: nn.Module, memo: dict[int, Any])
         if module in _constructions:
             _constructions[copied] = _constructions[module]
     for weight, copied_weight in zip(model.parameters(), twin.parameters(), strict=False):
-        storage, filled = _storage(copied_weight), fill_of(weight)
-        if storage is not None and filled is not None:
-            _fills[storage] = filled
+        storage = _storage(copied_weight)
+        for places, place in ((_fills, fill_of(weight)), (_parameters, making_of(weight))):
+            if storage is not None and place is not None:
+                places[storage] = place
     for constructed, place in _known():
         unregistered = memo.get(id(constructed))
         if isinstance(unregistered, nn.Module) and unregistered is not constructed:

@@ -96,6 +96,13 @@ def sequence_calls(operation: int, name: str, args: Any, output: Any) -> list[Se
     return [SequenceCall(operation, sequence, output[0], bool(args[8]), 2 if args[7] else 1)]
 
 
+def note_operands(taped: Taped, name: str, tensors: list[Tensor], args: Any, kwargs: Any) -> None:
+    """What a call was given, as far as a record holds it."""
+    taped.crossed = crossed(tensors)
+    taped.target = target_of(name, tensors)
+    taped.dropped = dropped(name, args, kwargs)
+
+
 def crossed(tensors: list[Tensor]) -> tuple[tuple[int, ...], ...]:
     """The shapes of a column and a row of as many numbers, which together make a square; nothing for others."""
     shapes = tuple(tuple(tensor.shape) for tensor in tensors[:2])

@@ -195,6 +195,8 @@ class Parameter:
     """For a gradient of exactly zero: whether it was nonzero after the step test (None = not looked)."""
     cut: int | None = None
     """For one without a gradient: the position in ``Trace.cuts`` of what ended its path to the loss (None = nothing seen)."""
+    made: Location | None = None
+    """The expression that made it, where that was seen: of a layer of torch's the layer's, else that of ``nn.Parameter``."""
     filled: Location | None = None
     """The call of ``torch.nn.init`` that last filled it with one number, where that was seen; it may have been drawn since."""
     made_in_pass: bool = False
