@@ -26,7 +26,7 @@ from steadygrad.probe.instrument import Objective, first_tensor, scalar, size_of
 from steadygrad.probe.own_targets import loss_against_others
 from steadygrad.probe.randomness import seed_torch
 from steadygrad.record import StepTest
-from steadygrad.record.steptest import Unseen
+from steadygrad.record.steptest import Clipped, Unseen
 
 WORTH_TELLING = 10.0
 """Seconds that steps take together from which their progress tells how many are left."""
@@ -113,6 +113,8 @@ class _Walk:
     ratios: dict[str, float] = field(default_factory=dict)
     predicted: float = 0.0
     decay: float = 0.0
+    norms: list[float] = field(default_factory=list)
+    """Of the first gradient, before and after a clip, where there is one."""
     silent: int = 0
     """So many of the last steps had gradients of exactly zero."""
 
@@ -132,7 +134,8 @@ def _go_on(
             progress(f"step test, step {step + 1} of {steps}{told}")
         began = time.perf_counter()
         batch, seed = (walk.batch, walk.seed) if batch_of is None else (batch_of(step), walk.seed + step)
-        seen, output = _one_step(walk.copied, walk.objective, batch, seed, walk.outside)
+        norms = walk.norms if step == 0 and walk.copied.optimizer and _clips(walk.copied.optimizer) else None
+        seen, output = _one_step(walk.copied, walk.objective, batch, seed, walk.outside, norms)
         walk.seconds.append(time.perf_counter() - began)
         walk.losses.append(seen)
         if step == 0 and not walk.unseen:
@@ -186,9 +189,18 @@ def _looked(walk: _Walk, steps: int) -> Stepped:
         output_spread_after=spread,
         constant_fall=None if constants is None else (constants[0] - constants[1]) / (abs(first) or 1.0),
         decay=walk.decay,
+        clipped=_clipped(walk),
         unseen=unseen,
     )
     return Stepped(record, walk.ratios, sorted(walk.seconds)[len(walk.seconds) // 2], walk.silent)
+
+
+def _clipped(walk: _Walk) -> Clipped | None:
+    if not walk.norms or walk.copied.optimizer is None:
+        return None
+    clips = _clips(walk.copied.optimizer)
+    before, after = walk.norms
+    return Clipped(", ".join(str(one.clip) for one in clips), before, after, clips[-1].location)
 
 
 def _against_others(walk: _Walk, batches: Sequence[Any]) -> float | None:
@@ -214,11 +226,17 @@ def _original(copied: Copied) -> dict[str, Tensor]:
 
 
 def _one_step(
-    copied: Copied, objective: Objective, batch: Any, seed: int, outside: list[tuple[Tensor, Tensor | None]]
+    copied: Copied,
+    objective: Objective,
+    batch: Any,
+    seed: int,
+    outside: list[tuple[Tensor, Tensor | None]],
+    norms: list[float] | None,
 ) -> tuple[float, Any]:
     """Loss and output before a step, made by the optimizer's own closure: those that look several times (LBFGS) are right too.
 
-    ``outside`` is filled at the first step with the leaves beyond the copy that get a gradient, to be put back.
+    ``outside`` is filled at the first step with the leaves beyond the copy that get a gradient, to be put back; ``norms`` with
+    the norm of the gradient before and after the hooks of the step.
     """
     assert copied.optimizer is not None
     first: list[tuple[float, Any]] = []
@@ -244,8 +262,21 @@ def _one_step(
     else:
         # As a training loop does it, so that step hooks (a clip) find the gradients.
         closure()
+        before = _gradient_norm(copied) if norms is not None else 0.0
         copied.optimizer.step()
+        if norms is not None:
+            norms.extend((before, _gradient_norm(copied)))
     return first[0]
+
+
+def _gradient_norm(copied: Copied) -> float:
+    norm = log10_norm([p.grad for _, p in copied.named_parameters()])
+    return 10.0**norm if norm > -math.inf else 0.0
+
+
+def _clips(optimizer: torch.optim.Optimizer) -> list[Any]:
+    """The clips among its hooks."""
+    return [hook for hook in optimizer._optimizer_step_pre_hooks.values() if hasattr(hook, "clip")]
 
 
 def _is_silent(copied: Copied) -> bool:
@@ -307,8 +338,7 @@ def _decay(copied: Copied, original: dict[str, Tensor]) -> float:
 
 def in_words(optimizer: torch.optim.Optimizer) -> str:
     """ "AdamW, learning rate 0.001, clip norm:1"; of several groups, the range of rates."""
-    clips = [str(hook.clip) for hook in optimizer._optimizer_step_pre_hooks.values() if hasattr(hook, "clip")]
-    return ", ".join([_rate_in_words(optimizer), *(f"clip {clip}" for clip in clips)])
+    return ", ".join([_rate_in_words(optimizer), *(f"clip {hook.clip}" for hook in _clips(optimizer))])
 
 
 def _rate_in_words(optimizer: torch.optim.Optimizer) -> str:
