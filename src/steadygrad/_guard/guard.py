@@ -321,8 +321,7 @@ class Guard:
             self.writing.look(found.look)
         if found.by_rank is not None:
             self.writing.extremes(one.step, found.by_rank)
-        explained = found.alarm
-        text = f"{explained.message} {explained.cause}"
+        explained, text = found.alarm, f"{found.alarm.message} {found.alarm.cause}"
         kind = "still" if explained.code == "SG207" and "constant answer" in text else found.kind
         return replace(explained, advice=words_of.advice(explained.code, kind, text))
 

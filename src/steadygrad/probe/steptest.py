@@ -20,13 +20,14 @@ from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-def
 
 from steadygrad.probe.answers import constant_losses, exchange_targets, spread_of
 from steadygrad.probe.backward import gradients_outside, log10_norm, put_back
+from steadygrad.probe.clipped import clipped, clips_of, gradient_norm
 from steadygrad.probe.copying import Copied, clone_batch
 from steadygrad.probe.graph import graph_of
 from steadygrad.probe.instrument import Objective, first_tensor, scalar, size_of
 from steadygrad.probe.own_targets import loss_against_others
 from steadygrad.probe.randomness import seed_torch
 from steadygrad.record import StepTest
-from steadygrad.record.steptest import Clipped, Unseen
+from steadygrad.record.steptest import Unseen
 
 WORTH_TELLING = 10.0
 """Seconds that steps take together from which their progress tells how many are left."""
@@ -134,7 +135,7 @@ def _go_on(
             progress(f"step test, step {step + 1} of {steps}{told}")
         began = time.perf_counter()
         batch, seed = (walk.batch, walk.seed) if batch_of is None else (batch_of(step), walk.seed + step)
-        norms = walk.norms if step == 0 and walk.copied.optimizer and _clips(walk.copied.optimizer) else None
+        norms = walk.norms if step == 0 and walk.copied.optimizer and clips_of(walk.copied.optimizer) else None
         seen, output = _one_step(walk.copied, walk.objective, batch, seed, walk.outside, norms)
         walk.seconds.append(time.perf_counter() - began)
         walk.losses.append(seen)
@@ -189,18 +190,10 @@ def _looked(walk: _Walk, steps: int) -> Stepped:
         output_spread_after=spread,
         constant_fall=None if constants is None else (constants[0] - constants[1]) / (abs(first) or 1.0),
         decay=walk.decay,
-        clipped=_clipped(walk),
+        clipped=clipped(walk.copied.optimizer, walk.norms),
         unseen=unseen,
     )
     return Stepped(record, walk.ratios, sorted(walk.seconds)[len(walk.seconds) // 2], walk.silent)
-
-
-def _clipped(walk: _Walk) -> Clipped | None:
-    if not walk.norms or walk.copied.optimizer is None:
-        return None
-    clips = _clips(walk.copied.optimizer)
-    before, after = walk.norms
-    return Clipped(", ".join(str(one.clip) for one in clips), before, after, clips[-1].location)
 
 
 def _against_others(walk: _Walk, batches: Sequence[Any]) -> float | None:
@@ -262,21 +255,11 @@ def _one_step(
     else:
         # As a training loop does it, so that step hooks (a clip) find the gradients.
         closure()
-        before = _gradient_norm(copied) if norms is not None else 0.0
+        before = gradient_norm(copied) if norms is not None else 0.0
         copied.optimizer.step()
         if norms is not None:
-            norms.extend((before, _gradient_norm(copied)))
+            norms.extend((before, gradient_norm(copied)))
     return first[0]
-
-
-def _gradient_norm(copied: Copied) -> float:
-    norm = log10_norm([p.grad for _, p in copied.named_parameters()])
-    return 10.0**norm if norm > -math.inf else 0.0
-
-
-def _clips(optimizer: torch.optim.Optimizer) -> list[Any]:
-    """The clips among its hooks."""
-    return [hook for hook in optimizer._optimizer_step_pre_hooks.values() if hasattr(hook, "clip")]
 
 
 def _is_silent(copied: Copied) -> bool:
@@ -338,7 +321,7 @@ def _decay(copied: Copied, original: dict[str, Tensor]) -> float:
 
 def in_words(optimizer: torch.optim.Optimizer) -> str:
     """ "AdamW, learning rate 0.001, clip norm:1"; of several groups, the range of rates."""
-    return ", ".join([_rate_in_words(optimizer), *(f"clip {hook.clip}" for hook in _clips(optimizer))])
+    return ", ".join([_rate_in_words(optimizer), *(f"clip {hook.clip}" for hook in clips_of(optimizer))])
 
 
 def _rate_in_words(optimizer: torch.optim.Optimizer) -> str:
