@@ -148,7 +148,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
             and progress(trial) is not Progress.BOUNCES
             and not outweighed(trial)
         ):
-            yield _in_training(trial.first, spread, trial.first.output_spread_after or 0.0)
+            yield _in_training(trace, trial.first, spread, trial.first.output_spread_after or 0.0)
         elif trial is not None and _drawn_together(trial, spread):
             yield _together(trace, trial, spread, trial.output_spread_after or 0.0)
         return
@@ -195,14 +195,15 @@ def _merging(trace: Trace, first: Operation) -> Operation:
     return first
 
 
-def _in_training(trial: StepTest, before: float, after: float) -> Finding:
+def _in_training(trace: Trace, trial: StepTest, before: float, after: float) -> Finding:
     """The first updates push all samples to the same output: what told them apart is drowned out."""
     gone = progress(trial) is Progress.STALLED and after < SPREAD_FLOOR
     return judged(
         "sg105_collapsed_representation",
         Severity.ERROR if gone else Severity.WARNING,
         f"{trial.steps} steps make all samples alike: {before:.1g} of the output's energy differed between them, now {after:.1g}",
-        location=None,
+        location=trace.optimizer,
+        label="its steps bring this about" if trace.optimizer is not None else "",
         evidence=[
             evidence("spread of the output before the steps", before, "share", f"over {SPREAD:.0e}"),
             evidence("spread of the output after them", after, "share", "no less"),
