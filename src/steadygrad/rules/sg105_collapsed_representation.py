@@ -5,9 +5,9 @@
 *Spread*: the share of an activation's energy that differs between the samples of the batch, Σ‖h - mean over batch‖² ÷
 Σ‖h‖². Raised where the spread of the model's output is next to nothing and does not grow, at the first operation after
 which it is; or where the first ten steps of the optimizer bring it there; or where a hundred steps on fresh batches make it
-`CLOSER` times smaller and end at the loss of one answer for all, as embeddings do that run into one point.
-Not raised if the loss falls for reasons that
-need the input; an error only where the spread is below the rounding of float32, a warning above.
+`CLOSER` times smaller and end at the loss of one answer for all, as embeddings do that run into one point. Not raised if the
+loss falls for reasons that need the input; an error only where the spread is below the rounding of float32, or the samples are
+drawn together in a hundred steps, else a warning.
 
 ## Why it matters
 
@@ -149,7 +149,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
             and not outweighed(trial)
         ):
             yield _in_training(trace, trial.first, spread, trial.first.output_spread_after or 0.0)
-        elif trial is not None and _drawn_together(trial, spread):
+        elif trial is not None and not outweighed(trial) and _drawn_together(trial, spread):
             yield _together(trace, trial, spread, trial.output_spread_after or 0.0)
         return
     if trace.input_spread is not None and trace.input_spread < ROUNDING:
