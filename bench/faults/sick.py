@@ -226,7 +226,7 @@ FAULTS: dict[str, Fault] = {
         weights_of(_kill), ("SG106",), ("layers.2.weight", "layers.2.bias"), "active|dead|its weights", late=NOTICED
     ),
     "detached-layer": Fault(bent(2, torch.detach), ("SG106",), ("layers.2.weight",), "detach", late=NOTICED),
-    "cleared-gradients": Fault(cleared_gradients, ("SG106",), ("",), "no parameter has|no weight", late=NOTICED),
+    "cleared-gradients": Fault(cleared_gradients, ("SG307",), ("",), "zero_grad runs", late=NOTICED),
     "stuck-optimizer": Fault(zero_rate, ("SG106",), ("",), "learning rate has been 0", late=NOTICED),
     "rate-jump": Fault(rate_jump, ("SG204",), tuple(f"layers.{i}.weight" for i in range(6)), "learning rate leapt"),
     "underflow-autocast": Fault(lost_scale, ("SG108",), ("layers.5.weight", ""), "format|float16", late=NOTICED),

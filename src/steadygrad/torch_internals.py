@@ -165,6 +165,10 @@ def correct_notes(noted: Any, call: Any) -> None:
             setattr(module, attribute, call)
 
 
+FILLS = ("_no_grad_zero_", "_no_grad_fill_")
+"""In ``torch.nn.init``: what ``zeros_`` and ``constant_`` call, under whatever name they were imported."""
+
+
 def caller() -> FrameType:
     """Asked for in a replacement: the frame of the call. Between the two stands the cover, which is nobody's code."""
     frame = sys._getframe(2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -65,6 +66,26 @@ def no_new_backward(mistake: Mistake, make: Any) -> None:
     _run(take, make)
 
 
+def cleared_before_step(mistake: Mistake, make: Any) -> None:
+    def take(step: int, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        optimizer.zero_grad()
+        _loss(step, model).backward()
+        if step >= mistake.begins:
+            optimizer.zero_grad()
+        optimizer.step()
+
+    _run(take, make)
+
+
+def zeroed_before_step(mistake: Mistake, make: Any) -> None:
+    def take(step: int, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        _loss(step, model).backward()
+        optimizer.zero_grad(set_to_none=False)
+        optimizer.step()
+
+    _run(take, make)
+
+
 def clip_after_step(mistake: Mistake, make: Any) -> None:
     def take(step: int, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         optimizer.zero_grad()
@@ -116,6 +137,11 @@ MISTAKES = {
     "not cleared from step 60": Mistake(never_cleared, "SG307", "in a row added", (60,), 65, begins=60),
     "no new backward": Mistake(no_new_backward, "SG307", "no backward pass ran", (60,), 65, begins=60),
     "no new backward from step 2": Mistake(no_new_backward, "SG307", "no backward pass ran", (2,), 7, begins=2),
+    "cleared before the step": Mistake(cleared_before_step, "SG307", "nothing to go by", (1,), 4),
+    "cleared before the step from step 60": Mistake(
+        cleared_before_step, "SG307", "nothing to go by", (60,), 65, begins=60
+    ),
+    "set to zero before the step": Mistake(zeroed_before_step, "SG307", "nothing to go by", (1,), 4),
     "clip before unscale": Mistake(clip_before_unscale, "SG306", "still hold the loss scale", (1, 2, 3), 6),
     "clip before unscale from step 60": Mistake(
         clip_before_unscale, "SG306", "still hold the loss scale", (60, 61, 62, 63), 66, begins=60
@@ -144,3 +170,31 @@ def test_it_is_told(name: str) -> None:
     assert [alarm.code for alarm in told] == [mistake.code], [alarm.message for alarm in guard.alarms]
     assert told[0].step in mistake.steps
     assert told[0].noticed <= mistake.latest
+
+
+@pytest.mark.parametrize("name", ["never cleared", "no new backward", "cleared before the step"])
+def test_it_stands_where_the_step_is_taken(name: str) -> None:
+    mistake = MISTAKES[name]
+    made: list[Any] = []
+    mistake.loop(
+        mistake, lambda model, optimizer: made.append(steadygrad.guard(model, optimizer, say=lambda line: None))
+    )
+    (told,) = (alarm for alarm in made[0].alarms if alarm.code == "SG307")
+    assert told.location is not None
+    assert (Path(told.location.path), told.location.text) == (Path(__file__), "optimizer.step()")
+
+
+def test_a_rate_of_0_stands_where_the_step_is_taken() -> None:
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-5)
+    guard = steadygrad.guard(model, optimizer, say=lambda line: None)
+    for step in range(1, STEPS + 1):
+        optimizer.zero_grad()
+        _loss(step, model).backward()
+        optimizer.step()
+        optimizer.param_groups[0]["lr"] = 0.0
+    guard.detach()
+    (told,) = (alarm for alarm in guard.alarms if alarm.code == "SG106")
+    assert told.location is not None
+    assert told.location.text == "optimizer.step()"
+    assert "scheduler" in told.advice

@@ -131,3 +131,25 @@ def test_after_the_first_step_torch_s_functions_are_called_as_ever(tmp_path: Pat
     ran = watched(["train.py"], tmp_path)
     assert ran.stdout == "0\n0\n0\n"
     assert any("first step: " in line for line in ran.ours)
+
+
+@pytest.mark.parametrize(
+    ("loss", "marked"),
+    [
+        ("torch.tensor(F.cross_entropy(out, y).item(), requires_grad=True)", "torch.tensor(...)"),
+        ("F.cross_entropy(out.detach().requires_grad_(), y)", "out.detach()"),
+        ("F.mse_loss(out.argmax(1).float(), y.float()).requires_grad_()", "out.argmax(1)"),
+        ("(torch.tensor(F.cross_entropy(out, y).item()) * 2).requires_grad_()", "torch.tensor(...)"),
+    ],
+)
+def test_what_cuts_the_path_outside_of_the_model_is_marked(loss: str, marked: str, tmp_path: Path) -> None:
+    body = HEALTHY.format(optimizer=ADAM) + LOOP.format(clip="pass").replace(
+        "loss = F.cross_entropy(net(x[rows]), y[rows])", f"out, y = net(x[rows]), y_[rows]\n    loss = {loss}"
+    )
+    text = HEAD.replace("\ny = x", "\ny_ = x") + body
+    (tmp_path / "train.py").write_text(text)
+    both = pair(["train.py"], tmp_path, options=["--no-journal"])
+    assert both.watched.stdout == both.bare.stdout
+    line, source = next((n, one) for n, one in enumerate(text.splitlines(), 1) if one.startswith("    loss = "))
+    place = f"train.py:{line}:{source.index(marked.removesuffix('(...)')) + 1} "
+    assert f"error[SG107] {place}" in both.watched.stderr

@@ -15,6 +15,8 @@ from steadygrad.probe.spans import recording_constructions
 
 PAGES = {rule.code: rule for rule in rules.load()}
 MARK = re.compile(r"^\s*#\s*(\^+) (SG\d+)$")
+WHOLE = re.compile(r"^\s*(\S.*)  # (SG\d+)$")
+"""A statement that is marked as a whole, on its own line."""
 
 
 def section(rule: rules.Rule, heading: str) -> str:
@@ -65,6 +67,7 @@ def test_the_example_raises_this_code_where_it_is_marked(code: str, tmp_path: Pa
     assert [finding.code for finding in found] == [code], [f"{f.code} {f.message}" for f in found]
     lines = text.splitlines()
     marks = [(number, match) for number, line in enumerate(lines) if (match := MARK.match(line))]
+    marks += [(number, match) for number, line in enumerate(lines, 1) if (match := WHOLE.match(line))]
     if not marks:
         assert found[0].location is None
         return

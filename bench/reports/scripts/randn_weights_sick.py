@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader, TensorDataset
 class MyLinear(nn.Module):
     def __init__(self, n_in, n_out):
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(n_in, n_out))
+        self.weight = nn.Parameter(torch.randn(n_in, n_out))  # <- here
         self.bias = nn.Parameter(torch.zeros(n_out))
 
     def forward(self, x):
@@ -23,9 +23,9 @@ class Net(nn.Module):
         self.last = MyLinear(width, 10)
 
     def forward(self, x):
-        x = torch.tanh(self.first(x))  # <- here
+        x = torch.tanh(self.first(x))
         for layer in self.layers:
-            x = torch.tanh(layer(x))  # <- here
+            x = torch.tanh(layer(x))
         return self.last(x)
 
 

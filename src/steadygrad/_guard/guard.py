@@ -314,14 +314,14 @@ class Guard:
             history=one.state,
             taken=not one.inside,
             shared=self.shared,
+            place=one.place,
         )
         found = explain(alarm, symptom, view, self.looking)
         if found.look is not None:
             self.writing.look(found.look)
         if found.by_rank is not None:
             self.writing.extremes(one.step, found.by_rank)
-        explained = found.alarm
-        text = f"{explained.message} {explained.cause}"
+        explained, text = found.alarm, f"{found.alarm.message} {found.alarm.cause}"
         kind = "still" if explained.code == "SG207" and "constant answer" in text else found.kind
         return replace(explained, advice=words_of.advice(explained.code, kind, text))
 

@@ -23,12 +23,15 @@ def habits_of(one: GuardedOptimizer) -> Habits:
         loop.accumulated_since,
         loop.repeated,
         loop.repeated_since,
+        loop.cleared,
+        loop.cleared_since,
         loop.scaled_clips,
         loop.used_clips,
         double,
         loop.part_clips,
         loop.part,
         "" if clip is None else str(clip),
+        loop.clip_place,
         {"double": 1} | {name: step + one.step - loop.steps for name, step in loop.since.items()},
     )
 
@@ -42,7 +45,11 @@ def symptoms_at_end(one: GuardedOptimizer) -> list[Symptom]:
     watch, own = one.watch, one.clipper
     misfits = []
     if watch.last_clip is not None:
-        misfits.append(clips.judge_clip(str(watch.last_clip), watch.clip_steps, watch.clip_acted, (), one.step))
+        misfits.append(
+            clips.judge_clip(
+                str(watch.last_clip), watch.clip_steps, watch.clip_acted, (), one.step, watch.loop.clip_place
+            )
+        )
     if own is not None:
         misfits.append(clips.judge_clip(str(own.clip), own.steps, own.acted, own.turns, one.step))
     return found + [one for one in misfits if one is not None]

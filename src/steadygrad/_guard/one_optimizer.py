@@ -18,7 +18,6 @@ import torch
 from torch import Tensor
 
 from steadygrad._guard import exact_updates
-from steadygrad._guard.exact_updates import ExactUpdates
 from steadygrad.act.clipping import Clipper
 from steadygrad.act.lowered_rates import LoweredRates
 from steadygrad.detect import judge, updates
@@ -31,6 +30,7 @@ from steadygrad.record.rows import Rows, Updates, total_of
 from steadygrad.watch import rates
 from steadygrad.watch.budget import Budget
 from steadygrad.watch.names import Names
+from steadygrad.watch.places import place_of_step
 from steadygrad.watch.steps import StepWatch
 
 LATE = 0.5
@@ -83,10 +83,11 @@ class GuardedOptimizer:
         self.taken: list[tuple[int, str]] = []
         self.budget = Budget(budget, clock())
         self.weights = WeightHistory(0)
+        self.place = place_of_step()  # Known as soon as rows were judged in a step.
         self.captures: Sequence[Capture] = ()
         """Of the models that it holds most of."""
         self._rates = LoweredRates(optimizer)
-        self._exact = ExactUpdates(self.budget)
+        self._exact = exact_updates.ExactUpdates(self.budget)
         self._leapt_at = 0
         self._may_rest = "tolerance_change" in optimizer.defaults
         self._unwritten: list[Rows] = []
@@ -231,6 +232,7 @@ class GuardedOptimizer:
 
     def judge(self) -> None:
         """Hand the unread rows and updates to the rules, and what they show to the owner."""
+        self.place = self.place or place_of_step()
         exact = self._exact.read()
         estimates = self.watch.take_updates()
         rows = self.watch.take_rows()

@@ -24,6 +24,8 @@ class ClipBeforeStep:
 
     def __init__(self, clip: Clip) -> None:
         self.clip = clip
+        self.location: Any = None
+        """Where the loop calls what this stands for, where that is known: a ``record.Location``."""
         self.state = clip.state()
 
     def __call__(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:

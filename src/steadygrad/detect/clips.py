@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from steadygrad.detect.symptoms import Symptom
-from steadygrad.record import Severity
+from steadygrad.record import Location, Severity
 
 CLIP_ALWAYS = 0.99
 CLIP_ALWAYS_STEPS = 200
@@ -32,6 +32,8 @@ class Habits:
     accumulated_since: int
     repeated: int
     repeated_since: int
+    cleared: int
+    cleared_since: int
     scaled_clips: int
     used_clips: int
     double_clips: int
@@ -39,6 +41,8 @@ class Habits:
     part: tuple[int, int]
     clip: str
     """The clip that was called last, as a person writes it."""
+    clip_place: Location | None
+    """Where the program clips."""
     since: dict[str, int]
     """The first step with a clip that is "scaled", "used", "double" or "part"."""
 
@@ -50,14 +54,27 @@ def judge_habits(habits: Habits) -> Iterator[Symptom]:
         begun = habits.accumulated_since
         message = f"{habits.accumulated} steps in a row added their gradients to those of the steps before"
         cause = "nothing clears the gradients between the step and the next backward pass (zero_grad is missing)"
-        yield Symptom("SG307", Severity.ERROR, begun, None, message, (), step, cause=cause, lasting=True)
+        yield Symptom(
+            "SG307", Severity.ERROR, begun, None, message, (), step, cause=cause, lasting=True, of_the_loop=True
+        )
     if habits.repeated >= REPEATS:
         begun = habits.repeated_since
         message = (
             f"{habits.repeated} steps used the gradients of the step before again: no backward pass ran between them"
         )
         cause = "the optimizer steps without a new backward pass"
-        yield Symptom("SG307", Severity.ERROR, begun, None, message, (), step, cause=cause, lasting=True)
+        yield Symptom(
+            "SG307", Severity.ERROR, begun, None, message, (), step, cause=cause, lasting=True, of_the_loop=True
+        )
+    if habits.cleared >= REPEATS:
+        begun = habits.cleared_since
+        message = (
+            f"{habits.cleared} steps in a row had nothing to go by: what the backward pass had brought was cleared"
+        )
+        cause = "zero_grad runs between the backward pass and the step"
+        yield Symptom(
+            "SG307", Severity.ERROR, begun, None, message, (), step, cause=cause, lasting=True, of_the_loop=True
+        )
     if habits.scaled_clips >= REPEATS:
         message = f"{habits.clip} acted on gradients that still hold the loss scale, on {habits.scaled_clips} steps"
         cause = "the clip runs before scaler.unscale_(optimizer)"
@@ -71,6 +88,8 @@ def judge_habits(habits: Habits) -> Iterator[Symptom]:
             step,
             cause=cause,
             lasting=True,
+            of_the_loop=True,
+            location=habits.clip_place,
         )
     if habits.used_clips >= REPEATS:
         message = (
@@ -87,17 +106,41 @@ def judge_habits(habits: Habits) -> Iterator[Symptom]:
             step,
             cause=cause,
             lasting=True,
+            of_the_loop=True,
+            location=habits.clip_place,
         )
     if habits.double_clips >= PART_STEPS:
         message = f"two clips act on the same gradients, on {habits.double_clips} steps; the last is {habits.clip}"
-        yield Symptom("SG306", Severity.INFO, since.get("double", step), None, message, (), step)
+        yield Symptom(
+            "SG306",
+            Severity.INFO,
+            since.get("double", step),
+            None,
+            message,
+            (),
+            step,
+            of_the_loop=True,
+            location=habits.clip_place,
+        )
     elif habits.part_clips >= PART_STEPS:
         given, whole = habits.part
         message = f"{habits.clip} is given {given} of {whole} gradients, on {habits.part_clips} steps: the others are unbounded"
-        yield Symptom("SG306", Severity.INFO, since.get("part", step), None, message, (), step)
+        yield Symptom(
+            "SG306",
+            Severity.INFO,
+            since.get("part", step),
+            None,
+            message,
+            (),
+            step,
+            of_the_loop=True,
+            location=habits.clip_place,
+        )
 
 
-def judge_clip(clip: str, steps: int, acted: int, cosines: Sequence[float], step: int) -> Symptom | None:
+def judge_clip(
+    clip: str, steps: int, acted: int, cosines: Sequence[float], step: int, place: Location | None = None
+) -> Symptom | None:
     """Whether a clip acts rarely, and then keeps the direction."""
     share = acted / steps if steps else 0.0
     if steps >= CLIP_ALWAYS_STEPS and share >= CLIP_ALWAYS:
@@ -108,4 +151,6 @@ def judge_clip(clip: str, steps: int, acted: int, cosines: Sequence[float], step
         message = f"{clip} turns the gradient: the median cosine to the raw gradient is {float(np.median(cosines)):.2f}"
     else:
         return None
-    return Symptom("SG306", Severity.INFO, step, None, message.replace("%", " %"), (), step)
+    return Symptom(
+        "SG306", Severity.INFO, step, None, message.replace("%", " %"), (), step, of_the_loop=True, location=place
+    )

@@ -125,7 +125,9 @@ def _rates(state: State, rows: Rows) -> Iterator[Symptom]:
         state.still += 1
         if state.still % STUCK == 0:
             message = f"the learning rate has been 0 for {state.still} steps: no weight changes"
-            yield Symptom("SG106", Severity.ERROR, state.still_since, None, message, (), step, lasting=True)
+            yield Symptom(
+                "SG106", Severity.ERROR, state.still_since, None, message, (), step, lasting=True, of_the_loop=True
+            )
 
 
 @dataclass(frozen=True)

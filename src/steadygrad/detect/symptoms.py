@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from steadygrad.record import Severity
+from steadygrad.record import Location, Severity
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,10 @@ class Symptom:
     "back" = the gradient that reaches it; "" = they do not show it."""
     lasting: bool = False
     """Whether it is a state that goes on, and not one step's doing."""
+    of_the_loop: bool = False
+    """Whether it is a mistake of the loop itself: nothing in the step shows more of it."""
+    location: Location | None = None
+    """Its place in the program, where that is known already; of the loop else where steps are taken."""
 
 
 def times(factor: float) -> str:

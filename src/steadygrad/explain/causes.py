@@ -37,8 +37,6 @@ _OF_A_BATCH = ("SG201", "SG203", "SG206", "SG207")
 """Alarms that single samples of a batch can bring about."""
 ONSET = 40
 """Steps within which what left its range before an alarm is its beginning."""
-_OF_THE_LOOP = ("SG306", "SG307")
-"""Mistakes of the loop itself: nothing in the step shows more of them."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +69,10 @@ class _Draft:
 
 def explain(alarm: Alarm, symptom: Symptom, view: StepView, looks: Looks) -> Explanation:
     """The alarm with its code, parameter, cause, line, rank, order of signs and rows of the batch."""
-    if symptom.code in _OF_THE_LOOP:
-        return Explanation(replace(alarm, cause=symptom.cause), "loop")
+    if symptom.of_the_loop:
+        # A clip stands where it is called, or nowhere; what else a loop does wrong shows at its step.
+        place = symptom.location if symptom.code == "SG306" else symptom.location or view.place
+        return Explanation(replace(alarm, cause=symptom.cause, location=place), "loop")
     # What is sudden is gone with its step; what lasts is still there in the step at hand.
     at_hand = (symptom.last_step >= view.step and not view.taken) or symptom.lasting
     draft = _Draft(alarm.code, alarm.parameter)

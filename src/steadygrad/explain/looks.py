@@ -13,7 +13,7 @@ from steadygrad._check import Report
 from steadygrad.explain.batch_rows import RowsAtFault, rows_at_fault
 from steadygrad.explain.capture import Capture, Given
 from steadygrad.explain.replay import look
-from steadygrad.record import CheckRecord, Location, Look
+from steadygrad.record import CheckRecord, Location, Look, Operation
 from steadygrad.record.trace import Trace
 from steadygrad.rules.grading import left_open
 
@@ -59,6 +59,8 @@ class Looks:
         self.made: list[Look] = []
         self.first: CheckRecord | None = None
         """A check of the first step, made by whoever could: it stands for the look that is due then."""
+        self.cut: Operation | None = None
+        """What keeps the gradient of the first step from the model's output, where somebody has seen it."""
         self._roots = [
             _Root(Capture(root, replays=every > 0), holder) for root, holder in zip(roots, holders, strict=True)
         ]
@@ -122,7 +124,7 @@ class Looks:
         if self.first is not None:
             found, report, self.first = of_check(self.first, step), self.first, None
         else:
-            found, report = look(root.capture.root, root.capture.given, step=step, norm=norm)
+            found, report = look(root.capture.root, root.capture.given, step=step, norm=norm, cut=self.cut)
         self.made.append(found)
         if report is not None:
             root.usual = sizes_of(report.trace)

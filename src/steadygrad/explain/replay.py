@@ -29,9 +29,10 @@ from steadygrad.probe.objective import loss_in
 from steadygrad.probe.spans import is_user_file
 from steadygrad.probe.subject import Subject
 from steadygrad.probe.unheard import unheard
-from steadygrad.record import Finding, Location, Look, Severity
+from steadygrad.record import Finding, Location, Look, Operation, Severity
 from steadygrad.rules import verdict
 from steadygrad.rules.findings import evidence, judged
+from steadygrad.rules.lost_paths import expression, way_of
 from steadygrad.watch import calls
 
 NOTHING_CAME = "no look: no gradient came back to the model's output"
@@ -55,8 +56,10 @@ def look(
     step: int,
     alarm: int | None = None,
     norm: float | None = None,
+    cut: Operation | None = None,
 ) -> tuple[Look, Report | None]:
-    """Probe ``root`` once more on what it was given. ``norm`` is the total gradient norm of the step itself.
+    """Probe ``root`` once more on what it was given. ``norm`` is the total gradient norm of the step itself, ``cut`` what
+    was seen outside of the model to end the gradient's path.
 
     Nothing raises but what interrupts the user's program: a look that fails says so in its ``note``.
     """
@@ -74,7 +77,11 @@ def look(
             spent = time.perf_counter() - began
             note = _faith(report, given, norm)
             return Look(step, str(report.verdict), report.findings, spent, decades, note, alarm), report
-    found = (_cut_outside(root, _CUT[why]),) if why in _CUT and _has_no_gradient(root) else ()
+    found = (
+        (_cut_outside(root, _CUT[why], cut if why is NOTHING_CAME else None),)
+        if why in _CUT and _has_no_gradient(root)
+        else ()
+    )
     return Look(
         step, str(verdict(found)) if found else "", found, time.perf_counter() - began, None, why or "", alarm
     ), None
@@ -85,18 +92,21 @@ def _has_no_gradient(root: nn.Module) -> bool:
     return bool(wanted) and all(p.grad is None for p in wanted)
 
 
-def _cut_outside(root: nn.Module, where: str) -> Finding:
-    """The loss has lost the path to the parameters: of what it does outside the model nothing is known here."""
+def _cut_outside(root: nn.Module, where: str, cut: Operation | None) -> Finding:
+    """The loss has lost the path to the parameters, outside of the model."""
+    way = None if cut is None else way_of(cut)
+    shown = "" if cut is None or way is None else f": {expression(cut)} {way.what}; use {way.instead}"
     return judged(
         "sg107_no_gradient",
         Severity.ERROR,
-        f"no parameter gets a gradient: {where}",
-        location=None,
+        f"no parameter gets a gradient: {where}{shown}",
+        location=None if cut is None else cut.location,
         module="",
+        label="" if cut is None else "the gradient's path ends here",
         evidence=[evidence("trainable elements without a gradient", 1.0, "share", "0")],
-        cures=[
-            "steadygrad check, with the loss: it marks the expression (detach, .item(), torch.tensor, a comparison)"
-        ],
+        cures=[way.instead]
+        if way is not None
+        else ["steadygrad check, with the loss: it marks the expression (detach, .item(), torch.tensor, a comparison)"],
         count=sum(1 for p in root.parameters() if p.requires_grad),
     )
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from steadygrad.detect.history import State
 from steadygrad.explain.weights import WeightHistory
+from steadygrad.record import Location
 from steadygrad.record.rows import Columns
 
 
@@ -29,4 +30,6 @@ class StepView:
     taken: bool
     """Whether the step at hand has been taken already."""
     shared: bool
+    place: Location | None = None
+    """Where the program takes its steps."""
     """Whether all ranks are here, at the same step."""

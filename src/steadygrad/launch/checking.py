@@ -23,10 +23,10 @@ from steadygrad.launch.second_verdict import Answered, Mean, SecondVerdict
 from steadygrad.probe.copying import unwrapped
 from steadygrad.probe.subject import make_subject
 from steadygrad.probe.unheard import unheard
-from steadygrad.record import CheckRecord, Finding, Verdict
+from steadygrad.record import CheckRecord, Finding, Location, Verdict
 from steadygrad.rules.grading import STEPS
 from steadygrad.torch_internals import loader_at_work
-from steadygrad.watch import calls
+from steadygrad.watch import backward, calls
 
 
 class CheckAtStart:
@@ -87,6 +87,8 @@ class CheckAtStart:
             # The guard's own look at this step tells what there is to tell; a program is never ended by ours.
             told = isinstance(error, SteadygradError) and not isinstance(error, UserCodeError)
             why = str(error) if told else in_one_line(error)
+            if (guard := self._guard_of()) is not None:
+                guard.looking.cut = self._first.cut()
             self._say(f"first step: not checked on a copy ({why}); its gradient alone is looked at")
             self._first.forget()
             return
@@ -100,14 +102,17 @@ class CheckAtStart:
         if self._first.autocast or _compiled(self._model):
             return None
         batch, loss_fn = self._first.batch_and_loss()
+        clip = hook_for(self._clip_at_hand())
+        if clip is not None:
+            clip.location = self._clip_place()
         subject = make_subject(
             unwrapped(self._model),
             batch,
             loss_fn,
             optimizer=self._optimizer,
-            before_step=hook_for(self._clip_at_hand()),
+            before_step=clip,
         )
-        with unheard(), calls.paused():
+        with unheard(), calls.paused(), backward.paused():
             return check_subject(subject, trial=STEPS)
 
     def _judged_later(self, record: CheckRecord) -> SecondVerdict | None:
@@ -125,6 +130,10 @@ class CheckAtStart:
                 by_rules.tell(guard, found)
 
         return SecondVerdict(self._model, self._optimizer, record, at_first, tell)
+
+    def _clip_place(self) -> Location | None:
+        guard = self._guard_of()
+        return None if guard is None else guard.optimizers[0].watch.loop.clip_place
 
     def _clip_at_hand(self) -> Clip | str | None:
         """The one that the program has just called, else the guard's own."""

@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from steadygrad.errors import SubjectError
 from steadygrad.probe.objective import loss_in
 from steadygrad.probe.spans import location_of, replaying, user_frame
-from steadygrad.record import Location
+from steadygrad.record import Location, Operation
 from steadygrad.torch_internals import never_compiled
 from steadygrad.watch import calls
 
@@ -72,6 +72,10 @@ class FirstBatch:
         """Let go of the tensors."""
         self._output = self._loss = None
         self._given, self._calls = ((), {}), []
+
+    def cut(self) -> Operation | None:
+        """The call outside of the model that keeps its output's gradient from the loss, where one was seen to."""
+        return None if self._loss is None else _cut_before(self._loss, self._calls)
 
     @never_compiled
     def before(self, args: Any, kwargs: Any) -> None:
@@ -198,6 +202,22 @@ def _leading_to(wanted: int, calls: list[_Call]) -> list[_Call]:
             kept.append(call)
             needed |= {id(leaf) for leaf in _tensors(call[1:3])}
     return kept[::-1]
+
+
+def _cut_before(loss: Tensor, calls: list[_Call]) -> Operation | None:
+    """Of the calls that lead to the loss the first that gives on no path: it took one, or made its tensor of no tensor."""
+    leading = [call for call in _leading_to(id(loss), calls) if call[4] is not None]
+    made = [call for call in leading if not _tensors(call[1:3])]
+    ended = [call for call in leading if _has_path(call[1:3]) and not _has_path(call[3])]
+    for function, _, _, given, place in (*ended, *made):
+        shape = tuple(next((t.shape for t in _tensors(given)), ()))
+        name = getattr(function, "__name__", "")
+        return Operation(0, name, "cut", "", "", place, place, None, shape, "")
+    return None
+
+
+def _has_path(value: Any) -> bool:
+    return any(tensor.grad_fn is not None for tensor in _tensors(value))
 
 
 def _tensors(value: Any) -> list[Tensor]:

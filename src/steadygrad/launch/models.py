@@ -47,6 +47,13 @@ def modules_alive() -> list[nn.Module]:
     return found
 
 
+def outermost_with(wanted: set[int], alive: list[nn.Module]) -> list[tuple[nn.Module, list[str]]]:
+    """The modules that are in no other and have some of these parameters, each with the names that it has for them."""
+    house = _House(alive)
+    tops = [module for module in house.above(wanted) if house.is_outermost(module)]
+    return [(top, [name for name, p in top.named_parameters() if id(p) in wanted]) for top in tops]
+
+
 class _House:
     """The modules alive, with their parents and the parameters below each."""
 
@@ -63,19 +70,22 @@ class _House:
         known = self._below.get(id(module))
         if known is None:
             self._below[id(module)] = frozenset()  # A module inside itself ends here.
-            below = {id(parameter) for parameter in _own(module)}
+            below = {id(parameter) for parameter in own_parameters(module)}
             for child in _children(module):
                 below |= self.parameters(child)
             known = self._below[id(module)] = frozenset(below)
         return known
 
+    def is_outermost(self, module: nn.Module) -> bool:
+        return not self._parents.get(id(module))
+
     def trainable(self, module: nn.Module) -> frozenset[int]:
-        return frozenset(id(p) for one in _walk(module) for p in _own(one) if p.requires_grad)
+        return frozenset(id(p) for one in _walk(module) for p in own_parameters(one) if p.requires_grad)
 
     def above(self, wanted: set[int]) -> list[nn.Module]:
         """Modules that own one of these parameters, and all that they are in."""
         found: dict[int, nn.Module] = {}
-        waiting = [m for m in self.modules if any(id(p) in wanted for p in _own(m))]
+        waiting = [m for m in self.modules if any(id(p) in wanted for p in own_parameters(m))]
         while waiting:
             module = waiting.pop()
             if id(module) not in found:
@@ -119,7 +129,8 @@ def _together(wanted: set[int], house: _House) -> list[nn.Module]:
     return taken
 
 
-def _own(module: nn.Module) -> Iterable[Tensor]:
+def own_parameters(module: nn.Module) -> Iterable[Tensor]:
+    """Those registered on the module itself."""
     held = module.__dict__.get("_parameters")
     return [parameter for parameter in held.values() if parameter is not None] if held else ()
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,14 +16,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from steadygrad.errors import JournalError, in_one_line
+from steadygrad.errors import JournalError, TrainingStopped, in_one_line
 from steadygrad.launch.children import at_end_of_child, name_of_child
+from steadygrad.launch.journals import FOLDER, journal_path
 from steadygrad.launch.telling import Teller, summary_lines
 from steadygrad.launch.unwatched import no_step_seen, nothing_watched
 from steadygrad.settings import RunSettings
-
-FOLDER = "runs"
-"""Where journals go, unless told otherwise."""
 
 SEVERAL = 4
 """Guards of one process that are each told of; of further ones only findings and alarms, and how many they were."""
@@ -88,6 +85,8 @@ class Session:
         self.backwards = 0
         """Backward passes of this process, from one scalar each."""
         self._ever_made = 0
+        self._held: Any = None
+        """Whether what was made holds what gets the gradient."""
         self._process = os.getpid()
         self._made: list[_Made] = []
         self._watched: list[_Watched] = []
@@ -102,6 +101,7 @@ class Session:
         try:
             self._ever_made += 1
             self._made.append(_Made(weakref.ref(optimizer), frame))
+            self._note_held(optimizer)
             self.expect_use()
         except Exception as error:
             self._not_watched(error)
@@ -119,6 +119,27 @@ class Session:
         """An optimizer is about to take a step."""
         if self._check is not None:
             self._check.before_step(optimizer)
+        try:
+            missing = self._held.stepping(optimizer)
+            if missing is not None:
+                self._tell_missing(optimizer, missing)
+        except TrainingStopped:
+            raise
+        except Exception as error:
+            self._not_watched(error)
+
+    def _note_held(self, optimizer: Any) -> None:
+        if self._held is None:
+            from steadygrad.launch.held import Held
+
+            self._held = Held()
+        self._held.made(optimizer)
+
+    def _tell_missing(self, optimizer: Any, missing: Any) -> None:
+        """What gets the gradient is not what it holds: an alarm of its guard, which is made where there is none yet."""
+        guards = [guard for one in self._watched if (guard := one.guard()) is not None]
+        if not missing.tell(guards):
+            missing.tell([self._guard_together(missing.models, [optimizer])])
 
     def guard_those_made(self) -> None:
         """Guard all that were made since the last time, those together that train the same model."""
@@ -138,9 +159,6 @@ class Session:
             self._busy = False
 
     def _guard(self, made: list[tuple[Any, FrameType | None]]) -> None:
-        from steadygrad._guard.attach import guard
-        from steadygrad.act.on_alarm import OnAlarm
-        from steadygrad.clip import Clip
         from steadygrad.launch.models import models_of
         from steadygrad.probe.copying import unwrapped
         from steadygrad.probe.inference import infer_constructions
@@ -164,9 +182,19 @@ class Session:
         if not self._watched and len(models) == len(optimizers) == 1:
             # Before the guard: what it says of the first step is then known when the guard comes to it.
             self._check_at_start(next(iter(models.values())), optimizers[0])
+        self._guard_together(list(models.values()), optimizers)
+        if settings.cure is not None and len(self._watched) == 1:
+            self._cure_at_start(list(models.values()), optimizers)
+
+    def _guard_together(self, models: list[Any], optimizers: list[Any]) -> Any:
+        from steadygrad._guard.attach import guard
+        from steadygrad.act.on_alarm import OnAlarm
+        from steadygrad.clip import Clip
+
+        settings = self.settings
         as_told = partial(
             guard,
-            list(models.values()),
+            models,
             optimizers,
             clip=Clip.parse(settings.clip) if settings.clip is not None else None,
             on_alarm=OnAlarm.parse(settings.on_alarm),
@@ -183,10 +211,9 @@ class Session:
             self._once(f"no journal: {error}; the run is guarded without one")
             guarded = as_told(journal=None)
         self._watched.append(_Watched(weakref.ref(guarded), _tally(guarded)))
-        if settings.cure is not None and len(self._watched) == 1:
-            self._cure_at_start(list(models.values()), optimizers)
         if len(self._watched) == 1 and os.getpid() != self._process:
             at_end_of_child(self.close)
+        return guarded
 
     def _check_at_start(self, model: Any, optimizer: Any) -> None:
         """Have the first step checked, where it is one process's, and looks are made at all."""
@@ -221,10 +248,7 @@ class Session:
         """A file that is not there yet, where none was named. A folder that cannot be made is told of once."""
         if self.settings.no_journal:
             return None
-        if self.settings.journal is not None:
-            path = self.folder / self.settings.journal
-        else:
-            path = self.folder / FOLDER / time.strftime("%Y-%m-%d-%H%M.sgj", time.localtime(self.plan.began))
+        path = journal_path(self.settings.journal, self.folder, self.plan.began, first=not self._watched)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -232,12 +256,6 @@ class Session:
                 f"no journal: cannot make the folder {path.parent} ({error.strerror}); name another with --journal"
             )
             return None
-        name = name_of_child()
-        if name:
-            path = path.with_name(f"{path.stem}-{name}{path.suffix}")
-        # A journal that was named, and is there, is continued by the first guard.
-        if self.settings.journal is None or self._watched:
-            path = _free(path)
         return str(path)
 
     def _journal_folder(self) -> str:
@@ -323,12 +341,3 @@ def _finished(guard: Any, known: Tally) -> Tally:
         return _tally(guard)
     except Exception:
         return known
-
-
-def _free(path: Path) -> Path:
-    """The path, or the same with a number, that no file has."""
-    number, found = 1, path
-    while found.exists():
-        number += 1
-        found = path.with_name(f"{path.stem}-{number}{path.suffix}")
-    return found

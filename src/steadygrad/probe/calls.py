@@ -119,12 +119,13 @@ COMPOSITES = {F.multi_head_attention_forward: _without_dispatch(F.multi_head_att
 """Functions that are whole layers: what runs inside them is recorded, not they."""
 
 
-def fan_in(name: str, weight: Tensor) -> int:
-    """How many inputs one unit of the layer sums; 1 for an embedding, which picks."""
+def fan_in(name: str, weight: Tensor, *, first: bool = False) -> int:
+    """How many inputs one unit of the layer sums; 1 for an embedding, which picks. ``first``: it is the first operand."""
     if name.startswith("conv_transpose"):
         return weight[:, 0].numel()
     if name in ("linear",) or name.startswith("conv"):
         return weight[0].numel()
     if kind_of(name) == "embedding":
         return 1
-    return int(weight.shape[-2])
+    # x @ weight sums over the rows of the weight, weight @ x over its columns.
+    return int(weight.shape[-1] if first and name.strip("_") in ("matmul", "mm", "bmm", "mv") else weight.shape[-2])

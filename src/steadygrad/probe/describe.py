@@ -68,6 +68,8 @@ def operations(tape: Tape, graph: Graph | None, watch: Watch) -> tuple[Operation
                 parents=taped.parents,
                 crossed=taped.crossed,
                 target=taped.target,
+                dropped=taped.dropped,
+                likelihood=taped.likelihood,
             )
         )
     return tuple(records)

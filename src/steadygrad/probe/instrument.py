@@ -28,13 +28,14 @@ from steadygrad.probe.blame import blamed
 from steadygrad.probe.copying import clone_batch, named_parameters, uncollected
 from steadygrad.probe.graph import Graph, graph_of
 from steadygrad.probe.hunt import first_nonfinite
+from steadygrad.probe.likelihood import watch_likelihoods
 from steadygrad.probe.nested import tensors_in
 from steadygrad.probe.originals import Originals, memory_of
 from steadygrad.probe.path import course_to_input, steps_along
 from steadygrad.probe.randomness import seed_torch
 from steadygrad.probe.recurrence import recurrences
 from steadygrad.probe.sampling import spread, take
-from steadygrad.probe.spans import construction_of, construction_of_weight
+from steadygrad.probe.spans import construction_of, construction_of_weight, fill_of, making_of
 from steadygrad.probe.tape import Tape
 from steadygrad.record import BlindSpot, NonFinite, Parameter, Trace
 
@@ -93,6 +94,7 @@ def _probe(
         outside.extend(gradients_outside(graph, [*known, *tape.leaves.values()]))
         if originals is not None:
             originals.refuse_leaves(leaf for leaf, _ in outside)
+        watch_likelihoods(tape.operations)
         watch = watch_backward(loss, graph, points, inner, known)
         if course is not None:
             trunk = steps_along(course, graph, tape, watch.log10_norm)
@@ -237,6 +239,8 @@ def _parameters(
                 log10_gradient=-math.inf if label is None else true_log10_norm(watch, parameter.grad, label),
                 norm=10.0 ** log10_norm([parameter.detach()]) if parameter.numel() else 0.0,
                 location=construction_of(owner) if owner is not None else None,
+                made=making_of(parameter),
+                filled=fill_of(parameter),
                 dtype=str(parameter.dtype).removeprefix("torch."),
             )
         )

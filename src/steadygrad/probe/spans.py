@@ -13,7 +13,7 @@ import linecache
 import sysconfig
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
 from types import CodeType, FrameType
@@ -21,11 +21,12 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, UntypedStorage, nn
 from torch.optim import Optimizer
 
+from steadygrad.probe.originals import memory_of
 from steadygrad.record import Location
-from steadygrad.torch_internals import caller, never_compiled, passed_over, replace_everywhere, replaced
+from steadygrad.torch_internals import FILLS, caller, never_compiled, passed_over, replace_everywhere, replaced
 
 _TORCH = str(Path(torch.__file__).parent) + "/"
 _PROBE = str(Path(__file__).parent) + "/"
@@ -41,6 +42,10 @@ _GUARD = tuple(_PACKAGE + place for place in ("watch/", "explain/", "act/", "_gu
 Constructed = nn.Module | Optimizer
 
 _constructions: WeakKeyDictionary[Constructed, Location] = WeakKeyDictionary()
+_fills: WeakKeyDictionary[UntypedStorage, Location] = WeakKeyDictionary()
+"""By memory, since ``weight.data`` is another tensor: what filled it with one number; it may have been drawn since."""
+_parameters: WeakKeyDictionary[UntypedStorage, Location] = WeakKeyDictionary()
+"""By memory: the expression in which ``nn.Parameter`` took it."""
 _arguments: WeakKeyDictionary[Constructed, dict[str, Any]] = WeakKeyDictionary()
 
 
@@ -168,7 +173,12 @@ def _parsed(path: str, text: str) -> ast.Module:
 @contextmanager
 def recording_constructions() -> Iterator[None]:
     """Remember, for every module and optimizer that this thread constructs inside, the user's expression."""
-    with replaced(nn.Module, "__init__", _recording), replaced(Optimizer, "__init__", _recording):
+    with ExitStack() as stack:
+        for kind in (nn.Module, Optimizer):
+            stack.enter_context(replaced(kind, "__init__", _recording))
+        for name in FILLS:
+            stack.enter_context(replaced(nn.init, name, _filling))
+        stack.enter_context(replaced(nn.Parameter, "__new__", _wrapping))
         yield
 
 
@@ -176,12 +186,57 @@ def record_constructions() -> None:
     """Remember the same of what any thread constructs, until the process ends."""
     replace_everywhere(nn.Module, "__init__", _recording)
     replace_everywhere(Optimizer, "__init__", _recording)
+    for name in FILLS:
+        replace_everywhere(nn.init, name, _filling)
 
 
 @passed_over
 def _recording(original: Callable[..., None], module: Constructed, *args: Any, **kwargs: Any) -> None:
     _note_construction(module, caller())
     original(module, *args, **kwargs)
+
+
+@passed_over
+def _filling(original: Callable[..., Tensor], tensor: Tensor, *args: Any) -> Tensor:
+    _note_fill(tensor, caller())
+    return original(tensor, *args)
+
+
+@passed_over
+def _wrapping(original: Callable[..., Tensor], cls: Any, data: Any = None, *args: Any, **kwargs: Any) -> Tensor:
+    made = original(cls, data, *args, **kwargs)
+    _note_parameter(made, caller())
+    return made
+
+
+@never_compiled
+def _note_parameter(made: Tensor, frame: FrameType) -> None:
+    storage, place = _storage(made), location_of(user_frame(frame))
+    if made.dim() > 1 and storage is not None and place is not None:
+        _parameters[storage] = place
+
+
+@never_compiled
+def _note_fill(tensor: Tensor, frame: FrameType) -> None:
+    storage, place = _storage(tensor), location_of(user_frame(frame))
+    if tensor.dim() > 1 and storage is not None and place is not None:
+        _fills[storage] = place
+
+
+def _storage(tensor: Tensor) -> UntypedStorage | None:
+    return tensor.untyped_storage() if memory_of(tensor) else None
+
+
+def making_of(weight: Tensor) -> Location | None:
+    """The user's expression in which ``nn.Parameter`` took this memory, where that was recorded: a layer's, or its own."""
+    storage = _storage(weight)
+    return None if storage is None else _parameters.get(storage)
+
+
+def fill_of(weight: Tensor) -> Location | None:
+    """The call of ``torch.nn.init`` that filled this memory with one number, where that was recorded."""
+    storage = _storage(weight)
+    return None if storage is None else _fills.get(storage)
 
 
 @never_compiled
@@ -234,6 +289,11 @@ def carry_constructions(model: nn.Module, twin: nn.Module, memo: dict[int, Any])
     for module, copied in zip(model.modules(), twin.modules(), strict=False):
         if module in _constructions:
             _constructions[copied] = _constructions[module]
+    for weight, copied_weight in zip(model.parameters(), twin.parameters(), strict=False):
+        storage = _storage(copied_weight)
+        for places, place in ((_fills, fill_of(weight)), (_parameters, making_of(weight))):
+            if storage is not None and place is not None:
+                places[storage] = place
     for constructed, place in _known():
         unregistered = memo.get(id(constructed))
         if isinstance(unregistered, nn.Module) and unregistered is not constructed:

@@ -20,6 +20,7 @@ from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-def
 
 from steadygrad.probe.answers import constant_losses, exchange_targets, spread_of
 from steadygrad.probe.backward import gradients_outside, log10_norm, put_back
+from steadygrad.probe.clipped import clipped, clips_of, gradient_norm
 from steadygrad.probe.copying import Copied, clone_batch
 from steadygrad.probe.graph import graph_of
 from steadygrad.probe.instrument import Objective, first_tensor, scalar, size_of
@@ -113,6 +114,8 @@ class _Walk:
     ratios: dict[str, float] = field(default_factory=dict)
     predicted: float = 0.0
     decay: float = 0.0
+    norms: list[float] = field(default_factory=list)
+    """Of the first gradient, before and after a clip, where there is one."""
     silent: int = 0
     """So many of the last steps had gradients of exactly zero."""
 
@@ -132,7 +135,8 @@ def _go_on(
             progress(f"step test, step {step + 1} of {steps}{told}")
         began = time.perf_counter()
         batch, seed = (walk.batch, walk.seed) if batch_of is None else (batch_of(step), walk.seed + step)
-        seen, output = _one_step(walk.copied, walk.objective, batch, seed, walk.outside)
+        norms = walk.norms if step == 0 and walk.copied.optimizer and clips_of(walk.copied.optimizer) else None
+        seen, output = _one_step(walk.copied, walk.objective, batch, seed, walk.outside, norms)
         walk.seconds.append(time.perf_counter() - began)
         walk.losses.append(seen)
         if step == 0 and not walk.unseen:
@@ -186,6 +190,7 @@ def _looked(walk: _Walk, steps: int) -> Stepped:
         output_spread_after=spread,
         constant_fall=None if constants is None else (constants[0] - constants[1]) / (abs(first) or 1.0),
         decay=walk.decay,
+        clipped=clipped(walk.copied.optimizer, walk.norms),
         unseen=unseen,
     )
     return Stepped(record, walk.ratios, sorted(walk.seconds)[len(walk.seconds) // 2], walk.silent)
@@ -214,11 +219,17 @@ def _original(copied: Copied) -> dict[str, Tensor]:
 
 
 def _one_step(
-    copied: Copied, objective: Objective, batch: Any, seed: int, outside: list[tuple[Tensor, Tensor | None]]
+    copied: Copied,
+    objective: Objective,
+    batch: Any,
+    seed: int,
+    outside: list[tuple[Tensor, Tensor | None]],
+    norms: list[float] | None,
 ) -> tuple[float, Any]:
     """Loss and output before a step, made by the optimizer's own closure: those that look several times (LBFGS) are right too.
 
-    ``outside`` is filled at the first step with the leaves beyond the copy that get a gradient, to be put back.
+    ``outside`` is filled at the first step with the leaves beyond the copy that get a gradient, to be put back; ``norms`` with
+    the norm of the gradient before and after the hooks of the step.
     """
     assert copied.optimizer is not None
     first: list[tuple[float, Any]] = []
@@ -244,7 +255,10 @@ def _one_step(
     else:
         # As a training loop does it, so that step hooks (a clip) find the gradients.
         closure()
+        before = gradient_norm(copied) if norms is not None else 0.0
         copied.optimizer.step()
+        if norms is not None:
+            norms.extend((before, gradient_norm(copied)))
     return first[0]
 
 
@@ -307,8 +321,7 @@ def _decay(copied: Copied, original: dict[str, Tensor]) -> float:
 
 def in_words(optimizer: torch.optim.Optimizer) -> str:
     """ "AdamW, learning rate 0.001, clip norm:1"; of several groups, the range of rates."""
-    clips = [str(hook.clip) for hook in optimizer._optimizer_step_pre_hooks.values() if hasattr(hook, "clip")]
-    return ", ".join([_rate_in_words(optimizer), *(f"clip {clip}" for clip in clips)])
+    return ", ".join([_rate_in_words(optimizer), *(f"clip {hook.clip}" for hook in clips_of(optimizer))])
 
 
 def _rate_in_words(optimizer: torch.optim.Optimizer) -> str:

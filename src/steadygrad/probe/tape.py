@@ -35,7 +35,7 @@ from steadygrad.probe.spans import (
     outside_constructors,
     user_frame,
 )
-from steadygrad.probe.taped import Reuse, SequenceCall, Taped, crossed, sequence_calls, target_of
+from steadygrad.probe.taped import Reuse, SequenceCall, Taped, note_operands, sequence_calls
 from steadygrad.record import Location
 from steadygrad.torch_internals import caller, replaced
 
@@ -312,7 +312,7 @@ class Tape(TorchFunctionMode):
         taped.layout = self._layout(name, args, kwargs, tensors, first)
         taped.parents = tuple({owner: None for node in parents if (owner := self.owner_of(node)) is not None})
         self._weigh(taped, name, tensors, first)
-        taped.crossed, taped.target = crossed(tensors), target_of(name, tensors)
+        note_operands(taped, name, tensors, args, kwargs)
         if (
             taped.kind in ("activation", "linear", "normalisation", "attention", "recurrent", "embedding")
             or name in SUMS
@@ -341,7 +341,7 @@ class Tape(TorchFunctionMode):
                 continue
             self.taken.add(parameter)
             if not taped.weight and tensor.dim() > 1 and taped.kind in ("linear", "embedding"):
-                taped.weight, taped.fan_in = parameter, fan_in(name, tensor)
+                taped.weight, taped.fan_in = parameter, fan_in(name, tensor, first=tensor is tensors[0])
             if tensor.dim() > 1 and taped.kind in ("linear", "recurrent") and first.grad_fn is not None:
                 reuse = self.reuse.setdefault(parameter, Reuse(parameter, tensor))
                 reuse.nodes.append(first.grad_fn)

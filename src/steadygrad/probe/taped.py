@@ -52,6 +52,10 @@ class Taped:
     crossed: tuple[tuple[int, ...], ...] = ()
     """Shapes of two operands that broadcasting holds each against each."""
     target: TargetStatistics | None = None
+    dropped: float | None = None
+    """Of a dropout: the share of its input that it drops."""
+    likelihood: float | None = None
+    """Of log-probabilities: the sign of the gradient that the targets' entries get."""
 
     @property
     def location(self) -> Location | None:
@@ -92,6 +96,13 @@ def sequence_calls(operation: int, name: str, args: Any, output: Any) -> list[Se
     return [SequenceCall(operation, sequence, output[0], bool(args[8]), 2 if args[7] else 1)]
 
 
+def note_operands(taped: Taped, name: str, tensors: list[Tensor], args: Any, kwargs: Any) -> None:
+    """What a call was given, as far as a record holds it."""
+    taped.crossed = crossed(tensors)
+    taped.target = target_of(name, tensors)
+    taped.dropped = dropped(name, args, kwargs)
+
+
 def crossed(tensors: list[Tensor]) -> tuple[tuple[int, ...], ...]:
     """The shapes of a column and a row of as many numbers, which together make a square; nothing for others."""
     shapes = tuple(tuple(tensor.shape) for tensor in tensors[:2])
@@ -100,6 +111,14 @@ def crossed(tensors: list[Tensor]) -> tuple[tuple[int, ...], ...]:
         if column == (row[0], 1) and row[0] > 1:
             return shapes
     return ()
+
+
+def dropped(name: str, args: Any, kwargs: Any) -> float | None:
+    """The share that a call of one of torch's dropouts drops as it trains; None for other calls."""
+    if not name.strip("_").endswith(("dropout", "dropout1d", "dropout2d", "dropout3d")):
+        return None
+    share = kwargs.get("p", args[1] if len(args) > 1 else None)
+    return float(share) if isinstance(share, (int, float)) else None
 
 
 def target_of(name: str, tensors: list[Tensor]) -> TargetStatistics | None:

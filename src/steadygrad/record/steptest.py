@@ -62,6 +62,25 @@ class SecondLook:
 
 
 @dataclass(frozen=True, slots=True)
+class Clipped:
+    """What the loop's clip did to the gradient of the first step."""
+
+    clip: str
+    """In words: "norm:0.0001"."""
+    before: float
+    """Norm of the whole gradient that it was given."""
+    after: float
+    """The same behind it."""
+    location: Location | None
+    """Where the loop calls it, where that was seen."""
+
+    @property
+    def factor(self) -> float:
+        """What it leaves, in [0, 1]."""
+        return self.after / self.before if self.before else 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class StepTest:
     """Steps of the real optimizer on a copy, on one batch or on fresh ones.
 
@@ -85,6 +104,9 @@ class StepTest:
 
     decay: float = 0.0
     """Size of weight decay's part of the first update ÷ size of the gradient's part, over all weight matrices."""
+
+    clipped: Clipped | None = None
+    """What a clip did to the first gradient; None where there is none."""
 
     early: StepTest | None = None
     """What the first ten of more steps had shown."""

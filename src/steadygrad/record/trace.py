@@ -85,6 +85,11 @@ class Operation:
     """Shapes of its operands where they are a column and a row of as many numbers, so that each meets each."""
     target: TargetStatistics | None = None
     """Of a difference or a regression's loss: what the output is held against."""
+    dropped: float | None = None
+    """Of a dropout that is at work: the share of its input that it drops."""
+    likelihood: float | None = None
+    """Of log-probabilities of which one entry a row gets a gradient, the same in all rows: its sign; 1 = steps make those
+    entries smaller. None where that is not so."""
 
 
 KINDS = (
@@ -190,6 +195,10 @@ class Parameter:
     """For a gradient of exactly zero: whether it was nonzero after the step test (None = not looked)."""
     cut: int | None = None
     """For one without a gradient: the position in ``Trace.cuts`` of what ended its path to the loss (None = nothing seen)."""
+    made: Location | None = None
+    """The expression that made it, where that was seen: of a layer of torch's the layer's, else that of ``nn.Parameter``."""
+    filled: Location | None = None
+    """The call of ``torch.nn.init`` that last filled it with one number, where that was seen; it may have been drawn since."""
     made_in_pass: bool = False
     """Whether the pass itself made it, and so makes it anew each time."""
 

@@ -67,6 +67,9 @@ _LOOP = {
     "backward": "call loss.backward() before each optimizer.step()",
     "unscale_": "call scaler.unscale_(optimizer) before the clip",
     "optimizer.step()": "move the clip between loss.backward() and optimizer.step()",
+    "optimizer was made before": "make the optimizer after the model is complete, from model.parameters(), or give it what "
+    "came later: optimizer.add_param_group({'params': model.head.parameters()})",
+    "learning rate has been 0": "step the scheduler once an epoch, or give it as many steps as the run takes",
     "sets the step size": "raise the bound, or let it follow the norms: --clip quantile:0.9",
     "bounds nothing": "lower the bound, or remove the clip",
     "turns the gradient": "clip by norm instead: clip_grad_norm_(parameters, max_norm)",
@@ -77,7 +80,7 @@ _LOOP = {
 
 def advice(code: str, kind: str, text: str) -> str:
     """The next step a person would take. ``kind``: of the cause; ``text``: what was seen, for mistakes of the loop."""
-    if code in ("SG306", "SG307"):
+    if kind == "loop":
         return next((line for word, line in _LOOP.items() if word in text), "read docs/guard.md on clips and zero_grad")
     if kind == "optimizer":
         return _OPTIMIZER

@@ -251,9 +251,18 @@ def exploding(trace: Trace, trial: StepTest | None) -> Severity | None:
     """How bad the growth of the gradient along the trunk is; None where there is none, or where the net learns all the same."""
     gained = -lost(trace, trial)
     now = progress(trial)
-    if math.isnan(gained) or gained < DECADES_GAINED or (now is Progress.LEARNS and gained < DECADES_AT_ONCE):
+    if math.isnan(gained) or gained < DECADES_GAINED:
+        return None
+    if now is Progress.LEARNS and (gained < DECADES_AT_ONCE or not _reaches_weights(trace)):
         return None
     return Severity.ERROR if now in (Progress.BOUNCES, Progress.STALLED, Progress.UNKNOWN) else Severity.WARNING
+
+
+def _reaches_weights(trace: Trace) -> bool:
+    """Whether some parameter gets a gradient that has grown: what grows on rows of zeros alone (padding) moves no weight."""
+    first = body(trace)
+    norms = [p.log10_gradient for p in trace.parameters if p.connected and not math.isnan(p.log10_gradient)]
+    return not first or not norms or max(norms) >= first[0].log10_gradient + DECADES_GAINED
 
 
 def body(trace: Trace) -> tuple[Step, ...]:

@@ -4,8 +4,10 @@
 
 *Spread*: the share of an activation's energy that differs between the samples of the batch, Σ‖h - mean over batch‖² ÷
 Σ‖h‖². Raised where the spread of the model's output is next to nothing and does not grow, at the first operation after
-which it is; or where the first ten steps of the optimizer bring it there. Not raised if the loss falls for reasons that
-need the input; an error only where the spread is below the rounding of float32, a warning above.
+which it is; or where the first ten steps of the optimizer bring it there; or where a hundred steps on fresh batches make it
+`CLOSER` times smaller and end at the loss of one answer for all, as embeddings do that run into one point. Not raised if the
+loss falls for reasons that need the input; an error only where the spread is below the rounding of float32, or the samples are
+drawn together in a hundred steps, else a warning.
 
 ## Why it matters
 
@@ -107,21 +109,31 @@ from collections.abc import Iterable
 from steadygrad.record import Finding, Operation, Severity, StepTest, Trace
 from steadygrad.rules.findings import evidence, judged, other_places
 from steadygrad.rules.grading import (
+    MOST_STEPS,
     ROUNDING,
     SPREAD_FLOOR,
     Progress,
     at_first,
     drowned,
     escapes,
+    informed_fall,
     outcome,
     outweighed,
     progress,
     shut_by_design,
 )
+from steadygrad.rules.plateau import hardly_learns
 
 # bench/thresholds.py, spread of the model's output. 211 set-ups that train: 5 % below 2e-4; five below 1e-7, and in all five
 # it grows (``escapes``). Sick by vanishing or mismatch (SG101, 102, 301): median 7e-15, the rounding of float32.
 SPREAD = 1e-06
+
+# Times by which a hundred steps on fresh batches bring the answers closer to one another, and how near the loss then is to that
+# of one constant answer. Of 1,002 rows of the truth table that train, those that have learned nothing by then grow apart (1.07
+# times and more); the one whose spread falls (unscaled targets, 6.8 times) is far from a constant's loss (-0.39). A triplet
+# loss under too high a rate: 9.5 times, -0.03.
+CLOSER = 5.0
+AT_A_CONSTANT = 0.1
 
 
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
@@ -136,7 +148,9 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
             and progress(trial) is not Progress.BOUNCES
             and not outweighed(trial)
         ):
-            yield _in_training(trial.first, spread, trial.first.output_spread_after or 0.0)
+            yield _in_training(trace, trial.first, spread, trial.first.output_spread_after or 0.0)
+        elif trial is not None and not outweighed(trial) and _drawn_together(trial, spread):
+            yield _together(trace, trial, spread, trial.output_spread_after or 0.0)
         return
     if trace.input_spread is not None and trace.input_spread < ROUNDING:
         yield _one_input(trace.input_spread, trial)
@@ -181,14 +195,15 @@ def _merging(trace: Trace, first: Operation) -> Operation:
     return first
 
 
-def _in_training(trial: StepTest, before: float, after: float) -> Finding:
+def _in_training(trace: Trace, trial: StepTest, before: float, after: float) -> Finding:
     """The first updates push all samples to the same output: what told them apart is drowned out."""
     gone = progress(trial) is Progress.STALLED and after < SPREAD_FLOOR
     return judged(
         "sg105_collapsed_representation",
         Severity.ERROR if gone else Severity.WARNING,
         f"{trial.steps} steps make all samples alike: {before:.1g} of the output's energy differed between them, now {after:.1g}",
-        location=None,
+        location=trace.optimizer,
+        label="its steps bring this about" if trace.optimizer is not None else "",
         evidence=[
             evidence("spread of the output before the steps", before, "share", f"over {SPREAD:.0e}"),
             evidence("spread of the output after them", after, "share", "no less"),
@@ -201,6 +216,43 @@ def _in_training(trial: StepTest, before: float, after: float) -> Finding:
             "normalisation before each layer (normalise)",
         ],
         explains=("SG106",),
+    )
+
+
+def _drawn_together(trial: StepTest, before: float) -> bool:
+    """Whether a hundred steps or more brought the answers closer to one another, and the loss to that of one answer for all."""
+    after = trial.output_spread_after
+    if (
+        trial.unseen is None
+        or trial.unseen.constant is None
+        or trial.diverged
+        or trial.steps < MOST_STEPS
+        or after is None
+    ):
+        return False
+    return hardly_learns(trial) and abs(informed_fall(trial)) < AT_A_CONSTANT and after * CLOSER < before
+
+
+def _together(trace: Trace, trial: StepTest, before: float, after: float) -> Finding:
+    """As embeddings do whose loss is as good for one point as for all it knows how to tell apart."""
+    return judged(
+        "sg105_collapsed_representation",
+        Severity.ERROR,
+        f"{trial.steps} steps draw all samples together: {before:.1g} of the output's energy differed between them, now "
+        f"{after:.1g}, and the loss is that of one answer for all",
+        location=trace.optimizer,
+        label="its steps bring this about" if trace.optimizer is not None else "",
+        evidence=[
+            evidence("spread of the output before the steps", before, "share", ""),
+            evidence("spread of the output after them", after, "share", f"over {before / CLOSER:.1g}"),
+            evidence("learned from the input", informed_fall(trial), "share", f"over {AT_A_CONSTANT:g}"),
+        ],
+        consequence=outcome(trial),
+        cures=[
+            "a smaller learning rate (learning-rate), or warm-up",
+            "a loss that one point does not satisfy: semi-hard pairs, a term that keeps the outputs apart",
+        ],
+        explains=("SG106", "SG109"),
     )
 
 

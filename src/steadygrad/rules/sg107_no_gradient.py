@@ -22,6 +22,11 @@ path back, there is a cut; the cut next to the parameters that explains most of 
 - a model so frozen that what is left does not bring the loss down;
 - gradients of exactly zero that stay so after ten steps.
 
+Under `steadygrad run` an optimizer is asked at its first three steps: none of the tensors it holds has got a gradient though
+a backward pass reached parameters of a module that no optimizer holds (an error), or it holds tensors that no module has any
+more, and not those that came in their place (a warning). Marked is what made the optimizer. Where nothing comes back to the
+model's output, what was called between it and the loss is searched for the cut.
+
 What is by design is information only: parameters that take no part in this loss, gradients that are zero before the
 first step and open after it (zero-initialised heads and gates), frozen parameters (`requires_grad=False`) in a model that
 learns.
@@ -99,6 +104,8 @@ def setup():
 
 - Where values leave torch and only something computed from them comes back (numpy, sums of Python numbers), the tie is a
   guess: what left last before something came in. A number that is only logged is not marked where another cut explains more.
+- A backbone that was trained before, and is detached on purpose, is a warning at most: its weights no longer have the variance
+  that an initialiser gives them.
 - A target network, a momentum encoder or a teacher is detached by design: freeze it with `requires_grad_(False)`, and
   nothing is said.
 - A part that another loss trains takes no part in this one: it is listed as information.
@@ -110,6 +117,9 @@ def setup():
 `check` and in `run` alike: what is left cannot make the output depend on the input in a way that is learned. From
 `MAJOR = 0.2` on it is an error where the step test shows that nothing is learned. Of 938 set-ups of the truth table and the
 suite that train, two have a cut, of 0.32 and 0.36; of 34 that fail and have one, 29 lie at 0.96 and more.
+
+Where the whole input lies in front of the cut, and the weights there are as they were made, it is an error at any share, unless
+the steps learn `SUFFICES = 0.08` from it all the same.
 
 ## References
 
@@ -125,16 +135,23 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from steadygrad.record import Finding, Operation, Parameter, Severity, StepTest, Trace
+from steadygrad.rules.as_made import as_made
 from steadygrad.rules.findings import evidence, judged, percent
-from steadygrad.rules.grading import Progress, at_first, body, lost, outcome, progress
+from steadygrad.rules.grading import Progress, at_first, informed_fall, outcome, progress
 from steadygrad.rules.lost_paths import expression, way_of
 from steadygrad.rules.not_kept import elements, not_held, unregistered
+from steadygrad.rules.zero_gradients import shut
 
 # Share of the elements to be trained that a cut keeps from the loss. Of the 938 set-ups of the truth table and the suite that
 # train two have a cut, of 0.32 and 0.36; of those that fail 34, 29 of them at 0.96 and more, five at 0.36 to 0.56; of those in
 # between 7, at 0.34 to 0.99. From MAJOR on it is an error where the step test has shown that nothing is learned.
 NEARLY_ALL = 0.9
 MAJOR = 0.2
+
+# Learned from the input, as ``informed_fall`` has it, below which a model that has lost its whole input is an error however few
+# elements lie in front of the cut. Features that nothing trains may do: of five rows of the truth table with such a cut that
+# train the least is 0.10 where it decides; an encoder that has to pick one of four channels, and cannot, comes to 0.07.
+SUFFICES = 0.08
 
 # Share of trainable elements below which a stalled model is stuck because of what is frozen.
 FEW = 0.1
@@ -154,7 +171,17 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     yield from not_held(trace, trial, trainable, major=MAJOR)
     yield from unregistered(trace, trial, major=MAJOR)
     yield from _frozen(trace, trial, trainable, total)
-    yield from _shut(trace, trial, trainable, total)
+    yield from shut(
+        trace,
+        trial,
+        trainable,
+        total,
+        major=MAJOR,
+        cures=[
+            "a look at what stands between them and the loss: rounding, comparison, a dead activation, a weight of zero",
+            "a softmax or sigmoid that is flat there left to the loss (logits)",
+        ],
+    )
 
 
 def _share(lost: Sequence[Parameter], trainable: Sequence[Parameter]) -> float:
@@ -168,6 +195,15 @@ def _severe(share: float, trial: StepTest | None) -> bool:
     """Whether so much is out of reach that the model cannot learn, or enough that what the steps show is owed to it."""
     stuck = progress(trial) not in (Progress.LEARNS, Progress.UNKNOWN)
     return share >= NEARLY_ALL or (share >= MAJOR and stuck)
+
+
+def _blind(trace: Trace, trial: StepTest | None, lost: Sequence[Parameter]) -> bool:
+    """Whether the whole input lies in front of the cut, what is to read it was never trained, and does not do as it is."""
+    cut_off = trace.input_std is not None and (trace.trunk is None or not trace.trunk.end.startswith("input"))
+    unsure = any(spot.where == "input" for spot in trace.blind_spots)
+    if trial is None or not cut_off or unsure or informed_fall(trial) >= SUFFICES:
+        return False
+    return as_made(lost)
 
 
 def _cut(
@@ -189,7 +225,8 @@ def _cut(
     if not held:
         severity, whose = Severity.INFO, f"{len(lost)} parameters, which no optimizer holds,"
     else:
-        severity = Severity.ERROR if _severe(share, trial) else Severity.WARNING
+        severe = _severe(share, trial) or _blind(trace, trial, held)
+        severity = Severity.ERROR if severe else Severity.WARNING
         whose = f"{percent(share)} of the parameters"
     yield judged(
         "sg107_no_gradient",
@@ -287,62 +324,4 @@ def _frozen(trace: Trace, trial: StepTest | None, trainable: Sequence[Parameter]
         consequence=outcome(trial),
         cures=["requires_grad_(True) on the layers that are to learn"],
         explains=("SG106",),
-    )
-
-
-def _shut(trace: Trace, trial: StepTest | None, trainable: Sequence[Parameter], total: int) -> Iterable[Finding]:
-    """Gradients of exactly zero: by design where a step opened them, a fault where they stayed shut."""
-    zero = [p for p in trainable if p.connected and p.log10_gradient == -math.inf and (p.cut is None or p.opened)]
-    if not zero:
-        return
-    opened = [p for p in zero if p.opened]
-    shut = [p for p in zero if p.opened is False]
-    if opened and not shut:
-        yield judged(
-            "sg107_no_gradient",
-            Severity.INFO,
-            f"{len(opened)} gradients are exactly zero before the first step and open after it, as zero-initialised branches do",
-            location=None,
-            module=opened[0].name,
-            evidence=[evidence("parameters whose gradient opened", len(opened), "parameters", "by design")],
-            cures=[],
-            count=len(opened),
-        )
-    share = elements(shut) / max(1, total)
-    if share >= MAJOR and progress(trial) is Progress.LEARNS and lost(trace, trial) == math.inf:
-        yield _shut_off(trace, trial, shut, share)
-    # Where the trunk itself is cut off and nothing is learned, the rule of the operation that does it speaks.
-    if share >= MAJOR and progress(trial) is not Progress.LEARNS and lost(trace, trial) < math.inf:
-        yield judged(
-            "sg107_no_gradient",
-            Severity.ERROR if progress(trial) is Progress.STALLED else Severity.WARNING,
-            f"{len(shut)} parameters ({percent(share)} of the model) have a gradient of exactly zero, "
-            f"also after {trial.steps if trial else 0} steps",
-            location=shut[0].location,
-            module=shut[0].name,
-            evidence=[evidence("parameter elements with zero gradient", share, "share", "0")],
-            consequence=outcome(trial),
-            cures=[
-                "a look at what stands between them and the loss: rounding, comparison, a dead activation, a weight of zero",
-                "a softmax or sigmoid that is flat there left to the loss (logits)",
-            ],
-            count=len(shut),
-            explains=("SG106",),
-        )
-
-
-def _shut_off(trace: Trace, trial: StepTest | None, shut: Sequence[Parameter], share: float) -> Finding:
-    """The last layers learn, on what random layers in front of them happen to say."""
-    step = next((step for step in body(trace) if step.decades == -math.inf), None)
-    return judged(
-        "sg107_no_gradient",
-        Severity.WARNING,
-        f"{len(shut)} parameters ({percent(share)} of the model) have a gradient of exactly zero; only those behind them learn",
-        location=step.location if step is not None else shut[0].location,
-        module=step.module if step is not None else shut[0].name,
-        label="its derivative is zero everywhere" if step is not None else "",
-        evidence=[evidence("parameter elements with zero gradient", share, "share", "0")],
-        consequence=outcome(trial),
-        cures=["a straight-through estimator", "a smooth activation in its place"],
-        count=len(shut),
     )

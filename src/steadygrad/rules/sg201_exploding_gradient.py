@@ -95,6 +95,8 @@ def setup():
 
 ## When it is wrong
 
+- On rows of zeros (padding) a normalisation's derivative is one over its epsilon. What grows there moves no weight: where the
+  steps learn and no parameter's gradient has grown, nothing is said.
 - A scale-free optimizer at a small rate can train such a net, slower than ten steps show: look again with `--trial 100`.
 - A large gradient at the input alone (an input in tiny units) is a matter of units; SG304 looks at the input.
 - Gradients explode within a branch that the trunk goes around: by design this is not seen here.

@@ -84,6 +84,8 @@ def setup():
 
 ## Cures and their safety
 
+- *A positive quantity under a logarithm or a root that was given a negative one* (NaN in the forward pass): softplus or exp
+  of the raw output. A clamp would make it finite and leave it without a gradient.
 - *An epsilon under a root, in a denominator, or a clamp before a logarithm*: changes the output by about its size; take
   one that the dtype holds (1e-8 is 0 in float16).
 - *The fused form* (`log_softmax`, `logsigmoid`, `log1p`, `logsumexp`, `binary_cross_entropy_with_logits`): same function,
@@ -121,6 +123,17 @@ from steadygrad.rules.findings import evidence, judged, other_places
 
 _SAYS = {"nan": "NaN", "inf": "infinity"}
 
+_NEGATIVE = (
+    "some of what it takes is negative",
+    "softplus, exp or a square of the raw output, so that it is positive before this",
+)
+_BEYOND = ("some of what it takes lies beyond -1 or 1", "clamping it to (-1 + eps, 1 - eps) before")
+_OUTSIDE = {
+    **dict.fromkeys(("log", "log2", "log10", "sqrt", "rsqrt"), _NEGATIVE),
+    **dict.fromkeys(("acos", "arccos", "asin", "arcsin"), _BEYOND),
+}
+"""Functions that make NaN of a finite number only where they are not defined: what it was, and what to write instead."""
+
 
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     """One finding: the first culprit."""
@@ -128,11 +141,14 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     if found is None or found.value == "zero":
         return
     value = _SAYS.get(found.value, found.value)
+    outside = _OUTSIDE.get(found.name) if (found.value, found.direction) == ("nan", "forward") else None
     if found.direction in ("input", "parameter"):
         thing = f"the batch ({found.name})" if found.direction == "input" else f"the parameter {found.name}"
         message, label = f"{thing} holds {value} before anything is computed", ""
     elif found.direction == "forward":
         message, label = f"{found.name} makes {value} out of finite numbers", f"the first {value} of the forward pass"
+        if outside:
+            message += f": {outside[0]}"
     else:
         message = f"the derivative of {found.name} is {value}, although its output is finite"
         label = f"the first {value} of the backward pass"
@@ -145,7 +161,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         label=label,
         evidence=[evidence("loss", trace.loss, "value", "finite")],
         consequence="every weight becomes NaN at the first step",
-        cures=_cures(found.name, found.direction),
+        cures=[outside[1]] if outside else _cures(found.name, found.direction),
         also=other_places(trace.operations[found.operation])
         if found.operation is not None and found.operation < len(trace.operations)
         else (),

@@ -1,4 +1,4 @@
-"""In training, the loss leaps, runs away, or stands still while all outputs are alike.
+"""The loss has its sign turned; in training, it leaps, runs away, or stands still while all outputs are alike.
 
 ## What it measures
 
@@ -12,6 +12,11 @@ may have any sign and scale, so it is compared with its own past, never with a c
   times all that the loss ever fell, and ten times its own size. An error.
 - *It stands still*: after 300 steps no median of 25 losses is more than 2 % from the first ten losses, and the outputs
   of the model for different samples are alike: less than 1e-4 of their energy differs. An error.
+
+In a check, which way the loss pushes log-probabilities (`log_softmax`, or `log` of a `softmax`). Where the target's entry of
+each row gets a gradient, the same in all rows and positive, a step makes the likelihood of the right answers smaller: the loss
+falls as it does. An error, at the expression that makes the loss. The entries of an entropy are all reached, and a policy's
+weights differ from sample to sample; nothing is said of either.
 
 A loss that is infinite or NaN is SG203. Where the gradient leaps at the same step, the alarm is that of the gradient
 (SG206 or SG201), and this code stands among its `symptoms`.
@@ -81,6 +86,7 @@ def train():
 
 ## Cures and their safety
 
+- *A minus sign* in front of a log-likelihood that was meant to grow, or `nll_loss`, which has it: the same loss, turned.
 - *Looking at the batch and its targets* at the step that the alarm names. The alarm lists the rows of the batch without
   which the gradient norm is usual, where there are some.
 - *A lower learning rate or a warm-up*, where the first sign is the rate or the update: `steadygrad lr` finds a rate. Safe.
@@ -92,6 +98,7 @@ def train():
 
 ## When it is wrong
 
+- A model that is to unlearn its targets, or to confuse a judge, lowers a likelihood on purpose: ignore the code for it.
 - A loss may leap on purpose: a new task of a curriculum, a term that is switched on, a sum over a batch that varies in
   size. The alarm ends by itself when nothing leaps for a hundred steps.
 - Where nearly every sample is learnt, one hard sample of a small batch can be far above the last hundred losses.
@@ -103,7 +110,8 @@ def train():
 
 ## Where the threshold comes from
 
-`LEAP`, `ALONE`, `WITH_IT`, `AWAY`, `STILL` and `MOVED` in `detect/losses.py`, `SAME_ANSWER` in `_guard/guard.py`.
+A sign has none. `LEAP`, `ALONE`, `WITH_IT`, `AWAY`, `STILL` and `MOVED` in `detect/losses.py`, `SAME_ANSWER` in
+`_guard/guard.py`.
 `python -m bench.faults --distributions` prints, for the healthy runs, how far a loss comes above those before it, how far its
 level rises, and how long it stands still; `python -m bench.faults --healthy` counts the alarms in them.
 
@@ -117,3 +125,32 @@ level rises, and how long it stands still; `python -m bench.faults --healthy` co
   arrive at the same output, a net does not train.
 - Karpathy 2019, *A recipe for training neural networks*: the loss of a model that does not see its input.
 """
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from steadygrad.record import Finding, Severity, StepTest, Trace
+from steadygrad.rules.findings import evidence, judged, other_places
+from steadygrad.rules.grading import outcome
+
+
+def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
+    """One finding, at the end of the loss, where every likelihood that it reaches is made smaller."""
+    signs = [operation for operation in trace.operations if operation.likelihood is not None]
+    if not signs or any(operation.likelihood != 1.0 for operation in signs):
+        return
+    end = next((one for one in reversed(trace.operations) if one.location is not None), signs[-1])
+    yield judged(
+        __name__,
+        Severity.ERROR,
+        "the loss falls as the likelihood of the targets falls: its sign is turned",
+        location=end.location,
+        module=end.module,
+        label="a step makes the log-probabilities of the targets smaller",
+        evidence=[evidence("sign of the gradient at the targets' log-probabilities", 1.0, "sign", "-1")],
+        consequence=outcome(trial),
+        cures=["a minus sign in front of the log-likelihood, or torch.nn.functional.nll_loss"],
+        also=other_places(end),
+        explains=("SG105", "SG106", "SG109", "SG201", "SG204"),
+    )

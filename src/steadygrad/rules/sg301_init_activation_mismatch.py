@@ -2,15 +2,17 @@
 
 ## What it measures
 
-For each linear or convolutional layer on the trunk, the variance gain of its weights, against the one that the
-activation behind it needs:
+For each linear or convolutional layer on the trunk, and each product with a parameter there, the variance gain of its
+weights, against the one that the activation behind it needs:
 
     measured σ_w² = fan-in × mean(w²)        needed σ_w²: the critical one, where σ_w² E[φ′(√q z)²] = 1, z ~ N(0, 1)
 
 (2 for ReLU, 1 for tanh and between two linear layers). A layer whose ratio r = measured ÷ needed is off adds
 ½ |log10 r| decades to what is lost or gained. Raised where the gradient vanishes or explodes on the trunk, the step test
 did not learn, and mismatched layers explain a good part of the decades; it then stands for SG101 or SG201. A layer whose
-output is normalised has no scale of its own and is passed over.
+output is normalised has no scale of its own and is passed over. Of a layer of one's own the `nn.Parameter(…)` is marked
+that its weights come from, where steadygrad loaded the file. Weights that are all zero are marked at the call of
+`nn.init.zeros_` or `nn.init.constant_` that wrote them, where it was made while steadygrad loaded the file or ran the program.
 
 ## Why it matters
 
@@ -121,7 +123,7 @@ import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from steadygrad.record import Finding, Operation, StepTest, Trace
+from steadygrad.record import Finding, Location, Operation, Parameter, StepTest, Trace
 from steadygrad.rules.findings import evidence, judged, other_places, sentence
 from steadygrad.rules.grading import DECADES_GAINED, DECADES_STALLED, body, exploding, lost, outcome, slowest, vanishing
 
@@ -141,6 +143,7 @@ class _Layer:
     """Measured σ_w² ÷ what the activation needs."""
     activation: str
     needed: float
+    weight: Parameter
 
 
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
@@ -163,6 +166,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     first = _main(layers)
     ratio = statistics.median(layer.ratio for layer in layers)
     size = "zero" if ratio == 0 else f"{ratio:.2g} of" if ratio < 1 else f"{ratio:.2g} times"
+    place = _place(first, zero=ratio == 0)
     per_layer = f"{abs(0.5 * math.log10(ratio)):.2g} decades" if ratio > 0 else "all of the gradient"
     yield judged(
         __name__,
@@ -170,7 +174,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         "the weights are all zero"
         if ratio == 0
         else f"the weights' variance is {size} what {first.activation} needs, in {len(layers)} layers",
-        location=first.operation.location,
+        location=place,
         module=first.operation.module,
         label=f"each such layer {'takes' if shrinking else 'adds'} {per_layer}; {decades:.1f} in all"
         if math.isfinite(decades)
@@ -195,9 +199,19 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
             "a residual span (residual)",
         ],
         count=len(layers),
-        also=other_places(first.operation),
-        explains=("SG101", "SG201", "SG105", "SG106", "SG204", "SG205"),
+        also=[
+            other for other in (first.operation.location, *other_places(first.operation)) if other not in (None, place)
+        ],
+        explains=("SG101", "SG102", "SG201", "SG105", "SG106", "SG204", "SG205"),
     )
+
+
+def _place(layer: _Layer, *, zero: bool) -> Location | None:
+    """What a person would change: what wrote the zeros, the ``nn.Parameter`` of a layer of one's own; else the layer itself."""
+    made, weight = layer.operation.location, layer.weight
+    if zero and weight.filled is not None:
+        return weight.filled
+    return weight.made if weight.made is not None and weight.made != weight.location else made
 
 
 def _main(layers: list[_Layer]) -> _Layer:
@@ -228,18 +242,25 @@ def _layers(trace: Trace) -> list[_Layer]:
         if needed is None:
             continue
         elements = math.prod(weight.shape) or 1
-        layers.append(_Layer(operation, operation.fan_in * weight.norm**2 / elements / needed, follower.name, needed))
+        layers.append(
+            _Layer(operation, operation.fan_in * weight.norm**2 / elements / needed, follower.name, needed, weight)
+        )
     return layers
 
 
 def _follower(operation: Operation, behind: dict[int, Operation]) -> Operation | None:
     """The activation that takes the layer's output, past views and dropout; None where a normalisation resets the scale."""
     after = behind.get(operation.index)
-    while after is not None and after.kind in ("shape", "dropout"):
+    while after is not None and (after.kind in ("shape", "dropout") or _adds_a_bias(after)):
         after = behind.get(after.index)
     if after is None or after.kind == "normalisation":
         return None
     return after
+
+
+def _adds_a_bias(operation: Operation) -> bool:
+    """Whether it adds a number or a parameter, as a layer of one's own does: only one of its operands was computed."""
+    return operation.name.strip("_") in ("add", "radd", "iadd") and len(operation.parents) == 1
 
 
 def _needed(follower: Operation) -> float | None:

@@ -2,6 +2,10 @@
 
 ## What it measures
 
+In a check that is told of the loop's clip (`--clip`, `clip=`, or the first step under `steadygrad run`), what it leaves of the
+first gradient. An error where SGD's steps learn nothing, no weight moves by as much as `UPDATE` of its size a step, and would
+without the clip.
+
 While a guard watches, what the clip does: the guard's own, and the program's own `clip_grad_norm_` or `clip_grad_value_`,
 also where Accelerate, Trainer or Lightning call it.
 
@@ -14,6 +18,8 @@ also where Accelerate, Trainer or Lightning call it.
 - Whether it runs after the step that used the gradients: on three steps. A warning.
 - Whether it is given only some of the optimizer's gradients, or a second clip acts on gradients that were clipped
   already: on fifty steps, for information.
+
+An alarm about the program's own clip stands at the expression that calls it.
 
 ## Why it matters
 
@@ -45,7 +51,7 @@ def train():
         loss = nn.functional.mse_loss(net(x), y)
         optimizer.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(net.parameters(), 0.001)
+        nn.utils.clip_grad_norm_(net.parameters(), 0.001)  # SG306
         optimizer.step()
     guard.detach()
     return guard
@@ -80,6 +86,7 @@ def train():
 
 ## Cures and their safety
 
+- *A bound near the norms that there are*, or a rate that is as many times larger as the clip is too tight.
 - *A bound at a quantile of the norms seen*: `Clip.quantile(0.9)` acts on about a tenth of the steps by itself.
 - *A norm clip in place of a value clip*: keeps the direction. Safe.
 - *Leaving the clip out and lowering the rate*, where it acts on every step: the same first steps, without the cost.
@@ -98,6 +105,7 @@ def train():
 
 ## Where the threshold comes from
 
+`UPDATE` is that of SG106.
 The shares are what the words *always* and *never* can mean on so many steps; the cosine is that of 45 degrees; three steps
 leave room for one that is tried again. `CLIP_ALWAYS`, `CLIP_NEVER_STEPS`, `CLIP_COSINE`, `REPEATS` and `PART_STEPS` stand in
 `detect/clips.py`.
@@ -109,3 +117,40 @@ leave room for one that is tried again. `CLIP_ALWAYS`, `CLIP_NEVER_STEPS`, `CLIP
 - Seetharaman et al. 2020, *AutoClip*, arXiv:2007.14469.
 - PyTorch, *Automatic mixed precision examples*, section on gradient clipping: `unscale_` comes before the clip.
 """
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from steadygrad.record import Finding, Severity, StepTest, Trace
+from steadygrad.rules.findings import evidence, judged
+from steadygrad.rules.grading import Progress, outcome, progress
+from steadygrad.rules.sg106_stuck_parameters import UPDATE
+
+
+def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
+    """One finding, where the clip alone makes the steps too small. Adam's steps do not know how long a gradient is."""
+    clipped = trial.clipped if trial is not None else None
+    if trial is None or clipped is None or not trial.optimizer.startswith("SGD") or not 0 < clipped.factor < 1:
+        return
+    moved = [
+        p.update_ratio for p in trace.parameters if p.update_ratio is not None and len(p.shape) > 1 and p.optimized
+    ]
+    greatest = max(moved, default=0.0)
+    if progress(trial) is not Progress.STALLED or not 0 < greatest < UPDATE <= greatest / clipped.factor:
+        return
+    yield judged(
+        __name__,
+        Severity.ERROR,
+        f"the clip {clipped.clip} leaves {clipped.factor:.1g} of a gradient of norm {clipped.before:.2g}: no weight moves by "
+        f"more than {greatest:.1g} of its size a step",
+        location=clipped.location,
+        label="each step is as many times too small" if clipped.location is not None else "",
+        evidence=[
+            evidence("norm after the clip ÷ norm before it", clipped.factor, "factor", "near 1 on most steps"),
+            evidence("greatest update ratio", greatest, "ratio", "1e-4 to 1e-2"),
+        ],
+        consequence=outcome(trial),
+        cures=[f"a bound near the norms that there are: norm:{clipped.before:.1g}", "no clip, where nothing spikes"],
+        explains=("SG106", "SG109"),
+    )

@@ -1,4 +1,4 @@
-"""In training, steps use gradients that hold those of earlier steps, or no new gradients at all.
+"""In training, steps use gradients that hold those of earlier steps, no new gradients, or none at all.
 
 ## What it measures
 
@@ -6,10 +6,11 @@ While a guard watches, what the loop does with its gradients between two steps. 
 written to. The guard compares identity and count of the optimizer's first gradient at the end of a step and at the
 beginning of the next backward pass: where both are the same, nobody has cleared or scaled it, and the backward pass adds
 to what the step has used already. Where a step begins and no backward pass has changed the gradient since the step before,
-it uses the same gradient twice. No gradient is read for this.
+it uses the same gradient twice. No gradient is read for this. Where a backward pass has brought gradients and the step finds
+none, or nothing but zeros that somebody wrote over them, they were cleared between the two.
 
-An error when either happens on three steps in a row. The alarm names the first of them. Several backward passes before one
-step are accumulation, and right.
+An error when any of these happens on three steps in a row. The alarm names the first of them, and stands at the expression
+that takes the step. Several backward passes before one step are accumulation, and right.
 
 ## Why it matters
 
@@ -17,7 +18,8 @@ step are accumulation, and right.
 with a momentum of 1 that never forgets: the update grows with n, points to where the first steps pointed, and overshoots
 every minimum. The loss falls at first, so the mistake passes a short test; then it swings, or diverges. Adam hides the
 length of the sum and keeps its wrong direction. A step without a new backward pass repeats the update of a batch that has
-been used already: for two steps per batch it is a rate twice as high as the one that is written down.
+been used already: for two steps per batch it is a rate twice as high as the one that is written down. A `zero_grad` between
+`loss.backward()` and `optimizer.step()` leaves every step with nothing: the loop runs, and no weight ever moves.
 
 ## Example
 
@@ -39,7 +41,7 @@ def train():
         y = x.sum(1, keepdim=True)
         loss = nn.functional.mse_loss(net(x), y)
         loss.backward()
-        optimizer.step()
+        optimizer.step()  # SG307
     return guard
 ```
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import functools
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
@@ -53,6 +54,16 @@ def leave(listener: Listener) -> None:
     """Hear of nothing more. The last to leave takes the cover along."""
     for reference in [one for one in _listeners if one() is listener]:
         _forget(reference)
+
+
+@contextmanager
+def paused() -> Iterator[None]:
+    """Within the block the backward passes of this thread are nobody's."""
+    _depth.inside += 1
+    try:
+        yield
+    finally:
+        _depth.inside -= 1
 
 
 def _forget(reference: weakref.ref[Any]) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 
 from torch import Tensor
 
+from steadygrad.record import Location
 from steadygrad.watch.clips import UserClip
+from steadygrad.watch.places import place_of_call
 
 NEWS = 5
 """Times that something is news; later it is known."""
@@ -32,6 +34,9 @@ class Loop:
         self.repeated = 0
         """Steps that used the gradients of the step before again: there was no backward pass between."""
         self.repeated_since = 0
+        self.cleared = 0
+        """Consecutive steps that had nothing to go by: the gradients were cleared between the backward pass and the step."""
+        self.cleared_since = 0
         self.scaled_clips = self.used_clips = self.double_clips = self.part_clips = 0
         """Steps with a clip of gradients that still hold a loss scale; that a step had used before; after another clip; of
         some parameters only."""
@@ -41,6 +46,9 @@ class Loop:
         """Of the last such step: how many gradients the clips were given, of how many."""
         self.news = False
         """Whether the last step did again what is a mistake when it is done again and again."""
+        self.clip_place: Location | None = None
+        """Where the program clipped first."""
+        self._clipped = False
         self._at_step = _NONE
         self._before = self._after = _NONE
         self._dirty = False
@@ -75,15 +83,17 @@ class Loop:
         self._backwards += 1
         return True
 
-    def used(self, parameters: Sequence[Tensor]) -> bool:
-        """Whether a step has used the gradients that are there, and nothing was added to them since."""
+    def clipping(self, parameters: Sequence[Tensor]) -> bool:
+        """The program clips: whether a step has used the gradients that are there, and nothing was added to them since."""
+        if not self._clipped:
+            self._clipped, self.clip_place = True, place_of_call()
         if self._backwards != 0:
             return False
         mark = _mark(parameters)
         return mark != _NONE and mark[0] == self._at_step[0]
 
-    def stepped(self, backwards: int, clips: Sequence[UserClip], gradients: int) -> None:
-        """A step begins, with so many gradients, after these clips."""
+    def stepped(self, backwards: int, clips: Sequence[UserClip], gradients: int, *, emptied: bool = False) -> None:
+        """A step begins, with so many gradients, after these clips. ``emptied``: they were set to zero since they were read."""
         self.steps += 1
         repeated = backwards == 0 and self._backwards == 0 and self._after != _NONE and self._after == self._at_step
         self.repeated_since = self.steps if self.repeated == 0 else self.repeated_since
@@ -91,7 +101,10 @@ class Loop:
         dirty = self._dirty and self._backwards > 0
         self.accumulated_since = self.steps if self.accumulated == 0 else self.accumulated_since
         self.accumulated = self.accumulated + 1 if dirty else 0
-        self.news = 0 < self.accumulated <= NEWS or (repeated and self.repeated <= NEWS)
+        cleared = self._backwards > 0 and (emptied or gradients == 0)
+        self.cleared_since = self.steps if self.cleared == 0 else self.cleared_since
+        self.cleared = self.cleared + 1 if cleared else 0
+        self.news = 0 < self.accumulated <= NEWS or 0 < self.cleared <= NEWS or (repeated and self.repeated <= NEWS)
         if clips:
             one, *more = clips
             scaled, used, given = one.scaled, one.used, one.count

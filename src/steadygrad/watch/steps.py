@@ -73,7 +73,7 @@ class StepWatch:
         """Steps of the ring whose factor is read with it."""
         self._nested = 0
         """Steps that have begun inside of this one: an optimizer that calls its parent's is hooked in both classes."""
-        self._fresh = self._valued = False
+        self._fresh = self._valued = self._emptied = False
         self._versions: list[int] = []
         self._places: dict[int, int] = {}
         self._backwards, self._expected = 0, 1
@@ -185,7 +185,7 @@ class StepWatch:
         return ring.row[torch.tensor(places)]
 
     def was_clipped(self, kind: str, bound: float, count: int, factor: Any, *, wrote: bool = True) -> None:
-        used = self.loop.used(self.ring.active)
+        used = self.loop.clipping(self.ring.active)
         self.clips.append(UserClip(kind, bound, count, scaled=self.scale is not None, used=used))
         if not wrote:
             return
@@ -247,6 +247,7 @@ class StepWatch:
     def _close_row(self) -> None:
         self.now = now = clock()
         ring = self.ring
+        self._emptied = False
         if not self._fresh:
             self._read()
         elif not self._unchanged():
@@ -266,7 +267,7 @@ class StepWatch:
                 self._unread_clips.add(self.step)
             elif self._factor < 1.0:
                 self.clip_acted += 1
-        self.loop.stepped(self._backwards, self.clips, len(self.gradients))
+        self.loop.stepped(self._backwards, self.clips, len(self.gradients), emptied=self._emptied)
         self.handler.before_step()
 
     def _after(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
@@ -334,6 +335,7 @@ class StepWatch:
         before, after = (one.numpy().astype(np.float64) for one in (raw, now))
         whole = float(np.linalg.norm(before))
         factor = float(np.linalg.norm(after)) / whole if whole > 0 else 1.0
+        self._emptied = factor == 0.0 and not self.clips
         if not math.isfinite(factor):
             return
         if self._valued:

@@ -1,0 +1,38 @@
+"""A function that makes NaN of a number at which it is not defined is told as that: a clamp would hide a wrong sign."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import steadygrad as sg
+
+
+class Ends(nn.Module):
+    def __init__(self, end: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.layer, self.end = nn.Linear(4, 4), end
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.end(self.layer(x))
+
+
+@pytest.mark.parametrize(
+    ("end", "seen", "cure"),
+    [
+        (torch.log, "negative", "softplus"),
+        (torch.sqrt, "negative", "softplus"),
+        (lambda x: torch.log(torch.softmax(1e4 * x, 1)), "infinity", "clamp_min"),
+        (lambda x: torch.acos(3 * x), "beyond -1 or 1", "clamping"),
+    ],
+    ids=["log", "sqrt", "log of zero", "acos"],
+)
+def test_it_says_where_the_number_lay(end: Callable[[Tensor], Tensor], seen: str, cure: str) -> None:
+    torch.manual_seed(0)
+    report = sg.check(Ends(end), (torch.randn(32, 4), torch.randn(32, 4)), nn.functional.mse_loss, trial=0)
+    assert report.findings[0].code == "SG203"
+    assert seen in report.findings[0].message
+    assert cure in report.findings[0].cures[0]
