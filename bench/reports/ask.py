@@ -77,14 +77,20 @@ def run(kind: Kind, which: str) -> Told:
     with tempfile.TemporaryDirectory() as folder:
         journal = str(Path(folder) / "run.sgj")
         done = _process("-m", "steadygrad", "run", "--journal", journal, str(kind.path(which)))
-        shown = _process("-m", "steadygrad", "show", journal, "--output-format", "json")
-    if shown.returncode:
-        return Told(done.stderr.strip()[-300:], done.returncode, ())
-    story = json.loads(shown.stdout)
+        told = shown(Path(journal), kind.path(which), done.returncode)
+    return told or Told(done.stderr.strip()[-300:], done.returncode, ())
+
+
+def shown(journal: Path, script: Path, exit_code: int) -> Told | None:
+    """What a journal holds: the first look, then the alarms; None where it cannot be read."""
+    done = _process("-m", "steadygrad", "show", str(journal), "--output-format", "json")
+    if done.returncode:
+        return None
+    story = json.loads(done.stdout)
     first = next((look for look in story["looks"] if look["alarm"] is None), None)
-    looked = _found(first["findings"], kind.path(which), step=first["step"]) if first else ()
+    looked = _found(first["findings"], script, step=first["step"]) if first else ()
     verdict = (first["verdict"] or first["note"]) if first else "no verdict"
-    return Told(verdict, done.returncode, looked + _found(story["alarms"], kind.path(which)))
+    return Told(verdict, exit_code, looked + _found(story["alarms"], script))
 
 
 def _found(findings: list[dict[str, Any]], script: Path, step: int = 0) -> tuple[dict[str, Any], ...]:
