@@ -50,7 +50,10 @@ def _words(one: dict) -> str:
     parts = [*(f"NOT IDENTICAL ({way}): {why}" for way, why in one["apart"].items())]
     parts += [f"NOT RIGHT ({way}): {why}" for way, why in one["wrong"].items()]
     known = " → ".join(map(str, one["losses"]))
-    return "; ".join(parts or ["identical, right"]) + f" · losses {known} · ×{record.slower(one):.2f} · {one['words'][:200]}"
+    return (
+        "; ".join(parts or ["identical, right"])
+        + f" · losses {known} · ×{record.slower(one):.2f} · {one['words'][:200]}"
+    )
 
 
 if __name__ == "__main__":

@@ -45,7 +45,9 @@ def page(rows: Rows) -> str:
                 f"{_short(one['words'])} | {'; '.join(f'{w}: {a}' for w, a in one['wrong'].items()) or 'yes'} | "
                 f"{'–' if math.isnan(ratio) else f'×{ratio:.2f}'} | {bare} → {watched} |"
             )
-    return "\n".join([HEAD, f"At revision {' and '.join(revisions)} of what makes the verdict.", "", *totals(rows), "", *table, ""])
+    return "\n".join(
+        [HEAD, f"At revision {' and '.join(revisions)} of what makes the verdict.", "", *totals(rows), "", *table, ""]
+    )
 
 
 def totals(rows: Rows) -> list[str]:
@@ -54,7 +56,10 @@ def totals(rows: Rows) -> list[str]:
     same = {way: sum(way not in one["apart"] for one in rows.values()) for way in WAYS}
     right = {way: sum(way not in one["wrong"] for one in rows.values()) for way in WAYS}
     return [
-        *(f"- {way}: identical {same[way]} of {len(rows)}; first words right {right[way]} of {len(rows)}" for way in WAYS),
+        *(
+            f"- {way}: identical {same[way]} of {len(rows)}; first words right {right[way]} of {len(rows)}"
+            for way in WAYS
+        ),
         f"- moments compared: {sum(one['lines'] for one in rows.values()):,}, in {sum(one['processes'] for one in rows.values())} processes",
         f"- a step of these tiny programs, watched over bare: median ×{statistics.median(ratios):.2f}, greatest ×{max(ratios):.2f}",
     ]

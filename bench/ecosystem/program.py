@@ -47,8 +47,12 @@ def read(path: Path) -> Program:
             break
         name, _, value = line.removeprefix("# ").partition(": ")
         told[name] = value
-    if not told.get("Shape") or not (told.get("Expected", "") == NO_ERROR or told.get("Expected", "").startswith("error ")):
-        raise ValueError(f"{path.name} does not say '# Shape: …' and '# Expected: no error' or '# Expected: error CODE'")
+    if not told.get("Shape") or not (
+        told.get("Expected", "") == NO_ERROR or told.get("Expected", "").startswith("error ")
+    ):
+        raise ValueError(
+            f"{path.name} does not say '# Shape: …' and '# Expected: no error' or '# Expected: error CODE'"
+        )
     codes = () if told["Expected"] == NO_ERROR else tuple(told["Expected"].split()[1:])
     return Program(
         path.stem,

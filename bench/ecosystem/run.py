@@ -66,7 +66,9 @@ def run(program: Program, options: tuple[str, ...] | None) -> Ran:
         if program.processes:
             python = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(program.processes)]
             start += python if options is None else [*python, "--no-python", sys.executable]
-        path = os.pathsep.join((str(RECORDING), ENVIRONMENT["PYTHONPATH"], *filter(None, (os.environ.get("PYTHONPATH"),))))
+        path = os.pathsep.join(
+            (str(RECORDING), ENVIRONMENT["PYTHONPATH"], *filter(None, (os.environ.get("PYTHONPATH"),)))
+        )
         began = time.perf_counter()
         done = subprocess.run(
             [*start, *words],
@@ -82,7 +84,11 @@ def run(program: Program, options: tuple[str, ...] | None) -> Ran:
             file.stem: [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
             for file in sorted(into.glob("*.jsonl"))
         }
-        told = tuple(one for file in sorted(place.glob("runs/*.sgj")) if (one := shown(file, program.path, done.returncode)))
+        # A launcher that trains nothing draws its ports and names at random.
+        lines = {name: own for name, own in lines.items() if any(one["what"] != "end" for one in own)}
+        told = tuple(
+            one for file in sorted(place.glob("runs/*.sgj")) if (one := shown(file, program.path, done.returncode))
+        )
     err = done.stderr.splitlines()
     ours = tuple(line for line in err if _is_ours(line))
     theirs = "\n".join(line for line in err if not _is_ours(line))

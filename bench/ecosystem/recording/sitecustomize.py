@@ -102,7 +102,8 @@ def _add(found: Any, one: Any) -> None:
     found.update(repr((tuple(one.shape), str(one.dtype))).encode())
     if one.layout != torch.strided:
         one = one.to_dense()
-    found.update(one.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes() if one.numel() else b"")
+    # A copy: what numpy has looked at can never be resized again, as sharded weights are.
+    found.update(one.clone().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes() if one.numel() else b"")
 
 
 def _random_states() -> str:
