@@ -52,6 +52,8 @@ class StepWatch:
         self.inside = False
         """Whether a step has begun and is not taken yet."""
         self.off = False
+        self.alone = False
+        """Whether steps are closed at the end of a backward pass: what the program does to its gradients then is out of sight."""
         self.gradients: list[Tensor] = []
         """The gradients of the row that was read last."""
         self.scale: Tensor | None = None
@@ -158,7 +160,7 @@ class StepWatch:
     # Clips
 
     def own(self, gradients: Sequence[Tensor]) -> int:
-        if self.off or not gradients:
+        if self.off or self.alone or not gradients:
             return 0
         if self._fresh and len(gradients) == len(self.gradients) and gradients[0] is self.gradients[0]:
             return len(gradients)
