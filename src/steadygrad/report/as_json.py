@@ -5,6 +5,7 @@ May rely on the record, which writes itself; must not know of widths and colours
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from steadygrad.record import SCHEMA_VERSION, CheckRecord, CureRecord, json_text, to_jsonable
