@@ -1,8 +1,8 @@
 """Run every program of the ecosystem bare and watched: ``python -m bench.ecosystem [NAME ...]``.
 
 Prints each as it is done, then what differs from the record of before, or from another one: ``--against FILE``. Programs named
-replace their rows in ``record.jsonl``; ``docs/measured-ecosystem.md`` is written from it. About ten minutes on one core. Ends with
-1 where a program is not identical bare and watched, or the first words on it are not right.
+replace their rows in ``record.jsonl``; ``docs/measured-ecosystem.md`` is written from it. About ten minutes on one core. Ends
+with 1 where a program is not identical bare and watched, or the first words on it are not right.
 """
 
 from __future__ import annotations

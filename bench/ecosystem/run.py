@@ -5,6 +5,7 @@ What is compared: the exit code, standard output, standard error less steadygrad
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import statistics
@@ -43,9 +44,9 @@ class Ran:
 
     @property
     def step(self) -> float:
-        """Median seconds from one recorded line to the next in the first process, without the recorder's own."""
+        """Median seconds of the processor from one recorded line to the next in the first process, without the recorder's own."""
         times = [line["at"] for line in next(iter(self.lines.values()), [])]
-        return statistics.median(b - a for a, b in zip(times, times[1:], strict=False)) if len(times) > 2 else 0.0
+        return statistics.median(b - a for a, b in itertools.pairwise(times)) if len(times) > 2 else 0.0
 
     @property
     def losses(self) -> list[float]:

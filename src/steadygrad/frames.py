@@ -1,8 +1,8 @@
 """Frames of ours between a program and torch, as ``warnings`` counts them: not there, or the program's own line.
 
-A warning names the file and line of a frame that is so many callers away. ``warnings`` passes over the machinery of imports, which
-it knows by two words in a code object's file name; a function of ours that only passes a call on bears them too. The standard
-library alone.
+A warning names the file and line of a frame that is so many callers away. ``warnings`` passes over the machinery of imports,
+which it knows by two words in a code object's file name; a function of ours that only passes a call on bears them too. The
+standard library alone.
 """
 
 from __future__ import annotations

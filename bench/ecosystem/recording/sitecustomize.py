@@ -17,7 +17,7 @@ import json
 import os
 import random
 import sys
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 INTO = os.environ.get("RECORD_INTO", "")
@@ -53,8 +53,8 @@ _writer = _Writer()
 
 
 def _record(what: str, frame: Any, tell: Any) -> None:
-    """A line, unless it is of steadygrad's own making. Its own time is no part of the program's."""
-    began = perf_counter()
+    """A line, unless it is of steadygrad's own making; "at" in seconds of the processor, without its own."""
+    began = process_time()
     if _writer.inside or _is_steadygrads(frame):
         return
     _writer.inside = True
@@ -62,7 +62,7 @@ def _record(what: str, frame: Any, tell: Any) -> None:
         _writer.line(what, at=began - _writer.spent, **tell(), random=_random_states())
     finally:
         _writer.inside = False
-        _writer.spent += perf_counter() - began
+        _writer.spent += process_time() - began
 
 
 def _is_steadygrads(frame: Any) -> bool:
