@@ -70,8 +70,9 @@ class Given:
                     with contextlib.suppress(sqlite3.Error, OverflowError, UnicodeError):
                         db.execute(statement, values)
                 db.commit()
-        # No command line can have a null in it.
-        return [word.replace("{}", str(folder)).replace("\x00", "\x01") for word in self.words]
+        # No command line can have a null in it; and nothing is to be written elsewhere.
+        words = [word.lstrip("/").replace("\x00", "\x01") for word in self.words]
+        return [word.replace("{}", str(folder)) for word in words]
 
 
 @st.composite
@@ -150,10 +151,8 @@ def _cell(draw: st.DrawFn, old: Any) -> Any:
 @st.composite
 def reports(draw: st.DrawFn, texts: tuple[str, ...]) -> Given:
     text = draw(st.sampled_from(texts))
-    if draw(st.integers(0, 3)):
-        content = json.dumps(draw(bent(json.loads(text)))).encode()
-    else:
-        content = draw(damaged(text.encode()))
+    whole = json.dumps(draw(bent(json.loads(text)))).encode()
+    content = whole if draw(st.integers(0, 3)) else draw(damaged(text.encode()))
     if not draw(st.integers(0, 9)):
         content = draw(
             st.sampled_from((b"[" * 20_000, b'{"version": ' + b"9" * 5_000 + b"}", b"\xff\xfe", b'{"version": 1e999}'))
@@ -219,7 +218,8 @@ def settings(draw: st.DrawFn) -> Given:
 
 LINES = (
     "import torch\nfrom torch import nn",
-    "class Net(nn.Module):\n    def __init__(self, width=4, *, config=None):\n        super().__init__()\n        self.fc = nn.Linear(width, 2)",
+    "class Net(nn.Module):\n    def __init__(self, width=4, *, config=None):\n        super().__init__()\n"
+    "        self.fc = nn.Linear(width, 2)",
     "    def forward(self, x):\n        return self.fc(x)",
     "    def forward(self, x):\n        return self.fc(x), {'a': x}",
     "model = nn.Sequential(nn.Linear(4, 4), nn.Sigmoid(), nn.Linear(4, 2))",
@@ -259,17 +259,19 @@ def targets(draw: st.DrawFn) -> Given:
     return Given(("check", f"{place}{name}", "--trial", draw(st.sampled_from(("0", "1"))), "--input", "2,4"), files)
 
 
-OPTIONS = {
-    "check": ("--trial", "--select", "--ignore", "--fail-on", "--output-format", "--output-file", "--input", "--arg", "--batch", "--loss", "--optimizer", "--clip", "--device", "--dtype", "--seed", "--color"),
-    "show": ("--session", "--points", "--output-format", "--output-file", "--plot", "--color"),
-    "run": ("--clip", "--on-alarm", "--probe-every", "--budget", "--every", "--journal", "--cure"),
-    "report": ("--output-format", "--output-file", "--color"),
-    "explain": (),
-    "rules": ("--output-format",),
-    "activations": (),
-    "lab": (),
-    "nonsense": (),
-}  # fmt: skip
+SUBJECT = "--arg --input --batch --loss --optimizer --clip --device --dtype --seed"
+KNOWN = {
+    "check": f"{SUBJECT} --trial --select --ignore --fail-on --output-format --output-file --color",
+    "show": "--session --points --output-format --output-file --plot --color",
+    "run": "--clip --on-alarm --probe-every --budget --every --journal --cure",
+    "report": "--output-format --output-file --color",
+    "explain": "",
+    "rules": "--output-format",
+    "activations": "",
+    "lab": "",
+    "nonsense": "",
+}
+OPTIONS = {command: tuple(names.split()) for command, names in KNOWN.items()}
 VALUES = st.one_of(
     st.sampled_from(
         (

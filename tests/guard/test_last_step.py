@@ -1,4 +1,4 @@
-"""A step that changes weights by over a third, near the end of a run: an alarm where it is the last, and nothing else speaks for it."""
+"""A step that changes weights by over a third near the end of a run: an alarm where it is the last, and one update."""
 
 from __future__ import annotations
 

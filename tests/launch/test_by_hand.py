@@ -18,7 +18,12 @@ UPDATE = "    for p in model.parameters():\n        p.data.add_(p.grad, alpha=-r
 END = "print([p.double().sum().item() for p in model.parameters()])\n"
 
 
-def trained(*, steps: int = 30, each: str = "", rate: str = "rate = 0.1", update: str = UPDATE, clear: str = "model.zero_grad()") -> str:
+CLEAR = "model.zero_grad()"
+
+
+def trained(
+    *, steps: int = 30, each: str = "", rate: str = "rate = 0.1", update: str = UPDATE, clear: str = CLEAR
+) -> str:
     return (
         f"{BEGIN}for i in range({steps}):\n    x = torch.randn(16, 4)\n    {rate}\n    {each or 'pass'}\n    {clear}\n"
         f"    loss = {LOSS}\n    loss.backward()\n{update}{END}"
@@ -84,7 +89,8 @@ def test_a_healthy_program_is_quiet(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("passes", [3, 30])
 def test_a_program_that_only_looks_at_gradients_is_let_alone(passes: int, tmp_path: Path) -> None:
-    text = f"{BEGIN}for i in range({passes}):\n    x = torch.randn(16, 4, requires_grad=True)\n    {LOSS}.backward()\n    print(x.grad.sum())\n"
+    x = "x = torch.randn(16, 4, requires_grad=True)"
+    text = f"{BEGIN}for i in range({passes}):\n    {x}\n    {LOSS}.backward()\n    print(x.grad.sum())\n"
     both = told(text, tmp_path)
     assert both.watched.ours == [
         "steadygrad: no torch.optim.Optimizer was made, so "
@@ -96,7 +102,8 @@ def test_a_program_that_only_looks_at_gradients_is_let_alone(passes: int, tmp_pa
 def test_an_optimizer_that_comes_later_is_guarded(tmp_path: Path) -> None:
     text = (
         f"{BEGIN}x = torch.randn(16, 4)\n{LOSS}.backward()\nprint(model[0].weight.grad.norm())\n"
-        f"o = torch.optim.SGD(model.parameters(), lr=0.1)\nfor i in range(12):\n    o.zero_grad()\n    {LOSS}.backward()\n    o.step()\n"
+        "o = torch.optim.SGD(model.parameters(), lr=0.1)\nfor i in range(12):\n    o.zero_grad()\n"
+        f"    {LOSS}.backward()\n    o.step()\n"
     )
     both = told(text, tmp_path)
     assert any(line.startswith("steadygrad: 12 steps") for line in both.watched.ours)

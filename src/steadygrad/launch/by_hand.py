@@ -115,14 +115,14 @@ class Passes:
         if not self._moves:
             self._few = _few(self._parameters)
         self._open = True
-        _call(self.optimizer._optimizer_step_pre_hooks, self.optimizer)  # type: ignore[attr-defined]
+        _call(self.optimizer._optimizer_step_pre_hooks, self.optimizer)
 
     def end(self) -> None:
         """What the program did to its weights is done."""
         if not self._open:
             return
         self._open = False
-        _call(self.optimizer._optimizer_step_post_hooks, self.optimizer)  # type: ignore[attr-defined]
+        _call(self.optimizer._optimizer_step_post_hooks, self.optimizer)
         self._watch.loop.forget_step()
         if not self._moves:
             self._moves = any(not torch.equal(a, b) for a, b in zip(self._few, _few(self._parameters), strict=True))
