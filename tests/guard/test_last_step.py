@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import steadygrad as sg
+from steadygrad.detect.history import PendingUpdate
+from steadygrad.detect.updates import confirmed
 from steadygrad.record import Alarm
+from steadygrad.record.rows import Rows
 
 X = torch.randn(64, 8, generator=torch.Generator().manual_seed(0))
 Y = X @ torch.randn(8, 1, generator=torch.Generator().manual_seed(1))
@@ -30,6 +37,17 @@ def ran(rates: list[float], every: int = 1) -> list[Alarm]:
 @pytest.mark.parametrize("every", [1, 20])
 def test_a_large_step_with_harmless_ones_behind_it_is_none(every: int) -> None:
     assert not [one for one in ran([0.2, 0.02, 0.02], every) if one.code == "SG204"]
+
+
+@pytest.mark.parametrize(("later", "harm"), [(3, True), (6, False)])
+def test_what_grows_long_after_a_large_step_is_not_its_doing(later: int, harm: bool) -> None:
+    steps = np.arange(81, 91)
+    state: Any = SimpleNamespace(pending_update=PendingUpdate(80, 0, 0.4, (0,), 1.0, 0.0, 0.1))
+    flat, norms = np.ones(len(steps)), np.ones((len(steps), 1), np.float32)
+    rows = Rows(steps, flat, norms, norms[:, 0], norms[:, 0], flat)
+    decades = np.where(steps == 80 + later, 1.0, 0.0)[:, None]
+    assert bool(list(confirmed(state, rows, decades))) == harm
+    assert state.pending_update is None
 
 
 def test_a_large_last_step_is_one() -> None:

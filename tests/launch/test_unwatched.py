@@ -13,7 +13,8 @@ LOSS = "model(torch.randn(8, 4)).square().mean()"
 PROGRAMS = {
     "tensors of no module": (
         f"{BEGIN}w = torch.randn(4, 1, requires_grad=True)\nfor _ in range(5):\n"
-        "    (torch.randn(8, 4) @ w).square().mean().backward()\n    with torch.no_grad():\n        w -= 0.1 * w.grad\n        w.grad = None\n",
+        "    (torch.randn(8, 4) @ w).square().mean().backward()\n    with torch.no_grad():\n        w -= 0.1 * w.grad\n"
+        "        w.grad = None\n",
         "no torch.optim.Optimizer was made, so 5 backward passes were not watched: no weight of a torch.nn.Module",
     ),
     "compiled": (
