@@ -55,11 +55,11 @@ def words(ran: Ran) -> str:
 
 
 def wrong(program: Program, told: tuple[Told, ...]) -> str:
-    """What is not right about the first words; "" where all is. An error counts when it is told of step 1."""
+    """What is not right about the first words; "" where all is. An error counts when it is told of step 1, as far as is read."""
     errors = [one for each in told for one in each.findings if one["severity"] == "error"]
     if not program.expected:
         return f"told: error {errors[0]['code']} at step {errors[0]['step']}" if errors else ""
-    if not any(one["code"] in program.expected and one["step"] <= 1 for one in errors):
+    if not any(one["code"] in program.expected and one["step"] - one["delay"] <= 1 for one in errors):
         return f"not told at step 1: error {' or '.join(program.expected)}"
     return ""
 

@@ -41,7 +41,8 @@ class Told:
     exit: int
     """Of ``check``: 0, 1 with an error among the findings, 2 could not; of ``run``: the script's own."""
     findings: tuple[dict[str, Any], ...]
-    """Errors and warnings in the order told: code, severity, message, lines (first and last; of the script itself), step."""
+    """Errors and warnings in the order told: code, severity, message, lines (first and last; of the script
+    itself), step, and by how many steps it may be earlier."""
 
 
 def trained(kind: Kind, which: str) -> float:
@@ -101,6 +102,7 @@ def _found(findings: list[dict[str, Any]], script: Path, step: int = 0) -> tuple
             "message": one["message"] + (f"; cause: {one['cause']}" if one.get("cause") else ""),
             "lines": _lines(one["location"], script),
             "step": one.get("step", step),
+            "delay": one.get("delay", 0),
         }
         for one in findings
         if one["severity"] in ("error", "warning")

@@ -102,6 +102,9 @@ def _add(found: Any, one: Any) -> None:
     found.update(repr((tuple(one.shape), str(one.dtype))).encode())
     if one.layout != torch.strided:
         one = one.to_dense()
+    if one.untyped_storage().nbytes() < one.numel() * one.element_size():
+        found.update(b"freed")  # Weights that are gathered again when they are needed.
+        return
     # A copy: what numpy has looked at can never be resized again, as sharded weights are.
     found.update(one.clone().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes() if one.numel() else b"")
 
