@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from steadygrad.record.run import Run
 from steadygrad.report.run.table import table
-from steadygrad.report.words import clean
 
 
 def render(run: Run) -> str:
@@ -22,7 +21,7 @@ def render(run: Run) -> str:
     columns = table(run)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(map(clean, columns))
+    writer.writerow(columns)
     writer.writerows(zip(*(_texts(values) for values in columns.values()), strict=True))
     return text.getvalue().rstrip("\n")
 
