@@ -70,8 +70,8 @@ class Given:
                     with contextlib.suppress(sqlite3.Error, OverflowError, UnicodeError):
                         db.execute(statement, values)
                 db.commit()
-        # No command line can have a null in it; and nothing is to be written elsewhere.
-        words = [word.lstrip("/").replace("\x00", "\x01") for word in self.words]
+        # A command line has no null, of surrogates those of bytes that are not UTF-8; and nothing is to be written elsewhere.
+        words = [word.lstrip("/").replace("\x00", "\x01").replace("\ud800", "\udc80") for word in self.words]
         return [word.replace("{}", str(folder)) for word in words]
 
 
