@@ -1,5 +1,5 @@
 # Shape: vision transformer over (batch, patches, features) without batch_first: patches attend to other pictures
-# Expected: error SG109 SG105 SG101
+# Expected: error SG311 SG109 SG105 SG101
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
