@@ -1,6 +1,7 @@
 # make demo: set up, then check, cure and prove a deep sigmoid net on scikit-learn's digits; a run whose spike is caught.
 # make test: set up, then run every check and every test.
-# Both need Python 3.11 or newer and nothing else; everything goes into .venv.
+# make fuzz: 20,000 made-up journals, reports, settings, targets and command lines, where make test takes 500.
+# All need Python 3.11 or newer and nothing else; everything goes into .venv.
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,7 +11,7 @@ READY := $(VENV)/.ready
 # The nets of the demo and the tests are small: one thread each is fastest, above all beside other work.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test lint types imports tests docs clean
+.PHONY: demo test lint types imports tests fuzz docs clean
 
 demo: $(READY)
 	$(BIN)/steadygrad check examples/deep_sigmoid.py --exit-zero
@@ -42,6 +43,9 @@ imports: $(READY)
 
 tests: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+fuzz: $(READY)
+	STEADYGRAD_FUZZ=20000 $(BIN)/python -m pytest tests/fuzz -n 2 --timeout 7200
 
 docs: $(READY)
 	$(BIN)/python docs/make.py

@@ -41,7 +41,8 @@ class Told:
     exit: int
     """Of ``check``: 0, 1 with an error among the findings, 2 could not; of ``run``: the script's own."""
     findings: tuple[dict[str, Any], ...]
-    """Errors and warnings in the order told: code, severity, message, lines (first and last; of the script itself), step."""
+    """Errors and warnings in the order told: code, severity, message, lines (first and last; of the script
+    itself), step, and by how many steps it may be earlier."""
 
 
 def trained(kind: Kind, which: str) -> float:
@@ -77,14 +78,20 @@ def run(kind: Kind, which: str) -> Told:
     with tempfile.TemporaryDirectory() as folder:
         journal = str(Path(folder) / "run.sgj")
         done = _process("-m", "steadygrad", "run", "--journal", journal, str(kind.path(which)))
-        shown = _process("-m", "steadygrad", "show", journal, "--output-format", "json")
-    if shown.returncode:
-        return Told(done.stderr.strip()[-300:], done.returncode, ())
-    story = json.loads(shown.stdout)
+        told = shown(Path(journal), kind.path(which), done.returncode)
+    return told or Told(done.stderr.strip()[-300:], done.returncode, ())
+
+
+def shown(journal: Path, script: Path, exit_code: int) -> Told | None:
+    """What a journal holds: the first look, then the alarms; None where it cannot be read."""
+    done = _process("-m", "steadygrad", "show", str(journal), "--output-format", "json")
+    if done.returncode:
+        return None
+    story = json.loads(done.stdout)
     first = next((look for look in story["looks"] if look["alarm"] is None), None)
-    looked = _found(first["findings"], kind.path(which), step=first["step"]) if first else ()
+    looked = _found(first["findings"], script, step=first["step"]) if first else ()
     verdict = (first["verdict"] or first["note"]) if first else "no verdict"
-    return Told(verdict, done.returncode, looked + _found(story["alarms"], kind.path(which)))
+    return Told(verdict, exit_code, looked + _found(story["alarms"], script))
 
 
 def _found(findings: list[dict[str, Any]], script: Path, step: int = 0) -> tuple[dict[str, Any], ...]:
@@ -95,6 +102,7 @@ def _found(findings: list[dict[str, Any]], script: Path, step: int = 0) -> tuple
             "message": one["message"] + (f"; cause: {one['cause']}" if one.get("cause") else ""),
             "lines": _lines(one["location"], script),
             "step": one.get("step", step),
+            "delay": one.get("delay", 0),
         }
         for one in findings
         if one["severity"] in ("error", "warning")

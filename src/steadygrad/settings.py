@@ -121,11 +121,15 @@ def _nearest_pyproject(start: Path) -> tuple[Path, Mapping[str, Any]] | None:
     for folder in (start, *start.parents):
         path = folder / "pyproject.toml"
         try:
-            table = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("steadygrad")
+            tools = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {})
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             continue
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        except (ValueError, RecursionError, OSError) as error:
+            # Not TOML, not UTF-8, a number of more digits than Python takes, or brackets deeper than it goes.
             raise SettingsError(f"cannot read {path}: {error}") from None
+        if not isinstance(tools, dict):
+            raise SettingsError(f"cannot read {path}: tool is {tools!r}, expected a table [tool.steadygrad]")
+        table = tools.get("steadygrad")
         if isinstance(table, dict):
             return path, table
         if table is not None:

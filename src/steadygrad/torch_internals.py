@@ -23,6 +23,8 @@ from torch import fx, nn
 from torch.compiler import is_dynamo_compiling
 from torch.nn.utils import parametrize
 
+from steadygrad.frames import not_counted
+
 Function = Callable[..., Any]
 
 _HERE = (lambda: None).__code__.co_filename
@@ -40,7 +42,8 @@ _changing = threading.Lock()
 
 
 def passed_over(function: Function) -> Function:
-    """Where compiled code has this function called, torch's compiler leaves it as it is, and compiles what it calls."""
+    """For what passes a call on: torch's compiler leaves it as it is, and compiles what it calls; no warning counts it."""
+    not_counted(inspect.unwrap(function))
     return _run_as_it_is(function, _frames._FrameAction.DEFAULT)
 
 
@@ -172,7 +175,7 @@ FILLS = ("_no_grad_zero_", "_no_grad_fill_")
 def caller() -> FrameType:
     """Asked for in a replacement: the frame of the call. Between the two stands the cover, which is nobody's code."""
     frame = sys._getframe(2)
-    while frame.f_code.co_filename == _HERE and frame.f_back is not None:
+    while frame.f_code.co_filename.startswith(_HERE) and frame.f_back is not None:
         frame = frame.f_back
     return frame
 

@@ -10,16 +10,12 @@ from tests.launch.pairs import pair
 
 BEGIN = "import torch\ntorch.manual_seed(0)\nmodel = torch.nn.Linear(4, 1)\n"
 LOSS = "model(torch.randn(8, 4)).square().mean()"
-OWN = "class Own:\n    def step(self):\n        for p in model.parameters():\n            p.data -= 0.1 * p.grad\n"
 PROGRAMS = {
-    "by hand": (
-        f"{BEGIN}for _ in range(5):\n    {LOSS}.backward()\n    with torch.no_grad():\n"
-        "        for p in model.parameters():\n            p -= 0.1 * p.grad\n            p.grad = None\n",
-        "no torch.optim.Optimizer was made, so 5 backward passes were not watched",
-    ),
-    "optimizer of another kind": (
-        f"{BEGIN}{OWN}own = Own()\nfor _ in range(4):\n    model.zero_grad()\n    {LOSS}.backward()\n    own.step()\n",
-        "no torch.optim.Optimizer was made, so 4 backward passes were not watched",
+    "tensors of no module": (
+        f"{BEGIN}w = torch.randn(4, 1, requires_grad=True)\nfor _ in range(5):\n"
+        "    (torch.randn(8, 4) @ w).square().mean().backward()\n    with torch.no_grad():\n        w -= 0.1 * w.grad\n"
+        "        w.grad = None\n",
+        "no torch.optim.Optimizer was made, so 5 backward passes were not watched: no weight of a torch.nn.Module",
     ),
     "compiled": (
         f"{BEGIN}optimizer = torch.optim.SGD(model.parameters(), lr=0.1)\n"

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import unicodedata
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 
 from steadygrad.record import from_jsonable
 from steadygrad.record.training import Action, Alarm, Look
+from steadygrad.report import words
 from steadygrad.report.run import FORMATS, render
 from tests.report import runs
 from tests.report.test_run_text import made
@@ -88,7 +90,8 @@ def test_csv_has_a_row_for_every_point(name: str) -> None:
     assert all(len(row) == len(found[0]) for row in found)
     total = ["total"] if run.optimizers == 1 else ["total[0]", "total[1]"]
     assert found[0][: 3 + len(total)] == ["step", "last_step", "time", *total]
-    assert found[0][-len(run.watched) :] == [one.name for one in run.watched]
+    assert found[0][-len(run.watched) :] == [words.clean(one.name) for one in run.watched]
+    assert not any(unicodedata.category(one) == "Cc" for name in found[0] for one in name)
     values = np.array([[float(one or "nan") for one in row] for row in found[1:]]).reshape(
         len(run.series), len(found[0])
     )

@@ -89,6 +89,11 @@ def _parse_and_run(arguments: Sequence[str] | None) -> int | Callable[[], int]:
         # The reader went away ("| head"); Python must not complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLEAN
+    except OSError as error:
+        # A name that is too long, a link that leads nowhere, a device that fails: of whatever was named.
+        named = f": {str(error.filename)[:80]}" if error.filename else ""
+        complain(f"cannot read or write what was named ({error.strerror or error}{named})")
+        return FAILED
     except MemoryError:
         complain("the machine's memory is not enough for this model; try a smaller --input")
         return FAILED

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import click
 
+from steadygrad.report.words import clean
+
 _OURS = str(Path(__file__).parent.parent) + "/"
 
 
 def complain(*parts: str) -> None:
-    """One line on standard error."""
-    click.echo(f"steadygrad: error: {'; '.join(' '.join(part.split()) for part in parts)}", err=True)
+    """One line on standard error. What was quoted from files and names moves no cursor."""
+    click.echo(f"steadygrad: error: {clean('; '.join(' '.join(part.split()) for part in parts))}", err=True)
 
 
 def show_user_traceback(error: BaseException) -> None:
@@ -23,4 +25,5 @@ def show_user_traceback(error: BaseException) -> None:
         theirs = [frame for frame in one.stack if not frame.filename.startswith((_OURS, "<frozen importlib"))]
         one.stack = traceback.StackSummary.from_list(theirs)
         one = one.__cause__ or one.__context__
-    click.echo("".join(told.format()), nl=False, err=True)
+    lines = "".join(told.format()).splitlines()
+    click.echo("\n".join(map(clean, lines)), err=True)

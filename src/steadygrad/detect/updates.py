@@ -148,7 +148,8 @@ def confirmed(state: State, rows: Rows, decades: Array, *, ending: bool = False)
     pending = state.pending_update
     if pending is None:
         return
-    after = rows.steps > pending.step
+    # The rows of a block may go far beyond: what happens later has causes of its own.
+    after = np.flatnonzero(rows.steps > pending.step)[:WAIT]
     losses = rows.losses[after] if len(rows.losses) else np.zeros(0)
     gradients = decades[after, -1]
     finite = np.isfinite(losses)
@@ -157,7 +158,7 @@ def confirmed(state: State, rows: Rows, decades: Array, *, ending: bool = False)
         rose = bool((finite & (losses > base + (RISEN - 1) * abs(base))).any()) if math.isfinite(base) else False
         grew = bool((gradients > pending.total + RISEN_DECADES).any()) if math.isfinite(pending.total) else False
     broke = bool((~np.isfinite(rows.norms[after])).any()) or bool(np.isinf(losses).any())
-    alone = ending and not after.any()
+    alone = ending and not len(after)
     if rose or grew or broke or alone:
         state.pending_update = None
         more = f", and {len(pending.columns) - 1} more by over a third" if len(pending.columns) > 1 else ""
@@ -173,6 +174,8 @@ def confirmed(state: State, rows: Rows, decades: Array, *, ending: bool = False)
             effect = "; the run ended right after it"
         message = f"one step changed it by {pending.ratio:.2g} times its size{more}{effect}"
         cause = f"the learning rate of {pending.rate:.3g} is too high for this optimizer"
+        if math.isnan(pending.rate):
+            cause = "what the program takes from its weights at each step is too much for them"
         last = int(rows.steps[-1]) if len(rows) else pending.step
         yield Symptom(
             "SG204", Severity.ERROR, pending.step, pending.column, message, pending.columns, last, cause=cause

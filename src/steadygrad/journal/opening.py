@@ -70,8 +70,9 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
         try:
             yield _snapshot(_connect(path, stack), path)
             return
-        except sqlite3.DatabaseError as error:
-            failed = error
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            # SQLite quotes what it could not read, and Python cannot always read the quotation.
+            failed = "text that is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
             stack.close()
         raise JournalError(f"{path} is damaged or cannot be read ({failed})")
 

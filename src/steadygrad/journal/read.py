@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steadygrad.errors import CorruptReportError, JournalError
-from steadygrad.journal import schema
+from steadygrad.journal import schema, sound
 from steadygrad.journal.opening import opened
 from steadygrad.journal.store import as_columns
 from steadygrad.journal.thin import SERIES, Columns, merge
 from steadygrad.record import from_jsonable
-from steadygrad.record.run import Extremes, LossSeries, Note, Run, Series, Session, Weights
-from steadygrad.record.training import Action, Alarm, Look, Watched
+from steadygrad.record.run import Extremes, LossSeries, Run, Series, Weights
+from steadygrad.record.training import Action, Alarm, Look
 
 Counts = NDArray[np.int64]
 
@@ -37,7 +37,7 @@ def read(path: str | os.PathLike[str], *, session: int | None = None, most: int 
     with opened(path) as db:
         try:
             return _run(db, path, session, max(1, most))
-        except (CorruptReportError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (CorruptReportError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
             why = str(error).removeprefix("cannot read the report: ")
             raise JournalError(f"{path} is damaged ({why})") from None
 
@@ -46,7 +46,7 @@ def _run(db: sqlite3.Connection, path: Path, session: int | None, most: int) -> 
     kept = db.execute(
         "SELECT number, started, written, finished, host, process FROM sessions ORDER BY number"
     ).fetchall()
-    sessions = tuple(Session(*row) for row in kept)
+    sessions = tuple(map(sound.session, kept))
     if not sessions:
         raise JournalError(f"{path} is empty: nothing has been written to it yet")
     number = sessions[-1].number if session is None else session
@@ -56,21 +56,20 @@ def _run(db: sqlite3.Connection, path: Path, session: int | None, most: int) -> 
     (about,) = db.execute("SELECT about FROM sessions WHERE number = ?", (number,)).fetchone()
     asked = "SELECT name, shape, dtype, optimizer FROM watched WHERE session = ? ORDER BY place"
     watched = tuple(
-        Watched(name=name, shape=tuple(json.loads(shape)), dtype=dtype, optimizer=optimizer)
+        sound.watched(name, json.loads(shape), dtype, optimizer)
         for name, shape, dtype, optimizer in db.execute(asked, (number,))
     )
-    optimizers = 1 + max((one.optimizer for one in watched), default=0)
+    optimizers = sound.optimizers(watched)
     owned = [np.flatnonzero([one.optimizer == part for one in watched]) for part in range(optimizers)]
     parts = [_rows(db, "points", number, part) for part in range(optimizers)]
-    summary = dict(db.execute("SELECT name, value FROM summary WHERE session = ?", (number,)).fetchall())
-    summary = {name: float("nan") if value is None else float(value) for name, value in summary.items()}
+    summary = sound.summary(db.execute("SELECT name, value FROM summary WHERE session = ?", (number,)).fetchall())
     rows = sum(int(part["count"].sum()) for part in parts)
     extremes = _rows(db, "extremes", number, 0)
     return Run(
         path=str(path),
         session=number,
         sessions=sessions,
-        about=json.loads(about),
+        about=sound.about(json.loads(about)),
         watched=watched,
         steps=max(int(summary.get("steps", 0)), *(int(part["last"].max(initial=0)) for part in parts)),
         interval=summary.get("interval", _interval(parts)),
@@ -88,7 +87,8 @@ def _run(db: sqlite3.Connection, path: Path, session: int | None, most: int) -> 
         actions=_records(db, Action, "actions", "id", number),
         looks=_records(db, Look, "looks", "id", number),
         notes=tuple(
-            Note(*row) for row in db.execute("SELECT step, text FROM notes WHERE session = ? ORDER BY id", (number,))
+            sound.note(row)
+            for row in db.execute("SELECT step, text FROM notes WHERE session = ? ORDER BY id", (number,))
         ),
         summary=summary,
     )
@@ -100,6 +100,7 @@ def _rows(db: sqlite3.Connection, table: str, session: int, optimizer: int) -> C
     wanted = ", ".join(lacked.get(name, name) for name in names)
     asked = f"SELECT {wanted} FROM {table} WHERE session = ? AND optimizer = ? ORDER BY place"
     columns = as_columns(names, db.execute(asked, (session, optimizer)).fetchall())
+    sound.columns(columns)
     # A step number that was set back (a checkpoint loaded into a running guard) must not make points overlap.
     order = np.argsort(columns["first"], kind="stable")
     return columns if (np.diff(order) == 1).all() else {name: values[order] for name, values in columns.items()}
@@ -186,7 +187,7 @@ def _binned(columns: Columns, edges: Counts, table: str) -> tuple[Counts, Column
 def _weights(db: sqlite3.Connection, session: int, owned: Sequence[Counts]) -> Weights:
     asked = "SELECT optimizer, step, norms, ratios FROM weights WHERE session = ? ORDER BY step, optimizer"
     rows = db.execute(asked, (session,)).fetchall()
-    steps = sorted({step for _, step, _, _ in rows})
+    steps = sorted({sound.step_of(step) for _, step, _, _ in rows})
     place = {step: index for index, step in enumerate(steps)}
     both = [np.full((len(steps), sum(map(len, owned))), np.nan, dtype=np.float32) for _ in range(2)]
     for optimizer, step, *blobs in rows:

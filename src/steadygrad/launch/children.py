@@ -13,6 +13,8 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+from steadygrad.frames import not_counted
+
 _WORKERS = ("torch.utils.data", "multiprocessing.managers", "multiprocessing.resource_sharer")
 """Modules whose processes train nothing."""
 
@@ -55,7 +57,7 @@ def follow_children(module: ModuleType, token: Token, started: Callable[[], None
         finally:
             self.__dict__.pop("_steadygrad_token", None)
 
-    setattr(start, _COVERED, True)
+    setattr(not_counted(start), _COVERED, True)
     base.start = start
 
 

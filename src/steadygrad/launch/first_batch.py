@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from torch.utils._pytree import tree_leaves, tree_map
 
 from steadygrad.errors import SubjectError
+from steadygrad.frames import called_at
 from steadygrad.probe.objective import loss_in
 from steadygrad.probe.spans import location_of, replaying, user_frame
 from steadygrad.record import Location, Operation
@@ -139,9 +140,11 @@ class _Tape(overrides.TorchFunctionMode):
         _modes._push_mode(self)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        given = func(*args, **(kwargs or {}))
+        frame = user_frame(sys._getframe(1))
+        # What it warns of is told at the program's line.
+        given = called_at(frame)(func, args, kwargs or {})
         if self._running and len(self._calls) <= LONGEST:
-            place = location_of(user_frame(sys._getframe(1)))
+            place = location_of(frame)
             self._calls.append((func, args, kwargs or {}, given, place))
         return given
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from types import FrameType, ModuleType
 from typing import Any
 
+from steadygrad.frames import not_counted
 from steadygrad.launch.tracebacks import is_ours
 
 Tell = Callable[[Any, FrameType | None], None]
@@ -83,7 +84,7 @@ def _cover(kind: Any, tell: Tell, base: Any) -> None:
         if kind is base:
             next(site for site in stack if site.optimizer is self).begun = True
 
-    setattr(__init__, _COVERED, True)
+    setattr(not_counted(__init__), _COVERED, True)
     kind.__init__ = __init__
 
 

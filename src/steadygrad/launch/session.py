@@ -10,7 +10,7 @@ import os
 import sys
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -19,26 +19,13 @@ from typing import Any
 from steadygrad.errors import JournalError, TrainingStopped, in_one_line
 from steadygrad.launch.children import at_end_of_child, name_of_child
 from steadygrad.launch.journals import FOLDER, journal_path
-from steadygrad.launch.telling import Teller, summary_lines
+from steadygrad.launch.tallies import Tally, finished, tally_of
+from steadygrad.launch.telling import Teller, end_lines
 from steadygrad.launch.unwatched import no_step_seen, nothing_watched
 from steadygrad.settings import RunSettings
 
 SEVERAL = 4
 """Guards of one process that are each told of; of further ones only findings and alarms, and how many they were."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """What one guard came to."""
-
-    steps: int
-    clipped_share: float
-    alarms: tuple[Any, ...]
-    journal: str | None
-    first: tuple[Any, ...] = ()
-    """Findings of the first step that are more than information."""
-    each: tuple[tuple[str, int], ...] = ()
-    """Of several optimizers what each is called, and its steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +74,8 @@ class Session:
         self._ever_made = 0
         self._held: Any = None
         """Whether what was made holds what gets the gradient."""
+        self._by_hand: Any = None
+        """What watches a program that has no optimizer; False where there is nothing to watch."""
         self._process = os.getpid()
         self._made: list[_Made] = []
         self._watched: list[_Watched] = []
@@ -100,6 +89,7 @@ class Session:
         """The program has made an optimizer. It is guarded before a model is next used, or before its own first step."""
         try:
             self._ever_made += 1
+            self._leave_by_hand()
             self._made.append(_Made(weakref.ref(optimizer), frame))
             self._note_held(optimizer)
             self.expect_use()
@@ -111,6 +101,8 @@ class Session:
         self.backwards += 1
         if self._made:
             self.guard_those_made()
+        elif self._by_hand is None and not self._ever_made:
+            self._watch_by_hand(loss)
         for one in (self._cure, self._check):
             if one is not None:
                 one.backward(loss)
@@ -120,7 +112,7 @@ class Session:
         if self._check is not None:
             self._check.before_step(optimizer)
         try:
-            missing = self._held.stepping(optimizer)
+            missing = self._held.stepping(optimizer) if self._held is not None else None
             if missing is not None:
                 self._tell_missing(optimizer, missing)
         except TrainingStopped:
@@ -210,10 +202,45 @@ class Session:
             # What guards a run does not depend on what records it.
             self._once(f"no journal: {error}; the run is guarded without one")
             guarded = as_told(journal=None)
-        self._watched.append(_Watched(weakref.ref(guarded), _tally(guarded)))
+        self._watched.append(_Watched(weakref.ref(guarded), tally_of(guarded)))
         if len(self._watched) == 1 and os.getpid() != self._process:
             at_end_of_child(self.close)
         return guarded
+
+    def _watch_by_hand(self, loss: Any) -> None:
+        """The program goes backward, and has made no optimizer."""
+        self._by_hand = False
+        try:
+            from steadygrad.launch.by_hand import watched_by_hand
+
+            say = (lambda line: None) if self.settings.quiet else self._say
+            self._by_hand = watched_by_hand(loss, self._guard_alone, say, self._leave_by_hand) or False
+        except Exception as error:
+            self._not_watched(error)
+
+    def _guard_alone(self, stand_in: Any) -> Any:
+        """A guard that can only watch."""
+        settings = self.settings
+        self.settings = replace(settings, clip=None, on_alarm="warn", probe_every=0, cure=None)
+        try:
+            self._guard([(stand_in, None)])
+        finally:
+            self.settings = settings
+        return self._watched[-1].guard()
+
+    def _leave_by_hand(self) -> None:
+        """There is an optimizer after all, nothing is trained, or it is the end."""
+        passes, self._by_hand = self._by_hand, False
+        if not passes:
+            return
+        passes.leave()
+        one = self._watched[-1]
+        guard = one.guard()
+        if guard is not None:
+            one.tally = finished(guard, one.tally)
+        if not passes.trains:
+            passes.forget(one.tally.journal)
+            self._watched.remove(one)
 
     def _check_at_start(self, model: Any, optimizer: Any) -> None:
         """Have the first step checked, where it is one process's, and looks are made at all."""
@@ -268,7 +295,7 @@ class Session:
 
     def forked(self) -> None:
         """In a forked child: what the parent watches is the parent's."""
-        self._made, self._watched, self.children, self._closed = [], [], 0, False
+        self._made, self._watched, self.children, self._closed, self._by_hand = [], [], 0, False, None
         self.backwards = self._ever_made = 0
 
     def dismiss(self) -> None:
@@ -282,10 +309,11 @@ class Session:
         self._closed = True
         if self._check is not None:
             self._check.close()
+        self._leave_by_hand()
         for one in self._watched:
             guard = one.guard()
             if guard is not None:
-                one.tally = _finished(guard, one.tally)
+                one.tally = finished(guard, one.tally)
         forked = os.getpid() != self._process
         if self._watched:
             self._tell_end()
@@ -298,26 +326,18 @@ class Session:
         told = [one.tally for one in self._watched if not self.settings.quiet or one.tally.alarms]
         if self.backwards and any(not one.steps and not any(n for _, n in one.each) for one in told):
             self.tell(no_step_seen(self.backwards))
-        clips = self.settings.clip is not None
-        if len(told) <= SEVERAL:
-            for tally in told:
-                self.tell(*summary_lines(tally, clips=clips, folder=self.folder))
-            return
-        # A search over settings trains one model after the other: those with an alarm, and how many there were.
-        for tally in [one for one in told if one.alarms][:SEVERAL]:
-            self.tell(*summary_lines(tally, clips=clips, folder=self.folder))
-        steps, sick = sum(one.steps for one in told), sum(1 for one in told if one.alarms)
-        kept = f"; {sum(1 for one in told if one.journal)} journals in {self._journal_folder()}"
-        self.tell(
-            f"{len(told)} sets of optimizers, {steps:,} steps, {sick} with an alarm{'' if self.settings.no_journal else kept}"
-        )
+        folder = None if self.settings.no_journal else self._journal_folder()
+        for lines in end_lines(
+            told, SEVERAL, clips=self.settings.clip is not None, folder=self.folder, journals=folder
+        ):
+            self.tell(*lines)
 
     def _remember(self) -> None:
         """Note what is known of each guard: the program may drop what it watched before the end."""
         for one in self._watched:
             guard = one.guard()
             if guard is not None:
-                one.tally = _tally(guard)
+                one.tally = tally_of(guard)
 
     def _not_watched(self, error: Exception) -> None:
         self._once(f"the optimizer is not watched ({in_one_line(error)}); training goes on")
@@ -326,18 +346,3 @@ class Session:
         if line not in self._told_of:
             self._told_of.add(line)
             self.tell(line)
-
-
-def _tally(guard: Any) -> Tally:
-    first = tuple(one for look in guard.looks if look.step == 1 for one in look.findings if one.severity != "info")
-    steps = tuple((name, one.step) for name, one in zip(guard.which, guard.optimizers, strict=True))
-    return Tally(guard.steps, guard.clipped_share, tuple(guard.alarms), guard.journal, first, steps)
-
-
-def _finished(guard: Any, known: Tally) -> Tally:
-    """Of a guard at its end: what is unread is read, and the journal closed."""
-    try:
-        guard.detach()
-        return _tally(guard)
-    except Exception:
-        return known

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,19 @@ def summary_lines(numbers: Any, *, clips: bool, folder: Path) -> Sequence[str]:
         path = shown_path(numbers.journal, folder)
         lines.append(f"journal: {path}   (steadygrad show {path})")
     return lines
+
+
+def end_lines(
+    told: Sequence[Any], several: int, *, clips: bool, folder: Path, journals: str | None
+) -> Iterator[Sequence[str]]:
+    """What all came to, each a ``Tally``. A search over settings trains one model after the other: of more than ``several``
+    only some with an alarm are told of, and how many there were. ``journals``: the folder that theirs are in."""
+    for tally in told if len(told) <= several else [one for one in told if one.alarms][:several]:
+        yield summary_lines(tally, clips=clips, folder=folder)
+    if len(told) > several:
+        steps, sick = sum(one.steps for one in told), sum(1 for one in told if one.alarms)
+        kept = "" if journals is None else f"; {sum(1 for one in told if one.journal)} journals in {journals}"
+        yield [f"{len(told)} sets of optimizers, {steps:,} steps, {sick} with an alarm{kept}"]
 
 
 def _alarms(alarms: Sequence[Any]) -> str:

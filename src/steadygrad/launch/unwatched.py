@@ -25,10 +25,7 @@ def nothing_watched(*, made: int, backwards: int, children: int) -> str:
         )
     if backwards:
         passes = "1 backward pass was" if backwards == 1 else f"{backwards:,} backward passes were"
-        return (
-            f"no torch.optim.Optimizer was made, so {passes} not watched: weights that the program changes by itself, or by an "
-            "optimizer of another kind, are out of sight; let a torch.optim optimizer take the steps"
-        )
+        return f"no torch.optim.Optimizer was made, so {passes} not watched: no weight of a torch.nn.Module was seen to change"
     return "no optimizer was made; nothing was watched"
 
 

@@ -162,9 +162,12 @@ def named(module: ModuleType, name: str, place: str) -> Any:
     """An attribute of a module, dots allowed. Raises ``TargetError`` naming the nearest."""
     value: Any = module
     for part in name.split("."):
-        if not hasattr(value, part):
-            raise TargetError(f"{place} has no {name!r}{nearest(part, _public(value))}")
-        value = getattr(value, part)
+        try:
+            value = getattr(value, part)
+        except AttributeError:
+            raise TargetError(f"{place} has no {name!r}{nearest(part, _public(value))}") from None
+        except Exception as error:
+            raise UserCodeError(f"{place} raised this when it was asked for {name!r}") from error
     return value
 
 
@@ -180,7 +183,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def _public(value: Any) -> list[str]:
     return [
         name
-        for name, item in vars(value).items()
+        for name, item in getattr(value, "__dict__", {}).items()
         if not name.startswith("_") and not isinstance(item, ModuleType) and callable(item)
     ]
 

@@ -52,7 +52,7 @@ _arguments: WeakKeyDictionary[Constructed, dict[str, Any]] = WeakKeyDictionary()
 @functools.cache
 def _owner(filename: str) -> str:
     """Whose file it is: "passed over" (torch, the standard library, our instruments), "ours", or "user"."""
-    if filename.startswith((_TORCH, "<frozen")) or filename in _INSTRUMENTS:
+    if filename.startswith((_TORCH, "<frozen", *_INSTRUMENTS)):
         return "passed over"
     if filename.startswith(_PROBE) or filename in _CALLERS:
         return "ours"
@@ -249,7 +249,7 @@ def _note_construction(module: Constructed, frame: FrameType) -> None:
 def _construction_here(module: Constructed, frame: FrameType | None) -> Location | None:
     """The expression outside every ``__init__`` of the module under construction; the arguments of the last are noted."""
     while frame is not None and (
-        frame.f_code.co_filename in _INSTRUMENTS
+        frame.f_code.co_filename.startswith(_INSTRUMENTS)
         or (frame.f_code.co_name == "__init__" and module in _first_argument(frame))
     ):
         if _owner(frame.f_code.co_filename) == "user":

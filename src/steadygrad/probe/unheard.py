@@ -1,9 +1,10 @@
-"""What a forward pass prints and logs while it is run once more for a look, in this thread: nothing of it is heard."""
+"""What a forward pass prints, logs and warns of while it is run once more for a look, in this thread: nothing of it is heard."""
 
 from __future__ import annotations
 
 import logging
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import get_ident
@@ -14,18 +15,46 @@ from steadygrad.torch_internals import replaced
 
 @contextmanager
 def unheard() -> Iterator[None]:
-    """Within the block this thread's words to standard output, standard error and loggers are dropped; files get theirs."""
+    """Within the block this thread's words to standard output, standard error and loggers are dropped; files get theirs.
+
+    A warning that is to be shown once is not used up: the program's own is still to come.
+    """
     before = {name: getattr(sys, name) for name in ("stdout", "stderr")}
     muffled = {name: _Muffled(stream) for name, stream in before.items()}
     for name, stream in muffled.items():
         setattr(sys, name, stream)
     try:
-        with replaced(logging.Logger, "callHandlers", lambda original, logger, record: None):
+        with (
+            replaced(logging.Logger, "callHandlers", lambda original, logger, record: None),
+            replaced(warnings, "_showwarnmsg", lambda original, message: None),
+            _warned_of_as_before(),
+        ):
             yield
     finally:
         for name, stream in muffled.items():
             if getattr(sys, name) is stream:
                 setattr(sys, name, before[name])
+
+
+@contextmanager
+def _warned_of_as_before() -> Iterator[None]:
+    """Where ``warnings`` notes what was shown: in a module's own names, and in a table for what is shown once in all."""
+    before = {id(names): dict(names) for names in _registries()}
+    try:
+        yield
+    finally:
+        for names in _registries():
+            kept = before.get(id(names), {})
+            if names != kept:
+                names.clear()
+                names.update(kept)
+
+
+def _registries() -> list[dict[Any, Any]]:
+    modules = [getattr(module, "__dict__", None) for module in list(sys.modules.values())]
+    found = [names.get("__warningregistry__") for names in modules if isinstance(names, dict)]
+    once: Any = warnings
+    return [one for one in (*found, once.onceregistry) if isinstance(one, dict)]
 
 
 class _Muffled:

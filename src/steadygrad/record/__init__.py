@@ -6,7 +6,7 @@ room speaks to its neighbours in these words.
 
 from steadygrad.record.change import GROUPS, SAFETIES, Candidate, Change, CureRecord, Edit, Site, Tried
 from steadygrad.record.check import CheckRecord, Cost, Setup
-from steadygrad.record.codec import SCHEMA_VERSION, from_jsonable, to_jsonable
+from steadygrad.record.codec import SCHEMA_VERSION, from_jsonable, json_text, to_jsonable
 from steadygrad.record.finding import Evidence, Finding, Severity, Verdict
 from steadygrad.record.span import Location
 from steadygrad.record.steptest import StepTest
@@ -59,5 +59,6 @@ __all__ = [
     "Verdict",
     "Watched",
     "from_jsonable",
+    "json_text",
     "to_jsonable",
 ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from steadygrad.errors import CorruptReportError, FindingsError
-from steadygrad.record.codec import SCHEMA_VERSION, from_jsonable, to_jsonable
+from steadygrad.record.codec import SCHEMA_VERSION, from_jsonable, json_text, to_jsonable
 from steadygrad.record.finding import Finding, Severity, Verdict
 from steadygrad.record.steptest import StepTest
 from steadygrad.record.trace import BlindSpot, Trace, Trunk
@@ -90,9 +90,7 @@ class CheckRecord:
             trunk["decades"] = to_jsonable(self.trunk.decades)
             trunk["blame"] = to_jsonable(self.trunk.blame)
         body["trunk"] = None if trunk is None else {name: trunk[name] for name in TRUNK_SUMMARY}
-        text = json.dumps({"version": SCHEMA_VERSION, **body}, indent=indent, ensure_ascii=False, allow_nan=False)
-        # A lone surrogate (from a file name that is not UTF-8) becomes \udcXX, which is its JSON escape.
-        return text.encode("utf-8", errors="backslashreplace").decode("utf-8")
+        return json_text({"version": SCHEMA_VERSION, **body}, indent=indent)
 
     @classmethod
     def from_json(cls, text: str) -> Self:

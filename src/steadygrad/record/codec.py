@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import math
 import reprlib
 import types
@@ -43,6 +44,18 @@ def to_jsonable(value: Any) -> Any:
 def from_jsonable(kind: type[T], value: Any, where: str = "report") -> T:
     """The record of type ``kind`` that ``value`` describes. Raises ``CorruptReportError`` where it does not fit."""
     return typing.cast(T, _read(kind, value, where))
+
+
+def json_text(body: Any, *, indent: int | None = 2) -> str:
+    """JSON as people read it, in which no character steers a terminal: those of C1 and DEL are escapes, as are the others.
+
+    So is a lone surrogate (from a file name that is not UTF-8).
+    """
+    text = json.dumps(body, indent=indent, ensure_ascii=False, allow_nan=False)
+    return text.translate(_STEERS).encode("utf-8", errors="backslashreplace").decode("utf-8")
+
+
+_STEERS = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
 
 
 def _read(kind: Any, value: Any, where: str) -> Any:
@@ -81,6 +94,8 @@ def _read(kind: Any, value: Any, where: str) -> Any:
             except OverflowError:
                 raise CorruptReportError(f"{where} is too large for a number") from None
     elif isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+        if kind is int and not -(2**63) <= value < 2**63:
+            raise CorruptReportError(f"{where} is too large for a number")
         return value
     raise CorruptReportError(f"{where} is {_short(value)}, expected {kind.__name__}")
 

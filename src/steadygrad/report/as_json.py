@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from steadygrad.record import SCHEMA_VERSION, CheckRecord, CureRecord, to_jsonable
+from steadygrad.record import SCHEMA_VERSION, CheckRecord, CureRecord, json_text, to_jsonable
 from steadygrad.record.proof import Proof
 from steadygrad.record.rates import RateSearch
 from steadygrad.report.colour import Color
@@ -54,4 +54,4 @@ def proof_as_json(proof: Proof) -> str:
 
 
 def _dumped(body: dict[str, Any]) -> str:
-    return json.dumps({"version": SCHEMA_VERSION, **body}, indent=2, ensure_ascii=False, allow_nan=False)
+    return json_text({"version": SCHEMA_VERSION, **body})

@@ -130,6 +130,10 @@ class Loop:
         self._backwards = 0
         self._dirty = False
 
+    def forget_step(self) -> None:
+        """It is not known what the step has used: nothing is told of the gradients that it left."""
+        self._at_step = _NONE
+
 
 def _mark(parameters: Sequence[Any]) -> Mark:
     """Of the first gradient that there is."""

@@ -52,6 +52,8 @@ class StepWatch:
         self.inside = False
         """Whether a step has begun and is not taken yet."""
         self.off = False
+        self.alone = False
+        """Whether steps are closed at the end of a backward pass: what the program does to its gradients then is out of sight."""
         self.gradients: list[Tensor] = []
         """The gradients of the row that was read last."""
         self.scale: Tensor | None = None
@@ -88,7 +90,8 @@ class StepWatch:
         self.now = 0.0
         """When the row was closed, in seconds of ``clock``."""
         self._place_of_closure = place_of_closure(optimizer)
-        self._evaluations = 0
+        self.evaluations = 0
+        """How often the last step that was given a closure has called it."""
         self.watch(parameters, columns)
         self._handles: list[RemovableHandle] = [
             optimizer.register_step_pre_hook(StepHook(self._before)),
@@ -158,7 +161,7 @@ class StepWatch:
     # Clips
 
     def own(self, gradients: Sequence[Tensor]) -> int:
-        if self.off or not gradients:
+        if self.off or self.alone or not gradients:
             return 0
         if self._fresh and len(gradients) == len(self.gradients) and gradients[0] is self.gradients[0]:
             return len(gradients)
@@ -210,7 +213,7 @@ class StepWatch:
         place = self._place_of_closure
         closure = closure_of(args, kwargs, place) if kwargs or len(args) > 1 else None
         if closure is not None:
-            self._evaluations = 0
+            self.evaluations = 0
             return with_closure(args, kwargs, place, heard(closure, self._evaluated))
         self._close()
         return None
@@ -218,10 +221,10 @@ class StepWatch:
     @never_compiled
     def _evaluated(self, loss: Any) -> None:
         """The gradients of this step come into being inside of it: its row is closed where its closure has given this."""
-        self._evaluations += 1
+        self.evaluations += 1
         if self.off:
             return
-        if self._evaluations > 1:
+        if self.evaluations > 1:
             self.handler.guarded(self.handler.again)
             return
         if not self._losses and isinstance(loss, Tensor) and loss.numel() == 1:

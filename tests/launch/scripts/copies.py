@@ -73,6 +73,9 @@ for step in range(12):
         copied = copy.deepcopy(other)
         assert copied.param_groups[0]["params"][0] is not other.param_groups[0]["params"][0]
         torch.save([copy.deepcopy(model), model], sys.argv[1] + f"-{step}.pt")
+        torch.save([model.state_dict(), optimizer.state_dict()], sys.argv[1] + f"-{step}.states")
+        torch.jit.save(torch.jit.script(model), sys.argv[1] + f"-{step}.scripted")
+        torch.export.save(torch.export.export(copy.deepcopy(model).eval(), (torch.ones(2, 8),)), sys.argv[1] + f"-{step}.pt2")
         with open(sys.argv[1] + f"-{step}.pkl", "wb") as file:
             pickle.dump(copied.param_groups[0]["lr"], file)
             pickle.dump([copy.deepcopy(optimizer), copied._optimizer_step_pre_hooks, other._optimizer_step_pre_hooks], file)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from steadygrad.lab.outcome import Ran
+from steadygrad.record import json_text
 
 VERSION = 1
 
@@ -16,7 +16,7 @@ VERSION = 1
 def render(runs: Sequence[Ran]) -> str:
     """An object with ``version`` and ``experiments``."""
     body = {"version": VERSION, "experiments": [_one(ran) for ran in runs]}
-    return json.dumps(_finite(body), indent=2, ensure_ascii=False, allow_nan=False)
+    return json_text(_finite(body))
 
 
 def _one(ran: Ran) -> dict[str, Any]:

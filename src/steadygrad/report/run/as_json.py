@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from steadygrad.record import SCHEMA_VERSION, to_jsonable
+from steadygrad.record import SCHEMA_VERSION, json_text, to_jsonable
 from steadygrad.record.run import Run
 from steadygrad.report.run.phrases import run_seconds, step_seconds
 
@@ -47,7 +47,7 @@ def render(run: Run, *, series: bool = False) -> str:
             "lowest_rank": run.extremes.lowest_rank.tolist(),
             "highest_rank": run.extremes.highest_rank.tolist(),
         }
-    text = json.dumps(body, indent=2, ensure_ascii=False, allow_nan=False)
+    text = json_text(body)
     if not series:
         return text
     # One array a line: a million numbers indented one by one would be a file of blanks.

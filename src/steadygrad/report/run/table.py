@@ -10,6 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from steadygrad.record.run import Run
+from steadygrad.report.words import clean
 
 Table = dict[str, NDArray[Any]]
 
@@ -34,7 +35,7 @@ def table(run: Run) -> Table:
     found["loss"] = series.losses
     found |= {f"loss[{one.optimizer}]": one.mean for one in series.other_losses}
     for column, one in enumerate(run.watched):
-        name = one.name
+        name = clean(one.name)
         while name in found:
             name = f"{name}'"
         found[name] = series.norms[:, column]

@@ -1,0 +1,35 @@
+"""What one guard came to, as it is told at the end of a run. Standard library only; reads a guard, and ends it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What one guard came to."""
+
+    steps: int
+    clipped_share: float
+    alarms: tuple[Any, ...]
+    journal: str | None
+    first: tuple[Any, ...] = ()
+    """Findings of the first step that are more than information."""
+    each: tuple[tuple[str, int], ...] = ()
+    """Of several optimizers what each is called, and its steps."""
+
+
+def tally_of(guard: Any) -> Tally:
+    first = tuple(one for look in guard.looks if look.step == 1 for one in look.findings if one.severity != "info")
+    steps = tuple((name, one.step) for name, one in zip(guard.which, guard.optimizers, strict=True))
+    return Tally(guard.steps, guard.clipped_share, tuple(guard.alarms), guard.journal, first, steps)
+
+
+def finished(guard: Any, known: Tally) -> Tally:
+    """Of a guard at its end: what is unread is read, and the journal closed."""
+    try:
+        guard.detach()
+        return tally_of(guard)
+    except Exception:
+        return known
