@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from steadygrad._guard.guard import SNAPSHOT_BYTES, SNAPSHOT_EVERY, Guard, guards
-from steadygrad._guard.options import Options, check_subjects, several
+from steadygrad._guard.guard import Guard, guards
+from steadygrad._guard.options import SNAPSHOT_BYTES, SNAPSHOT_EVERY, Options, check_subjects, several
 from steadygrad.act.on_alarm import OnAlarm
 from steadygrad.clip import Clip
 from steadygrad.errors import SettingsError

@@ -40,12 +40,10 @@ from steadygrad.report import words
 from steadygrad.watch.distributed import is_shared, rank
 from steadygrad.watch.names import Names
 
-SNAPSHOT_EVERY = 100
-SNAPSHOT_BYTES = 4 * 2**30
 guards: weakref.WeakKeyDictionary[torch.optim.Optimizer, weakref.ref[Guard]] = weakref.WeakKeyDictionary()
 """Weak on both sides: it is the optimizer's hooks that keep its guard alive."""
-SAME_ANSWER = 1e-4
-"""Spread of the outputs below which all samples get the same answer. Healthy nets that stand still have 0.01 and more."""
+UNSEEN = 3
+"""Steps without a hook after which that is said: once may be a program that writes its weights before it trains."""
 
 
 class Guard:
@@ -149,6 +147,7 @@ class Guard:
         """Judge what is unread, and wait until the journal holds it."""
         for one in self.optimizers:
             if not one.off:
+                one.watch.look_back()
                 one.judge()
         self._summarise()
         self.writing.flush()
@@ -159,6 +158,7 @@ class Guard:
         self.answers.on = False
         for one in self.optimizers:
             if not one.off:
+                one.watch.look_back()
                 one.judge()
                 for symptom in symptoms_at_end(one):
                     self._symptom(one, symptom)
@@ -253,12 +253,10 @@ class Guard:
     def found(self, one: GuardedOptimizer, symptoms: Sequence[Symptom]) -> None:
         """What rows and updates show: alarms, new or going on, and those that have ended."""
         more = [*symptoms, *clips.judge_habits(habits_of(one))]
-        if one.state.losses.flat_since and not one.state.losses.told:
-            spread = self.looking.spread()
+        if losses.worth_a_question(one.state.losses):
+            still = losses.stands_still(one.state, one.step, self.looking.spread())
             self.looking.ask_for_spread()
-            if spread is not None and spread < SAME_ANSWER:
-                still = losses.stands_still(one.state, one.step, spread)
-                more += [still] if still is not None else []
+            more += [still] if still is not None else []
         for symptom in more:
             self._symptom(one, symptom)
         recent = one.state.window[-20:, -1]
@@ -275,6 +273,11 @@ class Guard:
             why_not = self.answers.keep(one)
             if why_not is not None:
                 self._note_once(one.step, why_not)
+
+    def stepped_unseen(self, one: GuardedOptimizer) -> None:
+        """After a step that called no hook: what is not seen of such steps is said once."""
+        if one.watch.unseen_steps == UNSEEN:
+            self._note_once(one.step, self._of(one, words_of.UNSEEN.format(one.step)))
 
     # Alarms
 

@@ -16,6 +16,9 @@ from steadygrad.errors import SettingsError, SubjectError
 if TYPE_CHECKING:
     from steadygrad.journal import Journal
 
+SNAPSHOT_EVERY = 100
+SNAPSHOT_BYTES = 4 * 2**30
+
 
 @dataclass(frozen=True)
 class Options:

@@ -109,7 +109,14 @@ def explain(alarm: Alarm, symptom: Symptom, view: StepView, looks: Looks) -> Exp
             )
     draft.found(symptom.cause, "rate" if "learning rate" in symptom.cause else kind)
     signs = _signs(draft, symptom, view, growth, grown)
-    if not draft.cause and signs and signs[0].kind == "loss" and math.isfinite(signs[0].factor):
+    if (
+        not draft.cause
+        and math.isfinite(growth)
+        and signs
+        and signs[0].kind == "loss"
+        and math.isfinite(signs[0].factor)
+    ):
+        # The batch was seen, and is as large as any.
         draft.found(f"the loss leaves its range first, at {times(signs[0].factor)} its usual size", "large loss")
     rows = _rows(draft, symptom, view, looks) if at_hand and _may_look(view) else ()
     explained = replace(

@@ -33,6 +33,7 @@ RELATED = {
     "SG201": ("SG201", "SG202", "SG304", "SG205"),
     "SG203": ("SG203",),
     "SG206": ("SG201", "SG202", "SG304", "SG205"),
+    "SG207": ("SG105",),
 }
 """Findings of a look that can be the cause of what the norms show, the likeliest first."""
 STANDS_OUT = 10.0

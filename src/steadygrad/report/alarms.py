@@ -89,6 +89,15 @@ def advice(code: str, kind: str, text: str) -> str:
 LEFT_OUT = "a look that was due is left out: looks have had their share of the run's time (--budget {:g})"
 
 
+UNSEEN = (
+    "the {} steps so far called no hook of the optimizer: torch.compile took optimizer.step() into what it compiles, or another "
+    "function stands in its place; each step is judged by the gradients of its backward pass, after it is taken: no step can be "
+    "skipped or looked at, and a clip inside of what is compiled is not seen; next: call optimizer.step() outside of it, and "
+    "compile the model alone"
+)
+"""How many steps."""
+
+
 def look_lines(look: Look) -> list[str]:
     """What a look says at once: its findings other than notes, or that there is nothing to say."""
     when = "first step" if look.step == 1 else f"step {look.step:,}"
