@@ -24,6 +24,7 @@ from steadygrad._guard.journal import Writing
 from steadygrad._guard.one_optimizer import GuardedOptimizer
 from steadygrad._guard.options import Options
 from steadygrad._guard.state import load_plain, plain_state, summary_of
+from steadygrad._guard.views import view_of
 from steadygrad._guard.which import labels, without_looks
 from steadygrad.act.answers import Answers
 from steadygrad.act.clipping import Clipper
@@ -32,7 +33,6 @@ from steadygrad.detect.history import SPIKE_DECADES
 from steadygrad.detect.symptoms import Symptom
 from steadygrad.explain.causes import explain
 from steadygrad.explain.looks import Looks, holder_of
-from steadygrad.explain.view import StepView
 from steadygrad.record import Action, Alarm, Look
 from steadygrad.record.rows import Rows, Updates
 from steadygrad.report import alarms as words_of
@@ -110,8 +110,9 @@ class Guard:
 
     @property
     def alarms(self) -> list[Alarm]:
-        """All alarms so far, in the order in which they were raised."""
-        return self.book.alarms
+        """All alarms so far, in the order in which they were raised; then those of this process's own loss, among several."""
+        own = [alarm for one in self.optimizers if one.own_loss is not None for alarm in one.own_loss.book.alarms]
+        return [*self.book.alarms, *own] if own else self.book.alarms
 
     @property
     def actions(self) -> list[Action]:
@@ -267,6 +268,13 @@ class Guard:
         for alarm in closed:
             self.writing.alarm(alarm)
 
+    def found_here(self, one: GuardedOptimizer, alarms: Sequence[Alarm]) -> None:
+        """What this process's own loss shows: whichever process it is, it says so."""
+        for alarm in alarms:
+            line = self._of(one, words_of.in_words(alarm))
+            self.writing.note(alarm.step, line)
+            self._print(line)
+
     def stepped(self, one: GuardedOptimizer) -> None:
         """After a step, where snapshots are kept: one is taken when it is time and nothing is wrong."""
         if not self.book.open:
@@ -307,18 +315,7 @@ class Guard:
             raise self.answers.stopped
 
     def _explained(self, one: GuardedOptimizer, symptom: Symptom, alarm: Alarm) -> Alarm:
-        view = StepView(
-            index=one.index,
-            step=one.step,
-            optimizer=one.optimizer,
-            parameters=one.parameters,
-            columns=one.columns,
-            weights=one.weights,
-            history=one.state,
-            taken=not one.inside,
-            shared=self.shared,
-        )
-        found = explain(alarm, symptom, view, self.looking)
+        found = explain(alarm, symptom, view_of(one, shared=self.shared), self.looking)
         if found.look is not None:
             self.writing.look(found.look)
         if found.by_rank is not None:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from steadygrad._guard import exact_updates
 from steadygrad._guard.exact_updates import ExactUpdates
+from steadygrad._guard.own_loss import OwnLoss
 from steadygrad._guard.owner import Owner
 from steadygrad.act.clipping import Clipper
 from steadygrad.act.lowered_rates import LoweredRates
@@ -82,6 +83,7 @@ class GuardedOptimizer:
         self.watch.every = every
         self._take_columns()
         self.state = State(self.columns)
+        self.own_loss = OwnLoss(self.columns, index) if owner.shared else None
         self._set_limits()
 
     # What others read
@@ -237,7 +239,8 @@ class GuardedOptimizer:
             self._unwritten.append(rows)
             if not self.inside:
                 self._write()
-            if self.owner.shared:
+            mine = rows
+            if self.own_loss is not None:
                 # Each rank has a loss of its own, and all must find the same at the same step.
                 rows = replace(rows, losses=np.full(len(rows), np.nan))
             found += judge.judge(self.state, rows, frozen | before if len(before) == len(frozen) else frozen)
@@ -251,6 +254,8 @@ class GuardedOptimizer:
             found += updates.confirmed(self.state, rows, judge.logs(rows))
         self._set_limits()
         self.owner.found(self, sorted(found, key=lambda symptom: symptom.step))
+        if rows is not None and self.own_loss is not None:
+            self.owner.found_here(self, self.own_loss.judge(mine, self.owner.book.alarms))
 
     def _clipped(self, factor: float) -> None:
         """The guard's clip has multiplied the gradients of the step at hand, whose row may have been judged already."""
