@@ -37,7 +37,7 @@ from steadygrad.record import Action, Alarm, Look
 from steadygrad.record.rows import Rows, Updates
 from steadygrad.report import alarms as words_of
 from steadygrad.report import words
-from steadygrad.watch.distributed import is_shared, rank
+from steadygrad.watch.distributed import holds_a_part, is_shared, rank, world
 from steadygrad.watch.names import Names
 
 guards: weakref.WeakKeyDictionary[torch.optim.Optimizer, weakref.ref[Guard]] = weakref.WeakKeyDictionary()
@@ -67,7 +67,8 @@ class Guard:
         names = Names(roots)
         parameters = [p for o in optimizers for group in o.param_groups for p in group["params"]]
         self.shared = is_shared(roots, parameters)
-        self._speaks = not self.shared or rank() == 0
+        self.apart = not self.shared and holds_a_part(roots)
+        self._speaks = rank() == 0 or not self.shared
         self._notes: set[str] = set()
         self.optimizers: list[GuardedOptimizer] = []
         self.answers = Answers(
@@ -91,15 +92,16 @@ class Guard:
             one.captures = self.looking.captures(index)
             self.optimizers.append(one)
         try:
-            self.writing = Writing.opened(
-                options.journal if self._speaks else None, roots, self.optimizers, names, options, weakly(self.complain)
-            )
+            journal = options.journal if rank() == 0 or not (self.shared or self.apart) else None
+            self.writing = Writing.opened(journal, roots, self.optimizers, names, options, weakly(self.complain))
         except BaseException:
             self._unhook()
             raise
         for optimizer in optimizers:
             guards[optimizer] = weakref.ref(self)
         self._at_exit = detach_at_exit(self)
+        if self.apart and rank() == 0:
+            self._note_once(0, words_of.PARTS.format(world()))
 
     # What a user reads and calls
 
@@ -320,7 +322,7 @@ class Guard:
             self.writing.look(found.look)
         if found.by_rank is not None:
             self.writing.extremes(one.step, found.by_rank)
-        explained = found.alarm
+        explained = replace(found.alarm, rank=rank()) if self.apart else found.alarm
         text = f"{explained.message} {explained.cause}"
         kind = "still" if explained.code == "SG207" and "constant answer" in text else found.kind
         return replace(explained, advice=words_of.advice(explained.code, kind, text))

@@ -98,6 +98,13 @@ UNSEEN = (
 """How many steps."""
 
 
+PARTS = (
+    "FullyShardedDataParallel: each of {} processes watches its own part of the gradient and says so; the journal has rank 0's; "
+    "next: wrap the model with fully_shard to watch the norms of the whole"
+)
+"""How many processes."""
+
+
 def look_lines(look: Look) -> list[str]:
     """What a look says at once: its findings other than notes, or that there is nothing to say."""
     when = "first step" if look.step == 1 else f"step {look.step:,}"
