@@ -31,6 +31,7 @@ SHORT = (
     "corrupted-weights",
     "sudden-explosion",
     "loss-times-1000",
+    "climbing-loss",
     "adam-at-0.1",
     "rate-jump",
     "wiped-averages",

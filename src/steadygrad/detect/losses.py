@@ -209,9 +209,9 @@ def stands_still(state: State, step: int, spread: float | None) -> Symptom | Non
     usual = median(one for _, one in history.levels[-2:])
     since, bound = history.left
     begun = since if _left_for(history) > CHUNK else history.flat_since
-    rose = f", above {bound:.3g} since" if begun == since else ""
+    rose = f" (at most {bound:.3g} in the {WINDOW} before)" if begun == since else ""
     message = (
-        f"the loss has stood at {usual:.4g} for {step - begun + 1:,} steps{rose}, the loss of a constant answer: "
-        f"the outputs of all samples are alike (spread {spread:.1g})"
+        f"the loss has stood at {usual:.4g} for {step - begun + 1:,} steps{rose}, that of a constant answer: "
+        f"all samples get the same output (spread {spread:.1g})"
     )
     return Symptom(CODE, Severity.ERROR, begun, None, message, (), step, lasting=True)

@@ -88,9 +88,10 @@ def far_above(state: State, step: int, row: Array, gap: int, recent: Array) -> I
         greatest = int(which[np.argmax(excess[which])])
         first = greatest if first is None else first
         shown, more = 10.0 ** float(excess[greatest]), len(which) - 1
-        name = "its gradient" if first == greatest else f"the gradient of {state.columns.names[greatest]}"
+        alone = first == greatest and origin != "loss"
+        name = "its gradient norm" if alone else f"the gradient norm of {state.columns.names[greatest]}"
         message = f"{name} is {times(shown)} its median ({10.0 ** float(median[greatest]):.2g})"
-        message += f", {more} more are above theirs" if more else ""
+        message += f", and {more} more leap{'' if more > 1 else 's'} with it" if more else ""
         message += f"; the total norm is {times(total)} {usual}"
     else:
         if first is None:

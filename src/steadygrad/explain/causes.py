@@ -182,7 +182,7 @@ def _from_look(
         assert symptom.column is not None
         others = _norms(view, set(symptom.columns) | {symptom.column})
         if untouched(report, draft.parameter, symptom.norm, others):
-            draft.found("the backward pass gives its usual gradient: something changed it after that", "outside")
+            draft.found("the backward pass gives the usual gradient: something changed it after backward()", "outside")
     draft.location = draft.location or place_of(report, draft.parameter)
 
 

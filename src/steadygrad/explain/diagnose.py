@@ -65,7 +65,7 @@ def _changed(
         return None
     return (
         worst,
-        f"its weights went from a norm of {before[worst]:.3g} to {now[worst]:.3g}, which no optimizer step did",
+        f"its weights went from a norm of {before[worst]:.3g} to {now[worst]:.3g}, and no optimizer step moves them so far",
     )
 
 
@@ -105,8 +105,8 @@ def loss_at_fault(given: Sequence[Given], trace: Trace | None = None) -> str:
     for one in given:
         for tensor in one.cotangents.values():
             if not bool(torch.isfinite(tensor).all()):
-                output = "" if trace is not None else " and the output of the model"
-                return f"the loss gives a gradient that is not finite: look at the loss, its target{output}"
+                output = ", though the output of the model is finite" if trace is not None else ""
+                return f"the loss sends back a gradient that is not finite{output}"
     return ""
 
 
