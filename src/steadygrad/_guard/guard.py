@@ -325,7 +325,8 @@ class Guard:
         explained = replace(found.alarm, rank=rank()) if self.apart else found.alarm
         text = f"{explained.message} {explained.cause}"
         kind = "still" if explained.code == "SG207" and "constant answer" in text else found.kind
-        return replace(explained, advice=words_of.advice(explained.code, kind, text))
+        named = explained.location is not None
+        return replace(explained, advice=words_of.advice(explained.code, kind, text, line=named))
 
     # Printing and the journal
 

@@ -210,10 +210,14 @@ def _not_a_number(
         return
     first = int(which[0])
     more = f" and {len(which) - 1} more" if len(which) > 1 else ""
-    message = f"the optimizer's step makes this weight{more} infinite or NaN, from finite gradients"
-    yield Symptom(
-        "SG203", Severity.ERROR, step, first, message, tuple(which.tolist()), step, cause="optimizer", lasting=False
-    )
+    if any(at == step for at, _, _ in state.trail):
+        message, cause = (
+            f"the optimizer's step makes this weight{more} infinite or NaN, from finite gradients",
+            "optimizer",
+        )
+    else:
+        message, cause = f"this weight{more} became infinite or NaN in step {step:,}, whose gradients were not read", ""
+    yield Symptom("SG203", Severity.ERROR, step, first, message, tuple(which.tolist()), step, cause=cause)
 
 
 def _unmoved(

@@ -148,6 +148,8 @@ def _weights(draft: _Draft, symptom: Symptom, view: StepView) -> None:
     at_fault = changed_weights(view.parameters, view.weights, view.step)
     if at_fault is not None:
         broken = "before step" in at_fault[1]
+        if broken and view.taken and symptom.step >= view.step:
+            return  # They may have been well before it.
         everywhere = at_fault[1].startswith("all")
         draft.parameter = "" if everywhere else view.columns.names[at_fault[0]]
         draft.found(at_fault[1], "broken weights" if broken else "weights")

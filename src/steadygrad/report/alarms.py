@@ -82,8 +82,10 @@ _LOOP = {
 }
 
 
-def advice(code: str, kind: str, text: str) -> str:
-    """The next step a person would take. ``kind``: of the cause; ``text``: what was seen, for mistakes of the loop."""
+def advice(code: str, kind: str, text: str, *, line: bool = True) -> str:
+    """The next step a person would take. ``kind``: of the cause; ``text``: what was seen; ``line``: whether one is named."""
+    if "were not read" in text:
+        return "run again with --every 1, which names the step, the layer and the cause"
     if code in ("SG306", "SG307"):
         return next((line for word, line in _LOOP.items() if word in text), "read docs/guard.md on clips and zero_grad")
     if kind == "optimizer":
@@ -92,6 +94,8 @@ def advice(code: str, kind: str, text: str) -> str:
         return next((line for word, line in _STUCK.items() if word in text), _BY_CODE[code])
     if kind == "zero" and code == "SG108":
         return _BY_CODE["SG108"]
+    if code == "SG203" and not line and kind not in _BY_CAUSE:
+        return "run again with --on-alarm skip to leave such steps out, or under torch.autograd.detect_anomaly() to see the line"
     return _BY_CAUSE.get(kind) or _BY_CODE.get(code, f"steadygrad explain {code}")
 
 
