@@ -323,10 +323,7 @@ class Guard:
         if found.by_rank is not None:
             self.writing.extremes(one.step, found.by_rank)
         explained = replace(found.alarm, rank=rank()) if self.apart else found.alarm
-        text = f"{explained.message} {explained.cause}"
-        kind = "still" if explained.code == "SG207" and "constant answer" in text else found.kind
-        named = explained.location is not None
-        return replace(explained, advice=words_of.advice(explained.code, kind, text, line=named))
+        return replace(explained, advice=words_of.next_step(explained, found.kind))
 
     # Printing and the journal
 

@@ -82,6 +82,13 @@ _LOOP = {
 }
 
 
+def next_step(alarm: Alarm, kind: str) -> str:
+    """What a person would do next about an alarm with a cause of this kind."""
+    text = f"{alarm.message} {alarm.cause}"
+    kind = "still" if alarm.code == "SG207" and "constant answer" in text else kind
+    return advice(alarm.code, kind, text, line=alarm.location is not None)
+
+
 def advice(code: str, kind: str, text: str, *, line: bool = True) -> str:
     """The next step a person would take. ``kind``: of the cause; ``text``: what was seen; ``line``: whether one is named."""
     if "were not read" in text:
