@@ -80,6 +80,10 @@ def show(names: Sequence[str], *, workers: int = 2, to: TextIO = sys.stdout) -> 
         ),
         ("    level (median of 25) above the best one, ÷ (start − best)", lambda one: one.rise),
         ("    loss ÷ the greatest of all before, from step 61 on, all losses positive", lambda one: one.loss_ever),
+        (
+            "    loss above the greatest of 10 steps before, ÷ their range or size, from step 61 on",
+            lambda one: one.loss_climb,
+        ),
         ("    level ÷ the greatest of the first 25 losses, from step 100 on, all positive", lambda one: one.level_ever),
     ):
         _top(found, words, of, to)

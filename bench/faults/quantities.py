@@ -67,6 +67,8 @@ class Lines:
     """Loss ÷ the greatest of the 100 before, from step 61 on."""
     loss_ever: float = 0.0
     """Loss ÷ the greatest of all before, from step 61 on, in runs whose losses are all positive."""
+    loss_climb: float = 0.0
+    """Loss above the greatest of those at least ten steps before, ÷ the greater of their range and size, from step 61 on."""
     level_ever: float = 0.0
     """Level of the loss ÷ the greatest loss of the first 25, from step 100 on, in such runs."""
     rise: float = -math.inf
@@ -165,6 +167,10 @@ def _losses(found: Lines, losses: Array) -> None:
             for bound in (6.0, 10.0, 20.0, 40.0):
                 if above / spread >= bound:
                     found.both[bound] = max(found.both.get(bound, -math.inf), above / far)
+    for at in range(EARLY, len(losses)):
+        greatest, least = float(losses[: at - 9].max()), float(losses[: at - 9].min())
+        above = float(losses[at]) - greatest
+        found.loss_climb = max(found.loss_climb, above / max(greatest - least, abs(greatest), 1e-30))
     levels = _levels(losses)
     if len(losses) > EARLY and (losses > 0).all():
         found.loss_ever = float(np.nanmax(ratios[EARLY - 1 :], initial=0.0))

@@ -31,6 +31,7 @@ SHORT = (
     "corrupted-weights",
     "sudden-explosion",
     "loss-times-1000",
+    "climbing-loss",
     "adam-at-0.1",
     "rate-jump",
     "wiped-averages",
@@ -121,3 +122,22 @@ def test_layers_that_grow_alike_are_put_down_to_the_loss() -> None:
     columns = Columns(names, (64, 8) * 5, (True, False) * 5)
     found = began_at(columns, np.full(10, 3.0), 1)
     assert (found.column, found.place) == (None, "loss") and "×1.0e+03" in found.cause
+
+
+def test_what_was_not_read_is_not_blamed_on_the_optimizer() -> None:
+    """Each tenth step is read; weights, which are sampled at each, are NaN first after one that is not."""
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(8, 64), torch.nn.Tanh(), torch.nn.Linear(64, 8))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+    guard = steadygrad.guard(model, optimizer, every=10, say=lambda line: None)
+    for step in range(1, 121):
+        x = torch.randn(16, 8)
+        x[0, 0] = torch.nan if step == 87 else 0.0
+        optimizer.zero_grad()
+        model(x).square().mean().backward()
+        optimizer.step()
+    guard.detach()
+    (alarm,) = guard.alarms
+    assert (alarm.code, alarm.step - alarm.delay <= 87 <= alarm.step) == ("SG203", True)
+    assert "optimizer's step makes" not in alarm.message and alarm.cause == ""
+    assert "--every 1" in alarm.advice

@@ -21,7 +21,7 @@ PROGRAMS = {
         f"{BEGIN}optimizer = torch.optim.SGD(model.parameters(), lr=0.1)\n"
         "@torch.compile(backend='eager')\ndef step():\n    optimizer.step()\n"
         f"for _ in range(3):\n    optimizer.zero_grad()\n    {LOSS}.backward()\n    step()\n",
-        "3 backward passes, and no step was watched: torch.compile has taken the optimizer's step",
+        "the 3 steps so far called no hook of the optimizer: torch.compile took optimizer.step() into what it compiles",
     ),
     "never stepped": (
         f"{BEGIN}optimizer = torch.optim.SGD(model.parameters(), lr=0.1)\nfor _ in range(3):\n    {LOSS}.backward()\n",

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from steadygrad._guard.guard import SNAPSHOT_BYTES, SNAPSHOT_EVERY, Guard, guards
-from steadygrad._guard.options import Options, check_subjects, several
+from steadygrad._guard.guard import Guard, guards
+from steadygrad._guard.options import SNAPSHOT_BYTES, SNAPSHOT_EVERY, Options, check_parts, check_subjects, several
 from steadygrad.act.on_alarm import OnAlarm
 from steadygrad.clip import Clip
 from steadygrad.errors import SettingsError
 from steadygrad.record import Alarm
+from steadygrad.watch.distributed import holds_a_part
 
 if TYPE_CHECKING:
     from steadygrad.journal import Journal
@@ -72,6 +73,8 @@ def guard(
         snapshot_bytes=snapshot_bytes,
     )
     check_subjects(roots, optimizers)
+    if holds_a_part(roots):
+        check_parts(options)
     known = {id(found): found for one in optimizers if (found := _guard_of(one)) is not None}
     if known:
         (first, *more) = known.values()

@@ -24,6 +24,7 @@ from steadygrad._guard.journal import Writing
 from steadygrad._guard.one_optimizer import GuardedOptimizer
 from steadygrad._guard.options import Options
 from steadygrad._guard.state import load_plain, plain_state, summary_of
+from steadygrad._guard.views import view_of
 from steadygrad._guard.which import labels, without_looks
 from steadygrad.act.answers import Answers
 from steadygrad.act.clipping import Clipper
@@ -32,20 +33,17 @@ from steadygrad.detect.history import SPIKE_DECADES
 from steadygrad.detect.symptoms import Symptom
 from steadygrad.explain.causes import explain
 from steadygrad.explain.looks import Looks, holder_of
-from steadygrad.explain.view import StepView
 from steadygrad.record import Action, Alarm, Look
 from steadygrad.record.rows import Rows, Updates
 from steadygrad.report import alarms as words_of
 from steadygrad.report import words
-from steadygrad.watch.distributed import is_shared, rank
+from steadygrad.watch.distributed import holds_a_part, is_shared, rank, world
 from steadygrad.watch.names import Names
 
-SNAPSHOT_EVERY = 100
-SNAPSHOT_BYTES = 4 * 2**30
 guards: weakref.WeakKeyDictionary[torch.optim.Optimizer, weakref.ref[Guard]] = weakref.WeakKeyDictionary()
 """Weak on both sides: it is the optimizer's hooks that keep its guard alive."""
-SAME_ANSWER = 1e-4
-"""Spread of the outputs below which all samples get the same answer. Healthy nets that stand still have 0.01 and more."""
+UNSEEN = 3
+"""Steps without a hook after which that is said: once may be a program that writes its weights before it trains."""
 
 
 class Guard:
@@ -69,7 +67,8 @@ class Guard:
         names = Names(roots)
         parameters = [p for o in optimizers for group in o.param_groups for p in group["params"]]
         self.shared = is_shared(roots, parameters)
-        self._speaks = not self.shared or rank() == 0
+        self.apart = not self.shared and holds_a_part(roots)
+        self._speaks = rank() == 0 or not self.shared
         self._notes: set[str] = set()
         self.optimizers: list[GuardedOptimizer] = []
         self.answers = Answers(
@@ -93,15 +92,16 @@ class Guard:
             one.captures = self.looking.captures(index)
             self.optimizers.append(one)
         try:
-            self.writing = Writing.opened(
-                options.journal if self._speaks else None, roots, self.optimizers, names, options, weakly(self.complain)
-            )
+            journal = options.journal if rank() == 0 or not (self.shared or self.apart) else None
+            self.writing = Writing.opened(journal, roots, self.optimizers, names, options, weakly(self.complain))
         except BaseException:
             self._unhook()
             raise
         for optimizer in optimizers:
             guards[optimizer] = weakref.ref(self)
         self._at_exit = detach_at_exit(self)
+        if self.apart and rank() == 0:
+            self._note_once(0, words_of.PARTS.format(world()))
 
     # What a user reads and calls
 
@@ -112,8 +112,9 @@ class Guard:
 
     @property
     def alarms(self) -> list[Alarm]:
-        """All alarms so far, in the order in which they were raised."""
-        return self.book.alarms
+        """All alarms so far, in the order in which they were raised; then those of this process's own loss, among several."""
+        own = [alarm for one in self.optimizers if one.own_loss is not None for alarm in one.own_loss.book.alarms]
+        return [*self.book.alarms, *own] if own else self.book.alarms
 
     @property
     def actions(self) -> list[Action]:
@@ -149,6 +150,7 @@ class Guard:
         """Judge what is unread, and wait until the journal holds it."""
         for one in self.optimizers:
             if not one.off:
+                one.watch.look_back()
                 one.judge()
         self._summarise()
         self.writing.flush()
@@ -159,6 +161,7 @@ class Guard:
         self.answers.on = False
         for one in self.optimizers:
             if not one.off:
+                one.watch.look_back()
                 one.judge()
                 for symptom in symptoms_at_end(one):
                     self._symptom(one, symptom)
@@ -253,12 +256,10 @@ class Guard:
     def found(self, one: GuardedOptimizer, symptoms: Sequence[Symptom]) -> None:
         """What rows and updates show: alarms, new or going on, and those that have ended."""
         more = [*symptoms, *clips.judge_habits(habits_of(one))]
-        if one.state.losses.flat_since and not one.state.losses.told:
-            spread = self.looking.spread()
+        if losses.worth_a_question(one.state.losses):
+            still = losses.stands_still(one.state, one.step, self.looking.spread())
             self.looking.ask_for_spread()
-            if spread is not None and spread < SAME_ANSWER:
-                still = losses.stands_still(one.state, one.step, spread)
-                more += [still] if still is not None else []
+            more += [still] if still is not None else []
         for symptom in more:
             self._symptom(one, symptom)
         recent = one.state.window[-20:, -1]
@@ -269,12 +270,24 @@ class Guard:
         for alarm in closed:
             self.writing.alarm(alarm)
 
+    def found_here(self, one: GuardedOptimizer, alarms: Sequence[Alarm]) -> None:
+        """What this process's own loss shows: whichever process it is, it says so."""
+        for alarm in alarms:
+            line = self._of(one, words_of.in_words(alarm))
+            self.writing.note(alarm.step, line)
+            self._print(line)
+
     def stepped(self, one: GuardedOptimizer) -> None:
         """After a step, where snapshots are kept: one is taken when it is time and nothing is wrong."""
         if not self.book.open:
             why_not = self.answers.keep(one)
             if why_not is not None:
                 self._note_once(one.step, why_not)
+
+    def stepped_unseen(self, one: GuardedOptimizer) -> None:
+        """After a step that called no hook: what is not seen of such steps is said once."""
+        if one.watch.unseen_steps == UNSEEN:
+            self._note_once(one.step, self._of(one, words_of.UNSEEN.format(one.step)))
 
     # Alarms
 
@@ -304,26 +317,13 @@ class Guard:
             raise self.answers.stopped
 
     def _explained(self, one: GuardedOptimizer, symptom: Symptom, alarm: Alarm) -> Alarm:
-        view = StepView(
-            index=one.index,
-            step=one.step,
-            optimizer=one.optimizer,
-            parameters=one.parameters,
-            columns=one.columns,
-            weights=one.weights,
-            history=one.state,
-            taken=not one.inside,
-            shared=self.shared,
-            place=one.place,
-        )
-        found = explain(alarm, symptom, view, self.looking)
+        found = explain(alarm, symptom, view_of(one, shared=self.shared), self.looking)
         if found.look is not None:
             self.writing.look(found.look)
         if found.by_rank is not None:
             self.writing.extremes(one.step, found.by_rank)
-        explained, text = found.alarm, f"{found.alarm.message} {found.alarm.cause}"
-        kind = "still" if explained.code == "SG207" and "constant answer" in text else found.kind
-        return replace(explained, advice=words_of.advice(explained.code, kind, text))
+        explained = replace(found.alarm, rank=rank()) if self.apart else found.alarm
+        return replace(explained, advice=words_of.next_step(explained, found.kind))
 
     # Printing and the journal
 

@@ -1,7 +1,7 @@
 """One guarded optimizer: what it measures goes to the rules, what they find to whoever made it, what is answered into its step.
 
-Puts a ``StepWatch`` together with the state of the rules, the clip and the exact updates. Nothing of the guard's own may stop
-the training: an error of ours is reported once, and this optimizer is then left alone.
+Puts the watch of its steps together with the state of the rules, the clip and the exact updates. Nothing of the guard's own
+may stop the training: an error of ours is reported once, and this optimizer is then left alone.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ import operator
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import perf_counter as clock
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from steadygrad._guard import exact_updates
+from steadygrad._guard.own_loss import OwnLoss
+from steadygrad._guard.owner import Owner
 from steadygrad.act.clipping import Clipper
 from steadygrad.act.lowered_rates import LoweredRates
 from steadygrad.detect import judge, updates
@@ -26,12 +28,12 @@ from steadygrad.detect.symptoms import Symptom
 from steadygrad.errors import TrainingStopped
 from steadygrad.explain.capture import Capture
 from steadygrad.explain.weights import WeightHistory
-from steadygrad.record.rows import Rows, Updates, total_of
+from steadygrad.record.rows import Rows, total_of
 from steadygrad.watch import rates
 from steadygrad.watch.budget import Budget
 from steadygrad.watch.names import Names
 from steadygrad.watch.places import place_of_step
-from steadygrad.watch.steps import StepWatch
+from steadygrad.watch.unseen import AllSteps
 
 LATE = 0.5
 """Seconds after which rows are judged although the ring is not full, so that a kill loses little."""
@@ -41,25 +43,6 @@ SUSPICIOUS = 0.2
 """Estimated update ÷ weight after which the next updates are measured exactly."""
 
 _set_grad_enabled = torch._C._set_grad_enabled
-
-
-class Owner(Protocol):
-    """Whoever made it: decides, prints and writes."""
-
-    shared: bool
-    acts: bool
-    keeps: bool
-    """Whether it is to be called after each step."""
-    rests: bool
-    """Whether some steps are not read, of some optimizer."""
-
-    def found(self, one: GuardedOptimizer, symptoms: Sequence[Symptom]) -> None: ...
-    def rows(self, one: GuardedOptimizer, rows: Rows) -> None: ...
-    def updated(self, one: GuardedOptimizer, seen: Updates) -> None: ...
-    def look(self, one: GuardedOptimizer, norm: float) -> None: ...
-    def about_to_read(self) -> None: ...
-    def stepped(self, one: GuardedOptimizer) -> None: ...
-    def stands_aside(self, one: GuardedOptimizer, error: Exception) -> bool: ...
 
 
 class GuardedOptimizer:
@@ -97,10 +80,11 @@ class GuardedOptimizer:
         self._limit_of: Any = None
         self._judged = clock()
         own, columns = self._own()
-        self.watch = StepWatch(optimizer, own, columns, self)
+        self.watch = AllSteps(optimizer, own, columns, self)
         self.watch.every = every
         self._take_columns()
         self.state = State(self.columns)
+        self.own_loss = OwnLoss(self.columns, index) if owner.shared else None
         self._set_limits()
 
     # What others read
@@ -169,8 +153,7 @@ class GuardedOptimizer:
             began = clock()
             self.owner.look(self, float(torch.linalg.vector_norm(ring.row.double())))
             self.budget.spend("looks", clock() - began)
-        late = ring.filled >= SHARED_ROWS if self._shared else watch.now - self._judged > LATE
-        if ring.filled >= ring.room or (late and ring.filled > 0):
+        if self._overdue():
             self.judge()
         if self.rate_factor != 1.0:
             self._rates.lower(self.rate_factor)
@@ -212,6 +195,20 @@ class GuardedOptimizer:
             # The next step of some optimizer may be read: its model is to keep what it is given.
             owner.about_to_read()
 
+    def after_unseen_step(self) -> None:
+        watch = self.watch
+        moved = watch.moved is not None and self._suspicious(watch.moved)
+        if self._young or moved or watch.monitor.full or self._ill(watch) or self._overdue():
+            self.judge()
+        for one in self.captures:
+            one.begin_anew()
+        self.owner.stepped_unseen(self)
+
+    def _overdue(self) -> bool:
+        ring = self.watch.ring
+        late = ring.filled >= SHARED_ROWS if self._shared else self.watch.now - self._judged > LATE
+        return ring.filled >= ring.room or (late and ring.filled > 0)
+
     def guarded(self, work: Callable[[], None]) -> None:
         graded = torch.is_grad_enabled()
         # As no_grad does, which takes ten times as long on cold caches.
@@ -244,7 +241,8 @@ class GuardedOptimizer:
             self._unwritten.append(rows)
             if not self.inside:
                 self._write()
-            if self.owner.shared:
+            mine = rows
+            if self.own_loss is not None:
                 # Each rank has a loss of its own, and all must find the same at the same step.
                 rows = replace(rows, losses=np.full(len(rows), np.nan))
             found += judge.judge(self.state, rows, frozen | before if len(before) == len(frozen) else frozen)
@@ -258,6 +256,8 @@ class GuardedOptimizer:
             found += updates.confirmed(self.state, rows, judge.logs(rows))
         self._set_limits()
         self.owner.found(self, sorted(found, key=lambda symptom: symptom.step))
+        if rows is not None and self.own_loss is not None:
+            self.owner.found_here(self, self.own_loss.judge(mine, self.owner.book.alarms))
 
     def _clipped(self, factor: float) -> None:
         """The guard's clip has multiplied the gradients of the step at hand, whose row may have been judged already."""
@@ -293,7 +293,7 @@ class GuardedOptimizer:
                 return loss, float(row[-1])
         return math.nan, math.nan
 
-    def _ill(self, watch: StepWatch) -> bool:
+    def _ill(self, watch: AllSteps) -> bool:
         """Whether the row at hand is beyond what needs no judgement; False where seeing it would wait for a device."""
         seen = watch.norms
         if seen is None:

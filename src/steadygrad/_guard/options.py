@@ -16,6 +16,9 @@ from steadygrad.errors import SettingsError, SubjectError
 if TYPE_CHECKING:
     from steadygrad.journal import Journal
 
+SNAPSHOT_EVERY = 100
+SNAPSHOT_BYTES = 4 * 2**30
+
 
 @dataclass(frozen=True)
 class Options:
@@ -82,3 +85,18 @@ def check_subjects(roots: Sequence[Any], optimizers: Sequence[Any]) -> None:
             )
     if len({id(one) for one in optimizers}) < len(optimizers):
         raise SubjectError("the same optimizer was passed twice; pass each once")
+
+
+def check_parts(options: Options) -> None:
+    """For processes that each see a part of the gradient. Raises ``SettingsError`` for what all of them must do alike."""
+    instead = "wrap the model with fully_shard, whose gradients are known as a whole"
+    if options.clip is not None:
+        raise SettingsError(
+            f"clip={options.clip} would clip each process's part of the gradient by another factor under "
+            f"FullyShardedDataParallel; call model.clip_grad_norm_(…), or {instead}"
+        )
+    if options.on_alarm.kind != "warn":
+        raise SettingsError(
+            f"on_alarm={options.on_alarm.kind!r} would act in one process and not in another: under "
+            f"FullyShardedDataParallel each sees its part of the gradient alone; use on_alarm='warn', or {instead}"
+        )

@@ -55,7 +55,9 @@ def began_at(columns: Columns, change: Array, sign: int) -> Origin:
     if sign > 0 and float(back.min()) >= clear and float(np.ptp(back)) < ALIKE * float(np.median(back)):
         change_in_words = times(10.0 ** float(np.median(back)))
         return Origin(
-            None, f"the gradients of all layers grow alike: the loss gives {change_in_words} its usual gradient", "loss"
+            None,
+            f"the gradients of all layers grow alike: the loss sends back {change_in_words} its usual gradient",
+            "loss",
         )
     cuts = back[:-1] - back[1:]
     at = int(np.argmax(cuts))

@@ -58,6 +58,7 @@ class LossHistory:
     window: list[float] = field(default_factory=list)
     """The last ``WINDOW`` that were not spikes."""
     greatest: float = -math.inf
+    """Of all that were not spikes, but for the last ``CLIMB``: a climb of some steps does not hide itself."""
     least: float = math.inf
     """Of all that were not spikes."""
     first: list[float] = field(default_factory=list)
@@ -71,6 +72,11 @@ class LossHistory:
     """The step since which the loss has not moved; 0 = it moves, or it is too early to tell."""
     told: int = 0
     """The step at which the loss was last said to be flat or rising."""
+    chunk_steps: list[int] = field(default_factory=list)
+    peaks: list[float] = field(default_factory=list)
+    """The greatest loss of each of the last chunks, ``WINDOW`` losses together."""
+    left: tuple[int, float] = (0, 0.0)
+    """The step since which every loss is above all of the ``WINDOW`` before, and their greatest; 0 = there is none."""
 
 
 @dataclass
@@ -105,6 +111,10 @@ class State:
     idle_since: np.ndarray[Any, Any] = field(default_factory=lambda: np.zeros(0, np.int64))
     gap: np.ndarray[Any, Any] = field(default_factory=lambda: np.zeros(0, np.int64))
     """The longest that each has been idle before it had a gradient again."""
+    warm_since: int = 0
+    """The first step that is compared with its own median; 0 = there was none yet."""
+    spikes: list[int] = field(default_factory=list)
+    """Steps of the last rows that were told as far above."""
     above: int = 0
     """For how many rows the total has been above its bound."""
     above_since: int = 0

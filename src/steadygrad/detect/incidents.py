@@ -127,6 +127,11 @@ def _belongs(book: Book, symptom: Symptom, optimizer: int, interval: int) -> int
     at = book.open.get((optimizer, sudden))
     if at is not None:
         return at
+    if symptom.code == "SG207" and symptom.lasting:
+        # What stops the gradients stops the loss.
+        for at, alarm in enumerate(book.alarms):
+            if alarm.optimizer == optimizer and alarm.code in _SHARPER and alarm.last_step >= symptom.step:
+                return at
     if symptom.code in _SHARPER and symptom.lasting:
         for at, alarm in enumerate(book.alarms):
             if (alarm.optimizer, alarm.code) == (optimizer, "SG207") and symptom.step - symptom.slack <= alarm.step:

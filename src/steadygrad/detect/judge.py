@@ -59,9 +59,11 @@ def judge(state: State, rows: Rows, frozen: Sequence[bool] | np.ndarray[Any, np.
     gaps[1:] -= rows.steps[:-1]
     gaps[:1] -= state.last or gaps[:1]
     state.last = int(rows.steps[-1]) if len(rows) else state.last
-    # The row behind one that lacks a gradient shows whether it is back.
-    follows = np.concatenate([[bool(state.idle.any())], gone[:-1]])
-    for at in np.flatnonzero(ill | high | gone | follows | (state.above > 0)).tolist():
+    losses = rows.losses if len(rows.losses) else np.full(len(rows), np.nan)
+    state.trail.extend(zip(rows.steps.tolist(), decades, losses.tolist(), strict=True))
+    # The row behind one that lacks a gradient, or has too much of it, shows whether that is over.
+    follows = np.concatenate([[bool(state.idle.any()) or state.above > 0], (gone | high)[:-1]])
+    for at in np.flatnonzero(ill | high | gone | follows).tolist():
         step = int(rows.steps[at])
         if ill[at]:
             which = np.flatnonzero(broken[at])
@@ -73,11 +75,14 @@ def judge(state: State, rows: Rows, frozen: Sequence[bool] | np.ndarray[Any, np.
         found += far_above(state, step, decades[at], int(gaps[at]), recent)
         found += idle(state, step, rows.norms[at], asked, alive[at] >= STUCK)
     state.alive = alive[-1] if len(rows) else state.alive
-    found += _losses(state, rows, decades)
+    found += _losses(state, rows.steps.tolist(), losses, decades[:, -1])
+    del state.trail[:-TRAIL]
     found += confirmed(state, rows, decades)
     good = decades[~ill]
     if len(good):
         learn(state, good)
+        if not state.warm_since and state.seen[-1] >= WARM:
+            state.warm_since = state.last + 1
         steps = rows.steps[~ill].tolist()
         begin = 0
         while begin < len(good):
@@ -90,14 +95,9 @@ def judge(state: State, rows: Rows, frozen: Sequence[bool] | np.ndarray[Any, np.
     return sorted(found, key=lambda symptom: symptom.step)
 
 
-def _losses(state: State, rows: Rows, decades: Array) -> Iterator[Symptom]:
-    """The losses of these rows, and the trail of what was seen."""
-    losses = rows.losses if len(rows.losses) else np.full(len(rows), np.nan)
-    steps = rows.steps.tolist()
-    state.trail.extend(zip(steps, decades, losses.tolist(), strict=True))
-    for symptom in judge_losses(state, steps, losses, decades[:, -1]):
+def _losses(state: State, steps: Sequence[int], losses: Array, totals: Array) -> Iterator[Symptom]:
+    for symptom in judge_losses(state, steps, losses, totals):
         yield _placed(state, symptom) if symptom.lasting else symptom
-    del state.trail[:-TRAIL]
 
 
 def _placed(state: State, symptom: Symptom) -> Symptom:

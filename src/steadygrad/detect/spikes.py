@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from steadygrad.detect.depth import began_at
-from steadygrad.detect.history import WARM, State
+from steadygrad.detect.history import TRAIL, WARM, State
 from steadygrad.detect.symptoms import Symptom, times
 from steadygrad.record import Severity
 from steadygrad.record.rows import ABSENT, Array, Columns
@@ -68,6 +68,8 @@ def far_above(state: State, step: int, row: Array, gap: int, recent: Array) -> I
             high[:-1] &= excess[:-1] > np.maximum(ALONE_DECADES, ALONE_DEVIATIONS * state.deviation[:-1])
         if state.above == 0 and len(recent):
             high &= row > np.fmax.reduce(recent, axis=0) + LEAP
+        if state.above == 0 and high.any():
+            high &= ~(row <= _bursts(state, step) + LEAP)
     judged = np.append(np.array(state.columns.weights, bool), True)
     high &= judged
     if not high.any():
@@ -76,6 +78,7 @@ def far_above(state: State, step: int, row: Array, gap: int, recent: Array) -> I
     if state.above == 0:
         state.above_since, state.above_slack = step, gap
     state.above += 1
+    state.spikes = [*state.spikes[-TRAIL + 1 :], step]
     which = np.flatnonzero(high[:-1])
     total = 10.0 ** float(excess[-1])
     usual = "the greatest before" if young else "its median"
@@ -85,9 +88,10 @@ def far_above(state: State, step: int, row: Array, gap: int, recent: Array) -> I
         greatest = int(which[np.argmax(excess[which])])
         first = greatest if first is None else first
         shown, more = 10.0 ** float(excess[greatest]), len(which) - 1
-        name = "its gradient" if first == greatest else f"the gradient of {state.columns.names[greatest]}"
+        alone = first == greatest and origin != "loss"
+        name = "its gradient norm" if alone else f"the gradient norm of {state.columns.names[greatest]}"
         message = f"{name} is {times(shown)} its median ({10.0 ** float(median[greatest]):.2g})"
-        message += f", {more} more are above theirs" if more else ""
+        message += f", and {more} more leap{'' if more > 1 else 's'} with it" if more else ""
         message += f"; the total norm is {times(total)} {usual}"
     else:
         if first is None:
@@ -107,6 +111,17 @@ def far_above(state: State, step: int, row: Array, gap: int, recent: Array) -> I
     norm = 10.0 ** float(row[first])
     column = None if origin == "loss" else first
     yield Symptom(code, severity, begun, column, message, tuple(which.tolist()), step, norm, cause, slack, origin)
+
+
+def _bursts(state: State, step: int) -> Array:
+    """The greatest of each norm in the rows before, but for those that were told and those of a run too young for it.
+
+    A policy that has nearly settled has a gradient of a hundred times its median whenever it tries something else: the median
+    and its deviations do not show that, the rows do.
+    """
+    told = set(state.spikes)
+    known = [row for at, row, _ in state.trail if state.warm_since <= at < step and at not in told]
+    return np.fmax.reduce(known, axis=0) if known and state.warm_since else np.full(len(state.median), -np.inf)
 
 
 def idle(state: State, step: int, norms: np.ndarray[Any, Any], asked: Mask, alive: Mask) -> Iterator[Symptom]:

@@ -114,7 +114,7 @@ def judge_update(
     large = known & (ratios > bound) & ((grown > GROWN) if before is not None else leapt) & ~_tiny(state, updates)
     if large.any():
         worst = int(np.argmax(np.where(large, ratios, -1)))
-        message = f"one step changed it by {ratios[worst]:.2g} times its size"
+        message = f"one step changes this weight by {ratios[worst]:.2g} times its norm"
         if before is not None and np.isfinite(grown[worst]):
             message += f", {grown[worst]:.0f}× the usual update"
         why = f"the learning rate leapt from {state.leap[1]:.3g} to {state.leap[2]:.3g}" if leapt else ""
@@ -161,18 +161,19 @@ def confirmed(state: State, rows: Rows, decades: Array, *, ending: bool = False)
     alone = ending and not len(after)
     if rose or grew or broke or alone:
         state.pending_update = None
-        more = f", and {len(pending.columns) - 1} more by over a third" if len(pending.columns) > 1 else ""
+        others = len(pending.columns) - 1
+        more = f", and {others} more weight{'s' if others > 1 else ''} by over a third" if others else ""
         effect = ""
         if rose:
             worst = float(np.nanmax(losses))
-            effect = f"; the loss rose from {base:.4g} to {worst:.4g}"
+            effect = f"; the loss then rises from {base:.4g} to {worst:.4g}"
         elif grew:
-            effect = f"; the gradient grew by ×{10 ** float(np.nanmax(gradients) - pending.total):.3g}"
+            effect = f"; the gradient norm then grows by ×{10 ** float(np.nanmax(gradients) - pending.total):.3g}"
         elif broke:
             effect = "; the next step is not finite"
         elif alone:
-            effect = "; the run ended right after it"
-        message = f"one step changed it by {pending.ratio:.2g} times its size{more}{effect}"
+            effect = "; the run ends right after it"
+        message = f"one step changes this weight by {pending.ratio:.2g} times its norm{more}{effect}"
         cause = f"the learning rate of {pending.rate:.3g} is too high for this optimizer"
         if math.isnan(pending.rate):
             cause = "what the program takes from its weights at each step is too much for them"
@@ -212,10 +213,14 @@ def _not_a_number(
         return
     first = int(which[0])
     more = f" and {len(which) - 1} more" if len(which) > 1 else ""
-    message = f"the optimizer's step made it{more} infinite or NaN, of gradients that were finite"
-    yield Symptom(
-        "SG203", Severity.ERROR, step, first, message, tuple(which.tolist()), step, cause="optimizer", lasting=False
-    )
+    if any(at == step for at, _, _ in state.trail):
+        message, cause = (
+            f"the optimizer's step makes this weight{more} infinite or NaN, from finite gradients",
+            "optimizer",
+        )
+    else:
+        message, cause = f"this weight{more} became infinite or NaN in step {step:,}, whose gradients were not read", ""
+    yield Symptom("SG203", Severity.ERROR, step, first, message, tuple(which.tolist()), step, cause=cause)
 
 
 def _unmoved(

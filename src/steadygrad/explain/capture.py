@@ -88,6 +88,11 @@ class Capture:
             self._listens = True
             calls.listen(self.root, self)
 
+    def begin_anew(self) -> None:
+        """A step was taken since the call before the last: what is kept of the last is all that belongs to the coming one."""
+        if self.given is not None:
+            self.given.calls, self.given.earlier = 1, []
+
     def rest(self) -> None:
         """Keep nothing of the coming calls."""
         self.armed = False

@@ -109,7 +109,14 @@ def explain(alarm: Alarm, symptom: Symptom, view: StepView, looks: Looks) -> Exp
             )
     draft.found(symptom.cause, "rate" if "learning rate" in symptom.cause else kind)
     signs = _signs(draft, symptom, view, growth, grown)
-    if not draft.cause and signs and signs[0].kind == "loss" and math.isfinite(signs[0].factor):
+    if (
+        not draft.cause
+        and math.isfinite(growth)
+        and signs
+        and signs[0].kind == "loss"
+        and math.isfinite(signs[0].factor)
+    ):
+        # The batch was seen, and is as large as any.
         draft.found(f"the loss leaves its range first, at {times(signs[0].factor)} its usual size", "large loss")
     rows = _rows(draft, symptom, view, looks) if at_hand and _may_look(view) else ()
     explained = replace(
@@ -141,6 +148,8 @@ def _weights(draft: _Draft, symptom: Symptom, view: StepView) -> None:
     at_fault = changed_weights(view.parameters, view.weights, view.step)
     if at_fault is not None:
         broken = "before step" in at_fault[1]
+        if broken and view.taken and symptom.step >= view.step:
+            return  # They may have been well before it.
         everywhere = at_fault[1].startswith("all")
         draft.parameter = "" if everywhere else view.columns.names[at_fault[0]]
         draft.found(at_fault[1], "broken weights" if broken else "weights")
@@ -175,7 +184,7 @@ def _from_look(
         assert symptom.column is not None
         others = _norms(view, set(symptom.columns) | {symptom.column})
         if untouched(report, draft.parameter, symptom.norm, others):
-            draft.found("the backward pass gives its usual gradient: something changed it after that", "outside")
+            draft.found("the backward pass gives the usual gradient: something changed it after backward()", "outside")
     draft.location = draft.location or place_of(report, draft.parameter)
 
 

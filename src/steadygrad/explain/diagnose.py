@@ -33,6 +33,7 @@ RELATED = {
     "SG201": ("SG201", "SG202", "SG304", "SG205"),
     "SG203": ("SG203",),
     "SG206": ("SG201", "SG202", "SG304", "SG205"),
+    "SG207": ("SG105",),
 }
 """Findings of a look that can be the cause of what the norms show, the likeliest first."""
 STANDS_OUT = 10.0
@@ -64,7 +65,7 @@ def _changed(
         return None
     return (
         worst,
-        f"its weights went from a norm of {before[worst]:.3g} to {now[worst]:.3g}, which no optimizer step did",
+        f"its weights went from a norm of {before[worst]:.3g} to {now[worst]:.3g}, and no optimizer step moves them so far",
     )
 
 
@@ -104,8 +105,8 @@ def loss_at_fault(given: Sequence[Given], trace: Trace | None = None) -> str:
     for one in given:
         for tensor in one.cotangents.values():
             if not bool(torch.isfinite(tensor).all()):
-                output = "" if trace is not None else " and the output of the model"
-                return f"the loss gives a gradient that is not finite: look at the loss, its target{output}"
+                output = ", though the output of the model is finite" if trace is not None else ""
+                return f"the loss sends back a gradient that is not finite{output}"
     return ""
 
 

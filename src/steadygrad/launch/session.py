@@ -161,7 +161,8 @@ class Session:
             found = models_of(optimizer)
             if not found:
                 self._once(
-                    f"{type(optimizer).__name__} is not watched: none of its parameters belongs to a torch.nn.Module"
+                    f"{type(optimizer).__name__} is not watched: none of its parameters belongs to a torch.nn.Module; "
+                    "next: keep them as nn.Parameter of one"
                 )
                 continue
             optimizers.append(optimizer)

@@ -30,13 +30,6 @@ def nothing_watched(*, made: int, backwards: int, children: int) -> str:
 
 
 def no_step_seen(backwards: int) -> str:
-    """Where an optimizer is guarded, and its step called no hook though the program went backward."""
-    compiler = sys.modules.get("torch._dynamo.eval_frame")
-    compiled = any(one is not None for one in getattr(compiler, "cached_backends", {}).values())
+    """Where an optimizer is guarded, and its weights never changed though the program went backward."""
     passes = f"{backwards:,} backward pass{'' if backwards == 1 else 'es'}"
-    if compiled:
-        return (
-            f"{passes}, and no step was watched: torch.compile has taken the optimizer's step into what it compiles, where hooks "
-            "are not called; call optimizer.step() outside of it, and compile the model alone"
-        )
     return f"{passes}, and no step was watched: optimizer.step() was never called"

@@ -53,7 +53,7 @@ _BY_CAUSE = {
 _OPTIMIZER = "keep the weights in float32 and use autocast, or pass eps=1e-4 to the optimizer"
 _BY_CODE = {
     "SG101": "steadygrad check FILE names the layer that loses the gradient; steadygrad cure FILE mends it",
-    "SG106": "remove detach(), no_grad() or .data in front of it; for dead units use LeakyReLU or a lower rate",
+    "SG106": "remove detach(), no_grad() or .data between this weight and the loss; for dead units use LeakyReLU or a lower rate",
     "SG108": "scale the loss (torch.amp.GradScaler) or use bfloat16 or float32",
     "SG109": "check that inputs and targets belong together; steadygrad check FILE --batch FILE:LOADER looks for the reason",
     "SG201": "stop and go back to the last good checkpoint; then lower the rate or clip: --clip norm:1",
@@ -61,6 +61,13 @@ _BY_CODE = {
     "SG204": "lower the learning rate (steadygrad lr FILE finds one), or warm it up over 500 steps",
     "SG206": "look at the batch of this step; bound what is left with --clip quantile:0.9",
     "SG207": "look at the batch and the rate of this step; compare with a run at a third of the rate",
+}
+_NOTHING_COMES = "look for zero_grad() between backward() and step(), or for a loss that no longer comes from the model"
+_STUCK = {
+    "learning rate has been 0": "print scheduler.get_last_lr() at this step; give the schedule more steps, or a floor above 0",
+    "no parameter has": _NOTHING_COMES,
+    "all gradients have": _NOTHING_COMES,
+    "changes no weight": "raise the learning rate, or keep the weights in float32, where so small a step is not rounded away",
 }
 _LOOP = {
     "zero_grad": "call optimizer.zero_grad() before loss.backward()",
@@ -78,18 +85,49 @@ _LOOP = {
 }
 
 
-def advice(code: str, kind: str, text: str) -> str:
-    """The next step a person would take. ``kind``: of the cause; ``text``: what was seen, for mistakes of the loop."""
-    if kind == "loop":
+def next_step(alarm: Alarm, kind: str) -> str:
+    """What a person would do next about an alarm with a cause of this kind."""
+    text = f"{alarm.message} {alarm.cause}"
+    kind = "still" if alarm.code == "SG207" and "constant answer" in text else kind
+    return advice(alarm.code, kind, text, line=alarm.location is not None)
+
+
+def advice(code: str, kind: str, text: str, *, line: bool = True) -> str:
+    """The next step a person would take. ``kind``: of the cause; ``text``: what was seen; ``line``: whether one is named."""
+    if "were not read" in text:
+        return "run again with --every 1, which names the step, the layer and the cause"
+    if kind == "loop" or code in ("SG306", "SG307"):
         return next((line for word, line in _LOOP.items() if word in text), "read docs/guard.md on clips and zero_grad")
     if kind == "optimizer":
         return _OPTIMIZER
+    if code == "SG106" and kind in ("", "numbers"):
+        return next((line for word, line in _STUCK.items() if word in text), _BY_CODE[code])
     if kind == "zero" and code == "SG108":
         return _BY_CODE["SG108"]
+    if code == "SG203" and not line and kind not in _BY_CAUSE:
+        return "run again with --on-alarm skip to leave such steps out, or under torch.autograd.detect_anomaly() to see the line"
     return _BY_CAUSE.get(kind) or _BY_CODE.get(code, f"steadygrad explain {code}")
 
 
-LEFT_OUT = "a look that was due is left out: looks have had their share of the run's time (--budget {:g})"
+LEFT_OUT = (
+    "no look at this step: looks have had their share of the run's time; next: raise --budget ({:g}) for more of them"
+)
+
+
+UNSEEN = (
+    "the {} steps so far called no hook of the optimizer: torch.compile took optimizer.step() into what it compiles, or another "
+    "function stands in its place; each step is judged by the gradients of its backward pass, after it is taken: no step can be "
+    "skipped or looked at, and a clip inside of what is compiled is not seen; next: call optimizer.step() outside of it, and "
+    "compile the model alone"
+)
+"""How many steps."""
+
+
+PARTS = (
+    "FullyShardedDataParallel: each of {} processes watches its own part of the gradient and says so; the journal has rank 0's; "
+    "next: wrap the model with fully_shard to watch the norms of the whole"
+)
+"""How many processes."""
 
 
 def look_lines(look: Look) -> list[str]:
@@ -108,7 +146,7 @@ def look_lines(look: Look) -> list[str]:
 def _healthy(look: Look) -> str:
     """Healthy is said only where steps were taken: a gradient that arrives says nothing of what the rate does with it."""
     if look.fall is None:
-        return "no gradient problem at the first step"
+        return "no gradient problem"
     if not look.settled:
         return f"no gradient problem; {look.steps} steps on a copy leave open whether it learns"
     went = "fell" if look.fall >= 0 else "rose"

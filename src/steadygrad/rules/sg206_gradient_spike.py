@@ -5,7 +5,9 @@
 While a guard watches, the L2 norm of each weight's raw gradient at every step, and of all together, before any clip. From
 the 51st step on each is compared with the median of its own last 100 steps. A spike is at least ten times that median,
 twelve robust deviations (of log10) above it, *and* 2.5 times the greatest of the five steps before: a gradient that always
-jumps about is none, nor is one that grows little by little. Before that, from the fourth step on, the total norm alone is
+jumps about is none, nor is one that grows little by little. It is also 2.5 times the greatest of the last 240 steps, steps
+that were told left out: a policy that has nearly settled has a gradient of a hundred times its median whenever it tries
+something else. Before that, from the fourth step on, the total norm alone is
 compared: ten times the greatest of all steps before.
 
 The first parameter to leap is named, with the total norm's factor beside it. The alarm says what moved first (the batch,

@@ -6,12 +6,14 @@ While a guard watches, the loss of every step: the number that `loss.backward()`
 factor, summed over the backward passes of one step. `guard.record_loss(loss)` gives another number in its place. A loss
 may have any sign and scale, so it is compared with its own past, never with a constant:
 
-- *It leaps*: one loss exceeds the greatest of the last 100 by five times their range, and by five times its size.
-  Among the first ten losses the total gradient norm must leap as well. A warning.
+- *It leaps*: one loss exceeds the greatest so far by three times the range of all, and by three times its size. Among the
+  first ten losses the total gradient norm must leap as well. From the sixtieth on the greatest of the last ten does not
+  count, so that a loss that doubles at each step, and leaps nowhere, is told as one that climbs. A warning.
 - *It runs away*: the median of 25 losses is far above the lowest such median of the run, two times in a row. Far is ten
   times all that the loss ever fell, and ten times its own size. An error.
-- *It stands still*: after 300 steps no median of 25 losses is more than 2 % from the first ten losses, and the outputs
-  of the model for different samples are alike: less than 1e-4 of their energy differs. An error.
+- *It stands still*: in 200 steps no median of 25 losses is more than 4 % from the others, and the outputs of the model for
+  different samples are alike: less than 1e-4 of their energy differs. Where the loss has just risen above all of the 100
+  before, and stays there, 25 steps are enough. The alarm names the step at which it rose or began to stand. An error.
 
 In a check, which way the loss pushes log-probabilities (`log_softmax`, or `log` of a `softmax`). Where the target's entry of
 each row gets a gradient, the same in all rows and positive, a step makes the likelihood of the right answers smaller: the loss
@@ -106,12 +108,12 @@ def train():
   number that is meant to fall.
 - Outputs are compared between the rows of the model's first output. Where it has no row for each sample, a loss that
   stands still gives no alarm; where it is the same for all samples by design, the alarm is wrong.
-- A loss that first falls to that of a constant answer, by more than 2 %, and then stands still is not reported.
+- Where several processes train one model, each has a loss of its own, judges and tells it alone; that a loss stands still
+  is then not told.
 
 ## Where the threshold comes from
 
-A sign has none. `LEAP`, `ALONE`, `WITH_IT`, `AWAY`, `STILL` and `MOVED` in `detect/losses.py`, `SAME_ANSWER` in
-`_guard/guard.py`.
+A sign has none. `LEAP`, `CLIMB`, `ALONE`, `WITH_IT`, `AWAY`, `STILL`, `MOVED` and `SAME_ANSWER` in `detect/losses.py`.
 `python -m bench.faults --distributions` prints, for the healthy runs, how far a loss comes above those before it, how far its
 level rises, and how long it stands still; `python -m bench.faults --healthy` counts the alarms in them.
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
 SAME = 1e-3
 """Relative difference within which two factors are the same."""
 
@@ -28,3 +32,11 @@ class HandScaling:
         if greatest <= self.usual * (1 + SAME):
             return factor / self.usual, acted + 1
         return 1.0, acted
+
+
+def factors(raw: np.ndarray[Any, Any], now: np.ndarray[Any, Any]) -> tuple[float, float]:
+    """Of norms before and after: the factor on all of them together, and the greatest on any."""
+    before, after = raw.astype(np.float64), now.astype(np.float64)
+    whole = float(np.linalg.norm(before))
+    parts = np.divide(after, before, out=np.zeros_like(after), where=before > 0)
+    return float(np.linalg.norm(after)) / whole if whole > 0 else 1.0, float(parts.max())

@@ -7,6 +7,7 @@ the clock. Knows tensors and process groups; no guard, no rule.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -53,6 +54,15 @@ def is_shared(roots: Sequence[nn.Module], parameters: Sequence[Tensor]) -> bool:
         return False
     wrapped = any(isinstance(m, nn.parallel.DistributedDataParallel) for root in roots for m in root.modules())
     return wrapped or any(is_distributed(p) for p in parameters)
+
+
+def holds_a_part(roots: Sequence[nn.Module]) -> bool:
+    """Whether this process has a part of the parameters as plain tensors, and the others theirs: FSDP as it was first."""
+    kind: Any = getattr(sys.modules.get("torch.distributed.fsdp"), "FullyShardedDataParallel", None)
+    if kind is None or world() == 1:
+        return False
+    wrapped = [module for root in roots for module in root.modules() if isinstance(module, kind)]
+    return any(module.sharding_strategy.name != "NO_SHARD" for module in wrapped)
 
 
 def rank() -> int:

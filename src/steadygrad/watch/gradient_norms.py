@@ -246,6 +246,12 @@ class Ring:
             self._few = len(tensors) <= FEW
 
 
+def taken(row: Tensor, places: Sequence[int]) -> Tensor | None:
+    """These numbers of a row, in this order; None where one is not in it (below 0), or asked for twice."""
+    known = min(places) >= 0 and len(set(places)) == len(places)
+    return row[torch.tensor(places)] if known else None
+
+
 def _numbers(values: Sequence[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Numbers, and what functions that were put off until now give."""
     return np.array([value() if callable(value) else value for value in values], np.float64)

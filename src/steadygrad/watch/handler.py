@@ -18,6 +18,9 @@ class Handler(Protocol):
     def after_step(self) -> None:
         """The step is taken."""
 
+    def after_unseen_step(self) -> None:
+        """A step was taken that called no hook; its row is closed, and nothing can be done about it any more."""
+
     def judge(self) -> None:
         """The loop makes a mistake that is worth a judgement at once."""
 

@@ -17,16 +17,15 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.hooks import RemovableHandle
 
 from steadygrad.probe.step_arguments import place_of_closure
 from steadygrad.record.rows import Estimates, Rows
 from steadygrad.torch_internals import never_compiled
 from steadygrad.watch import backward, clips, loss_scale, losses, rates
-from steadygrad.watch.by_hand import HandScaling
+from steadygrad.watch.by_hand import HandScaling, factors
 from steadygrad.watch.clips import UserClip
 from steadygrad.watch.closures import closure_of, with_closure
-from steadygrad.watch.gradient_norms import Ring
+from steadygrad.watch.gradient_norms import Ring, taken
 from steadygrad.watch.handler import Handler
 from steadygrad.watch.hooks import StepHook, heard
 from steadygrad.watch.loop import Loop, versions
@@ -51,9 +50,9 @@ class StepWatch:
         """A step that is read in any case."""
         self.inside = False
         """Whether a step has begun and is not taken yet."""
-        self.off = False
-        self.alone = False
-        """Whether steps are closed at the end of a backward pass: what the program does to its gradients then is out of sight."""
+        self.off = self.alone = self.hooked = False
+        """No more; steps are closed at the end of a backward pass, and what the program then does to its gradients is out of
+        sight; a step has called its hooks."""
         self.gradients: list[Tensor] = []
         """The gradients of the row that was read last."""
         self.scale: Tensor | None = None
@@ -93,10 +92,8 @@ class StepWatch:
         self.evaluations = 0
         """How often the last step that was given a closure has called it."""
         self.watch(parameters, columns)
-        self._handles: list[RemovableHandle] = [
-            optimizer.register_step_pre_hook(StepHook(self._before)),
-            optimizer.register_step_post_hook(StepHook(self._after)),
-        ]
+        before, after = StepHook(self._before), StepHook(self._after)
+        self._handles = [optimizer.register_step_pre_hook(before), optimizer.register_step_post_hook(after)]
         backward.listen(self)
         clips.listen(self)
 
@@ -182,10 +179,7 @@ class StepWatch:
             return ring.row
         if len(self._places) != len(self.gradients) or id(gradients[0]) not in self._places:
             self._places = {id(one): at for at, one in enumerate(self.gradients)}
-        places = [self._places.get(id(one), -1) for one in gradients]
-        if min(places) < 0 or len(set(places)) < len(places):
-            return None
-        return ring.row[torch.tensor(places)]
+        return taken(ring.row, [self._places.get(id(one), -1) for one in gradients])
 
     def was_clipped(self, kind: str, bound: float, count: int, factor: Any, *, wrote: bool = True) -> None:
         used = self.loop.clipping(self.ring.active)
@@ -209,6 +203,9 @@ class StepWatch:
         if self.inside and is_nested(optimizer, sys._getframe(2)):
             self._nested += 1
             return None
+        if not self.hooked:
+            self.hooked = True
+            self.monitor.forget()
         self.inside, self._nested = True, 0
         place = self._place_of_closure
         closure = closure_of(args, kwargs, place) if kwargs or len(args) > 1 else None
@@ -242,14 +239,14 @@ class StepWatch:
             self.clip_acted += bool(self.clips) and self._factor < 1.0
         if not self.monitor.known:
             self.handler.guarded(self.monitor.before)
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
         self._expected, self._backwards = self._backwards or 1, 0
-        self._losses = []
-        self.clips = []
+        self._losses, self.clips = [], []
         self._factor, self._valued, self._fresh, self.recorded = 1.0, False, False, None
 
     def _close_row(self) -> None:
-        self.now = now = clock()
-        ring = self.ring
         self._emptied = False
         if not self._fresh:
             self._read()
@@ -257,6 +254,12 @@ class StepWatch:
             self._changed()
         elif self._hand.usual < 1.0 and not self.clips:
             self._scaled_by_hand(1.0, 1.0)
+        self._commit()
+        self.handler.before_step()
+
+    def _commit(self) -> None:
+        self.now = now = clock()
+        ring = self.ring
         self.loss = losses.total(self._losses) if self.recorded is None else self.recorded
         self.norms = ring.host()
         groups = self.optimizer.param_groups
@@ -270,12 +273,11 @@ class StepWatch:
                 self._unread_clips.add(self.step)
             elif self._factor < 1.0:
                 self.clip_acted += 1
-        self.loop.stepped(self._backwards, self.clips, len(self.gradients), emptied=self._emptied)
-        self.handler.before_step()
+        self.loop.stepped(self._backwards, self.clips, len(ring.active), emptied=self._emptied)
 
     def _after(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        if self.off:
-            return
+        if self.off or not self.inside:
+            return  # Compiled code may call the one hook and not the other.
         if self._nested:
             self._nested -= 1
             return
@@ -301,7 +303,7 @@ class StepWatch:
 
     def widen(self) -> None:
         """Take the norms of the closed row in float64, where squares may have overflowed."""
-        if self.norms is not None and any(map(math.isinf, self.norms)):
+        if self.norms is not None and self.gradients and any(map(math.isinf, self.norms)):
             self.norms = self.ring.widen(self.gradients, self.scale) or self.norms
 
     # Reading
@@ -311,8 +313,7 @@ class StepWatch:
         self.scale = loss_scale.of(self.optimizer, self._scaler, stepping=self.inside) if scaled else None
         self.gradients = self.ring.read(self.scale)
         self._versions = versions(self.gradients)
-        self._fresh, self._places = True, {}
-        self._factor, self._valued = 1.0, False
+        self._fresh, self._places, self._factor, self._valued = True, {}, 1.0, False
 
     def _unchanged(self) -> bool:
         """Whether the gradients are those that were read, and nobody has written to them since."""
@@ -335,17 +336,14 @@ class StepWatch:
         ring.raise_to(now * (1 - 1e-6))
         if not ring.on_host:
             return
-        before, after = (one.numpy().astype(np.float64) for one in (raw, now))
-        whole = float(np.linalg.norm(before))
-        factor = float(np.linalg.norm(after)) / whole if whole > 0 else 1.0
+        factor, greatest = factors(raw.numpy(), now.numpy())
         self._emptied = factor == 0.0 and not self.clips
         if not math.isfinite(factor):
             return
         if self._valued:
             self._factor = min(1.0, factor)
         elif not self.clips:
-            parts = np.divide(after, before, out=np.zeros_like(after), where=before > 0)
-            self._scaled_by_hand(factor, float(parts.max()))
+            self._scaled_by_hand(factor, greatest)
 
     def _scaled_by_hand(self, factor: float, greatest: float) -> None:
         self._factor, acted = self._hand.seen(factor, greatest)
