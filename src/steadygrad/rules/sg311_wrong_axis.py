@@ -87,7 +87,7 @@ def setup():
 
 - Attention between samples may be meant (as in SAINT): write the samples as one sequence, `x[None]`, or ignore the rule there.
 - A `view` that shifts rows against each other on purpose, as in relative attention, trades axes too; it is told of only where
-  nothing is learned.
+  nothing is learned, and never in an installed package.
 - Sequences along the first axis with one target for each step, as (time, 1, features), are left alone.
 
 ## Where the threshold comes from
@@ -171,8 +171,9 @@ def _traded(trace: Trace, operation: Operation, trial: StepTest) -> Finding:
 
 
 def _before(trace: Trace, operation: Operation) -> tuple[int, ...] | None:
-    """The shape that a view was given, where the same dimensions come out in another order."""
-    if operation.name not in VIEWS or not operation.parents:
+    """The shape that a view was given, where the same dimensions come out in another order. Installed packages know why."""
+    place = operation.location
+    if operation.name not in VIEWS or not operation.parents or (place and "site-packages" in place.path):
         return None
     before = trace.operations[operation.parents[0]].output_shape
     long, after = ([size for size in shape if size > 1] for shape in (before, operation.output_shape))
