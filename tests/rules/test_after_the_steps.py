@@ -129,7 +129,7 @@ def test_a_batch_learned_by_heart_is_seen_through_where_there_are_fresh_ones() -
     assert any("by heart" in note for note in alone.notes)
     fresh = sg.check(model, noise, F.cross_entropy, optimizer=optimizer)
     assert [one.code for one in fresh.findings] == ["SG109"] and fresh.verdict is not sg.Verdict.HEALTHY
-    assert fresh.trial is not None and fresh.trial.steps == 100 and not fresh.notes
+    assert fresh.trial is not None and fresh.trial.steps >= 100 and not fresh.notes
 
 
 def test_a_risk_on_one_batch_is_certain_on_fresh_ones() -> None:
