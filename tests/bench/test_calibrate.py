@@ -23,9 +23,18 @@ CHOSEN = json.loads(CALIBRATED.read_text())["thresholds"]
 NOT_FITTED = {
     # How many steps are taken, which decides what is measured; what the rule says was measured beside it.
     "grading": {"STEPS", "MOST_STEPS", "CHANCE"},
-    # The fewest steps that the probe calls a recurrence; what is out of reach whatever the steps show.
-    "sg107_no_gradient": {"LOOPED", "NEARLY_ALL"},
-    "sg302_batch_norm_without_skip": {"FEW_VALUES", "DEEP"},  # Counts, of values and of layers.
+    # Measured beside the source, on rows of the table and on nets like the one that showed the kind.
+    "sg105_collapsed_representation": {"AT_A_CONSTANT", "CLOSER"},
+    # The fewest steps that the probe calls a recurrence; what is out of reach whatever the steps show; measured beside it.
+    "sg107_no_gradient": {"LOOPED", "NEARLY_ALL", "SUFFICES"},
+    "sg109_nothing_learned": {
+        "MOST",
+        "LITTLE_KEPT",
+        "FEW_KEPT",
+        "HARDLY_ANY",
+        "UNITS_LEFT",
+    },  # Of dropouts, measured beside it.
+    "sg302_batch_norm_without_skip": {"FEW_VALUES", "A_HANDFUL", "DEEP"},  # Counts, of values and of layers.
     "sg304_unscaled_input": {"SATURATED"},  # Words a label.
     "sg308_one_sided_output": {"FEW"},  # Keeps noise around 0 out.
     # By the probe alone: no target of a row lies between 1.03 and 310 times the outputs.

@@ -260,7 +260,7 @@ CASES: tuple[Case, ...] = (
         lambda: assemble(Handmade(1.0), digits(), sgd(0.03)),
         steps=400,
         causes=("SG301", "SG201", "SG205"),
-        line="x @ w",
+        line="nn.Parameter(scale * torch.randn(i, o))",
         twin=lambda: assemble(Handmade(0.2), digits(), sgd(0.03)),
     ),
     Case(
@@ -268,7 +268,7 @@ CASES: tuple[Case, ...] = (
         "mlp",
         lambda: assemble(Handmade(0.02), digits(), sgd(0.03)),
         causes=("SG301",),
-        line="x @ w",
+        line="nn.Parameter(scale * torch.randn(i, o))",
         twin=lambda: assemble(Handmade(0.2), digits(), sgd(0.03)),
     ),
     Case(
@@ -316,7 +316,7 @@ CASES: tuple[Case, ...] = (
         "mlp",
         lambda: assemble(Plain(4, torch.relu, nn.init.zeros_), digits()),
         causes=("SG301", "SG107"),
-        line="fc(x)",
+        line="draw_(fc.weight)",
         twin=lambda: assemble(Plain(4, torch.relu, uniform_he_), digits()),
     ),
 )
