@@ -240,7 +240,8 @@ class Session:
         if guard is not None:
             one.tally = finished(guard, one.tally)
         if not passes.trains:
-            passes.forget(one.tally.journal)
+            # A journal that was named may have been there, with other runs in it.
+            passes.forget(one.tally.journal if self.settings.journal is None else None)
             self._watched.remove(one)
 
     def _check_at_start(self, model: Any, optimizer: Any) -> None:
