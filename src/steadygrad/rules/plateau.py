@@ -50,12 +50,12 @@ def unsettled(trial: StepTest) -> bool:
         return False
     if trial.hundred is not None:
         return informed_fall(trial) < ENOUGH
-    return trial.steps == MOST_STEPS and (UNSETTLED <= informed_fall(trial) < SETTLED or _comes_down(trial))
+    return trial.steps == MOST_STEPS and (UNSETTLED <= informed_fall(trial) < SETTLED or comes_down(trial))
 
 
-def _comes_down(trial: StepTest) -> bool:
+def comes_down(trial: StepTest | None) -> bool:
     """Whether the answers began far worse than their mean and are on the way there, as where outputs begin too large."""
-    unseen = trial.unseen
+    unseen = trial.unseen if trial is not None else None
     if unseen is None or unseen.constant is None or not unseen.before > FAR * unseen.constant > 0:
         return False
     return 0 < unseen.after - unseen.constant < NEARER * (unseen.before - unseen.constant)

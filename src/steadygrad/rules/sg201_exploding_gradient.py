@@ -9,7 +9,8 @@ a branch that is large by itself does not count. Gains multiply, so decades add:
     gained = Σ log10(‖gradient behind a step‖ ÷ ‖gradient in front of it‖)
 
 The finding stands at the expression whose steps add most. It is raised only if the step test did not learn; it is an
-error where the loss bounced, diverged or stood still (or no step test was made), else a warning.
+error where the loss bounced, diverged or stood still (or no step test was made), else a warning. A warning it is also where
+the loss, far above that of one constant answer at first, has come down most of the way.
 
 ## Why it matters
 
@@ -119,9 +120,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from steadygrad.record import Finding, StepTest, Trace
+from steadygrad.record import Finding, Severity, StepTest, Trace
 from steadygrad.rules.findings import evidence, judged, other_places, sentence
 from steadygrad.rules.grading import DECADES_GAINED, body, exploding, lost, main_place, operation_of, outcome
+from steadygrad.rules.plateau import comes_down
 
 
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
@@ -129,6 +131,8 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     severity = exploding(trace, trial)
     if severity is None:
         return
+    if comes_down(trial):
+        severity = Severity.WARNING
     gained = -lost(trace, trial)
     growing = [step for step in body(trace) if step.decades > 0]
     # What grew only when the step test had opened a shut gate has no step here that grows.
