@@ -49,7 +49,14 @@ def test_whatever_is_given(
     monkeypatch.setattr("steadygrad.launch.start.start", lambda program, settings: 0)
     held: dict[int, int] = {}
 
-    @settings(max_examples=EACH, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    # The few of an ordinary run are the same ones each time, so that its last assertion does not depend on luck.
+    @settings(
+        max_examples=EACH,
+        derandomize=EACH <= 100,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        database=None,
+    )
     @given(data=strategies[kind])
     def run(data: Given) -> None:
         for file in tmp_path.iterdir():

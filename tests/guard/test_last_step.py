@@ -52,7 +52,7 @@ def test_what_grows_long_after_a_large_step_is_not_its_doing(later: int, harm: b
 
 def test_a_large_last_step_is_one() -> None:
     (alarm,) = (one for one in ran([0.2]) if one.code == "SG204")
-    assert "the run ended right after it" in alarm.message
+    assert "the run ends right after it" in alarm.message
 
 
 def test_a_step_of_many_evaluations_may_be_large() -> None:

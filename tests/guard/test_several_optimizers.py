@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import steadygrad
-from steadygrad.launch.session import _tally
+from steadygrad.launch.tallies import tally_of
 from steadygrad.launch.telling import summary_lines
 
 
@@ -54,7 +54,7 @@ def test_each_line_says_which() -> None:
     alarms = [line for line in said if "[SG201]" in line or "[SG206]" in line]
     assert alarms
     assert all(line.startswith("Discriminator's Adam: step 31: ") for line in alarms)
-    told = summary_lines(_tally(guard), clips=False, folder=Path())[0]
+    told = summary_lines(tally_of(guard), clips=False, folder=Path())[0]
     assert told.startswith("40 steps · Generator's Adam 8, Discriminator's Adam 40 · ")
 
 

@@ -34,7 +34,8 @@ def test_state_outside_of_the_model_is_that_of_a_bare_run(options: tuple[str, ..
     assert both.watched.stdout == both.bare.stdout
     assert both.watched.theirs == both.bare.stderr
     assert any("first step: " in line for line in both.watched.ours), "it was looked at"
-    assert not any("no look" in line for line in both.watched.ours)
+    # On a busy machine looks may have had their share of the time; none was impossible.
+    assert not any("no look" in line and "share of the run" not in line for line in both.watched.ours)
 
 
 def test_it_is_put_back_by_the_outermost_block_alone() -> None:

@@ -128,9 +128,10 @@ def _belongs(book: Book, symptom: Symptom, optimizer: int, interval: int) -> int
     if at is not None:
         return at
     if symptom.code == "SG207" and symptom.lasting:
-        # What stops the gradients stops the loss.
+        # What stops the gradients stops the loss, and so does a step too large after which it stays up.
         for at, alarm in enumerate(book.alarms):
-            if alarm.optimizer == optimizer and alarm.code in _SHARPER and alarm.last_step >= symptom.step:
+            before = alarm.code in _SHARPER or (sudden and is_sudden(alarm.code) and alarm.step <= symptom.step)
+            if alarm.optimizer == optimizer and before and alarm.last_step >= symptom.step:
                 return at
     if symptom.code in _SHARPER and symptom.lasting:
         for at, alarm in enumerate(book.alarms):

@@ -24,7 +24,7 @@ from steadygrad.errors import SteadygradError, in_one_line
 from steadygrad.explain.capture import Given
 from steadygrad.probe.copying import unwrapped
 from steadygrad.probe.inference import infer_constructions
-from steadygrad.probe.memory import MEMORY_MARGIN, free_memory
+from steadygrad.probe.memory import fits
 from steadygrad.probe.objective import loss_in
 from steadygrad.probe.spans import is_user_file
 from steadygrad.probe.subject import Subject
@@ -150,7 +150,7 @@ def why_impossible(root: nn.Module, given: Given | None) -> str | None:
         return NOTHING_CAME
     held = [*root.parameters(), *root.buffers()]
     needed = 2 * sum(t.numel() * t.element_size() for t in held)
-    if held and needed > MEMORY_MARGIN * free_memory(held[0].device):
+    if held and not fits(needed, held[0].device):
         return "no look: a copy of the model does not fit into the free memory"
     return None
 

@@ -9,6 +9,9 @@ import psutil
 import torch
 from torch import Tensor, nn
 
+LARGE = 2**26
+"""Bytes from which a copy is worth half a second, which a collection takes in a process that has imported much."""
+
 MEMORY_MARGIN = 0.9
 """Share of the free memory that a step test may plan to use; the rest is left to activations it cannot foresee."""
 
@@ -18,10 +21,15 @@ def fits_in_memory(model: nn.Module, optimizer: torch.optim.Optimizer) -> bool:
     sizes = [p.numel() * p.element_size() for p in model.parameters() if p.requires_grad]
     held = sum(state.numel() * state.element_size() for state in _states(optimizer))
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    needed = max(3 * sum(sizes) - held, sum(sizes))
-    if needed <= MEMORY_MARGIN * free_memory(device):
+    return fits(max(3 * sum(sizes) - held, sum(sizes)), device)
+
+
+def fits(needed: int, device: torch.device) -> bool:
+    """Whether so many bytes are free. Copies that are gone may be held by circles of references: those are collected first,
+    where so little is needed that the time it takes counts only if there is too little."""
+    if needed < LARGE and needed <= MEMORY_MARGIN * free_memory(device):
         return True
-    gc.collect()  # What is in circles may hold a model that is gone. It takes half a second, so it is left for here.
+    gc.collect()
     return needed <= MEMORY_MARGIN * free_memory(device)
 
 
