@@ -256,6 +256,10 @@ def targets(draw: st.DrawFn) -> Given:
             st.sampled_from(("{}/net.py",) * 8 + ("net.Net", "{}", "{}/other.py", "torch.nn", "os.path")), HOSTILE
         )
     )
+    if not draw(st.integers(0, 5)):
+        # A model that can be checked, so that what comes behind the first door is reached; names stay what they are.
+        place, name = "{}/net.py", ":model"
+        files = {"net.py": "\n".join((LINES[0], draw(st.sampled_from((LINES[4], LINES[15]))))).encode()}
     return Given(("check", f"{place}{name}", "--trial", draw(st.sampled_from(("0", "1"))), "--input", "2,4"), files)
 
 
