@@ -61,6 +61,13 @@ def comes_down(trial: StepTest | None) -> bool:
     return 0 < unseen.after - unseen.constant < NEARER * (unseen.before - unseen.constant)
 
 
+def never_begins(trial: StepTest) -> bool:
+    """Whether next to nothing is learned even after three hundred steps. Of the 10 calibration rows of which that is so all fail,
+    but for one whose loss comes down from far above a constant's."""
+    long = trial.hundred is not None and trial.steps >= LONGER
+    return long and not comes_down(trial) and informed_fall(trial) < SOMETHING
+
+
 def hardly_learns(trial: StepTest) -> bool:
     """Whether next to nothing was learned from the input, or what was learned has come to a stand."""
     if trial.unseen is None or trial.unseen.learned is None or trial.diverged or trial.steps < MOST_STEPS:

@@ -84,7 +84,7 @@ def setup():
 
 - A task with a long plateau (parity, recall over many steps, a deep narrow net) may begin to learn after several hundred
   steps: `--trial 500` shows it. It is an error only where the outputs of the samples are all but alike after the steps,
-  which no set-up of the truth table outgrew; else a warning.
+  which no set-up of the truth table outgrew, or where three hundred steps have brought nothing; else a warning.
 - Targets that are noise for the most part: little can be learned, and little is.
 
 ## Where the threshold comes from
@@ -109,7 +109,7 @@ from collections.abc import Iterable, Sequence
 from steadygrad.record import Finding, Operation, Severity, StepTest, Trace
 from steadygrad.rules.findings import evidence, judged, other_places, percent
 from steadygrad.rules.grading import body, informed_fall, outcome
-from steadygrad.rules.plateau import LEARNED_LONG, LITTLE, hardly_learns
+from steadygrad.rules.plateau import LEARNED_LONG, LITTLE, hardly_learns, never_begins
 
 NOTHING = 0.005
 ALIKE = 0.0002
@@ -141,7 +141,8 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         return
     spread = trial.output_spread_after
     exchanged = trial.unseen.constant is None
-    hopeless = learned < NOTHING and spread is not None and spread < ALIKE
+    alike = spread is not None and spread < ALIKE
+    hopeless = (learned < NOTHING and alike) or never_begins(trial)
     yield judged(
         __name__,
         Severity.ERROR if hopeless else Severity.WARNING,
