@@ -54,88 +54,42 @@ def judge_habits(habits: Habits) -> Iterator[Symptom]:
         begun = habits.accumulated_since
         message = f"{habits.accumulated} steps in a row added their gradients to those of the steps before"
         cause = "nothing clears the gradients between the step and the next backward pass (zero_grad is missing)"
-        yield Symptom(
-            "SG307", Severity.ERROR, begun, None, message, (), step, cause=cause, lasting=True, of_the_loop=True
-        )
+        yield _of_the_loop("SG307", Severity.ERROR, begun, message, step, cause)
     if habits.repeated >= REPEATS:
         begun = habits.repeated_since
         message = (
             f"{habits.repeated} steps used the gradients of the step before again: no backward pass ran between them"
         )
         cause = "the optimizer steps without a new backward pass"
-        yield Symptom(
-            "SG307", Severity.ERROR, begun, None, message, (), step, cause=cause, lasting=True, of_the_loop=True
-        )
+        yield _of_the_loop("SG307", Severity.ERROR, begun, message, step, cause)
     if habits.cleared >= REPEATS:
         begun = habits.cleared_since
         message = (
             f"{habits.cleared} steps in a row had nothing to go by: what the backward pass had brought was cleared"
         )
         cause = "zero_grad runs between the backward pass and the step"
-        yield Symptom(
-            "SG307", Severity.ERROR, begun, None, message, (), step, cause=cause, lasting=True, of_the_loop=True
-        )
+        yield _of_the_loop("SG307", Severity.ERROR, begun, message, step, cause)
     if habits.scaled_clips >= REPEATS:
         message = f"{habits.clip} acted on gradients that still hold the loss scale, on {habits.scaled_clips} steps"
         cause = "the clip runs before scaler.unscale_(optimizer)"
-        yield Symptom(
-            "SG306",
-            Severity.WARNING,
-            since.get("scaled", step),
-            None,
-            message,
-            (),
-            step,
-            cause=cause,
-            lasting=True,
-            of_the_loop=True,
-            location=habits.clip_place,
-        )
+        begun, place = since.get("scaled", step), habits.clip_place
+        yield _of_the_loop("SG306", Severity.WARNING, begun, message, step, cause, place=place)
     if habits.used_clips >= REPEATS:
         message = (
             f"{habits.clip} ran after the step that used the gradients, {habits.used_clips} times: it changes nothing"
         )
         cause = "the clip stands behind optimizer.step()"
-        yield Symptom(
-            "SG306",
-            Severity.WARNING,
-            since.get("used", step),
-            None,
-            message,
-            (),
-            step,
-            cause=cause,
-            lasting=True,
-            of_the_loop=True,
-            location=habits.clip_place,
-        )
+        begun, place = since.get("used", step), habits.clip_place
+        yield _of_the_loop("SG306", Severity.WARNING, begun, message, step, cause, place=place)
     if habits.double_clips >= PART_STEPS:
         message = f"two clips act on the same gradients, on {habits.double_clips} steps; the last is {habits.clip}"
-        yield Symptom(
-            "SG306",
-            Severity.INFO,
-            since.get("double", step),
-            None,
-            message,
-            (),
-            step,
-            of_the_loop=True,
-            location=habits.clip_place,
-        )
+        begun, place = since.get("double", step), habits.clip_place
+        yield _of_the_loop("SG306", Severity.INFO, begun, message, step, place=place)
     elif habits.part_clips >= PART_STEPS:
         given, whole = habits.part
         message = f"{habits.clip} is given {given} of {whole} gradients, on {habits.part_clips} steps: the others are unbounded"
-        yield Symptom(
-            "SG306",
-            Severity.INFO,
-            since.get("part", step),
-            None,
-            message,
-            (),
-            step,
-            of_the_loop=True,
-            location=habits.clip_place,
-        )
+        begun, place = since.get("part", step), habits.clip_place
+        yield _of_the_loop("SG306", Severity.INFO, begun, message, step, place=place)
 
 
 def judge_clip(
@@ -151,6 +105,23 @@ def judge_clip(
         message = f"{clip} turns the gradient: the median cosine to the raw gradient is {float(np.median(cosines)):.2f}"
     else:
         return None
+    return _of_the_loop("SG306", Severity.INFO, step, message.replace("%", " %"), step, place=place)
+
+
+def _of_the_loop(
+    code: str, severity: Severity, begun: int, message: str, step: int, cause: str = "", place: Location | None = None
+) -> Symptom:
+    """A symptom of the loop itself; one with a cause goes on until the loop is mended."""
     return Symptom(
-        "SG306", Severity.INFO, step, None, message.replace("%", " %"), (), step, of_the_loop=True, location=place
+        code,
+        severity,
+        begun,
+        None,
+        message,
+        (),
+        step,
+        cause=cause,
+        lasting=bool(cause),
+        of_the_loop=True,
+        location=place,
     )
