@@ -64,7 +64,6 @@ _BY_CODE = {
 }
 _NOTHING_COMES = "look for zero_grad() between backward() and step(), or for a loss that no longer comes from the model"
 _STUCK = {
-    "learning rate has been 0": "print scheduler.get_last_lr() at this step; give the schedule more steps, or a floor above 0",
     "no parameter has": _NOTHING_COMES,
     "all gradients have": _NOTHING_COMES,
     "changes no weight": "raise the learning rate, or keep the weights in float32, where so small a step is not rounded away",
