@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 LARGE = 2**26
-"""Bytes from which a copy is worth half a second, which a collection takes in a process that has imported much."""
+"""Bytes from which garbage is collected in any case: half a second in a process that has imported much."""
 
 MEMORY_MARGIN = 0.9
 """Share of the free memory that a step test may plan to use; the rest is left to activations it cannot foresee."""
@@ -25,8 +25,11 @@ def fits_in_memory(model: nn.Module, optimizer: torch.optim.Optimizer) -> bool:
 
 
 def fits(needed: int, device: torch.device) -> bool:
-    """Whether so many bytes are free. Copies that are gone may be held by circles of references: those are collected first,
-    where so little is needed that the time it takes counts only if there is too little."""
+    """Whether so many bytes are free on the device.
+
+    Circles of references may still hold copies that are gone. They are collected first, unless little is needed and it is
+    there.
+    """
     if needed < LARGE and needed <= MEMORY_MARGIN * free_memory(device):
         return True
     gc.collect()
