@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.launch.pairs import Pair, pair
+import pytest
+
+from tests.launch.pairs import Pair, pair, watched
 
 SCRIPT = """import torch
 from torch import nn
@@ -87,3 +89,17 @@ def test_a_warm_up_is_no_net_that_does_not_learn(tmp_path: Path) -> None:
 def test_where_no_loader_gives_batches_nothing_is_judged(tmp_path: Path) -> None:
     by_hand = "[(x[i : i + 32], y[i : i + 32]) for i in range(0, 6400, 32)]"
     assert told(ran(tmp_path, RANDOM, batches=by_hand)) == []
+
+
+REPORT = Path(__file__).parents[2] / "bench" / "reports" / "scripts" / "bf16_weights_sick.py"
+
+
+@pytest.mark.parametrize(("epochs", "stopped"), [(30, True), (5, False)])
+def test_its_error_stops_a_run_that_is_to_be_stopped_unless_it_is_over(
+    epochs: int, stopped: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "train.py").write_text(REPORT.read_text().replace("range(30)", f"range({epochs})"))
+    ran = watched(["train.py"], tmp_path, options=["--no-journal", "--on-alarm", "stop"])
+    assert any("error[SG108]" in line for line in ran.ours), ran.stderr
+    assert ("accuracy" in ran.stdout) is not stopped
+    assert "Traceback" not in ran.stderr

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from statistics import fmean
 
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from steadygrad import rules
-from steadygrad.errors import SteadygradError
+from steadygrad.errors import SteadygradError, TrainingStopped
 from steadygrad.launch.first_batch import FirstBatch
 from steadygrad.probe.instrument import output_spread, scalar
 from steadygrad.probe.randomness import same_randomness
@@ -69,7 +70,8 @@ class Answered:
 
 
 class SecondVerdict:
-    """Waits until so many steps have been taken, and judges. ``tell`` is given what is found, once. Never raises.
+    """Waits until so many steps have been taken, and judges. ``tell`` is given what is found, once. Raises nothing but
+    ``TrainingStopped``, where the guard was asked to stop.
 
     ``record``: the check of the first step; ``at_first``: that step's loss, and what it was without the input.
     """
@@ -106,6 +108,8 @@ class SecondVerdict:
             self._greatest_rate, self._steps = rate, 0
         try:
             self._look()
+        except TrainingStopped:
+            raise
         except Exception:
             # What cannot be compared is not judged; a program is never ended by ours.
             self._end()
@@ -133,13 +137,15 @@ class SecondVerdict:
         if self._found and self._wait < AGAIN:
             self._wait, self._mean, self._seen, self._first = AGAIN, Mean(), [], None
         else:
-            self.close()
-
-    def close(self) -> None:
-        """The run is over, or all is known: tell what was found."""
-        if not self.done:
             self._end()
             self._tell(self._found)
+
+    def close(self) -> None:
+        """The run is over: tell what was found. There is nothing left to stop."""
+        if not self.done:
+            self._end()
+            with suppress(TrainingStopped):
+                self._tell(self._found)
 
     def _trial(self) -> StepTest:
         """The run's steps as a step test."""
