@@ -9,11 +9,15 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from steadygrad import lab
     from steadygrad._check import Report, check
+    from steadygrad._fix.apply import Fixed
+    from steadygrad._fix.fix import fix
     from steadygrad._guard.attach import guard
     from steadygrad._guard.guard import Guard
     from steadygrad.act.on_alarm import OnAlarm
     from steadygrad.clip import (
         Clip,
+        QuantileState,
+        ZScoreState,
         clip_adaptive_,
         clip_norm_,
         clip_per_parameter_,
@@ -24,12 +28,16 @@ if TYPE_CHECKING:
     from steadygrad.cures.learning_rate import find_lr
     from steadygrad.cures.plan import Cured, cure
     from steadygrad.errors import SteadygradError, TrainingStopped
+    from steadygrad.proof import Proof, prove
     from steadygrad.record import Alarm, Evidence, Finding, Location, Severity, Verdict
+    from steadygrad.record.rates import RateSearch
 
 _HOME = {
     "check": "steadygrad._check",
     "Report": "steadygrad._check",
     "Clip": "steadygrad.clip",
+    "QuantileState": "steadygrad.clip",
+    "ZScoreState": "steadygrad.clip",
     "clip_adaptive_": "steadygrad.clip",
     "clip_norm_": "steadygrad.clip",
     "clip_per_parameter_": "steadygrad.clip",
@@ -39,6 +47,11 @@ _HOME = {
     "Cured": "steadygrad.cures.plan",
     "cure": "steadygrad.cures.plan",
     "find_lr": "steadygrad.cures.learning_rate",
+    "RateSearch": "steadygrad.record.rates",
+    "Proof": "steadygrad.proof",
+    "prove": "steadygrad.proof",
+    "Fixed": "steadygrad._fix.apply",
+    "fix": "steadygrad._fix.fix",
     "SteadygradError": "steadygrad.errors",
     "TrainingStopped": "steadygrad.errors",
     "Guard": "steadygrad._guard.guard",
@@ -58,14 +71,19 @@ __all__ = [
     "Cured",
     "Evidence",
     "Finding",
+    "Fixed",
     "Guard",
     "Location",
     "OnAlarm",
+    "Proof",
+    "QuantileState",
+    "RateSearch",
     "Report",
     "Severity",
     "SteadygradError",
     "TrainingStopped",
     "Verdict",
+    "ZScoreState",
     "__version__",
     "check",
     "clip_adaptive_",
@@ -76,8 +94,10 @@ __all__ = [
     "clip_zscore_",
     "cure",
     "find_lr",
+    "fix",
     "guard",
     "lab",
+    "prove",
 ]
 
 

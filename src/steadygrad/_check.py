@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -24,6 +24,7 @@ from steadygrad.probe.inference import infer_constructions
 from steadygrad.probe.instrument import Objective, hunt, needs_hunt, probe
 from steadygrad.probe.memory import fits_in_memory
 from steadygrad.probe.mixing import mixing_in
+from steadygrad.probe.optimizers import OptimizerLike
 from steadygrad.probe.second_look import look_again
 from steadygrad.probe.spans import construction_of
 from steadygrad.probe.steptest import Stepped, in_words, step_test
@@ -34,6 +35,7 @@ from steadygrad.record.trace import Mixing
 from steadygrad.rules.grading import MOST_STEPS, STEPS, left_open
 from steadygrad.rules.plateau import LONGER, lasts, unsettled
 from steadygrad.settings import Settings, apply_ignores
+from steadygrad.written import names
 
 Progress = Callable[[str], None]
 
@@ -43,6 +45,9 @@ ONE_BATCH = "one batch can be learned by heart: with a DataLoader the steps are 
 @dataclass(frozen=True)
 class Report(CheckRecord):
     """The outcome of a check. ``print(report)`` shows it as the terminal does; a notebook shows it by itself."""
+
+    def __repr__(self) -> str:
+        return f"<Report: {self.in_short}; print it to see all>"
 
     def __str__(self) -> str:
         from steadygrad.report import render  # Formats are many, and most checks are never printed by themselves.
@@ -60,12 +65,12 @@ def check(
     batch: Any = None,
     loss_fn: Callable[..., torch.Tensor] | None = None,
     *,
-    optimizer: torch.optim.Optimizer | None = None,
+    optimizer: OptimizerLike = None,
     clip: Clip | str | None = None,
     seed: int = 0,
     trial: int | None = None,
-    select: Sequence[str] | None = None,
-    ignore: Sequence[str] | None = None,
+    select: Iterable[str] | str | None = None,
+    ignore: Iterable[str] | str | None = None,
 ) -> Report:
     """Find where and why gradients vanish or explode in ``model``, from one batch.
 
@@ -78,12 +83,13 @@ def check(
             that they did not see. The loader is left as it was; an iterator has moved on. None: a batch is made from
             the model's first layers, and the report says so.
         loss_fn: From output and target to a scalar tensor.
-        optimizer: The one that will train the model; AdamW at 1e-3 when not given. It is copied too.
+        optimizer: The one that will train the model, or what it is in words, "sgd:0.1,momentum=0.9", or a function that
+            makes one from the parameters; AdamW at 1e-3 when not given. It is copied too.
         clip: What the training loop clips by before each step: ``Clip.norm(1.0)``, or in words, "norm:1.0".
         seed: For whatever the model or the made batch draws.
         trial: Steps of the step test; 0 for the probe alone, more than 100 for a trial. None: ten, and on to a hundred
             where ten leave it open.
-        select: Codes, code prefixes or names of the rules to run; all when None.
+        select: Codes, code prefixes or names of the rules to run, "SG101,SG3" or a list; all when None.
         ignore: Codes, code prefixes or names of the rules not to run.
 
     Returns:
@@ -92,12 +98,23 @@ def check(
     Raises:
         SteadygradError: No check could be made; the message says what to do.
         Exception: Whatever the model itself raises, with one line of ours added.
+
+    Example:
+        >>> import torch, steadygrad as sg
+        >>> from torch import nn
+        >>> hidden = [layer for _ in range(15) for layer in (nn.Linear(64, 64), nn.Sigmoid())]
+        >>> model = nn.Sequential(*hidden, nn.Linear(64, 10))
+        >>> batch = torch.randn(32, 64), torch.randint(0, 10, (32,))
+        >>> report = sg.check(model, batch, nn.functional.cross_entropy, optimizer="sgd:0.1")
+        >>> report.verdict.value, report.findings[0].code
+        ('will not train', 'SG102')
     """
-    settings = Settings(select=tuple(select or ()), ignore=tuple(ignore or ()))
+    settings = Settings(select=names(select, "select"), ignore=names(ignore, "ignore"))
     rules.resolve(settings.select), rules.resolve(settings.ignore)
     with raised_as_theirs():
         subject = make_subject(model, batch, loss_fn, optimizer=optimizer, seed=seed, before_step=hook_for(clip))
-        infer_constructions(unwrapped(model), sys._getframe(1), optimizer)
+        own = optimizer if isinstance(optimizer, torch.optim.Optimizer) else None
+        infer_constructions(unwrapped(model), sys._getframe(1), own)
         return check_subject(subject, trial=trial, settings=settings)
 
 

@@ -21,6 +21,7 @@ from typing import Any
 
 from steadygrad.errors import SettingsError
 from steadygrad.record import Finding, Location
+from steadygrad.written import names
 
 FAIL_ON = ("error", "warning", "never")
 CURES = ("at-start",)
@@ -153,11 +154,11 @@ def _checked(table: Mapping[str, Any], where: str, kind: type[Settings] | type[R
 
 def _value(name: str, value: Any, where: str) -> Any:
     if name in ("select", "ignore"):
-        return _words(value, where)
+        return _selectors(value, where)
     if name in ("per_file_ignores", "per_module_ignores"):
         if not isinstance(value, Mapping):
             raise SettingsError(f'{where} is {value!r}, expected a table such as {{"tests/*" = ["SG101"]}}')
-        return tuple((glob, _words(words, f"{glob!r} of {where}")) for glob, words in value.items())
+        return tuple((glob, _selectors(words, f"{glob!r} of {where}")) for glob, words in value.items())
     if name in _LEAST:
         least = _LEAST[name]
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
@@ -198,11 +199,8 @@ def _one_of(words: Sequence[str]) -> str:
     return f"one of {', '.join(words)}" if len(words) > 1 else f'"{words[0]}"'
 
 
-def _words(value: Any, where: str) -> tuple[str, ...]:
-    items = value.split(",") if isinstance(value, str) else value
-    if not isinstance(items, Sequence) or not all(isinstance(item, str) for item in items):
-        raise SettingsError(f'{where} is {value!r}, expected a list of codes such as ["SG101", "saturated-activation"]')
-    return tuple(word for item in items for part in item.split(",") if (word := part.strip()))
+def _selectors(value: Any, where: str) -> tuple[str, ...]:
+    return () if value in ("", []) else names(value, where)
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -16,7 +16,7 @@ import pytest
 
 from steadygrad.cli import main
 from steadygrad.record import CureRecord, from_jsonable
-from steadygrad.record.proof import Proof
+from steadygrad.record.proof import ProofRecord
 from steadygrad.record.rates import RateSearch
 from tests.cli.nets import SICK, setup
 
@@ -154,7 +154,7 @@ def test_lr_without_a_rate_exits_with_one(tmp_path: Path) -> None:
 
 def test_prove_as_json_is_the_record(proof: Done) -> None:
     body = proof.json
-    record = from_jsonable(Proof, body)
+    record = from_jsonable(ProofRecord, body)
     assert (proof.code, body["proven"], record.proven) == (0, True, True)
     assert [run["seed"] for run in body["after"]["runs"]] == [0, 1, 2]
     assert all(len(run["losses"]) == 30 for arm in ("before", "after") for run in body[arm]["runs"])

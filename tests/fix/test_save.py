@@ -15,24 +15,22 @@ from typing import Any
 
 import pytest
 
+from steadygrad._fix import save
+from steadygrad._fix.save import write_files
+from steadygrad._fix.source import Source
 from steadygrad.errors import OutputError
-from steadygrad.fix import save
-from steadygrad.fix.apply import Fix
-from steadygrad.fix.save import write_fix
-from steadygrad.fix.source import Source
 
 OLD, NEW = b"import torch\r\n", b"# cured\nimport torch\r\n"
 
 
-def patch(*paths: Path) -> Fix:
+def patch(*paths: Path) -> tuple[Source, ...]:
     """A patch that puts one line at the head of each file."""
     sources = []
     for path in paths:
         source = Source.read(path)
         source.splice(0, 0, "# cured\n")
         sources.append(source)
-    nobody: Any = None
-    return Fix(nobody, tuple(sources), ())
+    return tuple(sources)
 
 
 def git(folder: Path, *words: str) -> None:
@@ -58,18 +56,18 @@ def committed(folder: Path) -> Path:
     return folder
 
 
-def refused(found: Fix, **options: Any) -> str:
+def refused(found: tuple[Source, ...], **options: Any) -> str:
     """The one line that says why, where nothing was written at all."""
     before = {path: path.read_bytes() for path in Path.cwd().iterdir() if path.is_file()}
     with pytest.raises(OutputError) as raised:
-        write_fix(found, **options)
+        write_files(found, **options)
     assert {path: path.read_bytes() for path in Path.cwd().iterdir() if path.is_file()} == before
     assert "\n" not in str(raised.value)
     return str(raised.value)
 
 
 def test_a_committed_file_is_written_and_no_copy_is_kept(committed: Path) -> None:
-    assert write_fix(patch(committed / "net.py")) == ["wrote net.py"]
+    assert write_files(patch(committed / "net.py")) == ["wrote net.py"]
     assert (committed / "net.py").read_bytes() == NEW
     assert [path.name for path in committed.iterdir() if path.is_file()] == ["net.py"]
 
@@ -77,13 +75,13 @@ def test_a_committed_file_is_written_and_no_copy_is_kept(committed: Path) -> Non
 @pytest.mark.parametrize("mode", [0o755, 0o640, 0o600])
 def test_mode_bits_stay(mode: int, folder: Path) -> None:
     (folder / "net.py").chmod(mode)
-    write_fix(patch(folder / "net.py"))
+    write_files(patch(folder / "net.py"))
     for name in ("net.py", "net.py.orig"):
         assert stat.S_IMODE((folder / name).stat().st_mode) == mode
 
 
 def test_without_git_the_old_file_is_kept_beside_it(folder: Path) -> None:
-    assert write_fix(patch(folder / "net.py")) == ["kept net.py.orig", "wrote net.py"]
+    assert write_files(patch(folder / "net.py")) == ["kept net.py.orig", "wrote net.py"]
     assert (folder / "net.py.orig").read_bytes() == OLD
     assert (folder / "net.py").read_bytes() == NEW
 
@@ -92,13 +90,13 @@ def test_a_copy_that_was_kept_is_never_written_over(folder: Path) -> None:
     (folder / "net.py.orig").write_bytes(b"older")
     found = patch(folder / "net.py")
     assert refused(found) == "net.py.orig is there already; move it away, or give --allow-dirty"
-    assert write_fix(found, allow_dirty=True) == ["wrote net.py"]
+    assert write_files(found, allow_dirty=True) == ["wrote net.py"]
     assert (folder / "net.py.orig").read_bytes() == b"older"
 
 
 def test_a_link_stays_a_link_and_its_target_is_written(committed: Path) -> None:
     (committed / "link.py").symlink_to("net.py")
-    assert write_fix(patch(committed / "link.py")) == ["wrote net.py"]
+    assert write_files(patch(committed / "link.py")) == ["wrote net.py"]
     assert (committed / "link.py").is_symlink()
     assert (committed / "net.py").read_bytes() == NEW
 
@@ -158,13 +156,13 @@ def test_what_git_could_not_bring_back_is_refused(make: Callable[[Path], None], 
     make(committed)
     found = patch(committed / "net.py")
     assert refused(found) == f"net.py {why}; commit it first, or give --allow-dirty"
-    write_fix(found, allow_dirty=True)
+    write_files(found, allow_dirty=True)
     assert (committed / "net.py").read_bytes().startswith(b"# cured\n")
 
 
 def test_where_git_cannot_be_asked_a_copy_is_kept(committed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    assert write_fix(patch(committed / "net.py"))[0] == "kept net.py.orig"
+    assert write_files(patch(committed / "net.py"))[0] == "kept net.py.orig"
 
 
 def test_a_folder_that_cannot_be_written_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,7 +189,7 @@ def test_of_two_files_both_are_written_or_none(committed: Path, monkeypatch: pyt
     with monkeypatch.context() as no_space:
         no_space.setattr(save, "write_bytes_atomically", full)
         assert "no space left" in refused(found)
-    assert write_fix(found) == ["wrote net.py", "wrote blocks.py"]
+    assert write_files(found) == ["wrote net.py", "wrote blocks.py"]
 
 
 @pytest.mark.parametrize(("name", "expected"), [("fsync", OLD), ("chmod", OLD), ("replace", NEW)])
@@ -202,7 +200,7 @@ def test_a_kill_leaves_the_old_file_or_the_new(name: str, expected: bytes, commi
     child = os.fork()
     if child == 0:
         _stop_at(name, write)
-        write_fix(found)
+        write_files(found)
         os._exit(1)
     os.close(write)
     assert os.read(read, 1) == b"!"
@@ -211,7 +209,7 @@ def test_a_kill_leaves_the_old_file_or_the_new(name: str, expected: bytes, commi
     os.close(read)
     assert (committed / "net.py").read_bytes() == expected
     if expected == OLD:
-        assert write_fix(patch(committed / "net.py")) == ["wrote net.py"]
+        assert write_files(patch(committed / "net.py")) == ["wrote net.py"]
         assert (committed / "net.py").read_bytes() == NEW
 
 

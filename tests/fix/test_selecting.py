@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from steadygrad.fix.selecting import Lists
+from steadygrad._fix.selecting import Lists
 
 
 def chosen(lists: Lists, expression: str, model: nn.Module) -> list[str]:

@@ -20,13 +20,12 @@ import pytest
 import torch
 
 from steadygrad._check import check_subject
+from steadygrad._fix import apply
+from steadygrad._fix.apply import Fixed, make_fix
+from steadygrad._fix.verify import Answer, Request, answer
 from steadygrad.cures import learning_rate, plan, trying
 from steadygrad.cures.patient import set_rate
 from steadygrad.cures.trying import Options
-from steadygrad.fix import apply
-from steadygrad.fix.apply import Fix, NoFix, make_fix
-from steadygrad.fix.save import write_fix
-from steadygrad.fix.verify import Answer, Request, answer
 from steadygrad.probe.subject import Subject
 from steadygrad.record import Verdict
 from steadygrad.subjects import subject_of
@@ -72,19 +71,19 @@ class Workshop:
         self.forget()
         return subject_of(target, {**PLAIN, **options})
 
-    def fix(self, target: str = "net.py", *, only: str = "", unsafe: bool = False, **options: Any) -> Fix | NoFix:
+    def fix(self, target: str = "net.py", *, only: str = "", unsafe: bool = False, **options: Any) -> Fixed:
         planner = Options(only=tuple(only.split(",")) if only else (), safe=not unsafe)
         return make_fix(self.subject(target, **options), {**PLAIN, **options}, planner)
 
-    def fixed(self, target: str = "net.py", **asked: Any) -> Fix:
+    def fixed(self, target: str = "net.py", **asked: Any) -> Fixed:
         found = self.fix(target, **asked)
-        assert isinstance(found, Fix), (found.why, found.tried)
+        assert found.found, (found.why, found.tried)
         return found
 
-    def write(self, found: Fix) -> list[str]:
-        return write_fix(found)
+    def write(self, found: Fixed) -> list[str]:
+        return found.write(unsafe_fixes=True)
 
-    def verdicts_elsewhere(self, found: Fix, **options: Any) -> list[Verdict]:
+    def verdicts_elsewhere(self, found: Fixed, **options: Any) -> list[Verdict]:
         """Of the files as they lie here, with other numbers of layers typed into their text; left as they are."""
         assert found.cured.taken is not None
         rate, here, verdicts = found.cured.taken.rate, self.bytes(), []

@@ -25,7 +25,7 @@ def guard(
     model: nn.Module | Sequence[nn.Module],
     optimizer: torch.optim.Optimizer | Sequence[torch.optim.Optimizer],
     *,
-    clip: Clip | None = None,
+    clip: Clip | str | None = None,
     on_alarm: str | Callable[[Alarm], Any] | OnAlarm = "warn",
     journal: str | PathLike[str] | Journal | None = None,
     probe_every: int = 1000,
@@ -41,9 +41,11 @@ def guard(
     Args:
         model: The module whose call makes the forward pass (wrapped as it is used), or several of them.
         optimizer: One, or several that train together.
-        clip: Bounds gradients before each step; the norms that it needs are those that are watched.
-        on_alarm: "warn", "skip" the step, "lower" the rate, "clip" harder, "rollback" to the last good snapshot, "stop",
-            a function of the alarm, or an ``OnAlarm`` with limits.
+        clip: Bounds gradients before each step: ``Clip.norm(1.0)``, or in words, "norm:1.0". The norms that it needs are
+            those that are watched.
+        on_alarm: "warn", "skip" the step, "lower" the rate, "clip" harder, "rollback" to the last good snapshot, "stop";
+            with limits "skip:5/100:stop", five times in a hundred steps and then stop; an ``OnAlarm``; or a function of
+            the alarm.
         journal: File that the run is recorded in (SQLite); None keeps alarms in memory alone.
         probe_every: Steps between two full probes of the step at hand; the first step is always looked at. 0: none, on alarms
             neither; the guard then keeps only the inputs of a step, and can say less about causes.
@@ -60,11 +62,24 @@ def guard(
     Raises:
         SteadygradError: Something given cannot be; the message says what. Never raised by a step, but for
             ``TrainingStopped`` where ``on_alarm`` says "stop".
+
+    Example:
+        >>> import torch, steadygrad as sg
+        >>> model = torch.nn.Linear(8, 1)
+        >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+        >>> guard = sg.guard(model, optimizer, clip="norm:1.0", on_alarm="skip:5/100:stop", quiet=True)
+        >>> for _ in range(3):
+        ...     optimizer.zero_grad()
+        ...     model(torch.randn(32, 8)).square().mean().backward()
+        ...     optimizer.step()
+        >>> guard.alarms
+        []
+        >>> guard.detach()
     """
     optimizers, roots = several(optimizer), several(model)
     options = Options(
-        clip=clip,
-        on_alarm=on_alarm if isinstance(on_alarm, OnAlarm) else OnAlarm(on_alarm),
+        clip=Clip.parse(clip) if isinstance(clip, str) else clip,
+        on_alarm=OnAlarm.parse(on_alarm) if isinstance(on_alarm, str) else _on_alarm(on_alarm),
         journal=fspath(journal) if isinstance(journal, PathLike) else journal,
         probe_every=probe_every,
         budget=budget,
@@ -82,6 +97,10 @@ def guard(
             return first
         raise SettingsError("this optimizer is already guarded with other settings; call detach() of that guard first")
     return Guard(roots, optimizers, options, quiet=quiet, say=say)
+
+
+def _on_alarm(given: Callable[[Alarm], Any] | OnAlarm) -> OnAlarm:
+    return given if isinstance(given, OnAlarm) else OnAlarm(given)
 
 
 def _guard_of(optimizer: torch.optim.Optimizer) -> Guard | None:

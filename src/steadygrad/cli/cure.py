@@ -67,37 +67,16 @@ def planner_options(options: dict[str, Any], settings: Any, *, compare: bool = T
     """``Options`` of the planner from those of the command line, checked before anything of the user's is run."""
     from steadygrad.cures.candidates import check_options
     from steadygrad.cures.trying import Options
+    from steadygrad.written import names, seconds
 
     given = Options(
-        keep=_words("--keep", options["keep"]),
-        allow=_words("--allow", options["allow"]),
-        only=_words("--only", options["only"]),
+        keep=names(options["keep"], "--keep"),
+        allow=names(options["allow"], "--allow"),
+        only=names(options["only"], "--only"),
         best=options["best"],
         compare=compare,
-        budget=seconds(options["budget"]),
+        budget=seconds(options["budget"], "--budget"),
         trial=settings.trial or None,
     )
     check_options(given)
     return given
-
-
-def _words(option: str, values: tuple[str, ...]) -> tuple[str, ...]:
-    from steadygrad.errors import SettingsError
-
-    words = tuple(word.strip() for value in values for word in value.split(",") if word.strip())
-    if values and not words:
-        raise SettingsError(f"{option} names nothing; leave it out, or name something")
-    return words
-
-
-def seconds(text: str | None) -> float | None:
-    """ "60s", "5m", "1h" or a plain number of seconds. Raises ``SettingsError``."""
-    from steadygrad.errors import SettingsError
-
-    if text is None:
-        return None
-    unit = {"s": 1.0, "m": 60.0, "h": 3600.0}.get(text[-1:].lower())
-    try:
-        return float(text[:-1]) * unit if unit else float(text)
-    except ValueError:
-        raise SettingsError(f"cannot read --budget {text!r}; write it as 60s or 5m") from None

@@ -52,21 +52,18 @@ def command(
     safe = not unsafe_fixes and not options["only"]
     given = replace(planner_options(options, settings, compare=False), safe=safe)
     with progress(target, quiet=quiet) as say, contextlib.redirect_stdout(sys.stderr):
-        from steadygrad.fix.apply import Fix, make_fix
-        from steadygrad.fix.save import write_fix
-        from steadygrad.fix.source import libcst
+        from steadygrad._fix.apply import make_fix
+        from steadygrad._fix.source import libcst
 
         libcst()
         subject = subject_of(target, settings, options)
         found = make_fix(subject, asked(settings, options), given, say)
-    if not isinstance(found, Fix):
+    if not found.found:
         _tell_none(found, safe=safe)
         ctx.exit(0 if found.healthy else 1)
-    if write and found.safety != "safe" and not unsafe_fixes:
-        raise SettingsError(f"{found.title} changes what the model computes; to write it give --unsafe-fixes")
     if write:
         try:
-            said = write_fix(found, allow_dirty=allow_dirty)
+            said = found.write(unsafe_fixes=unsafe_fixes, allow_dirty=allow_dirty)
         except OutputError:
             click.echo(found.diff(), nl=False)
             raise

@@ -54,8 +54,8 @@ def command(
     given = planner_options(options, settings, compare=False)
     with progress(target, quiet=quiet) as say, contextlib.redirect_stdout(sys.stderr):
         from steadygrad.cures.plan import cure_subject
+        from steadygrad.proof import prove_subject, stream_for
         from steadygrad.subjects import batches_of
-        from steadygrad.trial import prove, stream_for
 
         def subject(seed: int) -> Any:
             return subject_of(target, replace(settings, seed=seed), options)
@@ -63,7 +63,7 @@ def command(
         first = subject(settings.seed)
         stream = stream_for(first, batches_of(batches, asked(settings, options)) if batches else None, steps)
         cured = cure_subject(first, given, say)
-        proof = prove(subject, cured, steps=steps, seeds=seeds, batches=stream, progress=say)
+        proof = prove_subject(subject, cured, steps=steps, seeds=seeds, batches=stream, progress=say)
     if plot is not None:
         draw(proof, plot)
         click.echo(f"drawn into {plot}", err=True)

@@ -28,7 +28,24 @@ def clip_adaptive_(
 
     A NaN makes its unit NaN, an inf itself NaN and the rest of its unit 0. Halves are clipped by norms and factors in
     float32. Where a distributed unit lies in several processes its norm is that of the whole; sharded by units, the processes
-    do not talk. Raises ``BoundsError``, a ``ValueError``, for a ratio or epsilon that is not above 0.
+    do not talk.
+
+    Args:
+        parameters: Those whose gradients are clipped, one or several; those without a gradient are left out.
+        ratio: Greatest norm of a unit's gradient, as a share of its weight's.
+        epsilon: Least norm that a weight is taken for, so that one at zero can begin to move.
+        whole_vectors: Whether a vector is one unit.
+
+    Raises:
+        BoundsError: A ``ValueError``: the ratio or epsilon is not above 0.
+
+    Example:
+        >>> import torch, steadygrad as sg
+        >>> weight = torch.nn.Parameter(torch.ones(1, 4))
+        >>> weight.grad = torch.full((1, 4), 50.0)
+        >>> sg.clip_adaptive_([weight], ratio=0.01)
+        >>> round(float(weight.grad.norm()), 4)
+        0.02
     """
     ratio, epsilon = bounds.above_zero("ratio", ratio), bounds.above_zero("epsilon", epsilon)
     with torch.no_grad():

@@ -29,16 +29,38 @@ Number = TypeVar("Number", Tensor, float)
 def clip_norm_(
     parameters: Tensor | Iterable[Tensor], max_norm: float, norm_type: float = 2.0, *, error_if_nonfinite: bool = False
 ) -> Tensor:
-    """Scale all gradients by max_norm ÷ (norm + 1e-6) where that is below 1, in place; gives the norm before.
+    """Scale all gradients by max_norm ÷ (norm + 1e-6) where that is below 1, in place.
 
-    (Pascanu et al. 2013, arXiv:1211.5063, algorithm 1.) ``norm_type`` is 2 or ``inf``, the greatest element. The same bits
+    (Pascanu et al. 2013, arXiv:1211.5063, algorithm 1.) The same bits
     as ``torch.nn.utils.clip_grad_norm_``, in the gradients' own dtype; where nothing is to be clipped nothing is multiplied
     on the CPU, and on another device the factor is never read, but multiplied by. Of distributed gradients the norm is that
     of the whole, the same on every rank, for one exchange of a scalar.
 
     As in torch a NaN makes every gradient NaN, an inf makes itself NaN and all else 0; with ``error_if_nonfinite`` both
-    raise ``RuntimeError`` instead, for which the norm is read. An infinite ``max_norm`` only measures: torch's would turn all
-    to NaN where the norm is infinite. Raises ``BoundsError``, a ``ValueError``, for a ``max_norm`` below 0.
+    raise instead, for which the norm is read. An infinite ``max_norm`` only measures: torch's would turn all to NaN where the
+    norm is infinite.
+
+    Args:
+        parameters: Those whose gradients are clipped, one or several; those without a gradient are left out.
+        max_norm: Greatest norm of all gradients together.
+        norm_type: 2, or ``inf`` for the greatest element.
+        error_if_nonfinite: Whether a norm that is not finite is an error.
+
+    Returns:
+        The norm before, a scalar tensor.
+
+    Raises:
+        BoundsError: A ``ValueError``: ``max_norm`` is below 0.
+        RuntimeError: The norm is not finite, where ``error_if_nonfinite`` is given.
+
+    Example:
+        >>> import torch, steadygrad as sg
+        >>> weight = torch.nn.Parameter(torch.zeros(2))
+        >>> weight.grad = torch.tensor([3.0, 4.0])
+        >>> float(sg.clip_norm_([weight], 1.0))
+        5.0
+        >>> round(float(weight.grad.norm()), 4)
+        1.0
     """
     max_norm, norm_type = bounds.at_least_zero("max_norm", max_norm), bounds.order(norm_type)
     with torch.no_grad():

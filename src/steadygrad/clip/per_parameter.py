@@ -15,12 +15,28 @@ from steadygrad.clip.shards import local, whole_norms
 
 
 def clip_per_parameter_(parameters: Tensor | Iterable[Tensor], max_norm: float) -> Tensor:
-    """Scale each gradient by max_norm ÷ (its L2 norm + 1e-6) where that is below 1, in place; gives the norms before.
+    """Scale each gradient by max_norm ÷ (its L2 norm + 1e-6) where that is below 1, in place.
 
-    The same bits as ``torch.nn.utils.clip_grad_norm_`` on each parameter alone. The norms, ``(gradients,)``, are in the order
-    of the parameters, those without a gradient left out. A NaN or inf stays within its parameter: NaN makes all of it NaN,
-    inf makes itself NaN and the rest of it 0. Of a distributed gradient the norm is that of the whole, for one all-reduce of
-    all of them. Raises ``BoundsError``, a ``ValueError``, for a ``max_norm`` below 0.
+    The same bits as ``torch.nn.utils.clip_grad_norm_`` on each parameter alone. A NaN or inf stays within its parameter: NaN
+    makes all of it NaN, inf makes itself NaN and the rest of it 0. Of a distributed gradient the norm is that of the whole,
+    for one all-reduce of all of them.
+
+    Args:
+        parameters: Those whose gradients are clipped, one or several.
+        max_norm: Greatest norm of each gradient.
+
+    Returns:
+        The norms before, ``(gradients,)``, in the order of the parameters, those without a gradient left out.
+
+    Raises:
+        BoundsError: A ``ValueError``: ``max_norm`` is below 0.
+
+    Example:
+        >>> import torch, steadygrad as sg
+        >>> weight = torch.nn.Parameter(torch.zeros(2))
+        >>> weight.grad = torch.tensor([3.0, 4.0])
+        >>> sg.clip_per_parameter_([weight], 1.0).tolist()
+        [5.0]
     """
     max_norm = bounds.at_least_zero("max_norm", max_norm)
     with torch.no_grad():

@@ -78,11 +78,29 @@ class QuantileState:
 
 
 def clip_quantile_(parameters: Tensor | Iterable[Tensor], state: QuantileState) -> Tensor:
-    """Clip the global L2 norm at a quantile of the norms in ``state``, this one included; gives the norm before.
+    """Clip the global L2 norm at a quantile of the norms in ``state``, this one included, in place.
 
-    (AutoClip, Seetharaman et al. 2020, arXiv:2007.14469.) The state is the caller's: one for each optimizer, saved with
-    ``state_dict``. Reads one number a step, so on an accelerator it waits for the gradients. A NaN or inf is not remembered,
-    and goes through as in ``clip_norm_``.
+    (AutoClip, Seetharaman et al. 2020, arXiv:2007.14469.) Reads one number a step, so on an accelerator it waits for the
+    gradients. A NaN or inf is not remembered, and goes through as in ``clip_norm_``.
+
+    Args:
+        parameters: Those whose gradients are clipped, one or several; those without a gradient are left out.
+        state: The caller's: one for each optimizer, saved with ``state_dict``.
+
+    Returns:
+        The norm before, a scalar tensor.
+
+    Raises:
+        BoundsError: A ``ValueError``, by ``QuantileState``: its share is not between 0 and 1, its window not above 0.
+
+    Example:
+        >>> import torch, steadygrad as sg
+        >>> weight, state = torch.nn.Parameter(torch.zeros(1)), sg.QuantileState(0.5)
+        >>> for size in (1.0, 2.0, 9.0):
+        ...     weight.grad = torch.tensor([size])
+        ...     before = sg.clip_quantile_([weight], state)
+        >>> round(float(weight.grad), 4)
+        2.0
     """
     with torch.no_grad():
         gradients = gradients_of(parameters)

@@ -25,7 +25,22 @@ def clip_value_(parameters: Tensor | Iterable[Tensor], low: float = -1.0, high: 
     With low = −high this is ``torch.nn.utils.clip_grad_value_`` bit for bit; any interval will do, also one that leaves 0
     out, or is open on a side (±inf). NaN stays NaN, ±inf becomes a bound. Of a complex gradient the real and the imaginary
     part are clamped; of a sparse one the values it holds; of a distributed one each process clamps its part, without a word
-    to the others. Raises ``BoundsError``, a ``ValueError``, where low > high or a bound is NaN.
+    to the others.
+
+    Args:
+        parameters: Those whose gradients are clipped, one or several; those without a gradient are left out.
+        low, high: The bounds.
+
+    Raises:
+        BoundsError: A ``ValueError``: low > high, or a bound is NaN.
+
+    Example:
+        >>> import torch, steadygrad as sg
+        >>> weight = torch.nn.Parameter(torch.zeros(2))
+        >>> weight.grad = torch.tensor([3.0, 4.0])
+        >>> sg.clip_value_([weight], -1.0, 3.5)
+        >>> weight.grad.tolist()
+        [3.0, 3.5]
     """
     low, high = bounds.interval(low, high)
     with torch.no_grad():

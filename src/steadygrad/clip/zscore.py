@@ -88,12 +88,30 @@ class ZScoreState:
 
 
 def clip_zscore_(parameters: Tensor | Iterable[Tensor], state: ZScoreState) -> Tensor:
-    """Clip the global L2 norm where it stands out from those in ``state``, in place; gives the norm before.
+    """Clip the global L2 norm where it stands out from those in ``state``, in place.
 
     (ZClip, Kumar et al. 2025, arXiv:2504.02507, its reciprocal clipping, without the fixed bound that the authors' code puts
-    on top: for that call ``clip_norm_`` after it.) The state is the caller's: one for each optimizer, saved with
-    ``state_dict``. Reads one number a step, so on an accelerator it waits for the gradients. A NaN or inf is not remembered,
-    and goes through as in ``clip_norm_``.
+    on top: for that call ``clip_norm_`` after it.) Reads one number a step, so on an accelerator it waits for the gradients. A
+    NaN or inf is not remembered, and goes through as in ``clip_norm_``.
+
+    Args:
+        parameters: Those whose gradients are clipped, one or several; those without a gradient are left out.
+        state: The caller's: one for each optimizer, saved with ``state_dict``.
+
+    Returns:
+        The norm before, a scalar tensor.
+
+    Raises:
+        BoundsError: A ``ValueError``, by ``ZScoreState``: a number of it is out of its range.
+
+    Example:
+        >>> import torch, steadygrad as sg
+        >>> weight, state = torch.nn.Parameter(torch.zeros(1)), sg.ZScoreState()
+        >>> for size in [1.0, 1.1, 0.9] * 20 + [100.0]:
+        ...     weight.grad = torch.tensor([size])
+        ...     before = sg.clip_zscore_([weight], state)
+        >>> float(before), bool(weight.grad < 10)
+        (100.0, True)
     """
     with torch.no_grad():
         gradients = gradients_of(parameters)

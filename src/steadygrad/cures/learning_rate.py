@@ -41,6 +41,7 @@ from steadygrad.cures.samples import adds_up, as_whole, with_fewer
 from steadygrad.errors import CannotCureError, SubjectError
 from steadygrad.probe.copying import on_copy
 from steadygrad.probe.instrument import probe, size_of
+from steadygrad.probe.optimizers import OptimizerLike
 from steadygrad.probe.steptest import step_test
 from steadygrad.probe.subject import Subject, make_subject
 from steadygrad.probe.theirs import raised_as_theirs, running_theirs
@@ -111,16 +112,31 @@ def find_lr(
     batch: Any = None,
     loss_fn: Callable[..., torch.Tensor] | None = None,
     *,
-    optimizer: torch.optim.Optimizer | None = None,
+    optimizer: OptimizerLike = None,
     clip: Clip | str | None = None,
     seed: int = 0,
     steps: int = STEPS,
 ) -> RateSearch:
-    """The learning rate for ``model``, by real steps of its optimizer on copies; arguments as for ``check``.
+    """Find the learning rate for ``model`` by real steps of its optimizer on copies.
 
-    Returns the rates tried with their losses, ``.rate`` (None where no rate makes the loss fall) and ``.words``. Neither
-    model nor optimizer is changed. Raises ``SteadygradError`` where no step can be taken, and whatever the model itself
-    raises.
+    Args:
+        model, batch, loss_fn, optimizer, clip, seed: As for ``check``. Neither model nor optimizer is changed.
+        steps: Steps at each rate.
+
+    Returns:
+        The rates tried with their losses, ``.rate`` (None where no rate makes the loss fall) and ``.words``.
+
+    Raises:
+        SteadygradError: No step can be taken; the message says why.
+        Exception: Whatever the model itself raises.
+
+    Example:
+        >>> import torch, steadygrad as sg
+        >>> from torch import nn
+        >>> x = torch.randn(32, 8)
+        >>> found = sg.find_lr(nn.Linear(8, 1), (x, x.sum(1, keepdim=True)), nn.functional.mse_loss, optimizer="sgd:0.1")
+        >>> 0.01 < found.rate < 1
+        True
     """
     if steps < 1:
         raise SubjectError(f"steps is {steps}, expected 1 or more")

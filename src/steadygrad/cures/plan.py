@@ -26,10 +26,12 @@ from steadygrad.cures.settling import GENERALISES
 from steadygrad.cures.trying import BEGINS, LEARNS, Options, Outcome, Progress, try_out
 from steadygrad.probe.copying import unwrapped
 from steadygrad.probe.inference import infer_constructions
+from steadygrad.probe.optimizers import OptimizerLike
 from steadygrad.probe.subject import Subject, make_subject
 from steadygrad.probe.theirs import raised_as_theirs
 from steadygrad.record import Candidate, CheckRecord, CureRecord, Verdict
 from steadygrad.report.cured import render
+from steadygrad.written import names, seconds
 
 JOINED = 3
 """Candidates in one plan at most."""
@@ -45,6 +47,10 @@ class Cured(CureRecord):
     """Same class and options, on the new parameters, with a learning rate that was step-tested."""
     loss_fn: Callable[..., Any] | None = field(default=None, repr=False, kw_only=True)
     """Another loss, where that was a part of the cure; None = the one given."""
+
+    def __repr__(self) -> str:
+        after = f"{self.before.verdict.value} → {self.after.verdict.value}"
+        return f"<Cured: {after}, {self.words}; .model is the cured copy, print this to see what was tried>"
 
     def __str__(self) -> str:
         return render(self)
@@ -62,16 +68,16 @@ def cure(
     batch: Any = None,
     loss_fn: Callable[..., torch.Tensor] | None = None,
     *,
-    optimizer: torch.optim.Optimizer | None = None,
+    optimizer: OptimizerLike = None,
     clip: Clip | str | None = None,
     seed: int = 0,
     trial: int | None = None,
-    keep: Sequence[str] | str = (),
-    allow: Sequence[str] | str = (),
-    only: Sequence[str] | str = (),
+    keep: Iterable[str] | str = (),
+    allow: Iterable[str] | str = (),
+    only: Iterable[str] | str = (),
     best: bool = False,
     compare: bool = False,
-    budget: float | None = None,
+    budget: float | str | None = None,
 ) -> Cured:
     """Find the least intrusive change that makes ``model`` healthy, by trying them on copies.
 
@@ -82,7 +88,7 @@ def cure(
         only: Names of cures (``steadygrad cures``) or candidates; nothing else is tried.
         best: Try all, and take the fastest learner of those that heal.
         compare: After the first that heals, try one of each group that changes more.
-        budget: Seconds after which nothing further is tried.
+        budget: Time after which nothing further is tried: seconds, or "60s", "5m".
 
     Returns:
         ``.model`` (a new one), ``.optimizer`` (same class, on the new parameters, rate step-tested), ``.changes``,
@@ -91,16 +97,47 @@ def cure(
     Raises:
         SteadygradError: No check could be made, the model cannot be copied, or options contradict each other.
         Exception: Whatever the model itself raises.
+
+    Example:
+        >>> import torch, steadygrad as sg
+        >>> from torch import nn
+        >>> hidden = [layer for _ in range(15) for layer in (nn.Linear(16, 16), nn.Sigmoid())]
+        >>> model = nn.Sequential(*hidden, nn.Linear(16, 4))
+        >>> x = torch.randn(64, 16)
+        >>> cured = sg.cure(model, (x, x[:, :4].argmax(1)), nn.functional.cross_entropy, budget="2m")
+        >>> cured.before.verdict.value, cured.after.verdict.value
+        ('will not train', 'healthy')
+        >>> trained_as_before = cured.model, cured.optimizer
     """
-    options = Options(_names(keep), _names(allow), _names(only), best, compare, budget, trial)
+    options = plan_of(keep, allow, only, best, compare, budget, trial)
     with raised_as_theirs():
         subject = make_subject(model, batch, loss_fn, optimizer=optimizer, seed=seed, before_step=hook_for(clip))
         infer_constructions(unwrapped(model), sys._getframe(1))
         return cure_subject(subject, options)
 
 
-def _names(words: Sequence[str] | str) -> tuple[str, ...]:
-    return tuple(words.split(",")) if isinstance(words, str) and words else tuple(words)
+def plan_of(
+    keep: Iterable[str] | str,
+    allow: Iterable[str] | str,
+    only: Iterable[str] | str,
+    best: bool,
+    compare: bool,
+    budget: float | str | None,
+    trial: int | None,
+    *,
+    safe: bool = False,
+) -> Options:
+    """What ``cure`` was given, checked. Raises ``SettingsError``."""
+    return Options(
+        keep=names(keep, "keep"),
+        allow=names(allow, "allow"),
+        only=names(only, "only"),
+        best=best,
+        compare=compare,
+        budget=seconds(budget, "budget"),
+        trial=trial,
+        safe=safe,
+    )
 
 
 def cure_subject(subject: Subject, options: Options | None = None, progress: Progress | None = None) -> Cured:

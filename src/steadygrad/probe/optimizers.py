@@ -27,6 +27,9 @@ _CLASSES: dict[str, type[torch.optim.Optimizer]] = {
     if inspect.isclass(value) and issubclass(value, torch.optim.Optimizer) and value is not torch.optim.Optimizer
 }
 
+OptimizerLike = torch.optim.Optimizer | str | Callable[[list[nn.Parameter]], torch.optim.Optimizer] | None
+"""An optimizer, ``"sgd:0.1,momentum=0.9"``, a function that makes one from parameters, or None: found, or assumed."""
+
 Chosen = tuple[torch.optim.Optimizer, str | None]
 """An optimizer, and the sentence that names it as an assumption (None = the user chose it)."""
 

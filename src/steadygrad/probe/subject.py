@@ -29,7 +29,7 @@ from steadygrad.probe.objective import (
     training_step,
     with_loss,
 )
-from steadygrad.probe.optimizers import choose_optimizer, trainable_parameters
+from steadygrad.probe.optimizers import OptimizerLike, choose_optimizer, trainable_parameters
 from steadygrad.probe.placing import place_batch
 from steadygrad.probe.synthesise import Inputs, synthesise
 
@@ -71,7 +71,7 @@ def make_subject(
     batch: Any = None,
     loss_fn: LossFunction | None = None,
     *,
-    optimizer: torch.optim.Optimizer | str | None = None,
+    optimizer: OptimizerLike = None,
     seed: int = 0,
     inputs: Sequence[TensorSpec] = (),
     target: str = "",

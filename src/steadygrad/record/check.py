@@ -15,6 +15,9 @@ from steadygrad.record.trace import BlindSpot, Trace, Trunk
 TRUNK_SUMMARY = ("end", "decades", "blame")
 """What JSON repeats of the trunk at the top, where ``report.trunk`` is; its steps are in the trace."""
 
+CODES = 10
+"""Findings whose codes are named in one line."""
+
 
 @dataclass(frozen=True, slots=True)
 class Setup:
@@ -59,6 +62,14 @@ class CheckRecord:
     notes: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     """Findings that settings or a comment suppressed, one line each."""
+
+    @property
+    def in_short(self) -> str:
+        """The verdict, the model, and the codes of the findings: "will not train, Sequential, 2 findings (SG101, SG102)"."""
+        codes = ", ".join(dict.fromkeys(finding.code for finding in self.findings[:CODES]))
+        more = ", …" if len(self.findings) > CODES else ""
+        count = f"{len(self.findings)} finding{'' if len(self.findings) == 1 else 's'}"
+        return f"{self.verdict.value}, {self.setup.model}, {count}{f' ({codes}{more})' if codes else ''}"
 
     @property
     def trunk(self) -> Trunk | None:

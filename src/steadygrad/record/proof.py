@@ -69,7 +69,7 @@ def _whole(run: Run, runs: tuple[Run, ...]) -> bool:
 
 
 @dataclass(frozen=True)
-class Proof:
+class ProofRecord:
     """The same training of a model before and after a cure."""
 
     before: Arm

@@ -36,6 +36,10 @@ class RateSearch:
     """None where no rate made the loss fall."""
     words: str
 
+    def __repr__(self) -> str:
+        rate = "none found" if self.rate is None else f"{self.rate:g}"
+        return f"<RateSearch: rate {rate}, {self.words}; {len(self.tried)} rates tried>"
+
     @classmethod
     def chosen(cls, tried: tuple[RateTried, ...], steps: int, enough: float) -> Self:
         """The smallest rate that reaches ``enough`` of the greatest fall."""

@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 from steadygrad.record import SCHEMA_VERSION, CheckRecord, CureRecord, json_text, to_jsonable
-from steadygrad.record.proof import Proof
+from steadygrad.record.proof import ProofRecord
 from steadygrad.record.rates import RateSearch
 from steadygrad.report.colour import Color
 
@@ -44,7 +44,7 @@ def rates_as_json(found: RateSearch) -> str:
     return _dumped(body)
 
 
-def proof_as_json(proof: Proof) -> str:
+def proof_as_json(proof: ProofRecord) -> str:
     """Both arms with every loss and what they come to, and whether the cure is proven."""
     body = {**to_jsonable(proof), "proven": proof.proven, "seeds_alike": proof.seeds_alike}
     for arm in (proof.before, proof.after):

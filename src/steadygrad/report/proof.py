@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from steadygrad.record.proof import Arm, Proof
+from steadygrad.record.proof import Arm, ProofRecord
 from steadygrad.report import words
 from steadygrad.report.colour import Color, Paint, wants_colour
 from steadygrad.report.drawing import pyplot_for
@@ -29,7 +29,7 @@ PLOT_MARGIN = 28
 UPDATES_SHOWN = 3
 
 
-def render(proof: Proof, *, width: int | None = None, color: Color = "auto") -> str:
+def render(proof: ProofRecord, *, width: int | None = None, color: Color = "auto") -> str:
     """The proof as text, ``width`` cells wide."""
     width, coloured = resolve_width(width), wants_colour(color)
     paint = Paint(coloured)
@@ -51,7 +51,7 @@ def render(proof: Proof, *, width: int | None = None, color: Color = "auto") -> 
     return "\n\n".join(parts)
 
 
-def _plot(proof: Proof, width: int, coloured: bool) -> str:
+def _plot(proof: ProofRecord, width: int, coloured: bool) -> str:
     try:
         plotille = importlib.import_module("plotille")
     except ImportError:
@@ -88,7 +88,7 @@ def _finite(values: tuple[float, ...]) -> list[float]:
     return [value for value in values if math.isfinite(value)]
 
 
-def _table(proof: Proof, width: int, coloured: bool) -> str:
+def _table(proof: ProofRecord, width: int, coloured: bool) -> str:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("")
     for arm in (proof.before, proof.after):
@@ -127,7 +127,7 @@ def _smallest(arm: Arm) -> str:
     return "\n".join(f"{words.clean(update.name)} {update.ratio:.1e}" for update in arm.slowest(UPDATES_SHOWN))
 
 
-def draw(proof: Proof, path: str) -> None:
+def draw(proof: ProofRecord, path: str) -> None:
     """The curves with their spread as a picture: PNG, SVG or PDF by the name. Raises ``OutputError``."""
     pyplot = pyplot_for(path)
     figure, axes = pyplot.subplots(figsize=(7, 4), constrained_layout=True)

@@ -1,6 +1,6 @@
 """A patch proven before it is offered: the patched files are loaded in a fresh process, checked, and trained ten steps.
 
-Run as ``python -m steadygrad.fix.verify`` with a request as JSON on standard input; answers with JSON on the last line of
+Run as ``python -m steadygrad._fix.verify`` with a request as JSON on standard input; answers with JSON on the last line of
 standard output. The files on disk are not touched: the fresh process reads the patched text in their place.
 """
 
@@ -88,7 +88,7 @@ def verify(asked: Request) -> Answer:
     try:
         done = subprocess.run(
             # -P: a file of the user's that is called as one of Python's own must not be imported in its place.
-            [sys.executable, "-P", "-m", "steadygrad.fix.verify"],
+            [sys.executable, "-P", "-m", "steadygrad._fix.verify"],
             input=json.dumps(asdict(asked)),
             capture_output=True,
             text=True,
@@ -119,7 +119,7 @@ def _checked(asked: Request) -> Answer:
     for path, data in files.items():
         text = data.decode("utf-8", errors="replace")
         linecache.cache[path] = (len(text), None, text.splitlines(keepends=True), path)
-    from steadygrad.fix.elsewhere import VALUES, anew, given, others_of, runs
+    from steadygrad._fix.elsewhere import VALUES, anew, given, others_of, runs
 
     with contextlib.redirect_stdout(sys.stderr):
         with _reading(files), anew():

@@ -11,13 +11,13 @@ from typing import Any
 
 from torch import nn
 
+from steadygrad._fix import functions, names
+from steadygrad._fix.draft import Draft, paths_of
+from steadygrad._fix.selecting import Lists
+from steadygrad._fix.source import Source, libcst
 from steadygrad.cures.gates import shut
 from steadygrad.cures.initialise import WORKING_VARIANCE, drawn_again, heads, last_of_branches
 from steadygrad.errors import CannotFixError
-from steadygrad.fix import functions, names
-from steadygrad.fix.draft import Draft, paths_of
-from steadygrad.fix.selecting import Lists
-from steadygrad.fix.source import Source, libcst
 from steadygrad.probe.spans import construction_of, is_user_file
 from steadygrad.record import Edit
 from steadygrad.theory import activations, meanfield

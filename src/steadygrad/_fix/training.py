@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from steadygrad._fix import names
+from steadygrad._fix.draft import Draft
+from steadygrad._fix.source import Source, libcst, set_argument
 from steadygrad.errors import CannotFixError
-from steadygrad.fix import names
-from steadygrad.fix.draft import Draft
-from steadygrad.fix.source import Source, libcst, set_argument
 from steadygrad.probe.loading import is_file, split
 from steadygrad.probe.subject import Subject
 from steadygrad.record import Edit

@@ -7,13 +7,13 @@ from typing import Any
 
 from torch import nn
 
+from steadygrad._fix import names
+from steadygrad._fix.draft import Draft, paths_of
+from steadygrad._fix.source import Source, libcst, set_argument
+from steadygrad._fix.training import function_around, optimizer_call
 from steadygrad.cures.normalise import groups_of, width_of
 from steadygrad.cures.swap_activation import MODULES
 from steadygrad.errors import CannotFixError
-from steadygrad.fix import names
-from steadygrad.fix.draft import Draft, paths_of
-from steadygrad.fix.source import Source, libcst, set_argument
-from steadygrad.fix.training import function_around, optimizer_call
 from steadygrad.probe.spans import construction_of
 from steadygrad.record import Edit, Location, Operation, Site
 

@@ -7,31 +7,50 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from steadygrad.clip import Clip
+from steadygrad.clip.hook import hook_for
 from steadygrad.cures.patient import admit, rate_of
-from steadygrad.cures.plan import Cured
-from steadygrad.cures.trying import treat, without_rate
+from steadygrad.cures.plan import Cured, cure_subject
+from steadygrad.cures.trying import Options, treat, without_rate
 from steadygrad.errors import BatchError, SubjectError, UserCodeError
 from steadygrad.probe.backward import gradients_outside, put_back
-from steadygrad.probe.copying import Copied, clone_batch, on_copy
+from steadygrad.probe.copying import Copied, clone_batch, on_copy, unwrapped
 from steadygrad.probe.graph import graph_of
+from steadygrad.probe.inference import infer_constructions
 from steadygrad.probe.instrument import Objective, probe, scalar
 from steadygrad.probe.objective import with_loss
+from steadygrad.probe.optimizers import OptimizerLike
 from steadygrad.probe.randomness import same_randomness, seed_torch
 from steadygrad.probe.steptest import in_words, needs_closure
-from steadygrad.probe.subject import Subject
-from steadygrad.probe.theirs import running_theirs
-from steadygrad.record.proof import Arm, LayerUpdate, Proof, Run
+from steadygrad.probe.subject import Subject, make_subject
+from steadygrad.probe.theirs import raised_as_theirs, running_theirs
+from steadygrad.record.proof import Arm, LayerUpdate, ProofRecord, Run
 from steadygrad.report import words
+from steadygrad.report.proof import render
+from steadygrad.written import seconds
 
 Batches = Callable[[int], Any]
 """The batch of a step, by its number."""
+
+
+class Proof(ProofRecord):
+    """The same training before and after a cure. ``print(proof)`` draws the two curves, and a table of where they end."""
+
+    def __repr__(self) -> str:
+        ends = f"loss {self.before.last:.3g} before, {self.after.last:.3g} after"
+        word = "proven" if self.proven else "not proven"
+        return f"<Proof: {word}, {ends} {words.count(self.steps, 'step')}; print it to see the curves>"
+
+    def __str__(self) -> str:
+        return render(self)
 
 
 @dataclass(frozen=True)
@@ -43,6 +62,72 @@ class Stream:
 
 
 def prove(
+    model: nn.Module | Callable[[], nn.Module],
+    batch: Any = None,
+    loss_fn: Callable[..., Tensor] | None = None,
+    *,
+    optimizer: OptimizerLike = None,
+    clip: Clip | str | None = None,
+    seed: int = 0,
+    cured: Cured | None = None,
+    steps: int = 200,
+    seeds: int = 1,
+    batches: Iterable[Any] | Batches | None = None,
+    budget: float | str | None = None,
+) -> Proof:
+    """Train ``model`` as it is and cured, side by side, on copies: the same data in the same order, the same seeds.
+
+    Args:
+        model: The module, or a function without arguments that makes one: each seed then draws weights of its own, where a
+            module begins each training with the weights that it has.
+        batch, loss_fn, optimizer, clip, seed: As for ``check``. Nothing that is given is changed.
+        cured: What ``cure`` gave for this model; None: it is looked for.
+        steps: Optimizer steps of each training.
+        seeds: Trainings of each, from ``seed`` on.
+        batches: What both are trained on, again from the start when it ends: a list, a ``DataLoader``, or a function of the
+            step. None: fresh batches where ``batch`` is a loader, else the one batch.
+        budget: As for ``cure``, where the cure is looked for.
+
+    Returns:
+        ``.proven``, ``.before`` and ``.after`` with the losses of every run; ``print(proof)`` draws both curves.
+
+    Raises:
+        SteadygradError: Nothing could be trained; the message says what to do.
+        Exception: Whatever the model itself raises.
+
+    Example:
+        >>> import torch, steadygrad as sg
+        >>> from torch import nn
+        >>> hidden = [layer for _ in range(15) for layer in (nn.Linear(16, 16), nn.Sigmoid())]
+        >>> model = nn.Sequential(*hidden, nn.Linear(16, 4))
+        >>> x = torch.randn(64, 16)
+        >>> sg.prove(model, (x, x[:, :4].argmax(1)), nn.functional.cross_entropy, steps=50).proven
+        True
+    """
+    if not isinstance(model, nn.Module) and not callable(model):
+        raise SubjectError(
+            f"the model is {type(model).__name__}, expected a torch.nn.Module or a function that makes one"
+        )
+
+    def subject_of(seed: int) -> Subject:
+        made = model if isinstance(model, nn.Module) else _made(model, seed)
+        return make_subject(made, batch, loss_fn, optimizer=optimizer, seed=seed, before_step=hook_for(clip))
+
+    with raised_as_theirs():
+        if cured is None:
+            first = subject_of(seed)
+            infer_constructions(unwrapped(first.model), sys._getframe(1))
+            cured = cure_subject(first, Options(budget=seconds(budget, "budget")))
+        return prove_subject(subject_of, cured, steps=steps, seeds=seeds, batches=batches)
+
+
+def _made(function: Callable[[], Any], seed: int) -> Any:
+    with same_randomness():
+        seed_torch(seed)
+        return function()
+
+
+def prove_subject(
     subject_of: Callable[[int], Subject],
     cured: Cured,
     *,

@@ -7,24 +7,24 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
+from steadygrad._fix.source import Source
 from steadygrad.errors import OutputError
-from steadygrad.fix.apply import Fix, relative
-from steadygrad.fix.source import Source
 from steadygrad.report import write_bytes_atomically
 
 
-def write_fix(fix: Fix, *, allow_dirty: bool = False) -> list[str]:
+def write_files(sources: Sequence[Source], *, allow_dirty: bool = False) -> list[str]:
     """Write every file of the patch; says what was written.
 
     Raises ``OutputError`` where a file changed meanwhile, lies outside the project, has changes that git does not know,
     or cannot be written; then every file is as it was.
     """
-    backups = [backup for source in fix.sources if (backup := _allowed(source, allow_dirty)) is not None]
+    backups = [backup for source in sources if (backup := _allowed(source, allow_dirty)) is not None]
     written: list[Source] = []
     try:
-        for source in fix.sources:
+        for source in sources:
             if source.path in backups:
                 write_bytes_atomically(_orig(source.path), source.data)
                 shutil.copymode(source.path, _orig(source.path))
@@ -37,6 +37,12 @@ def write_fix(fix: Fix, *, allow_dirty: bool = False) -> list[str]:
         raise
     kept = [f"kept {relative(_orig(path))}" for path in backups]
     return kept + [f"wrote {relative(source.path)}" for source in written]
+
+
+def relative(path: Path) -> str:
+    """The path from the current folder on, where it is inside."""
+    here = Path.cwd().resolve()
+    return path.relative_to(here).as_posix() if path.is_relative_to(here) else path.as_posix().lstrip("/")
 
 
 def _orig(path: Path) -> Path:

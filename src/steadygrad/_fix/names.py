@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from steadygrad._fix.source import Source, libcst
 from steadygrad.errors import CannotFixError
-from steadygrad.fix.source import Source, libcst
 
 _FUNCTIONAL = "torch.nn.functional"
 

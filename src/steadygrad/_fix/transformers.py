@@ -6,12 +6,12 @@ from functools import partial
 
 from torch import nn
 
+from steadygrad._fix import functions, names
+from steadygrad._fix.draft import Draft, paths_of
+from steadygrad._fix.expressions import out_features, pre_norm, wrap_layer
+from steadygrad._fix.numbers import add_function
 from steadygrad.cures.initialise import last_of_branches
 from steadygrad.errors import CannotFixError
-from steadygrad.fix import functions, names
-from steadygrad.fix.draft import Draft, paths_of
-from steadygrad.fix.expressions import out_features, pre_norm, wrap_layer
-from steadygrad.fix.numbers import add_function
 from steadygrad.record import Edit
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from steadygrad._fix import expressions, numbers, residual, training, transformers
+from steadygrad._fix.draft import Draft
 from steadygrad.cures.layers import Net
 from steadygrad.cures.plan import Cured
-from steadygrad.fix import expressions, numbers, residual, training, transformers
-from steadygrad.fix.draft import Draft
 from steadygrad.probe.subject import Subject
 from steadygrad.record import Edit
 

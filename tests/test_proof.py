@@ -15,10 +15,10 @@ from steadygrad.cures.plan import Cured, cure_subject
 from steadygrad.cures.trying import Options
 from steadygrad.errors import BatchError, SubjectError, UserCodeError
 from steadygrad.probe.subject import Subject, make_subject
+from steadygrad.proof import Proof, Stream, prove_subject, stream_for, train
 from steadygrad.record import from_jsonable, to_jsonable
-from steadygrad.record.proof import Arm, LayerUpdate, Proof, Run
+from steadygrad.record.proof import Arm, LayerUpdate, Run
 from steadygrad.report.proof import render
-from steadygrad.trial import Stream, prove, stream_for, train
 
 
 class Net(nn.Module):
@@ -133,7 +133,7 @@ def cured() -> Cured:
 
 @pytest.fixture(scope="module")
 def proof(cured: Cured) -> Proof:
-    return prove(subject_of, cured, steps=25, seeds=3, batches=batches())
+    return prove_subject(subject_of, cured, steps=25, seeds=3, batches=batches())
 
 
 def test_three_seeds_are_three_trainings_of_each_arm(proof: Proof) -> None:
@@ -152,7 +152,7 @@ def test_the_arm_before_is_the_subject_as_it_is_given(proof: Proof) -> None:
 
 
 def test_the_same_seeds_prove_the_same(cured: Cured, proof: Proof) -> None:
-    assert prove(subject_of, cured, steps=25, seeds=3, batches=batches()) == proof
+    assert prove_subject(subject_of, cured, steps=25, seeds=3, batches=batches()) == proof
 
 
 def test_every_weight_has_its_first_update(proof: Proof) -> None:
@@ -164,18 +164,18 @@ def test_every_weight_has_its_first_update(proof: Proof) -> None:
 
 def test_the_cured_model_and_optimizer_stay_as_they_are(cured: Cured) -> None:
     before = copy.deepcopy((cured.model.state_dict(), cured.optimizer.state_dict()))
-    prove(subject_of, cured, steps=3, batches=batches())
+    prove_subject(subject_of, cured, steps=3, batches=batches())
     assert all(torch.equal(value, before[0][key]) for key, value in cured.model.state_dict().items())
     assert str(cured.optimizer.state_dict()) == str(before[1])
 
 
 def test_without_batches_the_one_batch_is_said_to_be_it(cured: Cured) -> None:
-    found = prove(subject_of, cured, steps=2)
+    found = prove_subject(subject_of, cured, steps=2)
     assert found.data == "the one batch, (32, 8) float32, (32,) int64, again and again"
 
 
 def test_seeds_that_make_no_difference_are_told(cured: Cured) -> None:
-    found = prove(lambda _: subject_of(0), cured, steps=2, seeds=2)
+    found = prove_subject(lambda _: subject_of(0), cured, steps=2, seeds=2)
     assert found.seeds_alike and "sets its own seed" in render(found, width=80, color="never")
 
 
@@ -185,7 +185,7 @@ def test_nothing_taken_proves_nothing() -> None:
         model = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 3))
         return make_subject(model, data(), F.cross_entropy, optimizer=torch.optim.Adam(model.parameters(), 1e-2))
 
-    found = prove(healthy, cure_subject(healthy(0)), steps=3)
+    found = prove_subject(healthy, cure_subject(healthy(0)), steps=3)
     assert (found.cure, found.proven) == ("", False)
     assert found.before.runs == found.after.runs
 
@@ -253,7 +253,7 @@ def test_what_batches_and_models_raise_is_their_own() -> None:
 @pytest.mark.parametrize(("steps", "seeds"), [(0, 1), (1, 0), (-3, 1)])
 def test_fewer_than_one(cured: Cured, steps: int, seeds: int) -> None:
     with pytest.raises(SubjectError, match="expected 1 or more"):
-        prove(subject_of, cured, steps=steps, seeds=seeds)
+        prove_subject(subject_of, cured, steps=steps, seeds=seeds)
 
 
 def arm(name: str, *losses: tuple[float, ...]) -> Arm:

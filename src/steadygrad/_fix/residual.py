@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from steadygrad._fix import names
+from steadygrad._fix.draft import Draft
+from steadygrad._fix.source import Source, libcst
 from steadygrad.errors import CannotFixError
-from steadygrad.fix import names
-from steadygrad.fix.draft import Draft
-from steadygrad.fix.source import Source, libcst
 from steadygrad.record import Edit, Location
 
 

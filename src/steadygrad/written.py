@@ -1,0 +1,39 @@
+"""Values as people write them, in a call or on the command line: names with commas between, times with a unit.
+
+Standard library only; raises ``SettingsError``, whose sentence names the option.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from steadygrad.errors import SettingsError
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def names(given: Iterable[str] | str | None, option: str) -> tuple[str, ...]:
+    """``"SG101, SG102"`` or ``["SG101", "SG102"]`` as a tuple of names; none for None."""
+    if given is None:
+        return ()
+    texts: list[str] = [given] if isinstance(given, str) else list(given) if isinstance(given, Iterable) else [given]
+    if not all(isinstance(one, str) for one in texts):
+        raise SettingsError(
+            f"{option} is {given!r}, expected names such as 'SG101' or ['SG101', 'saturated-activation']"
+        )
+    found = tuple(name for text in texts for part in text.split(",") if (name := part.strip()))
+    if texts and not found:
+        raise SettingsError(f"{option} names nothing; leave it out, or name something")
+    return found
+
+
+def seconds(given: float | str | None, option: str) -> float | None:
+    """``"60s"``, ``"5m"``, ``"1h"`` or a number of seconds; None for None."""
+    if given is None:
+        return None
+    text = str(given).strip()
+    unit = _UNITS.get(text[-1:].lower())
+    try:
+        return float(text[:-1]) * unit if unit else float(text)
+    except ValueError:
+        raise SettingsError(f"cannot read {option} {given!r}; write it as 60s or 5m") from None
