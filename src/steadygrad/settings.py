@@ -6,7 +6,6 @@ standard library; must not know which rules exist: codes are compared as text, a
 
 from __future__ import annotations
 
-import difflib
 import functools
 import io
 import linecache
@@ -21,7 +20,7 @@ from typing import Any
 
 from steadygrad.errors import SettingsError
 from steadygrad.record import Finding, Location
-from steadygrad.written import names
+from steadygrad.written import names, nearest
 
 FAIL_ON = ("error", "warning", "never")
 CURES = ("at-start",)
@@ -145,8 +144,8 @@ def _checked(table: Mapping[str, Any], where: str, kind: type[Settings] | type[R
     for written, value in table.items():
         name = written.replace("-", "_")
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0].replace('_', '-')}?" if near else f"known are {_listed(known)}"
+            near = nearest(name, known)
+            hint = f"did you mean {near.replace('_', '-')}?" if near else f"known are {_listed(known)}"
             raise SettingsError(f"unknown setting {written!r} in {where}; {hint}")
         values[name] = _value(name, value, f"{written} in {where}")
     return values

@@ -5,6 +5,7 @@ Standard library only; raises ``SettingsError``, whose sentence names the option
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 
 from steadygrad.errors import SettingsError
@@ -37,3 +38,22 @@ def seconds(given: float | str | None, option: str) -> float | None:
         return float(text[:-1]) * unit if unit else float(text)
     except ValueError:
         raise SettingsError(f"cannot read {option} {given!r}; write it as 60s or 5m") from None
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that was most probably meant; None where none is near enough to be more than a guess.
+
+    One that begins as ``word`` does comes first. Letters' case, hyphens and underscores count for nothing. Of words of up to
+    four letters 60 % must agree (``sdg`` for ``sgd``), of longer ones 70 %: at 60 % ``SG999`` is taken for ``SG309``.
+    """
+    spelt: dict[str, str] = {}
+    for one in known:
+        spelt.setdefault(_bare(one), one)
+    bare = _bare(word)
+    begun = [one for one in spelt if len(bare) >= 3 and one.startswith(bare)]
+    close = begun[:1] or difflib.get_close_matches(bare, spelt, n=1, cutoff=0.6 if len(bare) <= 4 else 0.7)
+    return spelt[close[0]] if close else None
+
+
+def _bare(word: str) -> str:
+    return word.lower().replace("-", "").replace("_", "").strip()

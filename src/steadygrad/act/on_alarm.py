@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from steadygrad.errors import SettingsError
 from steadygrad.record import Alarm
+from steadygrad.written import nearest
 
 KINDS = ("warn", "skip", "lower", "clip", "rollback", "stop")
 """Warn only; leave the step out; halve the learning rate; halve the clip's bound; go back to the last good snapshot; stop."""
@@ -82,6 +82,6 @@ def decide(told: OnAlarm, wanted: str, taken: list[tuple[int, str]], step: int) 
 def _known(word: str) -> str:
     if word in KINDS:
         return word
-    near = difflib.get_close_matches(word, KINDS, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(KINDS)}"
+    near = nearest(word, KINDS)
+    hint = f"did you mean {near}?" if near else f"known are {', '.join(KINDS)}"
     raise SettingsError(f"unknown action {word!r} for on_alarm; {hint}")

@@ -46,10 +46,10 @@ def _row(name: str) -> Any:
     if ":" not in name:
         known = row_for_known(name)
         if known is None:
-            import difflib
+            from steadygrad.written import nearest
 
-            close = difflib.get_close_matches(name, [activation.name for activation in ACTIVATIONS], n=1, cutoff=0.4)
-            hint = f"; did you mean {close[0]}?" if close else "; name your own as file.py:function"
+            close = nearest(name, [activation.name for activation in ACTIVATIONS])
+            hint = f"; did you mean {close}?" if close else "; name your own as file.py:function"
             raise TargetError(f"unknown activation {name!r}{hint}")
         return known
     from steadygrad.probe.loading import load_function, split

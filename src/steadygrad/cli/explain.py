@@ -1,4 +1,4 @@
-"""``steadygrad explain``: a rule's page, with the cures that can help."""
+"""``steadygrad explain``: a rule's page, with the cures that can help; or what a word of the reports means."""
 
 from __future__ import annotations
 
@@ -11,14 +11,26 @@ if TYPE_CHECKING:
     from steadygrad.rules import Rule
 
 
-@click.command(name="explain", short_help="Explain a rule: what it measures, an example, cures.")
+@click.command(name="explain", short_help="Explain a rule, or a word: trunk, decade, spread.")
 @click.argument("rule")
 @click.option("--output-format", type=click.Choice(["text", "markdown"]), default="text", show_default=True)
 def command(rule: str, output_format: str) -> None:
-    """Explain RULE, given by code or name (SG102, saturated-activation)."""
+    """Explain RULE, given by code or name (SG102, saturated-activation), or a word of the reports (trunk, decade)."""
+    from steadygrad.glossary import TERMS, meaning
+
+    said = meaning(rule)
+    if said is not None:
+        term, text = said
+        show(f"**{term}**: {text}\n", output_format)
+        return
+    from steadygrad.errors import UnknownRuleError
     from steadygrad.rules import find
 
-    show(page_of(find(rule)), output_format)
+    try:
+        found = find(rule)
+    except UnknownRuleError as error:
+        raise UnknownRuleError(f"{error}; words that it explains: {', '.join(TERMS)}") from None
+    show(page_of(found), output_format)
 
 
 def page_of(rule: Rule) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from steadygrad.clip import bounds
 from steadygrad.clip.bounds import BoundsError, short
 from steadygrad.clip.quantile import QuantileState
 from steadygrad.clip.zscore import ZScoreState
+from steadygrad.written import nearest
 
 KINDS = {
     "value": ("value:-1,1", 2, 2),
@@ -121,8 +121,8 @@ class Clip:
 
 
 def _unknown(kind: str) -> str:
-    near = difflib.get_close_matches(kind.lower(), KINDS, n=1, cutoff=0.4)
-    hint = f"did you mean {KINDS[near[0]][0]}?" if near else f"expected one of {', '.join(KINDS)}, such as norm:1"
+    near = nearest(kind, KINDS)
+    hint = f"did you mean {KINDS[near][0]}?" if near else f"expected one of {', '.join(KINDS)}, such as norm:1"
     return f"unknown clip {kind!r}; {hint}"
 
 

@@ -10,7 +10,6 @@ What a cure says of itself is read from its text, so that listing and explaining
 from __future__ import annotations
 
 import ast
-import difflib
 import functools
 import importlib
 import importlib.util
@@ -24,6 +23,7 @@ from types import ModuleType
 from steadygrad.errors import UnknownCureError
 from steadygrad.record import GROUPS
 from steadygrad.rules import find as find_rule
+from steadygrad.written import nearest
 
 HEADINGS = ("What it does", "Mathematics", "What it changes", "When it is wrong", "References")
 """Every cure's docstring has these sections, in this order."""
@@ -119,6 +119,6 @@ def find(name: str) -> Cure:
         members = ", ".join(cure.name for cure in load() if cure.group == word.replace("-", " "))
         raise UnknownCureError(f"{name!r} is a group of cures, not a cure; its cures are {members}")
     known = [known for cure in load() for known in (cure.name, *cure.candidates)]
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.4)
-    hint = f", did you mean {close[0]}?" if close else ""
+    close = nearest(word, known)
+    hint = f", did you mean {close}?" if close else ""
     raise UnknownCureError(f"no cure {name!r}{hint}; steadygrad cures lists them")

@@ -7,7 +7,6 @@ themselves is read from their text, so that listing and explaining needs no torc
 from __future__ import annotations
 
 import ast
-import difflib
 import functools
 import importlib
 import importlib.util
@@ -24,6 +23,7 @@ from steadygrad.errors import TargetError, UnknownExperimentError
 from steadygrad.lab import experiments
 from steadygrad.lab.outcome import Outcome
 from steadygrad.lab.parameters import Parameter, Value
+from steadygrad.written import nearest
 
 HEADINGS = ("Claim", "Source", "Measurement", "Refuted by", "Parameters")
 """Every experiment's docstring here has these sections, in this order; one of a user's may leave any out."""
@@ -136,8 +136,8 @@ def find(text: str) -> Experiment:
     names = [one.name for one in load()]
     if word in names:
         return load()[names.index(word)]
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.4)
-    hint = f", did you mean {close[0]}?" if close else ""
+    close = nearest(word, names)
+    hint = f", did you mean {close}?" if close else ""
     raise UnknownExperimentError(f"no experiment {text!r}{hint}; steadygrad lab lists them")
 
 

@@ -5,12 +5,12 @@ A parameter's kind is that of its default (whole number, number, text, yes or no
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from steadygrad.errors import SettingsError
+from steadygrad.written import nearest
 
 Value = int | float | str | bool
 
@@ -111,7 +111,7 @@ def _converted(experiment: str, parameter: Parameter, given: Value) -> Value:
 
 
 def _near(word: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    close = nearest(word, known)
     if close:
-        return f"; did you mean {close[0]}?"
+        return f"; did you mean {close}?"
     return f"; it has {', '.join(known)}" if known else "; it has none"

@@ -7,7 +7,6 @@ it comes back as the cause of a ``UserCodeError``. While it runs, ``sys.argv`` i
 from __future__ import annotations
 
 import ast
-import difflib
 import importlib
 import importlib.util
 import sys
@@ -18,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from steadygrad.errors import TargetError, UserCodeError
+from steadygrad.written import nearest
 
 
 def split(text: str) -> tuple[str, str]:
@@ -97,8 +97,8 @@ def parsed(path: Path) -> ast.Module | None:
 def _near_file(path: Path) -> str:
     folder = path.parent
     names = [item.name for item in folder.iterdir() if item.suffix == ".py"] if folder.is_dir() else []
-    close = difflib.get_close_matches(path.name, names, n=1)
-    return f"; did you mean {folder / close[0]}?" if close else "; check the path"
+    close = nearest(path.name, names)
+    return f"; did you mean {folder / close}?" if close else "; check the path"
 
 
 def _run(path: Path) -> ModuleType:
@@ -165,18 +165,18 @@ def named(module: ModuleType, name: str, place: str) -> Any:
         try:
             value = getattr(value, part)
         except AttributeError:
-            raise TargetError(f"{place} has no {name!r}{nearest(part, _public(value))}") from None
+            raise TargetError(f"{place} has no {name!r}{hint_at(part, _public(value))}") from None
         except Exception as error:
             raise UserCodeError(f"{place} raised this when it was asked for {name!r}") from error
     return value
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def hint_at(word: str, known: Iterable[str]) -> str:
     """ "; did you mean 'Net'?", or what there is, or nothing."""
     known = list(known)
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    close = nearest(word, known)
     if close:
-        return f"; did you mean {close[0]!r}?"
+        return f"; did you mean {close!r}?"
     return f"; it has {', '.join(known[:8])}" if known else "; nothing is defined in it"
 
 

@@ -6,7 +6,6 @@ May rely on ``torch.optim``; must not step anything or look at a gradient.
 from __future__ import annotations
 
 import ast
-import difflib
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,6 +14,7 @@ import torch
 from torch import nn
 
 from steadygrad.errors import SettingsError, SubjectError
+from steadygrad.written import nearest
 
 DEFAULT_RATE = 1e-3
 
@@ -111,8 +111,8 @@ def parse_optimizer(spec: str, parameters: list[nn.Parameter]) -> torch.optim.Op
     name, _, rest = spec.partition(":")
     kind = _CLASSES.get(name.strip().lower())
     if kind is None:
-        near = difflib.get_close_matches(name.strip().lower(), _CLASSES, n=1, cutoff=0.4)
-        hint = f"did you mean {_CLASSES[near[0]].__name__}?" if near else "name one of torch.optim, such as adamw:3e-4"
+        near = nearest(name, _CLASSES)
+        hint = f"did you mean {_CLASSES[near].__name__}?" if near else "name one of torch.optim, such as adamw:3e-4"
         raise SettingsError(f"no optimizer {name!r} in torch.optim; {hint}")
     options = _options(spec, kind, rest)
     try:
@@ -132,8 +132,8 @@ def _options(spec: str, kind: type[torch.optim.Optimizer], text: str) -> dict[st
                 raise SettingsError(f"{item!r} in {spec!r} has no name; write it as sgd:0.1,momentum=0.9")
         name = name.strip()
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-            hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(known)}"
+            near = nearest(name, known)
+            hint = f"did you mean {near}?" if near else f"it takes {', '.join(known)}"
             raise SettingsError(f"{kind.__name__} has no option {name!r}; {hint}")
         try:
             options[name] = ast.literal_eval(value.strip())

@@ -5,7 +5,6 @@ May rely on torch; must not make data.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +15,7 @@ from torch.utils._pytree import tree_map
 
 from steadygrad.errors import SettingsError
 from steadygrad.probe.loading import load_function
+from steadygrad.written import nearest
 
 
 def place_model(model: nn.Module, device: str | None, dtype: str | None) -> nn.Module:
@@ -66,6 +66,6 @@ def loss_named(text: str) -> Callable[..., Any]:
         found: Callable[..., Any] = getattr(F, text)
         return found
     known = [*functions, *(name for name in vars(nn) if name.endswith("Loss"))]
-    close = difflib.get_close_matches(text, known, n=1, cutoff=0.4)
-    hint = f"did you mean {close[0]}?" if close else "name one of torch.nn.functional, or file.py:function"
+    near = nearest(text, known)
+    hint = f"did you mean {near}?" if near else "name one of torch.nn.functional, or file.py:function"
     raise SettingsError(f"unknown loss {text!r}; {hint}")

@@ -7,7 +7,6 @@ adding a file. No torch here; rules compute nothing that a record does not hold.
 
 from __future__ import annotations
 
-import difflib
 import functools
 import importlib
 import inspect
@@ -18,6 +17,7 @@ from dataclasses import dataclass, replace
 from steadygrad.errors import UnknownRuleError
 from steadygrad.record import Finding, Severity, StepTest, Trace, Verdict
 from steadygrad.settings import Settings
+from steadygrad.written import nearest
 
 Judge = Callable[[Trace, StepTest | None], Iterable[Finding]]
 
@@ -83,11 +83,8 @@ def resolve(selectors: Sequence[str]) -> frozenset[str]:
 
 
 def _nearest(word: str) -> str:
-    known = [rule.code for rule in load()] + [rule.name for rule in load()]
-    close = difflib.get_close_matches(word.lower(), [k.lower() for k in known], n=1, cutoff=0.4)
-    if not close:
-        return ""
-    return f", did you mean {next(k for k in known if k.lower() == close[0])}?"
+    close = nearest(word, [rule.code for rule in load()] + [rule.name for rule in load()])
+    return f", did you mean {close}?" if close else ""
 
 
 def run(trace: Trace, trial: StepTest | None, settings: Settings) -> tuple[Finding, ...]:
