@@ -100,9 +100,13 @@ def resnet18() -> tuple[nn.Module, Callable[[], tuple[Tensor, Tensor]]]:
 NETS = {"mlp": mlp, "gpt": gpt, "resnet18": resnet18}
 
 
+_guards: list[steadygrad.Guard] = []
+"""Those of the round at hand: detached before the folder of their journals goes."""
+
+
 def guarded(**options: Any) -> Attach:
     def attach(model: nn.Module, optimizer: torch.optim.Optimizer) -> Step:
-        steadygrad.guard(model, optimizer, quiet=True, **options)
+        _guards.append(steadygrad.guard(model, optimizer, quiet=True, **options))
         return lambda: None
 
     return attach
@@ -122,7 +126,7 @@ def guarded_clip(journal: str) -> Attach:
     """A loop that clips by norm, as most do, with a guard beside it."""
 
     def attach(model: nn.Module, optimizer: torch.optim.Optimizer) -> Step:
-        steadygrad.guard(model, optimizer, quiet=True, journal=journal)
+        _guards.append(steadygrad.guard(model, optimizer, quiet=True, journal=journal))
         return torch_clip(model, optimizer)
 
     return attach
@@ -221,6 +225,8 @@ def measure(name: str, rounds: int, steps: int, warm: int, *, brief: bool) -> No
         with tempfile.TemporaryDirectory() as folder:
             for attached in (monitors(Path(folder)), *(() if brief else (settings(Path(folder)), others()))):
                 times = _round(net, batch, {"bare": nothing, **attached}, steps, warm, missing)
+                while _guards:
+                    _guards.pop().detach()
                 whole, beside = times["bare"].T
                 bare.append(float(np.median(whole)))
                 for label, taken in times.items():
