@@ -150,9 +150,9 @@ FAULTS: dict[str, Fault] = {
         late=STEPS,
         alone=False,
     ),
-    "nan-batch": Fault(batch_of(_nan), ("SG203",), ("", "layers.0.weight"), "batch holds NaN", once=True),
+    "nan-batch": Fault(batch_of(_nan), ("SG203",), ("", "layers.0.weight"), "batch contains NaN", once=True),
     "nan-batch-early": Fault(
-        batch_of(_nan, 6), ("SG203",), ("", "layers.0.weight"), "batch holds NaN", step=6, once=True
+        batch_of(_nan, 6), ("SG203",), ("", "layers.0.weight"), "batch contains NaN", step=6, once=True
     ),
     "other-unit": Fault(batch_of(_offset), ("SG206", "SG201"), ("layers.0.weight", ""), "given|input|batch", once=True),
 }

@@ -92,7 +92,7 @@ def memory() -> Seen:
         (plain, _), (out, said) = bare.communicate(), child.communicate()
         wrong = [] if child.returncode == 0 else [f"exit code {child.returncode}: {said[-300:]}"]
         wrong += [] if _line(out, "weights") == _line(plain, "weights") else ["the training is not what it was"]
-        wrong += [] if "alarm SG203 6 the batch holds NaN" in out else [f"alarms: {_line(out, 'alarm')}"]
+        wrong += [] if "alarm SG203 6 the batch contains NaN" in out else [f"alarms: {_line(out, 'alarm')}"]
         wrong += [] if "look 6 no look" in out else [f"looks: {_line(out, 'look')}"]
         return f"{_line(out, 'alarm')}; {_line(out, 'look')[:90]}", wrong
 

@@ -185,14 +185,14 @@ _HIGH = ("SG201", "SG206")
 _WHOLE = ("", "layers.0.weight")
 
 FAULTS: dict[str, Fault] = {
-    "nan-in-batch": Fault(batch_of(_one_nan), _NON_FINITE, _WHOLE, "batch holds NaN", once=True),
+    "nan-in-batch": Fault(batch_of(_one_nan), _NON_FINITE, _WHOLE, "batch contains NaN", once=True),
     "empty-mask": Fault(empty_mask, _NON_FINITE, _WHOLE, "loss", once=True),
     "inf-gradient": Fault(inf_gradient, _NON_FINITE, ("layers.2.weight",), "changed it after", once=True),
     "sqrt-at-zero": Fault(bent(3, lambda h: (h * (h > 0)).sqrt()), _NON_FINITE, ("layers.3.weight",), "sqrt"),
     "division-by-zero": Fault(bent(2, lambda h: h / (h - h)), _NON_FINITE, ("layers.2.weight", ""), "div|/"),
     "bit-flip": Fault(weights_of(_flip), ("SG203", "SG201"), ("layers.1.weight",), "its weights"),
     "corrupted-weights": Fault(
-        weights_of(lambda m: m.layers[3].weight.mul_(60)), _HIGH, ("layers.3.weight",), "its weights went"
+        weights_of(lambda m: m.layers[3].weight.mul_(60)), _HIGH, ("layers.3.weight",), "norm of its weights went"
     ),
     "spike": Fault(
         batch_of(lambda batch: (batch[0] * 200, batch[1])),
@@ -228,7 +228,7 @@ FAULTS: dict[str, Fault] = {
     "detached-layer": Fault(bent(2, torch.detach), ("SG106",), ("layers.2.weight",), "detach", late=NOTICED),
     "cleared-gradients": Fault(cleared_gradients, ("SG307",), ("",), "zero_grad runs", late=NOTICED),
     "stuck-optimizer": Fault(zero_rate, ("SG106",), ("",), "learning rate has been 0", late=NOTICED),
-    "rate-jump": Fault(rate_jump, ("SG204",), tuple(f"layers.{i}.weight" for i in range(6)), "learning rate leapt"),
+    "rate-jump": Fault(rate_jump, ("SG204",), tuple(f"layers.{i}.weight" for i in range(6)), "learning rate jumped"),
     "underflow-autocast": Fault(lost_scale, ("SG108",), ("layers.5.weight", ""), "format|float16", late=NOTICED),
     "underflow-weights": Fault(half_weights, ("SG108",), ("layers.5.weight", ""), "format|float16", late=NOTICED),
 }

@@ -117,9 +117,9 @@ FAULTS: dict[str, Fault] = {
         late=1,
         alone=False,
     ),
-    "rate-times-3000": Fault(rate_leap(3000), ("SG204",), _MATRICES, "learning rate leapt|learning rate", alone=False),
+    "rate-times-3000": Fault(rate_leap(3000), ("SG204",), _MATRICES, "learning rate jumped|learning rate", alone=False),
     "rate-times-3000-early": Fault(
-        rate_leap(3000, 20), ("SG204",), _MATRICES, "learning rate leapt|learning rate", step=20, alone=False
+        rate_leap(3000, 20), ("SG204",), _MATRICES, "learning rate jumped|learning rate", step=20, alone=False
     ),
     "wiped-averages": Fault(
         averages(wipe), ("SG204",), _MATRICES, "exp_avg_sq|moment|average|optimizer's state", late=8, alone=False
@@ -139,7 +139,7 @@ FAULTS: dict[str, Fault] = {
     "all-weights-nan": Fault(weights_of(_all_nan), ("SG203",), _MATRICES[:2], "weights", alone=False),
     "all-weights-nan-early": Fault(weights_of(_all_nan, 9), ("SG203",), _MATRICES[:2], "weights", step=9, alone=False),
     "corrupted-weights-early": Fault(
-        weights_of(_times_60, 20), _HIGH, ("layers.3.weight",), "its weights went", step=20, alone=False
+        weights_of(_times_60, 20), _HIGH, ("layers.3.weight",), "norm of its weights went", step=20, alone=False
     ),
     "scaled-output": Fault(bent(2, lambda h: h * 50), _HIGH, ("layers.2.weight",), "output", alone=False),
     "scaled-output-early": Fault(

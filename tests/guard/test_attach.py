@@ -264,7 +264,7 @@ def test_the_summary_has_the_numbers() -> None:
 
 ACTIONS: dict[str, Any] = {
     "skip": "skipped step 121",
-    "lower": "lowered the learning rate to 0.5 of its schedule",
+    "lower": "lowered the learning rate to 0.5× its schedule",
     "clip": "clips by norm:",
     "rollback": "rolled back to the weights after step 100",
 }

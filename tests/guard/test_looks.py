@@ -54,7 +54,7 @@ def test_a_look_on_alarm_replays_its_step(every: int) -> None:
     optimizer.step()
     guard.flush()
     (alarm,) = guard.alarms
-    assert (alarm.step, alarm.cause) == (31, "the batch holds NaN")
+    assert (alarm.step, alarm.cause) == (31, "the batch contains NaN")
     assert guard.looks[-1].alarm == alarm.number and guard.looks[-1].verdict
 
 
@@ -62,7 +62,7 @@ def test_a_look_on_alarm_replays_its_step(every: int) -> None:
 def test_a_look_says_that_it_saw_one_of_several_calls(every: int) -> None:
     model, optimizer, guard = watched(every=every, probe_every=10)
     train(model, optimizer, 0, 12, micro=3)
-    assert [one.note for one in guard.looks] == ["saw the last of 3 calls of this step"] * 2
+    assert [one.note for one in guard.looks] == ["covers the last of 3 forward passes of this step"] * 2
 
 
 def test_nothing_is_kept_of_steps_that_are_not_read() -> None:

@@ -137,11 +137,11 @@ MISTAKES = {
     "not cleared from step 60": Mistake(never_cleared, "SG307", "in a row added", (60,), 65, begins=60),
     "no new backward": Mistake(no_new_backward, "SG307", "no backward pass ran", (60,), 65, begins=60),
     "no new backward from step 2": Mistake(no_new_backward, "SG307", "no backward pass ran", (2,), 7, begins=2),
-    "cleared before the step": Mistake(cleared_before_step, "SG307", "nothing to go by", (1,), 4),
+    "cleared before the step": Mistake(cleared_before_step, "SG307", "had no gradients", (1,), 4),
     "cleared before the step from step 60": Mistake(
-        cleared_before_step, "SG307", "nothing to go by", (60,), 65, begins=60
+        cleared_before_step, "SG307", "had no gradients", (60,), 65, begins=60
     ),
-    "set to zero before the step": Mistake(zeroed_before_step, "SG307", "nothing to go by", (1,), 4),
+    "set to zero before the step": Mistake(zeroed_before_step, "SG307", "had no gradients", (1,), 4),
     "clip before unscale": Mistake(clip_before_unscale, "SG306", "still hold the loss scale", (1, 2, 3), 6),
     "clip before unscale from step 60": Mistake(
         clip_before_unscale, "SG306", "still hold the loss scale", (60, 61, 62, 63), 66, begins=60

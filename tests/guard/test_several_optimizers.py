@@ -74,8 +74,8 @@ def one_model(kinds: tuple[type[Any], type[Any]]) -> list[str]:
 
 def test_an_optimizer_whose_steps_are_not_looked_at_is_told_of_once() -> None:
     said = one_model((torch.optim.SGD, torch.optim.Adam))
-    assert [line for line in said if line.startswith("no look")] == [
-        "no look at the steps of Adam: what it trains is looked at with the steps of Sequential's SGD, which hold most of it"
+    assert [line for line in said if line.startswith("no probe")] == [
+        "no probe at the steps of Adam: its parameters are probed with the steps of Sequential's SGD, which hold most of it"
     ]
 
 
@@ -89,6 +89,39 @@ def test_a_look_that_the_budget_leaves_out_is_told_of_once() -> None:
             model(torch.randn(8, 4)).square().mean().backward()
             optimizer.step()
     assert len(guard.looks) == 1
-    assert [line for line in said if "no look" in line] == [
-        "no look at this step: looks have had their share of the run's time; next: raise --budget (1e-06) for more of them"
+    assert [line for line in said if "no probe" in line] == [
+        "no probe at this step: probes have used their share of the run's time (--budget 1e-06); next: raise --budget for more"
     ]
+
+
+class Plain(nn.Module):
+    """Three layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.third = nn.Linear(8, 32), nn.Linear(32, 32), nn.Linear(32, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.third(torch.tanh(self.second(torch.tanh(self.first(x)))))
+
+
+def test_an_alarm_about_the_second_of_two_models_has_its_line_and_what_was_seen_there() -> None:
+    """Names of two models of one class begin with a number; what a second run of the step shows has the model's own."""
+    torch.manual_seed(0)
+    models = [Plain(), Plain()]
+    both = [torch.optim.Adam(model.parameters()) for model in models]
+    guard = steadygrad.guard(models, both, say=lambda line: None)
+    for step in range(1, 81):
+        for model, optimizer in zip(models, both, strict=True):
+            optimizer.zero_grad()
+            model(torch.randn(32, 8)).square().mean().backward()
+            if step == 70 and model is models[1]:
+                weight = model.second.weight
+                assert weight.grad is not None
+                weight.grad *= 1e4
+            optimizer.step()
+    guard.detach()
+    (alarm,) = guard.alarms
+    assert (alarm.step, alarm.parameter, alarm.optimizer) == (70, "Plain#2.second.weight", 1)
+    assert alarm.location is not None
+    assert "a write changed it" in alarm.cause

@@ -82,3 +82,17 @@ def test_seconds(value: float, shown: str) -> None:
 )
 def test_clean_text_cannot_steer_a_terminal(text: str, shown: str) -> None:
     assert words.clean(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("the gradient gains 3.5 decades on the trunk", "the gradient gains ×3,200 (3.5 decades) on the trunk"),
+        ("it loses 853.2 decades", "it loses ×1.6e853 (853.2 decades)"),
+        ("has grown by ×631 (2.8 decades)", "has grown by ×631 (2.8 decades)"),
+        ("changes by ×7.3e-4 (−3.1 decades)", "changes by ×7.3e-4 (−3.1 decades)"),
+        ("takes 12.2 of the 17.2 decades lost", "takes 12.2 of the 17.2 decades lost"),
+    ],
+)
+def test_decades_stand_beside_their_factor(text: str, shown: str) -> None:
+    assert words.with_factors(text) == shown

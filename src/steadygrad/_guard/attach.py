@@ -51,7 +51,7 @@ def guard(
             neither; the guard then keeps only the inputs of a step, and can say less about causes.
         budget: Share of the run's time for what is beyond reading the gradients: looks and exact updates.
         every: Read each ``every``-th step; 1 reads all.
-        snapshot_every: Steps between two snapshots, where ``on_alarm`` rolls back or stops.
+        snapshot_every: Steps between two snapshots, where ``on_alarm`` rolls back or stops, be it at its limit.
         snapshot_bytes: Most that one snapshot may take.
         quiet: Print alarms only.
         say: Where lines for the user go; standard error when None.

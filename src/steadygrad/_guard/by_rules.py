@@ -10,13 +10,15 @@ from steadygrad.detect import incidents
 from steadygrad.detect.symptoms import Symptom
 from steadygrad.record import Finding
 from steadygrad.report.alarms import advice
+from steadygrad.report.words import with_factors
 
 
 def tell(guard: Guard, findings: Iterable[Finding]) -> None:
     """An alarm for each, of the guard's first optimizer, at the step that it has come to."""
     one = guard.optimizers[0]
     for finding in findings:
-        symptom = Symptom(finding.code, finding.severity, one.step, None, finding.message, last_step=one.step)
+        message = with_factors(finding.message)
+        symptom = Symptom(finding.code, finding.severity, one.step, None, message, last_step=one.step)
         alarm, new, _ = incidents.gather(guard.book, symptom, one.columns, optimizer=one.index, step=one.step, delay=0)
         if new:
             next_step = advice(finding.code, "", finding.message)

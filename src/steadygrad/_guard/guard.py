@@ -14,7 +14,6 @@ from dataclasses import replace
 from time import perf_counter as clock
 from typing import Any, Self
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -29,7 +28,7 @@ from steadygrad._guard.which import labels, without_looks
 from steadygrad.act.answers import Answers
 from steadygrad.act.clipping import Clipper
 from steadygrad.detect import clips, incidents, losses
-from steadygrad.detect.history import SPIKE_DECADES
+from steadygrad.detect.history import SPIKE_DECADES, level_now
 from steadygrad.detect.symptoms import Symptom
 from steadygrad.explain.causes import explain
 from steadygrad.explain.looks import Looks, holder_of
@@ -37,6 +36,7 @@ from steadygrad.record import Action, Alarm, Look
 from steadygrad.record.rows import Rows, Updates
 from steadygrad.report import alarms as words_of
 from steadygrad.report import words
+from steadygrad.watch import loss_scale
 from steadygrad.watch.distributed import holds_a_part, is_shared, rank, world
 from steadygrad.watch.names import Names
 
@@ -82,7 +82,7 @@ class Guard:
         holders = [holder_of(root, optimizers) for root in roots]
         self.which = labels(roots, optimizers, holders)
         self._unseen = without_looks(self.which, holders) if options.probe_every else []
-        self.looking = Looks(roots, options.probe_every, holders)
+        self.looking = Looks(roots, options.probe_every, holders, names.prefixes)
         for index, optimizer in enumerate(optimizers):
             clipper = Clipper(options.clip) if options.clip is not None else None
             one = GuardedOptimizer(
@@ -233,7 +233,8 @@ class Guard:
         if one.step > 1 and not one.budget.allows("looks", clock()):
             self._note_once(one.step, words_of.LEFT_OUT.format(self.options.budget))
         elif not one.hidden and (not self.shared or rank() == 0):
-            found = self.looking.by_the_clock(one.index, one.step, norm)
+            scale = loss_scale.of_backward(one.watch.scaler)
+            found = self.looking.by_the_clock(one.index, one.step, norm, scale)
             self.writing.look(found)
             if found.note and not found.verdict:
                 self._note_once(found.step, self._of(one, f"step {found.step:,}: {found.note}"))
@@ -262,11 +263,8 @@ class Guard:
             more += [still] if still is not None else []
         for symptom in more:
             self._symptom(one, symptom)
-        recent = one.state.window[-20:, -1]
-        level = float(np.median(recent)) if len(recent) else -np.inf
-        closed = incidents.close_quiet(
-            self.book, optimizer=one.index, step=one.step, interval=self.options.every, level=level
-        )
+        level, interval = level_now(one.state), self.options.every
+        closed = incidents.close_quiet(self.book, optimizer=one.index, step=one.step, interval=interval, level=level)
         for alarm in closed:
             self.writing.alarm(alarm)
 
@@ -317,7 +315,7 @@ class Guard:
             raise self.answers.stopped
 
     def _explained(self, one: GuardedOptimizer, symptom: Symptom, alarm: Alarm) -> Alarm:
-        found = explain(alarm, symptom, view_of(one, shared=self.shared), self.looking)
+        found = explain(alarm, symptom, view_of(one, self.looking, shared=self.shared), self.looking)
         if found.look is not None:
             self.writing.look(found.look)
         if found.by_rank is not None:

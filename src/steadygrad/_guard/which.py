@@ -25,9 +25,9 @@ def labels(
 
 
 def without_looks(names: Sequence[str], holders: Sequence[int]) -> list[str]:
-    """Why the steps of some are not looked at, a line for each."""
+    """Why the steps of some are not probed, a line for each."""
     return [
-        f"no look at the steps of {name}: what it trains is looked at with the steps of "
+        f"no probe at the steps of {name}: its parameters are probed with the steps of "
         f"{', '.join(names[at] for at in dict.fromkeys(holders))}, which hold most of it"
         for index, name in enumerate(names)
         if name and index not in holders

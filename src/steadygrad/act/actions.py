@@ -47,7 +47,7 @@ def lower(target: Target) -> Done:
     """From the next step on a share of whatever rate the schedule sets."""
     before = target.rate_factor
     target.rate_factor = before * LOWER
-    words = f"lowered the learning rate to {target.rate_factor:.3g} of its schedule"
+    words = f"lowered the learning rate to {target.rate_factor:.3g}× its schedule"
     return Done("lower", words, {"rate_factor": before}, {"rate_factor": target.rate_factor})
 
 
@@ -60,8 +60,9 @@ def clip_harder(target: Target) -> Done:
         return Done("clip", f"clips by {new} instead of {old} from now on", before, after)
     if not math.isfinite(median):
         return Done("clip", "did nothing: there is no median norm to clip by yet")
-    target.clipper = Clipper(Clip.norm(2 * median))
-    return Done("clip", f"clips by {target.clipper.clip} from now on", {}, {"high": 2 * median})
+    bound = float(f"{2 * median:.3g}")
+    target.clipper = Clipper(Clip.norm(bound))
+    return Done("clip", f"clips by {target.clipper.clip} from now on", {}, {"high": bound})
 
 
 def roll_back(target: Target, targets: Sequence[Target], back: snapshot.Snapshot, before: int) -> Done:

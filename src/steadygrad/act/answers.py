@@ -46,8 +46,9 @@ class Answers:
         self.done: list[Action] = []
         self.stopped: TrainingStopped | None = None
         self.raised_by_callback: BaseException | None = None
-        self.keeps = "rollback" in (told.kind, told.then) or told.kind == "stop" or callable(told.kind)
-        """Whether snapshots are kept: to go back to, or to be saved when the training is stopped."""
+        words = (told.kind, told.then if self.on else "")
+        self.keeps = "rollback" in words or "stop" in words or callable(told.kind)
+        """Whether snapshots are kept: to go back to, or to be saved when the training is stopped, also at a limit."""
         self._told = told
         self._roots = list(roots)
         self._targets = targets
@@ -62,8 +63,8 @@ class Answers:
             return None
         done = self._chosen(target, symptom, alarm, new=new, journal=journal)
         acts = not callable(self._told.kind) or (done is not None and done.kind in KINDS)
-        if acts and not target.finite and target.inside and not target.hidden:
-            # A guard that acts lets no step through that is not finite, whatever it was asked to do.
+        if acts and not target.finite and target.inside and not target.hidden and self.stopped is None:
+            # A guard that acts lets no step through that is not finite, whatever it was asked to do; a stop takes none.
             left_out = act.skip(target)
             if done is None:
                 return None

@@ -68,7 +68,7 @@ class OnAlarm:
 
 
 def decide(told: OnAlarm, wanted: str, taken: list[tuple[int, str]], step: int) -> tuple[str, str]:
-    """The kind of action for this step, and why it is not the one wanted (""): the limit has been reached.
+    """The kind of action for this step, and in words how near the limit is ("" the first time), or that it has been reached.
 
     ``taken`` are the steps and kinds of the actions so far.
     """
@@ -76,7 +76,7 @@ def decide(told: OnAlarm, wanted: str, taken: list[tuple[int, str]], step: int) 
     recent = sum(1 for at, kind in taken if kind == wanted and step - at < within)
     if most and recent >= most:
         return told.then, f"{recent} times {wanted} within {within} steps is the limit"
-    return wanted, ""
+    return wanted, f"{recent + 1} of at most {most} within {within} steps, then {told.then}" if recent and most else ""
 
 
 def _known(word: str) -> str:

@@ -64,30 +64,33 @@ def judge_habits(habits: Habits) -> Iterator[Symptom]:
         yield _of_the_loop("SG307", Severity.ERROR, begun, message, step, cause)
     if habits.cleared >= REPEATS:
         begun = habits.cleared_since
-        message = (
-            f"{habits.cleared} steps in a row had nothing to go by: what the backward pass had brought was cleared"
-        )
+        message = f"{habits.cleared} steps in a row had no gradients: they were cleared after the backward pass"
         cause = "zero_grad runs between the backward pass and the step"
         yield _of_the_loop("SG307", Severity.ERROR, begun, message, step, cause)
     if habits.scaled_clips >= REPEATS:
-        message = f"{habits.clip} acted on gradients that still hold the loss scale, on {habits.scaled_clips} steps"
+        message = (
+            f"{habits.clip} acted on gradients that still hold the loss scale, on {habits.scaled_clips} steps so far"
+        )
         cause = "the clip runs before scaler.unscale_(optimizer)"
         begun, place = since.get("scaled", step), habits.clip_place
         yield _of_the_loop("SG306", Severity.WARNING, begun, message, step, cause, place=place)
     if habits.used_clips >= REPEATS:
-        message = (
-            f"{habits.clip} ran after the step that used the gradients, {habits.used_clips} times: it changes nothing"
-        )
-        cause = "the clip stands behind optimizer.step()"
+        message = f"{habits.clip} ran after the step, {habits.used_clips} times so far: it changes nothing"
+        cause = "the clip is called after optimizer.step()"
         begun, place = since.get("used", step), habits.clip_place
         yield _of_the_loop("SG306", Severity.WARNING, begun, message, step, cause, place=place)
     if habits.double_clips >= PART_STEPS:
-        message = f"two clips act on the same gradients, on {habits.double_clips} steps; the last is {habits.clip}"
+        message = (
+            f"two clips act on the same gradients, on {habits.double_clips} steps so far; the last is {habits.clip}"
+        )
         begun, place = since.get("double", step), habits.clip_place
         yield _of_the_loop("SG306", Severity.INFO, begun, message, step, place=place)
     elif habits.part_clips >= PART_STEPS:
         given, whole = habits.part
-        message = f"{habits.clip} is given {given} of {whole} gradients, on {habits.part_clips} steps: the others are unbounded"
+        message = (
+            f"{habits.clip} gets {given} of {whole} gradients, on {habits.part_clips} steps so far: "
+            "the others are not clipped"
+        )
         begun, place = since.get("part", step), habits.clip_place
         yield _of_the_loop("SG306", Severity.INFO, begun, message, step, place=place)
 
@@ -102,7 +105,9 @@ def judge_clip(
     elif steps >= CLIP_NEVER_STEPS and acted == 0:
         message = f"{clip} acted on none of {steps:,} steps: it bounds nothing"
     elif len(cosines) >= CLIP_TURNS and float(np.median(cosines)) < CLIP_COSINE:
-        message = f"{clip} turns the gradient: the median cosine to the raw gradient is {float(np.median(cosines)):.2f}"
+        message = (
+            f"{clip} changes the direction: the median cosine to the raw gradient is {float(np.median(cosines)):.2f}"
+        )
     else:
         return None
     return _of_the_loop("SG306", Severity.INFO, step, message.replace("%", " %"), step, place=place)

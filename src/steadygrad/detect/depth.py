@@ -56,7 +56,7 @@ def began_at(columns: Columns, change: Array, sign: int) -> Origin:
         change_in_words = times(10.0 ** float(np.median(back)))
         return Origin(
             None,
-            f"the gradients of all layers grow alike: the loss sends back {change_in_words} its usual gradient",
+            f"the gradients of all layers grow by the same factor: the gradient of the loss is {change_in_words} its usual size",
             "loss",
         )
     cuts = back[:-1] - back[1:]
@@ -65,5 +65,5 @@ def began_at(columns: Columns, change: Array, sign: int) -> Origin:
         return Origin(None)
     change_in_words = times(10.0 ** (sign * float(cuts[at])))
     behind = columns.names[pairs[at + 1][0]]
-    words = f"the gradient that reaches it is {change_in_words} its usual size; that of {behind} is not changed"
+    words = f"the gradient that reaches it is {change_in_words} its usual size; that of {behind} is unchanged"
     return Origin(pairs[at][0], words, "back")

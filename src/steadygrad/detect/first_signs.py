@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from steadygrad.detect.history import State
+from steadygrad.detect.symptoms import times
 from steadygrad.record import Sign
 from steadygrad.record.rows import Array
 
@@ -75,7 +76,7 @@ def in_words(signs: Sequence[Sign]) -> str:
     words = _WORDS[first.kind]
     words += f" of {first.where}" if first.where else ""
     if math.isfinite(first.factor) and first.factor > 0:
-        words += f" (×{first.factor:.2g})"
+        words += f" ({times(first.factor)})"
     later = next((one for one in rest if one.step > first.step), None)
     if later is not None:
         gap = later.step - first.step

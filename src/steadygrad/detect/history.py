@@ -225,6 +225,12 @@ def rebound(state: State) -> None:
         state.bound[-1] = state.highest + EARLY_DECADES
 
 
+def level_now(state: State) -> float:
+    """log10 of the total norm, the median of the last 20 rows; -inf where there is none."""
+    recent = state.window[-20:, -1]
+    return float(np.median(recent)) if len(recent) else -math.inf
+
+
 def medians(rows: Array) -> Array:
     """Of each column, over what is known in it; NaN where nothing is."""
     finite = np.isfinite(rows)

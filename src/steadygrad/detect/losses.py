@@ -99,7 +99,7 @@ def judge_loss(state: State, step: int, loss: float, total: float) -> Iterator[S
     leap = _leaps(state, loss, total)
     if leap:
         begun = _climbs_since(state, step)
-        how = f"leaps to {loss:.4g}" if begun == step else f"climbs to {loss:.4g} within {step - begun + 1} steps"
+        how = f"jumps to {loss:.4g}" if begun == step else f"climbs to {loss:.4g} within {step - begun + 1} steps"
         yield Symptom(CODE, Severity.WARNING, begun, None, f"the loss {how}, {leap}", (), step)
     else:
         _keep(history, [loss])
@@ -120,7 +120,7 @@ def _leaps(state: State, loss: float, total: float) -> str:
     if history.count < ALONE and not total > state.highest + WITH_IT:
         return ""
     usual = float(np.median(history.window))
-    return f"{times(loss / usual)} its median {usual:.3g}" if usual > 0 else f"from a median of {usual:.3g}"
+    return f"{times(loss / usual)} its median ({usual:.3g})" if usual > 0 else f"from a median of {usual:.3g}"
 
 
 def _climbs_since(state: State, step: int) -> int:
@@ -210,9 +210,9 @@ def stands_still(state: State, step: int, spread: float | None) -> Symptom | Non
     usual = median(one for _, one in history.levels[-2:])
     since, bound = history.left
     begun = since if _left_for(history) > CHUNK else history.flat_since
-    rose = f" (at most {bound:.3g} in the {WINDOW} before)" if begun == since else ""
+    rose = f" (at most {bound:.3g} in the {WINDOW} steps before)" if begun == since else ""
     message = (
-        f"the loss has stood at {usual:.4g} for {step - begun + 1:,} steps{rose}, that of a constant answer: "
+        f"the loss has stayed at {usual:.4g} for {step - begun + 1:,} steps{rose}, the loss of a constant answer: "
         f"all samples get the same output (spread {spread:.1g})"
     )
     return Symptom(CODE, Severity.ERROR, begun, None, message, (), step, lasting=True)

@@ -81,7 +81,7 @@ def far_above(state: State, step: int, row: Array, gap: int, recent: Array) -> I
     state.spikes = [*state.spikes[-TRAIL + 1 :], step]
     which = np.flatnonzero(high[:-1])
     total = 10.0 ** float(excess[-1])
-    usual = "the greatest before" if young else "its median"
+    usual = "the largest before it" if young else "its median"
     cause = ""
     first, cause, origin = began_at(state.columns, excess[:-1], 1)
     if len(which):
@@ -91,7 +91,7 @@ def far_above(state: State, step: int, row: Array, gap: int, recent: Array) -> I
         alone = first == greatest and origin != "loss"
         name = "its gradient norm" if alone else f"the gradient norm of {state.columns.names[greatest]}"
         message = f"{name} is {times(shown)} its median ({10.0 ** float(median[greatest]):.2g})"
-        message += f", and {more} more leap{'' if more > 1 else 's'} with it" if more else ""
+        message += f", and {more} more weight{'s spike' if more > 1 else ' spikes'} in the same step" if more else ""
         message += f"; the total norm is {times(total)} {usual}"
     else:
         if first is None:
@@ -107,7 +107,7 @@ def far_above(state: State, step: int, row: Array, gap: int, recent: Array) -> I
     leapt, before, after = state.leap
     if 0 <= begun - leapt <= AFTER_LEAP:
         code, severity, begun = "SG204", Severity.ERROR, leapt
-        cause = f"the learning rate leapt from {before:.3g} to {after:.3g}"
+        cause = f"the learning rate jumped from {before:.3g} to {after:.3g}"
     norm = 10.0 ** float(row[first])
     column = None if origin == "loss" else first
     yield Symptom(code, severity, begun, column, message, tuple(which.tolist()), step, norm, cause, slack, origin)
@@ -157,13 +157,13 @@ def idle(state: State, step: int, norms: np.ndarray[Any, Any], asked: Mask, aliv
     else:
         more = f" and those of {len(which) - 1} more" if len(which) > 1 else ""
         words = (
-            f"it{more.replace('those of ', '')} has had no gradient for {lasted} steps"
+            f"this weight{more.replace('those of ', '')} has had no gradient for {lasted} steps"
             if absent
             else f"its gradient{more} has been exactly zero for {lasted} steps"
         )
         if more:
             words = words.replace(" has ", " have ", 1)
-        cause = "it is detached from the loss" if absent else "no unit behind it is active"
+        cause = "it is detached from the loss" if absent else "none of the units that it feeds is active"
     if tiny and not absent:
         code, cause = "SG108", f"it is smaller than the smallest number of its format ({tiny:.1g})"
     yield Symptom(code, Severity.ERROR, begun, place, words, tuple(which.tolist()), step, cause=cause, lasting=True)

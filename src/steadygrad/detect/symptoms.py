@@ -38,10 +38,15 @@ class Symptom:
 
 
 def times(factor: float) -> str:
-    """A factor as a person writes it: ×12, ×0.004, ×3.2e+05."""
-    return f"×{factor:.3g}" if 1e-3 <= factor < 1000 else f"×{factor:.1e}"
+    """A factor as a person writes it: ×12, ×0.004, ×18,000, ×3.2e7."""
+    if 1e-3 <= factor < 999.5:
+        return f"×{factor:.3g}"
+    if 999.5 <= factor < 1e6:
+        return f"×{float(f'{factor:.2g}'):,.0f}"
+    mantissa, _, exponent = f"{factor:.1e}".partition("e")
+    return f"×{mantissa}e{int(exponent)}" if exponent else f"×{factor}"
 
 
 def change(decades: float) -> str:
     """A change of a norm as a factor, with its decades beside it."""
-    return f"×{10.0 ** abs(decades):.2g} ({abs(decades):.1f} decades)"
+    return f"{times(10.0 ** abs(decades))} ({abs(decades):.1f} decades)"

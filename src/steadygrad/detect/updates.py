@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from steadygrad.detect.history import TRAIL, WARM, PendingUpdate, State, medians
-from steadygrad.detect.symptoms import Symptom
+from steadygrad.detect.symptoms import Symptom, times
 from steadygrad.record import Severity
 from steadygrad.record.rows import Array, Estimates, Rows, Updates
 
@@ -116,10 +116,10 @@ def judge_update(
         worst = int(np.argmax(np.where(large, ratios, -1)))
         message = f"one step changes this weight by {ratios[worst]:.2g} times its norm"
         if before is not None and np.isfinite(grown[worst]):
-            message += f", {grown[worst]:.0f}× the usual update"
-        why = f"the learning rate leapt from {state.leap[1]:.3g} to {state.leap[2]:.3g}" if leapt else ""
+            message += f", {times(float(grown[worst]))} the usual update"
+        why = f"the learning rate jumped from {state.leap[1]:.3g} to {state.leap[2]:.3g}" if leapt else ""
         if not why and abs(total - float(state.median[-1])) < USUAL:
-            why = "the gradient of the step is usual: the moments that the optimizer keeps (exp_avg, exp_avg_sq) make the update"
+            why = "the gradient of this step is usual: the update comes from the optimizer's moments (exp_avg, exp_avg_sq)"
         which = tuple(np.flatnonzero(large).tolist())
         slack = 0 if leapt else slack
         found.append(Symptom("SG204", Severity.ERROR, step, worst, message, which, step, cause=why, slack=slack))
@@ -168,7 +168,7 @@ def confirmed(state: State, rows: Rows, decades: Array, *, ending: bool = False)
             worst = float(np.nanmax(losses))
             effect = f"; the loss then rises from {base:.4g} to {worst:.4g}"
         elif grew:
-            effect = f"; the gradient norm then grows by ×{10 ** float(np.nanmax(gradients) - pending.total):.3g}"
+            effect = f"; the gradient norm then grows by {times(10 ** float(np.nanmax(gradients) - pending.total))}"
         elif broke:
             effect = "; the next step is not finite"
         elif alone:
@@ -176,7 +176,7 @@ def confirmed(state: State, rows: Rows, decades: Array, *, ending: bool = False)
         message = f"one step changes this weight by {pending.ratio:.2g} times its norm{more}{effect}"
         cause = f"the learning rate of {pending.rate:.3g} is too high for this optimizer"
         if math.isnan(pending.rate):
-            cause = "what the program takes from its weights at each step is too much for them"
+            cause = "what the program subtracts from its weights at each step is too large"
         last = int(rows.steps[-1]) if len(rows) else pending.step
         yield Symptom(
             "SG204", Severity.ERROR, pending.step, pending.column, message, pending.columns, last, cause=cause

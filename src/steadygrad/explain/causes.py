@@ -31,6 +31,7 @@ from steadygrad.explain.replay import place_of, untouched
 from steadygrad.explain.view import StepView
 from steadygrad.record import Alarm, Finding, Location, Look, Severity, Sign
 from steadygrad.record.rows import Array
+from steadygrad.report.words import with_factors
 from steadygrad.watch.distributed import rank
 
 _OF_A_BATCH = ("SG201", "SG203", "SG206", "SG207")
@@ -84,7 +85,7 @@ def explain(alarm: Alarm, symptom: Symptom, view: StepView, looks: Looks) -> Exp
     if symptom.cause == "optimizer" and symptom.column is not None:
         draft.found(optimizer_at_fault(view.optimizer, view.parameters[symptom.column]), "optimizer")
     growth = looks.input_growth() if at_hand and symptom.code in _OF_A_BATCH else math.nan
-    made = looks.on_alarm(view.index, view.step, alarm.number) if at_hand and _may_look(view) else None
+    made = looks.on_alarm(view.index, view.step, alarm.number, view.scale) if at_hand and _may_look(view) else None
     look, report, grown = made if made is not None else (None, None, None)
     if symptom.code == "SG106" and symptom.column is None and (zero := zero_at_fault(given)) is not None:
         draft.code = zero[0]
@@ -101,10 +102,10 @@ def explain(alarm: Alarm, symptom: Symptom, view: StepView, looks: Looks) -> Exp
     if symptom.code == "SG204" and "moments" in symptom.cause:
         kind = "moments"
     if symptom.code == "SG106" and report is not None and symptom.column is not None:
-        unused = [p for p in report.trace.parameters if p.name == draft.parameter and not p.used]
-        if unused and not draft.cause.startswith("its weights"):
+        unused = [p for p in report.trace.parameters if p.name == view.own(draft.parameter) and not p.used]
+        if unused and draft.kind not in ("weights", "broken weights"):
             draft.cause, draft.kind = (
-                "the model did not use it in this step, as an expert that nobody chooses",
+                "the model did not use it in this step, like an expert that no sample is routed to",
                 "unused",
             )
     draft.found(symptom.cause, "rate" if "learning rate" in symptom.cause else kind)
@@ -117,7 +118,7 @@ def explain(alarm: Alarm, symptom: Symptom, view: StepView, looks: Looks) -> Exp
         and math.isfinite(signs[0].factor)
     ):
         # The batch was seen, and is as large as any.
-        draft.found(f"the loss leaves its range first, at {times(signs[0].factor)} its usual size", "large loss")
+        draft.found(f"the loss leaves its usual range first, at {times(signs[0].factor)} its usual size", "large loss")
     rows = _rows(draft, symptom, view, looks) if at_hand and _may_look(view) else ()
     explained = replace(
         alarm,
@@ -168,24 +169,29 @@ def _from_look(
     finding = _finding(look, symptom.code)
     # Where an output has just grown, as the norms show, the look says which operation's.
     if grown is not None and symptom.origin == "output" and not growth > OUTGROWN:
-        draft.parameter = grown.parameter or draft.parameter
+        draft.parameter = view.prefix + grown.parameter if grown.parameter else draft.parameter
         draft.found(f"the output of {grown.name} is {times(grown.factor)} its usual size", "forward")
         draft.location = grown.location
     elif finding is not None and not draft.cause:
         draft.code = "SG108" if finding.code == "SG108" else draft.code
         broken = report.trace.nonfinite
         if symptom.code == "SG203" and broken is not None and broken.direction == "forward":
-            draft.parameter = weight_before(report.trace, broken.operation) or draft.parameter
+            before = weight_before(report.trace, broken.operation)
+            draft.parameter = view.prefix + before if before else draft.parameter
         own = "" if symptom.cause == "optimizer" else symptom.cause
         forward = symptom.code == "SG203" and broken is not None and broken.direction == "forward"
-        draft.found(": ".join(one for one in (own, finding.message) if one), "forward" if forward else "look")
+        draft.found(
+            ": ".join(one for one in (own, with_factors(finding.message)) if one), "forward" if forward else "look"
+        )
         draft.location = finding.location
     elif _may_be_outside(draft, symptom):
         assert symptom.column is not None
         others = _norms(view, set(symptom.columns) | {symptom.column})
-        if untouched(report, draft.parameter, symptom.norm, others):
-            draft.found("the backward pass gives the usual gradient: something changed it after backward()", "outside")
-    draft.location = draft.location or place_of(report, draft.parameter)
+        if untouched(report, view.own(draft.parameter), symptom.norm * view.scale, others):
+            draft.found(
+                "a second run of the step gives the usual gradient: something changed it after backward()", "outside"
+            )
+    draft.location = draft.location or place_of(report, view.own(draft.parameter))
 
 
 def _may_be_outside(draft: _Draft, symptom: Symptom) -> bool:
@@ -203,13 +209,15 @@ def _finding(look: Look, code: str) -> Finding | None:
 
 
 def _norms(view: StepView, left_out: set[int]) -> dict[str, float]:
-    """Norms of the step at hand by name, of the parameters that show nothing."""
+    """Norms of the step at hand by their own names, with the loss scale, of the parameters that show nothing."""
     if not view.history.trail:
         return {}
     row = view.history.trail[-1][1]
     names = view.columns.names
     return {
-        name: float(10.0 ** row[at]) for at, name in enumerate(names) if at not in left_out and np.isfinite(row[at])
+        view.own(name): float(10.0 ** row[at]) * view.scale
+        for at, name in enumerate(names)
+        if at not in left_out and np.isfinite(row[at])
     }
 
 
@@ -254,5 +262,5 @@ def _rows(draft: _Draft, symptom: Symptom, view: StepView, looks: Looks) -> tupl
     usual = float(10.0 ** view.history.median[-1])
     if not math.isfinite(usual):
         return ()
-    found = looks.rows(view.index, usual)
+    found = looks.rows(view.index, usual * view.scale)
     return () if found is None else found.rows

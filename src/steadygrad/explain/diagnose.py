@@ -65,7 +65,7 @@ def _changed(
         return None
     return (
         worst,
-        f"its weights went from a norm of {before[worst]:.3g} to {now[worst]:.3g}, and no optimizer step moves them so far",
+        f"the norm of its weights went from {before[worst]:.3g} to {now[worst]:.3g}, more than optimizer steps can move it",
     )
 
 
@@ -94,7 +94,7 @@ def batch_at_fault(given: Sequence[Given]) -> str:
     for one in given:
         for tensor in one.tensors():
             if (tensor.is_floating_point() or tensor.is_complex()) and not bool(torch.isfinite(tensor).all()):
-                return f"the batch holds {'NaN' if bool(torch.isnan(tensor).any()) else 'infinity'}"
+                return f"the batch contains {'NaN' if bool(torch.isnan(tensor).any()) else 'infinity'}"
     return ""
 
 
@@ -105,8 +105,8 @@ def loss_at_fault(given: Sequence[Given], trace: Trace | None = None) -> str:
     for one in given:
         for tensor in one.cotangents.values():
             if not bool(torch.isfinite(tensor).all()):
-                output = ", though the output of the model is finite" if trace is not None else ""
-                return f"the loss sends back a gradient that is not finite{output}"
+                output = ", although the output of the model is finite" if trace is not None else ""
+                return f"the gradient of the loss is not finite{output}"
     return ""
 
 

@@ -45,6 +45,8 @@ class _Root:
     capture: Capture
     holder: int
     """The optimizer that holds most of its parameters."""
+    prefix: str
+    """What the names of its parameters begin with in the guard's rows, and not in its own."""
     inputs: list[float] = field(default_factory=list)
     """Norms of the inputs of some steps."""
     usual: dict[int, float] = field(default_factory=dict)
@@ -54,7 +56,9 @@ class _Root:
 class Looks:
     """The captures of the models' inputs, and the looks that were made of them. ``every``: steps between two, 0 for none."""
 
-    def __init__(self, roots: Sequence[nn.Module], every: int, holders: Sequence[int]) -> None:
+    def __init__(
+        self, roots: Sequence[nn.Module], every: int, holders: Sequence[int], prefixes: Sequence[str] = ()
+    ) -> None:
         self.every = every
         self.made: list[Look] = []
         self.first: CheckRecord | None = None
@@ -62,7 +66,8 @@ class Looks:
         self.cut: Operation | None = None
         """What keeps the gradient of the first step from the model's output, where somebody has seen it."""
         self._roots = [
-            _Root(Capture(root, replays=every > 0), holder) for root, holder in zip(roots, holders, strict=True)
+            _Root(Capture(root, replays=every > 0), holder, prefix)
+            for root, holder, prefix in zip(roots, holders, prefixes or [""] * len(roots), strict=True)
         ]
         self._on_alarm = 0
 
@@ -117,26 +122,32 @@ class Looks:
         found = [one.capture.spread for one in self._roots if one.capture.spread is not None]
         return max(found) if found else None
 
-    def by_the_clock(self, index: int, step: int, norm: float) -> Look:
-        """The look that is due. ``norm``: the total gradient norm of the step."""
+    def prefix(self, index: int) -> str:
+        """What the guard's names begin with, of the model that is looked at with the steps of this optimizer."""
+        return self._of(index).prefix
+
+    def by_the_clock(self, index: int, step: int, norm: float, scale: float = 1.0) -> Look:
+        """The look that is due. ``norm``: the total gradient norm of the step, without the loss ``scale``."""
         root = self._of(index)
         report: CheckRecord | None
         if self.first is not None:
             found, report, self.first = of_check(self.first, step), self.first, None
         else:
-            found, report = look(root.capture.root, root.capture.given, step=step, norm=norm, cut=self.cut)
+            found, report = look(root.capture.root, root.capture.given, step=step, norm=norm, cut=self.cut, scale=scale)
         self.made.append(found)
         if report is not None:
             root.usual = sizes_of(report.trace)
         return found
 
-    def on_alarm(self, index: int, step: int, alarm: int) -> tuple[Look, Report | None, Grown | None] | None:
+    def on_alarm(
+        self, index: int, step: int, alarm: int, scale: float = 1.0
+    ) -> tuple[Look, Report | None, Grown | None] | None:
         """A look at the step that an alarm is about, and what has grown since the last; None: there are to be no more."""
         if not self.every or self._on_alarm >= LOOKS_ON_ALARM:
             return None
         self._on_alarm += 1
         root = self._of(index)
-        found, report = look(root.capture.root, root.capture.given, step=step, alarm=alarm, norm=None)
+        found, report = look(root.capture.root, root.capture.given, step=step, alarm=alarm, scale=scale)
         self.made.append(found)
         grown = None if report is None else first_grown(report.trace, root.usual)
         return found, report, grown

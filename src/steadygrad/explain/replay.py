@@ -57,9 +57,11 @@ def look(
     alarm: int | None = None,
     norm: float | None = None,
     cut: Operation | None = None,
+    scale: float = 1.0,
 ) -> tuple[Look, Report | None]:
     """Probe ``root`` once more on what it was given. ``norm`` is the total gradient norm of the step itself, ``cut`` what
-    was seen outside of the model to end the gradient's path.
+    was seen outside of the model to end the gradient's path, ``scale`` the loss scale that came back with the gradient: the
+    step is run with it, as numbers of 16 bits need, and what is said is without.
 
     Nothing raises but what interrupts the user's program: a look that fails says so in its ``note``.
     """
@@ -73,9 +75,9 @@ def look(
         except (SteadygradError, RuntimeError, MemoryError, TypeError, ValueError, AttributeError) as error:
             why = f"no look: {in_one_line(error)}"
         else:
-            decades = None if report.trace.trunk is None else report.trace.trunk.decades
+            decades = None if report.trace.trunk is None else report.trace.trunk.decades - math.log10(scale)
             spent = time.perf_counter() - began
-            note = _faith(report, given, norm)
+            note = _faith(report, given, None if norm is None else norm * scale, scale)
             return Look(step, str(report.verdict), report.findings, spent, decades, note, alarm), report
     found = (
         (_cut_outside(root, _CUT[why], cut if why is NOTHING_CAME else None),)
@@ -115,6 +117,7 @@ def untouched(report: Report, parameter: str, norm: float, others: dict[str, flo
     """Whether the replay gives this parameter a finite gradient far below the ``norm`` that the step had.
 
     Said only where the replay is the step again: for at least half of the ``others``, norms by name, it gives the same.
+    Names are the model's own, and norms hold the loss scale, as the replay's do.
     """
     seen = {p.name: p.log10_gradient for p in report.trace.parameters if p.log10_gradient is not None}
     own = seen.get(_plain(parameter))
@@ -231,14 +234,17 @@ def _outermost(leaves: Sequence[Any], places: Sequence[int]) -> list[int]:
     return [at for at in places if at not in inner]
 
 
-def _faith(report: Report, given: Given, norm: float | None) -> str:
-    """How the gradients of the look stand to those of the step."""
+def _faith(report: Report, given: Given, norm: float | None, scale: float) -> str:
+    """How the gradients of the look stand to those of the step; both hold the loss ``scale``."""
     if given.calls > 1:
-        return f"saw the last of {given.calls} calls of this step"
+        return f"covers the last of {given.calls} forward passes of this step"
     seen = [p.log10_gradient for p in report.trace.parameters if p.log10_gradient is not None]
     if norm is None or not seen or not norm > 0:
         return ""
     replayed = sum(10.0 ** (2 * one) for one in seen if one == one) ** 0.5
     if not abs(replayed / norm - 1) <= SAME:
-        return f"saw a gradient of norm {replayed:.3g}, the step had {norm:.3g}: something else adds to it"
+        return (
+            f"gives a gradient norm of {replayed / scale:.3g}, the step had {norm / scale:.3g}: another loss or a hook "
+            "adds to it"
+        )
     return ""

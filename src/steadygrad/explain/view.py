@@ -30,6 +30,14 @@ class StepView:
     taken: bool
     """Whether the step at hand has been taken already."""
     shared: bool
+    """Whether all ranks are here, at the same step."""
     place: Location | None = None
     """Where the program takes its steps."""
-    """Whether all ranks are here, at the same step."""
+    prefix: str = ""
+    """What ``columns`` put in front of the names of the model that is looked at."""
+    scale: float = 1.0
+    """The loss scale that the last backward pass had, and that norms are without."""
+
+    def own(self, name: str) -> str:
+        """A parameter's name in the model that is looked at; "" for one of another model."""
+        return name.removeprefix(self.prefix) if name.startswith(self.prefix) else ""

@@ -18,7 +18,7 @@ def in_words(alarm: Alarm) -> str:
     if len(alarm.signs) > 1 and alarm.first_sign:
         parts.append(f"first sign: {alarm.first_sign}")
     if alarm.rows:
-        parts.append(f"the norm is usual without {rows(alarm.rows)} of this batch")
+        parts.append(f"without {rows(alarm.rows)} of this batch the norm is usual")
     if alarm.action != "warned":
         parts.append(f"the guard {alarm.action}")
     if alarm.advice:
@@ -36,37 +36,40 @@ def rows(numbers: tuple[int, ...]) -> str:
 
 
 _BY_CAUSE = {
-    "batch": "print the batch of this step; drop or clean its bad values before the model sees them",
-    "large batch": "look at the batch of this step: scale or drop its outliers; bound what is left with --clip quantile:0.9",
-    "large loss": "look at the loss of this step: its weight, its target, a sum where a mean was meant",
-    "moments": "reset the state of the optimizer, or lower its beta2 (0.95), so that old moments fade sooner",
-    "unused": "give rarely chosen parts a share of the samples (a load-balancing loss), if they are meant to be used",
-    "still": "steadygrad check FILE says why all samples get one answer; steadygrad cure FILE mends it",
-    "broken weights": "find the step that broke the weights: run again with --on-alarm stop, which saves the last good state",
-    "weights": "search the code for writes to .data or to weights under no_grad; only the optimizer should change them",
-    "loss": "print the loss and its target at this step; guard logs, divisions and empty masks with a small epsilon",
-    "outside": "look at what runs between backward() and optimizer.step()",
+    "batch": "find the bad samples, x[~x.flatten(1).isfinite().all(1)], and drop or clean them before the model sees them",
+    "large batch": "print the batch of this step and scale or drop its outliers; as a safeguard, clip: --clip quantile:0.9",
+    "large loss": "print the loss and its target at this step; check its weight, and that it is a mean: reduction='mean'",
+    "moments": "lower beta2, so that old moments fade sooner: betas=(0.9, 0.95); or start them again: optimizer.state.clear()",
+    "unused": "if it is meant to be used, add a load-balancing loss that gives it samples: loss + 0.01 * balance",
+    "still": "steadygrad check FILE says why all samples get one answer; steadygrad cure FILE fixes it",
+    "broken weights": "run again with --on-alarm stop: it ends where the weights break, and saves the last good state",
+    "weights": "search the code for whatever else writes to weights: grep -nE '\\.data|no_grad|copy_' FILE",
+    "loss": "print the loss and its target at this step; keep logs and divisions away from 0: torch.log(p.clamp_min(1e-8)); "
+    "skip empty masks",
+    "outside": "check the lines between loss.backward() and optimizer.step(), and hooks on this weight (register_hook)",
     "rate": "lower the learning rate (steadygrad lr FILE finds one), or warm it up: LinearLR(optimizer, 0.01, total_iters=500)",
-    "overflow": "scale the loss down, or keep the norms in float64",
-    "zero": "check that the loss depends on the output of the model, and scale it up if the format is 16 bits",
+    "zero": "print(loss.grad_fn): the loss must come from the output of the model; with 16-bit numbers use torch.amp.GradScaler",
 }
 _OPTIMIZER = "keep the weights in float32 and use autocast, or pass eps=1e-4 to the optimizer"
 _BY_CODE = {
-    "SG101": "steadygrad check FILE names the layer that loses the gradient; steadygrad cure FILE mends it",
+    "SG101": "steadygrad check FILE names the layer that loses the gradient; steadygrad cure FILE fixes it",
     "SG106": "remove detach(), no_grad() or .data between this weight and the loss; for dead units use LeakyReLU or a lower rate",
     "SG108": "scale the loss (torch.amp.GradScaler) or use bfloat16 or float32",
     "SG109": "check that inputs and targets belong together; steadygrad check FILE --batch FILE:LOADER looks for the reason",
-    "SG201": "stop and go back to the last good checkpoint; then lower the rate or clip: --clip norm:1",
-    "SG203": "run again with --on-alarm skip to leave such steps out, and mend the line that is named",
+    "SG201": "go back to a checkpoint from before this step; then lower the learning rate, or clip: --clip norm:1",
+    "SG203": "fix the line that is named; until then --on-alarm skip leaves such steps out",
     "SG204": "lower the learning rate (steadygrad lr FILE finds one), or warm it up over 500 steps",
-    "SG206": "look at the batch of this step; bound what is left with --clip quantile:0.9",
-    "SG207": "look at the batch and the rate of this step; compare with a run at a third of the rate",
+    "SG206": "print the batch of this step and drop its outliers; as a safeguard, clip: --clip quantile:0.9",
+    "SG207": "print the batch of this step; try a lower learning rate (steadygrad lr FILE finds one)",
 }
-_NOTHING_COMES = "look for zero_grad() between backward() and step(), or for a loss that no longer comes from the model"
+_NOTHING_COMES = (
+    "print(loss.grad_fn): the loss must come from the model; and no zero_grad() may stand between backward() and step()"
+)
 _STUCK = {
     "no parameter has": _NOTHING_COMES,
     "all gradients have": _NOTHING_COMES,
-    "changes no weight": "raise the learning rate, or keep the weights in float32, where so small a step is not rounded away",
+    "changes no weight": "raise the learning rate (steadygrad lr FILE finds one), or keep the weights in float32, "
+    "where small steps are not rounded away",
 }
 _LOOP = {
     "zero_grad": "call optimizer.zero_grad() before loss.backward()",
@@ -75,12 +78,13 @@ _LOOP = {
     "optimizer.step()": "move the clip between loss.backward() and optimizer.step()",
     "optimizer was made before": "make the optimizer after the model is complete, from model.parameters(), or give it what "
     "came later: optimizer.add_param_group({'params': model.head.parameters()})",
-    "learning rate has been 0": "step the scheduler once an epoch, or give it as many steps as the run takes",
+    "learning rate has been 0": "give the scheduler as many steps as the run takes (T_max, total_steps), or call "
+    "scheduler.step() once an epoch",
     "sets the step size": "raise the bound, or let it follow the norms: --clip quantile:0.9",
-    "bounds nothing": "lower the bound, or remove the clip",
-    "turns the gradient": "clip by norm instead: clip_grad_norm_(parameters, max_norm)",
-    "two clips": "keep one of the two clips",
-    "are unbounded": "pass all parameters to the clip: model.parameters()",
+    "bounds nothing": "lower the bound below the median norm (steadygrad show draws it), or remove the clip",
+    "changes the direction": "clip by norm instead: clip_grad_norm_(parameters, max_norm)",
+    "two clips": "keep one of the two: remove --clip, or the call of clip_grad_norm_() or clip_grad_value_() that is not needed",
+    "are not clipped": "pass all parameters to the clip: model.parameters()",
 }
 
 
@@ -104,27 +108,24 @@ def advice(code: str, kind: str, text: str, *, line: bool = True) -> str:
     if kind == "zero" and code == "SG108":
         return _BY_CODE["SG108"]
     if code == "SG203" and not line and kind not in _BY_CAUSE:
-        return "run again with --on-alarm skip to leave such steps out, or under torch.autograd.detect_anomaly() to see the line"
+        return "run again under torch.autograd.detect_anomaly(), which shows the line; --on-alarm skip leaves such steps out"
     return _BY_CAUSE.get(kind) or _BY_CODE.get(code, f"steadygrad explain {code}")
 
 
-LEFT_OUT = (
-    "no look at this step: looks have had their share of the run's time; next: raise --budget ({:g}) for more of them"
-)
+LEFT_OUT = "no probe at this step: probes have used their share of the run's time (--budget {:g}); next: raise --budget for more"
 
 
 UNSEEN = (
-    "the {} steps so far called no hook of the optimizer: torch.compile took optimizer.step() into what it compiles, or another "
-    "function stands in its place; each step is judged by the gradients of its backward pass, after it is taken: no step can be "
-    "skipped or looked at, and a clip inside of what is compiled is not seen; next: call optimizer.step() outside of it, and "
-    "compile the model alone"
+    "the {} steps so far called no hook of the optimizer: optimizer.step() is compiled by torch.compile, or replaced by another "
+    "function; each step is judged after it is taken, by the gradients of its backward pass: none can be skipped or probed, and "
+    "a compiled clip is not seen; next: call optimizer.step() outside of torch.compile, and compile the model alone"
 )
 """How many steps."""
 
 
 PARTS = (
-    "FullyShardedDataParallel: each of {} processes watches its own part of the gradient and says so; the journal has rank 0's; "
-    "next: wrap the model with fully_shard to watch the norms of the whole"
+    "FullyShardedDataParallel: each of {} processes watches its own part of the gradient and reports it; the journal has rank "
+    "0's; next: wrap the model with fully_shard to watch the norms of the whole"
 )
 """How many processes."""
 
@@ -136,9 +137,9 @@ def look_lines(look: Look) -> list[str]:
     lines = []
     for one in shown:
         where = f" {one.location}" if one.location is not None else (f" {one.module}" if one.module else "")
-        lines.append(f"{when}: {one.severity}[{one.code}]{where} {one.message}")
+        lines.append(words.with_factors(f"{when}: {one.severity}[{one.code}]{where} {one.message}"))
     if not shown and look.verdict and look.step == 1:
-        lines.append(f"{when}: {_healthy(look)}{_decades(look.decades)}")
+        lines.append(f"{when}: {_healthy(look)}{_decades(look.decades)}{_next(look)}")
     return lines
 
 
@@ -147,7 +148,7 @@ def _healthy(look: Look) -> str:
     if look.fall is None:
         return "no gradient problem"
     if not look.settled:
-        return f"no gradient problem; {look.steps} steps on a copy leave open whether it learns"
+        return f"no gradient problem; {look.steps} steps on a copy do not show yet whether it learns"
     went = "fell" if look.fall >= 0 else "rose"
     return f"healthy: in {look.steps} steps on a copy the loss {went} by {100 * abs(look.fall):.2g} %"
 
@@ -156,9 +157,12 @@ def _decades(value: float | None) -> str:
     if value is None:
         return ""
     if value == float("-inf"):
-        return "; no gradient passes a layer that begins at zero"
+        return "; the gradient stops at a layer whose weights start at zero"
     if abs(value) < 0.05:
-        return "; the gradient crosses the model unchanged (×1)"
-    return (
-        f"; the gradient changes by ×{words.number(10.0**value)} ({words.one_decimal(value)} decades) through the model"
-    )
+        return "; from the loss to the input the gradient norm does not change (×1)"
+    factor, decades = words.number(10.0**value), words.one_decimal(value)
+    return f"; from the loss to the input the gradient norm changes by ×{factor} ({decades} decades)"
+
+
+def _next(look: Look) -> str:
+    return "" if look.settled else "; next: watch the loss, or let steadygrad check FILE take more steps"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
@@ -114,6 +115,20 @@ def decades(value: float) -> str:
     if abs(value) < 0.05:
         return "no decade lost or gained"
     return f"{one_decimal(abs(value))} decades {'lost' if value < 0 else 'gained'}"
+
+
+_DECADES = re.compile(r"(?<![\d.,(−])(?<!of )(?<!of the )([\d,]+(?:\.\d+)?) decades")
+
+
+def with_factors(text: str) -> str:
+    """``gains 3.5 decades`` as ``gains ×3,200 (3.5 decades)``; shares of decades, and those beside their factor, stay."""
+    return _DECADES.sub(lambda found: f"×{_power_of_ten(float(found[1].replace(',', '')))} ({found[0]})", text)
+
+
+def _power_of_ten(exponent: float) -> str:
+    whole = math.floor(exponent)
+    mantissa = 10.0 ** (exponent - whole)
+    return f"{float(f'{mantissa * 10.0**whole:.2g}'):,.15g}" if whole < 6 else f"{mantissa:.1f}e{whole}"
 
 
 def shown_path(path: str) -> str:

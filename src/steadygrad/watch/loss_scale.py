@@ -25,6 +25,11 @@ def of(optimizer: torch.optim.Optimizer, scaler: Any, *, stepping: bool) -> Tens
     return found if isinstance(found, Tensor) and not unscaled else None
 
 
+def of_backward(scaler: Any) -> float:
+    """What the ``GradScaler`` of the last backward pass, if there was one, multiplied the loss by. Waits for the device."""
+    return 1.0 if scaler is None else float(scaler.get_scale())
+
+
 def leaves_out(optimizer: torch.optim.Optimizer, norms: Sequence[float] | None) -> bool:
     """Whether a fused optimizer is called only to change nothing, because the scale was too large."""
     found = getattr(optimizer, "found_inf", None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 import torch
@@ -15,7 +14,9 @@ class Names:
     """Of all parameters that the roots have now; one added later is named by its shape."""
 
     def __init__(self, roots: Sequence[nn.Module]) -> None:
-        self._known = _known(roots)
+        self.prefixes = _prefixes(roots)
+        """What the names of each root's parameters begin with: "" for one alone, "Net." or "Net#2." among several."""
+        self._known = _known(roots, self.prefixes)
 
     def of(self, parameter: Tensor) -> str:
         """Its name in the model."""
@@ -49,16 +50,19 @@ def smallest_half(dtype: torch.dtype) -> float:
     return 0.0
 
 
-def _known(roots: Sequence[nn.Module]) -> dict[int, tuple[str, int]]:
+def _prefixes(roots: Sequence[nn.Module]) -> list[str]:
+    kinds = [type(root).__name__ for root in roots]
+    # A number tells two models of one class apart.
+    numbered = [
+        kind if kinds.count(kind) == 1 else f"{kind}#{kinds[: at + 1].count(kind)}" for at, kind in enumerate(kinds)
+    ]
+    return [""] if len(roots) == 1 else [f"{name}." for name in numbered]
+
+
+def _known(roots: Sequence[nn.Module], prefixes: Sequence[str]) -> dict[int, tuple[str, int]]:
     """Name and depth (order of registration) of each parameter, by its identity."""
     found: dict[int, tuple[str, int]] = {}
-    kinds = Counter(type(root).__name__ for root in roots)
-    numbers: Counter[str] = Counter()
-    for index, root in enumerate(roots):
-        kind = type(root).__name__
-        numbers[kind] += 1
-        # A number tells two models of one class apart.
-        prefix = "" if len(roots) == 1 else f"{kind}." if kinds[kind] == 1 else f"{kind}#{numbers[kind]}."
+    for index, (root, prefix) in enumerate(zip(roots, prefixes, strict=True)):
         for name, parameter in root.named_parameters():
             plain = name.replace("_orig_mod.", "")
             if isinstance(root, (nn.parallel.DistributedDataParallel, nn.DataParallel)):

@@ -79,7 +79,7 @@ class StepWatch:
         self._places: dict[int, int] = {}
         self._backwards, self._expected = 0, 1
         self._losses: list[Any] = []
-        self._scaler: Any = None
+        self.scaler: Any = None
         self.moved: list[float] | None = None
         """The greatest norms of what the last steps changed, as the monitor has them; None on most steps: see ``at_once``."""
         self.at_once = True
@@ -149,7 +149,7 @@ class StepWatch:
         self._backwards += 1
         if loss is not None:
             self._losses.append(loss.item() if type(loss) is Tensor and loss.is_cpu else losses.kept(loss))
-        self._scaler = scaler
+        self.scaler = scaler
         self._fresh = False
         # With accumulation only the last backward pass of a step is worth a read: as many as the step before had.
         if scaler is None and self._backwards >= self._expected and (self.every == 1 or self.due):
@@ -309,8 +309,8 @@ class StepWatch:
     # Reading
 
     def _read(self) -> None:
-        scaled = self._scaler is not None or "grad_scale" in self.optimizer.__dict__
-        self.scale = loss_scale.of(self.optimizer, self._scaler, stepping=self.inside) if scaled else None
+        scaled = self.scaler is not None or "grad_scale" in self.optimizer.__dict__
+        self.scale = loss_scale.of(self.optimizer, self.scaler, stepping=self.inside) if scaled else None
         self.gradients = self.ring.read(self.scale)
         self._versions = versions(self.gradients)
         self._fresh, self._places, self._factor, self._valued = True, {}, 1.0, False

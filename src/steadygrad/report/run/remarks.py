@@ -98,7 +98,7 @@ def lasted(run: Run, alarm: Alarm) -> str:
         return span
     if not run.finished:
         return f"{span} so far"
-    return f"{span}, to the end of the run" if run.steps <= last else f"{span}; had not ended when the run did"
+    return f"{span}, to the end of the run" if run.steps <= last else f"{span}; still open when the run ended"
 
 
 def _detected(alarm: Alarm) -> str:

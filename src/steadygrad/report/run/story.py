@@ -97,11 +97,11 @@ def looks(run: Run, width: int, paint: Paint) -> list[str]:
         return []
     verdicts: dict[str, int] = {}
     for look in run.looks:
-        verdicts[look.verdict or "without a verdict"] = verdicts.get(look.verdict or "without a verdict", 0) + 1
+        verdict = _verdict(look)
+        verdicts[verdict] = verdicts.get(verdict, 0) + 1
     told = ", ".join(f"{number:,} {words.clean(verdict)}" for verdict, number in verdicts.items())
     cost = sum(look.seconds for look in run.looks if math.isfinite(look.seconds))
-    probes = "probe of a whole step" if len(run.looks) == 1 else "probes of a whole step each"
-    head = f"{words.count(len(run.looks), 'look')} ({probes}): {told}; {words.seconds(cost)} in total"
+    head = f"{words.count(len(run.looks), 'probe')} of a whole step: {told}; {words.seconds(cost)} in total"
     rows = [paint(row, "strong") for row in fill(head, width)]
     found: dict[tuple[str, str, str], tuple[Finding, list[int]]] = {}
     for look in run.looks:
@@ -115,10 +115,12 @@ def looks(run: Run, width: int, paint: Paint) -> list[str]:
             rows.append(paint(f"  … {words.count(left, 'more finding')}", "faint"))
             continue
         finding, steps = one
-        when = f"step {steps[0]:,}" if len(steps) == 1 else f"{len(steps):,} looks, steps {steps[0]:,} to {steps[-1]:,}"
+        when = (
+            f"step {steps[0]:,}" if len(steps) == 1 else f"{len(steps):,} probes, steps {steps[0]:,} to {steps[-1]:,}"
+        )
         style = finding.severity.value
         head = f"{style}[{words.clean(finding.code)}]"
-        text = words.clean(f"{words.place(finding)} {finding.message} ({when})")
+        text = words.clean(words.with_factors(f"{words.place(finding)} {finding.message} ({when})"))
         first, *rest = fill(text, width - len(head) - 3)
         rows.append(f"  {paint(head, style)} {first}")
         rows += [" " * (len(head) + 3) + line for line in rest]
@@ -127,6 +129,13 @@ def looks(run: Run, width: int, paint: Paint) -> list[str]:
     for look in noted:
         rows += [paint(f"  … {left:,} more", "faint")] if look is None else _noted(look, width, paint)
     return rows
+
+
+def _verdict(look: Look) -> str:
+    """Healthy is said only where steps were taken: a gradient that arrives does not show that the model learns."""
+    if look.verdict == "healthy" and (look.fall is None or not look.settled):
+        return "without a gradient problem"
+    return look.verdict or "without a verdict"
 
 
 def _noted(look: Look, width: int, paint: Paint) -> list[str]:
