@@ -16,7 +16,7 @@ from torch.nn.utils import clip_grad_norm_
 from torch.utils.checkpoint import checkpoint
 
 import steadygrad
-from tests.guard.runs import Net
+from tests.guard.runs import Net, batch
 
 PLACES: tuple[tuple[Any, str], ...] = (
     (torch.autograd, "backward"),
@@ -210,3 +210,53 @@ def test_a_clip_gives_the_same_bits(
             assert torch.equal(*bits)
         else:
             assert mine == torchs
+
+
+def clip_by_norm(model: nn.Module) -> list[Tensor]:
+    return [clip_grad_norm_(model.parameters(), 0.5), clip_grad_norm_(model.parameters(), 0.4)]
+
+
+def clip_all_and_a_part(model: nn.Module) -> list[Tensor]:
+    return [clip_grad_norm_(model.parameters(), 0.5), clip_grad_norm_(model.get_submodule("head").parameters(), 0.1)]
+
+
+def clip_a_part_and_all(model: nn.Module) -> list[Tensor]:
+    return [clip_grad_norm_(model.get_submodule("head").parameters(), 0.1), clip_grad_norm_(model.parameters(), 0.5)]
+
+
+def clip_by_value_and_norm(model: nn.Module) -> list[Tensor]:
+    torch.nn.utils.clip_grad_value_(model.parameters(), 0.01)
+    return [clip_grad_norm_(model.parameters(), 0.05)]
+
+
+def norm_after_the_clip(model: nn.Module) -> list[Tensor]:
+    clip_grad_norm_(model.parameters(), 0.5)
+    return [torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])]
+
+
+@pytest.mark.parametrize(
+    "clip", [clip_by_norm, clip_all_and_a_part, clip_a_part_and_all, clip_by_value_and_norm, norm_after_the_clip]
+)
+@pytest.mark.parametrize("every", [1, 3])
+def test_what_comes_after_a_clip_finds_gradients_as_it_left_them(clip: Any, every: int) -> None:
+    """Norms that were read before a clip are not handed to the next one."""
+
+    def trained(watched: bool) -> list[Any]:
+        torch.manual_seed(0)
+        model = Net()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        guard = steadygrad.guard(model, optimizer, probe_every=0, every=every, quiet=True) if watched else None
+        found = []
+        for step in range(12):
+            x, token, y = batch(step)
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(x, token), y).backward()
+            found += [one.item() for one in clip(model)]
+            optimizer.step()
+        if guard is not None:
+            guard.detach()
+        return [found, *(p.detach().clone() for p in model.parameters())]
+
+    bare, watched = trained(False), trained(True)
+    assert bare[0] == watched[0]
+    assert all(torch.equal(a, b) for a, b in zip(bare[1:], watched[1:], strict=True))

@@ -170,8 +170,8 @@ class StepWatch:
             self.handler.guarded(self._read)
 
     def norms_of(self, gradients: Sequence[Tensor]) -> Tensor | None:
-        ring = self.ring
-        if not (self._fresh and ring.plain and self.scale is None and len(gradients) == len(self.gradients)):
+        ring, raw = self.ring, self._fresh and self._factor == 1.0  # Not once a clip has scaled them.
+        if not (raw and ring.plain and self.scale is None and len(gradients) == len(self.gradients)):
             return None
         if versions(self.gradients) != self._versions:
             return None
