@@ -163,7 +163,7 @@ def idle(state: State, step: int, norms: np.ndarray[Any, Any], asked: Mask, aliv
         )
         if more:
             words = words.replace(" has ", " have ", 1)
-        cause = "it is detached from the loss" if absent else "none of the units that it feeds is active"
+        cause = "it is detached from the loss" if absent else ""
     if tiny and not absent:
         code, cause = "SG108", f"it is smaller than the smallest number of its format ({tiny:.1g})"
     yield Symptom(code, Severity.ERROR, begun, place, words, tuple(which.tolist()), step, cause=cause, lasting=True)

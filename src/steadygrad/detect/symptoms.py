@@ -39,12 +39,17 @@ class Symptom:
 
 def times(factor: float) -> str:
     """A factor as a person writes it: ×12, ×0.004, ×18,000, ×3.2e7."""
-    if 1e-3 <= factor < 999.5:
-        return f"×{factor:.3g}"
-    if 999.5 <= factor < 1e6:
-        return f"×{float(f'{factor:.2g}'):,.0f}"
-    mantissa, _, exponent = f"{factor:.1e}".partition("e")
-    return f"×{mantissa}e{int(exponent)}" if exponent else f"×{factor}"
+    return f"×{plain(factor)}"
+
+
+def plain(number: float, digits: int = 3) -> str:
+    """A number as a person writes it: 12, 0.004, 18,000, 3.2e7; ``digits`` of it up to a thousand."""
+    if 1e-3 <= abs(number) < 999.5:
+        return f"{float(f'{number:.{digits}g}'):g}"
+    if 999.5 <= abs(number) < 1e6:
+        return f"{float(f'{number:.2g}'):,.0f}"
+    mantissa, _, exponent = f"{number:.1e}".partition("e")
+    return f"{mantissa}e{int(exponent)}" if exponent and number else f"{number:g}"
 
 
 def change(decades: float) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from steadygrad.detect.history import TRAIL, WARM, PendingUpdate, State, medians
-from steadygrad.detect.symptoms import Symptom, times
+from steadygrad.detect.symptoms import Symptom, plain, times
 from steadygrad.record import Severity
 from steadygrad.record.rows import Array, Estimates, Rows, Updates
 
@@ -114,7 +114,7 @@ def judge_update(
     large = known & (ratios > bound) & ((grown > GROWN) if before is not None else leapt) & ~_tiny(state, updates)
     if large.any():
         worst = int(np.argmax(np.where(large, ratios, -1)))
-        message = f"one step changes this weight by {ratios[worst]:.2g} times its norm"
+        message = f"one step changes this weight by {plain(float(ratios[worst]), 2)} times its norm"
         if before is not None and np.isfinite(grown[worst]):
             message += f", {times(float(grown[worst]))} the usual update"
         why = f"the learning rate jumped from {state.leap[1]:.3g} to {state.leap[2]:.3g}" if leapt else ""
@@ -166,14 +166,14 @@ def confirmed(state: State, rows: Rows, decades: Array, *, ending: bool = False)
         effect = ""
         if rose:
             worst = float(np.nanmax(losses))
-            effect = f"; the loss then rises from {base:.4g} to {worst:.4g}"
+            effect = f"; the loss then rises from {plain(base, 4)} to {plain(worst, 4)}"
         elif grew:
             effect = f"; the gradient norm then grows by {times(10 ** float(np.nanmax(gradients) - pending.total))}"
         elif broke:
             effect = "; the next step is not finite"
         elif alone:
             effect = "; the run ends right after it"
-        message = f"one step changes this weight by {pending.ratio:.2g} times its norm{more}{effect}"
+        message = f"one step changes this weight by {plain(pending.ratio, 2)} times its norm{more}{effect}"
         cause = f"the learning rate of {pending.rate:.3g} is too high for this optimizer"
         if math.isnan(pending.rate):
             cause = "what the program subtracts from its weights at each step is too large"

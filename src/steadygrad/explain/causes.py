@@ -27,7 +27,7 @@ from steadygrad.explain.diagnose import (
     zero_at_fault,
 )
 from steadygrad.explain.looks import OUTGROWN, Grown, Looks
-from steadygrad.explain.replay import place_of, untouched
+from steadygrad.explain.replay import changed_since, place_of
 from steadygrad.explain.view import StepView
 from steadygrad.record import Alarm, Finding, Location, Look, Severity, Sign
 from steadygrad.record.rows import Array
@@ -87,8 +87,8 @@ def explain(alarm: Alarm, symptom: Symptom, view: StepView, looks: Looks) -> Exp
     growth = looks.input_growth() if at_hand and symptom.code in _OF_A_BATCH else math.nan
     made = looks.on_alarm(view.index, view.step, alarm.number, view.scale) if at_hand and _may_look(view) else None
     look, report, grown = made if made is not None else (None, None, None)
-    if symptom.code == "SG106" and symptom.column is None and (zero := zero_at_fault(given)) is not None:
-        draft.code = zero[0]
+    if symptom.code == "SG106" and (zero := zero_at_fault(given)) is not None:
+        draft.code = zero[0] if symptom.column is None else draft.code
         draft.found(zero[1], "zero")
     if symptom.code == "SG203" and not draft.cause:
         cause = loss_at_fault(given, None if report is None else report.trace)
@@ -117,8 +117,9 @@ def explain(alarm: Alarm, symptom: Symptom, view: StepView, looks: Looks) -> Exp
         and signs[0].kind == "loss"
         and math.isfinite(signs[0].factor)
     ):
-        # The batch was seen, and is as large as any.
-        draft.found(f"the loss leaves its usual range first, at {times(signs[0].factor)} its usual size", "large loss")
+        # The batch was seen, and is as large as any. Of an alarm about the loss that is no cause, but shows where to look.
+        first = f"the loss leaves its usual range first, at {times(signs[0].factor)} its usual size"
+        draft.cause, draft.kind = "" if symptom.code == "SG207" else first, "large loss"
     rows = _rows(draft, symptom, view, looks) if at_hand and _may_look(view) else ()
     explained = replace(
         alarm,
@@ -167,8 +168,16 @@ def _from_look(
 ) -> None:
     """What the replay of the step shows."""
     finding = _finding(look, symptom.code)
+    changed = [] if look.note else _changed_since(symptom, view, report)
+    if changed and not draft.cause:
+        draft.parameter = "" if len(changed) == len(view.columns.names) else changed[0]
+        draft.found(
+            "a second run of the step gives the usual gradient: something changed it after backward(), or a second loss adds "
+            "to it",
+            "outside",
+        )
     # Where an output has just grown, as the norms show, the look says which operation's.
-    if grown is not None and symptom.origin == "output" and not growth > OUTGROWN:
+    elif grown is not None and symptom.origin == "output" and not growth > OUTGROWN:
         draft.parameter = view.prefix + grown.parameter if grown.parameter else draft.parameter
         draft.found(f"the output of {grown.name} is {times(grown.factor)} its usual size", "forward")
         draft.location = grown.location
@@ -184,41 +193,30 @@ def _from_look(
             ": ".join(one for one in (own, with_factors(finding.message)) if one), "forward" if forward else "look"
         )
         draft.location = finding.location
-    elif _may_be_outside(draft, symptom):
-        assert symptom.column is not None
-        others = _norms(view, set(symptom.columns) | {symptom.column})
-        if untouched(report, view.own(draft.parameter), symptom.norm * view.scale, others):
-            draft.found(
-                "a second run of the step gives the usual gradient: something changed it after backward()", "outside"
-            )
     draft.location = draft.location or place_of(report, view.own(draft.parameter))
 
 
-def _may_be_outside(draft: _Draft, symptom: Symptom) -> bool:
-    """Whether the gradient may have been changed after the backward pass: nothing else explains it.
-
-    That an output has grown, as the norms have it, is refuted where the look shows none that has.
-    """
-    if draft.cause or symptom.lasting or symptom.column is None or symptom.code not in ("SG201", "SG203", "SG206"):
-        return False
-    return not symptom.cause or symptom.origin == "output"
+def _changed_since(symptom: Symptom, view: StepView, report: Report) -> list[str]:
+    """The parameters whose gradient is not what the backward pass gave, the one that grew most first; none where that does not
+    explain what was seen, or where other processes add to the gradient."""
+    sudden = symptom.code in ("SG201", "SG203", "SG206") and not symptom.lasting
+    if not sudden or view.shared or not view.history.trail:
+        return []
+    row, names = view.history.trail[-1][1], view.columns.names
+    present = [at for at in range(len(names)) if np.isfinite(row[at]) or at in symptom.columns]
+    norms = {view.own(names[at]): float(10.0 ** row[at]) * view.scale for at in present}
+    changed = changed_since(report, norms)
+    grown = row[:-1] - view.history.median[:-1]
+    ordered = sorted(
+        range(len(names)), key=lambda at: (not view.columns.weights[at], -np.nan_to_num(grown[at], nan=np.inf))
+    )
+    found = [names[at] for at in ordered if view.own(names[at]) in changed]
+    told = {*symptom.columns, *([] if symptom.column is None or symptom.columns else [symptom.column])}
+    return found if all(names[at] in found for at in told) else []
 
 
 def _finding(look: Look, code: str) -> Finding | None:
     return culprit(look.findings, code)
-
-
-def _norms(view: StepView, left_out: set[int]) -> dict[str, float]:
-    """Norms of the step at hand by their own names, with the loss scale, of the parameters that show nothing."""
-    if not view.history.trail:
-        return {}
-    row = view.history.trail[-1][1]
-    names = view.columns.names
-    return {
-        view.own(name): float(10.0 ** row[at]) * view.scale
-        for at, name in enumerate(names)
-        if at not in left_out and np.isfinite(row[at])
-    }
 
 
 def _signs(draft: _Draft, symptom: Symptom, view: StepView, growth: float, grown: Grown | None) -> tuple[Sign, ...]:

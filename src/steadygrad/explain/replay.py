@@ -113,19 +113,18 @@ def _cut_outside(root: nn.Module, where: str, cut: Operation | None) -> Finding:
     )
 
 
-def untouched(report: Report, parameter: str, norm: float, others: dict[str, float]) -> bool:
-    """Whether the replay gives this parameter a finite gradient far below the ``norm`` that the step had.
+def changed_since(report: Report, norms: dict[str, float]) -> set[str]:
+    """The parameters to which the replay gives a finite gradient far below the one that the step had.
 
-    Said only where the replay is the step again: for at least half of the ``others``, norms by name, it gives the same.
-    Names are the model's own, and norms hold the loss scale, as the replay's do.
+    Said only where the replay is the step again: to at least half of the others it gives the same. ``norms``: of the step, by
+    the model's own names, with the loss scale, as the replay's are; NaN = not finite.
     """
-    seen = {p.name: p.log10_gradient for p in report.trace.parameters if p.log10_gradient is not None}
-    own = seen.get(_plain(parameter))
-    if own is None or not math.isfinite(own) or norm <= 10.0**own * FAR:
-        return False
-    pairs = [(seen[_plain(name)], value) for name, value in others.items() if _plain(name) in seen and value > 0]
-    same = [abs(10.0**log - value) <= SAME * value for log, value in pairs if math.isfinite(log)]
-    return len(same) > 0 and 2 * sum(same) >= len(pairs)
+    seen = {p.name: 10.0**p.log10_gradient for p in report.trace.parameters if p.log10_gradient is not None}
+    known = {name: seen[_plain(name)] for name in norms if math.isfinite(seen.get(_plain(name), math.nan))}
+    changed = {name for name, replayed in known.items() if not norms[name] <= replayed * FAR}
+    others = [name for name in known if name not in changed and norms[name] > 0]
+    same = sum(abs(known[name] - norms[name]) <= SAME * norms[name] for name in others)
+    return changed if 2 * same >= len(others) else set()
 
 
 def place_of(report: Report, parameter: str) -> Location | None:
