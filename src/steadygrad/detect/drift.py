@@ -18,6 +18,10 @@ GROWTH_DECADES = 2.0
 adversarial pair), 0.4 in all others. Above the lowest itself healthy runs rise by up to 1.5 decades."""
 VANISH_DECADES = 2.5
 """Fall of the early layers' level against the greatest one, below the best of the run. Healthy: at most 0.49."""
+BENT = 0.5
+"""Decades by which a level lies below the straight line of a drift that began there, and not at the lowest level."""
+SETTLED = 10.0
+"""How many times faster than just before it a drift goes that began at a bend; one that only goes faster and faster: 5."""
 NOTICED = 0.3
 """Decades by which a level differs from the best or lowest one before something can have begun: levels of healthy runs
 differ by 0.1 from chunk to chunk."""
@@ -84,6 +88,30 @@ def _onset(state: State, away: Sequence[float], best: int) -> tuple[int, int]:
     """The step by which a drift had begun, and by how much earlier it may have: since the level from which it went away."""
     steps = [step for step, _ in state.levels]
     quiet = [at for at, value in enumerate(away) if value <= NOTICED]
-    begun = steps[min(quiet[-1] + 1, len(steps) - 1)] if quiet else steps[0]
+    last = quiet[-1] if quiet else -1
+    bend = _bend(steps, away, max(last, 0))
+    if bend is not None:
+        last, best = bend, steps[bend]
+    begun = steps[min(last + 1, len(steps) - 1)]
     span = steps[-1] - steps[-2]
     return begun, max(0, begun - best) + span
+
+
+def _bend(steps: Sequence[int], away: Sequence[float], since: int) -> int | None:
+    """The last level before a drift that followed another: the one furthest below the line from ``since`` to the end.
+
+    A gradient that settled at some height and then grows did not begin where it was lowest. None where it grew all the way,
+    be it faster and faster.
+    """
+    span, rise = steps[-1] - steps[since], away[-1] - away[since]
+    if span <= 0:
+        return None
+    below = [
+        away[since] + rise * (step - steps[since]) / span - value for step, value in zip(steps, away, strict=True)
+    ][since:]
+    at = since + max(range(len(below)), key=below.__getitem__)
+    levels = len(away) - 1 - at
+    before = min(at - since, max(3, levels // 2))
+    if below[at - since] < BENT or before < 3:
+        return None
+    return at if (away[-1] - away[at]) / levels >= SETTLED * abs(away[at] - away[at - before]) / before else None
