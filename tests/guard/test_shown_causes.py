@@ -114,3 +114,27 @@ def test_that_the_loss_is_large_is_no_cause_of_a_large_loss() -> None:
     alarm = alarm_of(loss_of=lambda net, loss: loss + 100)
     assert (alarm.code, alarm.step, alarm.cause) == ("SG207", BAD, "")
     assert "print the loss" in alarm.advice
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_of_a_batch_that_is_too_large_as_a_whole_no_rows_are_named(seed: int) -> None:
+    """Few samples of it are answered wrongly, and bear all of the gradient; the others are as large."""
+    torch.manual_seed(seed)
+    teacher = torch.randn(8, 2)
+    found = {}
+    for rows in (64, 2):
+        net = Net()
+        optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)
+        with steadygrad.guard(net, optimizer, say=lambda line: None) as guard:
+            for step in range(1, 301):
+                x = torch.randn(64, 8)
+                y = (x @ teacher).argmax(1)
+                if step == 300:
+                    y[:2] = 1 - y[:2]
+                    x[:rows] *= 1e4
+                optimizer.zero_grad()
+                F.cross_entropy(net(x), y).backward()
+                optimizer.step()
+        found[rows] = guard.alarms[0]
+    assert "the input of the model" in found[64].cause and found[64].rows == ()
+    assert found[2].rows == (0, 1)

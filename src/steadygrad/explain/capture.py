@@ -50,8 +50,14 @@ class Given:
     def tensors(self) -> list[Tensor]:
         return [leaf for leaf in tree_leaves((self.args, self.kwargs)) if isinstance(leaf, Tensor)]
 
-    def input_norm(self) -> float:
-        """L2 norm of all float inputs of a call, NaN where there is none; of several calls the greatest. Waits for the device."""
+    def input_norm(self, without: Sequence[int] = ()) -> float:
+        """L2 norm of all float inputs of a call, NaN where there is none; of several calls the greatest. Waits for the device.
+
+        ``without``: samples of the last call that are left out; its inputs have one row each.
+        """
+        if without:
+            rows = [_but(one, without) for one in self.tensors() if _is_plain(one)]
+            return math.hypot(*(_norm(one) for one in rows)) if rows else math.nan
         norms = [_norm(one) for one in self.tensors() if _is_plain(one)]
         one_call = math.hypot(*norms) if norms else math.nan
         return max([one_call, *(_norm(one) for one in self.earlier)]) if norms else math.nan
@@ -143,6 +149,11 @@ class Capture:
 
 def _is_plain(tensor: Tensor) -> bool:
     return tensor.is_floating_point() and not tensor.is_sparse
+
+
+def _but(tensor: Tensor, rows: Sequence[int]) -> Tensor:
+    kept = [row for row in range(len(tensor) if tensor.dim() else 0) if row not in rows]
+    return tensor[kept] if tensor.dim() else tensor
 
 
 def _norm(tensor: Tensor) -> float:

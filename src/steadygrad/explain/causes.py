@@ -261,4 +261,6 @@ def _rows(draft: _Draft, symptom: Symptom, view: StepView, looks: Looks) -> tupl
     if not math.isfinite(usual):
         return ()
     found = looks.rows(view.index, usual * view.scale)
-    return () if found is None else found.rows
+    if found is None or (draft.kind == "large batch" and looks.input_growth(found.rows) > OUTGROWN):
+        return ()  # The others are as large: it is the batch, and not its samples.
+    return found.rows

@@ -103,13 +103,16 @@ class Looks:
                     one.inputs.append(norm)
                     del one.inputs[:-INPUTS_KEPT]
 
-    def input_growth(self) -> float:
-        """How many times its usual norm the input of the step at hand has, the greatest of the models; NaN if unknown."""
+    def input_growth(self, without: Sequence[int] = ()) -> float:
+        """How many times its usual norm the input of the step at hand has, the greatest of the models; NaN if unknown.
+
+        ``without``: samples that are left out.
+        """
         found = [np.nan]
         for one in self._roots:
             given = one.capture.given
             if given is not None and len(one.inputs) >= 3:
-                found.append(given.input_norm() / float(np.median(one.inputs)))
+                found.append(given.input_norm(without) / float(np.median(one.inputs)))
         return float(np.fmax.reduce(found))
 
     def ask_for_spread(self) -> None:
