@@ -132,7 +132,40 @@ def clip_before_unscale(mistake: Mistake, make: Any) -> None:
     _run(take, make)
 
 
+def cleared_every_second_time(mistake: Mistake, make: Any) -> None:
+    def take(step: int, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        if step < mistake.begins or step % 2:
+            optimizer.zero_grad()
+        _loss(step, model).backward()
+        optimizer.step()
+
+    _run(take, make)
+
+
+def not_unscaled(mistake: Mistake, make: Any) -> None:
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**8)
+
+    def take(step: int, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        optimizer.zero_grad()
+        scaler.scale(_loss(step, model)).backward()
+        if step >= mistake.begins:
+            optimizer.step()
+        else:
+            scaler.step(optimizer)
+            scaler.update()
+
+    _run(take, make)
+
+
 MISTAKES = {
+    "cleared every second time": Mistake(cleared_every_second_time, "SG307", "10 of 19 steps so far added", (2,), 25),
+    "cleared every second time from step 60": Mistake(
+        cleared_every_second_time, "SG307", "steps so far added", (60,), 84, begins=60
+    ),
+    "not unscaled": Mistake(not_unscaled, "SG307", "still hold the loss scale (×256)", (1,), 10),
+    "not unscaled from step 60": Mistake(
+        not_unscaled, "SG307", "still hold the loss scale (×256)", (60,), 80, begins=60
+    ),
     "never cleared": Mistake(never_cleared, "SG307", "in a row added", (1, 2), 5),
     "not cleared from step 60": Mistake(never_cleared, "SG307", "in a row added", (60,), 65, begins=60),
     "no new backward": Mistake(no_new_backward, "SG307", "no backward pass ran", (60,), 65, begins=60),
@@ -198,3 +231,18 @@ def test_a_rate_of_0_stands_where_the_step_is_taken() -> None:
     assert told.location is not None
     assert told.location.text == "optimizer.step()"
     assert "scheduler" in told.advice
+
+
+def test_two_mistakes_of_one_loop_are_two_alarms() -> None:
+    """One more incident does not hide them, whatever it is, and what comes of them is no alarm of its own."""
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-5)
+    guard = steadygrad.guard(model, optimizer, say=lambda line: None)
+    for step in range(1, STEPS + 1):
+        loss = _loss(step, model) * (1e4 if step == 70 else 1)
+        loss.backward()
+        clip_grad_norm_(list(model.parameters())[:4], 1.0)
+        optimizer.step()
+    guard.detach()
+    told = [alarm.code for alarm in guard.alarms]
+    assert sorted(told) == sorted(set(told)) and {"SG306", "SG307"} <= set(told)

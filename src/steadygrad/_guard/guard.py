@@ -277,7 +277,7 @@ class Guard:
 
     def stepped(self, one: GuardedOptimizer) -> None:
         """After a step, where snapshots are kept: one is taken when it is time and nothing is wrong."""
-        if not self.book.open:
+        if not incidents.is_ill(self.book):
             why_not = self.answers.keep(one)
             if why_not is not None:
                 self._note_once(one.step, why_not)

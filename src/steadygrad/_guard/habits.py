@@ -11,16 +11,23 @@ from steadygrad.detect import clips, updates
 from steadygrad.detect.clips import Habits
 from steadygrad.detect.symptoms import Symptom
 from steadygrad.record.rows import Rows
+from steadygrad.watch import loss_scale
 
 
 def habits_of(one: GuardedOptimizer) -> Habits:
     """What the loop does with its gradients."""
     loop, clip = one.watch.loop, one.watch.last_clip
     double = loop.double_clips + (loop.steps if clip is not None and one.clipper is not None else 0)
+    earlier = one.step - loop.steps  # Of the run that this one goes on with.
     return Habits(
         one.step,
         loop.accumulated,
         loop.accumulated_since,
+        loop.added,
+        loop.added_since + earlier,
+        loop.unscaled,
+        loop.unscaled_since + earlier,
+        loss_scale.of_backward(one.watch.scaler) if loop.unscaled else 1.0,
         loop.repeated,
         loop.repeated_since,
         loop.cleared,
@@ -32,7 +39,7 @@ def habits_of(one: GuardedOptimizer) -> Habits:
         loop.part,
         "" if clip is None else str(clip),
         loop.clip_place,
-        {"double": 1} | {name: step + one.step - loop.steps for name, step in loop.since.items()},
+        {"double": 1} | {name: step + earlier for name, step in loop.since.items()},
     )
 
 

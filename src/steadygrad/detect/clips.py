@@ -19,6 +19,8 @@ CLIP_TURNS = 5
 """Cosine of 45 degrees, over so many measured steps."""
 REPEATS = 3
 """Times that a loop makes a mistake before it is an alarm: once may be meant, as in a step that is tried again."""
+ADDED, ADDED_SHARE = 10, 0.25
+"""Steps that add to the gradients of earlier ones, and their share since the first, which are a mistake though not in a row."""
 PART_STEPS = 50
 """Steps on which clips leave out some parameters before that is an alarm."""
 
@@ -30,6 +32,12 @@ class Habits:
     step: int
     accumulated: int
     accumulated_since: int
+    added: int
+    added_since: int
+    unscaled: int
+    unscaled_since: int
+    scale: float
+    """The loss scale of the last backward pass."""
     repeated: int
     repeated_since: int
     cleared: int
@@ -54,6 +62,18 @@ def judge_habits(habits: Habits) -> Iterator[Symptom]:
         begun = habits.accumulated_since
         message = f"{habits.accumulated} steps in a row added their gradients to those of the steps before"
         cause = "nothing clears the gradients between the step and the next backward pass (zero_grad is missing)"
+        yield _of_the_loop("SG307", Severity.ERROR, begun, message, step, cause)
+    elif habits.added >= ADDED and habits.added >= ADDED_SHARE * (step - habits.added_since + 1):
+        begun = habits.added_since
+        message = (
+            f"{habits.added} of {step - begun + 1} steps so far added their gradients to those of the steps before"
+        )
+        cause = "zero_grad is not called between each step and the next backward pass"
+        yield _of_the_loop("SG307", Severity.ERROR, begun, message, step, cause)
+    if habits.unscaled >= REPEATS and habits.scale != 1.0:
+        begun = habits.unscaled_since
+        message = f"{habits.unscaled} steps so far used gradients that still hold the loss scale (×{habits.scale:,.0f})"
+        cause = "the program calls optimizer.step(); scaler.step(optimizer) would divide them by it"
         yield _of_the_loop("SG307", Severity.ERROR, begun, message, step, cause)
     if habits.repeated >= REPEATS:
         begun = habits.repeated_since

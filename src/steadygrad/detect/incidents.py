@@ -23,8 +23,8 @@ class Book:
     """All alarms of a run, and which are still open."""
 
     alarms: list[Alarm] = field(default_factory=list)
-    open: dict[tuple[int, bool], int] = field(default_factory=dict)
-    """By optimizer and suddenness: the index of the alarm."""
+    open: dict[tuple[int, str], int] = field(default_factory=dict)
+    """By optimizer and kind of incident: the index of the alarm."""
     usual: dict[int, float] = field(default_factory=dict)
     """By index of the alarm: log10 of the total norm up to which the run is back at its old level."""
 
@@ -53,7 +53,7 @@ def gather(
     usual: float = math.inf,
 ) -> Gathered:
     """The alarm that this symptom belongs to; the book has it from now on."""
-    key = (optimizer, symptom.code in _SUDDEN)
+    key = (optimizer, _kind(symptom))
     at = _belongs(book, symptom, optimizer, delay + 1)
     if at is None:
         alarm = Alarm(
@@ -111,6 +111,13 @@ def gather(
     return Gathered(alarm, False, sharper)
 
 
+def _kind(symptom: Symptom) -> str:
+    """What is one incident: whatever is sudden, whatever lasts, and each mistake of the loop by itself."""
+    if symptom.of_the_loop:
+        return f"{symptom.code} {symptom.cause}"
+    return "sudden" if symptom.code in _SUDDEN else "lasting"
+
+
 def _severity(alarm: Alarm, symptom: Symptom) -> Severity:
     """The worse of both; what was found to be by design stays a note when it is seen again."""
     if alarm.severity is Severity.INFO and symptom.code == alarm.code:
@@ -124,9 +131,14 @@ def _belongs(book: Book, symptom: Symptom, optimizer: int, interval: int) -> int
     What had begun before the last one ended is still that one: a drift comes back when the weights were rolled back.
     """
     sudden = symptom.code in _SUDDEN
-    at = book.open.get((optimizer, sudden))
-    if at is not None:
+    at = book.open.get((optimizer, _kind(symptom)))
+    if at is not None or symptom.of_the_loop:
         return at
+    if symptom.code == "SG201" and symptom.lasting:
+        # Gradients that are added to those of earlier steps grow.
+        for (of, kind), at in book.open.items():
+            if of == optimizer and kind.startswith("SG307"):
+                return at
     if symptom.code == "SG207" and symptom.lasting:
         # What stops the gradients stops the loss, and so does a step too large after which it stays up.
         for at, alarm in enumerate(book.alarms):
@@ -148,6 +160,11 @@ def _belongs(book: Book, symptom: Symptom, optimizer: int, interval: int) -> int
             earliest = symptom.step - symptom.slack
             return at if earliest - alarm.last_step <= QUIET * interval and alarm.step <= symptom.step else None
     return None
+
+
+def is_ill(book: Book) -> bool:
+    """Whether something is wrong with the training itself; a mistake of the loop, such as a clip of a part, is its habit."""
+    return any(kind in ("sudden", "lasting") for _, kind in book.open)
 
 
 def close_quiet(book: Book, *, optimizer: int, step: int, interval: int, level: float = -math.inf) -> list[Alarm]:

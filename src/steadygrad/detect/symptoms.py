@@ -39,15 +39,15 @@ class Symptom:
 
 def times(factor: float) -> str:
     """A factor as a person writes it: ×12, ×0.004, ×18,000, ×3.2e7."""
-    return f"×{plain(factor)}"
+    return f"×{plain(factor, 3 if factor < 999.5 else 2)}"
 
 
 def plain(number: float, digits: int = 3) -> str:
-    """A number as a person writes it: 12, 0.004, 18,000, 3.2e7; ``digits`` of it up to a thousand."""
+    """A number as a person writes it: 12, 0.004, 18,000, 3.2e7; ``digits`` of it below a million."""
     if 1e-3 <= abs(number) < 999.5:
         return f"{float(f'{number:.{digits}g}'):g}"
     if 999.5 <= abs(number) < 1e6:
-        return f"{float(f'{number:.2g}'):,.0f}"
+        return f"{float(f'{number:.{digits}g}'):,.0f}"
     mantissa, _, exponent = f"{number:.1e}".partition("e")
     return f"{mantissa}e{int(exponent)}" if exponent and number else f"{number:g}"
 

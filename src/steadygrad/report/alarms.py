@@ -72,6 +72,7 @@ _STUCK = {
     "where small steps are not rounded away",
 }
 _LOOP = {
+    "scaler.step(optimizer)": "call scaler.step(optimizer) and scaler.update() in place of optimizer.step()",
     "zero_grad": "call optimizer.zero_grad() before loss.backward()",
     "backward": "call loss.backward() before each optimizer.step()",
     "unscale_": "call scaler.unscale_(optimizer) before the clip",

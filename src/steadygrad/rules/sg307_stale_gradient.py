@@ -9,8 +9,10 @@ to what the step has used already. Where a step begins and no backward pass has 
 it uses the same gradient twice. No gradient is read for this. Where a backward pass has brought gradients and the step finds
 none, or nothing but zeros that somebody wrote over them, they were cleared between the two.
 
-An error when any of these happens on three steps in a row. The alarm names the first of them, and stands at the expression
-that takes the step. Several backward passes before one step are accumulation, and right.
+An error when any of these happens on three steps in a row, or when a quarter of the steps, ten at least, add to what a step
+has used; also when three steps use gradients that still hold the scale of a `GradScaler`, because `optimizer.step()` is called
+where `scaler.step(optimizer)` was meant. The alarm names the first of them, and stands at the expression that takes the step.
+Several backward passes before one step are accumulation, and right.
 
 ## Why it matters
 

@@ -31,6 +31,10 @@ class Loop:
         self.accumulated = 0
         """Consecutive steps whose gradients hold those of an earlier step: nobody cleared them between step and backward."""
         self.accumulated_since = 0
+        self.added = self.added_since = 0
+        """The same, consecutive or not: a loop that clears every second time."""
+        self.unscaled = self.unscaled_since = 0
+        """Steps that used gradients as a ``GradScaler`` had multiplied them."""
         self.repeated = 0
         """Steps that used the gradients of the step before again: there was no backward pass between."""
         self.repeated_since = 0
@@ -48,7 +52,7 @@ class Loop:
         """Whether the last step did again what is a mistake when it is done again and again."""
         self.clip_place: Location | None = None
         """Where the program clipped first."""
-        self._clipped = False
+        self._clipped = self._scaled = False
         self._at_step = _NONE
         self._before = self._after = _NONE
         self._dirty = False
@@ -73,7 +77,7 @@ class Loop:
         Read until it is known, so that a loop on a device waits for it a few times at most.
         """
         gradient = next(p.grad for p in parameters if p.grad is not None)
-        return self.accumulated >= NEWS or bool(gradient.detach().any())
+        return self.added >= NEWS or bool(gradient.detach().any())
 
     def backward_ended(self, parameters: Sequence[Tensor]) -> bool:
         """Whether this backward pass reached the parameters."""
@@ -101,10 +105,14 @@ class Loop:
         dirty = self._dirty and self._backwards > 0
         self.accumulated_since = self.steps if self.accumulated == 0 else self.accumulated_since
         self.accumulated = self.accumulated + 1 if dirty else 0
+        self.added_since = self.steps if self.added == 0 else self.added_since
+        self.added += dirty
         cleared = self._backwards > 0 and (emptied or gradients == 0)
         self.cleared_since = self.steps if self.cleared == 0 else self.cleared_since
         self.cleared = self.cleared + 1 if cleared else 0
         self.news = 0 < self.accumulated <= NEWS or 0 < self.cleared <= NEWS or (repeated and self.repeated <= NEWS)
+        self.news |= self._scaled and self.unscaled <= NEWS
+        self._scaled = False
         if clips:
             one, *more = clips
             scaled, used, given = one.scaled, one.used, one.count
@@ -123,6 +131,16 @@ class Loop:
             for name, is_so in seen.items():
                 if is_so:
                     self.since.setdefault(name, self.steps)
+
+    def untouched(self, parameters: Sequence[Tensor]) -> bool:
+        """Whether nobody has written to the gradients since the backward pass."""
+        return self._backwards > 0 and _mark(parameters) == self._after
+
+    def steps_scaled(self) -> None:
+        """The coming step finds gradients that hold a loss scale, and takes them as they are."""
+        self.unscaled_since = self.steps + 1 if self.unscaled == 0 else self.unscaled_since
+        self.unscaled += 1
+        self._scaled = True
 
     def taken(self, parameters: Sequence[Tensor]) -> None:
         """The step has been taken."""

@@ -10,12 +10,25 @@ import torch
 from torch import Tensor
 
 
-def of(optimizer: torch.optim.Optimizer, scaler: Any, *, stepping: bool) -> Tensor | None:
-    """The loss scale that the gradients hold; None where they hold none. ``stepping``: whether the step has begun."""
+def at_read(watch: Any) -> Tensor | None:
+    """``of`` the optimizer of a ``StepWatch``, whose loop is told where a step is about to take what holds the scale."""
+    gradients = watch.ring.active or watch.parameters
+    held = of(watch.optimizer, watch.scaler, touched=watch.inside and not watch.loop.untouched(gradients))
+    if watch.inside and held is not None and not unscales(watch.optimizer):
+        watch.loop.steps_scaled()
+    return held
+
+
+def of(optimizer: torch.optim.Optimizer, scaler: Any, *, touched: bool) -> Tensor | None:
+    """The loss scale that the gradients hold; None where they hold none.
+
+    ``touched``: whether the step has begun and somebody wrote to them since the backward pass, which may have been by hand what
+    ``unscale_`` does.
+    """
     given = optimizer.__dict__.get("grad_scale")
     if given is not None and isinstance(given, Tensor):
         return given
-    if scaler is None or stepping:
+    if scaler is None or touched:
         return None
     # What unscale_ has done is known to the scaler alone. Its table makes an entry for whoever asks, so it is asked first.
     states = getattr(scaler, "_per_optimizer_states", {})
@@ -23,6 +36,11 @@ def of(optimizer: torch.optim.Optimizer, scaler: Any, *, stepping: bool) -> Tens
     unscaled = getattr(state.get("stage"), "name", "READY") != "READY"
     found = getattr(scaler, "_scale", None)
     return found if isinstance(found, Tensor) and not unscaled else None
+
+
+def unscales(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether the optimizer divides by the loss scale in its own step, as fused ones do."""
+    return bool(getattr(optimizer, "_step_supports_amp_scaling", False)) or "grad_scale" in optimizer.__dict__
 
 
 def of_backward(scaler: Any) -> float:

@@ -310,7 +310,7 @@ class StepWatch:
 
     def _read(self) -> None:
         scaled = self.scaler is not None or "grad_scale" in self.optimizer.__dict__
-        self.scale = loss_scale.of(self.optimizer, self.scaler, stepping=self.inside) if scaled else None
+        self.scale = loss_scale.at_read(self) if scaled else None
         self.gradients = self.ring.read(self.scale)
         self._versions = versions(self.gradients)
         self._fresh, self._places, self._factor, self._valued = True, {}, 1.0, False
