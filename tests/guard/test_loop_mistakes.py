@@ -233,6 +233,23 @@ def test_a_rate_of_0_stands_where_the_step_is_taken() -> None:
     assert "scheduler" in told.advice
 
 
+@pytest.mark.parametrize(("bound", "turns"), [(1e-3, True), (1e3, False)])
+def test_a_clip_by_value_of_the_program_that_changes_the_direction_is_told(bound: float, turns: bool) -> None:
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-5)
+    guard = steadygrad.guard(model, optimizer, say=lambda line: None)
+    for step in range(1, STEPS + 1):
+        optimizer.zero_grad()
+        _loss(step, model).backward()
+        torch.nn.utils.clip_grad_value_(model.parameters(), bound)
+        optimizer.step()
+    guard.detach()
+    told = [alarm.message for alarm in guard.alarms if alarm.code == "SG306"]
+    assert [message.startswith("clip_grad_value_(0.001) changes the direction: the median") for message in told] == [
+        True
+    ] * turns
+
+
 def test_two_mistakes_of_one_loop_are_two_alarms() -> None:
     """One more incident does not hide them, whatever it is, and what comes of them is no alarm of its own."""
     model = net()

@@ -59,7 +59,12 @@ def symptoms_at_end(one: GuardedOptimizer) -> list[Symptom]:
     if watch.last_clip is not None:
         misfits.append(
             clips.judge_clip(
-                str(watch.last_clip), watch.clip_steps, watch.clip_acted, (), one.step, watch.loop.clip_place
+                str(watch.last_clip),
+                watch.clip_steps,
+                watch.clip_acted,
+                watch.turns.cosines,
+                one.step,
+                watch.loop.clip_place,
             )
         )
     if own is not None:

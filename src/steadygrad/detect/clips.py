@@ -120,14 +120,14 @@ def judge_clip(
 ) -> Symptom | None:
     """Whether a clip acts rarely, and then keeps the direction."""
     share = acted / steps if steps else 0.0
-    if steps >= CLIP_ALWAYS_STEPS and share >= CLIP_ALWAYS:
-        message = f"{clip} acted on {share:.1%} of {steps:,} steps: it sets the step size, as a learning rate does"
-    elif steps >= CLIP_NEVER_STEPS and acted == 0:
-        message = f"{clip} acted on none of {steps:,} steps: it bounds nothing"
-    elif len(cosines) >= CLIP_TURNS and float(np.median(cosines)) < CLIP_COSINE:
+    if len(cosines) >= CLIP_TURNS and float(np.median(cosines)) < CLIP_COSINE:
         message = (
             f"{clip} changes the direction: the median cosine to the raw gradient is {float(np.median(cosines)):.2f}"
         )
+    elif steps >= CLIP_ALWAYS_STEPS and share >= CLIP_ALWAYS:
+        message = f"{clip} acted on {share:.1%} of {steps:,} steps: it sets the step size, as a learning rate does"
+    elif steps >= CLIP_NEVER_STEPS and acted == 0:
+        message = f"{clip} acted on none of {steps:,} steps: it bounds nothing"
     else:
         return None
     return _of_the_loop("SG306", Severity.INFO, step, message.replace("%", " %"), step, place=place)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -114,7 +115,7 @@ def gather(
 def _kind(symptom: Symptom) -> str:
     """What is one incident: whatever is sudden, whatever lasts, and each mistake of the loop by itself."""
     if symptom.of_the_loop:
-        return f"{symptom.code} {symptom.cause}"
+        return f"{symptom.code} {symptom.cause or re.sub('[0-9]', '', symptom.message)}"
     return "sudden" if symptom.code in _SUDDEN else "lasting"
 
 

@@ -30,6 +30,7 @@ from steadygrad.watch.handler import Handler
 from steadygrad.watch.hooks import StepHook, heard
 from steadygrad.watch.loop import Loop, versions
 from steadygrad.watch.nesting import is_nested
+from steadygrad.watch.turns import Turns
 from steadygrad.watch.updates import Monitor
 
 _gradient = operator.attrgetter("grad")
@@ -69,7 +70,7 @@ class StepWatch:
         self.clip_steps = self.clip_acted = 0
         self.last_clip: UserClip | None = None
         self._factor: Any = 1.0
-        self._hand = HandScaling()
+        self._hand, self.turns = HandScaling(), Turns()
         self._unread_clips: set[int] = set()
         """Steps of the ring whose factor is read with it."""
         self._nested = 0
@@ -116,8 +117,7 @@ class StepWatch:
         self.gradients = []
 
     @property
-    def due(self) -> bool:
-        """Whether the coming step is read."""
+    def due(self) -> bool:  # Whether the coming step is read.
         return self.step % self.every == 0 or self.step + 1 == self.look_at
 
     def record_loss(self, loss: Tensor | float) -> None:
@@ -188,7 +188,7 @@ class StepWatch:
             return
         if self._fresh:
             if factor is None or (count < len(self.gradients) and factor != 1.0):
-                self._valued = True
+                self._valued = self.turns.before(self.gradients if kind == "value" else ())
             else:
                 self._factor = losses.product(self._factor, factor)
                 self._versions = versions(self.gradients)
@@ -341,7 +341,7 @@ class StepWatch:
         if not math.isfinite(factor):
             return
         if self._valued:
-            self._factor = min(1.0, factor)
+            self._factor = self.turns.after(self.gradients, min(1.0, factor))
         elif not self.clips:
             self._scaled_by_hand(factor, greatest)
 
