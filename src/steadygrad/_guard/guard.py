@@ -290,7 +290,7 @@ class Guard:
     # Alarms
 
     def _symptom(self, one: GuardedOptimizer, symptom: Symptom) -> None:
-        delay = self.options.every - 1
+        delay = 0 if symptom.at_step else self.options.every - 1
         usual = float(one.state.median[-1]) + SPIKE_DECADES
         alarm, new, sharper = incidents.gather(
             self.book, symptom, one.columns, optimizer=one.index, step=one.step, delay=delay, usual=usual

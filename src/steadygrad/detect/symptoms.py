@@ -29,6 +29,8 @@ class Symptom:
     origin: str = ""
     """Where a change of norms begins, as weights and biases show it: "input" of the model, "output" of the parameter's layer,
     "back" = the gradient that reaches it; "" = they do not show it."""
+    at_step: bool = False
+    """Whether its step is known exactly, although the gradients of that step may not have been read."""
     lasting: bool = False
     """Whether it is a state that goes on, and not one step's doing."""
     of_the_loop: bool = False

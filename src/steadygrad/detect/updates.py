@@ -102,7 +102,7 @@ def judge_update(
     remember(state, updates)
     broken = np.isnan(ratios) & np.isfinite(updates.weights) & (updates.weights > 0) & weights
     if (np.isinf(ratios) & weights).any() or (broken.any() and known.any()) or (broken.any() and not known.any()):
-        return list(_not_a_number(state, step, np.flatnonzero((broken | np.isinf(ratios)) & weights), updates))
+        return list(_not_a_number(state, step, np.flatnonzero((broken | np.isinf(ratios)) & weights), measured))
     if not known.any():
         return []
     found: list[Symptom] = []
@@ -206,9 +206,10 @@ def _tiny(state: State, updates: Updates) -> np.ndarray[tuple[int, ...], np.dtyp
 
 
 def _not_a_number(
-    state: State, step: int, which: np.ndarray[tuple[int, ...], np.dtype[np.int64]], updates: Updates
+    state: State, step: int, which: np.ndarray[tuple[int, ...], np.dtype[np.int64]], measured: int
 ) -> Iterator[Symptom]:
-    """The optimizer made what is not a number; of gradients that were finite, else the rows say it."""
+    """The optimizer made what is not a number; of gradients that were finite, else the rows say it. ``measured``: the step before
+    whose updates are known."""
     if len(which) == 0 or any(at == step and not np.isfinite(row[-1]) for at, row, _ in state.trail):
         return
     first = int(which[0])
@@ -220,7 +221,11 @@ def _not_a_number(
         )
     else:
         message, cause = f"this weight{more} became infinite or NaN in step {step:,}, whose gradients were not read", ""
-    yield Symptom("SG203", Severity.ERROR, step, first, message, tuple(which.tolist()), step, cause=cause)
+    # Weights are sampled at each step, whether or not its gradients are read.
+    known = measured == step - 1
+    yield Symptom(
+        "SG203", Severity.ERROR, step, first, message, tuple(which.tolist()), step, cause=cause, at_step=known
+    )
 
 
 def _unmoved(

@@ -99,7 +99,7 @@ def next_step(alarm: Alarm, kind: str) -> str:
 def advice(code: str, kind: str, text: str, *, line: bool = True) -> str:
     """The next step a person would take. ``kind``: of the cause; ``text``: what was seen; ``line``: whether one is named."""
     if "were not read" in text:
-        return "run again with --every 1, which names the step, the layer and the cause"
+        return "run again with --every 1, which names the layer and the cause"
     if kind == "loop" or code in ("SG306", "SG307"):
         return next((line for word, line in _LOOP.items() if word in text), "read docs/guard.md on clips and zero_grad")
     if kind == "optimizer":
