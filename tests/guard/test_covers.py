@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
-from torch.nn.utils import clip_grad_norm_
+from torch.nn.utils import clip_grad_norm_, get_total_norm
 from torch.utils.checkpoint import checkpoint
 
 import steadygrad
@@ -234,8 +234,52 @@ def norm_after_the_clip(model: nn.Module) -> list[Tensor]:
     return [torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])]
 
 
+def unseen_writes(model: nn.Module) -> list[Tensor]:
+    """As loops do that average over processes by hand."""
+    for parameter in model.parameters():
+        if parameter.grad is not None:
+            parameter.grad.data.mul_(0.5)
+    return [clip_grad_norm_(model.parameters(), 0.1)]
+
+
+def unseen_writes_by_numpy(model: nn.Module) -> list[Tensor]:
+    last = [p.grad for p in model.parameters() if p.grad is not None][-1]
+    last.numpy()[...] *= 3.0
+    return [clip_grad_norm_(model.parameters(), 0.1)]
+
+
+def other_tensors_in_their_place(model: nn.Module) -> list[Tensor]:
+    for parameter in model.parameters():
+        if parameter.grad is not None:
+            parameter.grad.data = 0.5 * parameter.grad.data
+    return [clip_grad_norm_(model.parameters(), 0.1)]
+
+
+def mended_where_not_finite(model: nn.Module) -> list[Tensor]:
+    """A NaN in a gradient, in rare steps, that the program takes away before it clips."""
+    first = next(p.grad for p in model.parameters() if p.grad is not None)
+    if float(first.detach().abs().sum()) * 1e4 % 3 < 1:
+        first.data.view(-1)[0] = torch.nan
+    get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
+    for parameter in model.parameters():
+        if parameter.grad is not None:
+            torch.nan_to_num(parameter.grad.data, out=parameter.grad.data)
+    return [clip_grad_norm_(model.parameters(), 0.1)]
+
+
 @pytest.mark.parametrize(
-    "clip", [clip_by_norm, clip_all_and_a_part, clip_a_part_and_all, clip_by_value_and_norm, norm_after_the_clip]
+    "clip",
+    [
+        unseen_writes,
+        unseen_writes_by_numpy,
+        other_tensors_in_their_place,
+        mended_where_not_finite,
+        clip_by_norm,
+        clip_all_and_a_part,
+        clip_a_part_and_all,
+        clip_by_value_and_norm,
+        norm_after_the_clip,
+    ],
 )
 @pytest.mark.parametrize("every", [1, 3])
 def test_what_comes_after_a_clip_finds_gradients_as_it_left_them(clip: Any, every: int) -> None:

@@ -26,6 +26,7 @@ from torch.compiler import is_compiling
 from steadygrad.clip.norm import EPSILON, UNCLIPPED
 from steadygrad.clip.shards import is_distributed, local
 from steadygrad.torch_internals import passed_over
+from steadygrad.watch.trust import Trust
 
 
 @dataclass(slots=True)
@@ -48,6 +49,9 @@ class UserClip:
 
 class Clipped(Protocol):
     """Watches one optimizer's gradients."""
+
+    trust: Trust
+    """Whether its norms may stand for those that a clip would take."""
 
     def own(self, gradients: Sequence[Tensor]) -> int:
         """How many of these gradients are of its parameters."""
@@ -179,7 +183,12 @@ def _total_norm_over(original: Callable[..., Any]) -> Callable[..., Any]:
             norms = touched[0][0].norms_of(listed)
             if norms is not None:
                 # The norms were read without a graph: this one needs no guard against it, which would take as long as itself.
-                return torch.linalg.vector_norm(norms, 2.0)
+                total, trust = torch.linalg.vector_norm(norms, 2.0), touched[0][0].trust
+                if trust.holds(total):
+                    return total
+                theirs = _alone(original, listed, norm_type, error_if_nonfinite, foreach)
+                trust.compare(total, theirs)
+                return theirs
         return _alone(original, listed, norm_type, error_if_nonfinite, foreach)
 
     return total_norm

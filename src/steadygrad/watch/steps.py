@@ -30,6 +30,7 @@ from steadygrad.watch.handler import Handler
 from steadygrad.watch.hooks import StepHook, heard
 from steadygrad.watch.loop import Loop, versions
 from steadygrad.watch.nesting import is_nested
+from steadygrad.watch.trust import Trust
 from steadygrad.watch.turns import Turns
 from steadygrad.watch.updates import Monitor
 
@@ -52,8 +53,7 @@ class StepWatch:
         self.inside = False
         """Whether a step has begun and is not taken yet."""
         self.off = self.alone = self.hooked = False
-        """No more; steps are closed at the end of a backward pass, and what the program then does to its gradients is out of
-        sight; a step has called its hooks."""
+        """No more; steps close with their backward pass, and what is done to gradients then is unseen; hooks were called."""
         self.gradients: list[Tensor] = []
         """The gradients of the row that was read last."""
         self.scale: Tensor | None = None
@@ -70,7 +70,7 @@ class StepWatch:
         self.clip_steps = self.clip_acted = 0
         self.last_clip: UserClip | None = None
         self._factor: Any = 1.0
-        self._hand, self.turns = HandScaling(), Turns()
+        self._hand, self.turns, self.trust = HandScaling(), Turns(), Trust()
         self._unread_clips: set[int] = set()
         """Steps of the ring whose factor is read with it."""
         self._nested = 0
@@ -130,7 +130,7 @@ class StepWatch:
 
     def take_rows(self) -> Rows | None:
         """The rows since the last call. Waits for the device."""
-        rows = self.ring.unread()
+        rows, _ = self.ring.unread(), self.trust.settle()
         if rows is not None and self._unread_clips:
             late, self._unread_clips = list(self._unread_clips), set()
             self.clip_acted += int((rows.factors[np.isin(rows.steps, late)] < 1).sum())

@@ -1,0 +1,45 @@
+"""Whether norms that were read after the backward pass still are those of the gradients when the program clips.
+
+Writes through ``p.grad.data``, numpy or a raw pointer count in no version, so that a clip is handed norms only where the first
+``FIRST`` clips, which torch computed by itself, came to the same total to the bit; one in ``AGAIN`` is compared for ever.
+"""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+
+FIRST, AGAIN = 8, 64
+"""Clips that are compared at the beginning, and of how many later ones one is: a reading saved in all the others."""
+
+
+class Trust:
+    """Of one optimizer's gradients."""
+
+    def __init__(self) -> None:
+        self._calls = 0
+        self._broken = False
+        self._differs: Tensor | None = None
+        """On a device: whether one of the clips since the last ``settle`` came to something else."""
+
+    def holds(self, total: Tensor) -> bool:
+        """Whether this clip may be handed ``total``. Else torch computes its own, and ``compare`` is told."""
+        self._calls += 1
+        if self._broken or self._calls <= FIRST or self._calls % AGAIN == 0 or self._differs is not None:
+            return False
+        # A program that mends what is not finite before it clips writes in rare steps alone.
+        return not total.is_cpu or math.isfinite(total.item())
+
+    def compare(self, total: Tensor, theirs: Tensor) -> None:
+        """What was read, and what torch found. Waits for no device."""
+        same = (total == theirs) | (total.isnan() & theirs.isnan())
+        if total.is_cpu:
+            self._broken = self._broken or not bool(same)
+        else:
+            self._differs = ~same if self._differs is None else self._differs | ~same
+
+    def settle(self) -> None:
+        """Take in what was compared on a device. Waits for it."""
+        if self._differs is not None:
+            self._broken, self._differs = self._broken or bool(self._differs), None
