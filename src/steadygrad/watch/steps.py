@@ -130,7 +130,8 @@ class StepWatch:
 
     def take_rows(self) -> Rows | None:
         """The rows since the last call. Waits for the device."""
-        rows, _ = self.ring.unread(), self.trust.settle()
+        rows = self.ring.unread()
+        self.trust.settle()
         if rows is not None and self._unread_clips:
             late, self._unread_clips = list(self._unread_clips), set()
             self.clip_acted += int((rows.factors[np.isin(rows.steps, late)] < 1).sum())
@@ -242,8 +243,7 @@ class StepWatch:
         self._begin_anew()
 
     def _begin_anew(self) -> None:
-        self._expected, self._backwards = self._backwards or 1, 0
-        self._losses, self.clips = [], []
+        self._expected, self._backwards, self._losses, self.clips = self._backwards or 1, 0, [], []
         self._factor, self._valued, self._fresh, self.recorded = 1.0, False, False, None
 
     def _close_row(self) -> None:
