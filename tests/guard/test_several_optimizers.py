@@ -124,4 +124,4 @@ def test_an_alarm_about_the_second_of_two_models_has_its_line_and_what_was_seen_
     (alarm,) = guard.alarms
     assert (alarm.step, alarm.parameter, alarm.optimizer) == (70, "Plain#2.second.weight", 1)
     assert alarm.location is not None
-    assert "a write changed it" in alarm.cause
+    assert "changed it after backward()" in alarm.cause
