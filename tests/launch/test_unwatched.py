@@ -21,7 +21,7 @@ PROGRAMS = {
         f"{BEGIN}optimizer = torch.optim.SGD(model.parameters(), lr=0.1)\n"
         "@torch.compile(backend='eager')\ndef step():\n    optimizer.step()\n"
         f"for _ in range(3):\n    optimizer.zero_grad()\n    {LOSS}.backward()\n    step()\n",
-        "the 3 steps so far called no hook of the optimizer: torch.compile took optimizer.step() into what it compiles",
+        "the 3 steps so far called no hook of the optimizer: optimizer.step() is compiled by torch.compile",
     ),
     "never stepped": (
         f"{BEGIN}optimizer = torch.optim.SGD(model.parameters(), lr=0.1)\nfor _ in range(3):\n    {LOSS}.backward()\n",
