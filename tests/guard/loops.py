@@ -229,7 +229,7 @@ def accumulated(watch: Watch, bad: int) -> Course:
     return course.ended(model, [optimizer])
 
 
-def scaled(watch: Watch, bad: int, *, clip: bool, fused: bool = False) -> Course:
+def scaled(watch: Watch, bad: int, *, clip: bool, fused: bool = False, dtype: torch.dtype = torch.bfloat16) -> Course:
     """Mixed precision; the scale changes on the way, so that a gradient that still holds it would be seen."""
     course, model = Course(), net()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=fused)
@@ -237,7 +237,7 @@ def scaled(watch: Watch, bad: int, *, clip: bool, fused: bool = False) -> Course
     watch(model, [optimizer])
     for step in range(1, STEPS + 1):
         x, y = batch(step, bad)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", dtype):
             loss = F.mse_loss(model(x), y)
         optimizer.zero_grad()
         scaler.scale(loss).backward()
@@ -266,6 +266,15 @@ def scaled_fused(watch: Watch, bad: int) -> Course:
 
 def scaled_fused_clipped(watch: Watch, bad: int) -> Course:
     return scaled(watch, bad, clip=True, fused=True)
+
+
+def scaled_half(watch: Watch, bad: int) -> Course:
+    """float16, in which the bad batch's gradients overflow, and the scaler leaves the step out."""
+    return scaled(watch, bad, clip=True, dtype=torch.float16)
+
+
+def scaled_half_fused(watch: Watch, bad: int) -> Course:
+    return scaled(watch, bad, clip=False, fused=True, dtype=torch.float16)
 
 
 def lbfgs(watch: Watch, bad: int, *, positional: bool = False) -> Course:

@@ -22,7 +22,7 @@ from steadygrad._guard.own_loss import OwnLoss
 from steadygrad._guard.owner import Owner
 from steadygrad.act.clipping import Clipper
 from steadygrad.act.lowered_rates import LoweredRates
-from steadygrad.detect import judge, updates
+from steadygrad.detect import judge, losses, updates
 from steadygrad.detect.history import WARM, State
 from steadygrad.detect.symptoms import Symptom
 from steadygrad.errors import TrainingStopped
@@ -82,6 +82,7 @@ class GuardedOptimizer:
         own, columns = self._own()
         self.watch = AllSteps(optimizer, own, columns, self)
         self.watch.every = every
+        self.remove = self.watch.remove
         self._take_columns()
         self.state = State(self.columns)
         self.own_loss = OwnLoss(self.columns, index) if owner.shared else None
@@ -107,10 +108,6 @@ class GuardedOptimizer:
         norms = self.watch.norms
         return norms is None or all(map(math.isfinite, norms))
 
-    def remove(self) -> None:
-        """Take the hooks away."""
-        self.watch.remove()
-
     # The handler of the watch
 
     def before_step(self) -> None:
@@ -122,19 +119,17 @@ class GuardedOptimizer:
         if rate > self._leap_above and updates.leaps(self.state, rate):
             self._leapt_at = watch.step
         seen, loss = watch.norms, watch.loss
-        if (
+        as_most_are = (
             seen is not None
             and self._limit_of is ring.columns
             and all(map(operator.le, seen, self._limit))
             and total_of(seen) <= self._total_limit
             and type(loss) is float
             and loss <= self._loss_limit
-        ):
-            # As nearly all steps are.
-            if self._young:
-                self.judge()
-        elif self._ill(watch):
+        )
+        if not as_most_are and self._ill(watch):
             if watch.left_out_by_scaler():
+                self.left_out(watch.step, loss)
                 return
             self.judge()
         elif self._young and watch.norms is not None:
@@ -168,10 +163,9 @@ class GuardedOptimizer:
 
     def again(self) -> None:
         """A later evaluation of a closure, within the same step: clipped, not counted."""
-        watch = self.watch
         if self.clipper is not None:
-            gradients = watch.ring.read()
-            self.clipper(gradients, watch.ring.row, watch.ring.host(), watch.ring.active, 1.0)
+            ring = self.watch.ring
+            self.clipper(ring.read(), ring.row, ring.host(), ring.active, 1.0)
 
     def after_step(self) -> None:
         if self.hidden:
@@ -203,6 +197,12 @@ class GuardedOptimizer:
         for one in self.captures:
             one.begin_anew()
         self.owner.stepped_unseen(self)
+
+    def left_out(self, step: int, loss: Any) -> None:
+        value = loss() if callable(loss) else loss
+        if value > self._loss_limit and not self._shared:
+            self.judge()
+            self.owner.found(self, losses.of_left_out(self.state, step, value))
 
     def _overdue(self) -> bool:
         ring = self.watch.ring

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from statistics import median  # Of a few numbers; numpy's takes ten times as long.
 
@@ -110,6 +111,12 @@ def judge_loss(state: State, step: int, loss: float, total: float) -> Iterator[S
     history.chunk_steps.append(step)
     if len(history.chunk) == CHUNK:
         yield from _level(history)
+
+
+def of_left_out(state: State, step: int, loss: float) -> list[Symptom]:
+    """What the loss of a step shows that a loss scale left out, as its gradients were not finite."""
+    cause = "the gradients overflow, and the loss scale leaves the step out"
+    return [replace(symptom, cause=cause) for symptom in judge_loss(state, step, loss, math.inf)]
 
 
 def _leaps(state: State, loss: float, total: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Handler(Protocol):
@@ -20,6 +20,9 @@ class Handler(Protocol):
 
     def after_unseen_step(self) -> None:
         """A step was taken that called no hook; its row is closed, and nothing can be done about it any more."""
+
+    def left_out(self, step: int, loss: Any) -> None:
+        """A loss scale left this step out, whose gradients were not finite. ``loss``: a number, or a function that reads it."""
 
     def judge(self) -> None:
         """The loop makes a mistake that is worth a judgement at once."""

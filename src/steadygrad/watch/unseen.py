@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
+from steadygrad.watch import losses
 from steadygrad.watch.loop import versions
 from steadygrad.watch.steps import StepWatch
 
@@ -41,7 +42,12 @@ class AllSteps(StepWatch):
     def backward_begins(self, loss: Tensor | None) -> None:
         if not self.hooked:
             self.look_back()
+        before = self._losses
         super().backward_begins(loss)
+        if before and before is not self._losses and self.scaler is not None and not self.off:
+            # The scaler has waited for the device, so that reading the loss does not.
+            left_out = losses.total(before)
+            self.handler.guarded(lambda: self.handler.left_out(self.step + 1, left_out))
 
     def backward_ended(self, loss: Tensor | None, scaler: Any) -> None:
         super().backward_ended(loss, scaler)
