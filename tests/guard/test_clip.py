@@ -272,3 +272,50 @@ def _spread(rank: int, port: int, folder: str) -> None:
 def test_ddp_and_fsdp2_clip_as_one_process_does(tmp_path: Path) -> None:
     mp.spawn(_spread, (free_port(), str(tmp_path)), nprocs=2)
     assert (tmp_path / "done-0").exists() and (tmp_path / "done-1").exists()
+
+
+WRITES: dict[str, Callable[[list[Tensor]], object]] = {
+    "nothing": lambda gradients: None,
+    "scales them": lambda gradients: [one.mul_(0.01) for one in gradients],
+    "scales them in a way that counts in no version": lambda gradients: [one.data.mul_(0.01) for one in gradients],
+    "clips them itself": lambda gradients: torch.nn.utils.clip_grads_with_norm_(
+        [Gradient(one) for one in gradients], 10.0, torch.nn.utils.get_total_norm(gradients)
+    ),
+}
+
+
+class Gradient:
+    """What torch's clip takes for a parameter."""
+
+    def __init__(self, grad: Tensor) -> None:
+        self.grad = grad
+
+
+@pytest.mark.parametrize("clip", ["norm:1", "per-parameter:0.1", "value:-0.01,0.01"])
+@pytest.mark.parametrize("does", WRITES)
+def test_a_clip_of_the_guard_s_own_finds_the_gradients_as_the_loop_left_them(does: str, clip: str) -> None:
+    torchs = {
+        "norm:1": lambda own: torch.nn.utils.clip_grad_norm_(own, 1.0),
+        "per-parameter:0.1": lambda own: [torch.nn.utils.clip_grad_norm_([p], 0.1) for p in own],
+        "value:-0.01,0.01": lambda own: torch.nn.utils.clip_grad_value_(own, 0.01),
+    }[clip]
+
+    def train(*, guarded: bool) -> list[Tensor]:
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 1))
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        guard = steadygrad.guard(model, optimizer, clip=clip, quiet=True, say=lambda line: None) if guarded else None
+        for _ in range(20):
+            x = torch.randn(16, 8)
+            optimizer.zero_grad()
+            (5 * model(x) - 20 * x.sum(1, keepdim=True)).square().mean().backward()
+            WRITES[does]([p.grad for p in model.parameters() if p.grad is not None])
+            if guard is None:
+                torchs(model.parameters())
+            optimizer.step()
+        if guard is not None:
+            guard.detach()
+        return [p.detach() for p in model.parameters()]
+
+    for mine, theirs in zip(train(guarded=True), train(guarded=False), strict=True):
+        assert torch.equal(mine, theirs)

@@ -29,7 +29,7 @@ from steadygrad.errors import TrainingStopped
 from steadygrad.explain.capture import Capture
 from steadygrad.explain.weights import WeightHistory
 from steadygrad.record.rows import Rows, total_of
-from steadygrad.watch import rates
+from steadygrad.watch import rates, trust
 from steadygrad.watch.budget import Budget
 from steadygrad.watch.names import Names
 from steadygrad.watch.places import place_of_step
@@ -141,7 +141,7 @@ class GuardedOptimizer:
             self.budget.spend("updates", clock() - began)
         if self.clipper is not None and not self.hidden:
             scale = 1.0 if watch.scale is None else float(watch.scale)
-            factor = self.clipper(watch.gradients, ring.row, watch.norms, ring.active, scale)
+            factor = self.clipper(watch.gradients, *trust.norms_to_clip_by(watch), ring.active, scale)
             if factor != 1.0:
                 self._clipped(factor)
         if step >= watch.look_at:

@@ -75,7 +75,7 @@ class StepWatch:
         """Steps of the ring whose factor is read with it."""
         self._nested = 0
         """Steps that have begun inside of this one: an optimizer that calls its parent's is hooked in both classes."""
-        self._fresh = self._valued = self._emptied = False
+        self._fresh = self._valued = self._emptied = self.rewritten = False
         self._versions: list[int] = []
         self._places: dict[int, int] = {}
         self._backwards, self._expected = 0, 1
@@ -244,7 +244,7 @@ class StepWatch:
 
     def _begin_anew(self) -> None:
         self._expected, self._backwards, self._losses, self.clips = self._backwards or 1, 0, [], []
-        self._factor, self._valued, self._fresh, self.recorded = 1.0, False, False, None
+        self._factor, self._valued, self._fresh, self.rewritten, self.recorded = 1.0, False, False, False, None
 
     def _close_row(self) -> None:
         self._emptied = False
@@ -325,7 +325,7 @@ class StepWatch:
         if any(p.grad is None for p in self.ring.active):
             self._read()
             return
-        ring = self.ring
+        ring, self.rewritten = self.ring, True
         if self._valued and all(one.kind == "value" for one in self.clips):
             bound, norms = min(one.bound for one in self.clips), ring.host()
             if norms is not None and all(map(float(bound).__ge__, norms)):

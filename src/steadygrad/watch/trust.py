@@ -7,7 +7,9 @@ Writes through ``p.grad.data``, numpy or a raw pointer count in no version, so t
 from __future__ import annotations
 
 import math
+from typing import Any
 
+import torch
 from torch import Tensor
 
 FIRST, AGAIN = 8, 64
@@ -43,3 +45,23 @@ class Trust:
         """Take in what was compared on a device. Waits for it."""
         if self._differs is not None:
             self._broken, self._differs = self._broken or bool(self._differs), None
+
+
+def norms_to_clip_by(watch: Any) -> tuple[Tensor, list[float] | None]:
+    """Norms of the gradients as the step of a ``StepWatch`` finds them, without their loss scale, for a clip of the guard's own.
+
+    Those that were read are of the raw gradients, before the program scaled or clipped them. The second: the same as numbers,
+    None on a device.
+    """
+    ring, trust = watch.ring, watch.trust
+    as_read = not (watch.rewritten or watch.clips)
+    total = torch.linalg.vector_norm(ring.row)
+    # Under a loss scale the squares of what is there may overflow, which the reading took care of.
+    if as_read and (watch.scale is not None or trust.holds(total)):
+        return ring.row, watch.norms
+    now = ring.measure()
+    if watch.scale is not None:
+        now.div_(watch.scale.to(now.device))
+    if as_read:
+        trust.compare(total, torch.linalg.vector_norm(now))
+    return now, now.tolist() if ring.on_host else None
