@@ -24,6 +24,8 @@ ADDED, ADDED_SHARE = 10, 0.25
 PART_STEPS = 50
 """Steps on which clips leave out some parameters before that is an alarm."""
 
+CLEARED = "zero_grad runs between the backward pass and the step"
+
 
 @dataclass(frozen=True)
 class Habits:
@@ -85,7 +87,7 @@ def judge_habits(habits: Habits) -> Iterator[Symptom]:
     if habits.cleared >= REPEATS:
         begun = habits.cleared_since
         message = f"{habits.cleared} steps in a row had no gradients: they were cleared after the backward pass"
-        cause = "zero_grad runs between the backward pass and the step"
+        cause = CLEARED
         yield _of_the_loop("SG307", Severity.ERROR, begun, message, step, cause)
     if habits.scaled_clips >= REPEATS:
         message = (

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from steadygrad.detect.clips import CLEARED
 from steadygrad.detect.symptoms import Symptom
 from steadygrad.record import Alarm, Severity
 from steadygrad.record.rows import Columns
@@ -135,10 +136,11 @@ def _belongs(book: Book, symptom: Symptom, optimizer: int, interval: int) -> int
     at = book.open.get((optimizer, _kind(symptom)))
     if at is not None or symptom.of_the_loop:
         return at
-    if symptom.code == "SG201" and symptom.lasting:
-        # Gradients that are added to those of earlier steps grow.
+    if symptom.code in ("SG201", "SG106") and symptom.lasting:
+        # Gradients that are added to those of earlier steps grow; those that are cleared are zero.
+        mistake = "SG307" if symptom.code == "SG201" else f"SG307 {CLEARED}"
         for (of, kind), at in book.open.items():
-            if of == optimizer and kind.startswith("SG307"):
+            if of == optimizer and kind.startswith(mistake):
                 return at
     if symptom.code == "SG207" and symptom.lasting:
         # What stops the gradients stops the loss, and so does a step too large after which it stays up.
