@@ -15,7 +15,8 @@ from steadygrad.launch.arriving import when_imported
 from steadygrad.launch.children import Token, follow_children
 from steadygrad.launch.first_use import FirstUse
 from steadygrad.launch.optimizers import tell_of_optimizers
-from steadygrad.launch.session import Plan, Session
+from steadygrad.launch.plan import Plan
+from steadygrad.launch.session import Session
 
 
 def watch_this_process(plan: Plan, *, child: bool = False) -> Session:
