@@ -68,14 +68,3 @@ def test_what_was_not_watched_is_told_once_with_the_reason(name: str, tmp_path: 
     assert both.watched.stdout == both.bare.stdout
     assert "SG307" not in both.watched.stderr
     assert [line.count(words) for line in both.watched.stderr.splitlines() if words in line] == [1], both.watched.stderr
-
-
-def test_a_starter_of_programs_is_told_how_to_start_them_watched(tmp_path: Path) -> None:
-    (tmp_path / "train.py").write_text(f"{BEGIN}{LOSS}.backward()\nprint('trained')\n")
-    words = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "1", "train.py"]
-    both = pair(words, tmp_path, options=["--no-journal"])
-    assert both.watched.stdout == both.bare.stdout == "trained\n"
-    assert both.watched.ours[-1] == (
-        "steadygrad: nothing was watched: training ran in programs that this one started; "
-        "write torchrun --no-python steadygrad run train.py"
-    )
