@@ -1,7 +1,7 @@
 """Whatever is handed over: no traceback of ours, no raw control character, an end within ten seconds, bounded memory.
 
 ``STEADYGRAD_FUZZ`` says how many inputs of the quick kinds there are in all (500); ``make fuzz`` takes 20,000. Of the slow kinds,
-which run models or follow files, each has a hundredth of that; they have a minute each.
+which run models and processes or follow files, each has a hundredth of that; they have five minutes each.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ QUICK = ("journals", "reports", "settings", "targets", "options", "programs")
 SLOW = ("subjects", "sources", "followed")
 ALL = int(os.environ.get("STEADYGRAD_FUZZ", "500"))
 EACH = {**dict.fromkeys(QUICK, ALL // len(QUICK)), **dict.fromkeys(SLOW, ALL // 100)}
-MINUTE, MOMENT = 60, 0.3
+LONG, MOMENT = 300, 0.3
 """Seconds that a slow one may take, and after which somebody stops what follows a file."""
 
 
@@ -85,7 +85,7 @@ def test_whatever_is_given(
         try:
             code = hold(
                 words,
-                longest=MINUTE if kind in SLOW else LONGEST,
+                longest=LONG if kind in SLOW else LONGEST,
                 stopped_after=MOMENT if kind == "followed" else None,
                 # Elsewhere a patch is what it is, so that it can be applied.
                 terminal=kind == "sources",
