@@ -1,14 +1,15 @@
 """A program of the ecosystem, as its first lines tell: its shape, what is right to say of it, what it needs. Runs nothing.
 
 ``# Shape:`` what it is. ``# Expected:`` "no error", or "error" with the codes any of which is right; it is stated from what
-training does, before anything is asked. ``# Processes:`` how many torchrun starts. ``# Needs:`` a package that may be missing.
+training does, before anything is asked. ``# With WORDS:`` what is right to say of it when it is given these arguments: one more
+program, of the same file. ``# Processes:`` how many torchrun starts. ``# Needs:`` a package that may be missing.
 ``# Standard error:`` why it is not the same twice.
 """
 
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -28,10 +29,12 @@ class Program:
     needs: str = ""
     varies: str = ""
     """Why its standard error is not compared; "" where it is."""
+    file: str = ""
+    arguments: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:
-        return PROGRAMS / f"{self.name}.py"
+        return PROGRAMS / f"{self.file or self.name}.py"
 
     @property
     def is_here(self) -> bool:
@@ -39,7 +42,7 @@ class Program:
         return not self.needs or importlib.util.find_spec(self.needs) is not None
 
 
-def read(path: Path) -> Program:
+def read(path: Path) -> list[Program]:
     """From the comments at the top of a file. Raises ``ValueError`` where one that must be there is missing."""
     told: dict[str, str] = {}
     for line in path.read_text(encoding="utf-8").splitlines():
@@ -47,23 +50,45 @@ def read(path: Path) -> Program:
             break
         name, _, value = line.removeprefix("# ").partition(": ")
         told[name] = value
-    if not told.get("Shape") or not (
-        told.get("Expected", "") == NO_ERROR or told.get("Expected", "").startswith("error ")
-    ):
+    if not told.get("Shape") or not _is_judgement(told.get("Expected", "")):
         raise ValueError(
             f"{path.name} does not say '# Shape: …' and '# Expected: no error' or '# Expected: error CODE'"
         )
-    codes = () if told["Expected"] == NO_ERROR else tuple(told["Expected"].split()[1:])
-    return Program(
+    plain = Program(
         path.stem,
         told["Shape"],
-        codes,
+        _codes(told["Expected"]),
         processes=int(told.get("Processes", 0)),
         needs=told.get("Needs", ""),
         varies=told.get("Standard error", ""),
     )
+    return [
+        plain,
+        *(_with(plain, name.removeprefix("With "), one) for name, one in told.items() if name.startswith("With ")),
+    ]
+
+
+def _with(plain: Program, words: str, expected: str) -> Program:
+    """The same file, given arguments."""
+    arguments = tuple(words.split())
+    return replace(
+        plain,
+        name="_".join((plain.name, *arguments)),
+        shape=f"{plain.shape}; here {words}",
+        expected=_codes(expected),
+        file=plain.name,
+        arguments=arguments,
+    )
+
+
+def _is_judgement(expected: str) -> bool:
+    return expected == NO_ERROR or expected.startswith("error ")
+
+
+def _codes(expected: str) -> tuple[str, ...]:
+    return () if expected == NO_ERROR else tuple(expected.split()[1:])
 
 
 def every() -> dict[str, Program]:
     """All programs by name."""
-    return {path.stem: read(path) for path in sorted(PROGRAMS.glob("*.py"))}
+    return {one.name: one for path in sorted(PROGRAMS.glob("*.py")) for one in read(path)}

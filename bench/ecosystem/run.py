@@ -60,7 +60,7 @@ def run(program: Program, options: tuple[str, ...] | None) -> Ran:
         into, place = Path(folder) / "recorded", Path(folder) / "place"
         into.mkdir()
         place.mkdir()
-        words = [str(program.path)]
+        words = [str(program.path), *program.arguments]
         if options is not None:
             words = ["-m", "steadygrad", "run", *options, *words]
         start = [sys.executable]

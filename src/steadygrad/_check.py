@@ -18,7 +18,7 @@ from torch import nn
 from steadygrad import rules
 from steadygrad.clip import Clip
 from steadygrad.clip.hook import hook_for
-from steadygrad.errors import SubjectError
+from steadygrad.errors import SteadygradError, SubjectError, UserCodeError, in_one_line
 from steadygrad.probe.copying import Copied, on_copy, unwrapped
 from steadygrad.probe.inference import infer_constructions
 from steadygrad.probe.instrument import Objective, hunt, needs_hunt, probe
@@ -30,8 +30,7 @@ from steadygrad.probe.spans import construction_of
 from steadygrad.probe.steptest import Stepped, in_words, step_test
 from steadygrad.probe.subject import Subject, make_subject
 from steadygrad.probe.theirs import raised_as_theirs, running_theirs
-from steadygrad.record import CheckRecord, Cost, Setup, StepTest, Trace, Verdict
-from steadygrad.record.trace import Mixing
+from steadygrad.record import BlindSpot, CheckRecord, Cost, Setup, StepTest, Trace, Verdict
 from steadygrad.rules.grading import MOST_STEPS, STEPS, left_open
 from steadygrad.rules.plateau import LONGER, lasts, unsettled
 from steadygrad.settings import Settings, apply_ignores
@@ -200,18 +199,24 @@ def _measure(
             if not stepped.record.diverged:
                 trace, record = look_again(trace, stepped, copied, objective, subject.batch, subject.seed)
                 stepped = replace(stepped, record=record)
-                trace = replace(trace, mixing=_mixing(copied, objective, subject))
+                trace = _with_mixing(trace, copied, objective, subject)
             return trace, stepped, spent, notes
     return trace, None, spent, notes
 
 
-def _mixing(copied: Copied, objective: Objective, subject: Subject) -> Mixing | None:
-    """What mixes the samples; nothing where the model does not run in eval mode as it does in training."""
+def _with_mixing(trace: Trace, copied: Copied, objective: Objective, subject: Subject) -> Trace:
+    """What mixes the samples; a blind spot where the model does not run in eval mode as it does in training, or we fail."""
     shuffled = subject.batches is not None and subject.batches.shuffled
     try:
-        return mixing_in(copied.model, objective, subject.batch, seed=subject.seed, shuffled=shuffled)
-    except Exception:
-        return None
+        with running_theirs("the model raised this in eval mode"):
+            mixing = mixing_in(copied.model, objective, subject.batch, seed=subject.seed, shuffled=shuffled)
+            return replace(trace, mixing=mixing)
+    except UserCodeError as error:
+        why = f"in eval mode the model or its loss raised {in_one_line(error)}"
+    except (SteadygradError, torch.OutOfMemoryError, MemoryError) as error:
+        why = str(error) or in_one_line(error)
+    unseen = BlindSpot(f"not looked at: whether the samples of a batch are mixed ({why})", type(copied.model).__name__)
+    return replace(trace, blind_spots=(*trace.blind_spots, unseen))
 
 
 def _up_to(trial: int, seen: Stepped) -> int:

@@ -37,6 +37,15 @@ def test_a_program_that_does_not_say_what_is_right_is_refused(tmp_path: Path) ->
         read(path)
 
 
+def test_a_program_may_be_one_more_with_other_arguments(tmp_path: Path) -> None:
+    path = tmp_path / "train.py"
+    path.write_text("# Shape: a net\n# Expected: no error\n# With --lr 400: error SG204\nimport torch\n")
+    one, other = read(path)
+    assert (one.name, one.arguments, one.expected) == ("train", (), ())
+    assert (other.name, other.arguments, other.expected) == ("train_--lr_400", ("--lr", "400"), ("SG204",))
+    assert one.path == other.path
+
+
 @pytest.fixture(scope="module")
 def bare() -> Ran:
     return run(PROGRAMS["distillation"], None)

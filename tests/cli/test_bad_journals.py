@@ -61,6 +61,8 @@ WATCH: dict[str, tuple[list[str], str]] = {
     "a newer journal": (["{tmp}/newer.sgj"], "is a journal of version 99"),
     "an empty file": (["{tmp}/nothing.sgj"], "is empty: nothing has been written to it yet"),
     "no pause": (["{tmp}/good.sgj", "--every", "0"], "0.0 is not in the range x>=0.1"),
+    "a pause of no length": (["{tmp}/good.sgj", "--every", "nan"], "--every is nan, expected seconds between looks"),
+    "a pause without end": (["{tmp}/good.sgj", "--every", "inf"], "--every is inf, expected seconds between looks"),
     "a pause in words": (["{tmp}/good.sgj", "--every", "often"], "not a valid float"),
 }
 

@@ -165,3 +165,14 @@ def test_a_patch_that_does_not_run_is_not_offered(workshop: Workshop) -> None:
     found = workshop.fix(only="batch-norm-before", unsafe=True)
     assert not found.found
     assert "cannot run: " in found.tried[0]
+
+
+def test_a_patch_on_a_terminal_moves_no_cursor(
+    workshop: Workshop, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workshop.lay_out({"net.py": LOOP.replace("\n", "\r\n")})
+    piped = fix(capfd, "net.py", *FOLDED).out
+    assert "\r\n" in piped
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    shown = fix(capfd, "net.py", *FOLDED).out
+    assert shown == piped.replace("\r", "")

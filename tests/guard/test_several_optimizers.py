@@ -125,3 +125,16 @@ def test_an_alarm_about_the_second_of_two_models_has_its_line_and_what_was_seen_
     assert (alarm.step, alarm.parameter, alarm.optimizer) == (70, "Plain#2.second.weight", 1)
     assert alarm.location is not None
     assert "changed it after backward()" in alarm.cause
+
+
+def test_steps_of_another_optimizer_of_the_same_weights_are_not_its_own() -> None:
+    model = nn.Linear(4, 1)
+    warm, after = torch.optim.Adam(model.parameters()), torch.optim.SGD(model.parameters(), lr=0.01)
+    said: list[str] = []
+    with steadygrad.guard(model, [warm, after], say=said.append) as guard:
+        for optimizer in (warm,) * 5 + (after,) * 4:
+            optimizer.zero_grad()
+            model(torch.randn(8, 4)).square().mean().backward()
+            optimizer.step()
+    assert [one.step for one in guard.optimizers] == [5, 4]
+    assert not any("no hook" in line for line in said)

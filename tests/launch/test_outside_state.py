@@ -47,6 +47,24 @@ def test_it_is_put_back_by_the_outermost_block_alone() -> None:
     assert (calls, Counting.passes, written) == (0, 0, [])
 
 
+average = torch.zeros(4)
+
+
+class Averaging(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        average.mul_(0.9).add_(x.mean(0))
+        return x * average
+
+
+def test_a_tensor_that_an_input_with_a_gradient_was_written_into_is_of_no_graph_afterwards() -> None:
+    model = Averaging()
+    with same_surroundings(model):
+        model(torch.ones(3, 4, requires_grad=True)).sum().backward()
+        assert average.requires_grad
+    assert not average.requires_grad and average.grad_fn is None
+    assert average.tolist() == [0.0] * 4
+
+
 def test_what_a_thread_of_the_program_s_writes_meanwhile_stays() -> None:
     model, go, done = Counting(), threading.Event(), threading.Event()
 

@@ -1,6 +1,8 @@
-# Shape: word-language model, LSTM, weights changed by hand through p.data at a rate of 20, gradients clipped to 0.25
+# Shape: word-language model, LSTM, weights changed by hand through p.data at a rate of 20 or the one given, gradients clipped to 0.25
 # Expected: no error
+# With 400: error SG204
 import math
+import sys
 
 import torch
 import torch.nn as nn
@@ -45,7 +47,7 @@ def repackage_hidden(h):
 data = corpus(8000)[: 10 * 800].view(10, -1).t().contiguous()
 model = RNNModel()
 criterion = nn.NLLLoss()
-lr = 20
+lr = float(sys.argv[1]) if len(sys.argv) > 1 else 20
 model.train()
 hidden = model.init_hidden(10)
 total = 0.0

@@ -65,18 +65,28 @@ def command(
         try:
             said = found.write(unsafe_fixes=unsafe_fixes, allow_dirty=allow_dirty)
         except OutputError:
-            click.echo(found.diff(), nl=False)
+            click.echo(_shown(found.diff()), nl=False)
             raise
         for line in said:
             click.echo(line)
     else:
-        click.echo(found.diff(), nl=False)
+        click.echo(_shown(found.diff()), nl=False)
     for line in (found.words, *found.told):
         click.echo(line, err=not write)
     if not write and not only_diff:
         unsafe = " --unsafe-fixes" if found.safety != "safe" else ""
         click.echo(f"to put it into the source, run the same with --write{unsafe}", err=True)
     ctx.exit(0 if write else 1)
+
+
+def _shown(diff: str) -> str:
+    """As it is, so that it can be applied; on a terminal nothing in it moves the cursor."""
+    if not sys.stdout.isatty():
+        return diff
+    from steadygrad.report.words import clean
+
+    lines = (line.removesuffix("\r").split("\t") for line in diff.split("\n"))
+    return "\n".join("\t".join(map(clean, parts)) for parts in lines)
 
 
 def _tell_none(found: Any, *, safe: bool) -> None:

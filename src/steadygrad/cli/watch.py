@@ -6,6 +6,9 @@ from typing import Any
 
 import click
 
+LONGEST = 86_400
+"""Seconds between two looks: a day."""
+
 
 @click.command(name="watch", short_help="Follow a run while it is written.")
 @click.argument("journal")
@@ -21,8 +24,12 @@ def command(journal: str, every: float, color: Any) -> None:
     """
     import sys
 
+    from steadygrad.errors import SettingsError
     from steadygrad.report.run.live import follow, follow_in_lines
 
+    # A range has no word for what is no number.
+    if not every <= LONGEST:
+        raise SettingsError(f"--every is {every:g}, expected seconds between looks, at most {LONGEST}")
     if sys.stdout.isatty():
         follow(_reader(journal), every=every, color=color, say=lambda text: click.echo(text, color=True))
     else:

@@ -3,7 +3,7 @@
 What a program makes, it makes before its first forward pass: models, wrappers around them, one optimizer or several. Then is
 the time to see them together. ``nn.Module.__call__`` is covered until that one call, and is then what it was; a step may come
 first (a closure that calls the model), so all optimizers have a hook. Knows the ``torch`` that is handed in; must not import
-it. What torch's compiler traces it sees as without us.
+it. A check that the program asks for is no use of what it made. What torch's compiler traces it sees as without us.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import functools
 import sys
 from collections.abc import Callable
 from typing import Any
+
+from steadygrad.launch.optimizers import ours_at_work
 
 
 class FirstUse:
@@ -59,13 +61,15 @@ class FirstUse:
     def _before_step(self, optimizer: Any, *_: Any) -> None:
         if self._torch.compiler.is_compiling():
             return
-        if self._waits:
+        if self._waits and not ours_at_work(sys._getframe(1)):
             self.cease()
             self._then()
         self._stepping(optimizer)
 
     def _is_used(self) -> bool:
-        """It is the first use; whether the call was uncovered."""
+        """It is the first use, unless it is of a copy of ours; whether the call was uncovered."""
+        if ours_at_work(sys._getframe(1)):
+            return False
         went = self.cease()
         self._then()
         return went

@@ -21,7 +21,11 @@ Tell = Callable[[Any, FrameType | None], None]
 """Called with an optimizer and the frame that made it."""
 
 _COVERED = "_steadygrad_covers"
-_ROOMS_BELOW_THE_PROGRAM = ("/steadygrad/launch/", "/steadygrad/cli/", "/steadygrad/__main__.py")
+_ROOMS_BELOW_THE_PROGRAM = (
+    *("/steadygrad/launch/", "/steadygrad/cli/", "/steadygrad/__main__.py"),
+    *("/steadygrad/watch/", "/steadygrad/torch_internals.py"),
+)
+"""Through which the program's own calls pass."""
 
 
 class _Building(threading.local):
@@ -114,7 +118,7 @@ def _hand_on(made: list[tuple[Any, FrameType | None]], stack: list[_Site], tell:
         stack[-1].inner.extend(made)
         return
     for optimizer, frame in made:
-        if not _made_by_us(frame):
+        if not ours_at_work(frame):
             tell(optimizer, frame)
 
 
@@ -122,8 +126,8 @@ def _ids(optimizer: Any) -> set[int]:
     return {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
 
 
-def _made_by_us(frame: FrameType | None) -> bool:
-    """Whether a function of this package is at work, other than those that run the program."""
+def ours_at_work(frame: FrameType | None) -> bool:
+    """Whether a function of this package is at work, other than those that run the program: what it does is done on copies."""
     while frame is not None:
         path = frame.f_code.co_filename
         if is_ours(path) and not any(room in path for room in _ROOMS_BELOW_THE_PROGRAM):

@@ -19,24 +19,14 @@ from typing import Any
 from steadygrad.errors import JournalError, TrainingStopped, in_one_line
 from steadygrad.launch.children import at_end_of_child, name_of_child
 from steadygrad.launch.journals import FOLDER, journal_path
+from steadygrad.launch.optimizers import ours_at_work
+from steadygrad.launch.plan import Plan
 from steadygrad.launch.tallies import Tally, finished, tally_of
 from steadygrad.launch.telling import Teller, end_lines
 from steadygrad.launch.unwatched import no_step_seen, nothing_watched
-from steadygrad.settings import RunSettings
 
 SEVERAL = 4
 """Guards of one process that are each told of; of further ones only findings and alarms, and how many they were."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How a process of the program is to be watched; goes into the processes that it starts."""
-
-    settings: RunSettings
-    folder: str
-    """Where the program was started: paths are told, and journals kept, from here."""
-    began: float
-    """Seconds since the epoch."""
 
 
 @dataclass(slots=True)
@@ -98,6 +88,9 @@ class Session:
 
     def loss(self, loss: Any) -> None:
         """The program is about to go backward from this scalar."""
+        waits = self._made or (self._by_hand is None and not self._ever_made)
+        if waits and ours_at_work(sys._getframe(1)):
+            return  # A check that the program has asked for.
         self.backwards += 1
         if self._made:
             self.guard_those_made()
@@ -320,13 +313,14 @@ class Session:
         if self._watched:
             self._tell_end()
         elif not (forked or self.child or self.settings.quiet) and os.environ.get("RANK", "0") == "0":
-            self.tell(nothing_watched(made=self._ever_made, backwards=self.backwards, children=self.children))
+            made, unused = self._ever_made, len(self._made)
+            self.tell(nothing_watched(made=made, unused=unused, backwards=self.backwards, children=self.children))
 
     def _tell_end(self) -> None:
         if not self._is_first_rank():
             return
         told = [one.tally for one in self._watched if not self.settings.quiet or one.tally.alarms]
-        if self.backwards and any(not one.steps and not any(n for _, n in one.each) for one in told):
+        if any(not one.steps and not any(n for _, n in one.each) for one in told):
             self.tell(no_step_seen(self.backwards))
         folder = None if self.settings.no_journal else self._journal_folder()
         for lines in end_lines(

@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 
 from steadygrad.errors import ProgramError, TrainingStopped
+from steadygrad.launch.plan import Plan
 from steadygrad.launch.program import Program
 from steadygrad.launch.running import run_program
-from steadygrad.launch.session import Plan
 from steadygrad.launch.watching import watch_this_process
 from steadygrad.settings import RunSettings
 

@@ -18,12 +18,15 @@ class Tally:
     """Findings of the first step that are more than information."""
     each: tuple[tuple[str, int], ...] = ()
     """Of several optimizers what each is called, and its steps."""
+    unheard: int = 0
+    """Steps whose gradients came from no backward pass that was seen."""
 
 
 def tally_of(guard: Any) -> Tally:
     first = tuple(one for look in guard.looks if look.step == 1 for one in look.findings if one.severity != "info")
     steps = tuple((name, one.step) for name, one in zip(guard.which, guard.optimizers, strict=True))
-    return Tally(guard.steps, guard.clipped_share, tuple(guard.alarms), guard.journal, first, steps)
+    unheard = sum(one.watch.loop.unheard for one in guard.optimizers)
+    return Tally(guard.steps, guard.clipped_share, tuple(guard.alarms), guard.journal, first, steps, unheard)
 
 
 def finished(guard: Any, known: Tally) -> Tally:

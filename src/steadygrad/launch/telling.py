@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from steadygrad.launch.unwatched import not_heard
+
 PREFIX = "steadygrad: "
 
 
@@ -48,6 +50,8 @@ def summary_lines(numbers: Any, *, clips: bool, folder: Path) -> Sequence[str]:
     parts += [f"first step: {one.severity} {one.code} {one.name}" for one in numbers.first[:1]]
     parts.append(_alarms(numbers.alarms))
     lines = [" · ".join(parts)]
+    if numbers.unheard:
+        lines.append(not_heard(numbers.unheard, sum(steps for _, steps in numbers.each) or most))
     if numbers.journal:
         path = shown_path(numbers.journal, folder)
         lines.append(f"journal: {path}   (steadygrad show {path})")

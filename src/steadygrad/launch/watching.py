@@ -14,8 +14,10 @@ from steadygrad.errors import SettingsError
 from steadygrad.launch.arriving import when_imported
 from steadygrad.launch.children import Token, follow_children
 from steadygrad.launch.first_use import FirstUse
+from steadygrad.launch.launchers import follow_launchers
 from steadygrad.launch.optimizers import tell_of_optimizers
-from steadygrad.launch.session import Plan, Session
+from steadygrad.launch.plan import Plan
+from steadygrad.launch.session import Session
 
 
 def watch_this_process(plan: Plan, *, child: bool = False) -> Session:
@@ -28,6 +30,7 @@ def watch_this_process(plan: Plan, *, child: bool = False) -> Session:
     when_imported("torch", lambda module: _torch_is_here(module, session))
     token = Token(watch_child, plan)
     when_imported("multiprocessing.process", lambda module: follow_children(module, token, lambda: _count(session)))
+    follow_launchers(plan.settings, lambda: _count(session))
     return session
 
 

@@ -1,4 +1,4 @@
-"""Arguments of the class or function that builds a model: as typed after ``--arg``, or a configuration with defaults.
+"""Arguments of the class or function that builds a model: as typed after ``--arg``, a configuration with defaults, or a file.
 
 A value is a Python literal, ``Config(depth=4)`` with literals inside, of a class of the file, or else plain text;
 ``config.depth=4`` sets one field of a configuration. Nothing else of what is typed is evaluated.
@@ -16,13 +16,19 @@ from types import ModuleType
 from typing import Any
 
 from steadygrad.errors import TargetError, UserCodeError
+from steadygrad.probe.config_files import FileConfig, config_beside
 
 _CONFIGS = re.compile(r"\w*(config|cfg|conf|args|hparams|hps?|params|options|opts?)", re.IGNORECASE)
 _CONFIG_CLASSES = re.compile(r"\w*(Config|Cfg|Conf|Args|Arguments|HParams|Hyperparameters|Hyper|Params|Options)")
 
 
-def arguments_for(callee: Any, name: str, module: ModuleType, typed: Mapping[str, str]) -> dict[str, Any]:
-    """What is typed, as values, and a configuration for each argument that wants one and was not given."""
+def arguments_for(
+    callee: Any, name: str, module: ModuleType, typed: Mapping[str, str], told: list[str]
+) -> dict[str, Any]:
+    """What is typed, as values, and a configuration for each argument that wants one and was not given.
+
+    ``told`` gets a word on each that was read from a file.
+    """
     given = {key: _value(key, text, module) for key, text in typed.items() if "." not in key}
     fields: dict[str, dict[str, Any]] = {}
     for key, text in typed.items():
@@ -41,6 +47,9 @@ def arguments_for(callee: Any, name: str, module: ModuleType, typed: Mapping[str
             given[parameter.name] = _made(kind, fields.pop(parameter.name, {}))
         elif wanted and dataclasses.is_dataclass(parameter.default):
             given[parameter.name] = replaced(parameter.default, fields.pop(parameter.name))
+        elif _CONFIGS.fullmatch(parameter.name) and (found := config_beside(module, parameter.name)):
+            told.append(f"{parameter.name}: as in {found[0]} (--arg {parameter.name}.field=... sets a field)")
+            given[parameter.name] = _from_file(parameter, module, {**found[1], **fields.pop(parameter.name, {})})
     for owner, values in fields.items():
         if owner not in given:
             field = next(iter(values))
@@ -133,6 +142,16 @@ def _config_class(parameter: inspect.Parameter, module: ModuleType) -> type | No
     known = {id(v): v for v in vars(module).values() if isinstance(v, type) and _is_config(v)}
     own = [kind for kind in known.values() if kind.__module__ == module.__name__] or list(known.values())
     return own[0] if len(own) == 1 else None
+
+
+def _from_file(parameter: inspect.Parameter, module: ModuleType, values: dict[str, Any]) -> Any:
+    """As the dataclass that the argument is to be, else by key and as attributes."""
+    wanted = parameter.annotation
+    if isinstance(wanted, str):
+        wanted = getattr(module, wanted.strip("'\""), None)
+    return (
+        _made(wanted, values) if isinstance(wanted, type) and dataclasses.is_dataclass(wanted) else FileConfig(values)
+    )
 
 
 def _is_config(kind: type) -> bool:

@@ -252,7 +252,12 @@ class _Kept:
             except RuntimeError:  # Tensors of inference mode count nothing.
                 return
 
+            apart = value.grad_fn is None and not value.requires_grad
+
             def undo() -> None:
+                if apart and value.grad_fn is not None:
+                    # What was written into it has a path, which it must not keep.
+                    value.detach_()
                 if value._version != version:
                     with torch.no_grad():
                         value.detach().copy_(before)

@@ -59,7 +59,9 @@ def load_target(text: str, arguments: Mapping[str, str], *, seed: int = 0) -> Lo
             name = _only_candidate(module, place, arguments)
         value = named(module, name, place)
         with as_program(place):
-            loaded = _loaded(_built(value, name, place, arguments, module), f"{place}:{name}")
+            told: list[str] = []
+            loaded = _loaded(_built(value, name, place, arguments, module, told), f"{place}:{name}")
+            loaded = replace(loaded, said="; ".join(told))
             if not isinstance(value, nn.Module):
                 return loaded
             batch, loss_fn, optimizer, said = companions(module, value).fitting(value, place, seed)
@@ -74,8 +76,8 @@ def _seed(seed: int) -> None:
         numpy.random.seed(seed % 2**32)
 
 
-def _built(value: Any, name: str, place: str, typed: Mapping[str, str], module: ModuleType) -> Any:
-    """The value itself, or what calling it gives."""
+def _built(value: Any, name: str, place: str, typed: Mapping[str, str], module: ModuleType, told: list[str]) -> Any:
+    """The value itself, or what calling it gives; ``told`` gets a word on what it was given unasked."""
     if isinstance(value, (nn.Module, tuple, Mapping)):
         if typed:
             raise TargetError(f"{name} in {place} is an object that is built already, so --arg has nothing to go to")
@@ -86,7 +88,7 @@ def _built(value: Any, name: str, place: str, typed: Mapping[str, str], module: 
         )
     if isinstance(value, type) and not (issubclass(value, nn.Module) or hasattr(value, "training_step")):
         raise TargetError(f"{name} in {place} is a class, but not of torch.nn.Module; name one that is")
-    given = arguments_for(value, name, module, typed)
+    given = arguments_for(value, name, module, typed, told)
     if wrong := unknown(value, given):
         raise TargetError(f"{name} takes no argument {wrong[0]!r}; it takes {', '.join(taken(value)) or 'none'}")
     if needed := missing(value, given, module):

@@ -27,6 +27,7 @@ _MEASURES = {
         "graph",
         "holding",
         "instrument",
+        "mixing",
         "layout",
         "nested",
     ),

@@ -6,7 +6,8 @@ Known from the identity and the version counter of one gradient, which cost noth
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+import weakref
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -41,6 +42,8 @@ class Loop:
         self.cleared = 0
         """Consecutive steps that had nothing to go by: the gradients were cleared between the backward pass and the step."""
         self.cleared_since = 0
+        self.unheard = 0
+        """Steps whose gradients were made since the step before, and by no backward pass that was heard."""
         self.scaled_clips = self.used_clips = self.double_clips = self.part_clips = 0
         """Steps with a clip of gradients that still hold a loss scale; that a step had used before; after another clip; of
         some parameters only."""
@@ -54,8 +57,10 @@ class Loop:
         """Where the program clipped first."""
         self._clipped = self._scaled = False
         self._at_step = _NONE
+        self._used: Callable[[], Any] = _nothing
+        """The gradient that the last step had: another one may get its identity once it is gone."""
         self._before = self._after = _NONE
-        self._dirty = False
+        self._heard = self._dirty = False
         self._backwards = 0
 
     def backward_begins(self, parameters: Sequence[Tensor]) -> bool:
@@ -81,6 +86,7 @@ class Loop:
 
     def backward_ended(self, parameters: Sequence[Tensor]) -> bool:
         """Whether this backward pass reached the parameters."""
+        self._heard = True
         mark = self._after = _mark(parameters)
         if mark == self._before or mark == _NONE:
             return False
@@ -96,10 +102,23 @@ class Loop:
         mark = _mark(parameters)
         return mark != _NONE and mark[0] == self._at_step[0]
 
-    def stepped(self, backwards: int, clips: Sequence[UserClip], gradients: int, *, emptied: bool = False) -> None:
-        """A step begins, with so many gradients, after these clips. ``emptied``: they were set to zero since they were read."""
+    def stepped(
+        self,
+        backwards: int,
+        clips: Sequence[UserClip],
+        gradients: int,
+        norms: Sequence[float] | None = None,
+        *,
+        emptied: bool = False,
+    ) -> None:
+        """A step begins, with so many gradients, of these norms where they are known, after these clips. ``emptied``: they were
+        set to zero since they were read."""
         self.steps += 1
-        repeated = backwards == 0 and self._backwards == 0 and self._after != _NONE and self._after == self._at_step
+        none = backwards == 0 and self._backwards == 0
+        used = self._used() if none and self._after == self._at_step else None
+        # Written to by nobody, by the clip or with zeros: else it holds what no backward pass was heard to add.
+        repeated = used is not None and (bool(clips) or _version_of(used) == self._at_step[1] or _all_zero(norms))
+        self.unheard += none and gradients > 0 and used is None and not self._heard
         self.repeated_since = self.steps if self.repeated == 0 else self.repeated_since
         self.repeated += repeated
         dirty = self._dirty and self._backwards > 0
@@ -144,9 +163,11 @@ class Loop:
 
     def taken(self, parameters: Sequence[Tensor]) -> None:
         """The step has been taken."""
-        self._at_step = self._after = _mark(parameters)
+        gradient = _first(parameters)
+        self._at_step = self._after = _NONE if gradient is None else (id(gradient), _version_of(gradient))
+        self._used = _nothing if gradient is None else weakref.ref(gradient)
         self._backwards = 0
-        self._dirty = False
+        self._heard = self._dirty = False
 
     def forget_step(self) -> None:
         """It is not known what the step has used: nothing is told of the gradients that it left."""
@@ -155,14 +176,32 @@ class Loop:
 
 def _mark(parameters: Sequence[Any]) -> Mark:
     """Of the first gradient that there is."""
+    gradient = _first(parameters)
+    return _NONE if gradient is None else (id(gradient), _version_of(gradient))
+
+
+def _first(parameters: Sequence[Any]) -> Any:
     for parameter in parameters:
         gradient = parameter.grad
         if gradient is not None:
-            try:
-                return id(gradient), gradient._version
-            except RuntimeError:  # Tensors of inference mode count nothing.
-                return id(gradient), 0
-    return _NONE
+            return gradient
+    return None
+
+
+def _version_of(gradient: Any) -> int:
+    try:
+        version: int = gradient._version
+    except RuntimeError:  # Tensors of inference mode count nothing.
+        return 0
+    return version
+
+
+def _all_zero(norms: Sequence[float] | None) -> bool:
+    return norms is not None and not any(norms)
+
+
+def _nothing() -> None:
+    return None
 
 
 _version = operator.attrgetter("_version")

@@ -273,7 +273,7 @@ class StepWatch:
                 self._unread_clips.add(self.step)
             elif self._factor < 1.0:
                 self.clip_acted += 1
-        self.loop.stepped(self._backwards, self.clips, len(ring.active), emptied=self._emptied)
+        self.loop.stepped(self._backwards, self.clips, len(ring.active), self.norms, emptied=self._emptied)
 
     def _after(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         if self.off or not self.inside:

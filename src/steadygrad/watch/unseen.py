@@ -7,6 +7,7 @@ version counters, and those only until a step has called its hooks, as from then
 from __future__ import annotations
 
 import operator
+import weakref
 from typing import Any
 
 from torch import Tensor
@@ -14,6 +15,9 @@ from torch import Tensor
 from steadygrad.watch import losses
 from steadygrad.watch.loop import versions
 from steadygrad.watch.steps import StepWatch
+
+_unhooked: weakref.WeakSet[AllSteps] = weakref.WeakSet()
+"""Those of which no step has called its hooks so far."""
 
 
 class AllSteps(StepWatch):
@@ -26,6 +30,23 @@ class AllSteps(StepWatch):
     unseen_steps = 0
     _versions_before: tuple[list[Tensor], list[int]] = ([], [])
     """The parameters that had a gradient after the last backward pass, and how often they had been written to."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        _unhooked.add(self)
+
+    def _finish(self) -> None:
+        _unhooked.discard(self)
+        for other in tuple(_unhooked):
+            other.written_by(self)
+        super()._finish()
+
+    def written_by(self, other: StepWatch) -> None:
+        """Another optimizer has taken a step: what it wrote to weights of both is no step of this one."""
+        trained, before = self._versions_before
+        theirs = set(map(id, other.parameters)) if before else set()
+        if any(id(parameter) in theirs for parameter in trained):
+            self._versions_before = trained, versions(trained)
 
     def look_back(self) -> None:
         """Close the row of a step that was taken since the last backward pass, where it called no hook."""

@@ -1,7 +1,6 @@
 """Parts of a training step under torch.compile, as the first argument names them; what was compiled, and what came of it."""
 
 import sys
-import time
 
 import torch
 from torch import nn
@@ -9,7 +8,6 @@ from torch._dynamo.utils import counters
 
 torch.manual_seed(0)
 what = sys.argv[1]
-steps = int(sys.argv[2]) if len(sys.argv) > 2 else 12
 model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 4))
 optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
 criterion = nn.functional.cross_entropy
@@ -49,13 +47,8 @@ def step(x, y):
 
 if what.startswith("all"):
     step = compiled(step)
-for number in range(steps):
-    if number == 2:
-        began = time.perf_counter()
+for _ in range(12):
     loss = step(torch.randn(16, 16), torch.randint(0, 4, (16,)))
     print(loss.item())
-spent = time.perf_counter() - began
 print(dict(counters["stats"]), dict(counters["aot_autograd"]), sorted(counters["graph_break"].values()))
 print([p.double().sum().item() for p in model.parameters()])
-if len(sys.argv) > 3:
-    print("seconds", spent)
