@@ -33,7 +33,7 @@ from steadygrad.probe.theirs import raised_as_theirs, running_theirs
 from steadygrad.record import CheckRecord, Cost, Setup, StepTest, Trace, Verdict
 from steadygrad.record.trace import Mixing
 from steadygrad.rules.grading import MOST_STEPS, STEPS, left_open
-from steadygrad.rules.plateau import LONGER, lasts, unsettled
+from steadygrad.rules.plateau import LONGER, in_doubt, lasts, unsettled
 from steadygrad.settings import Settings, apply_ignores
 from steadygrad.written import names
 
@@ -186,9 +186,7 @@ def _measure(
         elif not fits_in_memory(copied.model, copied.optimizer):
             notes.append("no step test: gradients and optimizer state of a copy do not fit into the free memory")
         else:
-            again = partial(
-                look_again, copied=copied, objective=objective, batch=subject.batch, seed=subject.seed
-            )
+            again = partial(look_again, copied=copied, objective=objective, batch=subject.batch, seed=subject.seed)
             stepped = step_test(
                 copied,
                 objective,
@@ -236,9 +234,12 @@ def _longer(trace: Trace, again: Again, seen: Stepped) -> int:
     early = taken == STEPS and seen.record.unseen is not None and not seen.record.diverged
     if early and _lasts(_with_updates(trace, seen), again, seen):
         return taken
-    if unsettled(seen.record) and not seen.silent:
+    if seen.silent:
+        return taken
+    doubt = in_doubt(rules.run(_with_updates(trace, seen), seen.record, Settings()), seen.record)
+    if unsettled(seen.record) or (doubt and taken >= MOST_STEPS):
         return min(taken + (LONGER - MOST_STEPS) // 2, LONGER)
-    if seen.silent or not left_open(seen.record):
+    if not left_open(seen.record) and not doubt:
         return taken
     return MOST_STEPS if seen.record.unseen is None else min(taken + STEPS, MOST_STEPS)
 

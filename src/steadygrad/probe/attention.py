@@ -74,7 +74,7 @@ def _some(values: Tensor, dimension: Any) -> Tensor:
 
 
 def entropy(seen: Look | None) -> tuple[float | None, float | None]:
-    """Mean entropy of the rows ÷ log(keys that are open to each), in [0, 1], and the standard deviation of their logits; None = not known."""
+    """Mean entropy of the rows ÷ log(keys open to each), in [0, 1], and the std of their logits; None = not known."""
     if seen is None:
         return None, None
     weights, spread = seen.rows, math.nan

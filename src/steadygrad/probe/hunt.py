@@ -147,7 +147,8 @@ def _named(
 def _overlap(inputs: list[Tensor]) -> bool:
     """Whether somewhere all have numbers that are not zero, so that their product is none but for the format."""
     try:
-        return bool(torch.stack([one != 0 for one in torch.broadcast_tensors(*inputs)]).all(0).any())
+        whole = torch.broadcast_tensors(*inputs)  # type: ignore[no-untyped-call]
+        return bool(torch.stack([one != 0 for one in whole]).all(0).any())
     except RuntimeError:
         return all(bool(one.any()) for one in inputs)
 

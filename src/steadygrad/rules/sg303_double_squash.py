@@ -92,7 +92,8 @@ from collections.abc import Iterable
 
 from steadygrad.record import Finding, Operation, Severity, StepTest, Trace
 from steadygrad.rules.findings import evidence, judged, other_places
-from steadygrad.rules.grading import Progress, feeding, outcome, progress
+from steadygrad.rules.grading import Progress, feeding, informed_fall, outcome, progress
+from steadygrad.rules.plateau import ENOUGH
 
 _AGAIN = {
     "cross_entropy": ("softmax", "sigmoid"),
@@ -134,13 +135,23 @@ def _is_output(trace: Trace, loss: Operation) -> bool:
     )
 
 
+def _barely(trial: StepTest | None) -> bool:
+    """Whether it learns, and yet not what a net without the squash does in so many steps."""
+    return (
+        progress(trial) is Progress.LEARNS
+        and trial is not None
+        and trial.unseen is not None
+        and informed_fall(trial) < ENOUGH
+    )
+
+
 def _found(trace: Trace, trial: StepTest | None, squash: Operation, why: str) -> Finding:
     name = squash.name
     severity = {Progress.STALLED: Severity.ERROR, Progress.BOUNCES: Severity.ERROR, Progress.LEARNS: Severity.INFO}
     output = squash.output
     return judged(
         "sg303_double_squash",
-        severity.get(progress(trial), Severity.WARNING),
+        Severity.WARNING if _barely(trial) else severity.get(progress(trial), Severity.WARNING),
         f"{name} is applied to what the loss squashes again: {why}",
         location=squash.location,
         module=squash.module,
