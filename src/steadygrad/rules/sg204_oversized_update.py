@@ -91,7 +91,8 @@ def setup():
 
 `LEAP = 0.4` of the first loss, in one of the first ten steps, and `BOUNCED = 1.0` of it, in `rules/grading.py`. A loss
 that leapt and is down by `RECOVERED = 0.9` after a hundred steps has outgrown it, unless it leapt by `ASTRAY = 1e4`.
-Fitted on the truth table by `python -m bench.calibrate`. In training, `HARMFUL`, `OVERSIZED`, `GROWN`, `RATE_JUMP`, `WAIT`
+Fitted on the truth table by `python -m bench.calibrate`. `REPLACED = 5` times a weight's own size in one step, where the loss
+more than doubled: told also where the loss came down. In training, `HARMFUL`, `OVERSIZED`, `GROWN`, `RATE_JUMP`, `WAIT`
 and `RISEN` in `detect/updates.py`; `python -m bench.faults --distributions` prints the greatest update and the greatest jump
 of the rate in healthy runs.
 
