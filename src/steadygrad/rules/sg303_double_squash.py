@@ -77,8 +77,9 @@ def setup():
 ## Where the threshold comes from
 
 The double squash has none: it is a matter of what is wired to what. Of nine calibration rows that train through one all
-have learned a fifth within three hundred steps, of three that fail and learn something none. For a sigmoid under MSE, `SATURATED = 0.5` is the
-share of units below 5 % of the greatest derivative. Fitted on the truth table by `python -m bench.calibrate`.
+have learned a fifth within three hundred steps, of three that fail and learn something none. For a sigmoid under MSE,
+`SATURATED` is the share of units below 5 % of the greatest derivative. Fitted on the truth table by `python -m
+bench.calibrate`.
 
 ## References
 
