@@ -17,6 +17,10 @@ SWIN = {"img_size": 32, "window_size": 4, "patch_size": 2, "embed_dim": 24, "dep
 SWIN |= {"num_classes": 10}
 
 
+RATES = {"swinv2": 1e-3, "resmlp": 1e-3}
+"""Those that need more than 150 steps to begin at the others' rate."""
+
+
 def table() -> tuple[Row, ...]:
     """Name, how it is made, and the side of its pictures."""
     import timm
