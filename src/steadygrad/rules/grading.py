@@ -48,7 +48,6 @@ BOUNCED = 1
 RECOVERED = 0.7
 ASTRAY = 300
 
-
 # bench/thresholds.py, growth of the output's spread in ten steps where it begins below 1e-7. Set-ups that train: 17-fold or
 # more, ending at 4e-12 or more. Sick ones: at most 9-fold or ending at 1e-14, but for one of 39.
 SPREAD_FLOOR = 3e-12
@@ -116,9 +115,8 @@ def at_first(trial: StepTest | None) -> Progress:
 
 def _enough(trial: StepTest) -> float:
     """What a net has learned of fresh batches that is on its way; three times as many steps shall bring three times as much."""
-    if trial.steps <= MOST_STEPS:
-        return _after(trial.steps, FRESH_LEARNED, FRESH_LEARNED_LATE)
-    return FRESH_LEARNED_LATE + (FRESH_LEARNED_LONG - FRESH_LEARNED_LATE) * min(1.0, (trial.steps - MOST_STEPS) / 200)
+    beyond = min(1.0, max(0, trial.steps - MOST_STEPS) / (2 * MOST_STEPS))
+    return _after(trial.steps, FRESH_LEARNED, FRESH_LEARNED_LATE) + (FRESH_LEARNED_LONG - FRESH_LEARNED_LATE) * beyond
 
 
 def _after(steps: int, first: float, late: float) -> float:
@@ -240,8 +238,7 @@ def vanishing(trace: Trace, trial: StepTest | None) -> Severity | None:
         least = DECADES_LOST  # Without a step test only what no optimizer bears.
     if decades < least or math.isnan(decades) or now is Progress.LEARNS:
         return None
-    stood_long = now is Progress.STALLED and trial is not None and trial.hundred is not None
-    if escapes(trace, trial) and not stood_long:
+    if escapes(trace, trial) and (now is not Progress.STALLED or trial is None or trial.hundred is None):
         return Severity.WARNING if decades >= DECADES_LOST else None
     hopeless = (
         decades >= DECADES_LOST
