@@ -1,8 +1,8 @@
 """The verdict on published architectures, with batches from a ``DataLoader``: ``python -m bench.healthy [NAME ...]``.
 
-Each is built tiny by its own library, and checked as a user would, at AdamW 1e-3 (3e-4 for ``timm``'s) with a fresh batch each
-step. Whatever is called anything but healthy is trained as well, for ``STEPS`` steps: what it learns says whether that is a false
-alarm. ``record.jsonl`` has a row each. ``timm`` is asked only where it is installed.
+Each is built tiny by its own library, and checked as a user would, at AdamW 1e-3 (3e-4 for most of ``timm``'s) with a fresh
+batch each step. Whatever is called anything but healthy is trained as well, for ``STEPS`` steps: what it learns says whether
+that is a false alarm. ``record.jsonl`` has a row each. ``timm`` is asked only where it is installed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,12 @@ def setups() -> Iterator[tuple[str, str, Callable[[], Setup]]]:
             yield (
                 "timm",
                 name,
-                lambda make=make, s=size: (make().train(), data.loader(data.pairs(s)), F.cross_entropy, 3e-4),
+                lambda make=make, s=size, n=name: (
+                    make().train(),
+                    data.loader(data.pairs(s)),
+                    F.cross_entropy,
+                    pictures.RATES.get(n, 3e-4),
+                ),
             )
 
 

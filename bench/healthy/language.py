@@ -16,7 +16,7 @@ def _classifier(name: str, prefix: str, **overrides: Any) -> Row:
 
 
 def _writer(name: str, prefix: str, **overrides: Any) -> Row:
-    return name, f"{prefix}ForConditionalGeneration", f"{prefix}Config", "copying", overrides
+    return name, f"{prefix}ForConditionalGeneration", f"{prefix}Config", "continuing", overrides
 
 
 TABLE: tuple[Row, ...] = (
@@ -86,8 +86,8 @@ TABLE: tuple[Row, ...] = (
     _classifier("ibert", "IBert"),
     _classifier("canine", "Canine"),
     _writer("bart", "Bart"),
-    _writer("pegasus", "Pegasus"),
-    ("marian", "MarianMTModel", "MarianConfig", "copying", {}),
+    _writer("pegasus", "Pegasus", scale_embedding=True),
+    ("marian", "MarianMTModel", "MarianConfig", "continuing", {"scale_embedding": True}),
     _writer("mbart", "MBart"),
     _writer("plbart", "PLBart"),
     _writer("blenderbot", "Blenderbot"),

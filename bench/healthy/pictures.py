@@ -17,6 +17,10 @@ SWIN = {"img_size": 32, "window_size": 4, "patch_size": 2, "embed_dim": 24, "dep
 SWIN |= {"num_classes": 10}
 
 
+RATES = {"swinv2": 1e-3, "resmlp": 1e-3}
+"""Those that need more than 150 steps to begin at the others' rate."""
+
+
 def table() -> tuple[Row, ...]:
     """Name, how it is made, and the side of its pictures."""
     import timm
@@ -49,11 +53,11 @@ def table() -> tuple[Row, ...]:
         ("densenet", lambda: m.densenet.DenseNet(8, (2, 2, 2, 2), num_classes=10), 32),
         ("regnetx", named("regnetx_002"), 32),
         ("regnety", named("regnety_002"), 32),
-        ("mobilenetv2", named("mobilenetv2_035"), 32),
+        ("mobilenetv2", named("mobilenetv2_035"), 64),
         ("mobilenetv3", named("mobilenetv3_small_050"), 32),
-        ("lcnet", named("lcnet_035"), 32),
+        ("lcnet", named("lcnet_035"), 64),
         ("ghostnet", named("ghostnet_050"), 32),
-        ("mnasnet", named("mnasnet_small"), 32),
+        ("mnasnet", named("mnasnet_small"), 64),
         ("tinynet", named("tinynet_e"), 32),
         ("starnet", named("starnet_s050"), 32),
         ("repghost", named("repghostnet_050"), 32),

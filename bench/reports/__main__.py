@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
             print(f"{kind.name} ({which}): {result:.3g}{'' if right else '  NOT AS THE TABLE SAYS'}")
             for way in WAYS:
                 if row[way] is not None:
-                    print(f"  {way:5s} {_words(kind, which, row[way])}")
+                    print(f"  {way:5s} {_words(kind, which, way, row[way])}")
             sys.stdout.flush()
         write(rows)
     page.PAGE.write_text(page.page(rows), encoding="utf-8")
@@ -51,11 +51,11 @@ def main(arguments: list[str]) -> int:
     return 1 if wrong else 0
 
 
-def _words(kind: Kind, which: str, told: dict) -> str:
+def _words(kind: Kind, which: str, way: str, told: dict) -> str:
     if which == "fixed":
         kept = not errors(told) and not warnings(told)
         return f"{'ok' if kept else f'{errors(told)} errors, {warnings(told)} warnings'} · {said(told)}"
-    one = judge(kind, told)
+    one = judge(kind, told, way)
     marks = "ok" if one.found and one.cause and one.line is not False else "MISS"
     return f"{marks} found={one.found} cause={one.cause} line={one.line} · {one.said}"
 

@@ -57,13 +57,13 @@ def as_told(kind: Kind, which: str, trained: float) -> bool:
     return not trained > kind.fails
 
 
-def judge(kind: Kind, told: dict[str, Any]) -> Judged:
-    """A sick script's answer, held against the table."""
+def judge(kind: Kind, told: dict[str, Any], way: str) -> Judged:
+    """A sick script's answer to one way of asking, held against the table."""
     findings = told["findings"]
     found = errors(told) > 0 or (kind.severity == "warning" and warnings(told) > 0)
     first = next(iter(findings), None)
     cause = first is not None and first["code"] in kind.codes
-    marked = kind.marked()
+    marked = frozenset() if kind.given and way == "check" else kind.marked()
     line: bool | None = None
     if cause and marked and first is not None:
         line = first["lines"] is not None and not marked.isdisjoint(range(first["lines"][0], first["lines"][1] + 1))

@@ -32,6 +32,8 @@ class Kind:
     """The model's class (or builder), to be checked with nothing else; "" where there is none."""
     severity: str = "error"
     """The least that is right for the sick script: "warning" where it learns a good part all the same."""
+    given: bool = False
+    """The fault is an argument of ``steadygrad check`` itself, which stands on no line of the script."""
     in_loop: bool = False
     """The fault lies in the training loop alone, which ``check`` does not see."""
 
@@ -117,6 +119,7 @@ KINDS: tuple[Kind, ...] = (
         0.9,
         check=("{}", "--clip", "norm:1e-4"),
         check_fixed=("{}", "--clip", "norm:1"),
+        given=True,
     ),
     Kind("scheduler_per_batch", ("SG106",), 0.4, 0.9, bare="Net", in_loop=True),
     Kind("column_against_row", ("SG309",), 0.1, 0.5, bare="Net"),
@@ -140,6 +143,7 @@ KINDS: tuple[Kind, ...] = (
         0.9,
         check=_with("Net", "loader", "cross_entropy", "adamw:1e-7"),
         check_fixed=_with("Net", "loader", "cross_entropy", "adamw:1e-3"),
+        given=True,
     ),
     Kind("triplet_collapse", ("SG204", "SG105"), 0.3, 0.9),
     Kind("summed_loss", ("SG204",), 0.2, 0.5),

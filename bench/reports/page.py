@@ -87,7 +87,7 @@ def asked(kind: Kind, row: dict[str, Any], way: str) -> bool:
 def answers(rows: Rows, way: str) -> dict[str, Judged]:
     """Of every kind that this way can show."""
     return {
-        kind.name: judge(kind, rows[kind.name, "sick"][way])
+        kind.name: judge(kind, rows[kind.name, "sick"][way], way)
         for kind in KINDS
         if (kind.name, "sick") in rows and asked(kind, rows[kind.name, "sick"], way)
     }

@@ -32,11 +32,13 @@ from steadygrad.probe.subject import Subject, make_subject
 from steadygrad.probe.theirs import raised_as_theirs, running_theirs
 from steadygrad.record import BlindSpot, CheckRecord, Cost, Setup, StepTest, Trace, Verdict
 from steadygrad.rules.grading import MOST_STEPS, STEPS, left_open
-from steadygrad.rules.plateau import LONGER, lasts, unsettled
+from steadygrad.rules.plateau import LONGER, in_doubt, lasts, unsettled
 from steadygrad.settings import Settings, apply_ignores
 from steadygrad.written import names
 
 Progress = Callable[[str], None]
+Again = Callable[[Trace, Stepped], tuple[Trace, StepTest]]
+"""The second look, at the copy as its steps have left it."""
 
 ONE_BATCH = "one batch can be learned by heart: with a DataLoader the steps are judged on batches they did not see"
 
@@ -183,6 +185,7 @@ def _measure(
         elif not fits_in_memory(copied.model, copied.optimizer):
             notes.append("no step test: gradients and optimizer state of a copy do not fit into the free memory")
         else:
+            again = partial(look_again, copied=copied, objective=objective, batch=subject.batch, seed=subject.seed)
             stepped = step_test(
                 copied,
                 objective,
@@ -192,12 +195,12 @@ def _measure(
                 progress=progress,
                 batch_of=None if subject.batches is None else subject.batches.to_train_on,
                 unseen=() if subject.batches is None else subject.batches.unseen,
-                go_on=partial(_longer, trace) if trial is None else partial(_up_to, trial),
+                go_on=partial(_longer, trace, again) if trial is None else partial(_up_to, trial),
                 kept=MOST_STEPS,
             )
             trace = _with_updates(trace, stepped)
             if not stepped.record.diverged:
-                trace, record = look_again(trace, stepped, copied, objective, subject.batch, subject.seed)
+                trace, record = again(trace, stepped)
                 stepped = replace(stepped, record=record)
                 trace = _with_mixing(trace, copied, objective, subject)
             return trace, stepped, spent, notes
@@ -230,17 +233,27 @@ def _with_updates(trace: Trace, stepped: Stepped) -> Trace:
     return replace(trace, parameters=tuple(parameters))
 
 
-def _longer(trace: Trace, seen: Stepped) -> int:
+def _longer(trace: Trace, again: Again, seen: Stepped) -> int:
     """How many steps there shall be in all: on one batch ten or a hundred, on fresh ones in tens until it is settled."""
     taken = seen.record.steps
     early = taken == STEPS and seen.record.unseen is not None and not seen.record.diverged
-    if early and lasts(rules.run(_with_updates(trace, seen), seen.record, Settings())):
+    if early and _lasts(_with_updates(trace, seen), again, seen):
         return taken
-    if unsettled(seen.record) and not seen.silent:
+    if seen.silent:
+        return taken
+    doubt = in_doubt(rules.run(_with_updates(trace, seen), seen.record, Settings()), seen.record)
+    if unsettled(seen.record) or (doubt and taken >= MOST_STEPS):
         return min(taken + (LONGER - MOST_STEPS) // 2, LONGER)
-    if seen.silent or not left_open(seen.record):
+    if not left_open(seen.record) and not doubt:
         return taken
     return MOST_STEPS if seen.record.unseen is None else min(taken + STEPS, MOST_STEPS)
+
+
+def _lasts(trace: Trace, again: Again, seen: Stepped) -> bool:
+    """Whether there is an error that more steps would not take back, also by a second look: a gate may have opened."""
+    if not lasts(rules.run(trace, seen.record, Settings())):
+        return False
+    return lasts(rules.run(*again(trace, seen), Settings()))
 
 
 def _with_optimizer(trace: Trace, copied: Copied) -> Trace:

@@ -45,6 +45,6 @@ def test_asked_again(name: str) -> None:
         {"findings": told.findings, "verdict": told.verdict}
         for told in (check(kind, w, *kind.arguments(w)) for w in WHICH)
     )
-    judged = judge(kind, sick)
+    judged = judge(kind, sick, "check")
     assert judged.found and judged.cause and judged.line
     assert not errors(fixed)

@@ -16,6 +16,9 @@ from torch import Tensor
 ROWS = 256
 """Rows kept of one call: the mean entropy of random ones is known to a few percent."""
 
+MASKED = -1e8
+"""A logit below this was put there to shut a key out: masks are -inf, the dtype's least number or -1e9; computed ones are not."""
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -24,6 +27,8 @@ class Look:
     rows: Tensor
     logits: bool
     """Whether the rows are still to be put through a softmax."""
+    keys: Tensor | None = None
+    """How many keys each row may look at; None: at all of them."""
 
 
 def look(name: str, args: Any, kwargs: Any, output: Tensor) -> Look | None:
@@ -46,18 +51,30 @@ def look(name: str, args: Any, kwargs: Any, output: Tensor) -> Look | None:
 
 def _weights(args: Any, kwargs: Any, weights: Tensor) -> Look | None:
     dimension = kwargs.get("dim", args[1] if len(args) > 1 else -1)
+    logits = kwargs.get("input", args[0] if args else None)
     if weights.dim() < 3:
         return None
-    if isinstance(dimension, int):
-        weights = weights.movedim(dimension, -1)
-    if weights.shape[-1] < 2:
+    rows = _some(weights, dimension)
+    if rows.shape[-1] < 2:
         return None
-    rows = weights.reshape(-1, weights.shape[-1]) if weights.is_contiguous() else weights.flatten(0, -2)
-    return Look(rows[:: max(1, len(rows) // ROWS)][:ROWS].float(), logits=False)
+    if not isinstance(logits, Tensor) or logits.shape != weights.shape:
+        return Look(rows.float(), logits=False)
+    open_ = (_some(logits.detach(), dimension) > MASKED).sum(-1)
+    return Look(rows.float(), logits=False, keys=open_)
+
+
+def _some(values: Tensor, dimension: Any) -> Tensor:
+    """A few of the rows along a dimension, (rows, keys): not each of the same place in its sequence, as a plain stride takes."""
+    if isinstance(dimension, int):
+        values = values.movedim(dimension, -1)
+    rows = values.reshape(-1, values.shape[-1]) if values.is_contiguous() else values.flatten(0, -2)
+    stride = max(1, len(rows) // ROWS)
+    starts = torch.arange(0, len(rows) - stride + 1, stride, device=rows.device)[:ROWS]
+    return rows[starts + torch.arange(len(starts), device=rows.device) % stride]
 
 
 def entropy(seen: Look | None) -> tuple[float | None, float | None]:
-    """Mean entropy of the rows ÷ log(keys), in [0, 1], and the standard deviation of their logits; None = not known."""
+    """Mean entropy of the rows ÷ log(keys open to each), in [0, 1], and the std of their logits; None = not known."""
     if seen is None:
         return None, None
     weights, spread = seen.rows, math.nan
@@ -67,5 +84,12 @@ def entropy(seen: Look | None) -> tuple[float | None, float | None]:
             return None, None
         weights = torch.softmax(finite, -1)
         spread = float((finite - finite.mean(-1, keepdim=True)).std(correction=0))
-    share = float(torch.special.entr(weights).sum(-1).mean()) / math.log(weights.shape[-1])
+    each = torch.special.entr(weights).sum(-1)
+    if seen.keys is not None:
+        # A query that may look at one key has nothing to choose.
+        chooses = seen.keys > 1
+        each, keys = each[chooses], seen.keys[chooses]
+        share = float((each / keys.log()).mean())
+    else:
+        share = float(each.mean()) / math.log(weights.shape[-1])
     return (share if math.isfinite(share) else None), (spread if math.isfinite(spread) else None)

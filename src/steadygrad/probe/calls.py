@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional as F
 
-from steadygrad.probe.kinds import kind_of
+from steadygrad.probe.kinds import SUMS, kind_of
 
 QUIET = frozenset(
     [
@@ -99,6 +99,17 @@ SET_DATA = Tensor.data.__set__  # type: ignore[attr-defined]
 
 SCALINGS = frozenset({"mul", "rmul", "imul", "div", "truediv", "multiply", "divide", "true_divide"})
 """Calls that scale: of one tensor and a number they weigh no gradient against another."""
+
+GROWING = frozenset({"pow", "square", "exp"})
+"""Calls of which large numbers come out where ordinary ones went in."""
+
+_SAMPLED = frozenset({"activation", "linear", "normalisation", "attention", "recurrent", "embedding"})
+
+
+def is_sampled(name: str, kind: str, tensors: int) -> bool:
+    """Whether the output of a call on so many ``tensors`` is worth statistics: what weighs, sums, scales or grows."""
+    bare = name.strip("_")
+    return kind in _SAMPLED or name in SUMS or bare in GROWING or (tensors == 1 and bare in SCALINGS)
 
 
 def _without_dispatch(function: Any) -> Any:

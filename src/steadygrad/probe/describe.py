@@ -31,6 +31,9 @@ SATURATED = 0.05
 """A unit is saturated where its derivative is below 5 % of the greatest the activation has (the design's definition)."""
 
 
+CLAMPS = frozenset(["clamp", "clip", "clamp_min"])
+"""Their derivative is 1 within the bounds that the call gives, and 0 outside."""
+
 _NUMBERS = frozenset(name.strip("_") for name in NUMBERS)
 
 
@@ -49,7 +52,7 @@ def operations(tape: Tape, graph: Graph | None, watch: Watch) -> tuple[Operation
         records.append(
             Operation(
                 index=taped.index,
-                name=taped.name,
+                name=_name(taped),
                 kind=taped.kind,
                 module=taped.module,
                 module_type=taped.module_type,
@@ -75,6 +78,13 @@ def operations(tape: Tape, graph: Graph | None, watch: Watch) -> tuple[Operation
     return tuple(records)
 
 
+def _name(taped: Taped) -> str:
+    """Its own; a hard tanh that begins at 0 is the rectifier that ``nn.ReLU6`` calls so."""
+    positional, named = taped.options
+    low = named.get("min_val", positional[0] if positional else None)
+    return "relu6" if taped.name == "hardtanh" and low == 0 else taped.name
+
+
 def cuts(tape: Tape) -> tuple[Operation, ...]:
     """The operations that ended a gradient's path, as records."""
     return tuple(
@@ -98,13 +108,12 @@ def _saturations(taped: Sequence[Taped]) -> dict[int, Saturation]:
     """Derivatives of each activation on the sampled inputs, by autograd, all calls of one kind together."""
     groups: dict[tuple[Any, ...], list[Taped]] = defaultdict(list)
     for one in taped:
-        if one.inputs is not None and find(one.name) is not None and _replayable(one):
+        if one.inputs is not None and _greatest(one.name) is not None and _replayable(one):
             groups[one.name, repr(one.options), *one.inputs.alike].append(one)
     found: dict[int, Saturation] = {}
     for (name, *_), group in groups.items():
-        known = find(name)
-        assert known is not None
-        greatest, options = known.greatest_derivative, group[0].options
+        greatest, options = _greatest(name), group[0].options
+        assert greatest is not None
         most = max(1, STACKED // group[0].inputs.sample.numel())  # type: ignore[union-attr]
         for members in (group[i : i + most] for i in range(0, len(group), most)):
             inputs = [one.inputs for one in members if one.inputs is not None]
@@ -120,6 +129,12 @@ def _saturations(taped: Sequence[Taped]) -> dict[int, Saturation]:
             for i, one in enumerate(members):
                 found[one.index] = Saturation(rms[i], greatest, share[i], dead[i], means[i], stds[i])
     return found
+
+
+def _greatest(name: str) -> float | None:
+    """The greatest derivative that it has; None where that is not known."""
+    known = find(name)
+    return 1.0 if name in CLAMPS else None if known is None else known.greatest_derivative
 
 
 def _replayable(taped: Taped) -> bool:

@@ -137,11 +137,20 @@ def _typed_layers(model: nn.Module) -> Iterator[tuple[nn.Module, list[TensorSpec
             for child in module.children():
                 yield from walk(child)
 
-    for module in walk(model):
+    for module in (*walk(model), *(one for hidden in _hidden(model) for one in walk(hidden))):
         specs = _specs(module, sequential)
         if specs and tuple(specs) not in seen:
             seen.add(tuple(specs))
             yield module, specs
+
+
+def _hidden(model: nn.Module) -> Iterator[nn.Module]:
+    """Layers kept in plain lists and dicts, which the model does not know of, but may call first."""
+    for module in model.modules():
+        for value in vars(module).values():
+            values = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+            if value is not module._modules:
+                yield from (one for one in values if isinstance(one, nn.Module))
 
 
 def _is_sequential(model: nn.Module) -> bool:

@@ -70,7 +70,8 @@ class _Lookout(TorchFunctionMode):
                 and getattr(func, "__name__", "").strip("_") in _MULTIPLYING
                 and tensor.grad_fn is not None
                 and not value.any()
-                and all(bool(one.any()) for one in inputs)
+                and _overlap(inputs)
+                and not any(isinstance(one, (int, float)) and one == 0 for one in args)
             ):
                 self.emptied = (len(self.tape.operations) if self.tape is not None else 0, func.__name__, "zero")
         return output
@@ -141,6 +142,15 @@ def _named(
         location=taped.location if taped is not None else None,
         detail=name,
     )
+
+
+def _overlap(inputs: list[Tensor]) -> bool:
+    """Whether somewhere all have numbers that are not zero, so that their product is none but for the format."""
+    try:
+        whole = torch.broadcast_tensors(*inputs)  # type: ignore[no-untyped-call]
+        return bool(torch.stack([one != 0 for one in whole]).all(0).any())
+    except RuntimeError:
+        return all(bool(one.any()) for one in inputs)
 
 
 def _real(tensor: Tensor) -> bool:

@@ -1,7 +1,7 @@
 """A model that makes its own loss holds its output against what it was given. Here every sample is held against another one's.
 
-Such a target is what loss functions and differences take that was computed from the batch and from no parameter. Runs
-objectives; trains nothing.
+Such a target is what loss functions and differences take that was computed from the batch and from no parameter. Where the
+loss is one of classes, the mean answer can be put in place of every answer instead. Runs objectives; trains nothing.
 """
 
 from __future__ import annotations
@@ -45,6 +45,44 @@ def loss_against_others(objective: Objective, model: nn.Module, batch: Any, by: 
     with exchanging:
         loss = scalar(objective(model, own)[0])
     return float(loss.detach()) if exchanging.exchanged else None
+
+
+def loss_of_mean_answer(objective: Objective, model: nn.Module, batch: Any) -> float | None:
+    """The loss where every answer that a cross-entropy takes is their mean; None where none takes classes as its targets."""
+    averaging = _Averaging()
+    with averaging:
+        loss = scalar(objective(model, clone_batch(batch))[0])
+    return float(loss.detach()) if averaging.averaged else None
+
+
+class _Averaging(TorchFunctionMode):
+    averaged = False
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Iterable[type], args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        if getattr(func, "__name__", "") in ("cross_entropy", "nll_loss"):
+            answers = kwargs.pop("input", args[0] if args else None)
+            target = kwargs.get("target", args[1] if len(args) > 1 else None)
+            mean = _mean_answer(answers, target, kwargs.get("ignore_index", -100))
+            self.averaged = self.averaged or mean is not None
+            return func(answers if mean is None else mean, *args[1:], **kwargs)
+        return func(*args, **kwargs)
+
+
+def _mean_answer(answers: Any, target: Any, ignored: int) -> Tensor | None:
+    """In the shape of the answers, (rows, classes) or (rows, classes, places); rows without a target do not count."""
+    if not isinstance(answers, Tensor) or not isinstance(target, Tensor) or not answers.requires_grad:
+        return None
+    if target.is_floating_point() or answers.dim() != target.dim() + 1 or answers.dim() < 2:
+        return None
+    with torch.no_grad():
+        counted = answers.detach().movedim(1, -1)[target != ignored]
+        if len(counted) < 2:
+            return None
+        # Of log-probabilities the mean is no distribution; of logits this changes nothing of the loss.
+        return counted.mean(0).log_softmax(0).view(1, -1, *[1] * (target.dim() - 1)).expand_as(answers)
 
 
 class _Exchanging(TorchFunctionMode):

@@ -24,7 +24,7 @@ from steadygrad.probe.clipped import clipped, clips_of, gradient_norm
 from steadygrad.probe.copying import Copied, clone_batch
 from steadygrad.probe.graph import graph_of
 from steadygrad.probe.instrument import Objective, first_tensor, scalar, size_of
-from steadygrad.probe.own_targets import loss_against_others
+from steadygrad.probe.own_targets import loss_against_others, loss_of_mean_answer
 from steadygrad.probe.randomness import seed_torch
 from steadygrad.record import StepTest
 from steadygrad.record.steptest import Unseen
@@ -176,9 +176,9 @@ def _looked(walk: _Walk, steps: int) -> Stepped:
         constants = constant_losses(walk.objective, seen, [walk.first_outputs, outputs])
         spread = spread_of(outputs, [size_of(batch) for batch in seen])
         if walk.unseen:
-            exchanged = _against_others(walk, seen) if constants is None else None
+            constant = _constant(walk, seen) if constants is None else constants[1]
+            exchanged = _against_others(walk, seen) if constant is None else None
             greatest = max(walk.unseen_before, walk.unseen_greatest, after)
-            constant = None if constants is None else constants[1]
             unseen = Unseen(walk.unseen_before, after, constant, exchanged, greatest)
     assert walk.copied.optimizer is not None
     first = walk.unseen_before if walk.unseen else losses[0]
@@ -194,6 +194,16 @@ def _looked(walk: _Walk, steps: int) -> Stepped:
         unseen=unseen,
     )
     return Stepped(record, walk.ratios, sorted(walk.seconds)[len(walk.seconds) // 2], walk.silent)
+
+
+def _constant(walk: _Walk, batches: Sequence[Any]) -> float | None:
+    """Mean loss of the mean answer in a model that makes its own loss; None where that has none."""
+    losses: list[float] = []
+    for batch in batches:
+        seed_torch(walk.seed)
+        loss = loss_of_mean_answer(walk.objective, walk.copied.model, batch)
+        losses += [] if loss is None else [loss]
+    return fmean(losses) if losses else None
 
 
 def _against_others(walk: _Walk, batches: Sequence[Any]) -> float | None:

@@ -20,9 +20,9 @@ from torch.autograd.graph import Node
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map_with_path
 
-from steadygrad.probe import layout, sampling, units
+from steadygrad.probe import calls, layout, sampling, units
 from steadygrad.probe.attention import look
-from steadygrad.probe.calls import COMPOSITES, CUTS, DATA, ENDS, EXITS, NUMBERS, QUIET, SCALINGS, SET_DATA, fan_in
+from steadygrad.probe.calls import COMPOSITES, CUTS, DATA, ENDS, EXITS, NUMBERS, QUIET, SET_DATA, fan_in
 from steadygrad.probe.conversions import name_of_cut
 from steadygrad.probe.flow import Flow
 from steadygrad.probe.grad_mode import CHANGES, GradMode
@@ -313,10 +313,7 @@ class Tape(TorchFunctionMode):
         taped.parents = tuple({owner: None for node in parents if (owner := self.owner_of(node)) is not None})
         self._weigh(taped, name, tensors, first)
         note_operands(taped, name, tensors, args, kwargs)
-        if (
-            taped.kind in ("activation", "linear", "normalisation", "attention", "recurrent", "embedding")
-            or name in SUMS
-        ):
+        if calls.is_sampled(name, taped.kind, len(tensors)):
             taped.sample = sampling.take(first, self.batch_size, taped.layout)
         if taped.kind == "activation":
             taped.inputs, taped.function, taped.options = before, func, (args[1:], kwargs)
@@ -324,8 +321,6 @@ class Tape(TorchFunctionMode):
             taped.attention = look(name, args, kwargs, first)
         elif taped.kind == "recurrent":
             self.sequences += sequence_calls(taped.index, name, args, output)
-        if taped.kind == "arithmetic" and len(tensors) == 1 and name.strip("_") in SCALINGS:
-            taped.passes_through = True
         self.operations.append(taped)
         for tensor in tensors_in(output):
             if tensor.grad_fn is not None:

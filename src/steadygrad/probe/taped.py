@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.autograd.graph import Node
 
 from steadygrad.probe.attention import Look
+from steadygrad.probe.calls import SCALINGS
 from steadygrad.probe.layout import Layout
 from steadygrad.probe.units import Inputs
 from steadygrad.record import Location
@@ -98,6 +99,7 @@ def sequence_calls(operation: int, name: str, args: Any, output: Any) -> list[Se
 
 def note_operands(taped: Taped, name: str, tensors: list[Tensor], args: Any, kwargs: Any) -> None:
     """What a call was given, as far as a record holds it."""
+    taped.passes_through |= taped.kind == "arithmetic" and len(tensors) == 1 and name.strip("_") in SCALINGS
     taped.crossed = crossed(tensors)
     taped.target = target_of(name, tensors)
     taped.dropped = dropped(name, args, kwargs)

@@ -27,6 +27,7 @@ STALLED_LATE = 0.02
 # steps where it is open: after a hundred this number alone tells 99 of 100 rows that train from 93 of 100 that fail.
 FRESH_LEARNED = 0.01
 FRESH_LEARNED_LATE = 0.04
+FRESH_LEARNED_LONG = 0.12
 FRESH_STALLED = 0.001
 FRESH_STALLED_LATE = 0.03
 FRESH_OPEN = 0.04
@@ -46,7 +47,6 @@ LEAP = 0.4
 BOUNCED = 1
 RECOVERED = 0.7
 ASTRAY = 300
-
 
 # bench/thresholds.py, growth of the output's spread in ten steps where it begins below 1e-7. Set-ups that train: 17-fold or
 # more, ending at 4e-12 or more. Sick ones: at most 9-fold or ending at 1e-14, but for one of 39.
@@ -101,9 +101,9 @@ def progress(trial: StepTest | None) -> Progress:
     if trial.diverged or trial.fall < -0.1 or (trial.first.greatest_rise > BOUNCED and not recovered(trial)):
         return Progress.BOUNCES
     fresh = trial.unseen is not None
-    enough = (FRESH_LEARNED, FRESH_LEARNED_LATE) if fresh else (LEARNED, LEARNED_LATE)
+    enough = _enough(trial) if fresh else _after(trial.steps, LEARNED, LEARNED_LATE)
     little = (FRESH_STALLED, FRESH_STALLED_LATE) if fresh else (STALLED, STALLED_LATE)
-    if learned >= _after(trial.steps, *enough):
+    if learned >= enough:
         return Progress.LEARNS
     return Progress.STALLED if learned < _after(trial.steps, *little) else Progress.SLOW
 
@@ -111,6 +111,12 @@ def progress(trial: StepTest | None) -> Progress:
 def at_first(trial: StepTest | None) -> Progress:
     """What the first ten steps say, however it went on: a batch seen a hundred times is learned by heart."""
     return progress(trial.first) if trial is not None else Progress.UNKNOWN
+
+
+def _enough(trial: StepTest) -> float:
+    """What a net has learned of fresh batches that is on its way; three times as many steps shall bring three times as much."""
+    beyond = min(1.0, max(0, trial.steps - MOST_STEPS) / (2 * MOST_STEPS))
+    return _after(trial.steps, FRESH_LEARNED, FRESH_LEARNED_LATE) + (FRESH_LEARNED_LONG - FRESH_LEARNED_LATE) * beyond
 
 
 def _after(steps: int, first: float, late: float) -> float:
@@ -225,12 +231,14 @@ def vanishing(trace: Trace, trial: StepTest | None) -> Severity | None:
     """How bad the loss of gradient along the trunk is; None where there is none, or where the net learns all the same."""
     decades = lost(trace, trial)
     now = progress(trial)
-    least: float = DECADES_STALLED if now is Progress.STALLED and not rising(trace, trial) else DECADES_AT_RISK
+    # Whoever stood still for more than a hundred steps has had the time to rise.
+    stands = trial is not None and (trial.hundred is not None or not rising(trace, trial))
+    least: float = DECADES_STALLED if now is Progress.STALLED and stands else DECADES_AT_RISK
     if now is Progress.UNKNOWN:
         least = DECADES_LOST  # Without a step test only what no optimizer bears.
     if decades < least or math.isnan(decades) or now is Progress.LEARNS:
         return None
-    if escapes(trace, trial):
+    if escapes(trace, trial) and (now is not Progress.STALLED or trial is None or trial.hundred is None):
         return Severity.WARNING if decades >= DECADES_LOST else None
     hopeless = (
         decades >= DECADES_LOST

@@ -44,6 +44,17 @@ def lasts(found: Iterable[Finding]) -> bool:
     return any(one.severity is Severity.ERROR and one.code in LASTING for one in found)
 
 
+def in_doubt(found: Iterable[Finding], trial: StepTest) -> bool:
+    """Whether the verdict hangs on what further steps bring: nothing is wrong but that little was learned, or a squash too many
+    stands in front of the loss, which some nets learn through."""
+    if trial.unseen is None or trial.diverged or trial.steps >= LONGER:
+        return False
+    told = [one for one in found if one.severity is not Severity.INFO]
+    if trial.steps == MOST_STEPS and told:
+        return all(one.code == "SG109" and one.severity is Severity.WARNING for one in told)
+    return [one.code for one in told] == ["SG303"] and told[0].severity is Severity.WARNING
+
+
 def unsettled(trial: StepTest) -> bool:
     """Whether a hundred steps, or what was taken beyond them, leave it open."""
     if trial.unseen is None or trial.unseen.learned is None or trial.diverged or trial.steps >= LONGER:

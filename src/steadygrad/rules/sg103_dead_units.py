@@ -110,7 +110,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from steadygrad.record import Finding, Severity, StepTest, Trace
+from steadygrad.record import Finding, Operation, Severity, StepTest, Trace
 from steadygrad.record.steptest import Died, SecondLook
 from steadygrad.rules.findings import evidence, judged, other_places, percent
 from steadygrad.rules.grading import Progress, body, died_after, gone, outcome, progress
@@ -155,7 +155,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         if operation.kind != "activation" or operation.name not in RECTIFYING:
             continue
         feeding = [trace.operations[parent] for parent in operation.parents]
-        if any(norms.get(parent.weight) == 0.0 for parent in feeding):
+        if any(norms.get(parent.weight) == 0.0 for parent in feeding) or _fed_with_zeros(operation):
             continue
         share = operation.saturation.dead_share if operation.saturation is not None else 0.0
         if share >= DEAD or operation.index in zero:
@@ -188,8 +188,14 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         ],
         count=len(dead),
         also=other_places(first),
-        explains=("SG101", "SG105", "SG106", "SG301", "SG308"),
+        explains=("SG101", "SG102", "SG105", "SG106", "SG301", "SG308"),
     )
+
+
+def _fed_with_zeros(operation: Operation) -> bool:
+    """Whether nothing but zeros comes in: what made them so is to blame, and stands before it."""
+    seen = operation.saturation
+    return seen is not None and seen.input_std == 0.0 == seen.input_mean
 
 
 def _culprit(second: SecondLook) -> Died | None:

@@ -166,8 +166,9 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
             severity,
             f"updates of {first.update_ratio:.1g} of a weight are lost in {first.dtype}, "
             f"whose numbers are {2 * HALF_SPACING[first.dtype]:.1g} apart",
-            location=first.location,
+            location=trace.optimizer or first.location,
             module=first.name,
+            label="its steps are too small for these weights" if trace.optimizer is not None else "",
             evidence=[
                 evidence("update ratio", first.update_ratio or 0.0, "ratio", f"over {HALF_SPACING[first.dtype]:.1g}"),
             ],

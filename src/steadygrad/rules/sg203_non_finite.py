@@ -97,7 +97,7 @@ def setup():
 ## When it is wrong
 
 - An infinite derivative that is cut off afterwards (a root behind a ReLU, whose backward pass puts 0 there) harms no
-  weight, and is named all the same: it is one input away from doing harm.
+  weight, and is named all the same: it is one input away from doing harm. A warning where the steps learn.
 - Under float16 with a `GradScaler`, an occasional overflow is expected and its step skipped: a guard says nothing then. The
   probe runs without a scaler.
 - A NaN that arises only after many steps, or on another batch, is not seen in one pass; `steadygrad run` sees it.
@@ -118,8 +118,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from steadygrad.record import Finding, Severity, StepTest, Trace
+from steadygrad.record import Finding, NonFinite, Operation, Severity, StepTest, Trace
 from steadygrad.rules.findings import evidence, judged, other_places
+from steadygrad.rules.grading import Progress, progress
+from steadygrad.rules.growth import grown_at
 
 _SAYS = {"nan": "NaN", "inf": "infinity"}
 
@@ -133,6 +135,27 @@ _OUTSIDE = {
     **dict.fromkeys(("acos", "arccos", "asin", "arcsin"), _BEYOND),
 }
 """Functions that make NaN of a finite number only where they are not defined: what it was, and what to write instead."""
+
+
+_SUMMING = frozenset(
+    [
+        "add",
+        "radd",
+        "iadd",
+        "sub",
+        "rsub",
+        "sum",
+        "mean",
+        "linear",
+        "addmm",
+        "matmul",
+        "rmatmul",
+        "mm",
+        "conv1d",
+        "conv2d",
+    ]
+)
+"""Calls that overflow only because what they are given is large."""
 
 
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
@@ -152,15 +175,21 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     else:
         message = f"the derivative of {found.name} is {value}, although its output is finite"
         label = f"the first {value} of the backward pass"
+    made = _made_large(trace, found)
+    if made is not None:
+        label = f"makes the numbers large, until {found.name} takes them beyond the greatest of the format"
+    harmless = found.direction == "backward" and trial is not None and progress(trial) is Progress.LEARNS
     yield judged(
         __name__,
-        Severity.ERROR,
+        Severity.WARNING if harmless else Severity.ERROR,
         message,
-        location=found.location,
-        module=found.module,
+        location=found.location if made is None else made.location,
+        module=found.module if made is None else made.module,
         label=label,
         evidence=[evidence("loss", trace.loss, "value", "finite")],
-        consequence="every weight becomes NaN at the first step",
+        consequence="no weight has been harmed in these steps; another batch may do it"
+        if harmless
+        else "every weight becomes NaN at the first step",
         cures=[outside[1]] if outside else _cures(found.name, found.direction),
         also=other_places(trace.operations[found.operation])
         if found.operation is not None and found.operation < len(trace.operations)
@@ -169,6 +198,17 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
             f"SG{n}" for n in (101, 102, 103, 104, 105, 106, 107, 108, 201, 202, 204, 205, 301, 302, 303, 304, 305)
         ),
     )
+
+
+def _made_large(trace: Trace, found: NonFinite) -> Operation | None:
+    """The call that made numbers grow, where the one that overflowed only added them up or weighed them; None elsewhere."""
+    if (found.value, found.direction) != ("inf", "forward") or found.operation is None:
+        return None
+    if found.operation >= len(trace.operations) or found.name.strip("_") not in _SUMMING:
+        return None
+    last = trace.operations[found.operation]
+    made = grown_at(trace, last)
+    return None if made is last else made
 
 
 def _cures(name: str, direction: str) -> list[str]:

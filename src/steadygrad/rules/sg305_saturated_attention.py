@@ -8,7 +8,7 @@ The mean entropy of attention weights, as a share of the greatest possible, on a
 
 Seen in `F.scaled_dot_product_attention`, in what runs inside `nn.MultiheadAttention`, and in any softmax over a tensor of
 three or more dimensions. Raised at the first attention whose entropy is near 0, if the step test did not learn; a
-warning where it learns slowly.
+warning where it learns slowly, unless several hundred steps have shown it.
 
 ## Why it matters
 
@@ -94,7 +94,7 @@ def setup():
 
 - Attention may be sharp by design (pointers, retrieval, hashing) or because the model is trained and right. It is not
   raised if the loss falls.
-- Masked keys count among the keys, so strong masks (a window, much padding) lower the entropy without any saturation.
+- Keys that a mask shuts out (with -1e8 or less) do not count; shut out otherwise, they lower the entropy without saturation.
 - A softmax over three dimensions need not be attention: a sure per-pixel or per-token answer looks the same.
 
 ## Where the threshold comes from
@@ -127,6 +127,13 @@ SHUT = 0.12
 which position to look at cannot be learned any more."""
 
 
+def _hopeless(trial: StepTest | None) -> bool:
+    """Whether it does not learn, or hardly does after several hundred steps."""
+    now = progress(trial)
+    slow = now is Progress.SLOW and trial is not None and trial.hundred is not None
+    return slow or now in (Progress.STALLED, Progress.BOUNCES)
+
+
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     """One finding, at the first saturated attention."""
     looks = [o for o in trace.operations if o.attention_entropy is not None and o.module_type]
@@ -144,7 +151,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         proof.append(evidence("standard deviation of the logits", first.attention_logit_std, "absolute", "near 1"))
     yield judged(
         __name__,
-        Severity.ERROR if progress(trial) in (Progress.STALLED, Progress.BOUNCES) else Severity.WARNING,
+        Severity.ERROR if _hopeless(trial) else Severity.WARNING,
         f"attention is saturated: its weights have {first.attention_entropy:.2g} of the entropy of an even look",
         location=first.location,
         module=first.module,
@@ -154,5 +161,5 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         cures=["logits divided by √(head dimension)", "smaller query weights (attention-scale)", "QK-norm (qk-norm)"],
         count=len(sick),
         also=other_places(first),
-        explains=("SG101", "SG105", "SG106", "SG201", "SG204"),
+        explains=("SG101", "SG105", "SG106", "SG201", "SG204", "SG205"),
     )
