@@ -24,8 +24,8 @@ from torch import nn
 import steadygrad
 from bench.suite.case import SEED, Case, Made, constant_loss, evaluate, objective
 from bench.train_suite import cases
-from steadygrad.probe.copying import on_copy
-from steadygrad.probe.spans import recording_constructions
+from steadygrad.copies.copying import on_copy
+from steadygrad.source.spans import recording_constructions
 
 SICK = tuple(cases("sick").values())
 RESULTS = Path(__file__).parent / "suite" / "cured.jsonl"

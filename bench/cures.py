@@ -24,9 +24,9 @@ from torch.nn import functional as F
 
 from steadygrad._check import check_subject
 from steadygrad.cures.candidates import candidates_for
-from steadygrad.cures.patient import admit
-from steadygrad.cures.trying import Options, try_out
-from steadygrad.probe.subject import make_subject
+from steadygrad.cures.editable_copy import admit
+from steadygrad.cures.evaluate import Options, try_out
+from steadygrad.subject.subject import make_subject
 
 RESULTS = Path(__file__).parent / "cures.jsonl"
 TABLE = Path(__file__).parents[1] / "docs" / "measured-cures.md"

@@ -16,9 +16,9 @@ from torch.nn import functional as F
 from bench.cures import WIDTH, digits
 from steadygrad._check import check_subject
 from steadygrad.cures.candidates import candidates_for
-from steadygrad.cures.patient import admit
-from steadygrad.cures.trying import Options, treat
-from steadygrad.probe.subject import make_subject
+from steadygrad.cures.editable_copy import admit
+from steadygrad.cures.evaluate import Options, treat
+from steadygrad.subject.subject import make_subject
 
 DEPTH = 10_000
 RATE = 3e-3 / DEPTH

@@ -19,7 +19,7 @@ from bench.corpus import store
 from bench.corpus.prepare import prepare
 from bench.corpus.row import Row
 from bench.quantities import measured
-from steadygrad.probe.spans import recording_constructions
+from steadygrad.source.spans import recording_constructions
 
 VERDICTS = Path(__file__).parent / "corpus" / "verdicts.jsonl"
 SOURCE = Path(steadygrad.__file__).parent
@@ -51,6 +51,10 @@ class Judgement:
     """What the rules compare with their thresholds (``bench.quantities``), four digits; nothing with peers."""
 
 
+MEASURES = ("copies", "objective.py", "probe", "source", "steptest", "subject")
+"""The rooms that measure a model."""
+
+
 def digest(folder: Path, parts: Iterable[str]) -> str:
     """Ten hexadecimal digits of the Python files below ``parts`` of a folder."""
     text = hashlib.sha256()
@@ -63,7 +67,7 @@ def digest(folder: Path, parts: Iterable[str]) -> str:
 
 def revision() -> str:
     """Of the source that makes steadygrad's verdict."""
-    return digest(SOURCE, ("_check.py", "probe", "record", "rules", "theory"))
+    return digest(SOURCE, ("_check.py", *MEASURES, "record", "rules", "theory"))
 
 
 def judge(row: Row, tier: str, now: str) -> Judgement:

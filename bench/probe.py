@@ -20,9 +20,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from steadygrad.probe.copying import on_copy
-from steadygrad.probe.instrument import probe
-from steadygrad.probe.steptest import look_again, step_test
+from steadygrad.copies.copying import on_copy
+from steadygrad.probe.run_probe import probe
+from steadygrad.steptest.run_steptest import look_again, step_test
 
 STEPS = 10
 

@@ -21,10 +21,10 @@ import steadygrad
 from bench.corpus.prepare import prepare
 from bench.corpus.row import Row
 from bench.corpus.rows import every
-from bench.judge import SOURCE, digest
-from steadygrad.probe.spans import recording_constructions
+from bench.judge import MEASURES, SOURCE, digest
 from steadygrad.record import CheckRecord
 from steadygrad.rules.grading import MOST_STEPS
+from steadygrad.source.spans import recording_constructions
 
 FRESH = "-fresh"
 KEPT = Path(__file__).parent / "corpus" / "records"
@@ -32,7 +32,7 @@ KEPT = Path(__file__).parent / "corpus" / "records"
 
 def revision() -> str:
     """Of the source that measures."""
-    return digest(SOURCE, ("_check.py", "probe", "record", "theory"))
+    return digest(SOURCE, ("_check.py", *MEASURES, "record", "theory"))
 
 
 def measured(

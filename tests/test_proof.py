@@ -11,14 +11,14 @@ from torch import nn
 from torch.nn import functional as F
 
 from steadygrad.clip import Clip, ClipBeforeStep
+from steadygrad.cures.evaluate import Options
 from steadygrad.cures.plan import Cured, cure_subject
-from steadygrad.cures.trying import Options
 from steadygrad.errors import BatchError, SubjectError, UserCodeError
-from steadygrad.probe.subject import Subject, make_subject
 from steadygrad.proof import Proof, Stream, prove_subject, stream_for, train
 from steadygrad.record import from_jsonable, to_jsonable
 from steadygrad.record.proof import Arm, LayerUpdate, Run
 from steadygrad.report.proof import render
+from steadygrad.subject.subject import Subject, make_subject
 
 
 class Net(nn.Module):

@@ -19,13 +19,13 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrizations
 
 import steadygrad as sg
+from steadygrad.copies.randomness import same_randomness
 from steadygrad.cures.surgery.by_call import reroute
 from steadygrad.cures.surgery.weights import visit
 from steadygrad.cures.surgery.wire import Wire
-from steadygrad.probe.attempt import attempts
-from steadygrad.probe.randomness import same_randomness
-from steadygrad.probe.spans import construction_of, recording_constructions
 from steadygrad.record import CheckRecord, Site
+from steadygrad.source.spans import construction_of, recording_constructions
+from steadygrad.subject.dry_run import attempts
 from steadygrad.torch_internals import replaced, trace_in_this_thread, uncompiled
 
 WIDTH = 8

@@ -8,7 +8,7 @@ import torch
 
 import steadygrad
 from bench.suite.case import SEED, Made
-from steadygrad.probe.spans import recording_constructions
+from steadygrad.source.spans import recording_constructions
 
 
 def examine(make: Callable[[], Made], *, trial: int | None = None) -> steadygrad.Report:

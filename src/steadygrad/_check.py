@@ -18,22 +18,22 @@ from torch import nn
 from steadygrad import rules
 from steadygrad.clip import Clip
 from steadygrad.clip.hook import hook_for
+from steadygrad.copies.copying import Copied, on_copy, unwrapped
+from steadygrad.copies.memory import fits_in_memory
 from steadygrad.errors import SteadygradError, SubjectError, UserCodeError, in_one_line
-from steadygrad.probe.copying import Copied, on_copy, unwrapped
-from steadygrad.probe.inference import infer_constructions
-from steadygrad.probe.instrument import Objective, hunt, needs_hunt, probe
-from steadygrad.probe.memory import fits_in_memory
-from steadygrad.probe.mixing import mixing_in
-from steadygrad.probe.optimizers import OptimizerLike
-from steadygrad.probe.second_look import look_again
-from steadygrad.probe.spans import construction_of
-from steadygrad.probe.steptest import Stepped, in_words, step_test
-from steadygrad.probe.subject import Subject, make_subject
-from steadygrad.probe.theirs import raised_as_theirs, running_theirs
+from steadygrad.probe.run_probe import Objective, hunt, needs_hunt, probe
 from steadygrad.record import BlindSpot, CheckRecord, Cost, Setup, StepTest, Trace, Verdict
 from steadygrad.rules.grading import MOST_STEPS, STEPS, left_open
 from steadygrad.rules.plateau import LONGER, in_doubt, lasts, unsettled
 from steadygrad.settings import Settings, apply_ignores
+from steadygrad.source.inferred_constructions import infer_constructions
+from steadygrad.source.spans import construction_of
+from steadygrad.source.user_errors import raised_as_theirs, running_theirs
+from steadygrad.steptest.mixing import mixing_in
+from steadygrad.steptest.run_steptest import Stepped, in_words, step_test
+from steadygrad.steptest.second_look import look_again
+from steadygrad.subject.optimizers import OptimizerLike
+from steadygrad.subject.subject import Subject, make_subject
 from steadygrad.written import names
 
 Progress = Callable[[str], None]

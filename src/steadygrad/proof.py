@@ -17,24 +17,24 @@ from torch import Tensor, nn
 
 from steadygrad.clip import Clip
 from steadygrad.clip.hook import hook_for
-from steadygrad.cures.patient import admit, rate_of
+from steadygrad.copies.copying import Copied, clone_batch, on_copy, unwrapped
+from steadygrad.copies.randomness import same_randomness, seed_torch
+from steadygrad.cures.editable_copy import admit, rate_of
+from steadygrad.cures.evaluate import Options, treat, without_rate
 from steadygrad.cures.plan import Cured, cure_subject
-from steadygrad.cures.trying import Options, treat, without_rate
 from steadygrad.errors import BatchError, SubjectError, UserCodeError
+from steadygrad.objective import with_loss
 from steadygrad.probe.backward import gradients_outside, put_back
-from steadygrad.probe.copying import Copied, clone_batch, on_copy, unwrapped
 from steadygrad.probe.graph import graph_of
-from steadygrad.probe.inference import infer_constructions
-from steadygrad.probe.instrument import Objective, probe, scalar
-from steadygrad.probe.objective import with_loss
-from steadygrad.probe.optimizers import OptimizerLike
-from steadygrad.probe.randomness import same_randomness, seed_torch
-from steadygrad.probe.steptest import in_words, needs_closure
-from steadygrad.probe.subject import Subject, make_subject
-from steadygrad.probe.theirs import raised_as_theirs, running_theirs
+from steadygrad.probe.run_probe import Objective, probe, scalar
 from steadygrad.record.proof import Arm, LayerUpdate, ProofRecord, Run
 from steadygrad.report import words
 from steadygrad.report.proof import render
+from steadygrad.source.inferred_constructions import infer_constructions
+from steadygrad.source.user_errors import raised_as_theirs, running_theirs
+from steadygrad.steptest.run_steptest import in_words, needs_closure
+from steadygrad.subject.optimizers import OptimizerLike
+from steadygrad.subject.subject import Subject, make_subject
 from steadygrad.written import seconds
 
 Batches = Callable[[int], Any]

@@ -20,12 +20,12 @@ from torch.nn import functional as F
 import steadygrad as sg
 from steadygrad import cures
 from steadygrad._check import check_subject
-from steadygrad.cures.patient import Patient, admit
+from steadygrad.cures.editable_copy import EditableCopy, admit
+from steadygrad.cures.evaluate import treat
 from steadygrad.cures.plan import Cured
-from steadygrad.cures.trying import treat
 from steadygrad.errors import CannotCureError
-from steadygrad.probe.subject import Subject, make_subject
 from steadygrad.record import Candidate, Tried
+from steadygrad.subject.subject import Subject, make_subject
 from tests.cures.kinds import KINDS, Functional, Kind
 
 
@@ -90,7 +90,7 @@ def pickles(model: nn.Module) -> bool:
     return True
 
 
-def whole(patient: Patient, subject: Subject) -> None:
+def whole(patient: EditableCopy, subject: Subject) -> None:
     """The treated model runs, copies, pickles, keeps signature, dtype, device and mode, and its optimizer holds it."""
     model, original = patient.model, copy.deepcopy(subject.model)
     x = subject.batch[0]

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 import steadygrad as sg
 from bench.suite import cases
 from bench.suite.case import SEED, Made
+from steadygrad.cures.evaluate import LEARNS, Outcome
 from steadygrad.cures.plan import _why_none
-from steadygrad.cures.trying import LEARNS, Outcome
 from steadygrad.record import GROUPS, Candidate, CureRecord, Tried, Verdict
 from tests.cures.kinds import Functional
 

@@ -14,12 +14,12 @@ import steadygrad as sg
 from bench.suite import cases
 from bench.suite.case import SEED
 from steadygrad._check import check_subject
-from steadygrad.cures.baseline import constant_loss
+from steadygrad.cures.batch_subsets import adds_up, as_whole, divisible, with_fewer
+from steadygrad.cures.constant_baseline import constant_loss
+from steadygrad.cures.editable_copy import admit
 from steadygrad.cures.learning_rate import search
-from steadygrad.cures.patient import admit
-from steadygrad.cures.samples import adds_up, as_whole, divisible, with_fewer
-from steadygrad.cures.settling import settle
-from steadygrad.probe.subject import Subject, make_subject
+from steadygrad.cures.long_run import settle
+from steadygrad.subject.subject import Subject, make_subject
 
 
 def regression(rate: float) -> tuple[Subject, float]:

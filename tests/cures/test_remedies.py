@@ -13,10 +13,10 @@ from torch.nn import functional as F
 import steadygrad as sg
 from steadygrad._check import check_subject
 from steadygrad.cures.candidates import candidates_for
-from steadygrad.cures.patient import admit
+from steadygrad.cures.editable_copy import admit
+from steadygrad.cures.evaluate import Options, treat
 from steadygrad.cures.plan import Cured
-from steadygrad.cures.trying import Options, treat
-from steadygrad.probe.subject import make_subject
+from steadygrad.subject.subject import make_subject
 
 WIDTH = 64
 

@@ -14,7 +14,7 @@ import pytest
 from steadygrad import cures, rules
 from steadygrad._check import check_subject
 from steadygrad.cli import main
-from steadygrad.cures.patient import admit
+from steadygrad.cures.editable_copy import admit
 from tests.cures.kinds import KINDS, Kind
 from tests.cures.test_battery import subject_of
 

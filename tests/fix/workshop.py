@@ -23,12 +23,12 @@ from steadygrad._check import check_subject
 from steadygrad._fix import apply
 from steadygrad._fix.apply import Fixed, make_fix
 from steadygrad._fix.verify import Answer, Request, answer
-from steadygrad.cures import learning_rate, plan, trying
-from steadygrad.cures.patient import set_rate
-from steadygrad.cures.trying import Options
-from steadygrad.probe.subject import Subject
+from steadygrad.cures import evaluate, learning_rate, plan
+from steadygrad.cures.editable_copy import set_rate
+from steadygrad.cures.evaluate import Options
 from steadygrad.record import Verdict
-from steadygrad.subjects import subject_of
+from steadygrad.subject.from_options import subject_of
+from steadygrad.subject.subject import Subject
 from tests.forgetting import forget
 
 PLAIN: dict[str, Any] = {
@@ -114,9 +114,9 @@ def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterable[Worksh
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(apply, "verify", lambda asked: _in_a_fork(Workshop(tmp_path), asked))
     # The planner looks shortly and is soon content: what is tested is what gets written, which is proven all the same.
-    monkeypatch.setattr(trying, "search", functools.partial(trying.search, steps=10))
-    monkeypatch.setattr(trying, "LEARNS", 0.02)
-    monkeypatch.setattr(trying, "BEGINS", float("inf"))
+    monkeypatch.setattr(evaluate, "search", functools.partial(evaluate.search, steps=10))
+    monkeypatch.setattr(evaluate, "LEARNS", 0.02)
+    monkeypatch.setattr(evaluate, "BEGINS", float("inf"))
     monkeypatch.setattr(plan, "BEGINS", float("-inf"), raising=False)
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 import steadygrad
+from steadygrad.launch.console import summary_lines
 from steadygrad.launch.tallies import tally_of
-from steadygrad.launch.telling import summary_lines
 
 
 class Generator(nn.Sequential):

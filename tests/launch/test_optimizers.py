@@ -121,7 +121,7 @@ def test_a_copy_is_not_told_of(watch: Watch, parameters: Any) -> None:
 
 
 def test_those_that_this_package_makes_are_not_told_of(watch: Watch, parameters: Any) -> None:
-    from steadygrad.probe import optimizers
+    from steadygrad.subject import optimizers
 
     made = optimizers.choose_optimizer(nn.Linear(3, 2), lambda _: watch.early(parameters))
     assert isinstance(made[0], watch.early)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from steadygrad.probe.surroundings import same_surroundings
+from steadygrad.copies.surroundings import same_surroundings
 from tests.launch.pairs import SCRIPTS, pair
 
 calls = 0

@@ -19,8 +19,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import steadygrad as sg
+from steadygrad.copies.copying import on_copy
 from steadygrad.errors import SteadygradError
-from steadygrad.probe.copying import on_copy
 from tests.laws import roundabout
 from tests.laws.roundabout import REBOUND, REFUSED, WIDTH, SelfReturning, Way
 

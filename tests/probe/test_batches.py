@@ -24,9 +24,9 @@ from torch.utils.data import (
 )
 
 import steadygrad as sg
+from steadygrad.copies.nested import size_of
 from steadygrad.errors import BatchError, UserCodeError
-from steadygrad.probe.batches import Batches, is_source
-from steadygrad.probe.instrument import size_of
+from steadygrad.subject.batches import Batches, is_source
 
 RULE = torch.randn(8, 4, generator=torch.Generator().manual_seed(0))
 

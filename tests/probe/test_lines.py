@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import steadygrad as sg
-from steadygrad.probe.spans import recording_constructions
+from steadygrad.source.spans import recording_constructions
 from tests.probe.shapes import HEAD, SHAPES
 
 

@@ -27,7 +27,7 @@ def test_what_the_model_raises_in_eval_mode_is_told() -> None:
 
 
 def test_a_failure_of_steadygrad_s_own_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("steadygrad.probe.mixing._must_not", None)
+    monkeypatch.setattr("steadygrad.steptest.mixing._must_not", None)
     batch = torch.randn(16, 4), torch.randint(0, 2, (16,))
     model = nn.Sequential(nn.Unflatten(1, (1, 4)), nn.Flatten(), nn.Linear(4, 2), nn.Softmax(0))
     report = sg.check(model, batch, nn.functional.cross_entropy)

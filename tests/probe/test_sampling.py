@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import steadygrad as sg
-from steadygrad.probe.instrument import probe
 from steadygrad.probe.layout import FIRST, Layout, by_shape, follow
+from steadygrad.probe.run_probe import probe
 from steadygrad.probe.sampling import FEWEST, MOST, take
 
 

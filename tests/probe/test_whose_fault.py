@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 import steadygrad as sg
 from steadygrad.errors import InternalError
-from steadygrad.probe import describe
+from steadygrad.probe import to_records
 
 torch.manual_seed(0)
 X, Y = torch.randn(16, 8), torch.randint(0, 3, (16,))
@@ -99,9 +99,9 @@ def test_it_is_looked_at(kind: str) -> None:
 
 
 def test_a_failure_of_our_own_is_told_as_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(describe, "tensors_in", int)
+    monkeypatch.setattr(to_records, "tensors_in", int)
     with pytest.raises(
-        InternalError, match=r"steadygrad itself failed .* not at fault: TypeError: .* \(describe\.py:\d+\)"
+        InternalError, match=r"steadygrad itself failed .* not at fault: TypeError: .* \(to_records\.py:\d+\)"
     ):
         sg.check(Taking(), (X, Y), F.cross_entropy, trial=0)
 

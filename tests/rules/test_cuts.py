@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 import steadygrad as sg
-from steadygrad.probe.spans import recording_constructions
 from steadygrad.record import Location
+from steadygrad.source.spans import recording_constructions
 from tests.rules.cuts import CASES, LOSS, Case
 
 

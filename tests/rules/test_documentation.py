@@ -11,7 +11,7 @@ import pytest
 
 import steadygrad
 from steadygrad import rules
-from steadygrad.probe.spans import recording_constructions
+from steadygrad.source.spans import recording_constructions
 
 PAGES = {rule.code: rule for rule in rules.load()}
 MARK = re.compile(r"^\s*#\s*(\^+) (SG\d+)$")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import steadygrad as sg
-from steadygrad.probe.own_targets import loss_of_mean_answer
+from steadygrad.steptest.own_targets import loss_of_mean_answer
 
 Batches = Callable[[int], tuple[Tensor, Tensor]]
 

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 import steadygrad as sg
-from steadygrad.probe.spans import recording_constructions
+from steadygrad.source.spans import recording_constructions
 
 SOURCE = """
 import torch

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from steadygrad.probe.copying import on_copy
-from steadygrad.probe.instrument import probe
+from steadygrad.copies.copying import on_copy
+from steadygrad.probe.run_probe import probe
 from steadygrad.record import Trace
 from tests.truth.nets import MODELS, built
 

@@ -18,11 +18,11 @@ from steadygrad._fix.source import Source, libcst
 from steadygrad._fix.training import assumed
 from steadygrad._fix.verify import operations_of, request, verify
 from steadygrad._fix.writer import UNWRITABLE, by_hand, write
+from steadygrad.cures.evaluate import Options
 from steadygrad.cures.plan import Cured, cure_subject
-from steadygrad.cures.trying import Options
 from steadygrad.errors import CannotFixError, SettingsError
-from steadygrad.probe.subject import Subject
 from steadygrad.record import Verdict
+from steadygrad.subject.subject import Subject
 
 TRIES = 5
 """Cures that are drafted at most, where one after the other cannot be written or does not hold."""

@@ -11,9 +11,9 @@ from torch import nn
 from steadygrad._fix.source import Source
 from steadygrad.cures.layers import Layer, Net
 from steadygrad.errors import CannotFixError
-from steadygrad.probe.spans import construction_of, is_user_file
-from steadygrad.probe.subject import Subject
 from steadygrad.record import Location, Operation, Site
+from steadygrad.source.spans import construction_of, is_user_file
+from steadygrad.subject.subject import Subject
 
 
 @dataclass

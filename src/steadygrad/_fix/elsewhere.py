@@ -20,12 +20,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from steadygrad.probe.arguments import replaced
-from steadygrad.probe.copying import clone_batch, on_copy
-from steadygrad.probe.loading import import_place, named, split
-from steadygrad.probe.spans import arguments_of, is_user_file
-from steadygrad.probe.subject import Subject
-from steadygrad.subjects import subject_of
+from steadygrad.copies.copying import clone_batch, on_copy
+from steadygrad.source.spans import arguments_of, is_user_file
+from steadygrad.subject.arguments import replaced
+from steadygrad.subject.from_options import subject_of
+from steadygrad.subject.loading import import_place, named, split
+from steadygrad.subject.subject import Subject
 
 VALUES = 2
 """Other values of each number for which a patch is to hold."""

@@ -14,8 +14,8 @@ from steadygrad._fix.training import function_around, optimizer_call
 from steadygrad.cures.normalise import groups_of, width_of
 from steadygrad.cures.swap_activation import MODULES
 from steadygrad.errors import CannotFixError
-from steadygrad.probe.spans import construction_of
 from steadygrad.record import Edit, Location, Operation, Site
+from steadygrad.source.spans import construction_of
 
 _TORCH_ACTIVATIONS = {name for name, value in vars(nn.modules.activation).items() if isinstance(value, type)}
 

@@ -9,7 +9,7 @@ from steadygrad._fix.apply import Fixed, make_fix
 from steadygrad.cures.candidates import check_options
 from steadygrad.cures.plan import plan_of
 from steadygrad.errors import SettingsError
-from steadygrad.subjects import subject_of
+from steadygrad.subject.from_options import subject_of
 from steadygrad.written import names
 
 

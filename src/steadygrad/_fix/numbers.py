@@ -18,8 +18,8 @@ from steadygrad._fix.source import Source, libcst
 from steadygrad.cures.gates import shut
 from steadygrad.cures.initialise import WORKING_VARIANCE, drawn_again, heads, last_of_branches
 from steadygrad.errors import CannotFixError
-from steadygrad.probe.spans import construction_of, is_user_file
 from steadygrad.record import Edit
+from steadygrad.source.spans import construction_of, is_user_file
 from steadygrad.theory import activations, meanfield
 from steadygrad.theory.folding import fold as folding
 

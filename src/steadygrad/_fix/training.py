@@ -11,9 +11,9 @@ from steadygrad._fix import names
 from steadygrad._fix.draft import Draft
 from steadygrad._fix.source import Source, libcst, set_argument
 from steadygrad.errors import CannotFixError
-from steadygrad.probe.loading import is_file, split
-from steadygrad.probe.subject import Subject
 from steadygrad.record import Edit
+from steadygrad.subject.loading import is_file, split
+from steadygrad.subject.subject import Subject
 
 
 def optimizer_call(draft: Draft) -> tuple[Source, Any]:

@@ -27,7 +27,7 @@ from steadygrad.record import Trace, Verdict
 
 if TYPE_CHECKING:
     from steadygrad._check import Report
-    from steadygrad.probe.subject import Subject
+    from steadygrad.subject.subject import Subject
 
 PATIENCE = 600.0
 """Seconds after which the fresh process is given up."""
@@ -152,8 +152,8 @@ def _verdict(asked: Request, options: Mapping[str, Any]) -> str:
 def _report(asked: Request, options: Mapping[str, Any]) -> tuple[Subject, Report]:
     from steadygrad._check import check_subject
     from steadygrad.clip import Clip, ClipBeforeStep
-    from steadygrad.cures.patient import set_rate
-    from steadygrad.subjects import subject_of
+    from steadygrad.cures.editable_copy import set_rate
+    from steadygrad.subject.from_options import subject_of
 
     subject = subject_of(asked.target, options)
     if asked.rate is not None:

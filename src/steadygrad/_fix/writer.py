@@ -12,8 +12,8 @@ from steadygrad._fix import expressions, numbers, residual, training, transforme
 from steadygrad._fix.draft import Draft
 from steadygrad.cures.layers import Net
 from steadygrad.cures.plan import Cured
-from steadygrad.probe.subject import Subject
 from steadygrad.record import Edit
+from steadygrad.subject.subject import Subject
 
 UNWRITABLE = (
     "data-driven-initialisation",

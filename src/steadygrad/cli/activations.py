@@ -52,7 +52,7 @@ def _row(name: str) -> Any:
             hint = f"; did you mean {close}?" if close else "; name your own as file.py:function"
             raise TargetError(f"unknown activation {name!r}{hint}")
         return known
-    from steadygrad.probe.loading import load_function, split
+    from steadygrad.subject.loading import load_function, split
 
     try:
         return row_for(split(name)[1], _on_arrays(load_function(name, "activations")))

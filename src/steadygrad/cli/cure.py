@@ -66,7 +66,7 @@ def command(ctx: click.Context, /, target: str, output_format: str, color: Any, 
 def planner_options(options: dict[str, Any], settings: Any, *, compare: bool = True) -> Any:
     """``Options`` of the planner from those of the command line, checked before anything of the user's is run."""
     from steadygrad.cures.candidates import check_options
-    from steadygrad.cures.trying import Options
+    from steadygrad.cures.evaluate import Options
     from steadygrad.written import names, seconds
 
     given = Options(

@@ -55,7 +55,7 @@ def command(
     with progress(target, quiet=quiet) as say, contextlib.redirect_stdout(sys.stderr):
         from steadygrad.cures.plan import cure_subject
         from steadygrad.proof import prove_subject, stream_for
-        from steadygrad.subjects import batches_of
+        from steadygrad.subject.from_options import batches_of
 
         def subject(seed: int) -> Any:
             return subject_of(target, replace(settings, seed=seed), options)

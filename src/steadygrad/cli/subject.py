@@ -40,8 +40,8 @@ def subject_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def settings_for(target: str, given: dict[str, Any]) -> Any:
     """Settings from the pyproject.toml nearest to the target, and the options given."""
-    from steadygrad.probe.loading import is_file, split
     from steadygrad.settings import load_settings
+    from steadygrad.subject.loading import is_file, split
 
     place = split(target)[0]
     return load_settings(Path(place).parent if is_file(place) else Path.cwd(), given)
@@ -49,7 +49,7 @@ def settings_for(target: str, given: dict[str, Any]) -> Any:
 
 def subject_of(target: str, settings: Any, options: dict[str, Any]) -> Any:
     """What the options and the target make together."""
-    from steadygrad.subjects import subject_of as made
+    from steadygrad.subject.from_options import subject_of as made
 
     return made(target, asked(settings, options))
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from steadygrad import cures
-from steadygrad.cures.patient import Patient
-from steadygrad.cures.trying import KEEP, NUMERIC, Options
+from steadygrad.cures.editable_copy import EditableCopy
+from steadygrad.cures.evaluate import KEEP, NUMERIC, Options
 from steadygrad.errors import SettingsError
 from steadygrad.record import GROUPS, SAFETIES, Candidate, CheckRecord, Severity
 
@@ -45,7 +45,7 @@ def _groups(word: str) -> set[str]:
     return {group for name, (group, _) in one.candidates.items() if cures.spelt(word) in (name, one.name)}
 
 
-def candidates_for(patient: Patient, report: CheckRecord, options: Options) -> list[Candidate]:
+def candidates_for(patient: EditableCopy, report: CheckRecord, options: Options) -> list[Candidate]:
     """What the findings ask for, within the options, least intrusive first."""
     codes = {finding.code for finding in report.findings if finding.severity is not Severity.INFO}
     found: list[tuple[tuple[int, int, int], Candidate]] = []

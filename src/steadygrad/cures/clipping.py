@@ -33,7 +33,7 @@ from collections.abc import Iterable
 
 from steadygrad._check import check_subject
 from steadygrad.clip import Clip, ClipBeforeStep
-from steadygrad.cures.patient import Patient
+from steadygrad.cures.editable_copy import EditableCopy
 from steadygrad.record import Candidate, Change, CheckRecord, Edit
 
 GROUP = "clip"
@@ -59,14 +59,14 @@ DEPTH_EXPLODES = 3.0
 """Decades along the trunk from which a clip is said to bound updates only."""
 
 
-def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
+def propose(patient: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
     """All four kinds, the one that keeps the direction first; two of them where they are not what was asked for."""
     for kind, (title, clip) in CLIPS.items():
         edit = Edit("clipping", kind, value=clip.low, high=clip.high)
         yield Candidate(f"clip-{kind}", title, GROUP, SAFETY, (edit,))
 
 
-def apply_(patient: Patient, edit: Edit) -> Change:
+def apply_(patient: EditableCopy, edit: Edit) -> Change:
     """Register the clip with the optimizer."""
     clip = Clip(edit.to, edit.value or 0.0, 1.0 if edit.high is None else edit.high)
     patient.optimizer.register_step_pre_hook(ClipBeforeStep(clip))

@@ -37,8 +37,8 @@ from collections.abc import Iterable
 
 import torch
 
+from steadygrad.cures.editable_copy import EditableCopy
 from steadygrad.cures.initialise import drawn_again, mostly_plain, orthogonal
-from steadygrad.cures.patient import Patient
 from steadygrad.cures.surgery.weights import Held, visit
 from steadygrad.errors import CannotCureError
 from steadygrad.record import Candidate, Change, CheckRecord, Edit
@@ -57,7 +57,7 @@ HEAD_SCALE = 1.0
 """Standard deviation over the batch of a head's output, centred: enough to learn from, no confident wrong answer."""
 
 
-def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
+def propose(patient: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
     """One candidate, for nets with plain layers whose activations are known."""
     layers = drawn_again(patient.net)
     if (
@@ -70,7 +70,7 @@ def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
         yield Candidate("folded-initialisation", "folded initialisation", GROUP, SAFETY, (edit,))
 
 
-def apply_(patient: Patient, edit: Edit) -> Change:
+def apply_(patient: EditableCopy, edit: Edit) -> Change:
     """Fold every plain layer, in place. Raises ``CannotCureError`` where a layer has no bias to shift."""
     plain = {layer.weight: layer for layer in drawn_again(patient.net)}
     heads = {layer.weight for layer in patient.net.layers if layer.activation is None and not layer.normalised}

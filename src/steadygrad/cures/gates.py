@@ -30,8 +30,8 @@ from collections.abc import Iterable
 
 import torch
 
+from steadygrad.cures.editable_copy import EditableCopy
 from steadygrad.cures.layers import Net
-from steadygrad.cures.patient import Patient
 from steadygrad.errors import CannotCureError
 from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation
 from steadygrad.report import words
@@ -51,7 +51,7 @@ SHUT = 0.6
 """Share of a gate's elements with less than 5 % of its greatest slope: SG102's SATURATED."""
 
 
-def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
+def propose(patient: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
     """One candidate, for all gates that are shut and have a bias in front."""
     layers = [layer for layer, _ in shut(patient.net) if _bias(patient, layer) is not None]
     if layers:
@@ -90,7 +90,7 @@ def _in_front(net: Net, gate: Operation) -> Operation | None:
     return None
 
 
-def _bias(patient: Patient, layer: Operation) -> torch.nn.Parameter | None:
+def _bias(patient: EditableCopy, layer: Operation) -> torch.nn.Parameter | None:
     """The bias beside the layer's weight, unless it is frozen."""
     module, _, name = layer.weight.rpartition(".")
     if name != "weight":
@@ -99,7 +99,7 @@ def _bias(patient: Patient, layer: Operation) -> torch.nn.Parameter | None:
     return bias if isinstance(bias, torch.nn.Parameter) and bias.requires_grad else None
 
 
-def apply_(patient: Patient, edit: Edit) -> Change:
+def apply_(patient: EditableCopy, edit: Edit) -> Change:
     """Raise the biases, in place. Raises ``CannotCureError`` where there is none to raise."""
     done = 0
     with torch.no_grad():

@@ -41,8 +41,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from steadygrad.cures.editable_copy import EditableCopy
 from steadygrad.cures.layers import Layer, Net
-from steadygrad.cures.patient import Patient
 from steadygrad.cures.surgery.weights import Held, visit
 from steadygrad.errors import CannotCureError
 from steadygrad.record import Candidate, Change, CheckRecord, Edit
@@ -84,7 +84,7 @@ SUITED = {"tanh": "xavier", "softsign": "xavier", "hardtanh": "xavier", "sigmoid
 """The scheme whose derivation names the activation; He's for every other."""
 
 
-def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
+def propose(patient: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
     """Zero branches where there are skips; the scheme that suits the most frequent activation, orthogonal, data-driven, a
     zero head; then the schemes derived for other activations."""
     net = patient.net
@@ -116,7 +116,7 @@ def mostly_plain(net: Net) -> bool:
     return not net.skips or 2 * sum(layer.on_trunk for layer in layers) > len(layers)
 
 
-def apply_(patient: Patient, edit: Edit) -> Change:
+def apply_(patient: EditableCopy, edit: Edit) -> Change:
     """Draw the weights again, in place, from the subject's seed. Raises ``CannotCureError`` where none can be drawn."""
     generator = torch.Generator().manual_seed(patient.subject.seed)
     if edit.to == "zero-branches":
@@ -131,7 +131,7 @@ def apply_(patient: Patient, edit: Edit) -> Change:
     return Change(f"numbers only: {words.count(count, 'weight')} drawn again, same modules, same state_dict keys")
 
 
-def _draw(patient: Patient, scheme: str, generator: torch.Generator) -> int:
+def _draw(patient: EditableCopy, scheme: str, generator: torch.Generator) -> int:
     activation = {layer.weight: layer.activation.name for layer in drawn_again(patient.net) if layer.activation}
     done = 0
 
@@ -202,7 +202,7 @@ def _middle(kernel: list[int]) -> int:
     return index
 
 
-def _zero(patient: Patient, layers: Iterable[int]) -> int:
+def _zero(patient: EditableCopy, layers: Iterable[int]) -> int:
     """The layers' weights and biases set to 0: a block begins as the identity, a head with the same answer for all."""
     operations = patient.net.operations
     names = {operations[index].weight or operations[index].module for index in layers}

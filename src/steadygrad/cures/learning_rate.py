@@ -36,17 +36,18 @@ from torch import nn
 
 from steadygrad.clip import Clip
 from steadygrad.clip.hook import hook_for
-from steadygrad.cures.patient import Patient, rate_of, set_rate
-from steadygrad.cures.samples import adds_up, as_whole, with_fewer
+from steadygrad.copies.copying import on_copy
+from steadygrad.copies.nested import size_of
+from steadygrad.cures.batch_subsets import adds_up, as_whole, with_fewer
+from steadygrad.cures.editable_copy import EditableCopy, rate_of, set_rate
 from steadygrad.errors import CannotCureError, SubjectError
-from steadygrad.probe.copying import on_copy
-from steadygrad.probe.instrument import probe, size_of
-from steadygrad.probe.optimizers import OptimizerLike
-from steadygrad.probe.steptest import step_test
-from steadygrad.probe.subject import Subject, make_subject
-from steadygrad.probe.theirs import raised_as_theirs, running_theirs
+from steadygrad.probe.run_probe import probe
 from steadygrad.record import Candidate, Change, CheckRecord, Edit
 from steadygrad.record.rates import RateSearch, RateTried
+from steadygrad.source.user_errors import raised_as_theirs, running_theirs
+from steadygrad.steptest.run_steptest import step_test
+from steadygrad.subject.optimizers import OptimizerLike
+from steadygrad.subject.subject import Subject, make_subject
 
 GROUP = "learning rate"
 SAFETY = "safe"
@@ -88,13 +89,13 @@ FAR_BELOW = 0.5
 """Share of the greatest fall under which no smaller rate is tried: falls shrink with the rate."""
 
 
-def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
+def propose(patient: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
     """One candidate: the rate that the step test finds."""
     if rate_of(patient.optimizer) > 0 or any("lr" in group for group in patient.optimizer.param_groups):
         yield Candidate("learning-rate", "learning rate", GROUP, SAFETY, (Edit("learning_rate", "step-tested"),))
 
 
-def apply_(patient: Patient, edit: Edit, progress: Callable[[str], None] | None = None) -> Change:
+def apply_(patient: EditableCopy, edit: Edit, progress: Callable[[str], None] | None = None) -> Change:
     """Set the rate of the edit, or the one that is found. Raises ``CannotCureError`` where no rate makes the loss fall."""
     before = rate_of(patient.optimizer)
     rate = edit.value

@@ -33,9 +33,9 @@ from collections.abc import Iterable
 
 from torch import nn
 
+from steadygrad.cures.editable_copy import EditableCopy
 from steadygrad.cures.layers import Net
-from steadygrad.cures.parts import ChannelNorm, RowsBatchNorm
-from steadygrad.cures.patient import Patient
+from steadygrad.cures.modules import ChannelNorm, RowsBatchNorm
 from steadygrad.cures.surgery import Wire
 from steadygrad.errors import CannotCureError
 from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation, Site
@@ -62,7 +62,7 @@ DEEP_PLAIN = 50
 TITLES = {"batch": "batch norm", "layer": "layer norm", "rms": "RMS norm", "group": "group norm"}
 
 
-def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
+def propose(patient: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
     """Batch norm before and behind the activation, then layer, RMS and group norm before it."""
     hidden = normalisable(patient.net)
     if not hidden:
@@ -97,7 +97,7 @@ def _samples(operation: Operation) -> int:
     return (shape[0] if shape else 1) * count if shape and shape[0] > 1 else 0
 
 
-def apply_(patient: Patient, edit: Edit) -> Change:
+def apply_(patient: EditableCopy, edit: Edit) -> Change:
     """Put norms in. Raises ``CannotCureError`` for batch norm on a batch too small for it."""
     kind, _, side = edit.to.partition(" ")
     operations = {patient.net.site(operation): operation for operation in patient.net.trace.operations}

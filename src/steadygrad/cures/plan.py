@@ -20,17 +20,17 @@ from torch import nn
 from steadygrad._check import check_subject
 from steadygrad.clip import Clip
 from steadygrad.clip.hook import hook_for
+from steadygrad.copies.copying import unwrapped
 from steadygrad.cures.candidates import candidates_for, check_options, join
-from steadygrad.cures.patient import admit
-from steadygrad.cures.settling import GENERALISES
-from steadygrad.cures.trying import BEGINS, LEARNS, Options, Outcome, Progress, try_out
-from steadygrad.probe.copying import unwrapped
-from steadygrad.probe.inference import infer_constructions
-from steadygrad.probe.optimizers import OptimizerLike
-from steadygrad.probe.subject import Subject, make_subject
-from steadygrad.probe.theirs import raised_as_theirs
+from steadygrad.cures.editable_copy import admit
+from steadygrad.cures.evaluate import BEGINS, LEARNS, Options, Outcome, Progress, try_out
+from steadygrad.cures.long_run import GENERALISES
 from steadygrad.record import Candidate, CheckRecord, CureRecord, Verdict
 from steadygrad.report.cured import render
+from steadygrad.source.inferred_constructions import infer_constructions
+from steadygrad.source.user_errors import raised_as_theirs
+from steadygrad.subject.optimizers import OptimizerLike
+from steadygrad.subject.subject import Subject, make_subject
 from steadygrad.written import names, seconds
 
 JOINED = 3

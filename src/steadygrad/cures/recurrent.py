@@ -33,7 +33,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from steadygrad.cures.patient import Patient
+from steadygrad.cures.editable_copy import EditableCopy
 from steadygrad.cures.surgery.wire import parent_of
 from steadygrad.errors import CannotCureError
 from steadygrad.record import Candidate, Change, CheckRecord, Edit, Site
@@ -55,7 +55,7 @@ LONGEST_ASSUMED = 100
 """Steps that chrono biases are set for where the trace tells no length."""
 
 
-def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
+def propose(patient: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
     """Orthogonal, and chrono where there are gates; a GRU for a plain cell."""
     modules = _modules(patient)
     loose = _loose(patient)
@@ -79,11 +79,11 @@ def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
         yield Candidate("gated-cell", "GRU in place of the plain RNN", "activation", "unsafe", (edit,))
 
 
-def _modules(patient: Patient) -> list[tuple[str, nn.Module]]:
+def _modules(patient: EditableCopy) -> list[tuple[str, nn.Module]]:
     return [(n, m) for n, m in patient.model.named_modules() if isinstance(m, (nn.RNNBase, nn.RNNCellBase))]
 
 
-def _loose(patient: Patient) -> list[tuple[str, nn.Parameter]]:
+def _loose(patient: EditableCopy) -> list[tuple[str, nn.Parameter]]:
     """Weights of recurrences written by hand: square, and used at every step."""
     names = {recurrence.name for recurrence in patient.net.trace.recurrences}
     known = {n for n, m in _modules(patient)}
@@ -105,7 +105,7 @@ def _gates(module: nn.Module) -> int:
     return 3 if isinstance(module, (nn.GRU, nn.GRUCell)) else 1
 
 
-def apply_(patient: Patient, edit: Edit) -> Change:
+def apply_(patient: EditableCopy, edit: Edit) -> Change:
     """Set the recurrences, in place, from the subject's seed."""
     generator = torch.Generator().manual_seed(patient.subject.seed)
     steps = edit.value or LONGEST_ASSUMED
@@ -160,7 +160,7 @@ def _matrix(like: Tensor, scheme: str, generator: torch.Generator) -> Tensor:
     return matrix.to(like)
 
 
-def _gated(patient: Patient, edit: Edit, steps: float, generator: torch.Generator) -> Change:
+def _gated(patient: EditableCopy, edit: Edit, steps: float, generator: torch.Generator) -> Change:
     removed: list[str] = []
     for site in edit.sites:
         old = patient.model.get_submodule(site.module)

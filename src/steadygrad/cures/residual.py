@@ -30,9 +30,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from steadygrad.cures.editable_copy import EditableCopy
 from steadygrad.cures.layers import Layer, Net
-from steadygrad.cures.parts import Plus, Resize
-from steadygrad.cures.patient import Patient
+from steadygrad.cures.modules import Plus, Resize
 from steadygrad.cures.surgery import Wire
 from steadygrad.errors import CannotCureError
 from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation
@@ -50,7 +50,7 @@ CANDIDATES = {
 SPANS = (2, 1, 3)
 
 
-def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
+def propose(patient: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
     """Span 2, 1 and 3 with scaled branches, for the plain layers of the trunk."""
     plain = plain_layers(patient.net)
     for span in SPANS:
@@ -113,7 +113,7 @@ def _input_shape(net: Net, operation: Operation) -> tuple[int, ...] | None:
     return source.output_shape if source is not None else None
 
 
-def apply_(patient: Patient, edit: Edit) -> Change:
+def apply_(patient: EditableCopy, edit: Edit) -> Change:
     """Add the skips. Raises ``CannotCureError`` where a pair of sites is not to be found in the trace."""
     operations = {patient.net.site(operation): operation for operation in patient.net.trace.operations}
     pairs = list(zip(edit.sites[::2], edit.sites[1::2], strict=True))

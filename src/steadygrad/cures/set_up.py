@@ -39,9 +39,9 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils._pytree import tree_leaves
 
+from steadygrad.cures.editable_copy import EditableCopy
 from steadygrad.cures.layers import Net
-from steadygrad.cures.parts import InUnits, Standardise
-from steadygrad.cures.patient import Patient
+from steadygrad.cures.modules import InUnits, Standardise
 from steadygrad.cures.surgery import Wire
 from steadygrad.errors import CannotCureError
 from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation
@@ -72,7 +72,7 @@ BOUNDS = ("hardtanh", "tanh", "clamp", "clip", "relu6", "hardsigmoid")
 """Scores for a cross-entropy that are bounded: its gradient asks for more than they can give."""
 
 
-def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
+def propose(patient: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
     """Only what a finding asks for."""
     codes = {finding.code for finding in report.findings}
     if codes & {"SG303", "SG102", "SG107"}:
@@ -103,7 +103,7 @@ def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
         yield Candidate("weight-decay", f"weight decay {GENTLE_DECAY:g}", GROUP, "safe", (edit,))
 
 
-def _squash(patient: Patient) -> tuple[Operation | None, str]:
+def _squash(patient: EditableCopy) -> tuple[Operation | None, str]:
     """The last squash in front of the loss, through views alone, and the loss."""
     net = patient.net
     for loss in net.trace.operations:
@@ -124,7 +124,7 @@ def _judged(net: Net, loss: Operation) -> Operation | None:
     return operation
 
 
-def _head_of_regression(patient: Patient) -> Operation | None:
+def _head_of_regression(patient: EditableCopy) -> Operation | None:
     """The layer whose result a regression's loss compares with targets that are far from N(0, 1)."""
     target = _target(patient)
     if target is None or max(float(target.std()), abs(float(target.mean()))) <= FAR_TARGET:
@@ -135,7 +135,7 @@ def _head_of_regression(patient: Patient) -> Operation | None:
     return operation if operation is not None and operation.kind == "linear" else None
 
 
-def _target(patient: Patient) -> torch.Tensor | None:
+def _target(patient: EditableCopy) -> torch.Tensor | None:
     batch = patient.subject.batch
     target = batch[1] if isinstance(batch, (tuple, list)) and len(batch) == 2 else None
     if not isinstance(target, torch.Tensor) or not target.is_floating_point() or target.numel() < 2:
@@ -143,7 +143,7 @@ def _target(patient: Patient) -> torch.Tensor | None:
     return target.detach()
 
 
-def _takers(patient: Patient) -> list[Operation]:
+def _takers(patient: EditableCopy) -> list[Operation]:
     """The weighing operations that take the input, or a view of it."""
     net = patient.net
     open_ = [
@@ -162,7 +162,7 @@ def _takers(patient: Patient) -> list[Operation]:
     return sorted(found, key=lambda operation: operation.index)
 
 
-def apply_(patient: Patient, edit: Edit) -> Change:
+def apply_(patient: EditableCopy, edit: Edit) -> Change:
     """Put it right, in place."""
     if edit.to == "decay":
         for group in patient.optimizer.param_groups:
@@ -187,7 +187,7 @@ def apply_(patient: Patient, edit: Edit) -> Change:
     return Change(f"output: logits in place of {edit.sites[0].name}")
 
 
-def _statistics(patient: Patient) -> tuple[torch.Tensor, torch.Tensor]:
+def _statistics(patient: EditableCopy) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and deviation of each feature of rows (batch, ..., features), of the whole where features don't vary alone."""
     leaves = [leaf for leaf in tree_leaves(patient.subject.batch) if isinstance(leaf, torch.Tensor)]
     x = next((leaf for leaf in leaves if leaf.is_floating_point()), None)

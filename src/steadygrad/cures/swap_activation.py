@@ -33,7 +33,7 @@ from types import MappingProxyType
 from torch import nn
 
 from steadygrad.cures import initialise
-from steadygrad.cures.patient import Patient
+from steadygrad.cures.editable_copy import EditableCopy
 from steadygrad.cures.surgery import Wire
 from steadygrad.errors import CannotCureError
 from steadygrad.record import Candidate, Change, CheckRecord, Edit, Severity
@@ -66,7 +66,7 @@ MODULES: Mapping[str, Callable[[], nn.Module]] = MappingProxyType(
 TITLES = {"relu": "ReLU", "leaky_relu": "Leaky ReLU", "elu": "ELU", "selu": "SELU", "gelu": "GELU", "silu": "SiLU"}
 
 
-def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
+def propose(patient: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
     """ReLU first, then the others, each with the initialisation that suits it; nothing where they are all in place."""
     seen = {finding.code for finding in report.findings if finding.severity is not Severity.INFO}
     if (
@@ -88,7 +88,7 @@ def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
         yield Candidate(name.replace("_", "-"), f"{title} + {scheme_title}", GROUP, SAFETY, edits)
 
 
-def apply_(patient: Patient, edit: Edit) -> Change:
+def apply_(patient: EditableCopy, edit: Edit) -> Change:
     """Swap at the edit's sites. Raises ``CannotCureError`` for an activation that is not known."""
     if edit.to not in MODULES:
         raise CannotCureError(f"no activation {edit.to!r}; there are {', '.join(MODULES)}")

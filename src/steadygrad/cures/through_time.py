@@ -34,9 +34,9 @@ import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
+from steadygrad.cures.editable_copy import EditableCopy
 from steadygrad.cures.layers import Net
-from steadygrad.cures.parts import Plus
-from steadygrad.cures.patient import Patient
+from steadygrad.cures.modules import Plus
 from steadygrad.cures.surgery import Wire
 from steadygrad.errors import CannotCureError
 from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation, Recurrence
@@ -54,7 +54,7 @@ GROWS = 1.0
 1 ÷ √steps (0.5 and 1.8 decades) they come to 0.97 and 1.00, with 1 ÷ (steps · f′) (0.4 decades) to 0.77 and 0.91."""
 
 
-def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
+def propose(patient: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
     """One candidate, for the state of the first loop that forgets."""
     for recurrence in patient.net.trace.recurrences:
         chain = state(patient.net, recurrence) if recurrence.kind == "loop" and recurrence.decades < 0.0 else []
@@ -109,7 +109,7 @@ def _leads(net: Net, before: int, after: Operation) -> bool:
     return False
 
 
-def apply_(patient: Patient, edit: Edit) -> Change:
+def apply_(patient: EditableCopy, edit: Edit) -> Change:
     """Put the step in. Raises ``CannotCureError`` where the loop is not to be found."""
     if not edit.sites or edit.value is None or edit.sites[0].call is None:
         raise CannotCureError("no loop here carries a state that could be found")

@@ -37,8 +37,8 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from steadygrad.cures.editable_copy import EditableCopy
 from steadygrad.cures.initialise import last_of_branches
-from steadygrad.cures.patient import Patient
 from steadygrad.cures.surgery import Wire
 from steadygrad.cures.surgery.weights import Held, visit
 from steadygrad.errors import CannotCureError
@@ -68,7 +68,7 @@ ONE_SIDED = 0.5
 _LAYERS = (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)
 
 
-def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
+def propose(patient: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
     """What there is something to do for."""
     sharp = _sharp(patient)
     if sharp:
@@ -90,11 +90,11 @@ def propose(patient: Patient, report: CheckRecord) -> Iterable[Candidate]:
         yield Candidate("pre-norm", "pre-norm in place of post-norm", "normalisation", "unsafe", (edit,))
 
 
-def _post_norm(patient: Patient) -> list[tuple[str, nn.Module]]:
+def _post_norm(patient: EditableCopy) -> list[tuple[str, nn.Module]]:
     return [(n, m) for n, m in patient.model.named_modules() if isinstance(m, _LAYERS) and not m.norm_first]
 
 
-def _sharp(patient: Patient) -> list[Operation]:
+def _sharp(patient: EditableCopy) -> list[Operation]:
     return [
         operation
         for operation in patient.net.trace.operations
@@ -103,7 +103,7 @@ def _sharp(patient: Patient) -> list[Operation]:
     ]
 
 
-def _logit_std(patient: Patient, operation: Operation) -> float:
+def _logit_std(patient: EditableCopy, operation: Operation) -> float:
     """Deviation of the logits, where they were measured; 0 where not, or where it is no attention."""
     if operation.attention_logit_std is not None:
         return operation.attention_logit_std
@@ -113,7 +113,7 @@ def _logit_std(patient: Patient, operation: Operation) -> float:
     return logits.output.std
 
 
-def _last_layer_before(patient: Patient, index: int) -> Operation | None:
+def _last_layer_before(patient: EditableCopy, index: int) -> Operation | None:
     """The nearest multiplication by a weight on the way back, through shapes and scalings."""
     net = patient.net
     layers = {layer.operation.index for layer in net.layers}
@@ -130,7 +130,7 @@ def _last_layer_before(patient: Patient, index: int) -> Operation | None:
     return None
 
 
-def _queries_and_keys(patient: Patient, sharp: list[Operation]) -> tuple[Site, ...]:
+def _queries_and_keys(patient: EditableCopy, sharp: list[Operation]) -> tuple[Site, ...]:
     net = patient.net
     found: list[Site] = []
     for operation in sharp:
@@ -146,7 +146,7 @@ def _queries_and_keys(patient: Patient, sharp: list[Operation]) -> tuple[Site, .
     return tuple(dict.fromkeys(found))
 
 
-def apply_(patient: Patient, edit: Edit) -> Change:
+def apply_(patient: EditableCopy, edit: Edit) -> Change:
     """Make the change, in place. Raises ``CannotCureError`` where the attention's queries cannot be found."""
     if edit.to == "pre-norm":
         return _pre_norm(patient, edit)
@@ -161,7 +161,7 @@ def apply_(patient: Patient, edit: Edit) -> Change:
     return Change(f"adds {words.count(len(edit.sites), 'RMS norm')} on queries and keys")
 
 
-def _pre_norm(patient: Patient, edit: Edit) -> Change:
+def _pre_norm(patient: EditableCopy, edit: Edit) -> Change:
     added = []
     for site in edit.sites:
         layer = patient.model.get_submodule(site.module)
@@ -198,7 +198,7 @@ class _Logits(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def _measured(patient: Patient) -> dict[int, float]:
+def _measured(patient: EditableCopy) -> dict[int, float]:
     """Deviation of the logits of every softmax in the trace, by its index: those that a sum or factor by hand made."""
     softmaxes = [o.index for o in patient.net.trace.operations if o.name == "softmax"]
     with _Logits() as seen:
@@ -206,7 +206,7 @@ def _measured(patient: Patient) -> dict[int, float]:
     return dict(zip(softmaxes, seen.deviations, strict=False)) if len(softmaxes) == len(seen.deviations) else {}
 
 
-def _query_scale(patient: Patient) -> Change:
+def _query_scale(patient: EditableCopy) -> Change:
     done = 0
     measured = _measured(patient)
     for operation in _sharp(patient):
@@ -232,12 +232,12 @@ def _query_scale(patient: Patient) -> Change:
     return Change(f"numbers only: {words.count(done, 'query weight')} scaled, same modules, same state_dict keys")
 
 
-def _attention_module(patient: Patient, path: str) -> nn.MultiheadAttention | None:
+def _attention_module(patient: EditableCopy, path: str) -> nn.MultiheadAttention | None:
     module = patient.model.get_submodule(path) if path in dict(patient.model.named_modules()) else None
     return module if isinstance(module, nn.MultiheadAttention) else None
 
 
-def _depth_scale(patient: Patient, factor: float) -> Change:
+def _depth_scale(patient: EditableCopy, factor: float) -> Change:
     names = {
         operation.weight or operation.module
         for operation in (patient.net.operations[index] for index in last_of_branches(patient.net))
@@ -257,7 +257,7 @@ def _depth_scale(patient: Patient, factor: float) -> Change:
     )
 
 
-def _scale(patient: Patient, names: set[str], factor: float) -> int:
+def _scale(patient: EditableCopy, names: set[str], factor: float) -> int:
     done = 0
 
     def visitor(held: Held) -> None:

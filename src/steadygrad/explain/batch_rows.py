@@ -20,12 +20,12 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils._pytree import tree_leaves, tree_map
 
+from steadygrad.copies.copying import clone_batch, on_copy
+from steadygrad.copies.unheard import unheard
 from steadygrad.explain.capture import Given
 from steadygrad.explain.replay import replay_objective, why_impossible, with_cotangents
+from steadygrad.objective import loss_in
 from steadygrad.probe.backward import log10_norm
-from steadygrad.probe.copying import clone_batch, on_copy
-from steadygrad.probe.objective import loss_in
-from steadygrad.probe.unheard import unheard
 from steadygrad.watch import calls
 
 USUAL = 3.0

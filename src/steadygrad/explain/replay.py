@@ -20,19 +20,19 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from steadygrad._check import Report, check_subject
+from steadygrad.copies.copying import unwrapped
+from steadygrad.copies.memory import fits
+from steadygrad.copies.unheard import unheard
 from steadygrad.errors import SteadygradError, in_one_line
 from steadygrad.explain.capture import Given
-from steadygrad.probe.copying import unwrapped
-from steadygrad.probe.inference import infer_constructions
-from steadygrad.probe.memory import fits
-from steadygrad.probe.objective import loss_in
-from steadygrad.probe.spans import is_user_file
-from steadygrad.probe.subject import Subject
-from steadygrad.probe.unheard import unheard
+from steadygrad.objective import loss_in
 from steadygrad.record import Finding, Location, Look, Operation, Severity
 from steadygrad.rules import verdict
 from steadygrad.rules.findings import evidence, judged
 from steadygrad.rules.lost_paths import expression, way_of
+from steadygrad.source.inferred_constructions import infer_constructions
+from steadygrad.source.spans import is_user_file
+from steadygrad.subject.subject import Subject
 from steadygrad.watch import calls
 
 NOTHING_CAME = "no look: no gradient came back to the model's output"

@@ -4,7 +4,7 @@
 and the standard library; must not import torch, nor know who measured or why.
 """
 
+from steadygrad.journal.journal import Journal
 from steadygrad.journal.read import read
-from steadygrad.journal.write import Journal
 
 __all__ = ["Journal", "read"]

@@ -142,7 +142,7 @@ def find(text: str) -> Experiment:
 
 
 def _users(text: str) -> Experiment:
-    from steadygrad.probe.loading import import_place, named, split
+    from steadygrad.subject.loading import import_place, named, split
 
     place, name = split(text)
     module = import_place(place)

@@ -64,7 +64,7 @@ def _seeded(seed: int) -> Iterator[None]:
     import numpy as np
     import torch
 
-    from steadygrad.probe.randomness import same_randomness
+    from steadygrad.copies.randomness import same_randomness
 
     with same_randomness():
         random.seed(seed)

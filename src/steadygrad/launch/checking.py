@@ -17,14 +17,14 @@ from steadygrad._check import check_subject
 from steadygrad._guard import by_rules
 from steadygrad.clip.hook import hook_for
 from steadygrad.clip.spec import Clip
+from steadygrad.copies.copying import unwrapped
+from steadygrad.copies.unheard import unheard
 from steadygrad.errors import SteadygradError, UserCodeError, in_one_line
 from steadygrad.launch.first_batch import FirstBatch
 from steadygrad.launch.second_verdict import Answered, Mean, SecondVerdict
-from steadygrad.probe.copying import unwrapped
-from steadygrad.probe.subject import make_subject
-from steadygrad.probe.unheard import unheard
 from steadygrad.record import CheckRecord, Finding, Location, Verdict
 from steadygrad.rules.grading import STEPS
+from steadygrad.subject.subject import make_subject
 from steadygrad.torch_internals import loader_at_work
 from steadygrad.watch import backward, calls
 

@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from steadygrad.copies.copying import unwrapped
 from steadygrad.cures.plan import Cured, cure
 from steadygrad.errors import CannotCureError, SteadygradError, in_one_line
 from steadygrad.launch.first_batch import FirstBatch
-from steadygrad.probe.copying import unwrapped
 from steadygrad.record import Verdict
 
 SECONDS = 120.0

@@ -16,9 +16,9 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from steadygrad.errors import SubjectError
 from steadygrad.frames import called_at
-from steadygrad.probe.objective import loss_in
-from steadygrad.probe.spans import location_of, replaying, user_frame
+from steadygrad.objective import loss_in
 from steadygrad.record import Location, Operation
+from steadygrad.source.spans import location_of, replaying, user_frame
 from steadygrad.torch_internals import never_compiled
 from steadygrad.watch import calls
 

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from steadygrad.detect.symptoms import Symptom
 from steadygrad.launch.models import modules_alive, outermost_with, own_parameters, parameters_of
-from steadygrad.probe.spans import construction_of
 from steadygrad.record import Severity
+from steadygrad.source.spans import construction_of
 
 LOOKS = 3
 """Steps of an optimizer at which it is asked, where the one before did not settle it."""

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from steadygrad.frames import not_counted
-from steadygrad.launch.arriving import when_imported
+from steadygrad.launch.import_hook import when_imported
 from steadygrad.settings import RunSettings
 
 _FLAGS = ("-u",)

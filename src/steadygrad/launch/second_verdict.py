@@ -17,11 +17,11 @@ import torch
 from torch import Tensor, nn
 
 from steadygrad import rules
+from steadygrad.copies.randomness import same_randomness
+from steadygrad.copies.unheard import unheard
 from steadygrad.errors import SteadygradError, TrainingStopped
 from steadygrad.launch.first_batch import FirstBatch
-from steadygrad.probe.instrument import output_spread, scalar
-from steadygrad.probe.randomness import same_randomness
-from steadygrad.probe.unheard import unheard
+from steadygrad.probe.run_probe import output_spread, scalar
 from steadygrad.record import CheckRecord, Finding, Severity, StepTest
 from steadygrad.record.steptest import Unseen
 from steadygrad.rules.plateau import hardly_learns

@@ -18,11 +18,11 @@ from typing import Any
 
 from steadygrad.errors import JournalError, TrainingStopped, in_one_line
 from steadygrad.launch.children import at_end_of_child, name_of_child
+from steadygrad.launch.console import Teller, end_lines
 from steadygrad.launch.journals import FOLDER, journal_path
 from steadygrad.launch.optimizers import ours_at_work
 from steadygrad.launch.plan import Plan
 from steadygrad.launch.tallies import Tally, finished, tally_of
-from steadygrad.launch.telling import Teller, end_lines
 from steadygrad.launch.unwatched import no_step_seen, nothing_watched
 
 SEVERAL = 4
@@ -144,9 +144,9 @@ class Session:
             self._busy = False
 
     def _guard(self, made: list[tuple[Any, FrameType | None]]) -> None:
+        from steadygrad.copies.copying import unwrapped
         from steadygrad.launch.models import models_of
-        from steadygrad.probe.copying import unwrapped
-        from steadygrad.probe.inference import infer_constructions
+        from steadygrad.source.inferred_constructions import infer_constructions
 
         optimizers: list[Any] = []
         models: dict[int, Any] = {}

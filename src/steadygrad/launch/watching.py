@@ -11,9 +11,9 @@ import os
 from types import ModuleType
 
 from steadygrad.errors import SettingsError
-from steadygrad.launch.arriving import when_imported
 from steadygrad.launch.children import Token, follow_children
-from steadygrad.launch.first_use import FirstUse
+from steadygrad.launch.first_call import FirstUse
+from steadygrad.launch.import_hook import when_imported
 from steadygrad.launch.launchers import follow_launchers
 from steadygrad.launch.optimizers import tell_of_optimizers
 from steadygrad.launch.plan import Plan
@@ -45,7 +45,7 @@ def _torch_is_here(torch: ModuleType, session: Session) -> None:
     session.expect_use = use.await_
     # Both import torch, which is here by now.
     from steadygrad.launch.losses import Losses
-    from steadygrad.probe.spans import record_constructions
+    from steadygrad.source.spans import record_constructions
 
     session.losses = Losses(session.loss)
     record_constructions()

@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional as F
 
-from steadygrad.probe.kinds import SUMS, kind_of
+from steadygrad.probe.operation_kinds import SUMS, kind_of
 
 QUIET = frozenset(
     [

@@ -17,11 +17,11 @@ from weakref import ReferenceType, ref
 import numpy as np
 from torch import Tensor
 
+from steadygrad.copies.nested import tensors_in
 from steadygrad.probe.calls import ARITHMETIC, EXITS, FLAT, IN_PLACE, REMADE, SHAPED
-from steadygrad.probe.nested import tensors_in
-from steadygrad.probe.originals import Originals, memory_of
-from steadygrad.probe.spans import user_frame
 from steadygrad.probe.taped import Taped
+from steadygrad.source.originals import Originals, memory_of
+from steadygrad.source.spans import user_frame
 
 Draft = Callable[[str, Tensor], Taped]
 """Makes the record of a cut at the call that runs now."""

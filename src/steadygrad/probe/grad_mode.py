@@ -17,8 +17,8 @@ from typing import Any
 
 import torch
 
-from steadygrad.probe.spans import is_user_file, location_of, location_of_node, syntax_tree, user_frame
 from steadygrad.record import Location
+from steadygrad.source.spans import is_user_file, location_of, location_of_node, syntax_tree, user_frame
 from steadygrad.torch_internals import replaced
 
 CHANGES = "_set_grad_enabled"

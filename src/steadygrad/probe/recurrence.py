@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.autograd.graph import GradientEdge, Node
 
 from steadygrad.probe.backward import log10_norm
-from steadygrad.probe.kinds import SUMS
+from steadygrad.probe.operation_kinds import SUMS
 from steadygrad.probe.tape import Tape
 from steadygrad.probe.taped import Reuse, SequenceCall, Taped
 from steadygrad.record import Recurrence

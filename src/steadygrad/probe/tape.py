@@ -20,23 +20,23 @@ from torch.autograd.graph import Node
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map_with_path
 
+from steadygrad.copies.nested import first_of, is_dense, path_name, tensors_in
 from steadygrad.probe import calls, layout, sampling, units
 from steadygrad.probe.attention import look
 from steadygrad.probe.calls import COMPOSITES, CUTS, DATA, ENDS, EXITS, NUMBERS, QUIET, SET_DATA, fan_in
 from steadygrad.probe.conversions import name_of_cut
 from steadygrad.probe.flow import Flow
 from steadygrad.probe.grad_mode import CHANGES, GradMode
-from steadygrad.probe.kinds import PASS_THROUGH, SUMS, kind_of
-from steadygrad.probe.nested import first_of, is_dense, path_name, tensors_in
-from steadygrad.probe.spans import (
+from steadygrad.probe.operation_kinds import PASS_THROUGH, SUMS, kind_of
+from steadygrad.probe.taped import Reuse, SequenceCall, Taped, note_operands, sequence_calls
+from steadygrad.record import Location
+from steadygrad.source.spans import (
     construction_of,
     in_deepcopy,
     location_of,
     outside_constructors,
     user_frame,
 )
-from steadygrad.probe.taped import Reuse, SequenceCall, Taped, note_operands, sequence_calls
-from steadygrad.record import Location
 from steadygrad.torch_internals import caller, replaced
 
 

@@ -92,7 +92,7 @@ def setup():
 
 ## Where the threshold comes from
 
-`CHANGED` in `probe/mixing.py`, a thousandth, is far above rounding (1e-6 of the greatest value) and far below what another
+`CHANGED` in `steptest/mixing.py`, a thousandth, is far above rounding (1e-6 of the greatest value) and far below what another
 sample's numbers change. That of "hardly anything" is SG109's.
 
 ## References

@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 from types import FrameType
 
-from steadygrad.probe.spans import is_user_file, location_of
 from steadygrad.record import Location
+from steadygrad.source.spans import is_user_file, location_of
 
 _INSTALLED = ("site-packages", "dist-packages")
 _STEP = "torch/optim/optimizer.py"

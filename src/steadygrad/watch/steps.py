@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from steadygrad.probe.step_arguments import place_of_closure
+from steadygrad.copies.step_arguments import place_of_closure
 from steadygrad.record.rows import Estimates, Rows
 from steadygrad.torch_internals import never_compiled
 from steadygrad.watch import backward, clips, loss_scale, losses, rates

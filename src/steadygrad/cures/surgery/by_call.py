@@ -17,8 +17,8 @@ from torch.overrides import TorchFunctionMode
 
 from steadygrad.cures.surgery.wire import Wire, attach, in_place, named, paths_by_module
 from steadygrad.errors import CannotCureError
-from steadygrad.probe.spans import location_of, user_frame
 from steadygrad.record import Location
+from steadygrad.source.spans import location_of, user_frame
 from steadygrad.torch_internals import runs_in, this_thread
 
 Key = tuple[str, str, int]

@@ -8,12 +8,12 @@ from torch.nn import functional as F
 
 from steadygrad._check import check_subject
 from steadygrad.cures import fold
-from steadygrad.cures.patient import admit
+from steadygrad.cures.editable_copy import admit
 from steadygrad.lab import Curve, Outcome, Panel, experiment, mean_reading
 from steadygrad.lab.training import GUESSING, blobs, descend, plain, rounded
-from steadygrad.probe.subject import make_subject
 from steadygrad.report.profile import levels
 from steadygrad.report.words import number
+from steadygrad.subject.subject import make_subject
 
 WIDTH = 32
 

@@ -1,0 +1,1 @@
+"""Where in the user's source something stands, and whose code raised what."""

@@ -1,0 +1,83 @@
+"""What a loss is without the input: every sample answered alike, or held against another one's target.
+
+Runs objectives; trains nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from steadygrad.copies.copying import clone_batch
+from steadygrad.copies.nested import size_of
+from steadygrad.probe.run_probe import Objective, output_spread, scalar
+
+
+class Answer(nn.Module):
+    """A model that answers the same whatever it is asked."""
+
+    def __init__(self, answer: Tensor) -> None:
+        super().__init__()
+        self.answer = answer
+
+    def forward(self, *_: Any, **__: Any) -> Tensor:
+        return self.answer
+
+
+def constant_losses(
+    objective: Objective, batches: Sequence[Any], outputs: Sequence[Sequence[Any]]
+) -> list[float] | None:
+    """The mean loss of ``batches`` where every sample is answered by the mean answer; for each of ``outputs``, theirs.
+
+    That is what is known without the input. None where the loss takes no such answer, or there is but one sample, which
+    is its own mean.
+    """
+    found: list[float] = []
+    for answers in outputs:
+        together = _together(answers, [size_of(batch) for batch in batches])
+        if together is None or len(together) == 1:
+            return None
+        mean = together.detach().mean(0, keepdim=True)
+        losses = []
+        for batch in batches:
+            constant = mean.expand(size_of(batch) or 1, *mean.shape[1:]).clone()
+            try:
+                with torch.no_grad():
+                    losses.append(float(scalar(objective(Answer(constant), clone_batch(batch))[0])))
+            except (AttributeError, TypeError, RuntimeError):
+                # An objective that asks the model for more than an output has no constant answer to compare with.
+                return None
+        found.append(fmean(losses))
+    return found
+
+
+def spread_of(outputs: Sequence[Any], sizes: Sequence[int | None]) -> float | None:
+    """Spread of the outputs of several batches, of ``sizes`` samples; of one batch as ``output_spread`` has it."""
+    together = _together(outputs, sizes)
+    return output_spread(outputs[0], sizes[0]) if together is None else output_spread(together, len(together))
+
+
+def exchange_targets(batch: Any, by: int) -> Any:
+    """The batch with its targets moved ``by`` samples on: "labels" of a dict, the second of a pair. None: there are none."""
+    if isinstance(batch, dict) and isinstance(batch.get("labels"), Tensor):
+        labels = batch["labels"]
+        return {**batch, "labels": labels.roll(by, 0)} if labels.dim() and by % len(labels) else None
+    if isinstance(batch, (tuple, list)) and len(batch) == 2 and all(isinstance(one, Tensor) for one in batch):
+        x, y = batch
+        if x.dim() and y.dim() and len(x) == len(y) and by % len(y):
+            return x, y.roll(by, 0)
+    return None
+
+
+def _together(outputs: Sequence[Any], sizes: Sequence[int | None]) -> Tensor | None:
+    """All samples' outputs in one tensor; None where an output has no row a sample, or the rows differ in shape."""
+    for output, size in zip(outputs, sizes, strict=True):
+        if not isinstance(output, Tensor) or not output.is_floating_point() or output.shape[:1] != (size,):
+            return None
+    if len({output.shape[1:] for output in outputs}) != 1:
+        return None
+    return torch.cat(list(outputs)) if len(outputs) > 1 else outputs[0]

@@ -1,0 +1,345 @@
+"""The step test: a few real steps of the real optimizer on a copy, on fresh batches or on the one there is.
+
+A verdict on one pass alone cannot be right, because the learning rate decides too. On one batch every step draws the same
+random numbers, so that what is compared is the same function. Writes a ``StepTest`` and each parameter's first update.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import fmean
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
+
+from steadygrad.copies.copying import Copied, clone_batch
+from steadygrad.copies.nested import first_tensor, size_of
+from steadygrad.copies.randomness import seed_torch
+from steadygrad.probe.backward import gradients_outside, log10_norm, put_back
+from steadygrad.probe.graph import graph_of
+from steadygrad.probe.run_probe import Objective, scalar
+from steadygrad.record import StepTest
+from steadygrad.record.steptest import Unseen
+from steadygrad.steptest.clipped import clipped, clips_of, gradient_norm
+from steadygrad.steptest.constant_answers import constant_losses, exchange_targets, spread_of
+from steadygrad.steptest.own_targets import loss_against_others, loss_of_mean_answer
+
+WORTH_TELLING = 10.0
+"""Seconds that steps take together from which their progress tells how many are left."""
+
+LEAP = 0.3
+"""Rise of a step's loss above all before, as a share of it, at which the unseen batches are looked at in between."""
+EXCHANGES = 4
+"""Ways in which targets are exchanged between samples; one alone is as noisy as the batch is small."""
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """What the step test saw: its record, the first update of every parameter, and the plain cost of a step."""
+
+    record: StepTest
+    update_ratio: dict[str, float]
+    seconds: float
+    """Median wall-clock time of one plain forward, backward and step."""
+    silent: int
+    """So many of the last steps had gradients of exactly zero."""
+
+
+def step_test(
+    copied: Copied,
+    objective: Objective,
+    batch: Any,
+    *,
+    steps: int,
+    seed: int,
+    progress: Callable[[str], None] | None = None,
+    give_up: Callable[[list[float]], bool] | None = None,
+    batch_of: Callable[[int], Any] | None = None,
+    unseen: Sequence[Any] = (),
+    go_on: Callable[[Stepped], int] | None = None,
+    kept: int = 0,
+) -> Stepped:
+    """Train the copy for ``steps`` steps. The copy is changed; what it was copied from is not.
+
+    It ends early, as diverged, at a loss that is not finite or where ``give_up`` says so of the losses so far. Every step
+    is taken on ``batch``, or on what ``batch_of`` gives for its number. What they brought is read on ``batch``, or on those
+    that are ``unseen``. ``go_on`` is shown what those steps brought and says how many there shall be in all, until it wants
+    no more; the record then keeps what the first ``steps`` brought as well, and what ``kept`` brought.
+    """
+    outside: list[tuple[Tensor, Tensor | None]] = []
+    walk = _Walk(copied, objective, batch, seed, outside, _original(copied), list(unseen))
+    try:
+        if unseen:
+            walk.unseen_before, walk.first_outputs = _look(walk, unseen)
+        _go_on(walk, steps, progress, give_up, batch_of)
+        first = seen = _looked(walk, steps)
+        while go_on is not None and len(walk.losses) == seen.record.steps:
+            more = go_on(seen)
+            if more <= seen.record.steps:
+                break
+            _go_on(walk, more, progress, give_up, batch_of)
+            hundred = seen.record if seen.record.steps == kept else seen.record.hundred
+            later = _looked(walk, more)
+            seen = replace(later, record=replace(later.record, early=first.record, hundred=hundred))
+        return seen
+    finally:
+        put_back(outside)
+
+
+@dataclass
+class _Walk:
+    """The steps so far: what they start from, and what they have shown."""
+
+    copied: Copied
+    objective: Objective
+    batch: Any
+    seed: int
+    outside: list[tuple[Tensor, Tensor | None]]
+    original: dict[str, Tensor]
+    unseen: list[Any]
+    losses: list[float] = field(default_factory=list)
+    """Before each step."""
+    first_outputs: list[Any] = field(default_factory=list)
+    """Before the first step, of what the outcome is read on."""
+    unseen_before: float = math.nan
+    unseen_greatest: float = -math.inf
+    highest: float = -math.inf
+    """Loss of a step above which, by ``LEAP``, it has leapt: fresh batches differ, so the unseen ones are looked at then."""
+    seconds: list[float] = field(default_factory=list)
+    ratios: dict[str, float] = field(default_factory=dict)
+    predicted: float = 0.0
+    decay: float = 0.0
+    norms: list[float] = field(default_factory=list)
+    """Of the first gradient, before and after a clip, where there is one."""
+    silent: int = 0
+    """So many of the last steps had gradients of exactly zero."""
+
+
+def _go_on(
+    walk: _Walk,
+    steps: int,
+    progress: Callable[[str], None] | None,
+    give_up: Callable[[list[float]], bool] | None,
+    batch_of: Callable[[int], Any] | None,
+) -> None:
+    """Take steps until there are so many in all, or until one was the last that makes sense."""
+    for step in range(len(walk.losses), steps):
+        if progress is not None:
+            left = fmean(walk.seconds) * (steps - step) if walk.seconds else 0.0
+            told = f", about {left:.0f} s left" if left > WORTH_TELLING else ""
+            progress(f"step test, step {step + 1} of {steps}{told}")
+        began = time.perf_counter()
+        batch, seed = (walk.batch, walk.seed) if batch_of is None else (batch_of(step), walk.seed + step)
+        norms = walk.norms if step == 0 and walk.copied.optimizer and clips_of(walk.copied.optimizer) else None
+        seen, output = _one_step(walk.copied, walk.objective, batch, seed, walk.outside, norms)
+        walk.seconds.append(time.perf_counter() - began)
+        walk.losses.append(seen)
+        if step == 0 and not walk.unseen:
+            walk.first_outputs = [output]
+        if not math.isfinite(seen) or (give_up is not None and give_up(walk.losses)):
+            return
+        if walk.unseen and step and seen - walk.highest > LEAP * abs(walk.highest):
+            walk.unseen_greatest = max(walk.unseen_greatest, _look(walk, walk.unseen)[0])
+        walk.highest = max(walk.highest, seen, walk.unseen_before)
+        walk.silent = walk.silent + 1 if _is_silent(walk.copied) else 0
+        if step == 0:
+            walk.ratios, walk.predicted = _first_update(walk.copied, walk.original)
+            walk.decay = _decay(walk.copied, walk.original)
+
+
+def _look(walk: _Walk, batches: Sequence[Any]) -> tuple[float, list[Any]]:
+    """Mean loss of the batches, and their outputs, as the model is now and as it trains."""
+    losses, outputs = [], []
+    for batch in batches:
+        seed_torch(walk.seed)
+        # With gradients enabled: a model may need them in its forward, as a gradient penalty or a force does.
+        loss, output = walk.objective(walk.copied.model, clone_batch(batch))
+        losses.append(float(scalar(loss).detach()))
+        tensor = first_tensor(output)
+        outputs.append(tensor.detach() if tensor is output and tensor is not None else output)
+    return fmean(losses), outputs
+
+
+def _looked(walk: _Walk, steps: int) -> Stepped:
+    """What the steps brought: the loss once more of what it is read on, unless they ended early."""
+    losses, seen = list(walk.losses), walk.unseen or [walk.batch]
+    constants: list[float] | None = None
+    unseen = spread = None
+    if losses and math.isfinite(losses[-1]) and len(losses) == steps:
+        after, outputs = _look(walk, seen)
+        losses.append(after)
+        constants = constant_losses(walk.objective, seen, [walk.first_outputs, outputs])
+        spread = spread_of(outputs, [size_of(batch) for batch in seen])
+        if walk.unseen:
+            constant = _constant(walk, seen) if constants is None else constants[1]
+            exchanged = _against_others(walk, seen) if constant is None else None
+            greatest = max(walk.unseen_before, walk.unseen_greatest, after)
+            unseen = Unseen(walk.unseen_before, after, constant, exchanged, greatest)
+    assert walk.copied.optimizer is not None
+    first = walk.unseen_before if walk.unseen else losses[0]
+    record = StepTest(
+        steps=steps,
+        optimizer=in_words(walk.copied.optimizer),
+        losses=tuple(losses),
+        predicted_first=walk.predicted / (abs(losses[0]) or 1.0),
+        output_spread_after=spread,
+        constant_fall=None if constants is None else (constants[0] - constants[1]) / (abs(first) or 1.0),
+        decay=walk.decay,
+        clipped=clipped(walk.copied.optimizer, walk.norms),
+        unseen=unseen,
+    )
+    return Stepped(record, walk.ratios, sorted(walk.seconds)[len(walk.seconds) // 2], walk.silent)
+
+
+def _constant(walk: _Walk, batches: Sequence[Any]) -> float | None:
+    """Mean loss of the mean answer in a model that makes its own loss; None where that has none."""
+    losses: list[float] = []
+    for batch in batches:
+        seed_torch(walk.seed)
+        loss = loss_of_mean_answer(walk.objective, walk.copied.model, batch)
+        losses += [] if loss is None else [loss]
+    return fmean(losses) if losses else None
+
+
+def _against_others(walk: _Walk, batches: Sequence[Any]) -> float | None:
+    """Mean loss where every sample is held against the target of another one; None where the targets are not known."""
+    losses: list[float] = []
+    for by in range(1, 1 + EXCHANGES):
+        others = [exchange_targets(batch, by) for batch in batches]
+        if None not in others:
+            losses.append(_look(walk, others)[0])
+            continue
+        for batch in batches:
+            seed_torch(walk.seed)
+            loss = loss_against_others(walk.objective, walk.copied.model, batch, by)
+            losses += [] if loss is None else [loss]
+    return fmean(losses) if losses else None
+
+
+def _original(copied: Copied) -> dict[str, Tensor]:
+    """Every parameter as it is before the first step: the user's own, or what the probe has made of a lazy one."""
+    named = copied.named_parameters()
+    lazy = {n: p.detach().clone() for n, p in named if isinstance(copied.original.get(n), UninitializedTensorMixin)}
+    return {**copied.original, **lazy}
+
+
+def _one_step(
+    copied: Copied,
+    objective: Objective,
+    batch: Any,
+    seed: int,
+    outside: list[tuple[Tensor, Tensor | None]],
+    norms: list[float] | None,
+) -> tuple[float, Any]:
+    """Loss and output before a step, made by the optimizer's own closure: those that look several times (LBFGS) are right too.
+
+    ``outside`` is filled at the first step with the leaves beyond the copy that get a gradient, to be put back; ``norms`` with
+    the norm of the gradient before and after the hooks of the step.
+    """
+    assert copied.optimizer is not None
+    first: list[tuple[float, Any]] = []
+
+    def closure() -> float:
+        for _, parameter in copied.named_parameters():
+            parameter.grad = None
+        seed_torch(seed)
+        with torch.enable_grad():
+            returned, output = objective(copied.model, clone_batch(batch))
+            loss = scalar(returned)
+            if loss.grad_fn is not None and not first and not outside:
+                outside.extend(gradients_outside(graph_of(loss.grad_fn), (p for _, p in copied.named_parameters())))
+            if loss.requires_grad:
+                loss.backward()  # type: ignore[no-untyped-call]
+        if not first:
+            tensor = first_tensor(output)
+            first.append((float(loss.detach()), tensor.detach() if tensor is output and tensor is not None else None))
+        return float(loss.detach())
+
+    if needs_closure(copied.optimizer):
+        copied.optimizer.step(closure)
+    else:
+        # As a training loop does it, so that step hooks (a clip) find the gradients.
+        closure()
+        before = gradient_norm(copied) if norms is not None else 0.0
+        copied.optimizer.step()
+        if norms is not None:
+            norms.extend((before, gradient_norm(copied)))
+    return first[0]
+
+
+def _is_silent(copied: Copied) -> bool:
+    """Whether all gradients are exactly zero; mostly the first one settles it."""
+    gradients = (p.grad for _, p in copied.named_parameters() if p.grad is not None)
+    return not any(bool(one.to_dense().any() if one.is_sparse else one.any()) for one in gradients)
+
+
+def needs_closure(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether ``step`` cannot be called without one, as LBFGS's."""
+    parameter = inspect.signature(optimizer.step).parameters.get("closure")
+    return parameter is not None and parameter.default is inspect.Parameter.empty
+
+
+def _first_update(copied: Copied, original: dict[str, Tensor]) -> tuple[dict[str, float], float]:
+    """‖update‖ ÷ ‖weight‖ of every parameter, and the fall of the loss that the gradient predicts for it."""
+    ratios: dict[str, float] = {}
+    predicted = 0.0
+    for name, parameter in copied.named_parameters():
+        before = original.get(name)
+        if before is None or not parameter.requires_grad or before.shape != parameter.shape:
+            continue
+        with torch.no_grad():
+            update = parameter.detach() - before.detach()
+            size, weight = log10_norm([update]), log10_norm([before.detach()])
+            if weight > -math.inf:
+                ratios[name] = 0.0 if size == -math.inf else 10.0 ** (size - weight)
+            gradient = parameter.grad
+            if gradient is not None:
+                dense = gradient.to_dense() if gradient.is_sparse else gradient
+                predicted -= float(torch.real((dense.conj() * update).sum()))
+    return ratios, predicted
+
+
+def _decay(copied: Copied, original: dict[str, Tensor]) -> float:
+    """‖weight decay's part of the first update‖ ÷ ‖the gradient's part‖, over the weight matrices of groups that decay."""
+    assert copied.optimizer is not None
+    decoupled = isinstance(copied.optimizer, torch.optim.AdamW)
+    names = {id(parameter): name for name, parameter in copied.named_parameters()}
+    decaying, learning = [], []
+    for group in copied.optimizer.param_groups:
+        factor = float(group.get("weight_decay", 0.0))
+        for parameter in group["params"]:
+            before = original.get(names.get(id(parameter), ""))
+            gradient = parameter.grad
+            if before is None or factor == 0.0 or parameter.dim() < 2 or gradient is None or gradient.is_sparse:
+                continue
+            with torch.no_grad():
+                if decoupled or group.get("decoupled_weight_decay"):
+                    pull = float(group["lr"]) * factor * before.detach()
+                    decaying.append(log10_norm([pull]))
+                    learning.append(log10_norm([parameter.detach() - before.detach() + pull]))
+                else:
+                    decaying.append(log10_norm([before.detach()]) + math.log10(abs(factor)))
+                    learning.append(log10_norm([gradient]))
+    size = [sum(10.0 ** (2 * norm) for norm in norms) ** 0.5 for norms in (decaying, learning)]
+    return size[0] / size[1] if size[1] else math.inf if size[0] else 0.0
+
+
+def in_words(optimizer: torch.optim.Optimizer) -> str:
+    """ "AdamW, learning rate 0.001, clip norm:1"; of several groups, the range of rates."""
+    return ", ".join([_rate_in_words(optimizer), *(f"clip {hook.clip}" for hook in clips_of(optimizer))])
+
+
+def _rate_in_words(optimizer: torch.optim.Optimizer) -> str:
+    rates = sorted({float(group["lr"]) for group in optimizer.param_groups if "lr" in group})
+    name = type(optimizer).__name__
+    if not rates:
+        return name
+    rate = f"{rates[0]:.3g}" if len(rates) == 1 else f"{rates[0]:.3g} to {rates[-1]:.3g}"
+    momentum = optimizer.param_groups[0].get("momentum")
+    return f"{name}, learning rate {rate}" + (f", momentum {momentum:g}" if momentum else "")

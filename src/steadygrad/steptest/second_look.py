@@ -1,0 +1,67 @@
+"""After the steps of a step test the copy is probed once more: what has opened, what has died, and where.
+
+Runs the probe; judges nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from steadygrad.copies.copying import Copied
+from steadygrad.probe.run_probe import Objective, probe
+from steadygrad.record import StepTest, Trace
+from steadygrad.record.steptest import Died, SecondLook
+from steadygrad.steptest.run_steptest import Stepped
+
+WORTH_TELLING = 0.1
+"""Rise of the share of dead units under which a layer is not listed."""
+
+
+def look_again(
+    trace: Trace, stepped: Stepped, copied: Copied, objective: Objective, batch: Any, seed: int
+) -> tuple[Trace, StepTest]:
+    """The trace with ``opened`` filled in where a gradient was exactly zero, and the step test with its second look."""
+    later = probe(copied.model, objective, batch, seed=seed, loss=copied.loss)
+    now = {parameter.name: parameter.log10_gradient for parameter in later.parameters}
+    parameters = tuple(
+        replace(one, opened=now.get(one.name, -math.inf) > -math.inf)
+        if one.requires_grad and one.connected and one.log10_gradient == -math.inf
+        else one
+        for one in trace.parameters
+    )
+    steps = later.trunk.steps if later.trunk is not None else ()
+    gone = any(one.log10_gradient > -math.inf for one in trace.parameters) and all(
+        one.log10_gradient == -math.inf for one in later.parameters
+    )
+    end = next(
+        (later.operations[one.operation] for one in steps if one.decades == -math.inf and one.operation is not None),
+        None,
+    )
+    second = SecondLook(
+        decades=None if later.trunk is None else sum(step.decades for step in steps if step.cause != "loss"),
+        gone=gone,
+        silent_steps=stepped.silent,
+        end_name=end.name if end is not None else "",
+        end_module=end.module if end is not None else "",
+        end_location=end.location if end is not None else None,
+        died=tuple(_died(trace, later)),
+    )
+    return replace(trace, parameters=parameters), replace(stepped.record, second=second)
+
+
+def _died(trace: Trace, later: Trace) -> Iterator[Died]:
+    """Of operations that are the same in both."""
+    for before, after in zip(trace.operations, later.operations, strict=False):
+        if before.name != after.name or before.saturation is None or after.saturation is None:
+            continue
+        if after.saturation.dead_share - before.saturation.dead_share >= WORTH_TELLING:
+            yield Died(
+                after.name,
+                after.module,
+                after.location,
+                before.saturation.dead_share,
+                after.saturation.dead_share,
+            )

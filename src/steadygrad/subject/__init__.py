@@ -1,0 +1,1 @@
+"""What is examined: the target, the model, its batch, its loss and its optimizer, given, found or made."""
