@@ -67,7 +67,7 @@ class RunSettings:
     """As ``OnAlarm.parse`` reads it: "skip:5/100:stop"."""
     probe_every: int = 1000
     """Steps between two looks; 0 = none by the clock."""
-    budget: float = 0.01
+    overhead: float = 0.01
     """Share of a step that watching may cost."""
     every: int = 1
     """Read each so many steps; 1 = all."""
@@ -165,7 +165,7 @@ def _value(name: str, value: Any, where: str) -> Any:
         if value >= 2**63:
             raise SettingsError(f"{where} is {value!r}, expected a number below 2^63")
         return value
-    if name == "budget":
+    if name == "overhead":
         if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value <= 1:
             raise SettingsError(f"{where} is {value!r}, expected a share of a step above 0 and at most 1, such as 0.01")
         return float(value)

@@ -90,7 +90,7 @@ RUN = {
     "--clip": CLIPS,
     "--on-alarm": "skip skip:5/100:stop skip:0/0:stop skip:5/100:skip skip:1e9/1 stop:stop : lower:x rollback",
     "--probe-every": f"0 -1 {MANY} x",
-    "--budget": "0 -1 nan inf 2 x",
+    "--overhead": "0 -1 nan inf 2 x",
     "--every": f"0 -1 {MANY} 1.5",
     "--journal": f"{{}}/new.sgj {{}} {{}}/none/x.sgj {{}}/train.py {'x' * 300} {{}}/{'é' * 200} dev/null \x1b[2J.sgj",
     "--cure": "at-start now",

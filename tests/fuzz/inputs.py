@@ -173,7 +173,7 @@ NAMES = (
     "dtype",
     "output-format",
 )
-RUN_NAMES = ("clip", "on-alarm", "probe-every", "budget", "every", "journal", "no-journal", "quiet", "check", "cure")
+RUN_NAMES = ("clip", "on-alarm", "probe-every", "overhead", "every", "journal", "no-journal", "quiet", "check", "cure")
 WRITTEN = st.one_of(
     st.sampled_from(
         (
@@ -267,7 +267,7 @@ SUBJECT = "--arg --input --batch --loss --optimizer --clip --device --dtype --se
 KNOWN = {
     "check": f"{SUBJECT} --trial --select --ignore --fail-on --output-format --output-file --color",
     "show": "--session --points --output-format --output-file --plot --color",
-    "run": "--clip --on-alarm --probe-every --budget --every --journal --cure",
+    "run": "--clip --on-alarm --probe-every --overhead --every --journal --cure",
     "report": "--output-format --output-file --color",
     "explain": "",
     "rules": "--output-format",

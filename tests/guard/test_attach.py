@@ -175,7 +175,7 @@ def test_every_step_is_read_unless_asked_otherwise() -> None:
     for every, steps in ((1, list(range(1, 31))), (7, [1, 8, 15, 22, 29])):
         model = net()
         optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-        guard = steadygrad.guard(model, optimizer, probe_every=0, budget=1e-6, every=every)
+        guard = steadygrad.guard(model, optimizer, probe_every=0, overhead=1e-6, every=every)
         train(model, optimizer, 0, 30)
         guard.flush()
         assert [step for step, _, _ in guard.optimizers[0].state.trail] == steps

@@ -71,8 +71,8 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "a limit that is text": (lambda: OnAlarm("skip", within="day"), "above 0"),  # type: ignore[arg-type]
     "an unknown last resort": (lambda: OnAlarm("skip", then="explode"), "unknown action 'explode'"),
     "a policy cut short": (lambda: OnAlarm.parse("skip:5"), "expected KIND:AT_MOST/WITHIN:THEN"),
-    "a budget of 0": (guard(MODEL, sgd, budget=0), "budget is 0"),
-    "a budget above 1": (guard(MODEL, sgd, budget=2), "budget is 2"),
+    "an overhead of 0": (guard(MODEL, sgd, overhead=0), "overhead is 0"),
+    "an overhead above 1": (guard(MODEL, sgd, overhead=2), "overhead is 2"),
     "a negative probe_every": (guard(MODEL, sgd, probe_every=-1), "0 or more"),
     "a broken number of steps": (guard(MODEL, sgd, probe_every=1.5), "whole number"),
     "every 0 steps": (guard(MODEL, sgd, every=0), "1 or more"),

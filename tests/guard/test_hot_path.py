@@ -56,7 +56,7 @@ def reads_of(guarded: dict[str, Any] | None, steps: int = 30) -> Counter[str]:
     "guarded",
     [
         {"every": 1},
-        {"budget": 0.5},
+        {"overhead": 0.5},
         {"clip": steadygrad.Clip.norm(1e6)},
         {"clip": steadygrad.Clip.norm(0.01)},
         {"clip": steadygrad.Clip.value(-100, 100)},

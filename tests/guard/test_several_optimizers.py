@@ -83,14 +83,14 @@ def test_a_look_that_the_budget_leaves_out_is_told_of_once() -> None:
     model = nn.Linear(4, 1)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     said: list[str] = []
-    with steadygrad.guard(model, optimizer, probe_every=2, budget=1e-6, say=said.append) as guard:
+    with steadygrad.guard(model, optimizer, probe_every=2, overhead=1e-6, say=said.append) as guard:
         for _ in range(9):
             optimizer.zero_grad()
             model(torch.randn(8, 4)).square().mean().backward()
             optimizer.step()
     assert len(guard.looks) == 1
     assert [line for line in said if "no probe" in line] == [
-        "no probe at this step: probes have used their share of the run's time (--budget 1e-06); next: raise --budget for more"
+        "no probe at this step: probes have used their share of the run's time; next: raise --overhead (1e-06) for more"
     ]
 
 

@@ -19,8 +19,8 @@ CASES = {
     "sh": "/sh is not a script of Python; name the script or module that trains",
     "--every 0 ran.py": "every in the options is 0, expected a whole number, 1 or more",
     "--probe-every -1 ran.py": "probe_every in the options is -1, expected a whole number, 0 or more",
-    "--budget 2 ran.py": "budget in the options is 2.0, expected a share of a step above 0 and at most 1, such as 0.01",
-    "--budget nan ran.py": "budget in the options is nan, expected a share of a step above 0 and at most 1, such as 0.01",
+    "--overhead 2 ran.py": "overhead in the options is 2.0, expected a share of a step above 0 and at most 1, such as 0.01",
+    "--overhead nan ran.py": "overhead in the options is nan, expected a share of a step above 0 and at most 1, such as 0.01",
     "--cure now ran.py": "cure in the options is 'now', expected \"at-start\"",
     "--on-alarm skp ran.py": "unknown action 'skp' for on_alarm; did you mean skip?",
     "--on-alarm skip:5 ran.py": "on-alarm is 'skip:5', expected KIND:AT_MOST/WITHIN:THEN such as skip:5/100:stop",
@@ -44,7 +44,7 @@ def test_one_sentence(words: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "told"),
     [
-        ("budgt = 0.1", "unknown setting 'budgt' in [tool.steadygrad.run] in {path}; did you mean budget?"),
+        ("overhed = 0.1", "unknown setting 'overhed' in [tool.steadygrad.run] in {path}; did you mean overhead?"),
         ("quiet = 1", "quiet in [tool.steadygrad.run] in {path} is 1, expected true or false"),
         ("clip = 1", 'clip in [tool.steadygrad.run] in {path} is 1, expected text such as "norm:1.0"'),
         ("every = true", "every in [tool.steadygrad.run] in {path} is True, expected a whole number, 1 or more"),

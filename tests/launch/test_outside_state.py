@@ -27,7 +27,9 @@ class Counting(nn.Module):
         return x
 
 
-@pytest.mark.parametrize("options", [(), ("--no-check", "--probe-every", "1", "--budget", "1")], ids=["check", "looks"])
+@pytest.mark.parametrize(
+    "options", [(), ("--no-check", "--probe-every", "1", "--overhead", "1")], ids=["check", "looks"]
+)
 def test_state_outside_of_the_model_is_that_of_a_bare_run(options: tuple[str, ...], tmp_path: Path) -> None:
     both = pair([str(SCRIPTS / "outside_state.py")], tmp_path, options=options)
     assert both.bare.code == both.watched.code == 0, both.watched.stderr

@@ -108,7 +108,7 @@ def test_a_look_leaves_no_mark_on_it(kind: type[Plain]) -> None:
     ends = []
     for each, guarded in ((Plain, False), (kind, True)):
         model, (x, y), optimizer = made(inside, each)
-        guard = steadygrad.guard(model, optimizer, probe_every=2, budget=1.0, quiet=True) if guarded else None
+        guard = steadygrad.guard(model, optimizer, probe_every=2, overhead=1.0, quiet=True) if guarded else None
         for _ in range(6):
             optimizer.zero_grad()
             F.cross_entropy(model(x), y).backward()

@@ -29,7 +29,7 @@ def guard(
     on_alarm: str | Callable[[Alarm], Any] | OnAlarm = "warn",
     journal: str | PathLike[str] | Journal | None = None,
     probe_every: int = 1000,
-    budget: float = 0.01,
+    overhead: float = 0.01,
     every: int = 1,
     snapshot_every: int = SNAPSHOT_EVERY,
     snapshot_bytes: int = SNAPSHOT_BYTES,
@@ -49,7 +49,7 @@ def guard(
         journal: File that the run is recorded in (SQLite); None keeps alarms in memory alone.
         probe_every: Steps between two full probes of the step at hand; the first step is always looked at. 0: none, on alarms
             neither; the guard then keeps only the inputs of a step, and can say less about causes.
-        budget: Share of the run's time for what is beyond reading the gradients: looks and exact updates.
+        overhead: Share of the run's time for what is beyond reading the gradients: looks and exact updates.
         every: Read each ``every``-th step; 1 reads all.
         snapshot_every: Steps between two snapshots, where ``on_alarm`` rolls back or stops, be it at its limit.
         snapshot_bytes: Most that one snapshot may take.
@@ -82,7 +82,7 @@ def guard(
         on_alarm=OnAlarm.parse(on_alarm) if isinstance(on_alarm, str) else _on_alarm(on_alarm),
         journal=fspath(journal) if isinstance(journal, PathLike) else journal,
         probe_every=probe_every,
-        budget=budget,
+        overhead=overhead,
         every=every,
         snapshot_every=snapshot_every,
         snapshot_bytes=snapshot_bytes,

@@ -86,7 +86,7 @@ class Guard:
         for index, optimizer in enumerate(optimizers):
             clipper = Clipper(options.clip) if options.clip is not None else None
             one = GuardedOptimizer(
-                self, index, optimizer, names, clipper=clipper, every=options.every, budget=options.budget
+                self, index, optimizer, names, clipper=clipper, every=options.every, budget=options.overhead
             )
             one.watch.look_at = self.looking.next_for(index, 0)
             one.captures = self.looking.captures(index)
@@ -231,7 +231,7 @@ class Guard:
         """The look that is due at this step, where nothing speaks against it."""
         one.watch.look_at = self.looking.next_for(one.index, one.step)
         if one.step > 1 and not one.budget.allows("looks", clock()):
-            self._note_once(one.step, words_of.LEFT_OUT.format(self.options.budget))
+            self._note_once(one.step, words_of.LEFT_OUT.format(self.options.overhead))
         elif not one.hidden and (not self.shared or rank() == 0):
             scale = loss_scale.of_backward(one.watch.scaler)
             found = self.looking.by_the_clock(one.index, one.step, norm, scale)

@@ -28,7 +28,7 @@ class Options:
     on_alarm: OnAlarm
     journal: str | Journal | None
     probe_every: int
-    budget: float
+    overhead: float
     every: int
     snapshot_every: int
     snapshot_bytes: int
@@ -47,9 +47,9 @@ class Options:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise SettingsError(f"{name} is {value!r}, expected a whole number, {least} or more")
-        if isinstance(self.budget, bool) or not isinstance(self.budget, (int, float)) or not 0 < self.budget <= 1:
+        if isinstance(self.overhead, bool) or not isinstance(self.overhead, (int, float)) or not 0 < self.overhead <= 1:
             raise SettingsError(
-                f"budget is {self.budget!r}, expected a share of a step, above 0 and at most 1, such as 0.01"
+                f"overhead is {self.overhead!r}, expected a share of a step, above 0 and at most 1, such as 0.01"
             )
 
 

@@ -42,7 +42,7 @@ def divide(words: list[str], taking_values: set[str]) -> tuple[list[str], list[s
 @click.option("--on-alarm", metavar="WHAT", help="warn (default), skip, lower, clip, rollback, stop; skip:5/100:stop.")
 @click.option("--probe-every", type=int, metavar="N", help="Steps between two full probes (1000); 0 = none.")
 @click.option(
-    "--budget", type=float, metavar="SHARE", help="Share of the run's time for probes and exact updates (0.01)."
+    "--overhead", type=float, metavar="SHARE", help="Share of the run's time for probes and exact updates (0.01)."
 )
 @click.option("--every", type=int, metavar="N", help="Read each N-th step (1: all).")
 @click.option("--journal", metavar="PATH", help="Where the run is recorded (a new file in runs/).")

@@ -185,7 +185,7 @@ class Session:
             clip=Clip.parse(settings.clip) if settings.clip is not None else None,
             on_alarm=OnAlarm.parse(settings.on_alarm),
             probe_every=settings.probe_every,
-            budget=settings.budget,
+            overhead=settings.overhead,
             every=settings.every,
             quiet=settings.quiet or not self._is_first_rank() or len(self._watched) >= SEVERAL,
             say=self._say,
