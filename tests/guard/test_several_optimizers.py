@@ -90,7 +90,7 @@ def test_a_look_that_the_budget_leaves_out_is_told_of_once() -> None:
             optimizer.step()
     assert len(guard.looks) == 1
     assert [line for line in said if "no probe" in line] == [
-        "no probe at this step: probes have used their share of the run's time; next: raise --overhead (1e-06) for more"
+        "no probe at this step: probes have used their share of the run's time (1e-06); next: raise --overhead for more"
     ]
 
 
