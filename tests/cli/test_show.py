@@ -49,7 +49,7 @@ def test_show_tells_the_story(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         "▲1 step 120 warning[SG206]",
         "2 alarms",
         "1 action",
-        "3 looks",
+        "3 probes of a whole step",
     ):
         assert part in shown
     assert "\x1b" not in shown

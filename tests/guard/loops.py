@@ -24,7 +24,7 @@ LARGE = 1e4
 
 
 @dataclass
-class TrunkPath:
+class Course:
     """What a loop came to."""
 
     norms: list[list[float]] = field(default_factory=lambda: [[]])
@@ -34,12 +34,12 @@ class TrunkPath:
     losses: list[float] = field(default_factory=list)
     print: str = ""
 
-    def ended(self, model: nn.Module, optimizers: Sequence[Any], *more: float) -> TrunkPath:
+    def ended(self, model: nn.Module, optimizers: Sequence[Any], *more: float) -> Course:
         self.print = fingerprint(model, optimizers, [*self.losses, *more])
         return self
 
 
-Loop = Callable[[Watch, int], TrunkPath]
+Loop = Callable[[Watch, int], Course]
 
 
 def net(**options: Any) -> nn.Sequential:
@@ -67,12 +67,12 @@ def acts(norm: float, bound: float) -> bool:
     return bound / (norm + 1e-6) < 1
 
 
-Clip = Callable[[nn.Module, TrunkPath], None]
+Clip = Callable[[nn.Module, Course], None]
 
 
-def trained(watch: Watch, bad: int, clip: Clip | None = None, **options: Any) -> TrunkPath:
+def trained(watch: Watch, bad: int, clip: Clip | None = None, **options: Any) -> Course:
     """The textbook's loop."""
-    course, model = TrunkPath(), net()
+    course, model = Course(), net()
     make = options.pop("make", lambda m: torch.optim.AdamW(m.parameters(), lr=1e-3))
     into = options.pop("into", lambda m, x: m(x))
     optimizer = make(model)
@@ -90,15 +90,15 @@ def trained(watch: Watch, bad: int, clip: Clip | None = None, **options: Any) ->
     return course.ended(model, [optimizer])
 
 
-def plain(watch: Watch, bad: int) -> TrunkPath:
+def plain(watch: Watch, bad: int) -> Course:
     return trained(watch, bad)
 
 
-def gradients_kept(watch: Watch, bad: int) -> TrunkPath:
+def gradients_kept(watch: Watch, bad: int) -> Course:
     return trained(watch, bad, set_to_none=False)
 
 
-def frozen_layer(watch: Watch, bad: int) -> TrunkPath:
+def frozen_layer(watch: Watch, bad: int) -> Course:
     def make(model: nn.Module) -> torch.optim.Optimizer:
         model.get_submodule("0").requires_grad_(False)
         return torch.optim.SGD(model.parameters(), lr=1e-9)
@@ -106,56 +106,56 @@ def frozen_layer(watch: Watch, bad: int) -> TrunkPath:
     return trained(watch, bad, make=make)
 
 
-def reentrant(watch: Watch, bad: int) -> TrunkPath:
+def reentrant(watch: Watch, bad: int) -> Course:
     def into(model: nn.Module, x: Tensor) -> Tensor:
         return checkpoint(model, x.requires_grad_(), use_reentrant=True)  # type: ignore[no-any-return]
 
     return trained(watch, bad, into=into)
 
 
-def by_name(watch: Watch, bad: int) -> TrunkPath:
+def by_name(watch: Watch, bad: int) -> Course:
     """``clip_grad_norm_`` as it was imported before there was a guard."""
 
-    def clip(model: nn.Module, course: TrunkPath) -> None:
+    def clip(model: nn.Module, course: Course) -> None:
         total = clip_grad_norm_(model.parameters(), 20.0)
         course.acted.append(acts(total.item(), 20.0))
 
     return trained(watch, bad, clip)
 
 
-def by_module(watch: Watch, bad: int) -> TrunkPath:
-    def clip(model: nn.Module, course: TrunkPath) -> None:
+def by_module(watch: Watch, bad: int) -> Course:
+    def clip(model: nn.Module, course: Course) -> None:
         total = torch.nn.utils.clip_grad_norm_(model.parameters(), 20.0)
         course.acted.append(acts(total.item(), 20.0))
 
     return trained(watch, bad, clip)
 
 
-def always(watch: Watch, bad: int) -> TrunkPath:
-    def clip(model: nn.Module, course: TrunkPath) -> None:
+def always(watch: Watch, bad: int) -> Course:
+    def clip(model: nn.Module, course: Course) -> None:
         total = torch.nn.utils.clip_grad_norm_(model.parameters(), 1e-3)
         course.acted.append(acts(total.item(), 1e-3))
 
     return trained(watch, bad, clip)
 
 
-def greatest(watch: Watch, bad: int) -> TrunkPath:
-    def clip(model: nn.Module, course: TrunkPath) -> None:
+def greatest(watch: Watch, bad: int) -> Course:
+    def clip(model: nn.Module, course: Course) -> None:
         total = clip_grad_norm_(model.parameters(), 5.0, norm_type=math.inf)
         course.acted.append(acts(total.item(), 5.0))
 
     return trained(watch, bad, clip)
 
 
-def each_by_itself(watch: Watch, bad: int) -> TrunkPath:
-    def clip(model: nn.Module, course: TrunkPath) -> None:
+def each_by_itself(watch: Watch, bad: int) -> Course:
+    def clip(model: nn.Module, course: Course) -> None:
         totals = [clip_grad_norm_([p], 10.0) for p in model.parameters()]
         course.acted.append(any(acts(total.item(), 10.0) for total in totals))
 
     return trained(watch, bad, clip)
 
 
-def other_order(watch: Watch, bad: int) -> TrunkPath:
+def other_order(watch: Watch, bad: int) -> Course:
     """Two groups, and the clip gets what it clips from last to first."""
 
     def make(model: nn.Module) -> torch.optim.Optimizer:
@@ -164,15 +164,15 @@ def other_order(watch: Watch, bad: int) -> TrunkPath:
         biases = [p for name, p in named if name.endswith("bias")]
         return torch.optim.AdamW([{"params": biases, "weight_decay": 0.0}, {"params": weights}], lr=1e-3)
 
-    def clip(model: nn.Module, course: TrunkPath) -> None:
+    def clip(model: nn.Module, course: Course) -> None:
         total = clip_grad_norm_(list(model.parameters())[::-1], 20.0)
         course.acted.append(acts(total.item(), 20.0))
 
     return trained(watch, bad, clip, make=make)
 
 
-def value(watch: Watch, bad: int) -> TrunkPath:
-    def clip(model: nn.Module, course: TrunkPath) -> None:
+def value(watch: Watch, bad: int) -> Course:
+    def clip(model: nn.Module, course: Course) -> None:
         largest = max(p.grad.abs().max().item() for p in model.parameters() if p.grad is not None)
         clip_grad_value_(model.parameters(), 8.0)
         course.acted.append(largest > 8.0)
@@ -180,8 +180,8 @@ def value(watch: Watch, bad: int) -> TrunkPath:
     return trained(watch, bad, clip)
 
 
-def in_two_calls(watch: Watch, bad: int) -> TrunkPath:
-    def clip(model: nn.Module, course: TrunkPath) -> None:
+def in_two_calls(watch: Watch, bad: int) -> Course:
+    def clip(model: nn.Module, course: Course) -> None:
         total = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
         torch.nn.utils.clip_grads_with_norm_(model.parameters(), 20.0, total)
         course.acted.append(acts(total.item(), 20.0))
@@ -189,8 +189,8 @@ def in_two_calls(watch: Watch, bad: int) -> TrunkPath:
     return trained(watch, bad, clip)
 
 
-def by_hand(watch: Watch, bad: int) -> TrunkPath:
-    def clip(model: nn.Module, course: TrunkPath) -> None:
+def by_hand(watch: Watch, bad: int) -> Course:
+    def clip(model: nn.Module, course: Course) -> None:
         norm = course.norms[0][-1]
         course.acted.append(norm > 20.0)
         for p in model.parameters():
@@ -200,10 +200,10 @@ def by_hand(watch: Watch, bad: int) -> TrunkPath:
     return trained(watch, bad, clip)
 
 
-def divided(watch: Watch, bad: int) -> TrunkPath:
+def divided(watch: Watch, bad: int) -> Course:
     """By the same number at each step, as after an accumulation: that clips nothing."""
 
-    def clip(model: nn.Module, course: TrunkPath) -> None:
+    def clip(model: nn.Module, course: Course) -> None:
         for p in model.parameters():
             assert p.grad is not None
             p.grad /= 4
@@ -211,8 +211,8 @@ def divided(watch: Watch, bad: int) -> TrunkPath:
     return trained(watch, bad, clip)
 
 
-def accumulated(watch: Watch, bad: int) -> TrunkPath:
-    course, model = TrunkPath(), net()
+def accumulated(watch: Watch, bad: int) -> Course:
+    course, model = Course(), net()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     watch(model, [optimizer])
     for step in range(1, STEPS + 1):
@@ -229,11 +229,9 @@ def accumulated(watch: Watch, bad: int) -> TrunkPath:
     return course.ended(model, [optimizer])
 
 
-def scaled(
-    watch: Watch, bad: int, *, clip: bool, fused: bool = False, dtype: torch.dtype = torch.bfloat16
-) -> TrunkPath:
+def scaled(watch: Watch, bad: int, *, clip: bool, fused: bool = False, dtype: torch.dtype = torch.bfloat16) -> Course:
     """Mixed precision; the scale changes on the way, so that a gradient that still holds it would be seen."""
-    course, model = TrunkPath(), net()
+    course, model = Course(), net()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=fused)
     scaler = torch.amp.GradScaler("cpu", init_scale=2.0**4, growth_interval=25)
     watch(model, [optimizer])
@@ -254,33 +252,33 @@ def scaled(
     return course.ended(model, [optimizer], scaler.get_scale())
 
 
-def scaled_and_clipped(watch: Watch, bad: int) -> TrunkPath:
+def scaled_and_clipped(watch: Watch, bad: int) -> Course:
     return scaled(watch, bad, clip=True)
 
 
-def scaled_alone(watch: Watch, bad: int) -> TrunkPath:
+def scaled_alone(watch: Watch, bad: int) -> Course:
     return scaled(watch, bad, clip=False)
 
 
-def scaled_fused(watch: Watch, bad: int) -> TrunkPath:
+def scaled_fused(watch: Watch, bad: int) -> Course:
     return scaled(watch, bad, clip=False, fused=True)
 
 
-def scaled_fused_clipped(watch: Watch, bad: int) -> TrunkPath:
+def scaled_fused_clipped(watch: Watch, bad: int) -> Course:
     return scaled(watch, bad, clip=True, fused=True)
 
 
-def scaled_half(watch: Watch, bad: int) -> TrunkPath:
+def scaled_half(watch: Watch, bad: int) -> Course:
     """float16, in which the bad batch's gradients overflow, and the scaler leaves the step out."""
     return scaled(watch, bad, clip=True, dtype=torch.float16)
 
 
-def scaled_half_fused(watch: Watch, bad: int) -> TrunkPath:
+def scaled_half_fused(watch: Watch, bad: int) -> Course:
     return scaled(watch, bad, clip=False, fused=True, dtype=torch.float16)
 
 
-def lbfgs(watch: Watch, bad: int, *, positional: bool = False) -> TrunkPath:
-    course, model = TrunkPath(), nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 1))
+def lbfgs(watch: Watch, bad: int, *, positional: bool = False) -> Course:
+    course, model = Course(), nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 1))
     torch.manual_seed(0)
     for p in model.parameters():
         nn.init.normal_(p, std=0.3)
@@ -304,7 +302,7 @@ def lbfgs(watch: Watch, bad: int, *, positional: bool = False) -> TrunkPath:
     return course.ended(model, [optimizer])
 
 
-def lbfgs_positional(watch: Watch, bad: int) -> TrunkPath:
+def lbfgs_positional(watch: Watch, bad: int) -> Course:
     return lbfgs(watch, bad, positional=True)
 
 
@@ -316,8 +314,8 @@ class TakesLoss(torch.optim.SGD):
         return super().step()
 
 
-def takes_loss(watch: Watch, bad: int) -> TrunkPath:
-    course, model = TrunkPath(), net()
+def takes_loss(watch: Watch, bad: int) -> Course:
+    course, model = Course(), net()
     optimizer = TakesLoss(model.parameters(), lr=1e-9)
     watch(model, [optimizer])
     for step in range(1, STEPS + 1):
@@ -331,10 +329,10 @@ def takes_loss(watch: Watch, bad: int) -> TrunkPath:
     return course.ended(model, [optimizer])
 
 
-def rivals(watch: Watch, bad: int) -> TrunkPath:
+def rivals(watch: Watch, bad: int) -> Course:
     """The second's parameters get gradients in the first's backward pass too, and lose them before its own."""
     torch.manual_seed(0)
-    course = TrunkPath(norms=[[], []])
+    course = Course(norms=[[], []])
     made = nn.ModuleDict(
         {"generator": net(), "discriminator": nn.Sequential(nn.Linear(1, 16), nn.ReLU(), nn.Linear(16, 1))}
     )

@@ -14,7 +14,7 @@ from torch import nn
 import steadygrad
 from steadygrad.journal.read import read
 from tests.guard import loops
-from tests.guard.loops import Loop, TrunkPath
+from tests.guard.loops import Course, Loop
 from tests.guard.runs import bare
 
 EXPLODES = ("SG201", "SG206", "SG207")
@@ -33,7 +33,7 @@ class Watching:
         self.guard = steadygrad.guard(model, one, journal=self.journal, say=self.said.append)
 
 
-def hold(watching: Watching, found: TrunkPath, expected: TrunkPath, bad: int) -> None:
+def hold(watching: Watching, found: Course, expected: Course, bad: int) -> None:
     """What a guard saw of a loop is what the loop saw of itself."""
     guard = watching.guard
     guard.detach()

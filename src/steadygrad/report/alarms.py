@@ -113,7 +113,9 @@ def advice(code: str, kind: str, text: str, *, line: bool = True) -> str:
     return _BY_CAUSE.get(kind) or _BY_CODE.get(code, f"steadygrad explain {code}")
 
 
-LEFT_OUT = "no probe at this step: probes have used their share of the run's time ({:g}); next: raise --overhead for more"
+LEFT_OUT = (
+    "no probe at this step: probes have used their share of the run's time ({:g}); next: raise --overhead for more"
+)
 
 
 UNSEEN = (

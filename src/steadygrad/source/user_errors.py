@@ -23,7 +23,7 @@ _MEASURES = {
         for name in ("attention", "backward", "blame", "flow", "graph", "layout", "recurrence", "run_probe")
     ),
     *(f"probe/{name}" for name in ("sampling", "tape", "taped", "to_records", "trunk_path", "units")),
-    *("source/originals", "steptest/run_steptest"),
+    *("source/originals", "steptest/mixing", "steptest/run_steptest"),
 }
 """Files that look at what a pass gave."""
 
