@@ -279,3 +279,12 @@ def test_each_optimizer_may_have_its_own_loss(tmp_path: Path) -> None:
     (other,) = series.other_losses
     assert other.optimizer == 1
     assert np.array_equal(other.mean, [np.nan, 7.0], equal_nan=True)
+
+
+def test_ten_thousand_steps_are_there_one_by_one(tmp_path: Path) -> None:
+    path = tmp_path / "run.sgj"
+    with begun(path) as journal:
+        give_rows(journal, 1, 10_000, seed=0)
+    assert read(path).series.counts.sum() == 10_000
+    alone = sqlite3.connect(path).execute("SELECT first FROM points WHERE count = 1 AND first = last ORDER BY first")
+    assert [step for (step,) in alone] == list(range(1, 10_001))

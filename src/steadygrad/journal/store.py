@@ -30,8 +30,8 @@ SERIES_BYTES = 48 << 20
 """What the rows of norms of one session come to in a run of ``LEVELS`` levels."""
 LEVELS = 10
 """A million steps of a model of 300 parameters."""
-FEWEST, MOST = 128, 4096
-"""Bounds of the rows in a level."""
+FEWEST, MOST = 128, 10_240
+"""Bounds of the rows in a level. A run of 10,000 steps of a model of up to 48 parameters is there step by step."""
 
 BATCH = 64
 """Rows merged at a time, at least: few, so that the writer never works long in one piece."""

@@ -114,7 +114,7 @@ def advice(code: str, kind: str, text: str, *, line: bool = True) -> str:
 
 
 LEFT_OUT = (
-    "no probe at this step: probes have used their share of the run's time ({:g}); next: raise --overhead for more"
+    "some steps were not probed: probes have used their share of the run's time ({:g}); next: raise --overhead for more"
 )
 
 
