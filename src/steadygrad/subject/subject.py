@@ -80,7 +80,7 @@ def make_subject(
 ) -> Subject:
     """Put a subject together; model and optimizer are not changed.
 
-    ``batch`` is one, or where batches come from (``probe.batches``), of which the first is probed. ``inputs`` are the
+    ``batch`` is one, or where batches come from (``subject.batches``), of which the first is probed. ``inputs`` are the
     shapes of the model's inputs where there is no batch. ``before_step`` is a step pre-hook of the loop's, a clip;
     ``said`` a sentence on what was not given, but found. Raises ``SteadygradError`` where something that is needed can
     neither be found nor made, ``UserCodeError`` where the model fails on the batch it was given.

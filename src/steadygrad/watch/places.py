@@ -1,6 +1,6 @@
 """Where in the program a step is taken or a clip called: found when it is asked for, by walking the frames, and at no other step.
 
-May rely on frames and on what ``probe.spans`` knows of files. Must not be called on every step.
+May rely on frames and on what ``source.spans`` knows of files. Must not be called on every step.
 """
 
 from __future__ import annotations
