@@ -41,7 +41,7 @@ def losses(run: Run, axis: Axis, margin: int, paint: Paint, *, low: bool = False
     for who, *ends in losses_of(run)[:CURVES_SHOWN]:
         least, most = over.least(ends[0], fine), over.greatest(ends[1], fine)
         finite = _finite(least, most)
-        logarithmic = len(finite) > 0 and finite.min() > 0 and finite.max() / finite.min() >= 10
+        logarithmic = len(finite) > 0 and finite.min() > 0 and finite.max() / 10 >= finite.min()
         title = [*([who] if who else []), "loss", *(["(log scale)"] if logarithmic else [])]
         yield from _panel(title, least, most, LOSS_ROWS + _taller(axis, low), margin, paint, log=logarithmic)
         yield from [] if low else [""]
