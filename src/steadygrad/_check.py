@@ -235,25 +235,20 @@ def _with_updates(trace: Trace, stepped: Stepped) -> Trace:
 
 def _longer(trace: Trace, again: Again, seen: Stepped) -> int:
     """How many steps there shall be in all: on one batch ten or a hundred, on fresh ones in tens until it is settled."""
-    taken = seen.record.steps
+    taken, trace = seen.record.steps, _with_updates(trace, seen)
     early = taken == STEPS and seen.record.unseen is not None and not seen.record.diverged
-    if early and _lasts(_with_updates(trace, seen), again, seen):
-        return taken
     if seen.silent:
         return taken
-    doubt = in_doubt(rules.run(_with_updates(trace, seen), seen.record, Settings()), seen.record)
+    found = rules.run(trace, seen.record, Settings())
+    # An error that more steps would not take back, also by a second look: a gate may have opened.
+    if early and lasts(found) and lasts(rules.run(*again(trace, seen), Settings())):
+        return taken
+    doubt = in_doubt(found, seen.record)
     if unsettled(seen.record) or (doubt and taken >= MOST_STEPS):
         return min(taken + (LONGER - MOST_STEPS) // 2, LONGER)
     if not left_open(seen.record) and not doubt:
         return taken
     return MOST_STEPS if seen.record.unseen is None else min(taken + STEPS, MOST_STEPS)
-
-
-def _lasts(trace: Trace, again: Again, seen: Stepped) -> bool:
-    """Whether there is an error that more steps would not take back, also by a second look: a gate may have opened."""
-    if not lasts(rules.run(trace, seen.record, Settings())):
-        return False
-    return lasts(rules.run(*again(trace, seen), Settings()))
 
 
 def _with_optimizer(trace: Trace, copied: Copied) -> Trace:
