@@ -14,9 +14,7 @@ to err. Where no row decides, the run is the whole list, and its middle a conven
 from __future__ import annotations
 
 import argparse
-import ast
 import contextlib
-import functools
 import importlib
 import inspect
 import json
@@ -37,7 +35,7 @@ from bench.corpus.train import Truth
 from bench.records import measured
 from steadygrad import rules
 from steadygrad.record import CheckRecord, Finding, Severity, StepTest
-from steadygrad.rules import grading
+from steadygrad.rules.read_steptest import left_open
 
 CALIBRATED = Path(__file__).parent / "calibrated.json"
 
@@ -68,31 +66,31 @@ def _around(module: str, name: str, *candidates: float) -> Threshold:
 
 
 THRESHOLDS = (
-    _around("grading", "LEARNED", 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06),
-    _around("grading", "LEARNED_LATE", 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7),
-    _around("grading", "STALLED", 0.0005, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.007),
-    _around("grading", "STALLED_LATE", 0.003, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1),
-    _around("grading", "FRESH_LEARNED", 0.003, 0.005, 0.007, 0.01, 0.015, 0.02, 0.03),
-    _around("grading", "FRESH_LEARNED_LATE", 0.02, 0.03, 0.04, 0.05, 0.07, 0.1, 0.15),
-    _around("grading", "FRESH_STALLED", 0.0001, 0.0003, 0.0005, 0.001, 0.002, 0.003, 0.005),
-    _around("grading", "FRESH_STALLED_LATE", 0.002, 0.005, 0.007, 0.01, 0.015, 0.02, 0.03),
-    _around("grading", "FRESH_OPEN", 0.01, 0.02, 0.03, 0.04, 0.06, 0.1, 0.15),
-    _around("grading", "FRESH_RECOVERED", 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9),
-    _around("grading", "OPEN", 0.02, 0.04, 0.06, 0.1, 0.15, 0.2, 0.3),
-    _around("grading", "BOUNCED", 0.5, 0.6, 0.8, 1.0, 1.3, 1.6, 2.0),
-    _around("grading", "LEAP", 0.3, 0.4, 0.6, 0.8, 1.0, 1.3, 1.6),
-    _around("grading", "RECOVERED", 0.6, 0.7, 0.8, 0.9, 0.93, 0.95, 0.97),
-    _around("grading", "ASTRAY", 300, 1e3, 3e3, 1e4, 3e4, 1e5, 1e6),
-    _around("grading", "SPREAD_FLOOR", 1e-14, 1e-13, 3e-13, 1e-12, 3e-12, 1e-11, 1e-10),
-    _around("grading", "SPREAD_GROWTH", 2, 3, 5, 10, 20, 30, 50),
-    _around("grading", "DECADES_AT_RISK", 2.5, 3, 3.5, 4, 4.5, 5, 5.5),
-    _around("grading", "DECADES_LOST", 4.5, 5, 5.5, 6, 6.5, 7, 8),
-    _around("grading", "DECADES_STALLED", 2, 2.3, 2.6, 3, 3.3, 3.6, 4),
-    _around("grading", "ROUNDING", 4e-15, 7e-15, 1e-14, 2e-14, 4e-14, 1e-13, 4e-13),
-    _around("grading", "DECADES_DROWNED", 8, 8.5, 9, 9.5, 10, 10.5, 11),
-    _around("grading", "CRAWL", 1e-7, 2e-7, 5e-7, 1e-6, 2e-6, 5e-6, 1e-5),
-    _around("grading", "DECADES_GAINED", 2, 2.3, 2.6, 3, 3.5, 4, 5),
-    _around("grading", "DECADES_AT_ONCE", 4, 5, 6, 8, 9, 10, 12),
+    _around("thresholds", "LEARNED", 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06),
+    _around("thresholds", "LEARNED_LATE", 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7),
+    _around("thresholds", "STALLED", 0.0005, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.007),
+    _around("thresholds", "STALLED_LATE", 0.003, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1),
+    _around("thresholds", "FRESH_LEARNED", 0.003, 0.005, 0.007, 0.01, 0.015, 0.02, 0.03),
+    _around("thresholds", "FRESH_LEARNED_LATE", 0.02, 0.03, 0.04, 0.05, 0.07, 0.1, 0.15),
+    _around("thresholds", "FRESH_STALLED", 0.0001, 0.0003, 0.0005, 0.001, 0.002, 0.003, 0.005),
+    _around("thresholds", "FRESH_STALLED_LATE", 0.002, 0.005, 0.007, 0.01, 0.015, 0.02, 0.03),
+    _around("thresholds", "FRESH_OPEN", 0.01, 0.02, 0.03, 0.04, 0.06, 0.1, 0.15),
+    _around("thresholds", "FRESH_RECOVERED", 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9),
+    _around("thresholds", "OPEN", 0.02, 0.04, 0.06, 0.1, 0.15, 0.2, 0.3),
+    _around("thresholds", "BOUNCED", 0.5, 0.6, 0.8, 1.0, 1.3, 1.6, 2.0),
+    _around("thresholds", "LEAP", 0.3, 0.4, 0.6, 0.8, 1.0, 1.3, 1.6),
+    _around("thresholds", "RECOVERED", 0.6, 0.7, 0.8, 0.9, 0.93, 0.95, 0.97),
+    _around("thresholds", "ASTRAY", 300, 1e3, 3e3, 1e4, 3e4, 1e5, 1e6),
+    _around("thresholds", "SPREAD_FLOOR", 1e-14, 1e-13, 3e-13, 1e-12, 3e-12, 1e-11, 1e-10),
+    _around("thresholds", "SPREAD_GROWTH", 2, 3, 5, 10, 20, 30, 50),
+    _around("thresholds", "DECADES_AT_RISK", 2.5, 3, 3.5, 4, 4.5, 5, 5.5),
+    _around("thresholds", "DECADES_LOST", 4.5, 5, 5.5, 6, 6.5, 7, 8),
+    _around("thresholds", "DECADES_STALLED", 2, 2.3, 2.6, 3, 3.3, 3.6, 4),
+    _around("thresholds", "ROUNDING", 4e-15, 7e-15, 1e-14, 2e-14, 4e-14, 1e-13, 4e-13),
+    _around("thresholds", "DECADES_DROWNED", 8, 8.5, 9, 9.5, 10, 10.5, 11),
+    _around("thresholds", "CRAWL", 1e-7, 2e-7, 5e-7, 1e-6, 2e-6, 5e-6, 1e-5),
+    _around("thresholds", "DECADES_GAINED", 2, 2.3, 2.6, 3, 3.5, 4, 5),
+    _around("thresholds", "DECADES_AT_ONCE", 4, 5, 6, 8, 9, 10, 12),
     _around("sg102_saturated_activation", "SHARE", 0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7),
     _around("sg102_saturated_activation", "SATURATED", 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8),
     _around("sg103_dead_units", "DEAD", 0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.95),
@@ -102,8 +100,8 @@ THRESHOLDS = (
     _around("sg106_stuck_parameters", "FLAT", 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 4e-3),
     _around("sg106_stuck_parameters", "FLAT_LATE", 0.05, 0.1, 0.2, 0.3, 0.4),
     _around("sg106_stuck_parameters", "HELD_STILL", 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6),
-    _around("grading", "DECAY", 0.1, 0.2, 0.5, 1, 2, 3, 5),
-    _around("grading", "DECAY_ALONE", 0.5, 1, 1.5, 2, 3, 4, 6),
+    _around("thresholds", "DECAY", 0.1, 0.2, 0.5, 1, 2, 3, 5),
+    _around("thresholds", "DECAY_ALONE", 0.5, 1, 1.5, 2, 3, 4, 6),
     _around("sg107_no_gradient", "MAJOR", 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6),
     _around("sg107_no_gradient", "FEW", 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15),
     _around("sg108_underflow", "UNDERFLOW", 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8),
@@ -175,7 +173,7 @@ Told = dict[str, list[Finding]]
 
 def asked(trial: StepTest | None) -> StepTest | None:
     """The step test as a check does it: the first ten steps, and all where those leave it open."""
-    if trial is None or trial.early is None or grading.left_open(trial.early):
+    if trial is None or trial.early is None or left_open(trial.early):
         return trial
     return replace(trial.early, second=trial.second)
 
@@ -211,7 +209,7 @@ def mistake(case: Case, found: Sequence[Finding]) -> str:
 
 def fit(threshold: Threshold, rows: Sequence[Case]) -> Fitted:
     """The candidate in the middle of the longest run of least cost."""
-    only = "" if threshold.module == "grading" else threshold.module
+    only = threshold.module if threshold.module.startswith("sg") else ""
     told: dict[str, Told] = {}
     costs = []
     for candidate in threshold.candidates:
@@ -235,27 +233,13 @@ def _middle(costs: Sequence[float]) -> int:
 
 @contextlib.contextmanager
 def _set(threshold: Threshold, value: float) -> Iterator[None]:
-    """The threshold at another value, also where other modules have taken it over by name."""
-    holders = [threshold.source]
-    if threshold.module == "grading":
-        modules = [importlib.import_module(str(rule.judge.__module__)) for rule in rules.load() if rule.judge]
-        holders += [module for module in modules if threshold.name in _imported(module)]
+    """The threshold at another value. Rules read the shared ones as ``thresholds.NAME``, so that one place is enough."""
     before = threshold.value
-    for holder in holders:
-        setattr(holder, threshold.name, value)
+    setattr(threshold.source, threshold.name, value)
     try:
         yield
     finally:
-        for holder in holders:
-            setattr(holder, threshold.name, before)
-
-
-@functools.cache
-def _imported(module: ModuleType) -> set[str]:
-    """Names that a module takes over from ``grading``."""
-    tree = ast.parse(inspect.getsource(module))
-    taken = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == grading.__name__]
-    return {name.name for node in taken for name in node.names}
+        setattr(threshold.source, threshold.name, before)
 
 
 _ROWS: list[Case] = []

@@ -1,7 +1,7 @@
 """Plain nets near the edge of what still trains, and what the verdict says of each: ``python -m bench.near_miss``.
 
 Default initialisation, depths from "trains well" to "stuck", Adam at 1e-3, 600 steps on digits. The measurement behind
-``ROUNDING`` in ``rules/grading.py``. About three minutes on two cores.
+``ROUNDING`` in ``rules/thresholds.py``. About three minutes on two cores.
 """
 
 from __future__ import annotations

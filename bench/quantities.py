@@ -9,7 +9,9 @@ import math
 from collections.abc import Callable
 
 from steadygrad.record import CheckRecord
-from steadygrad.rules.grading import DECADES_AT_RISK, body, informed_fall, lost, taken_by
+from steadygrad.rules import thresholds
+from steadygrad.rules.read_steptest import informed_fall
+from steadygrad.rules.read_trunk import body, lost, taken_by
 from steadygrad.rules.sg102_saturated_activation import SQUASHING
 from steadygrad.rules.sg105_collapsed_representation import SPREAD
 
@@ -55,7 +57,7 @@ def _output(record: CheckRecord) -> float | None:
 
 def _squashed(record: CheckRecord) -> float | None:
     shrinking = -sum(min(0.0, step.decades) for step in body(record.trace) if math.isfinite(step.decades))
-    if shrinking < DECADES_AT_RISK:
+    if shrinking < thresholds.DECADES_AT_RISK:
         return None
     taken, _ = taken_by(record.trace, lambda operation: operation.name in SQUASHING)
     return -taken / shrinking

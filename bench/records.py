@@ -23,7 +23,7 @@ from bench.corpus.row import Row
 from bench.corpus.rows import every
 from bench.judge import MEASURES, SOURCE, digest
 from steadygrad.record import CheckRecord
-from steadygrad.rules.grading import MOST_STEPS
+from steadygrad.rules import thresholds
 from steadygrad.source.spans import recording_constructions
 
 FRESH = "-fresh"
@@ -66,7 +66,9 @@ def _measure(key: str, folder: Path, fresh: bool) -> None:
         with recording_constructions():
             made = prepare(row).made
         batch = made.batches if fresh else made.batch
-        report = steadygrad.check(made.model, batch, made.loss_fn, optimizer=made.optimizer, trial=MOST_STEPS)
+        report = steadygrad.check(
+            made.model, batch, made.loss_fn, optimizer=made.optimizer, trial=thresholds.MOST_STEPS
+        )
         told = report.to_json(indent=None)
         if fresh and (report.trial is None or report.trial.unseen is None) and not report.trial.diverged:
             told = ""  # Its batches are all the same.

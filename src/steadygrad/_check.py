@@ -23,8 +23,9 @@ from steadygrad.copies.memory import fits_in_memory
 from steadygrad.errors import SteadygradError, SubjectError, UserCodeError, in_one_line
 from steadygrad.probe.run_probe import Objective, hunt, needs_hunt, probe
 from steadygrad.record import BlindSpot, CheckRecord, Cost, Setup, StepTest, Trace, Verdict
-from steadygrad.rules.grading import MOST_STEPS, STEPS, left_open
+from steadygrad.rules import thresholds
 from steadygrad.rules.plateau import LONGER, in_doubt, lasts, unsettled
+from steadygrad.rules.read_steptest import left_open
 from steadygrad.settings import Settings, apply_ignores
 from steadygrad.source.inferred_constructions import infer_constructions
 from steadygrad.source.spans import construction_of
@@ -190,13 +191,13 @@ def _measure(
                 copied,
                 objective,
                 subject.batch,
-                steps=STEPS if trial is None else min(trial, STEPS),
+                steps=thresholds.STEPS if trial is None else min(trial, thresholds.STEPS),
                 seed=subject.seed,
                 progress=progress,
                 batch_of=None if subject.batches is None else subject.batches.to_train_on,
                 unseen=() if subject.batches is None else subject.batches.unseen,
                 go_on=partial(_longer, trace, again) if trial is None else partial(_up_to, trial),
-                kept=MOST_STEPS,
+                kept=thresholds.MOST_STEPS,
             )
             trace = _with_updates(trace, stepped)
             if not stepped.record.diverged:
@@ -224,7 +225,7 @@ def _with_mixing(trace: Trace, copied: Copied, objective: Objective, subject: Su
 
 def _up_to(trial: int, seen: Stepped) -> int:
     """So many steps as were asked for, with a look at what a hundred have brought."""
-    return min(trial, MOST_STEPS) if seen.record.steps < MOST_STEPS else trial
+    return min(trial, thresholds.MOST_STEPS) if seen.record.steps < thresholds.MOST_STEPS else trial
 
 
 def _with_updates(trace: Trace, stepped: Stepped) -> Trace:
@@ -236,7 +237,7 @@ def _with_updates(trace: Trace, stepped: Stepped) -> Trace:
 def _longer(trace: Trace, again: Again, seen: Stepped) -> int:
     """How many steps there shall be in all: on one batch ten or a hundred, on fresh ones in tens until it is settled."""
     taken, trace = seen.record.steps, _with_updates(trace, seen)
-    early = taken == STEPS and seen.record.unseen is not None and not seen.record.diverged
+    early = taken == thresholds.STEPS and seen.record.unseen is not None and not seen.record.diverged
     if seen.silent:
         return taken
     found = rules.run(trace, seen.record, Settings())
@@ -244,11 +245,11 @@ def _longer(trace: Trace, again: Again, seen: Stepped) -> int:
     if early and lasts(found) and lasts(rules.run(*again(trace, seen), Settings())):
         return taken
     doubt = in_doubt(found, seen.record)
-    if unsettled(seen.record) or (doubt and taken >= MOST_STEPS):
-        return min(taken + (LONGER - MOST_STEPS) // 2, LONGER)
+    if unsettled(seen.record) or (doubt and taken >= thresholds.MOST_STEPS):
+        return min(taken + (LONGER - thresholds.MOST_STEPS) // 2, LONGER)
     if not left_open(seen.record) and not doubt:
         return taken
-    return MOST_STEPS if seen.record.unseen is None else min(taken + STEPS, MOST_STEPS)
+    return thresholds.MOST_STEPS if seen.record.unseen is None else min(taken + thresholds.STEPS, thresholds.MOST_STEPS)
 
 
 def _with_optimizer(trace: Trace, copied: Copied) -> Trace:

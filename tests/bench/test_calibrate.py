@@ -17,12 +17,13 @@ from bench.corpus.rows.bases import base
 from bench.corpus.train import Truth
 from steadygrad import rules
 from steadygrad.record import Finding, Severity, StepTest
+from steadygrad.rules import thresholds
 
 CHOSEN = json.loads(CALIBRATED.read_text())["thresholds"]
 
 NOT_FITTED = {
     # How many steps are taken, which decides what is measured; what the rule says was measured beside it.
-    "grading": {"STEPS", "MOST_STEPS", "CHANCE", "FRESH_LEARNED_LONG"},
+    "thresholds": {"STEPS", "MOST_STEPS", "CHANCE", "FRESH_LEARNED_LONG"},
     # Of what was seen after hundreds of steps, or in the first: on the few rows of the calibration part that show it.
     "sg104_vanishing_through_time": {"DECADES_SUSPECT", "AT_ONCE"},
     "sg204_oversized_update": {"REPLACED"},
@@ -70,7 +71,7 @@ def test_every_number_of_a_rule_is_fitted() -> None:
         if module is not None:
             name = module.__name__.rpartition(".")[2]
             assert numbers(module) - NOT_FITTED.get(name, set()) == {n for m, n in fitted if m == name}, name
-    assert numbers(rules.grading) - NOT_FITTED["grading"] == {n for m, n in fitted if m == "grading"}
+    assert numbers(thresholds) - NOT_FITTED["thresholds"] == {n for m, n in fitted if m == "thresholds"}
 
 
 def numbers(module: Any) -> set[str]:

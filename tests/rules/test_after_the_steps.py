@@ -16,8 +16,7 @@ import steadygrad as sg
 from steadygrad import rules
 from steadygrad.record import Finding, Severity, StepTest
 from steadygrad.record.steptest import Unseen
-from steadygrad.rules.findings import judged
-from steadygrad.rules.grading import informed_fall
+from steadygrad.rules.read_steptest import informed_fall
 
 
 class Clipped(nn.Module):
@@ -237,7 +236,7 @@ def test_a_code_that_carries_nothing_is_told_where_the_model_makes_its_own_loss(
 
 
 def found(code: str, severity: Severity) -> Finding:
-    return judged(f"{code}_rule", severity, "seen", location=None, evidence=[], cures=[])
+    return Finding(code, "rule", severity, "seen", None, "", (), ())
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 import textwrap
@@ -13,7 +14,6 @@ from hypothesis import strategies as st
 
 from steadygrad import rules
 from steadygrad.record import Finding, Severity
-from steadygrad.rules.findings import judged
 
 DOCS = Path(__file__).parents[2] / "docs" / "make.py"
 
@@ -23,12 +23,11 @@ NEW = '''
 {headings}
 """
 
-from steadygrad.record import Severity
-from steadygrad.rules.findings import judged
+from steadygrad.record import Finding, Severity
 
 
 def judge(trace, trial):
-    yield judged(__name__, Severity.INFO, "seen", location=None, evidence=[], cures=[])
+    yield Finding("SG999", "everything", Severity.INFO, "seen", location=None, module="", evidence=(), cures=())
 '''
 
 RUN = """
@@ -74,13 +73,18 @@ def test_a_rule_has_a_summary(rule: rules.Rule) -> None:
     assert textwrap.shorten(rule.summary, 200) == rule.summary
 
 
+def test_a_finding_bears_the_code_and_name_of_its_file() -> None:
+    stated = {rule.code: inspect.getmodule(rule.judge).RULE for rule in rules.load() if rule.judge}  # type: ignore[union-attr]
+    assert stated == {rule.code: (rule.code, rule.name) for rule in rules.load() if rule.judge}
+
+
 def test_the_codes_are_those_of_the_design() -> None:
     expected = [*range(101, 110), *range(201, 208), *range(301, 312)]
     assert [rule.code for rule in rules.load()] == [f"SG{number}" for number in expected]
 
 
 def _finding(code: str, severity: Severity, explains: list[str]) -> Finding:
-    return judged(f"{code}_rule", severity, "seen", location=None, evidence=[], cures=[], explains=explains)
+    return Finding(code, "rule", severity, "seen", None, "", (), (), explains=tuple(explains))
 
 
 @given(

@@ -19,7 +19,8 @@ from steadygrad.cures.long_run import Settling, settle
 from steadygrad.errors import CannotCureError, SteadygradError
 from steadygrad.record import Candidate, Change, CheckRecord, Edit, Tried, Verdict
 from steadygrad.record.rates import RateSearch
-from steadygrad.rules import grading
+from steadygrad.rules import thresholds
+from steadygrad.rules.read_steptest import left_open
 from steadygrad.subject.subject import Subject
 
 Progress = Callable[[str], None]
@@ -135,7 +136,7 @@ def try_out(
             changes = treat(patient, [_at_rate(edit, found) for edit in candidate.edits])
         # Ten steps at the user's own rate, for what is only compared: most has another rate in the end.
         brief = briefly and options.trial is None
-        at_first = report = check_subject(patient.subject, trial=grading.STEPS if brief else options.trial)
+        at_first = report = check_subject(patient.subject, trial=thresholds.STEPS if brief else options.trial)
         share: float | None = None
         held: float | None = None
         slowed = False
@@ -153,7 +154,7 @@ def try_out(
                 report, settling = _settled(patient, report, rate_of(subject.optimizer), constant, options)
                 share, held = settling.best.trained, settling.best.held
                 slowed = not settling.at_hand.lasts and settling.best.rate < settling.at_hand.rate
-        if brief and report is at_first and report.trial is not None and grading.left_open(report.trial):
+        if brief and report is at_first and report.trial is not None and left_open(report.trial):
             report = check_subject(patient.subject, trial=options.trial)
     except SteadygradError as error:
         return Outcome(Tried(candidate, None, None, None, None, None, None, why_not=str(error)))

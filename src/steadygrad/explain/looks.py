@@ -15,7 +15,7 @@ from steadygrad.explain.capture import Capture, Given
 from steadygrad.explain.replay import look
 from steadygrad.record import CheckRecord, Location, Look, Operation
 from steadygrad.record.trace import Trace
-from steadygrad.rules.grading import left_open
+from steadygrad.rules.read_steptest import left_open
 
 LOOKS_ON_ALARM = 20
 """Looks that alarms may ask for in one run: further alarms of the same run seldom show more."""

@@ -26,10 +26,9 @@ from steadygrad.copies.unheard import unheard
 from steadygrad.errors import SteadygradError, in_one_line
 from steadygrad.explain.capture import Given
 from steadygrad.objective import loss_in
-from steadygrad.record import Finding, Location, Look, Operation, Severity
+from steadygrad.record import Evidence, Finding, Location, Look, Operation, Severity
 from steadygrad.rules import verdict
-from steadygrad.rules.findings import evidence, judged
-from steadygrad.rules.lost_paths import expression, way_of
+from steadygrad.rules.lost_paths import RULE, expression, way_of
 from steadygrad.source.inferred_constructions import infer_constructions
 from steadygrad.source.spans import is_user_file
 from steadygrad.subject.subject import Subject
@@ -98,17 +97,19 @@ def _cut_outside(root: nn.Module, where: str, cut: Operation | None) -> Finding:
     """The loss has lost the path to the parameters, outside of the model."""
     way = None if cut is None else way_of(cut)
     shown = "" if cut is None or way is None else f": {expression(cut)} {way.what}; use {way.instead}"
-    return judged(
-        "sg107_no_gradient",
+    return Finding(
+        *RULE,
         Severity.ERROR,
         f"no parameter gets a gradient: {where}{shown}",
         location=None if cut is None else cut.location,
         module="",
         label="" if cut is None else "the gradient's path ends here",
-        evidence=[evidence("trainable elements without a gradient", 1.0, "share", "0")],
-        cures=[way.instead]
+        evidence=(Evidence("trainable elements without a gradient", 1.0, "share", "0"),),
+        cures=(way.instead,)
         if way is not None
-        else ["steadygrad check, with the loss: it marks the expression (detach, .item(), torch.tensor, a comparison)"],
+        else (
+            "steadygrad check, with the loss: it marks the expression (detach, .item(), torch.tensor, a comparison)",
+        ),
         count=sum(1 for p in root.parameters() if p.requires_grad),
     )
 

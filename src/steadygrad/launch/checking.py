@@ -23,7 +23,7 @@ from steadygrad.errors import SteadygradError, UserCodeError, in_one_line
 from steadygrad.launch.first_batch import FirstBatch
 from steadygrad.launch.second_verdict import Answered, Mean, SecondVerdict
 from steadygrad.record import CheckRecord, Finding, Location, Verdict
-from steadygrad.rules.grading import STEPS
+from steadygrad.rules import thresholds
 from steadygrad.subject.subject import make_subject
 from steadygrad.torch_internals import loader_at_work
 from steadygrad.watch import backward, calls
@@ -113,7 +113,7 @@ class CheckAtStart:
             before_step=clip,
         )
         with unheard(), calls.paused(), backward.paused():
-            return check_subject(subject, trial=STEPS)
+            return check_subject(subject, trial=thresholds.STEPS)
 
     def _judged_later(self, record: CheckRecord) -> SecondVerdict | None:
         """Where batches come from a loader, and each sample has a target, the steps to come are judged as well."""

@@ -1,13 +1,11 @@
-"""How a rule puts a finding together: its code from its file's name, numbers as evidence, other places of an expression.
+"""What a finding is put together from: the other places of an expression, shares and sentences as text.
 
 Knows records; judges nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from steadygrad.record import Evidence, Finding, Location, Operation, Severity
+from steadygrad.record import Location, Operation
 
 
 def other_places(operation: Operation | None) -> tuple[Location, ...]:
@@ -25,42 +23,3 @@ def percent(share: float) -> str:
 def sentence(*parts: str) -> str:
     """The parts that say something, joined."""
     return "; ".join(part for part in parts if part)
-
-
-def evidence(name: str, value: float, unit: str, expected: str) -> Evidence:
-    """One number with its unit and what was expected."""
-    return Evidence(name, float(value), unit, expected)
-
-
-def judged(
-    code_file: str,
-    severity: Severity,
-    message: str,
-    *,
-    location: Location | None,
-    module: str = "",
-    evidence: Sequence[Evidence],
-    cures: Sequence[str],
-    label: str = "",
-    consequence: str = "",
-    count: int = 1,
-    also: Sequence[Location] = (),
-    explains: Sequence[str] = (),
-) -> Finding:
-    """A finding of the rule whose module is called ``code_file`` (pass ``__name__``)."""
-    code, _, name = code_file.rpartition(".")[2].partition("_")
-    return Finding(
-        code=code.upper(),
-        name=name.replace("_", "-"),
-        severity=severity,
-        message=message,
-        location=location,
-        module=module,
-        evidence=tuple(evidence),
-        cures=tuple(cures),
-        label=label,
-        consequence=consequence,
-        count=count,
-        also=tuple(also),
-        explains=tuple(explains),
-    )

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from steadygrad.record import Operation
 
+RULE = "SG107", "no-gradient"
+
 
 @dataclass(frozen=True)
 class Way:

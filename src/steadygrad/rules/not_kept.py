@@ -1,6 +1,6 @@
 """Findings of SG107 about parameters that get a gradient, of which nothing remains: no optimizer holds them, or no module.
 
-May rely on records and gradings. Must not look at cuts but to leave alone what they explain.
+May rely on records and on what is read from them. Must not look at cuts but to leave alone what they explain.
 """
 
 from __future__ import annotations
@@ -8,11 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from steadygrad.record import Finding, Parameter, Severity, StepTest, Trace
-from steadygrad.rules.findings import evidence, judged, percent
-from steadygrad.rules.grading import Progress, outcome, progress
-
-CODE = "sg107_no_gradient"
+from steadygrad.record import Evidence, Finding, Parameter, Severity, StepTest, Trace
+from steadygrad.rules.findings import percent
+from steadygrad.rules.lost_paths import RULE
+from steadygrad.rules.read_steptest import Progress, outcome, progress
 
 # Share of what gets a gradient that no module has, from which it is an error where no step was taken that could tell. Of 936
 # set-ups of the truth table and the suite that train, probed alone, none has any; layers in a list are 0.67 in the usual net.
@@ -34,16 +33,16 @@ def not_held(
         return
     none = all(p.optimized is False for p in trainable)
     stands = none or progress(trial) not in (Progress.LEARNS, Progress.UNKNOWN)
-    yield judged(
-        CODE,
+    yield Finding(
+        *RULE,
         (Severity.ERROR if stands else Severity.WARNING) if share >= major else Severity.INFO,
         f"{len(missed)} parameters ({percent(share)} of the trainable ones) get a gradient, but the optimizer does not hold them",
         location=trace.optimizer,
         module=missed[0].name,
         label="it holds other tensors than the model's" if none else "these are not among what it holds",
-        evidence=[evidence("trainable elements not held by the optimizer", share, "share", "0")],
+        evidence=(Evidence("trainable elements not held by the optimizer", share, "share", "0"),),
         consequence=outcome(trial),
-        cures=["building the optimizer from model.parameters(), after the model is complete"],
+        cures=("building the optimizer from model.parameters(), after the model is complete",),
         count=len(missed),
         explains=("SG106",),
     )
@@ -63,33 +62,33 @@ def unregistered(trace: Trace, trial: StepTest | None, *, major: float) -> Itera
     severity = Severity.ERROR if unseen or progress(trial) is Progress.STALLED else Severity.WARNING
     if made:
         share = elements(made) / max(1, with_gradient)
-        yield judged(
-            CODE,
+        yield Finding(
+            *RULE,
             Severity.INFO if learns and share < major else Severity.WARNING if learns else severity,
             f"{len(made)} parameters are made anew in each forward pass, so what they learn is lost",
             location=made[0].location,
             module="",
             label="made anew in each pass",
-            evidence=[evidence("elements with a gradient that are made in the pass", share, "share", "0")],
+            evidence=(Evidence("elements with a gradient that are made in the pass", share, "share", "0"),),
             consequence=outcome(trial),
-            cures=["making it once in __init__, as an attribute of the module, and using that in forward"],
+            cures=("making it once in __init__, as an attribute of the module, and using that in forward",),
             count=len(made),
             explains=("SG106",),
         )
     if left and not learns:
         placed = next((stray for stray in left if stray.location is not None), None)
-        yield judged(
-            CODE,
+        yield Finding(
+            *RULE,
             severity,
             f"{len(left)} tensors get a gradient, but no module has them as parameters: no optimizer will see them",
             location=placed.location if placed is not None else None,
             module="",
             label="a layer that the model does not know of" if placed is not None else "",
-            evidence=[evidence("unregistered tensors", len(left), "tensors", "0")],
+            evidence=(Evidence("unregistered tensors", float(len(left)), "tensors", "0"),),
             consequence=outcome(trial),
-            cures=[
-                "nn.Parameter assigned to an attribute, nn.ParameterList, or nn.ModuleList in place of a plain list"
-            ],
+            cures=(
+                "nn.Parameter assigned to an attribute, nn.ParameterList, or nn.ModuleList in place of a plain list",
+            ),
             count=len(left),
             explains=("SG106",),
         )

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from steadygrad.record import Finding, Severity, StepTest
-from steadygrad.rules.grading import MOST_STEPS, informed_fall
+from steadygrad.rules import thresholds
+from steadygrad.rules.read_steptest import informed_fall
 
 LONGER = 300
 """Steps that are taken in all where a hundred leave it open, in two halves."""
@@ -50,7 +51,7 @@ def in_doubt(found: Iterable[Finding], trial: StepTest) -> bool:
     if trial.unseen is None or trial.diverged or trial.steps >= LONGER:
         return False
     told = [one for one in found if one.severity is not Severity.INFO]
-    if trial.steps == MOST_STEPS and told:
+    if trial.steps == thresholds.MOST_STEPS and told:
         return all(one.code == "SG109" and one.severity is Severity.WARNING for one in told)
     return [one.code for one in told] == ["SG303"] and told[0].severity is Severity.WARNING
 
@@ -61,7 +62,7 @@ def unsettled(trial: StepTest) -> bool:
         return False
     if trial.hundred is not None:
         return informed_fall(trial) < ENOUGH
-    return trial.steps == MOST_STEPS and (UNSETTLED <= informed_fall(trial) < SETTLED or comes_down(trial))
+    return trial.steps == thresholds.MOST_STEPS and (UNSETTLED <= informed_fall(trial) < SETTLED or comes_down(trial))
 
 
 def comes_down(trial: StepTest | None) -> bool:
@@ -83,7 +84,7 @@ def never_begins(trial: StepTest) -> bool:
 
 def hardly_learns(trial: StepTest) -> bool:
     """Whether next to nothing was learned from the input, or what was learned has come to a stand."""
-    if trial.unseen is None or trial.unseen.learned is None or trial.diverged or trial.steps < MOST_STEPS:
+    if trial.unseen is None or trial.unseen.learned is None or trial.diverged or trial.steps < thresholds.MOST_STEPS:
         return False
     if trial.hundred is None:
         return informed_fall(trial) < LITTLE

@@ -103,7 +103,7 @@ def setup():
 
 ## Where the threshold comes from
 
-`DECADES_AT_RISK`, `DECADES_LOST`, `DECADES_STALLED`, `ROUNDING` and `CRAWL` in `rules/grading.py`, with what was measured
+`DECADES_AT_RISK`, `DECADES_LOST`, `DECADES_STALLED`, `ROUNDING` and `CRAWL` in `rules/thresholds.py`, with what was measured
 beside them. `bench/thresholds.py` and `bench/near_miss.py` print the measurements again.
 
 ## References
@@ -120,21 +120,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from steadygrad.record import Finding, Severity, StepTest, Trace
+from steadygrad.record import Evidence, Finding, Severity, StepTest, Trace
 from steadygrad.record.steptest import SecondLook
-from steadygrad.rules.findings import evidence, judged, other_places, percent, sentence
-from steadygrad.rules.grading import (
-    DECADES_STALLED,
-    body,
-    died_after,
-    gone,
-    lost,
-    main_place,
-    operation_of,
-    outcome,
-    slowest,
-    vanishing,
-)
+from steadygrad.rules import thresholds
+from steadygrad.rules.findings import other_places, percent, sentence
+from steadygrad.rules.read_steptest import died_after, gone, outcome
+from steadygrad.rules.read_trunk import body, lost, main_place, operation_of, slowest, vanishing
+
+RULE = "SG101", "vanishing-gradient"
 
 
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
@@ -151,8 +144,8 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     first, here = at[0], sum(step.decades for step in at)
     share = here / -decades if math.isfinite(decades) else 1.0
     zero = math.isinf(decades)
-    yield judged(
-        __name__,
+    yield Finding(
+        *RULE,
         severity,
         "no gradient at all reaches the input: it becomes exactly zero on the trunk"
         if zero
@@ -160,16 +153,16 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         location=first.location,
         module=first.module,
         label="makes it zero" if zero else f"takes {-here:.1f} of the {decades:.1f} decades lost ({percent(share)})",
-        evidence=[
-            evidence("decades lost on the trunk", decades, "decades", f"under {DECADES_STALLED:g}"),
-            evidence("decades lost at this expression", -here, "decades", "near 0"),
-        ],
+        evidence=(
+            Evidence("decades lost on the trunk", decades, "decades", f"under {thresholds.DECADES_STALLED:g}"),
+            Evidence("decades lost at this expression", -here, "decades", "near 0"),
+        ),
         consequence=sentence(slowest(trace), outcome(trial)),
-        cures=[
+        cures=(
             "a residual span around the layers that shrink it (residual)",
             "normalisation between them (normalise)",
             "weights scaled so that each layer's gain is 1 (fold, initialise)",
-        ],
+        ),
         count=len(at),
         also=other_places(operation_of(trace, first)),
         explains=("SG105", "SG106"),
@@ -178,15 +171,15 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
 
 def _gone(trial: StepTest, second: SecondLook) -> Finding:
     """There was a gradient before the steps, and there is none after them."""
-    return judged(
-        "sg101_vanishing_gradient",
+    return Finding(
+        *RULE,
         Severity.ERROR,
         f"{died_after(trial)}: every gradient is exactly zero",
         location=second.end_location,
         module=second.end_module,
         label="makes it zero" if second.end_name else "",
-        evidence=[evidence("steps with a gradient of exactly zero", second.silent_steps, "steps", "0")],
+        evidence=(Evidence("steps with a gradient of exactly zero", float(second.silent_steps), "steps", "0"),),
         consequence=outcome(trial),
-        cures=["a smaller learning rate", "gradients clipped by their norm before each step"],
+        cures=("a smaller learning rate", "gradients clipped by their norm before each step"),
         explains=("SG105", "SG106"),
     )

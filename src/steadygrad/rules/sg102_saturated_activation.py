@@ -111,21 +111,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from steadygrad.record import Finding, Operation, Saturation, Severity, Step, StepTest, Trace
-from steadygrad.rules.findings import evidence, judged, other_places, percent, sentence
-from steadygrad.rules.grading import (
-    DECADES_STALLED,
-    Progress,
-    body,
-    lost,
-    main_place,
-    operation_of,
-    outcome,
-    progress,
-    slowest,
-    taken_by,
-    vanishing,
-)
+from steadygrad.record import Evidence, Finding, Operation, Saturation, Severity, Step, StepTest, Trace
+from steadygrad.rules import thresholds
+from steadygrad.rules.findings import other_places, percent, sentence
+from steadygrad.rules.read_steptest import Progress, outcome, progress
+from steadygrad.rules.read_trunk import body, lost, main_place, operation_of, slowest, taken_by, vanishing
+
+RULE = "SG102", "saturated-activation"
 
 SQUASHING = frozenset(
     ["sigmoid", "tanh", "hardtanh", "hardsigmoid", "softsign", "erf", "logsigmoid", "softmax", "expit"]
@@ -187,18 +179,23 @@ def _vanishing(trace: Trace, trial: StepTest | None, name: str, taken: float, se
     saturations = [s for step in steps if (s := _saturation(trace, step)) is not None]
     weights = -sum(s.decades for s in body(trace) if s.cause == "weight scale")
     proof = [
-        evidence("decades taken by the activation's derivative", taken, "decades", f"under {DECADES_STALLED:g} in all")
+        Evidence(
+            "decades taken by the activation's derivative",
+            taken,
+            "decades",
+            f"under {thresholds.DECADES_STALLED:g} in all",
+        )
     ]
     if saturations:
         rms = (sum(s.derivative_rms**2 for s in saturations) / len(saturations)) ** 0.5
         proof += [
-            evidence(
+            Evidence(
                 "derivative rms on this batch", rms, f"of a maximum of {saturations[0].derivative_max:g}", "near 1"
             ),
-            evidence("saturated units", max(s.saturated_share for s in saturations), "share", f"under {SATURATED:g}"),
+            Evidence("saturated units", max(s.saturated_share for s in saturations), "share", f"under {SATURATED:g}"),
         ]
     if math.isfinite(weights):
-        proof.append(evidence("decades taken by the weights' scale", weights, "decades", "near 0"))
+        proof.append(Evidence("decades taken by the weights' scale", weights, "decades", "near 0"))
     zero = math.isinf(taken)
     greatest = saturations[0].derivative_max if saturations else 1.0
     often = f", {len(steps)} times in a row" if len(steps) > 1 else ""
@@ -217,21 +214,21 @@ def _vanishing(trace: Trace, trial: StepTest | None, name: str, taken: float, se
         label = f"takes {taken:.1f} of the {decades:.1f} decades lost on the way to the input"
         if decades >= taken:
             label += f" ({percent(taken / decades)})"
-    return judged(
-        "sg102_saturated_activation",
+    return Finding(
+        *RULE,
         severity,
         message,
         location=first.location,
         module=first.module,
         label=label,
-        evidence=proof,
+        evidence=tuple(proof),
         consequence=sentence(slowest(trace), outcome(trial)),
-        cures=[
+        cures=(
             "folded initialisation, which keeps the activation (fold)",
             "ReLU with He initialisation (swap-activation)",
             "batch norm before it (normalise)",
             "a residual span (residual)",
-        ],
+        ),
         count=len(steps),
         also=other_places(operation),
         explains=("SG101", "SG103", "SG105", "SG106", "SG301", "SG201"),
@@ -253,29 +250,29 @@ def _saturated(trace: Trace, trial: StepTest | None, name: str) -> Finding | Non
         return None
     saturation = sick[0].saturation
     assert saturation is not None
-    return judged(
-        "sg102_saturated_activation",
+    return Finding(
+        *RULE,
         Severity.ERROR if progress(trial) is Progress.BOUNCES or saturation.saturated_share > 0.9 else Severity.WARNING,
         f"{percent(saturation.saturated_share)} of the units of {name} are saturated on this batch",
         location=sick[0].location,
         module=sick[0].module,
         label=f"its inputs have standard deviation {saturation.input_std:.2g} around {saturation.input_mean:.2g}",
-        evidence=[
-            evidence("saturated units", saturation.saturated_share, "share", f"under {SATURATED:g}"),
-            evidence(
+        evidence=(
+            Evidence("saturated units", saturation.saturated_share, "share", f"under {SATURATED:g}"),
+            Evidence(
                 "derivative rms on this batch",
                 saturation.derivative_rms,
                 f"of a maximum of {saturation.derivative_max:g}",
                 "near 1",
             ),
-            evidence("standard deviation of its inputs", saturation.input_std, "ratio to 1", "near 1"),
-        ],
+            Evidence("standard deviation of its inputs", saturation.input_std, "ratio to 1", "near 1"),
+        ),
         consequence=outcome(trial),
-        cures=[
+        cures=(
             "weights scaled so that its inputs are N(0, 1) (initialise)",
             "batch norm before it (normalise)",
             "an activation that does not squash (swap-activation)",
-        ],
+        ),
         count=len(sick),
         also=other_places(sick[0]),
         explains=("SG101", "SG105", "SG106", "SG201", "SG204", "SG301"),

@@ -110,10 +110,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from steadygrad.record import Finding, Operation, Severity, StepTest, Trace
+from steadygrad.record import Evidence, Finding, Operation, Severity, StepTest, Trace
 from steadygrad.record.steptest import Died, SecondLook
-from steadygrad.rules.findings import evidence, judged, other_places, percent
-from steadygrad.rules.grading import Progress, body, died_after, gone, outcome, progress
+from steadygrad.rules.findings import other_places, percent
+from steadygrad.rules.read_steptest import Progress, died_after, gone, outcome, progress
+from steadygrad.rules.read_trunk import body
+
+RULE = "SG103", "dead-units"
 
 RECTIFYING = frozenset(
     [
@@ -165,27 +168,27 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     first, share = dead[0]
     blocked = first.index in zero
     saturation = first.saturation
-    proof = [evidence("dead units", share, "share", f"under {DEAD:g}")]
+    proof = [Evidence("dead units", share, "share", f"under {DEAD:g}")]
     if saturation is not None:
         proof += [
-            evidence("mean of its inputs", saturation.input_mean, "absolute", "near 0"),
-            evidence("standard deviation of its inputs", saturation.input_std, "absolute", "near 1"),
+            Evidence("mean of its inputs", saturation.input_mean, "absolute", "near 0"),
+            Evidence("standard deviation of its inputs", saturation.input_std, "absolute", "near 1"),
         ]
-    yield judged(
-        __name__,
+    yield Finding(
+        *RULE,
         Severity.ERROR if blocked or progress(trial) in (Progress.STALLED, Progress.BOUNCES) else Severity.WARNING,
         f"{percent(share)} of the units of {first.name.rstrip('_')} are inactive on the whole batch",
         location=first.location,
         module=first.module,
         label="passes no gradient at all" if blocked else "these units get no gradient and cannot recover",
-        evidence=proof,
+        evidence=tuple(proof),
         consequence=outcome(trial),
-        cures=[
+        cures=(
             "biases set so that half of the units are active (initialise)",
             "Leaky ReLU or ELU, which never cut the gradient off (swap-activation)",
             "a smaller learning rate",
             "normalisation before it (normalise)",
-        ],
+        ),
         count=len(dead),
         also=other_places(first),
         explains=("SG101", "SG102", "SG105", "SG106", "SG301", "SG308"),
@@ -206,22 +209,22 @@ def _culprit(second: SecondLook) -> Died | None:
 
 def _died(trial: StepTest, died: Died) -> Finding:
     """An update has pushed the layer to where it passes nothing, and no gradient is left to bring it back."""
-    return judged(
-        "sg103_dead_units",
+    return Finding(
+        *RULE,
         Severity.ERROR,
         f"{died_after(trial)}: {died.name.rstrip('_')} passes no gradient",
         location=died.location,
         module=died.module,
         label="clips every output",
-        evidence=[
-            evidence("dead units before the steps", died.before, "share", f"under {DEAD:g}"),
-            evidence("dead units after them", died.after, "share", f"under {DEAD:g}"),
-        ],
+        evidence=(
+            Evidence("dead units before the steps", died.before, "share", f"under {DEAD:g}"),
+            Evidence("dead units after them", died.after, "share", f"under {DEAD:g}"),
+        ),
         consequence=outcome(trial),
-        cures=[
+        cures=(
             "leaving it out, where it stands at the output",
             "Leaky ReLU or ELU, which never cut the gradient off (swap-activation)",
             "a smaller learning rate",
-        ],
+        ),
         explains=("SG101", "SG105", "SG106", "SG107", "SG109", "SG204", "SG301", "SG308"),
     )

@@ -115,10 +115,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from steadygrad.record import Finding, Recurrence, Severity, StepTest, Trace
-from steadygrad.rules.findings import evidence, judged, sentence
-from steadygrad.rules.grading import Progress, at_first, informed_fall, outcome, vanishing
+from steadygrad.record import Evidence, Finding, Recurrence, Severity, StepTest, Trace
+from steadygrad.rules.findings import sentence
 from steadygrad.rules.plateau import ENOUGH, hardly_learns
+from steadygrad.rules.read_steptest import Progress, at_first, informed_fall, outcome
+from steadygrad.rules.read_trunk import vanishing
+
+RULE = "SG104", "vanishing-through-time"
 
 # bench/thresholds.py, decades lost from the last step to the first. 23 recurrences that train: at most 7.4 (orthogonal ReLU
 # over 60 steps); eleven that were seen to forget: 10.4 to 63.
@@ -141,28 +144,28 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     if not sick or (at_once == sick and vanishing(trace, trial) is not None):
         return
     worst = min(sick, key=lambda one: one.decades)
-    yield judged(
-        __name__,
+    yield Finding(
+        *RULE,
         _severity(trial) if -worst.decades >= DECADES_LOST else Severity.WARNING,
         f"the gradient loses {-worst.decades_per_step:.2g} decades at each of {worst.steps} steps back in time",
         location=worst.location,
         module=worst.name,
         label=f"{-worst.decades:.1f} decades from the last step to the first",
-        evidence=[
-            evidence(
+        evidence=(
+            Evidence(
                 "decades lost per step", -worst.decades_per_step, "decades", f"under {DECADES_LOST / worst.steps:.2g}"
             ),
-            evidence("decades lost over the sequence", -worst.decades, "decades", f"under {DECADES_LOST:g}"),
-            evidence("steps", worst.steps, "steps", ""),
-        ],
+            Evidence("decades lost over the sequence", -worst.decades, "decades", f"under {DECADES_LOST:g}"),
+            Evidence("steps", float(worst.steps), "steps", ""),
+        ),
         consequence=sentence(f"what happened {_reach(worst)} steps ago moves no weight", outcome(trial)),
-        cures=[
+        cures=(
             "orthogonal or identity recurrence (recurrent)",
             "forget-gate biases for long memories, in an LSTM or GRU (chrono)",
             "a gated cell for a plain one (gated-cell)",
             "a skip through time, around a loop written by hand (through-time)",
             "truncating the sequence",
-        ],
+        ),
         count=len(sick),
         explains=("SG101", "SG102", "SG103", "SG105", "SG106", "SG301"),
     )

@@ -91,7 +91,7 @@ def setup():
 ## Where the threshold comes from
 
 `SPREAD` in the rule's file, `ROUNDING` for an error, and growth by `SPREAD_GROWTH` in ten steps from `SPREAD_FLOOR` up in
-`rules/grading.py`. Fitted on the truth table by `python -m bench.calibrate`.
+`rules/thresholds.py`. Fitted on the truth table by `python -m bench.calibrate`.
 
 ## References
 
@@ -106,23 +106,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from steadygrad.record import Finding, Operation, Severity, StepTest, Trace
-from steadygrad.rules.findings import evidence, judged, other_places
-from steadygrad.rules.grading import (
-    MOST_STEPS,
-    ROUNDING,
-    SPREAD_FLOOR,
-    Progress,
-    at_first,
-    drowned,
-    escapes,
-    informed_fall,
-    outcome,
-    outweighed,
-    progress,
-    shut_by_design,
-)
+from steadygrad.record import Evidence, Finding, Operation, Severity, StepTest, Trace
+from steadygrad.rules import thresholds
+from steadygrad.rules.findings import other_places
 from steadygrad.rules.plateau import hardly_learns
+from steadygrad.rules.read_steptest import Progress, at_first, informed_fall, outcome, outweighed, progress
+from steadygrad.rules.read_trunk import drowned, escapes, shut_by_design
+
+RULE = "SG105", "collapsed-representation"
 
 # bench/thresholds.py, spread of the model's output. 211 set-ups that train: 5 % below 2e-4; five below 1e-7, and in all five
 # it grows (``escapes``). Sick by vanishing or mismatch (SG101, 102, 301): median 7e-15, the rounding of float32.
@@ -152,7 +143,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         elif trial is not None and not outweighed(trial) and _drawn_together(trial, spread):
             yield _together(trace, trial, spread, trial.output_spread_after or 0.0)
         return
-    if trace.input_spread is not None and trace.input_spread < ROUNDING:
+    if trace.input_spread is not None and trace.input_spread < thresholds.ROUNDING:
         yield _one_input(trace.input_spread, trial)
         return
     if escapes(trace, trial) or (trial is None and shut_by_design(trace)):
@@ -161,20 +152,20 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     first = next((o for o in known if _alike(o)), None)
     first = first and _merging(trace, first)
     severity = Severity.ERROR if drowned(trace) and at_first(trial) is not Progress.SLOW else Severity.WARNING
-    yield judged(
-        __name__,
+    yield Finding(
+        *RULE,
         severity,
         f"all samples arrive at the same output: only {spread:.1g} of its energy differs between them",
         location=first.location if first is not None else None,
         module=first.module if first is not None else "",
         label="from here on the samples are alike" if first is not None else "",
-        evidence=[evidence("spread of the output", spread, "share", f"over {SPREAD:.0e}")],
+        evidence=(Evidence("spread of the output", spread, "share", f"over {SPREAD:.0e}"),),
         consequence=outcome(trial),
-        cures=[
+        cures=(
             "initialisation that keeps samples apart (fold, initialise)",
             "batch norm (normalise)",
             "a residual span (residual)",
-        ],
+        ),
         also=other_places(first),
         explains=("SG106",),
     )
@@ -197,24 +188,25 @@ def _merging(trace: Trace, first: Operation) -> Operation:
 
 def _in_training(trace: Trace, trial: StepTest, before: float, after: float) -> Finding:
     """The first updates push all samples to the same output: what told them apart is drowned out."""
-    gone = progress(trial) is Progress.STALLED and after < SPREAD_FLOOR
-    return judged(
-        "sg105_collapsed_representation",
+    gone = progress(trial) is Progress.STALLED and after < thresholds.SPREAD_FLOOR
+    return Finding(
+        *RULE,
         Severity.ERROR if gone else Severity.WARNING,
         f"{trial.steps} steps make all samples alike: {before:.1g} of the output's energy differed between them, now {after:.1g}",
         location=trace.optimizer,
+        module="",
         label="its steps bring this about" if trace.optimizer is not None else "",
-        evidence=[
-            evidence("spread of the output before the steps", before, "share", f"over {SPREAD:.0e}"),
-            evidence("spread of the output after them", after, "share", "no less"),
-        ],
+        evidence=(
+            Evidence("spread of the output before the steps", before, "share", f"over {SPREAD:.0e}"),
+            Evidence("spread of the output after them", after, "share", "no less"),
+        ),
         consequence=outcome(trial),
-        cures=[
+        cures=(
             "a residual span (residual)",
             "a smaller learning rate (learning-rate), or warm-up",
             "less weight decay (weight-decay)",
             "normalisation before each layer (normalise)",
-        ],
+        ),
         explains=("SG106",),
     )
 
@@ -226,7 +218,7 @@ def _drawn_together(trial: StepTest, before: float) -> bool:
         trial.unseen is None
         or trial.unseen.constant is None
         or trial.diverged
-        or trial.steps < MOST_STEPS
+        or trial.steps < thresholds.MOST_STEPS
         or after is None
     ):
         return False
@@ -235,36 +227,38 @@ def _drawn_together(trial: StepTest, before: float) -> bool:
 
 def _together(trace: Trace, trial: StepTest, before: float, after: float) -> Finding:
     """As embeddings do whose loss is as good for one point as for all it knows how to tell apart."""
-    return judged(
-        "sg105_collapsed_representation",
+    return Finding(
+        *RULE,
         Severity.ERROR,
         f"{trial.steps} steps draw all samples together: {before:.1g} of the output's energy differed between them, now "
         f"{after:.1g}, and the loss is that of one answer for all",
         location=trace.optimizer,
+        module="",
         label="its steps bring this about" if trace.optimizer is not None else "",
-        evidence=[
-            evidence("spread of the output before the steps", before, "share", ""),
-            evidence("spread of the output after them", after, "share", f"over {before / CLOSER:.1g}"),
-            evidence("learned from the input", informed_fall(trial), "share", f"over {AT_A_CONSTANT:g}"),
-        ],
+        evidence=(
+            Evidence("spread of the output before the steps", before, "share", ""),
+            Evidence("spread of the output after them", after, "share", f"over {before / CLOSER:.1g}"),
+            Evidence("learned from the input", informed_fall(trial), "share", f"over {AT_A_CONSTANT:g}"),
+        ),
         consequence=outcome(trial),
-        cures=[
+        cures=(
             "a smaller learning rate (learning-rate), or warm-up",
             "a loss that one point does not satisfy: semi-hard pairs, a term that keeps the outputs apart",
-        ],
+        ),
         explains=("SG106", "SG109"),
     )
 
 
 def _one_input(spread: float, trial: StepTest | None) -> Finding:
     """What comes in alike goes out alike: nothing is wrong with the model."""
-    return judged(
-        "sg105_collapsed_representation",
+    return Finding(
+        *RULE,
         Severity.WARNING,
         "all samples of the batch are the same, so nothing tells them apart: this is no gradient problem",
         location=None,
-        evidence=[evidence("spread of the input", spread, "share", "over 0")],
+        module="",
+        evidence=(Evidence("spread of the input", spread, "share", "over 0"),),
         consequence=outcome(trial),
-        cures=["a batch of samples that differ"],
+        cures=("a batch of samples that differ",),
         explains=("SG106", "SG109", "SG304"),
     )

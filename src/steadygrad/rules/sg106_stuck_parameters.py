@@ -67,7 +67,7 @@ def setup():
 ## Where the threshold comes from
 
 `UPDATE`, `FLAT` (`FLAT_LATE` after a hundred steps) and what was measured for them stand in the rule's file, `DECAY` in
-`rules/grading.py`. Fitted on the truth table by `python -m bench.calibrate`.
+`rules/thresholds.py`. Fitted on the truth table by `python -m bench.calibrate`.
 
 ## References
 
@@ -82,19 +82,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from steadygrad.record import Finding, Location, Parameter, Severity, StepTest, Trace
-from steadygrad.rules.findings import evidence, judged, percent, sentence
-from steadygrad.rules.grading import (
-    DECAY,
-    MOST_STEPS,
-    Progress,
-    operation_of,
-    outcome,
-    outweighed,
-    progress,
-    shut_by_design,
-    slowest,
-)
+from steadygrad.record import Evidence, Finding, Location, Parameter, Severity, StepTest, Trace
+from steadygrad.rules import thresholds
+from steadygrad.rules.findings import percent, sentence
+from steadygrad.rules.read_steptest import Progress, outcome, outweighed, progress
+from steadygrad.rules.read_trunk import operation_of, shut_by_design, slowest
+
+RULE = "SG106", "stuck-parameters"
 
 # bench/thresholds.py, greatest update ratio of any weight matrix at the first step. Set-ups that train: 5 % below 2.5e-3;
 # stuck by their rate: median 3e-7. Those that train below this (a rate warming up from 0) do not stand still.
@@ -136,24 +130,24 @@ def _stuck(trace: Trace, trial: StepTest, moved: Sequence[Parameter]) -> Iterabl
     ratio = greatest.update_ratio or 0.0
     tiny = ratio < UPDATE
     # On fresh batches SG109 tells what was learned; that a loss is flat says less.
-    if not tiny and (trial.unseen or abs(trial.fall) >= (FLAT if trial.steps < MOST_STEPS else FLAT_LATE)):
+    if not tiny and (trial.unseen or abs(trial.fall) >= (FLAT if trial.steps < thresholds.MOST_STEPS else FLAT_LATE)):
         return
-    yield judged(
-        __name__,
+    yield Finding(
+        *RULE,
         Severity.ERROR if tiny else Severity.WARNING,
         f"no weight moves by more than {ratio:.1g} of its size a step"
         if tiny
         else f"the weights move by up to {ratio:.1g} of their size a step, and the loss does not follow",
         location=_divided(trace) or trace.optimizer if tiny else None,
         module=greatest.name if tiny else "",
-        evidence=[
-            evidence("greatest update ratio", ratio, "ratio", "1e-4 to 1e-2"),
-            evidence("fall of the loss", trial.fall, "relative", "over 0.02"),
-        ],
+        evidence=(
+            Evidence("greatest update ratio", ratio, "ratio", "1e-4 to 1e-2"),
+            Evidence("fall of the loss", trial.fall, "relative", "over 0.02"),
+        ),
         consequence=sentence(slowest(trace) if not tiny else "", outcome(trial)),
-        cures=["a learning rate found by real steps (learning-rate)", "Adam in place of SGD, because it is scale-free"]
+        cures=("a learning rate found by real steps (learning-rate)", "Adam in place of SGD, because it is scale-free")
         if tiny
-        else ["a longer look: --trial 100", "a learning rate found by real steps (learning-rate)"],
+        else ("a longer look: --trial 100", "a learning rate found by real steps (learning-rate)"),
         count=len(moved),
     )
 
@@ -168,34 +162,38 @@ def _divided(trace: Trace) -> Location | None:
 
 
 def _held_still(trial: StepTest, still: Sequence[Parameter], share: float) -> Finding:
-    return judged(
-        "sg106_stuck_parameters",
+    return Finding(
+        *RULE,
         Severity.WARNING,
         f"{len(still)} parameters ({percent(share)} of the matrices) get a gradient, but the optimizer does not move them",
         location=still[0].location,
         module=still[0].name,
-        evidence=[evidence("elements that stand still", share, "share", "0")],
+        evidence=(Evidence("elements that stand still", share, "share", "0"),),
         consequence=outcome(trial),
-        cures=["a learning rate above 0 for their parameter group"],
+        cures=("a learning rate above 0 for their parameter group",),
         count=len(still),
     )
 
 
 def _decayed(trace: Trace, trial: StepTest) -> Finding:
     """What the steps do then is the decay's work; an error where the loss does not fall, as in no set-up that trains."""
-    return judged(
-        "sg106_stuck_parameters",
+    return Finding(
+        *RULE,
         Severity.ERROR if progress(trial) in (Progress.STALLED, Progress.BOUNCES) else Severity.WARNING,
         f"weight decay pulls the weights {trial.decay:.2g} times as hard as the gradient does",
         location=trace.optimizer,
-        evidence=[
-            evidence(
-                "weight decay's part of the first update ÷ the gradient's", trial.decay, "ratio", f"under {DECAY:g}"
-            )
-        ],
+        module="",
+        evidence=(
+            Evidence(
+                "weight decay's part of the first update ÷ the gradient's",
+                trial.decay,
+                "ratio",
+                f"under {thresholds.DECAY:g}",
+            ),
+        ),
         consequence=outcome(trial),
-        cures=[
+        cures=(
             "a weight decay of 0.1 or less under AdamW, of 1e-4 under SGD (weight-decay)",
             "decoupled decay (AdamW) in place of Adam's",
-        ],
+        ),
     )

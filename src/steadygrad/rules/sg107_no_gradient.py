@@ -134,12 +134,12 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from steadygrad.record import Finding, Operation, Parameter, Severity, StepTest, Trace
+from steadygrad.record import Evidence, Finding, Operation, Parameter, Severity, StepTest, Trace
 from steadygrad.rules.as_made import as_made
-from steadygrad.rules.findings import evidence, judged, percent
-from steadygrad.rules.grading import Progress, at_first, informed_fall, outcome, progress
-from steadygrad.rules.lost_paths import expression, way_of
+from steadygrad.rules.findings import percent
+from steadygrad.rules.lost_paths import RULE, expression, way_of
 from steadygrad.rules.not_kept import elements, not_held, unregistered
+from steadygrad.rules.read_steptest import Progress, at_first, informed_fall, outcome, progress
 from steadygrad.rules.zero_gradients import shut
 
 # Share of the elements to be trained that a cut keeps from the loss. Of the 938 set-ups of the truth table and the suite that
@@ -177,10 +177,10 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         trainable,
         total,
         major=MAJOR,
-        cures=[
+        cures=(
             "a look at what stands between them and the loss: rounding, comparison, a dead activation, a weight of zero",
             "a softmax or sigmoid that is flat there left to the loss (logits)",
-        ],
+        ),
     )
 
 
@@ -228,18 +228,18 @@ def _cut(
         severe = _severe(share, trial) or _blind(trace, trial, held)
         severity = Severity.ERROR if severe else Severity.WARNING
         whose = f"{percent(share)} of the parameters"
-    yield judged(
-        "sg107_no_gradient",
+    yield Finding(
+        *RULE,
         severity,
         f"{whose} get no gradient: {expression(cut)} {way.what}; use {way.instead}",
         location=cut.location,
         module=cut.module,
         label="the gradient's path ends here",
-        evidence=[evidence("trainable elements whose path is cut", share, "share", "0")],
+        evidence=(Evidence("trainable elements whose path is cut", share, "share", "0"),),
         consequence=f"{first.name}{' and the others' if len(lost) > 1 else ''} will never move",
-        cures=[way.instead],
+        cures=(way.instead,),
         count=len(lost),
-        also=[place for place in places if place is not None and place != cut.location],
+        also=tuple(place for place in places if place is not None and place != cut.location),
         explains=("SG101", "SG106"),
     )
 
@@ -258,31 +258,33 @@ def _pathless(trace: Trace, lost: Sequence[Parameter], trainable: Sequence[Param
         share = _share(used, trainable)
         severe = share >= NEARLY_ALL
         cut = _first_cut(trace) if severe else None
-        yield judged(
-            "sg107_no_gradient",
+        yield Finding(
+            *RULE,
             Severity.ERROR if severe else Severity.INFO,
             f"{len(used)} parameters ({percent(share)} of those to be trained) are used, but the loss does not depend on them",
             location=cut.location if cut is not None else used[0].location,
             module=cut.module if cut is not None else used[0].name,
             label=f"{cut.name} ends a gradient's path here" if cut is not None else "",
-            evidence=[evidence("parameter elements without a path", share, "share", "0")],
+            evidence=(Evidence("parameter elements without a path", share, "share", "0"),),
             consequence=f"{used[0].name}{' and the others' if len(used) > 1 else ''} will never move",
-            cures=[
+            cures=(
                 "their output in the loss, if they are to learn",
                 "removing what takes values out of torch on the way",
-            ],
+            ),
             count=len(used),
             explains=("SG101", "SG106"),
         )
     if unused:
-        yield judged(
-            "sg107_no_gradient",
+        yield Finding(
+            *RULE,
             Severity.INFO,
             f"{len(unused)} parameters take no part in this loss, first {unused[0].name}",
             location=unused[0].location,
             module=unused[0].name,
-            evidence=[evidence("unused parameters", len(unused), "parameters", "0, unless another loss trains them")],
-            cures=["removing what is not used", "freezing it with requires_grad_(False)"],
+            evidence=(
+                Evidence("unused parameters", float(len(unused)), "parameters", "0, unless another loss trains them"),
+            ),
+            cures=("removing what is not used", "freezing it with requires_grad_(False)"),
             count=len(unused),
         )
 
@@ -295,16 +297,16 @@ def _cut_in_time(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     if times < LOOPED or told or progress(trial) is Progress.LEARNS:
         return
     cut = next(cut for cut in trace.cuts if cut.location == place)
-    yield judged(
-        "sg107_no_gradient",
+    yield Finding(
+        *RULE,
         Severity.WARNING,
         f"{cut.name} ends the gradient's path at each of {times} steps of a loop: nothing is learned over more than one",
         location=place,
         module=cut.module,
         label="what came before this gets no gradient from what comes after",
-        evidence=[evidence("cuts at one expression", times, "cuts", f"under {LOOPED}")],
+        evidence=(Evidence("cuts at one expression", times, "cuts", f"under {LOOPED}"),),
         consequence=outcome(trial),
-        cures=["detaching the state between batches, not between steps"],
+        cures=("detaching the state between batches, not between steps",),
         count=times,
         explains=("SG104", "SG106"),
     )
@@ -314,14 +316,14 @@ def _frozen(trace: Trace, trial: StepTest | None, trainable: Sequence[Parameter]
     share = elements(trainable) / max(1, total)
     if share >= FEW or progress(trial) not in (Progress.STALLED, Progress.SLOW):
         return
-    yield judged(
-        "sg107_no_gradient",
+    yield Finding(
+        *RULE,
         Severity.ERROR if at_first(trial) is Progress.STALLED else Severity.WARNING,
         f"only {percent(share)} of the model is trainable, and that does not bring the loss down",
         location=None,
         module=trainable[0].name if trainable else "",
-        evidence=[evidence("trainable elements", share, "share", "enough to learn with")],
+        evidence=(Evidence("trainable elements", share, "share", "enough to learn with"),),
         consequence=outcome(trial),
-        cures=["requires_grad_(True) on the layers that are to learn"],
+        cures=("requires_grad_(True) on the layers that are to learn",),
         explains=("SG106",),
     )

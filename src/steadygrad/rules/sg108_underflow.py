@@ -109,9 +109,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from steadygrad.record import Finding, NonFinite, Severity, StepTest, Trace
-from steadygrad.rules.findings import evidence, judged, other_places, percent
-from steadygrad.rules.grading import Progress, outcome, progress
+from steadygrad.record import Evidence, Finding, NonFinite, Severity, StepTest, Trace
+from steadygrad.rules.findings import other_places, percent
+from steadygrad.rules.read_steptest import Progress, outcome, progress
+
+RULE = "SG108", "underflow"
 
 # bench/thresholds.py, share of gradient elements that float16 rounds to zero at the worst place of the trunk. 212 set-ups that
 # train: 0; float16 without loss scaling at a depth that needs it: 1.
@@ -132,20 +134,20 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         return
     if trace.underflow_share >= UNDERFLOW:
         operation = None if trace.underflow_operation is None else trace.operations[trace.underflow_operation]
-        yield judged(
-            __name__,
+        yield Finding(
+            *RULE,
             severity,
             f"{percent(trace.underflow_share)} of the gradient's elements are too small for float16 and become zero",
             location=operation.location if operation is not None else None,
             module=operation.module if operation is not None else "",
             label="the gradient that arrives here is below 6e-8, the least that float16 holds",
-            evidence=[evidence("elements rounded to zero", trace.underflow_share, "share", f"under {UNDERFLOW:g}")],
+            evidence=(Evidence("elements rounded to zero", trace.underflow_share, "share", f"under {UNDERFLOW:g}"),),
             consequence=outcome(trial),
-            cures=[
+            cures=(
                 "loss scaling (torch.amp.GradScaler)",
                 "bfloat16, which has the range of float32",
                 "float32 for the layers behind",
-            ],
+            ),
             also=other_places(operation),
             explains=("SG101", "SG106", "SG107", "SG105"),
         )
@@ -161,19 +163,19 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     weights = [parameter for parameter in trace.parameters if parameter.requires_grad and len(parameter.shape) > 1]
     if trial is not None and stuck and swallowed and len(swallowed) >= 0.5 * len(weights):
         first = swallowed[0]
-        yield judged(
-            __name__,
+        yield Finding(
+            *RULE,
             severity,
             f"updates of {first.update_ratio:.1g} of a weight are lost in {first.dtype}, "
             f"whose numbers are {2 * HALF_SPACING[first.dtype]:.1g} apart",
             location=trace.optimizer or first.location,
             module=first.name,
             label="its steps are too small for these weights" if trace.optimizer is not None else "",
-            evidence=[
-                evidence("update ratio", first.update_ratio or 0.0, "ratio", f"over {HALF_SPACING[first.dtype]:.1g}"),
-            ],
+            evidence=(
+                Evidence("update ratio", first.update_ratio or 0.0, "ratio", f"over {HALF_SPACING[first.dtype]:.1g}"),
+            ),
             consequence=outcome(trial),
-            cures=["float32 master weights (autocast in place of model.half())", "a larger learning rate"],
+            cures=("float32 master weights (autocast in place of model.half())", "a larger learning rate"),
             count=len(swallowed),
             explains=("SG106", "SG107"),
         )
@@ -183,16 +185,16 @@ def _forward(trace: Trace, trial: StepTest | None, found: NonFinite, severity: S
     """The forward pass itself underflows: an operation whose every result is too small to be held."""
     operation = trace.operations[found.operation] if found.operation is not None else None
     dtype = operation.dtype if operation is not None else trace.dtype
-    return judged(
-        "sg108_underflow",
+    return Finding(
+        *RULE,
         severity,
         f"every result of {found.name} is too small for {dtype} and becomes zero, and its gradient with it",
         location=found.location,
         module=found.module,
         label="nothing but zeros comes out of this",
-        evidence=[evidence("elements rounded to zero", 1.0, "share", f"under {UNDERFLOW:g}")],
+        evidence=(Evidence("elements rounded to zero", 1.0, "share", f"under {UNDERFLOW:g}"),),
         consequence=outcome(trial),
-        cures=["the same in logarithms: sums of logs in place of products, logsumexp", "a scale that keeps it near 1"],
+        cures=("the same in logarithms: sums of logs in place of products, logsumexp", "a scale that keeps it near 1"),
         also=other_places(operation),
         explains=("SG101", "SG102", "SG105", "SG106", "SG107"),
     )

@@ -106,10 +106,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from steadygrad.record import Finding, Operation, Severity, StepTest, Trace
-from steadygrad.rules.findings import evidence, judged, other_places, percent
-from steadygrad.rules.grading import body, informed_fall, outcome
+from steadygrad.record import Evidence, Finding, Operation, Severity, StepTest, Trace
+from steadygrad.rules.findings import other_places, percent
 from steadygrad.rules.plateau import LEARNED_LONG, LITTLE, hardly_learns, never_begins
+from steadygrad.rules.read_steptest import informed_fall, outcome
+from steadygrad.rules.read_trunk import body
+
+RULE = "SG109", "nothing-learned"
 
 NOTHING = 0.005
 ALIKE = 0.0002
@@ -143,8 +146,8 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     exchanged = trial.unseen.constant is None
     alike = spread is not None and spread < ALIKE
     hopeless = (learned < NOTHING and alike) or never_begins(trial)
-    yield judged(
-        __name__,
+    yield Finding(
+        *RULE,
         Severity.ERROR if hopeless else Severity.WARNING,
         f"after {trial.steps} steps on fresh batches the answers to unseen ones "
         + (
@@ -153,18 +156,19 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
             else f"are {_better(learned)} one constant answer"
         ),
         location=None,
-        evidence=[
-            evidence(
+        module="",
+        evidence=(
+            Evidence(
                 "learned from the input",
                 learned,
                 "share",
                 f"over {LITTLE if trial.hundred is None else LEARNED_LONG:g}",
             ),
-            evidence("loss of unseen batches", trial.unseen.after, "absolute", "well below that without the input"),
-            evidence("the same without the input", _without(trial), "absolute", ""),
-        ],
+            Evidence("loss of unseen batches", trial.unseen.after, "absolute", "well below that without the input"),
+            Evidence("the same without the input", _without(trial), "absolute", ""),
+        ),
         consequence=outcome(trial),
-        cures=[
+        cures=(
             "a look at whether inputs and targets belong together, and whether inputs differ",
             "a learning rate found by real steps (learning-rate)",
             *(
@@ -173,7 +177,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
                 else []
             ),
             "a longer look: --trial 500",
-        ],
+        ),
         explains=("SG106",),
     )
 
@@ -194,8 +198,8 @@ def _left(one: Operation) -> float:
 def _starved(trial: StepTest | None, drops: Sequence[Operation], kept: float, severity: Severity) -> Finding:
     first = max(drops, key=lambda one: one.dropped or 0.0)
     times = "" if len(drops) == 1 else f", {len(drops)} times in a row"
-    return judged(
-        "sg109_nothing_learned",
+    return Finding(
+        *RULE,
         severity,
         f"dropout drops {percent(first.dropped or 0.0)} of its input{times}: "
         f"of {math.prod(first.output_shape[1:]):,} numbers a sample it leaves {_left(first):.2g}",
@@ -204,12 +208,12 @@ def _starved(trial: StepTest | None, drops: Sequence[Operation], kept: float, se
         label=f"{kept:.2g} of what comes in is left"
         if len(drops) == 1
         else f"{kept:.2g} of what comes in is left in all",
-        evidence=[
-            evidence("share that all dropouts in a row keep", kept, "share", f"over {LITTLE_KEPT:g}"),
-            evidence("numbers of a sample that are left", _left(first), "numbers", f"over {UNITS_LEFT}"),
-        ],
+        evidence=(
+            Evidence("share that all dropouts in a row keep", kept, "share", f"over {LITTLE_KEPT:g}"),
+            Evidence("numbers of a sample that are left", _left(first), "numbers", f"over {UNITS_LEFT}"),
+        ),
         consequence=outcome(trial),
-        cures=["a smaller p, which is the share that is dropped and not kept: 0.5 or less"],
+        cures=("a smaller p, which is the share that is dropped and not kept: 0.5 or less",),
         count=len(drops),
         also=other_places(first),
         explains=("SG106", "SG105", "SG101", "SG102", "SG103"),

@@ -104,7 +104,7 @@ def setup():
 
 ## Where the threshold comes from
 
-`DECADES_GAINED = 3.0` in `rules/grading.py`: of set-ups that train all but a few gain less; those that were made to
+`DECADES_GAINED = 3.0` in `rules/thresholds.py`: of set-ups that train all but a few gain less; those that were made to
 fail by explosion gain 3.3 to 35. Whoever learns all the same is told nothing under `DECADES_AT_ONCE = 8.0`. Fitted on
 the truth table by `python -m bench.calibrate`.
 
@@ -120,10 +120,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from steadygrad.record import Finding, Severity, StepTest, Trace
-from steadygrad.rules.findings import evidence, judged, other_places, sentence
-from steadygrad.rules.grading import DECADES_GAINED, body, exploding, lost, main_place, operation_of, outcome
+from steadygrad.record import Evidence, Finding, Severity, StepTest, Trace
+from steadygrad.rules import thresholds
+from steadygrad.rules.findings import other_places, sentence
 from steadygrad.rules.plateau import comes_down
+from steadygrad.rules.read_steptest import outcome
+from steadygrad.rules.read_trunk import body, exploding, lost, main_place, operation_of
+
+RULE = "SG201", "exploding-gradient"
 
 
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
@@ -138,24 +142,24 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     # What grew only when the step test had opened a shut gate has no step here that grows.
     at = main_place(growing or body(trace))
     first, here = at[0], sum(step.decades for step in at)
-    yield judged(
-        __name__,
+    yield Finding(
+        *RULE,
         severity,
         f"the gradient gains {gained:.1f} decades on the trunk, from the loss to {trace.trunk.end if trace.trunk else ''}",
         location=first.location,
         module=first.module,
         label=(f"adds {here:.1f} decades" + (f" in {len(at)} steps" if len(at) > 1 else "")) if growing else "",
-        evidence=[
-            evidence("decades gained on the trunk", gained, "decades", f"under {DECADES_GAINED:g}"),
-            *([evidence("decades gained at this expression", here, "decades", "near 0")] if growing else []),
-        ],
+        evidence=(
+            Evidence("decades gained on the trunk", gained, "decades", f"under {thresholds.DECADES_GAINED:g}"),
+            *([Evidence("decades gained at this expression", here, "decades", "near 0")] if growing else []),
+        ),
         consequence=sentence(_greatest_update(trace), outcome(trial)),
-        cures=[
+        cures=(
             "branches scaled by 1/√blocks (depth-scale)",
             "normalisation in each branch (normalise)",
             "weights scaled so that each layer's gain is 1 (fold, initialise)",
             "clipping (clipping) bounds the update, it does not mend the product",
-        ],
+        ),
         count=len(at),
         also=other_places(operation_of(trace, first)),
         explains=("SG204", "SG205", "SG105", "SG106"),

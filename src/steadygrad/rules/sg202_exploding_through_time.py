@@ -113,9 +113,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from steadygrad.record import Finding, Severity, StepTest, Trace
-from steadygrad.rules.findings import evidence, judged
-from steadygrad.rules.grading import Progress, outcome, progress
+from steadygrad.record import Evidence, Finding, Severity, StepTest, Trace
+from steadygrad.rules.read_steptest import Progress, outcome, progress
+
+RULE = "SG202", "exploding-through-time"
 
 # bench/thresholds.py, decades gained from the last step to the first. 23 recurrences that train: none gains; those that
 # diverge: 16 and 21. 4 is a factor of 10,000 between the ends of one sequence.
@@ -128,28 +129,28 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     if not sick or progress(trial) is Progress.LEARNS:
         return
     worst = max(sick, key=lambda one: one.decades)
-    yield judged(
-        __name__,
+    yield Finding(
+        *RULE,
         Severity.WARNING if progress(trial) is Progress.SLOW else Severity.ERROR,
         f"the gradient grows {10**worst.decades_per_step:.2g}-fold at each of {worst.steps} steps back in time",
         location=worst.location,
         module=worst.name,
         label=f"{worst.decades:.1f} decades from the last step to the first",
-        evidence=[
-            evidence(
+        evidence=(
+            Evidence(
                 "decades gained per step",
                 worst.decades_per_step,
                 "decades",
                 f"under {DECADES_GAINED / worst.steps:.2g}",
             ),
-            evidence("decades gained over the sequence", worst.decades, "decades", f"under {DECADES_GAINED:g}"),
-        ],
+            Evidence("decades gained over the sequence", worst.decades, "decades", f"under {DECADES_GAINED:g}"),
+        ),
         consequence=outcome(trial),
-        cures=[
+        cures=(
             "orthogonal recurrence (recurrent)",
             "recurrent weights divided by their spectral norm",
             "clipping by norm (clip-norm) bounds the update, it does not mend the product",
-        ],
+        ),
         count=len(sick),
         explains=("SG102", "SG201", "SG204", "SG205", "SG301", "SG106", "SG105"),
     )

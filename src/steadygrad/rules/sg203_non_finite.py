@@ -118,10 +118,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from steadygrad.record import Finding, NonFinite, Operation, Severity, StepTest, Trace
-from steadygrad.rules.findings import evidence, judged, other_places
-from steadygrad.rules.grading import Progress, progress
+from steadygrad.record import Evidence, Finding, NonFinite, Operation, Severity, StepTest, Trace
+from steadygrad.rules.findings import other_places
 from steadygrad.rules.growth import grown_at
+from steadygrad.rules.read_steptest import Progress, progress
+
+RULE = "SG203", "non-finite"
 
 _SAYS = {"nan": "NaN", "inf": "infinity"}
 
@@ -179,18 +181,18 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     if made is not None:
         label = f"makes the numbers large, until {found.name} takes them beyond the greatest of the format"
     harmless = found.direction == "backward" and trial is not None and progress(trial) is Progress.LEARNS
-    yield judged(
-        __name__,
+    yield Finding(
+        *RULE,
         Severity.WARNING if harmless else Severity.ERROR,
         message,
         location=found.location if made is None else made.location,
         module=found.module if made is None else made.module,
         label=label,
-        evidence=[evidence("loss", trace.loss, "value", "finite")],
+        evidence=(Evidence("loss", trace.loss, "value", "finite"),),
         consequence="no weight has been harmed in these steps; another batch may do it"
         if harmless
         else "every weight becomes NaN at the first step",
-        cures=[outside[1]] if outside else _cures(found.name, found.direction),
+        cures=(outside[1],) if outside else _cures(found.name, found.direction),
         also=other_places(trace.operations[found.operation])
         if found.operation is not None and found.operation < len(trace.operations)
         else (),
@@ -211,20 +213,20 @@ def _made_large(trace: Trace, found: NonFinite) -> Operation | None:
     return None if made is last else made
 
 
-def _cures(name: str, direction: str) -> list[str]:
+def _cures(name: str, direction: str) -> tuple[str, ...]:
     if direction == "input":
-        return ["cleaning the data: torch.isfinite(x).all() on each batch"]
+        return ("cleaning the data: torch.isfinite(x).all() on each batch",)
     if direction == "parameter":
-        return ["loading or initialising the weights again"]
+        return ("loading or initialising the weights again",)
     name = name.strip("_")
     if name.startswith("log"):
-        return ["a logarithm of x.clamp_min(eps), or the fused form (log_softmax, logsigmoid, log1p)"]
+        return ("a logarithm of x.clamp_min(eps), or the fused form (log_softmax, logsigmoid, log1p)",)
     if name in ("sqrt", "norm", "rsqrt", "pow", "vector_norm", "std"):
-        return ["x + eps under the root: its derivative at 0 is infinite"]
+        return ("x + eps under the root: its derivative at 0 is infinite",)
     if name in ("exp", "cosh", "sinh", "expm1"):
-        return ["the greatest value subtracted before the exponential, or torch.logsumexp"]
+        return ("the greatest value subtracted before the exponential, or torch.logsumexp",)
     if name in ("div", "truediv", "reciprocal", "divide", "true_divide"):
-        return ["eps added to the denominator"]
+        return ("eps added to the denominator",)
     if "softmax" in name or "attention" in name:
-        return ["at least one position left open in every row of the mask"]
-    return ["an epsilon, a clamp or a mask applied before it, not after"]
+        return ("at least one position left open in every row of the mask",)
+    return ("an epsilon, a clamp or a mask applied before it, not after",)

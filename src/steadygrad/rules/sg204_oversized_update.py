@@ -89,7 +89,7 @@ def setup():
 
 ## Where the threshold comes from
 
-`LEAP = 0.4` of the first loss, in one of the first ten steps, and `BOUNCED = 1.0` of it, in `rules/grading.py`. A loss
+`LEAP = 0.4` of the first loss, in one of the first ten steps, and `BOUNCED = 1.0` of it, in `rules/thresholds.py`. A loss
 that leapt and is down by `RECOVERED = 0.9` after a hundred steps has outgrown it, unless it leapt by `ASTRAY = 1e4`.
 Fitted on the truth table by `python -m bench.calibrate`. `REPLACED = 5` times a weight's own size in one step, where the loss
 more than doubled: told also where the loss came down. In training, `HARMFUL`, `OVERSIZED`, `GROWN`, `RATE_JUMP`, `WAIT`
@@ -108,9 +108,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from steadygrad.record import Finding, Severity, StepTest, Trace
-from steadygrad.rules.findings import evidence, judged
-from steadygrad.rules.grading import BOUNCED, LEAP, Progress, outcome, outweighed, progress, recovered
+from steadygrad.record import Evidence, Finding, Severity, StepTest, Trace
+from steadygrad.rules import thresholds
+from steadygrad.rules.read_steptest import Progress, outcome, outweighed, progress, recovered
+
+RULE = "SG204", "oversized-update"
 
 # Times its own size by which the first update moves some weight matrix, from which nothing is left of it: with a loss that
 # more than doubled it is told, however the loss came down. Of 1,170 calibration rows one is told by this alone; it fails.
@@ -124,34 +126,36 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     moved = [p for p in trace.parameters if p.update_ratio is not None and len(p.shape) > 1]
     most = max(moved, key=lambda parameter: parameter.update_ratio or 0.0, default=None)
     ratio = most.update_ratio if most is not None and most.update_ratio is not None else 0.0
-    replaced = ratio >= REPLACED and trial.greatest_rise > BOUNCED
-    leapt = trial.first.greatest_rise > LEAP and not recovered(trial)
+    replaced = ratio >= REPLACED and trial.greatest_rise > thresholds.BOUNCED
+    leapt = trial.first.greatest_rise > thresholds.LEAP and not recovered(trial)
     if not (progress(trial) is Progress.BOUNCES or leapt or replaced):
         return
     lasting = trial.diverged or trial.fall < 0.1
     what = "stops being finite" if trial.diverged else f"rises by {trial.greatest_rise:.2g} of itself in one step"
-    yield judged(
-        __name__,
+    yield Finding(
+        *RULE,
         Severity.ERROR if lasting else Severity.WARNING,
         f"updates are too large: the loss {what}",
         location=trace.optimizer,
         module=most.name if most is not None else "",
-        evidence=[
-            evidence("greatest update ratio in the first step", ratio, "ratio", "1e-4 to 1e-2"),
-            evidence("greatest rise of the loss in one step", trial.greatest_rise, "relative", f"under {LEAP:g}"),
-            evidence(
+        evidence=(
+            Evidence("greatest update ratio in the first step", ratio, "ratio", "1e-4 to 1e-2"),
+            Evidence(
+                "greatest rise of the loss in one step", trial.greatest_rise, "relative", f"under {thresholds.LEAP:g}"
+            ),
+            Evidence(
                 "fall of the loss predicted for the first step",
                 trial.predicted_first,
                 "relative",
                 "like the actual one",
             ),
-            evidence("fall of the loss in the first step", trial.actual_first, "relative", "like the predicted one"),
-        ],
+            Evidence("fall of the loss in the first step", trial.actual_first, "relative", "like the predicted one"),
+        ),
         consequence=outcome(trial),
-        cures=[
+        cures=(
             "a learning rate found by real steps (learning-rate)",
             "clipping by global norm (clip-norm), if it happens only now and then",
             "warm-up",
-        ],
+        ),
         explains=("SG106", "SG105"),
     )

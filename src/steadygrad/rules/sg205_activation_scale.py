@@ -111,11 +111,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from steadygrad.record import Finding, Severity, StepTest, Trace
-from steadygrad.rules.findings import evidence, judged, other_places
-from steadygrad.rules.grading import Progress, outcome, progress
+from steadygrad.record import Evidence, Finding, Severity, StepTest, Trace
+from steadygrad.rules.findings import other_places
 from steadygrad.rules.growth import grown_at
 from steadygrad.rules.plateau import hardly_learns
+from steadygrad.rules.read_steptest import Progress, outcome, progress
+
+RULE = "SG205", "activation-scale"
 
 # bench/thresholds.py, greatest standard deviation (or |mean|) of any layer's output. 212 set-ups that train: 95 % at most 5.8,
 # above this only such as learn all the same; sick by explosion (SG201): 2,100 and more.
@@ -142,8 +144,8 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         return
     first = grown_at(trace, sick[0])
     assert first.output is not None
-    yield judged(
-        __name__,
+    yield Finding(
+        *RULE,
         Severity.WARNING if progress(trial) is Progress.SLOW else Severity.ERROR,
         f"the output of {first.name} has standard deviation {first.output.std:.2g} around {first.output.mean:.2g}, "
         "far from N(0, 1)",
@@ -154,12 +156,12 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         else f"first of {len(sick)} such outputs"
         if len(sick) > 1
         else "",
-        evidence=[
-            evidence("standard deviation of the output", first.output.std, "absolute", "near 1"),
-            evidence("mean of the output", first.output.mean, "absolute", "near 0"),
-        ],
+        evidence=(
+            Evidence("standard deviation of the output", first.output.std, "absolute", "near 1"),
+            Evidence("mean of the output", first.output.mean, "absolute", "near 0"),
+        ),
         consequence=outcome(trial),
-        cures=["weights scaled by 1/√fan-in (initialise)", "normalisation after it (normalise)", "standardised input"],
+        cures=("weights scaled by 1/√fan-in (initialise)", "normalisation after it (normalise)", "standardised input"),
         count=len(sick),
         also=other_places(first),
         explains=("SG204", "SG106", "SG105"),

@@ -132,9 +132,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from steadygrad.record import Finding, Severity, StepTest, Trace
-from steadygrad.rules.findings import evidence, judged, other_places
-from steadygrad.rules.grading import outcome
+from steadygrad.record import Evidence, Finding, Severity, StepTest, Trace
+from steadygrad.rules.findings import other_places
+from steadygrad.rules.read_steptest import outcome
+
+RULE = "SG207", "failing-loss"
 
 
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
@@ -143,16 +145,16 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     if not signs or any(operation.likelihood != 1.0 for operation in signs):
         return
     end = next((one for one in reversed(trace.operations) if one.location is not None), signs[-1])
-    yield judged(
-        __name__,
+    yield Finding(
+        *RULE,
         Severity.ERROR,
         "the loss falls as the likelihood of the targets falls: its sign is turned",
         location=end.location,
         module=end.module,
         label="a step makes the log-probabilities of the targets smaller",
-        evidence=[evidence("sign of the gradient at the targets' log-probabilities", 1.0, "sign", "-1")],
+        evidence=(Evidence("sign of the gradient at the targets' log-probabilities", 1.0, "sign", "-1"),),
         consequence=outcome(trial),
-        cures=["a minus sign in front of the log-likelihood, or torch.nn.functional.nll_loss"],
+        cures=("a minus sign in front of the log-likelihood, or torch.nn.functional.nll_loss",),
         also=other_places(end),
         explains=("SG105", "SG106", "SG109", "SG201", "SG204"),
     )

@@ -105,7 +105,7 @@ def setup():
 
 `SMALL = 0.8` and `LARGE = 1.25` bound the ratio: initialisations made for the activation lie within, torch's default
 for ReLU far below. `SHARE = 0.4` is the part of the decades that mismatched layers must explain. What counts as
-vanishing or exploding is in `rules/grading.py`. Fitted on the truth table by `python -m bench.calibrate`.
+vanishing or exploding is in `rules/thresholds.py`. Fitted on the truth table by `python -m bench.calibrate`.
 
 ## References
 
@@ -123,9 +123,13 @@ import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from steadygrad.record import Finding, Location, Operation, Parameter, StepTest, Trace
-from steadygrad.rules.findings import evidence, judged, other_places, sentence
-from steadygrad.rules.grading import DECADES_GAINED, DECADES_STALLED, body, exploding, lost, outcome, slowest, vanishing
+from steadygrad.record import Evidence, Finding, Location, Operation, Parameter, StepTest, Trace
+from steadygrad.rules import thresholds
+from steadygrad.rules.findings import other_places, sentence
+from steadygrad.rules.read_steptest import outcome
+from steadygrad.rules.read_trunk import body, exploding, lost, slowest, vanishing
+
+RULE = "SG301", "init-activation-mismatch"
 
 # The ratio of the measured σ_w² to the one the activation needs, outside of which the scale is a mismatch. By construction
 # initialisers made for the activation give 1, with sampling noise of √(2 ÷ elements); torch's default for ReLU gives 1/6.
@@ -168,8 +172,8 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     size = "zero" if ratio == 0 else f"{ratio:.2g} of" if ratio < 1 else f"{ratio:.2g} times"
     place = _place(first, zero=ratio == 0)
     per_layer = f"{abs(0.5 * math.log10(ratio)):.2g} decades" if ratio > 0 else "all of the gradient"
-    yield judged(
-        __name__,
+    yield Finding(
+        *RULE,
         severity,
         "the weights are all zero"
         if ratio == 0
@@ -179,29 +183,29 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         label=f"each such layer {'takes' if shrinking else 'adds'} {per_layer}; {decades:.1f} in all"
         if math.isfinite(decades)
         else "makes the gradient zero",
-        evidence=[
-            evidence(
+        evidence=(
+            Evidence(
                 "σ_w² = fan-in × mean square weight", first.ratio * first.needed, "variance gain", f"{first.needed:.2g}"
             ),
-            evidence("decades explained by the mismatch", explained, "decades", "near 0"),
-            evidence(
+            Evidence("decades explained by the mismatch", explained, "decades", "near 0"),
+            Evidence(
                 f"decades {'lost' if shrinking else 'gained'} on the trunk",
                 decades,
                 "decades",
-                f"under {DECADES_STALLED if shrinking else DECADES_GAINED:g}",
+                f"under {thresholds.DECADES_STALLED if shrinking else thresholds.DECADES_GAINED:g}",
             ),
-        ],
+        ),
         consequence=sentence(slowest(trace) if shrinking else "", outcome(trial)),
-        cures=[
+        cures=(
             _initialiser(first),
             "folded initialisation (fold)",
             "batch norm before the activation (normalise)",
             "a residual span (residual)",
-        ],
+        ),
         count=len(layers),
-        also=[
+        also=tuple(
             other for other in (first.operation.location, *other_places(first.operation)) if other not in (None, place)
-        ],
+        ),
         explains=("SG101", "SG102", "SG201", "SG105", "SG106", "SG204", "SG205"),
     )
 

@@ -118,9 +118,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from steadygrad.record import Finding, Operation, Severity, StepTest, Trace
-from steadygrad.rules.findings import evidence, judged, other_places
-from steadygrad.rules.grading import Progress, body, lost, outcome, progress
+from steadygrad.record import Evidence, Finding, Operation, Severity, StepTest, Trace
+from steadygrad.rules.findings import other_places
+from steadygrad.rules.read_steptest import Progress, outcome, progress
+from steadygrad.rules.read_trunk import body, lost
+
+RULE = "SG302", "batch-norm-without-skip"
 
 # Values a channel is normalised over. With two, every output is ±1 whatever the input (Ioffe & Szegedy 2015, eq. for the
 # batch variance); from 16 on the suite's nets train.
@@ -172,16 +175,16 @@ def _severity(trial: StepTest | None) -> Severity:
 
 
 def _small(trace: Trace, trial: StepTest | None, small: list[Operation]) -> Finding:
-    return judged(
-        "sg302_batch_norm_without_skip",
+    return Finding(
+        *RULE,
         _severity(trial),
         f"batch norm over {_values(small[0])} values a channel: its output says little of its input",
         location=small[0].location,
         module=small[0].module,
         label=f"normalises an output of shape {small[0].output_shape}",
-        evidence=[evidence("values per channel", _values(small[0]), "values", "16 or more")],
+        evidence=(Evidence("values per channel", float(_values(small[0])), "values", "16 or more"),),
         consequence=outcome(trial),
-        cures=["a larger batch", "group norm or layer norm, which do not look at the batch"],
+        cures=("a larger batch", "group norm or layer norm, which do not look at the batch"),
         count=len(small),
         also=other_places(small[0]),
         explains=("SG105", "SG106", "SG204"),
@@ -189,19 +192,19 @@ def _small(trace: Trace, trial: StepTest | None, small: list[Operation]) -> Find
 
 
 def _deep(trace: Trace, trial: StepTest | None, plain: list[Operation], gained: float) -> Finding:
-    return judged(
-        "sg302_batch_norm_without_skip",
+    return Finding(
+        *RULE,
         _severity(trial),
         f"{len(plain)} batch norms in a row without a skip: the gradient gains {gained:.1f} decades",
         location=plain[0].location,
         module=plain[0].module,
         label=f"each multiplies the gradient by about {10 ** (gained / len(plain)):.2f}",
-        evidence=[
-            evidence("batch norms on the trunk", len(plain), "layers", f"under {DEEP}, or with skips"),
-            evidence("decades gained on the trunk", gained, "decades", f"under {DECADES_GAINED:g}"),
-        ],
+        evidence=(
+            Evidence("batch norms on the trunk", float(len(plain)), "layers", f"under {DEEP}, or with skips"),
+            Evidence("decades gained on the trunk", gained, "decades", f"under {DECADES_GAINED:g}"),
+        ),
         consequence=outcome(trial),
-        cures=["a residual span around every two layers (residual)", "fewer layers"],
+        cures=("a residual span around every two layers (residual)", "fewer layers"),
         count=len(plain),
         also=other_places(plain[0]),
         explains=("SG201", "SG204", "SG106", "SG301", "SG205"),

@@ -93,10 +93,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from steadygrad.record import Finding, Operation, Severity, StepTest, Trace
-from steadygrad.rules.findings import evidence, judged, other_places
-from steadygrad.rules.grading import Progress, feeding, informed_fall, outcome, progress
+from steadygrad.record import Evidence, Finding, Operation, Severity, StepTest, Trace
+from steadygrad.rules.findings import other_places
 from steadygrad.rules.plateau import ENOUGH
+from steadygrad.rules.read_steptest import Progress, informed_fall, outcome, progress
+from steadygrad.rules.read_trunk import feeding
+
+RULE = "SG303", "double-squash"
 
 _AGAIN = {
     "cross_entropy": ("softmax", "sigmoid"),
@@ -152,27 +155,27 @@ def _found(trace: Trace, trial: StepTest | None, squash: Operation, why: str) ->
     name = squash.name
     severity = {Progress.STALLED: Severity.ERROR, Progress.BOUNCES: Severity.ERROR, Progress.LEARNS: Severity.INFO}
     output = squash.output
-    return judged(
-        "sg303_double_squash",
+    return Finding(
+        *RULE,
         Severity.WARNING if _barely(trial) else severity.get(progress(trial), Severity.WARNING),
         f"{name} is applied to what the loss squashes again: {why}",
         location=squash.location,
         module=squash.module,
         label="hand the loss the logits",
-        evidence=[
-            evidence(
+        evidence=(
+            Evidence(
                 "standard deviation of what the loss gets",
                 output.std if output else float("nan"),
                 "absolute",
                 "near 1, as logits have",
             ),
-            evidence("fall of the loss", trial.fall if trial else float("nan"), "relative", "over 0.02"),
-        ],
+            Evidence("fall of the loss", trial.fall if trial else float("nan"), "relative", "over 0.02"),
+        ),
         consequence=outcome(trial),
-        cures=[
+        cures=(
             f"leaving {name} out of the model (logits) and applying it when predicting",
             "log_softmax with nll_loss",
-        ],
+        ),
         also=other_places(squash),
         explains=("SG102", "SG106", "SG105", "SG101"),
     )

@@ -109,9 +109,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from steadygrad.record import Finding, Operation, Severity, StepTest, Trace
-from steadygrad.rules.findings import evidence, judged, other_places, percent
-from steadygrad.rules.grading import Progress, outcome, progress
+from steadygrad.record import Evidence, Finding, Operation, Severity, StepTest, Trace
+from steadygrad.rules.findings import other_places, percent
+from steadygrad.rules.read_steptest import Progress, outcome, progress
+
+RULE = "SG304", "unscaled-input"
 
 # bench/thresholds.py, standard deviation or |mean| of the input. 193 set-ups that train: 95 % at most 1.01, the greatest 97
 # (and learns); sick by their input: median 1,000.
@@ -142,8 +144,8 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         (o for o in trace.operations[first.index :] if o.kind == "activation" and o.saturation is not None), None
     )
     share = after.saturation.saturated_share if after is not None and after.saturation is not None else 0.0
-    yield judged(
-        __name__,
+    yield Finding(
+        *RULE,
         Severity.WARNING if small or now in (Progress.SLOW, Progress.LEARNS) else Severity.ERROR,
         f"the input has standard deviation {std:.2g} around {mean:.2g}, where layers expect N(0, 1)",
         location=first.location,
@@ -151,16 +153,16 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         label=f"{percent(share)} of the units behind it are saturated"
         if share > SATURATED
         else "takes the input as it is",
-        evidence=[
-            evidence("standard deviation of the input", std, "absolute", "near 1"),
-            evidence("mean of the input", mean, "absolute", "near 0"),
-            evidence("saturated units of the first activation", share, "share", f"under {SATURATED:g}"),
-        ],
+        evidence=(
+            Evidence("standard deviation of the input", std, "absolute", "near 1"),
+            Evidence("mean of the input", mean, "absolute", "near 0"),
+            Evidence("saturated units of the first activation", share, "share", f"under {SATURATED:g}"),
+        ),
         consequence=outcome(trial),
-        cures=[
+        cures=(
             "standardising the input: (x - mean) / std of the training set (standardised-input)",
             "batch norm before the activations (normalise)",
-        ],
+        ),
         also=other_places(first),
         explains=("SG102", "SG103", "SG104", "SG101", "SG201", "SG204", "SG205", "SG106", "SG105", "SG301"),
     )

@@ -115,9 +115,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from steadygrad.record import Finding, Severity, StepTest, Trace
-from steadygrad.rules.findings import evidence, judged, other_places
-from steadygrad.rules.grading import Progress, outcome, progress
+from steadygrad.record import Evidence, Finding, Severity, StepTest, Trace
+from steadygrad.rules.findings import other_places
+from steadygrad.rules.read_steptest import Progress, outcome, progress
+
+RULE = "SG305", "saturated-attention"
 
 # bench/thresholds.py, mean entropy of the attention weights ÷ log(keys), least of the model. 34 set-ups that train: 5 % below
 # 0.89, the least 0.39 (ALiBi); five whose logits were made too large: at most 0.034.
@@ -143,22 +145,22 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         return
     first = sick[0]
     proof = [
-        evidence(
+        Evidence(
             "entropy of the attention weights", first.attention_entropy or 0.0, "of log(keys)", f"over {ENTROPY:g}"
         )
     ]
     if first.attention_logit_std is not None and math.isfinite(first.attention_logit_std):
-        proof.append(evidence("standard deviation of the logits", first.attention_logit_std, "absolute", "near 1"))
-    yield judged(
-        __name__,
+        proof.append(Evidence("standard deviation of the logits", first.attention_logit_std, "absolute", "near 1"))
+    yield Finding(
+        *RULE,
         Severity.ERROR if _hopeless(trial) else Severity.WARNING,
         f"attention is saturated: its weights have {first.attention_entropy:.2g} of the entropy of an even look",
         location=first.location,
         module=first.module,
         label="one position takes nearly all of the weight",
-        evidence=proof,
+        evidence=tuple(proof),
         consequence=outcome(trial),
-        cures=["logits divided by √(head dimension)", "smaller query weights (attention-scale)", "QK-norm (qk-norm)"],
+        cures=("logits divided by √(head dimension)", "smaller query weights (attention-scale)", "QK-norm (qk-norm)"),
         count=len(sick),
         also=other_places(first),
         explains=("SG101", "SG105", "SG106", "SG201", "SG204", "SG205"),

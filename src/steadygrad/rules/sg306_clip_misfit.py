@@ -122,10 +122,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from steadygrad.record import Finding, Severity, StepTest, Trace
-from steadygrad.rules.findings import evidence, judged
-from steadygrad.rules.grading import Progress, outcome, progress
+from steadygrad.record import Evidence, Finding, Severity, StepTest, Trace
+from steadygrad.rules.read_steptest import Progress, outcome, progress
 from steadygrad.rules.sg106_stuck_parameters import UPDATE
+
+RULE = "SG306", "clip-misfit"
 
 
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
@@ -139,18 +140,19 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     greatest = max(moved, default=0.0)
     if progress(trial) is not Progress.STALLED or not 0 < greatest < UPDATE <= greatest / clipped.factor:
         return
-    yield judged(
-        __name__,
+    yield Finding(
+        *RULE,
         Severity.ERROR,
         f"the clip {clipped.clip} leaves {clipped.factor:.1g} of a gradient of norm {clipped.before:.2g}: no weight moves by "
         f"more than {greatest:.1g} of its size a step",
         location=clipped.location,
+        module="",
         label="each step is as many times too small" if clipped.location is not None else "",
-        evidence=[
-            evidence("norm after the clip ÷ norm before it", clipped.factor, "factor", "near 1 on most steps"),
-            evidence("greatest update ratio", greatest, "ratio", "1e-4 to 1e-2"),
-        ],
+        evidence=(
+            Evidence("norm after the clip ÷ norm before it", clipped.factor, "factor", "near 1 on most steps"),
+            Evidence("greatest update ratio", greatest, "ratio", "1e-4 to 1e-2"),
+        ),
         consequence=outcome(trial),
-        cures=[f"a bound near the norms that there are: norm:{clipped.before:.1g}", "no clip, where nothing spikes"],
+        cures=(f"a bound near the norms that there are: norm:{clipped.before:.1g}", "no clip, where nothing spikes"),
         explains=("SG106", "SG109"),
     )

@@ -96,10 +96,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from steadygrad.record import Finding, Severity, StepTest, Trace
+from steadygrad.record import Evidence, Finding, Severity, StepTest, Trace
 from steadygrad.rules.comparing import compares
-from steadygrad.rules.findings import evidence, judged, other_places, percent
-from steadygrad.rules.grading import Progress, feeding, outcome, progress
+from steadygrad.rules.findings import other_places, percent
+from steadygrad.rules.read_steptest import Progress, outcome, progress
+from steadygrad.rules.read_trunk import feeding
+
+RULE = "SG308", "one-sided-output"
 
 ONE_SIDED = frozenset(["relu", "relu6", "softplus", "abs", "square", "exp", "clamp_min"])
 BINARY = frozenset(["binary_cross_entropy_with_logits", "soft_margin_loss"])
@@ -124,20 +127,20 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         else:
             why = f"{name} stands in front of {loss.name}, which takes logits of both signs: none can be below 0"
         stands = progress(trial) in (Progress.STALLED, Progress.BOUNCES)
-        yield judged(
-            __name__,
+        yield Finding(
+            *RULE,
             Severity.ERROR if stands or loss.name in BINARY else Severity.WARNING,
             why,
             location=cut.location,
             module=cut.module,
             label="hand the loss what goes in here",
-            evidence=[
-                evidence(
+            evidence=(
+                Evidence(
                     "mean of what the loss gets", cut.output.mean if cut.output else float("nan"), "absolute", "near 0"
                 ),
-            ],
+            ),
             consequence=outcome(trial),
-            cures=[f"leaving {name} out: the last layer's output is {'the logit' if logits else 'the prediction'}"],
+            cures=(f"leaving {name} out: the last layer's output is {'the logit' if logits else 'the prediction'}",),
             also=other_places(cut),
             explains=("SG101", "SG105", "SG106", "SG109"),
         )

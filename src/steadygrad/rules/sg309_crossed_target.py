@@ -82,10 +82,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from steadygrad.record import Finding, Severity, StepTest, Trace
+from steadygrad.record import Evidence, Finding, Severity, StepTest, Trace
 from steadygrad.rules.comparing import compares
-from steadygrad.rules.findings import evidence, judged, other_places
-from steadygrad.rules.grading import outcome
+from steadygrad.rules.findings import other_places
+from steadygrad.rules.read_steptest import outcome
+
+RULE = "SG309", "crossed-target"
 
 
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
@@ -96,16 +98,16 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
             continue
         one, other = (f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})" for shape in shapes)
         count = shapes[0][0]
-        yield judged(
-            __name__,
+        yield Finding(
+            *RULE,
             Severity.ERROR,
             f"shapes {one} and {other} are compared each with each, which makes {count:,} × {count:,} differences",
             location=operation.location,
             module=operation.module,
             label="give both one shape: output.squeeze(-1)",
-            evidence=[evidence("differences a sample", count, "count", "1")],
+            evidence=(Evidence("differences a sample", float(count), "count", "1"),),
             consequence=outcome(trial),
-            cures=["output.squeeze(-1), or the targets as a column: target[:, None]"],
+            cures=("output.squeeze(-1), or the targets as a column: target[:, None]",),
             also=other_places(operation),
             explains=("SG105", "SG106", "SG109"),
         )

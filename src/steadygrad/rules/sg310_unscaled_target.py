@@ -83,10 +83,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from steadygrad.record import Finding, Severity, StepTest, Trace
+from steadygrad.record import Evidence, Finding, Severity, StepTest, Trace
 from steadygrad.rules.comparing import compares
-from steadygrad.rules.findings import evidence, judged, other_places
-from steadygrad.rules.grading import Progress, outcome, progress
+from steadygrad.rules.findings import other_places
+from steadygrad.rules.read_steptest import Progress, outcome, progress
+
+RULE = "SG310", "unscaled-target"
 
 # The targets' size ÷ the outputs', by the probe: of 76 calibration rows that train at most 1.03; three that fail by their
 # targets have 310 and 2.2e5.
@@ -105,24 +107,24 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         size = max(abs(target.mean), target.std)
         if size < FAR * max(1.0, target.output):
             continue
-        yield judged(
-            __name__,
+        yield Finding(
+            *RULE,
             Severity.WARNING if now is Progress.SLOW else Severity.ERROR,
             f"the targets have standard deviation {target.std:.2g} around {target.mean:.2g}, "
             f"where outputs start at {target.output:.2g}",
             location=operation.location,
             module=operation.module,
             label="compares them",
-            evidence=[
-                evidence("standard deviation of the targets", target.std, "absolute", "near 1"),
-                evidence("mean of the targets", target.mean, "absolute", "near 0"),
-                evidence("root mean square of the outputs", target.output, "absolute", "like the targets'"),
-            ],
+            evidence=(
+                Evidence("standard deviation of the targets", target.std, "absolute", "near 1"),
+                Evidence("mean of the targets", target.mean, "absolute", "near 0"),
+                Evidence("root mean square of the outputs", target.output, "absolute", "like the targets'"),
+            ),
             consequence=outcome(trial),
-            cures=[
+            cures=(
                 "standardised targets: (y - mean) / std of the training set, undone on what the model predicts",
                 "an output in the targets' units (standardised-target)",
-            ],
+            ),
             also=other_places(operation),
             explains=("SG105", "SG106", "SG109", "SG203", "SG204", "SG205"),
         )

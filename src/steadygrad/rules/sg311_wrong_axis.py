@@ -105,11 +105,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from steadygrad.record import Finding, Operation, Severity, StepTest, Trace
+from steadygrad.record import Evidence, Finding, Operation, Severity, StepTest, Trace
 from steadygrad.record.trace import Mixing
-from steadygrad.rules.findings import evidence, judged, other_places
-from steadygrad.rules.grading import informed_fall, outcome
+from steadygrad.rules.findings import other_places
 from steadygrad.rules.plateau import LITTLE, hardly_learns
+from steadygrad.rules.read_steptest import informed_fall, outcome
+
+RULE = "SG311", "wrong-axis"
 
 VIEWS = frozenset(["view", "reshape", "view_as", "reshape_as"])
 SYMPTOMS = ("SG101", "SG104", "SG105", "SG106", "SG109")
@@ -140,31 +142,32 @@ def _mixed(mixing: Mixing, trial: StepTest | None) -> Finding:
     else:
         message = f"{mixing.name} runs along the {samples} samples of the batch: its input {mixing.shape} is one sequence to it"
         help_ = "give each sample a time axis of its own: (samples, time, features), with batch_first=True"
-    return judged(
-        __name__,
+    return Finding(
+        *RULE,
         Severity.ERROR,
         message,
         location=mixing.location,
+        module="",
         label=help_,
-        evidence=[evidence("samples that an answer depends on", samples, "count", "1")],
+        evidence=(Evidence("samples that an answer depends on", float(samples), "count", "1"),),
         consequence=outcome(trial),
-        cures=[help_],
+        cures=(help_,),
         explains=SYMPTOMS,
     )
 
 
 def _traded(trace: Trace, operation: Operation, trial: StepTest) -> Finding:
-    return judged(
-        __name__,
+    return Finding(
+        *RULE,
         Severity.ERROR,
         f"{operation.name} makes {operation.output_shape} of {_before(trace, operation)}: the axes are not turned, and most "
         "numbers end up in another's place",
         location=operation.location,
         module=operation.module,
         label="use transpose or permute",
-        evidence=[evidence("learned from the input", informed_fall(trial), "share", f"over {LITTLE:g}")],
+        evidence=(Evidence("learned from the input", informed_fall(trial), "share", f"over {LITTLE:g}"),),
         consequence=outcome(trial),
-        cures=["transpose or permute, which turn axes, in the place of " + operation.name],
+        cures=("transpose or permute, which turn axes, in the place of " + operation.name,),
         also=other_places(operation),
         explains=SYMPTOMS,
     )

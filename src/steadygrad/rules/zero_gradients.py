@@ -1,6 +1,6 @@
 """Findings of SG107 about gradients of exactly zero: by design where a step opened them, a fault where they stayed shut.
 
-May rely on records and gradings. Must not look at parameters that no path leads to.
+May rely on records and on what is read from them. Must not look at parameters that no path leads to.
 """
 
 from __future__ import annotations
@@ -8,10 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from steadygrad.record import Finding, Parameter, Severity, StepTest, Trace
-from steadygrad.rules.findings import evidence, judged, percent
-from steadygrad.rules.grading import Progress, body, lost, outcome, progress
-from steadygrad.rules.not_kept import CODE, elements
+from steadygrad.record import Evidence, Finding, Parameter, Severity, StepTest, Trace
+from steadygrad.rules.findings import percent
+from steadygrad.rules.lost_paths import RULE
+from steadygrad.rules.not_kept import elements
+from steadygrad.rules.read_steptest import Progress, outcome, progress
+from steadygrad.rules.read_trunk import body, lost
 
 
 def shut(
@@ -21,7 +23,7 @@ def shut(
     total: int,
     *,
     major: float,
-    cures: Sequence[str],
+    cures: tuple[str, ...],
 ) -> Iterable[Finding]:
     """Gradients of exactly zero: by design where a step opened them, a fault where they stayed shut."""
     zero = [p for p in trainable if p.connected and p.log10_gradient == -math.inf and (p.cut is None or p.opened)]
@@ -30,14 +32,14 @@ def shut(
     opened = [p for p in zero if p.opened]
     stayed = [p for p in zero if p.opened is False]
     if opened and not stayed:
-        yield judged(
-            CODE,
+        yield Finding(
+            *RULE,
             Severity.INFO,
             f"{len(opened)} gradients are exactly zero before the first step and open after it, as zero-initialised branches do",
             location=None,
             module=opened[0].name,
-            evidence=[evidence("parameters whose gradient opened", len(opened), "parameters", "by design")],
-            cures=[],
+            evidence=(Evidence("parameters whose gradient opened", float(len(opened)), "parameters", "by design"),),
+            cures=(),
             count=len(opened),
         )
     share = elements(stayed) / max(1, total)
@@ -45,14 +47,14 @@ def shut(
         yield _shut_off(trace, trial, stayed, share)
     # Where the trunk itself is cut off and nothing is learned, the rule of the operation that does it speaks.
     if share >= major and progress(trial) is not Progress.LEARNS and lost(trace, trial) < math.inf:
-        yield judged(
-            CODE,
+        yield Finding(
+            *RULE,
             Severity.ERROR if progress(trial) is Progress.STALLED else Severity.WARNING,
             f"{len(stayed)} parameters ({percent(share)} of the model) have a gradient of exactly zero, "
             f"also after {trial.steps if trial else 0} steps",
             location=stayed[0].location,
             module=stayed[0].name,
-            evidence=[evidence("parameter elements with zero gradient", share, "share", "0")],
+            evidence=(Evidence("parameter elements with zero gradient", share, "share", "0"),),
             consequence=outcome(trial),
             cures=cures,
             count=len(stayed),
@@ -63,15 +65,15 @@ def shut(
 def _shut_off(trace: Trace, trial: StepTest | None, stayed: Sequence[Parameter], share: float) -> Finding:
     """The last layers learn, on what random layers in front of them happen to say."""
     step = next((step for step in body(trace) if step.decades == -math.inf), None)
-    return judged(
-        CODE,
+    return Finding(
+        *RULE,
         Severity.WARNING,
         f"{len(stayed)} parameters ({percent(share)} of the model) have a gradient of exactly zero; only those behind them learn",
         location=step.location if step is not None else stayed[0].location,
         module=step.module if step is not None else stayed[0].name,
         label="its derivative is zero everywhere" if step is not None else "",
-        evidence=[evidence("parameter elements with zero gradient", share, "share", "0")],
+        evidence=(Evidence("parameter elements with zero gradient", share, "share", "0"),),
         consequence=outcome(trial),
-        cures=["a straight-through estimator", "a smooth activation in its place"],
+        cures=("a straight-through estimator", "a smooth activation in its place"),
         count=len(stayed),
     )
