@@ -21,6 +21,7 @@ from steadygrad.clip.hook import hook_for
 from steadygrad.copies.copying import Copied, on_copy, unwrapped
 from steadygrad.copies.memory import fits_in_memory
 from steadygrad.errors import SteadygradError, SubjectError, UserCodeError, in_one_line
+from steadygrad.numerals import percent
 from steadygrad.probe.run_probe import Objective, hunt, needs_hunt, probe
 from steadygrad.record import BlindSpot, CheckRecord, Cost, Setup, StepTest, Trace, Verdict
 from steadygrad.rules import thresholds
@@ -275,6 +276,7 @@ def _setup(subject: Subject) -> Setup:
         seed=subject.seed,
         assumptions=subject.assumptions,
         target=subject.target,
+        typed=subject.typed,
     )
 
 
@@ -296,7 +298,7 @@ def _tiers(trace: Trace, trial: StepTest | None) -> list[str]:
         change = (
             "the loss stopped being finite"
             if trial.diverged
-            else (f"the loss {'fell' if trial.fall >= 0 else 'rose'} by {abs(trial.fall):.2%}")
+            else (f"the loss {'fell' if trial.fall >= 0 else 'rose'} by {percent(abs(trial.fall))}")
         )
         tiers.append(f"{name}: {change} in {trial.steps} steps of {trial.optimizer}")
     return tiers

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from steadygrad import numerals
 from steadygrad.clip import Clip
 from steadygrad.clip.hook import hook_for
 from steadygrad.copies.copying import Copied, clone_batch, on_copy, unwrapped
@@ -28,7 +29,6 @@ from steadygrad.probe.backward import gradients_outside, put_back
 from steadygrad.probe.graph import graph_of
 from steadygrad.probe.run_probe import Objective, probe, scalar
 from steadygrad.record.proof import Arm, LayerUpdate, ProofRecord, Run
-from steadygrad.report import words
 from steadygrad.report.proof import render
 from steadygrad.source.inferred_constructions import infer_constructions
 from steadygrad.source.user_errors import raised_as_theirs, running_theirs
@@ -47,7 +47,7 @@ class Proof(ProofRecord):
     def __repr__(self) -> str:
         ends = f"loss {self.before.last:.3g} before, {self.after.last:.3g} after"
         word = "proven" if self.proven else "not proven"
-        return f"<Proof: {word}, {ends} {words.count(self.steps, 'step')}; print it to see the curves>"
+        return f"<Proof: {word}, {ends} {numerals.count(self.steps, 'step')}; print it to see the curves>"
 
     def __str__(self) -> str:
         return render(self)
@@ -294,7 +294,7 @@ def stream_for(subject: Subject, batches: Iterable[Any] | Batches | None, steps:
             if not _is_pair(one):
                 raise BatchError(f"batch {number} is {type(one).__name__}, expected (x, y); give a list of such pairs")
     again = ", again from the start" if len(kept) < steps else ""
-    return Stream(lambda step: kept[step % len(kept)], f"{words.count(len(kept), 'batch')} in order{again}")
+    return Stream(lambda step: kept[step % len(kept)], f"{numerals.count(len(kept), 'batch')} in order{again}")
 
 
 def _kept(batches: Iterable[Any], steps: int) -> list[Any]:

@@ -75,7 +75,7 @@ def test_the_header_tells_the_run() -> None:
         "250 ms per step",
         "finished",
         "AdamW, 51 parameter tensors",
-        "clip norm ≤ 0.2: acted in 7 of 4,000 steps (0.175 %)",
+        "clip norm ≤ 0.2: acted in 7 of 4,000 steps (0.18%)",
     ):
         assert part in head
     assert "every step was read" in head

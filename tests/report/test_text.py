@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from steadygrad.record import Cost, Finding, Location, Severity
+from steadygrad.record import BlindSpot, Cost, Finding, Location, Severity
 from steadygrad.report import FORMATS, render, wants_colour
 from steadygrad.report.facts import facts
 from steadygrad.report.layout import NARROWEST
@@ -167,10 +167,44 @@ def test_errors_come_before_warnings_and_notes() -> None:
     assert text.endswith("1 error, 2 warnings, 1 note")
 
 
-def test_a_healthy_report_is_short() -> None:
-    text = render(records.healthy(), width=80, color="never")
-    assert text.count("\n") < 20
-    assert text.split("\n")[-1] == "healthy · no findings · probe 1.4× a plain step, 1.2 s"
+def test_a_healthy_report_is_one_line_unless_all_is_asked_for() -> None:
+    line = "healthy: ResNet · in 10 steps the loss falls by 78% · probe 1.4× a plain step, 1.2 s"
+    assert render(records.healthy(), width=120, color="never") == line
+    first, *rest = render(records.healthy(), width=120, color="never", verbose=True).split("\n")
+    assert first == line
+    assert any("subject" in row for row in rest) and any("└ loss" in row for row in rest)
+
+
+def test_a_healthy_line_names_what_was_assumed_and_not_seen() -> None:
+    record = records.healthy()
+    setup = replace(record.setup, assumptions=("loss: cross-entropy on the output",))
+    trace = replace(record.trace, blind_spots=(BlindSpot("a custom function", "Scale"),))
+    text = render(replace(record, setup=setup, trace=trace), width=120, color="never")
+    assert "assumed    loss: cross-entropy on the output" in text
+    assert "not seen   a custom function, Scale" in text
+
+
+def test_the_first_line_is_plain_and_the_last_one_says_what_to_type() -> None:
+    record = records.vanishing()
+    first, *_ = render(record, width=200, color="never").split("\n")
+    assert re.fullmatch(
+        r"Net will not train as set up: the first layer gets 10⁻\S+ of the gradient that the last one "
+        r"gets, and in 10 steps the loss falls by \S+%\.",
+        first,
+    )
+    typed = replace(record, setup=replace(record.setup, typed=("my net.py", "--arg", "depth=20")))
+    last = render(typed, width=200, color="never").split("\n")[-1]
+    assert last == "try: steadygrad cure 'my net.py' --arg depth=20"
+
+
+def test_causes_that_pull_both_ways_have_no_share() -> None:
+    record = records.vanishing()
+    mixed = replace(
+        record, trace=replace(record.trace, trunk=records.trunk([("weight scale", 8.0), ("activation", -1.0)]))
+    )
+    assert "%" not in next(
+        row for row in render(mixed, color="never").split("\n") if "weight scale " in row and "8.0" in row
+    )
 
 
 def test_numbers_keep_their_unit_on_the_line() -> None:

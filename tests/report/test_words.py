@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from steadygrad import numerals
 from steadygrad.record import Evidence
 from steadygrad.report import words
 
@@ -29,17 +30,17 @@ from steadygrad.report import words
     ],
 )
 def test_numbers_have_three_digits(value: float, shown: str) -> None:
-    assert words.number(value) == shown
+    assert numerals.number(value) == shown
 
 
 @pytest.mark.parametrize(
     ("item", "shown"),
     [
-        (Evidence("saturated units", 0.72, "share", "under 0.5"), "saturated units 0.72 (expected under 0.5)"),
-        (Evidence("decades lost", 17.2, "decades", "under 4"), "decades lost 17.2 (expected under 4)"),
-        (Evidence("rms", 0.24, "of a maximum of 0.25", ""), "rms 0.24 of a maximum of 0.25"),
-        (Evidence("cost", 1.5, "×", ""), "cost 1.5×"),
-        (Evidence("lost", 3.0, "decades", ""), "lost 3 decades"),
+        (Evidence("saturated units", 0.72, "share", "under 0.5"), "saturated units: 72%, expected under 0.5"),
+        (Evidence("decades lost", 17.2, "decades", "under 4"), "decades lost: 17.2, expected under 4"),
+        (Evidence("rms", 0.24, "of a maximum of 0.25", ""), "rms: 0.24 of a maximum of 0.25"),
+        (Evidence("cost", 1.5, "×", ""), "cost: 1.5×"),
+        (Evidence("lost", 3.0, "decades", ""), "lost: 3 decades"),
     ],
 )
 def test_evidence_reads_as_a_phrase(item: Evidence, shown: str) -> None:
@@ -58,14 +59,14 @@ def test_evidence_reads_as_a_phrase(item: Evidence, shown: str) -> None:
     ],
 )
 def test_decades_say_their_direction(value: float, shown: str) -> None:
-    assert words.decades(value) == shown
+    assert numerals.decades(value) == shown
 
 
 @pytest.mark.parametrize(
     ("value", "shown"), [(0.02, "20 ms"), (0.31, "0.3 s"), (12.3, "12 s"), (130.0, "2 min"), (math.inf, "inf s")]
 )
 def test_seconds(value: float, shown: str) -> None:
-    assert words.seconds(value) == shown
+    assert numerals.seconds(value) == shown
 
 
 @pytest.mark.parametrize(
@@ -95,4 +96,4 @@ def test_clean_text_cannot_steer_a_terminal(text: str, shown: str) -> None:
     ],
 )
 def test_decades_stand_beside_their_factor(text: str, shown: str) -> None:
-    assert words.with_factors(text) == shown
+    assert numerals.with_factors(text) == shown

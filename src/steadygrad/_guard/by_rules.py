@@ -8,9 +8,9 @@ from dataclasses import replace
 from steadygrad._guard.guard import Guard
 from steadygrad.detect import incidents
 from steadygrad.detect.symptoms import Symptom
+from steadygrad.numerals import with_factors
 from steadygrad.record import Finding
 from steadygrad.report.alarms import advice
-from steadygrad.report.words import with_factors
 
 
 def tell(guard: Guard, findings: Iterable[Finding]) -> None:

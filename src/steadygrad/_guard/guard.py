@@ -17,6 +17,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from steadygrad import numerals
 from steadygrad._guard.at_exit import detach_at_exit, detach_forgotten, weakly
 from steadygrad._guard.habits import clip_counts, habits_of, symptoms_at_end
 from steadygrad._guard.journal import Writing
@@ -32,10 +33,10 @@ from steadygrad.detect.history import SPIKE_DECADES, level_now
 from steadygrad.detect.symptoms import Symptom
 from steadygrad.explain.causes import explain
 from steadygrad.explain.looks import Looks, holder_of
+from steadygrad.numerals import percent
 from steadygrad.record import Action, Alarm, Look
 from steadygrad.record.rows import Rows, Updates
 from steadygrad.report import alarms as words_of
-from steadygrad.report import words
 from steadygrad.watch import loss_scale
 from steadygrad.watch.distributed import holds_a_part, is_shared, rank, world
 from steadygrad.watch.names import Names
@@ -198,8 +199,8 @@ class Guard:
 
     def __repr__(self) -> str:
         steps, _ = clip_counts(self.optimizers)
-        clip = f", clipped {self.clipped_share:.1%}" if steps else ""
-        return f"<guard: {self.steps:,} steps{clip}, {words.count(len(self.alarms), 'alarm')}>"
+        clip = f", clipped {percent(self.clipped_share)}" if steps else ""
+        return f"<guard: {self.steps:,} steps{clip}, {numerals.count(len(self.alarms), 'alarm')}>"
 
     # What the optimizers ask and report
 

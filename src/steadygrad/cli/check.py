@@ -25,10 +25,11 @@ from steadygrad.cli.subject import settings_for, subject_of, subject_options
 @click.option("--output-format", metavar="FORMAT", help="text, concise, json, github, html.")
 @click.option("--output-file", metavar="PATH", help="Write the report there instead of printing it.")
 @click.option("--quiet", "-q", is_flag=True, help="Print findings only, and nothing where there are none.")
+@click.option("--verbose", "-v", is_flag=True, help="Print all that was measured of a healthy model too.")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
 @click.pass_context
 def command(
-    ctx: click.Context, /, target: str, color: Any, quiet: bool, output_file: str | None, **options: Any
+    ctx: click.Context, /, target: str, color: Any, quiet: bool, verbose: bool, output_file: str | None, **options: Any
 ) -> None:
     """Find where and why gradients vanish or explode in TARGET, before training.
 
@@ -71,7 +72,9 @@ def command(
         if quiet and settings.output_format in ("text", "concise"):
             text = "\n".join(findings(report))
         else:
-            text = render(report, settings.output_format, color="never" if output_file is not None else color)
+            text = render(
+                report, settings.output_format, color="never" if output_file is not None else color, verbose=verbose
+            )
         if output_file is not None:
             write_atomically(output_file, text)
         elif text:

@@ -14,8 +14,9 @@ import click
     "--output-format", metavar="FORMAT", default="text", show_default=True, help="text, concise, json, github, html."
 )
 @click.option("--output-file", metavar="PATH", help="Write there instead of printing.")
+@click.option("--verbose", "-v", is_flag=True, help="Print all that was measured of a healthy model too.")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
-def command(file: str, output_format: str, output_file: str | None, color: Any) -> None:
+def command(file: str, output_format: str, output_file: str | None, verbose: bool, color: Any) -> None:
     """Show FILE, which `steadygrad check --output-format json` wrote, in another format."""
     from steadygrad.errors import CorruptReportError, SettingsError
     from steadygrad.record import CheckRecord
@@ -29,7 +30,9 @@ def command(file: str, output_format: str, output_file: str | None, color: Any) 
         raise CorruptReportError(f"no such file: {file}") from None
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise CorruptReportError(f"{file}: {error}") from None
-    shown = render(CheckRecord.from_json(text), output_format, color="never" if output_file is not None else color)
+    shown = render(
+        CheckRecord.from_json(text), output_format, color="never" if output_file is not None else color, verbose=verbose
+    )
     if output_file is not None:
         write_atomically(output_file, shown)
     else:

@@ -17,6 +17,7 @@ from steadygrad.cures.editable_copy import EditableCopy, admit, rate_of
 from steadygrad.cures.learning_rate import BEGUN, EARLY, ENOUGH, STEPS, search
 from steadygrad.cures.long_run import Settling, settle
 from steadygrad.errors import CannotCureError, SteadygradError
+from steadygrad.numerals import percent
 from steadygrad.record import Candidate, Change, CheckRecord, Edit, Tried, Verdict
 from steadygrad.record.rates import RateSearch
 from steadygrad.rules import thresholds
@@ -180,7 +181,7 @@ def _at_rate(edit: Edit, found: RateSearch) -> Edit:
     if found.rate is None:
         low, high = found.tried[0].rate, found.tried[-1].rate
         raise CannotCureError(
-            f"no rate from {low:.1g} to {high:.1g} makes the loss fall by {BEGUN:.0%} in {EARLY} steps, or keep falling"
+            f"no rate from {low:.1g} to {high:.1g} makes the loss fall by {percent(BEGUN)} in {EARLY} steps, or keep falling"
         )
     return replace(edit, value=found.rate)
 

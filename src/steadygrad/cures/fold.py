@@ -37,12 +37,12 @@ from collections.abc import Iterable
 
 import torch
 
+from steadygrad import numerals
 from steadygrad.cures.editable_copy import EditableCopy
 from steadygrad.cures.initialise import drawn_again, mostly_plain, orthogonal
 from steadygrad.cures.surgery.weights import Held, visit
 from steadygrad.errors import CannotCureError
 from steadygrad.record import Candidate, Change, CheckRecord, Edit
-from steadygrad.report import words
 from steadygrad.theory.activations import find
 from steadygrad.theory.folding import Folding, fold
 
@@ -103,7 +103,7 @@ def apply_(patient: EditableCopy, edit: Edit) -> Change:
     if not done:
         raise CannotCureError("no weight here can be folded: they are frozen")
     patient.optimizer.state.clear()
-    return Change(f"numbers only: {words.count(done, 'layer')} folded, same modules, same state_dict keys")
+    return Change(f"numbers only: {numerals.count(done, 'layer')} folded, same modules, same state_dict keys")
 
 
 def _fold(held: Held, point: Folding, generator: torch.Generator) -> None:

@@ -30,11 +30,11 @@ from collections.abc import Iterable
 
 import torch
 
+from steadygrad import numerals
 from steadygrad.cures.editable_copy import EditableCopy
 from steadygrad.cures.layers import Net
 from steadygrad.errors import CannotCureError
 from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation
-from steadygrad.report import words
 
 GROUP = "numbers"
 SAFETY = "safe"
@@ -112,5 +112,5 @@ def apply_(patient: EditableCopy, edit: Edit) -> Change:
         raise CannotCureError("no shut gate here has a bias of its own in front")
     patient.optimizer.state.clear()
     return Change(
-        f"numbers only: the biases in front of {words.count(done, 'gate')}, same modules, same state_dict keys"
+        f"numbers only: the biases in front of {numerals.count(done, 'gate')}, same modules, same state_dict keys"
     )

@@ -41,12 +41,12 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from steadygrad import numerals
 from steadygrad.cures.editable_copy import EditableCopy
 from steadygrad.cures.layers import Layer, Net
 from steadygrad.cures.surgery.weights import Held, visit
 from steadygrad.errors import CannotCureError
 from steadygrad.record import Candidate, Change, CheckRecord, Edit
-from steadygrad.report import words
 from steadygrad.theory import activations, meanfield
 
 GROUP = "numbers"
@@ -128,7 +128,7 @@ def apply_(patient: EditableCopy, edit: Edit) -> Change:
     if not count:
         raise CannotCureError("no weight here can be drawn again: they are frozen, or normalised behind")
     patient.optimizer.state.clear()
-    return Change(f"numbers only: {words.count(count, 'weight')} drawn again, same modules, same state_dict keys")
+    return Change(f"numbers only: {numerals.count(count, 'weight')} drawn again, same modules, same state_dict keys")
 
 
 def _draw(patient: EditableCopy, scheme: str, generator: torch.Generator) -> int:

@@ -33,13 +33,13 @@ from collections.abc import Iterable
 
 from torch import nn
 
+from steadygrad import numerals
 from steadygrad.cures.editable_copy import EditableCopy
 from steadygrad.cures.layers import Net
 from steadygrad.cures.modules import ChannelNorm, RowsBatchNorm
 from steadygrad.cures.surgery import Wire
 from steadygrad.errors import CannotCureError
 from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation, Site
-from steadygrad.report import words
 
 GROUP = "normalisation"
 SAFETY = "unsafe"
@@ -114,7 +114,7 @@ def apply_(patient: EditableCopy, edit: Edit) -> Change:
     warnings: tuple[str, ...] = ()
     if kind == "batch" and len(wires) >= DEEP_PLAIN and not patient.net.skips:
         warnings = (f"batch norm in {len(wires)} layers without skips makes the gradient explode; add skips too",)
-    return Change(f"adds {words.count(len(wires), TITLES[kind])}", warnings=warnings)
+    return Change(f"adds {numerals.count(len(wires), TITLES[kind])}", warnings=warnings)
 
 
 def width_of(shape: tuple[int, ...]) -> int:

@@ -25,6 +25,7 @@ from steadygrad.cures.candidates import candidates_for, check_options, join
 from steadygrad.cures.editable_copy import admit
 from steadygrad.cures.evaluate import BEGINS, LEARNS, Options, Outcome, Progress, try_out
 from steadygrad.cures.long_run import GENERALISES
+from steadygrad.numerals import percent
 from steadygrad.record import Candidate, CheckRecord, CureRecord, Verdict
 from steadygrad.report.cured import render
 from steadygrad.source.inferred_constructions import infer_constructions
@@ -306,7 +307,7 @@ def _why(taken: Outcome, outcomes: Sequence[Outcome], options: Options) -> str:
         how = "as without the clip only slow steps do not diverge, and those learn less"
     if not taken.heals:
         how = (
-            f"the best of those that the check calls healthy; in a hundred steps it removed {taken.learned:.0%} of the "
+            f"the best of those that the check calls healthy; in a hundred steps it removed {percent(taken.learned)} of the "
             "loss of the best constant answer"
         )
     return f"taken: {taken.tried.candidate.title}, {how}"
@@ -332,6 +333,7 @@ def _too_little(best: Outcome) -> str:
     if best.tried.learned is None:
         return "but its steps were not followed for longer, as the loss has no constant answer to hold it against"
     return (
-        f"but in its longest run {max(0.0, best.learned):.0%} of the loss of the best constant answer is gone, and a cure is to "
-        f"remove {LEARNS:.0%}; train it for longer (--trial 500), or look at whether the inputs tell the targets"
+        f"but in its longest run {percent(max(0.0, best.learned))} of the loss of the best constant answer is gone, "
+        f"and a cure has to remove {percent(LEARNS)}; train it for longer (--trial 500), or look at whether the inputs "
+        "tell the targets"
     )

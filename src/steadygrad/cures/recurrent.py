@@ -33,11 +33,11 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from steadygrad import numerals
 from steadygrad.cures.editable_copy import EditableCopy
 from steadygrad.cures.surgery.wire import parent_of
 from steadygrad.errors import CannotCureError
 from steadygrad.record import Candidate, Change, CheckRecord, Edit, Site
-from steadygrad.report import words
 
 GROUP = "numbers"
 SAFETY = "safe"
@@ -124,7 +124,7 @@ def apply_(patient: EditableCopy, edit: Edit) -> Change:
     if not done:
         raise CannotCureError("the recurrence's weights are frozen")
     patient.optimizer.state.clear()
-    return Change(f"numbers only: {words.count(done, 'recurrent weight')}, same modules, same state_dict keys")
+    return Change(f"numbers only: {numerals.count(done, 'recurrent weight')}, same modules, same state_dict keys")
 
 
 def _remember(module: nn.Module, scheme: str, steps: float, generator: torch.Generator) -> int:
@@ -191,5 +191,5 @@ def _gated(patient: EditableCopy, edit: Edit, steps: float, generator: torch.Gen
         removed += [f"{site.module}.{key}" for key in old.state_dict()]
     patient.hold_parameters()
     return Change(
-        f"{words.count(len(edit.sites), 'GRU')} for plain cells", removed=tuple(removed), added=tuple(removed)
+        f"{numerals.count(len(edit.sites), 'GRU')} for plain cells", removed=tuple(removed), added=tuple(removed)
     )

@@ -30,13 +30,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from steadygrad import numerals
 from steadygrad.cures.editable_copy import EditableCopy
 from steadygrad.cures.layers import Layer, Net
 from steadygrad.cures.modules import Plus, Resize
 from steadygrad.cures.surgery import Wire
 from steadygrad.errors import CannotCureError
 from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation
-from steadygrad.report import words
 
 GROUP = "residual"
 SAFETY = "unsafe"
@@ -127,4 +127,4 @@ def apply_(patient: EditableCopy, edit: Edit) -> Change:
     if not wires:
         raise CannotCureError("there is no layer that a skip can go around")
     patient.wires.extend(wires)
-    return Change(f"adds {words.count(len(wires), 'addition')}, each branch × {edit.value or 1.0:.3g}")
+    return Change(f"adds {numerals.count(len(wires), 'addition')}, each branch × {edit.value or 1.0:.3g}")

@@ -37,13 +37,13 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from steadygrad import numerals
 from steadygrad.cures.editable_copy import EditableCopy
 from steadygrad.cures.initialise import last_of_branches
 from steadygrad.cures.surgery import Wire
 from steadygrad.cures.surgery.weights import Held, visit
 from steadygrad.errors import CannotCureError
 from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation, Site
-from steadygrad.report import words
 
 GROUP = "numbers"
 SAFETY = "safe"
@@ -158,7 +158,7 @@ def apply_(patient: EditableCopy, edit: Edit) -> Change:
     example = next(p for p in patient.model.parameters() if p.is_floating_point())
     for site in edit.sites:
         patient.wires.append(Wire("after", site, nn.RMSNorm(operations[site].output_shape[-1]).to(example)))
-    return Change(f"adds {words.count(len(edit.sites), 'RMS norm')} on queries and keys")
+    return Change(f"adds {numerals.count(len(edit.sites), 'RMS norm')} on queries and keys")
 
 
 def _pre_norm(patient: EditableCopy, edit: Edit) -> Change:
@@ -229,7 +229,7 @@ def _query_scale(patient: EditableCopy) -> Change:
     if not done:
         raise CannotCureError("the weights that make the attention's logits large cannot be found")
     patient.optimizer.state.clear()
-    return Change(f"numbers only: {words.count(done, 'query weight')} scaled, same modules, same state_dict keys")
+    return Change(f"numbers only: {numerals.count(done, 'query weight')} scaled, same modules, same state_dict keys")
 
 
 def _attention_module(patient: EditableCopy, path: str) -> nn.MultiheadAttention | None:
@@ -253,7 +253,7 @@ def _depth_scale(patient: EditableCopy, factor: float) -> Change:
         raise CannotCureError("no residual branch that ends in a weight")
     patient.optimizer.state.clear()
     return Change(
-        f"numbers only: the last weights of {words.count(done, 'branch')} × {factor:.3g}, same state_dict keys"
+        f"numbers only: the last weights of {numerals.count(done, 'branch')} × {factor:.3g}, same state_dict keys"
     )
 
 

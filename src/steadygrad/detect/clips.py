@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from steadygrad.detect.symptoms import Symptom
+from steadygrad.numerals import percent
 from steadygrad.record import Location, Severity
 
 CLIP_ALWAYS = 0.99
@@ -127,12 +128,12 @@ def judge_clip(
             f"{clip} changes the direction: the median cosine to the raw gradient is {float(np.median(cosines)):.2f}"
         )
     elif steps >= CLIP_ALWAYS_STEPS and share >= CLIP_ALWAYS:
-        message = f"{clip} acted on {share:.1%} of {steps:,} steps: it sets the step size, as a learning rate does"
+        message = f"{clip} acted on {percent(share)} of {steps:,} steps: it sets the step size, as a learning rate does"
     elif steps >= CLIP_NEVER_STEPS and acted == 0:
         message = f"{clip} acted on none of {steps:,} steps: it bounds nothing"
     else:
         return None
-    return _of_the_loop("SG306", Severity.INFO, step, message.replace("%", " %"), step, place=place)
+    return _of_the_loop("SG306", Severity.INFO, step, message, step, place=place)
 
 
 def _of_the_loop(

@@ -29,9 +29,9 @@ from steadygrad.explain.diagnose import (
 from steadygrad.explain.looks import OUTGROWN, Grown, Looks
 from steadygrad.explain.replay import changed_since, place_of
 from steadygrad.explain.view import StepView
+from steadygrad.numerals import with_factors
 from steadygrad.record import Alarm, Finding, Location, Look, Severity, Sign
 from steadygrad.record.rows import Array
-from steadygrad.report.words import with_factors
 from steadygrad.watch.distributed import rank
 
 _OF_A_BATCH = ("SG201", "SG203", "SG206", "SG207")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from steadygrad.launch.unwatched import not_heard
+from steadygrad.numerals import percent
 
 PREFIX = "steadygrad: "
 
@@ -46,7 +47,7 @@ def summary_lines(numbers: Any, *, clips: bool, folder: Path) -> Sequence[str]:
     if len({steps for _, steps in numbers.each}) > 1:
         parts.append(", ".join(f"{name} {steps:,}" for name, steps in numbers.each))
     if clips or numbers.clipped_share:
-        parts.append(f"clipped {numbers.clipped_share:.1%}".replace("%", " %"))
+        parts.append(f"clipped {percent(numbers.clipped_share)}")
     parts += [f"first step: {one.severity} {one.code} {one.name}" for one in numbers.first[:1]]
     parts.append(_alarms(numbers.alarms))
     lines = [" · ".join(parts)]

@@ -34,6 +34,8 @@ class Setup:
     seed: int
     assumptions: tuple[str, ...] = ()
     target: str = ""
+    typed: tuple[str, ...] = ()
+    """What was typed to make the subject, to be typed again: ("net.py", "--arg", "depth=20"); empty for a call."""
 
 
 @dataclass(frozen=True, slots=True)

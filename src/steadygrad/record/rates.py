@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Self
 
+from steadygrad.numerals import percent
+
 
 @dataclass(frozen=True, slots=True)
 class RateTried:
@@ -48,4 +50,9 @@ class RateSearch:
             low, high = tried[0].rate, tried[-1].rate
             return cls(tried, steps, None, f"no rate from {low:.1g} to {high:.1g} makes the loss fall in {steps} steps")
         rate = next(one.rate for one in tried if one.fall >= enough * greatest)
-        return cls(tried, steps, rate, f"smallest rate that reaches {enough:.0%} of the greatest fall ({greatest:.0%})")
+        return cls(
+            tried,
+            steps,
+            rate,
+            f"smallest rate that reaches {percent(enough)} of the greatest fall ({percent(greatest)})",
+        )

@@ -1,6 +1,6 @@
 """Formats: functions from a record to text.
 
-A format is one file here with a ``NAME`` and ``render(record, *, width, color) -> str``; adding one is adding a file.
+A format is one file here with a ``NAME`` and ``render(record, *, width, color, verbose) -> str``; adding one is adding a file.
 May rely on the records and on rich; must not import torch, know a rule, measure or judge.
 """
 
@@ -22,9 +22,14 @@ __all__ = ["FORMATS", "Color", "Format", "render", "wants_colour", "write_atomic
 
 
 class Format(Protocol):
-    """What a format's ``render`` is: ``width`` in cells (None = the terminal's), ``color`` as in ``colour.py``."""
+    """What a format's ``render`` is: ``width`` in cells (None = the terminal's), ``color`` as in ``colour.py``.
 
-    def __call__(self, record: CheckRecord, *, width: int | None = None, color: Color = ...) -> str: ...
+    ``verbose`` asks for all that is known of a healthy model; a format that shows all in any case ignores it.
+    """
+
+    def __call__(
+        self, record: CheckRecord, *, width: int | None = None, color: Color = ..., verbose: bool = ...
+    ) -> str: ...
 
 
 def _find() -> Mapping[str, Format]:
@@ -37,6 +42,13 @@ FORMATS: Mapping[str, Format] = _find()
 """Every format by its name: concise, github, html, json, text."""
 
 
-def render(record: CheckRecord, format_name: str = "text", *, width: int | None = None, color: Color = "auto") -> str:
+def render(
+    record: CheckRecord,
+    format_name: str = "text",
+    *,
+    width: int | None = None,
+    color: Color = "auto",
+    verbose: bool = False,
+) -> str:
     """The record in a format of ``FORMATS``, without a newline at its end."""
-    return FORMATS[format_name](record, width=width, color=color)
+    return FORMATS[format_name](record, width=width, color=color, verbose=verbose)

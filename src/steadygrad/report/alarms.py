@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from steadygrad import numerals
 from steadygrad.record import Alarm, Look
-from steadygrad.report import words
 
 
 def in_words(alarm: Alarm) -> str:
     """What happened, the number, where, why, what the guard did, and the next thing to do."""
     where = f" in {alarm.parameter}" if alarm.parameter else ""
     place = "" if alarm.location is None else f" ({alarm.location})"
-    about = f" (or up to {words.count(alarm.delay, 'step')} earlier)" if alarm.delay else ""
+    about = f" (or up to {numerals.count(alarm.delay, 'step')} earlier)" if alarm.delay else ""
     by = f" on rank {alarm.rank}" if alarm.rank is not None else ""
     parts = [alarm.message]
     if alarm.cause:
@@ -140,7 +140,7 @@ def look_lines(look: Look) -> list[str]:
     lines = []
     for one in shown:
         where = f" {one.location}" if one.location is not None else (f" {one.module}" if one.module else "")
-        lines.append(words.with_factors(f"{when}: {one.severity}[{one.code}]{where} {one.message}"))
+        lines.append(numerals.with_factors(f"{when}: {one.severity}[{one.code}]{where} {one.message}"))
     if not shown and look.verdict and look.step == 1:
         lines.append(f"{when}: {_healthy(look)}{_decades(look.decades)}{_next(look)}")
     return lines
@@ -153,7 +153,7 @@ def _healthy(look: Look) -> str:
     if not look.settled:
         return f"no gradient problem; {look.steps} steps on a copy do not show yet whether it learns"
     went = "fell" if look.fall >= 0 else "rose"
-    return f"healthy: in {look.steps} steps on a copy the loss {went} by {100 * abs(look.fall):.2g} %"
+    return f"healthy: in {look.steps} steps on a copy the loss {went} by {numerals.percent(abs(look.fall))}"
 
 
 def _decades(value: float | None) -> str:
@@ -163,7 +163,7 @@ def _decades(value: float | None) -> str:
         return "; the gradient stops at a layer whose weights start at zero"
     if abs(value) < 0.05:
         return "; from the loss to the input the gradient norm does not change (×1)"
-    factor, decades = words.number(10.0**value), words.one_decimal(value)
+    factor, decades = numerals.number(10.0**value), numerals.one_decimal(value)
     return f"; from the loss to the input the gradient norm changes by ×{factor} ({decades} decades)"
 
 

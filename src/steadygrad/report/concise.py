@@ -12,7 +12,7 @@ from steadygrad.report.colour import Color
 NAME = "concise"
 
 
-def render(record: CheckRecord, *, width: int | None = None, color: Color = "never") -> str:
+def render(record: CheckRecord, *, width: int | None = None, color: Color = "never", verbose: bool = False) -> str:
     """The lines, without a newline at the end."""
     return "\n".join([*findings(record), f"{words.verdict(record)} · {words.tally(record)}"])
 

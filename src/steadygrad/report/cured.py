@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from steadygrad import numerals
 from steadygrad.record import CureRecord, Tried
 from steadygrad.report import words
 from steadygrad.report.colour import Color, Paint, wants_colour
@@ -42,7 +43,9 @@ def render(record: CureRecord, *, width: int | None = None, color: Color = "auto
                 rows += _hung("warning", warning, width, paint)
         for place in _places(record.taken):
             rows += _hung("where", place, width, paint)
-    rows += _hung("took", f"{record.seconds:.1f} s, {words.count(len(record.tried), 'candidate')} tried", width, paint)
+    rows += _hung(
+        "took", f"{record.seconds:.1f} s, {numerals.count(len(record.tried), 'candidate')} tried", width, paint
+    )
     return "\n".join(row.rstrip() for row in rows)
 
 
@@ -87,7 +90,7 @@ def _table(record: CureRecord, width: int, coloured: bool) -> str:
         table.add_row(
             Text(title, style=style),
             Text(one.verdict.value, style=_STYLES.get(one.verdict.value, "")),
-            "" if one.decades is None else words.one_decimal(one.decades),
+            "" if one.decades is None else numerals.one_decimal(one.decades),
             "" if one.spread is None else f"{one.spread:.2g}" if 0 < one.spread < 0.01 else f"{one.spread:.2f}",
             "" if one.fall is None else _change(one.fall),
             Text(words.clean(_short(one))),
@@ -107,7 +110,7 @@ def _steps(record: CureRecord) -> int:
 def _change(fall: float) -> str:
     if not math.isfinite(fall):
         return "diverged"
-    return f"{-100 * fall:+.0f} %" if abs(fall) >= 0.01 else f"{-100 * fall:+.2f} %"
+    return numerals.percent(-fall) if fall >= 0 else f"+{numerals.percent(-fall)}"
 
 
 def _short(one: Tried) -> str:

@@ -5,8 +5,9 @@ May rely on the record; must not know how the pairs are laid out: a terminal and
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from steadygrad import numerals
 from steadygrad.record import BlindSpot, CheckRecord
 from steadygrad.report import words
 from steadygrad.report.profile import sample, sparkline
@@ -20,8 +21,20 @@ LONGEST_NAME = 10
 
 def facts(record: CheckRecord) -> Iterator[tuple[str, str]]:
     """(name, sentence); the name is "" where it would repeat the one before, and no sentence is empty."""
+    return _named_once(_all(record))
+
+
+def limits(record: CheckRecord) -> Iterator[tuple[str, str]]:
+    """Of the facts those that limit what "healthy" means: what was taken, assumed, not seen or ignored."""
+    return _named_once(pair for pair in _all(record) if pair[0] in LIMITS)
+
+
+LIMITS = ("taken", "assumed", "to be sure", "note", "not seen", "ignored")
+
+
+def _named_once(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     before = ""
-    for name, text in _all(record):
+    for name, text in pairs:
         if text:
             yield ("" if name == before else name), text
             before = name
@@ -29,7 +42,7 @@ def facts(record: CheckRecord) -> Iterator[tuple[str, str]]:
 
 def _all(record: CheckRecord) -> Iterator[tuple[str, str]]:
     setup, trial, unseen = record.setup, record.trial, record.blind_spots
-    yield "subject", _joined(setup.model, words.count(setup.parameters, "parameter"), setup.device)
+    yield "subject", _joined(setup.model, numerals.count(setup.parameters, "parameter"), setup.device)
     made = f"batch: {setup.batch}" in setup.assumptions
     yield "batch", "" if made else setup.batch
     yield "training", _joined(setup.loss, setup.optimizer)
@@ -46,7 +59,7 @@ def _all(record: CheckRecord) -> Iterator[tuple[str, str]]:
         and len(trial.losses) > 1
         and (line := sparkline(sample(trial.losses, min(len(trial.losses), LOSSES_DRAWN))))
     ):
-        yield "loss", f"{words.number(trial.losses[0])} {line} {words.number(trial.losses[-1])}"
+        yield "loss", f"{numerals.number(trial.losses[0])} {line} {numerals.number(trial.losses[-1])}"
     yield from (("note", note) for note in record.notes)
     yield from (("not seen", _blind_spot(spot)) for spot in unseen[:BLIND_SPOTS_SHOWN])
     if len(unseen) > BLIND_SPOTS_SHOWN:

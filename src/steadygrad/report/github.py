@@ -17,7 +17,7 @@ NAME = "github"
 _LEVEL = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
 
 
-def render(record: CheckRecord, *, width: int | None = None, color: Color = "never") -> str:
+def render(record: CheckRecord, *, width: int | None = None, color: Color = "never", verbose: bool = False) -> str:
     """One command a finding, then the verdict as a plain line."""
     lines = [_annotation(finding) for finding in words.worst_first(record)]
     return "\n".join([*lines, f"{words.verdict(record)} · {words.tally(record)}"])

@@ -39,7 +39,7 @@ _POINTS = 200
 _WIDTH, _HEIGHT, _MARGIN = 600, 100, 44
 
 
-def render(record: CheckRecord, *, width: int | None = None, color: Color = "never") -> str:
+def render(record: CheckRecord, *, width: int | None = None, color: Color = "never", verbose: bool = False) -> str:
     """An HTML fragment for ``_repr_html_``."""
     verdict = record.verdict
     head = (
@@ -62,7 +62,7 @@ def _finding(finding: Finding) -> str:
     remarks = [
         ("seen", finding.label),
         ("measured", words.evidence(finding.evidence)),
-        ("so", finding.consequence),
+        ("effect", finding.consequence),
         ("help", "; or ".join(finding.cures)),
     ]
     return (

@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from rich.cells import cell_len
 
+from steadygrad import numerals
 from steadygrad.record import Trunk
 from steadygrad.report import words
 
@@ -45,10 +46,21 @@ def _bounded(value: float) -> float:
 def caption(trunk: Trunk) -> str:
     """What the picture shows, in words, with the number a reader looks for."""
     values = levels(trunk)
-    steps = words.count(len(trunk.steps), "step")
+    steps = numerals.count(len(trunk.steps), "step")
     zero = next((index for index, value in enumerate(values) if value == -math.inf), None)
-    found = f"{words.decades(trunk.decades)} in {steps}" if zero is None else f"exactly zero after {zero:,} of {steps}"
+    found = f"exactly zero after {zero:,} of {steps}" if zero is not None else _whole(trunk, steps)
     return f"gradient on the trunk, loss → {words.clean(trunk.end)}: {found}"
+
+
+def _whole(trunk: Trunk, steps: str) -> str:
+    """ "18.3 decades lost in 44 steps, 1.1 of them in the loss"."""
+    said, loss = f"{numerals.decades(trunk.decades)} in {steps}", trunk.blame.get("loss", 0.0)
+    if not 0.05 <= abs(loss) < math.inf:
+        return said
+    size = numerals.one_decimal(abs(loss))
+    if trunk.decades and 0 < loss / trunk.decades <= 1:
+        return f"{said}, {size} of them in the loss"
+    return f"{said}; the loss alone {'loses' if loss < 0 else 'gains'} {size}"
 
 
 def sample(values: Sequence[float], columns: int) -> list[float]:

@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from steadygrad import numerals
 from steadygrad.record.proof import Arm, ProofRecord
 from steadygrad.report import words
 from steadygrad.report.colour import Color, Paint, wants_colour
@@ -35,7 +36,7 @@ def render(proof: ProofRecord, *, width: int | None = None, color: Color = "auto
     paint = Paint(coloured)
     parts = [_plot(proof, width, coloured), _table(proof, width, coloured)]
     verdict = "proven" if proof.proven else "not proven"
-    seeds = words.count(len(proof.after.runs), "seed")
+    seeds = numerals.count(len(proof.after.runs), "seed")
     line = f"{verdict}: {proof.cure or 'nothing was taken'} · {proof.steps} steps · {seeds} · data: {proof.data}"
     first, *rest = fill(words.clean(line), width)
     parts.append(
@@ -98,7 +99,7 @@ def _table(proof: ProofRecord, width: int, coloured: bool) -> str:
         ("loss, first", lambda arm: f"{arm.middle[0]:.4g}"),
         (f"loss after {proof.steps} steps", _last),
         (f"steps to a loss of {proof.target:.3g}", lambda arm: _steps(arm, proof.target)),
-        ("accuracy, training data", lambda arm: "" if arm.accuracy is None else f"{arm.accuracy:.1%}"),
+        ("accuracy, training data", lambda arm: "" if arm.accuracy is None else numerals.percent(arm.accuracy)),
         ("smallest update ratios,\nfirst step", _smallest),
     ):
         cells = [value(proof.before), value(proof.after)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from steadygrad.numerals import percent
 from steadygrad.record.rates import RateSearch
 from steadygrad.report.colour import Color, Paint, wants_colour
 from steadygrad.report.layout import fill, resolve_width
@@ -17,7 +18,7 @@ def render(found: RateSearch, *, width: int | None = None, color: Color = "auto"
     rows = [paint(f"{'rate':>9}  {'first loss':>10}  {'last loss':>10}  {'fall':>7}", "faint")]
     for one in found.tried:
         fell = one.fall
-        words = "dropped" if one.dropped or not math.isfinite(fell) else f"{fell:.1%}"
+        words = "dropped" if one.dropped or not math.isfinite(fell) else percent(fell)
         bar = "█" * round(room * fell / greatest) if greatest > 0 and math.isfinite(fell) and fell > 0 else ""
         row = f"{one.rate:>9.2g}  {one.losses[0]:>10.4g}  {one.losses[-1]:>10.4g}  {words:>7}  "
         chosen = one.rate == found.rate

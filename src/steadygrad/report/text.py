@@ -11,10 +11,12 @@ from collections.abc import Iterable, Iterator
 
 from rich.cells import cell_len
 
-from steadygrad.record import CheckRecord, Finding, Trunk, Verdict
+from steadygrad import numerals
+from steadygrad.record import CheckRecord, Finding, Verdict
 from steadygrad.report import words
 from steadygrad.report.colour import Color, Paint, wants_colour
-from steadygrad.report.facts import facts
+from steadygrad.report.facts import facts, limits
+from steadygrad.report.headline import SAID, between, headline, next_step
 from steadygrad.report.layout import fill, resolve_width, shorten
 from steadygrad.report.profile import caption, chart
 from steadygrad.report.snippet import excerpt
@@ -27,20 +29,39 @@ LABEL = 11
 CAUSES_SHOWN = 6
 
 
-def render(record: CheckRecord, *, width: int | None = None, color: Color = "auto") -> str:
-    """The report, ``width`` cells wide (default: the terminal's), without a newline at its end."""
+def render(record: CheckRecord, *, width: int | None = None, color: Color = "auto", verbose: bool = False) -> str:
+    """The report, ``width`` cells wide (default: the terminal's), without a newline at its end.
+
+    A healthy model without findings is one line, and what was assumed or not seen; ``verbose`` adds the rest.
+    """
     width, paint = resolve_width(width), Paint(wants_colour(color))
     findings = words.worst_first(record)
     numbers = [at.end_line for finding in findings if (at := finding.location)]
     gutter = max((len(str(number)) for number in numbers), default=1)
+    brief = record.verdict is Verdict.HEALTHY and not findings and not verbose
+    head = _headline(record, width, paint)
     blocks = [list(_finding(finding, gutter, width, paint)) for finding in findings]
-    if record.trunk is not None:
-        blocks.append(list(_picture(record.trunk, width, paint)))
+    if record.trunk is not None and not brief:
+        blocks.append(list(_picture(record, width, paint)))
         if record.verdict is not Verdict.HEALTHY or findings:
-            blocks.append(list(_blame(record.trunk, width, paint)))
-    blocks.append([row for name, text in facts(record) for row in _fact(name, text, width, paint)])
-    blocks.append(list(_closing(record, width, paint)))
+            blocks.append(list(_blame(record, width, paint)))
+    limits_or_all = limits(record) if brief else facts(record)
+    about = [row for name, text in limits_or_all for row in _fact(name, text, width, paint)]
+    if brief:
+        return "\n".join(row.rstrip() for row in (*head, *about))
+    closing = [] if record.verdict is Verdict.HEALTHY and not findings else list(_closing(record, width, paint))
+    blocks = [head, *blocks, about, closing]
     return "\n\n".join("\n".join(row.rstrip() for row in block) for block in blocks if block)
+
+
+def _headline(record: CheckRecord, width: int, paint: Paint) -> list[str]:
+    said = words.VERDICTS[record.verdict] if record.verdict is Verdict.HEALTHY else SAID[record.verdict]
+    rows = fill(headline(record), width)
+    return [row.replace(said, paint(said, record.verdict.value), 1) for row in rows[:1]] + rows[1:]
+
+
+TWO_COLUMNS = 50
+"""With fewer cells, a number stands behind its name and not beside it."""
 
 
 def _finding(finding: Finding, gutter: int, width: int, paint: Paint) -> Iterator[str]:
@@ -61,19 +82,36 @@ def _finding(finding: Finding, gutter: int, width: int, paint: Paint) -> Iterato
     yield from marked
     if marked:
         yield paint(f"{pad} |", "gutter")
+    if finding.evidence:
+        yield from _measured(finding, gutter, width, paint)
     for name, text in _remarks(finding, shown=bool(marked)):
         first, *rest = fill(text, width - gutter - len(name) - 5)
         yield f"{pad} {paint('=', 'gutter')} {paint(name + ':', 'strong')} {first}"
         yield from (" " * (gutter + len(name) + 5) + row for row in rest)
 
 
+def _measured(finding: Finding, gutter: int, width: int, paint: Paint) -> Iterator[str]:
+    """What was measured and what was expected, a number a row."""
+    indent = gutter + len("measured") + 5
+    pairs = [words.measured(item) for item in finding.evidence]
+    if width - indent < TWO_COLUMNS:
+        pairs, left = [(f"{name}: {value}", "") for name, value in pairs], width - indent
+    else:
+        left = min(max(cell_len(name) for name, _ in pairs), (width - indent) * 3 // 5)
+    lead = f"{' ' * gutter} {paint('=', 'gutter')} {paint('measured:', 'strong')} "
+    for name, value in pairs:
+        names, values = fill(name, left), fill(value, max(1, width - indent - left - 2))
+        for at in range(max(len(names), len(values))):
+            row, beside = (column[at] if at < len(column) else "" for column in (names, values))
+            yield f"{lead}{row}{' ' * (left - cell_len(row) + 2)}{beside}".rstrip()
+            lead = " " * indent
+
+
 def _remarks(finding: Finding, *, shown: bool) -> Iterator[tuple[str, str]]:
     if finding.label and not shown:
         yield "seen", words.clean(finding.label)
-    if finding.evidence:
-        yield "measured", words.evidence(finding.evidence)
     if finding.consequence:
-        yield "so", words.clean(finding.consequence)
+        yield "effect", words.clean(finding.consequence)
     if finding.cures:
         yield "help", words.clean("; or ".join(finding.cures))
     if finding.explains:
@@ -83,32 +121,39 @@ def _remarks(finding: Finding, *, shown: bool) -> Iterator[tuple[str, str]]:
         yield "also", f"{words.shown_path(place.path)}:{place.line}:{place.column} {shorten(text, 50)}".rstrip()
 
 
-def _picture(trunk: Trunk, width: int, paint: Paint) -> Iterator[str]:
-    yield from (f"  {paint(row, 'strong')}" for row in fill(caption(trunk), width - 2))
-    for axis, curve in chart(trunk, width - 4):
+def _picture(record: CheckRecord, width: int, paint: Paint) -> Iterator[str]:
+    assert record.trunk is not None
+    yield from (f"  {paint(row, 'strong')}" for row in fill(caption(record.trunk), width - 2))
+    for axis, curve in chart(record.trunk, width - 4):
         yield f"  {paint(axis, 'faint')}{paint(curve, 'faint' if axis.endswith('└') else 'curve')}"
 
 
-def _blame(trunk: Trunk, width: int, paint: Paint) -> Iterator[str]:
-    """The decades by cause; shares add up to 100 %, where there is a total to speak of."""
-    total = trunk.decades
-    causes = sorted(trunk.blame.items(), key=lambda item: -abs(item[1]))
-    causes = [(name, value) for name, value in causes if not abs(value) < 0.05]
+def _blame(record: CheckRecord, width: int, paint: Paint) -> Iterator[str]:
+    """The decades between output and input by cause; shares add up to 100 %, where all causes pull the same way."""
+    assert record.trunk is not None
+    total = between(record)
+    causes = sorted(record.trunk.blame.items(), key=lambda item: -abs(item[1]))
+    causes = [(name, value) for name, value in causes if name != "loss" and not abs(value) < 0.05]
     shown, others = causes[:CAUSES_SHOWN], causes[CAUSES_SHOWN:]
     if others:
-        shown.append((words.count(len(others), "other cause"), sum(value for _, value in others)))
+        shown.append((numerals.count(len(others), "other cause"), sum(value for _, value in others)))
     if not shown:
         return
-    divisible = math.isfinite(total) and abs(total) >= 1
+    one_way = math.isfinite(total) and abs(total) >= 1 and all(value * total >= 0 for _, value in shown)
     room = max(cell_len(name) for name, _ in shown)
-    figure = max(len(words.one_decimal(value)) for _, value in shown)
-    bars = max(0, min(40, width - room - figure - 18))
-    yield paint(f"  {words.decades(total) if math.isfinite(total) else 'decades'}, by cause", "strong")
+    figure = max(len(numerals.one_decimal(value)) for _, value in shown)
+    bars = max(0, min(40, width - room - figure - 16))
+    greatest = max((abs(value) for _, value in shown if math.isfinite(value)), default=0.0)
+    what = numerals.decades(total) if math.isfinite(total) else "decades"
+    yield from (
+        f"  {paint(row, 'strong')}" for row in fill(f"{what} between the output and the input, by cause", width - 2)
+    )
     for name, value in shown:
-        row = f"  {words.clean(name):<{room}}  {words.one_decimal(value):>{figure}}"
-        if divisible:
-            bar = "█" * round(bars * min(1.0, max(0.0, value / total)))
-            row = f"{row}  {words.percent(value / total):>6}  {paint(bar, 'curve')}"
+        row = f"  {words.clean(name):<{room}}  {numerals.one_decimal(value):>{figure}}"
+        if one_way:
+            row += f"  {numerals.percent(value / total):>4}"
+        if math.isfinite(value) and greatest:
+            row += f"  {paint('█' * round(bars * abs(value) / greatest), 'curve')}"
         yield row
 
 
@@ -126,3 +171,7 @@ def _closing(record: CheckRecord, width: int, paint: Paint) -> Iterator[str]:
     first, *rest = fill(f"{words.verdict(record)} · {words.tally(record)} · {words.price(record)}", width)
     yield f"{paint(verdict, record.verdict.value)}{first.removeprefix(verdict)}"
     yield from rest
+    if command := next_step(record):
+        first, *rest = fill(words.clean(command), width - 5)
+        yield f"{paint('try:', 'strong')} {first}"
+        yield from (f"     {row}" for row in rest)

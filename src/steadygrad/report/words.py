@@ -6,13 +6,12 @@ May rely on the records; must not know where the words go, nor of colours and wi
 
 from __future__ import annotations
 
-import math
 import os
-import re
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
+from steadygrad.numerals import count, number, percent, seconds
 from steadygrad.record import CheckRecord, Evidence, Finding, Severity, Verdict
 
 VERDICTS = {
@@ -56,79 +55,17 @@ def _clean_character(character: str) -> str:
     return "\N{REPLACEMENT CHARACTER}" if unsafe else character
 
 
-def number(value: float) -> str:
-    """Three significant digits, with a real minus sign: 0.24, 17.2, 1,234, 1e-15, −∞."""
-    if math.isnan(value):
-        return "NaN"
-    sign, size = ("−" if value < 0 else ""), abs(value)
-    if math.isinf(size):
-        return f"{sign}∞"
-    if size >= 1e6 or 0 < size < 1e-3:
-        mantissa, exponent = f"{size:.2e}".split("e")
-        return f"{sign}{float(mantissa):g}e{int(exponent)}"
-    return f"{sign}{size:,.0f}" if size >= 999.5 else f"{sign}{size:.3g}"
-
-
-def one_decimal(value: float) -> str:
-    """Decades: 17.2, and never −0.0."""
-    return number(value) if not math.isfinite(value) else f"{'−' if value <= -0.05 else ''}{abs(value):.1f}"
-
-
-def percent(share: float) -> str:
-    """A share in [0, 1] as a percentage."""
-    value = 100 * share
-    return f"{value:.0f} %".replace("-", "−") if math.isfinite(value) and abs(value) >= 1 else f"{number(value)} %"
-
-
-def count(amount: int, noun: str) -> str:
-    """1 error, 2 errors, 1,000 steps, 3 branches."""
-    ending = "" if amount == 1 else "es" if noun.endswith("ch") else "s"
-    return f"{amount:,} {noun}{ending}"
-
-
-def seconds(value: float) -> str:
-    """40 ms, 0.3 s, 12 s, 3 min."""
-    if value < 0.1:
-        return f"{1000 * value:.0f} ms"
-    if not math.isfinite(value) or value < 60:
-        return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
-    return f"{value / 60:.0f} min"
+def measured(item: Evidence) -> tuple[str, str]:
+    """The name, and the number with its unit and what was expected: ("derivative rms", "0.24, expected near 1")."""
+    value = percent(item.value) if item.unit == "share" else number(item.value)
+    if item.unit not in _DIMENSIONLESS and item.unit not in item.name.split():
+        value += item.unit if item.unit == "×" else f" {item.unit}"
+    return clean(item.name), clean(value + (f", expected {item.expected}" if item.expected else ""))
 
 
 def evidence(items: Iterable[Evidence]) -> str:
-    """``derivative rms 0.24 of a maximum of 0.25 (expected near 1); …``."""
-    return "; ".join(map(_one, items))
-
-
-def _one(item: Evidence) -> str:
-    value = number(item.value)
-    if item.unit not in _DIMENSIONLESS and item.unit not in item.name.split():
-        value += item.unit if item.unit == "×" else f" {item.unit}"
-    expected = f" (expected {item.expected})" if item.expected else ""
-    return clean(f"{item.name} {value}{expected}")
-
-
-def decades(value: float) -> str:
-    """``17.2 decades lost``, ``0.3 decades gained``."""
-    if math.isnan(value):
-        return "decades unknown"
-    if abs(value) < 0.05:
-        return "no decade lost or gained"
-    return f"{one_decimal(abs(value))} decades {'lost' if value < 0 else 'gained'}"
-
-
-_DECADES = re.compile(r"(?<![\d.,(−])(?<!of )(?<!of the )([\d,]+(?:\.\d+)?) decades")
-
-
-def with_factors(text: str) -> str:
-    """``gains 3.5 decades`` as ``gains ×3,200 (3.5 decades)``; shares of decades, and those beside their factor, stay."""
-    return _DECADES.sub(lambda found: f"×{_power_of_ten(float(found[1].replace(',', '')))} ({found[0]})", text)
-
-
-def _power_of_ten(exponent: float) -> str:
-    whole = math.floor(exponent)
-    mantissa = 10.0 ** (exponent - whole)
-    return f"{float(f'{mantissa * 10.0**whole:.2g}'):,.15g}" if whole < 6 else f"{mantissa:.1f}e{whole}"
+    """``derivative rms on this batch: 0.24 of a maximum of 0.25, expected near 1; …``."""
+    return "; ".join(": ".join(measured(item)) for item in items)
 
 
 def shown_path(path: str) -> str:

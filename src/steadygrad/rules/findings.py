@@ -15,11 +15,6 @@ def other_places(operation: Operation | None) -> tuple[Location, ...]:
     return tuple(p for p in (operation.call, operation.construction) if p is not None and p != operation.location)
 
 
-def percent(share: float) -> str:
-    """A share as whole percent, or with the digits that a small one needs."""
-    return f"{share:.0%}" if abs(share) >= 0.01 or share == 0 else f"{share:.1g}"
-
-
 def sentence(*parts: str) -> str:
     """The parts that say something, joined."""
     return "; ".join(part for part in parts if part)

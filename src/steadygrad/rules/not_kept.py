@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from steadygrad.numerals import percent
 from steadygrad.record import Evidence, Finding, Parameter, Severity, StepTest, Trace
-from steadygrad.rules.findings import percent
 from steadygrad.rules.lost_paths import RULE
 from steadygrad.rules.read_steptest import Progress, outcome, progress
 

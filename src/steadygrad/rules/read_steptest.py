@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from enum import Enum
 
+from steadygrad.numerals import number, percent
 from steadygrad.record import StepTest
 from steadygrad.record.steptest import SecondLook
 from steadygrad.rules import thresholds
@@ -128,12 +129,12 @@ def outcome(trial: StepTest | None) -> str:
     word = "fell" if trial.fall >= 0 else "rose"
     size = abs(trial.fall)
     words = (
-        f"after {trial.steps} steps the loss {word} by {100 * size:.2g} %"
+        f"after {trial.steps} steps the loss {word} by {percent(size)}"
         if size < 10
-        else (f"after {trial.steps} steps the loss {word} {size:.2g}-fold")
+        else (f"after {trial.steps} steps the loss {word} {number(size, 2)}-fold")
     )
     if trial.constant_fall is not None and trial.fall > 0.001 and informed_fall(trial) < 0.1 * trial.fall:
-        words += ", none of it owed to the input"
+        words += ", no more than one constant answer brings"
     return words
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+from steadygrad.numerals import number
 from steadygrad.record import Operation, Severity, Step, StepTest, Trace
 from steadygrad.rules import thresholds
 from steadygrad.rules.read_steptest import Progress, at_first, progress
@@ -152,4 +153,4 @@ def slowest(trace: Trace) -> str:
     if not moved:
         return ""
     least = min(moved, key=lambda parameter: parameter.update_ratio or 0.0)
-    return f"{least.name} moves by {least.update_ratio:.1g} of its size a step"
+    return f"{least.name} moves by {number(least.update_ratio or 0.0, 1)} of its size a step"

@@ -120,10 +120,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from steadygrad.numerals import percent
 from steadygrad.record import Evidence, Finding, Severity, StepTest, Trace
 from steadygrad.record.steptest import SecondLook
 from steadygrad.rules import thresholds
-from steadygrad.rules.findings import other_places, percent, sentence
+from steadygrad.rules.findings import other_places, sentence
 from steadygrad.rules.read_steptest import died_after, gone, outcome
 from steadygrad.rules.read_trunk import body, lost, main_place, operation_of, slowest, vanishing
 

@@ -111,9 +111,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from steadygrad.numerals import number, percent
 from steadygrad.record import Evidence, Finding, Operation, Saturation, Severity, Step, StepTest, Trace
 from steadygrad.rules import thresholds
-from steadygrad.rules.findings import other_places, percent, sentence
+from steadygrad.rules.findings import other_places, sentence
 from steadygrad.rules.read_steptest import Progress, outcome, progress
 from steadygrad.rules.read_trunk import body, lost, main_place, operation_of, slowest, taken_by, vanishing
 
@@ -208,7 +209,7 @@ def _vanishing(trace: Trace, trial: StepTest | None, name: str, taken: float, se
         bound = (
             f"at most {greatest:g} of the gradient"
             if greatest < 1
-            else f"{10 ** (-taken / len(steps)):.2g} of the gradient"
+            else f"{number(10 ** (-taken / len(steps)), 2)} of the gradient"
         )
         message = f"{name} passes {bound}{often}"
         label = f"takes {taken:.1f} of the {decades:.1f} decades lost on the way to the input"
@@ -256,7 +257,7 @@ def _saturated(trace: Trace, trial: StepTest | None, name: str) -> Finding | Non
         f"{percent(saturation.saturated_share)} of the units of {name} are saturated on this batch",
         location=sick[0].location,
         module=sick[0].module,
-        label=f"its inputs have standard deviation {saturation.input_std:.2g} around {saturation.input_mean:.2g}",
+        label=f"its inputs have standard deviation {number(saturation.input_std, 2)} around {number(saturation.input_mean, 2)}",
         evidence=(
             Evidence("saturated units", saturation.saturated_share, "share", f"under {SATURATED:g}"),
             Evidence(

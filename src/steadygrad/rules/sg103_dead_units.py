@@ -110,9 +110,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from steadygrad.numerals import percent
 from steadygrad.record import Evidence, Finding, Operation, Severity, StepTest, Trace
 from steadygrad.record.steptest import Died, SecondLook
-from steadygrad.rules.findings import other_places, percent
+from steadygrad.rules.findings import other_places
 from steadygrad.rules.read_steptest import Progress, died_after, gone, outcome, progress
 from steadygrad.rules.read_trunk import body
 

@@ -115,6 +115,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from steadygrad.numerals import number
 from steadygrad.record import Evidence, Finding, Recurrence, Severity, StepTest, Trace
 from steadygrad.rules.findings import sentence
 from steadygrad.rules.plateau import ENOUGH, hardly_learns
@@ -147,13 +148,16 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     yield Finding(
         *RULE,
         _severity(trial) if -worst.decades >= DECADES_LOST else Severity.WARNING,
-        f"the gradient loses {-worst.decades_per_step:.2g} decades at each of {worst.steps} steps back in time",
+        f"the gradient loses {number(-worst.decades_per_step, 2)} decades at each of {worst.steps} steps back in time",
         location=worst.location,
         module=worst.name,
         label=f"{-worst.decades:.1f} decades from the last step to the first",
         evidence=(
             Evidence(
-                "decades lost per step", -worst.decades_per_step, "decades", f"under {DECADES_LOST / worst.steps:.2g}"
+                "decades lost per step",
+                -worst.decades_per_step,
+                "decades",
+                f"under {number(DECADES_LOST / worst.steps, 2)}",
             ),
             Evidence("decades lost over the sequence", -worst.decades, "decades", f"under {DECADES_LOST:g}"),
             Evidence("steps", float(worst.steps), "steps", ""),

@@ -106,6 +106,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from steadygrad.numerals import number
 from steadygrad.record import Evidence, Finding, Operation, Severity, StepTest, Trace
 from steadygrad.rules import thresholds
 from steadygrad.rules.findings import other_places
@@ -155,7 +156,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     yield Finding(
         *RULE,
         severity,
-        f"all samples arrive at the same output: only {spread:.1g} of its energy differs between them",
+        f"all samples arrive at the same output: only {number(spread, 1)} of its energy differs between them",
         location=first.location if first is not None else None,
         module=first.module if first is not None else "",
         label="from here on the samples are alike" if first is not None else "",
@@ -192,7 +193,8 @@ def _in_training(trace: Trace, trial: StepTest, before: float, after: float) -> 
     return Finding(
         *RULE,
         Severity.ERROR if gone else Severity.WARNING,
-        f"{trial.steps} steps make all samples alike: {before:.1g} of the output's energy differed between them, now {after:.1g}",
+        f"{trial.steps} steps make all samples alike: {number(before, 1)} of the output's energy differed between them, "
+        f"now {number(after, 1)}",
         location=trace.optimizer,
         module="",
         label="its steps bring this about" if trace.optimizer is not None else "",
@@ -230,14 +232,14 @@ def _together(trace: Trace, trial: StepTest, before: float, after: float) -> Fin
     return Finding(
         *RULE,
         Severity.ERROR,
-        f"{trial.steps} steps draw all samples together: {before:.1g} of the output's energy differed between them, now "
-        f"{after:.1g}, and the loss is that of one answer for all",
+        f"{trial.steps} steps draw all samples together: {number(before, 1)} of the output's energy differed between them, now "
+        f"{number(after, 1)}, and the loss is that of one answer for all",
         location=trace.optimizer,
         module="",
         label="its steps bring this about" if trace.optimizer is not None else "",
         evidence=(
             Evidence("spread of the output before the steps", before, "share", ""),
-            Evidence("spread of the output after them", after, "share", f"over {before / CLOSER:.1g}"),
+            Evidence("spread of the output after them", after, "share", f"over {number(before / CLOSER, 1)}"),
             Evidence("learned from the input", informed_fall(trial), "share", f"over {AT_A_CONSTANT:g}"),
         ),
         consequence=outcome(trial),

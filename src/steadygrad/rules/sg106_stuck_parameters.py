@@ -82,9 +82,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from steadygrad.numerals import number, percent
 from steadygrad.record import Evidence, Finding, Location, Parameter, Severity, StepTest, Trace
 from steadygrad.rules import thresholds
-from steadygrad.rules.findings import percent, sentence
+from steadygrad.rules.findings import sentence
 from steadygrad.rules.read_steptest import Progress, outcome, outweighed, progress
 from steadygrad.rules.read_trunk import operation_of, shut_by_design, slowest
 
@@ -135,9 +136,9 @@ def _stuck(trace: Trace, trial: StepTest, moved: Sequence[Parameter]) -> Iterabl
     yield Finding(
         *RULE,
         Severity.ERROR if tiny else Severity.WARNING,
-        f"no weight moves by more than {ratio:.1g} of its size a step"
+        f"no weight moves by more than {number(ratio, 1)} of its size a step"
         if tiny
-        else f"the weights move by up to {ratio:.1g} of their size a step, and the loss does not follow",
+        else f"the weights move by up to {number(ratio, 1)} of their size a step, and the loss does not follow",
         location=_divided(trace) or trace.optimizer if tiny else None,
         module=greatest.name if tiny else "",
         evidence=(
@@ -180,7 +181,7 @@ def _decayed(trace: Trace, trial: StepTest) -> Finding:
     return Finding(
         *RULE,
         Severity.ERROR if progress(trial) in (Progress.STALLED, Progress.BOUNCES) else Severity.WARNING,
-        f"weight decay pulls the weights {trial.decay:.2g} times as hard as the gradient does",
+        f"weight decay pulls the weights {number(trial.decay, 2)} times as hard as the gradient does",
         location=trace.optimizer,
         module="",
         evidence=(

@@ -134,9 +134,9 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from steadygrad.numerals import percent
 from steadygrad.record import Evidence, Finding, Operation, Parameter, Severity, StepTest, Trace
 from steadygrad.rules.as_made import as_made
-from steadygrad.rules.findings import percent
 from steadygrad.rules.lost_paths import RULE, expression, way_of
 from steadygrad.rules.not_kept import elements, not_held, unregistered
 from steadygrad.rules.read_steptest import Progress, at_first, informed_fall, outcome, progress

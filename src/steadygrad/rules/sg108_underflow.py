@@ -109,8 +109,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from steadygrad.numerals import number, percent
 from steadygrad.record import Evidence, Finding, NonFinite, Severity, StepTest, Trace
-from steadygrad.rules.findings import other_places, percent
+from steadygrad.rules.findings import other_places
 from steadygrad.rules.read_steptest import Progress, outcome, progress
 
 RULE = "SG108", "underflow"
@@ -166,13 +167,15 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         yield Finding(
             *RULE,
             severity,
-            f"updates of {first.update_ratio:.1g} of a weight are lost in {first.dtype}, "
-            f"whose numbers are {2 * HALF_SPACING[first.dtype]:.1g} apart",
+            f"updates of {number(first.update_ratio or 0.0, 1)} of a weight are lost in {first.dtype}, "
+            f"whose numbers are {number(2 * HALF_SPACING[first.dtype], 1)} apart",
             location=trace.optimizer or first.location,
             module=first.name,
             label="its steps are too small for these weights" if trace.optimizer is not None else "",
             evidence=(
-                Evidence("update ratio", first.update_ratio or 0.0, "ratio", f"over {HALF_SPACING[first.dtype]:.1g}"),
+                Evidence(
+                    "update ratio", first.update_ratio or 0.0, "ratio", f"over {number(HALF_SPACING[first.dtype], 1)}"
+                ),
             ),
             consequence=outcome(trial),
             cures=("float32 master weights (autocast in place of model.half())", "a larger learning rate"),

@@ -106,8 +106,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from steadygrad.numerals import number, percent
 from steadygrad.record import Evidence, Finding, Operation, Severity, StepTest, Trace
-from steadygrad.rules.findings import other_places, percent
+from steadygrad.rules.findings import other_places
 from steadygrad.rules.plateau import LEARNED_LONG, LITTLE, hardly_learns, never_begins
 from steadygrad.rules.read_steptest import informed_fall, outcome
 from steadygrad.rules.read_trunk import body
@@ -202,12 +203,12 @@ def _starved(trial: StepTest | None, drops: Sequence[Operation], kept: float, se
         *RULE,
         severity,
         f"dropout drops {percent(first.dropped or 0.0)} of its input{times}: "
-        f"of {math.prod(first.output_shape[1:]):,} numbers a sample it leaves {_left(first):.2g}",
+        f"of {math.prod(first.output_shape[1:]):,} numbers a sample it leaves {number(_left(first), 2)}",
         location=first.location,
         module=first.module,
-        label=f"{kept:.2g} of what comes in is left"
+        label=f"{number(kept, 2)} of what comes in is left"
         if len(drops) == 1
-        else f"{kept:.2g} of what comes in is left in all",
+        else f"{number(kept, 2)} of what comes in is left in all",
         evidence=(
             Evidence("share that all dropouts in a row keep", kept, "share", f"over {LITTLE_KEPT:g}"),
             Evidence("numbers of a sample that are left", _left(first), "numbers", f"over {UNITS_LEFT}"),
@@ -221,13 +222,11 @@ def _starved(trial: StepTest | None, drops: Sequence[Operation], kept: float, se
 
 
 def _better(learned: float) -> str:
-    return f"{100 * learned:.1f} % better than" if learned >= 0.001 else "no better than"
+    return f"{percent(learned)} better than" if learned >= 0.001 else "no better than"
 
 
 def _fit(learned: float) -> str:
-    return (
-        f"their own target {100 * learned:.1f} % better than" if learned >= 0.001 else "their own target no better than"
-    )
+    return f"their own target {percent(learned)} better than" if learned >= 0.001 else "their own target no better than"
 
 
 def _without(trial: StepTest) -> float:

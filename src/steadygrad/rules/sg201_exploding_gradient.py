@@ -120,6 +120,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from steadygrad.numerals import number
 from steadygrad.record import Evidence, Finding, Severity, StepTest, Trace
 from steadygrad.rules import thresholds
 from steadygrad.rules.findings import other_places, sentence
@@ -172,7 +173,7 @@ def _greatest_update(trace: Trace) -> str:
         return ""
     most = max(moved, key=lambda parameter: parameter.update_ratio or 0.0)
     return (
-        f"{most.name} moves by {most.update_ratio:.2g} of its size in the first step"
+        f"{most.name} moves by {number(most.update_ratio or 0.0, 2)} of its size in the first step"
         if (most.update_ratio or 0) > 0.1
         else ""
     )

@@ -113,6 +113,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from steadygrad.numerals import number
 from steadygrad.record import Evidence, Finding, Severity, StepTest, Trace
 from steadygrad.rules.read_steptest import Progress, outcome, progress
 
@@ -132,7 +133,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     yield Finding(
         *RULE,
         Severity.WARNING if progress(trial) is Progress.SLOW else Severity.ERROR,
-        f"the gradient grows {10**worst.decades_per_step:.2g}-fold at each of {worst.steps} steps back in time",
+        f"the gradient grows {number(10**worst.decades_per_step, 2)}-fold at each of {worst.steps} steps back in time",
         location=worst.location,
         module=worst.name,
         label=f"{worst.decades:.1f} decades from the last step to the first",
@@ -141,7 +142,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
                 "decades gained per step",
                 worst.decades_per_step,
                 "decades",
-                f"under {DECADES_GAINED / worst.steps:.2g}",
+                f"under {number(DECADES_GAINED / worst.steps, 2)}",
             ),
             Evidence("decades gained over the sequence", worst.decades, "decades", f"under {DECADES_GAINED:g}"),
         ),

@@ -108,6 +108,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from steadygrad.numerals import number
 from steadygrad.record import Evidence, Finding, Severity, StepTest, Trace
 from steadygrad.rules import thresholds
 from steadygrad.rules.read_steptest import Progress, outcome, outweighed, progress, recovered
@@ -131,7 +132,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     if not (progress(trial) is Progress.BOUNCES or leapt or replaced):
         return
     lasting = trial.diverged or trial.fall < 0.1
-    what = "stops being finite" if trial.diverged else f"rises by {trial.greatest_rise:.2g} of itself in one step"
+    what = "stops being finite" if trial.diverged else f"grows {number(1 + trial.greatest_rise, 2)}-fold in one step"
     yield Finding(
         *RULE,
         Severity.ERROR if lasting else Severity.WARNING,

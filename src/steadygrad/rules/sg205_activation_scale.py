@@ -111,6 +111,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from steadygrad.numerals import number
 from steadygrad.record import Evidence, Finding, Severity, StepTest, Trace
 from steadygrad.rules.findings import other_places
 from steadygrad.rules.growth import grown_at
@@ -147,7 +148,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     yield Finding(
         *RULE,
         Severity.WARNING if progress(trial) is Progress.SLOW else Severity.ERROR,
-        f"the output of {first.name} has standard deviation {first.output.std:.2g} around {first.output.mean:.2g}, "
+        f"the output of {first.name} has standard deviation {number(first.output.std, 2)} around {number(first.output.mean, 2)}, "
         "far from N(0, 1)",
         location=first.location,
         module=first.module,

@@ -123,6 +123,7 @@ import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from steadygrad.numerals import number
 from steadygrad.record import Evidence, Finding, Location, Operation, Parameter, StepTest, Trace
 from steadygrad.rules import thresholds
 from steadygrad.rules.findings import other_places, sentence
@@ -169,9 +170,9 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         return
     first = _main(layers)
     ratio = statistics.median(layer.ratio for layer in layers)
-    size = "zero" if ratio == 0 else f"{ratio:.2g} of" if ratio < 1 else f"{ratio:.2g} times"
+    size = "zero" if ratio == 0 else f"{number(ratio, 2)} of" if ratio < 1 else f"{number(ratio, 2)} times"
     place = _place(first, zero=ratio == 0)
-    per_layer = f"{abs(0.5 * math.log10(ratio)):.2g} decades" if ratio > 0 else "all of the gradient"
+    per_layer = f"{number(abs(0.5 * math.log10(ratio)), 2)} decades" if ratio > 0 else "all of the gradient"
     yield Finding(
         *RULE,
         severity,
@@ -185,7 +186,10 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         else "makes the gradient zero",
         evidence=(
             Evidence(
-                "σ_w² = fan-in × mean square weight", first.ratio * first.needed, "variance gain", f"{first.needed:.2g}"
+                "σ_w² = fan-in × mean square weight",
+                first.ratio * first.needed,
+                "variance gain",
+                f"{number(first.needed, 2)}",
             ),
             Evidence("decades explained by the mismatch", explained, "decades", "near 0"),
             Evidence(
@@ -286,4 +290,6 @@ def _initialiser(layer: _Layer) -> str:
         return "Xavier or orthogonal initialisation with gain 1 (initialise)"
     if layer.activation == "selu":
         return "LeCun initialisation, standard deviation 1/√fan-in (initialise)"
-    return f"weights of variance {layer.needed:.2g}/fan-in, the critical scale of {layer.activation} (initialise)"
+    return (
+        f"weights of variance {number(layer.needed, 2)}/fan-in, the critical scale of {layer.activation} (initialise)"
+    )

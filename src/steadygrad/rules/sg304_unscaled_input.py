@@ -109,8 +109,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from steadygrad.numerals import number, percent
 from steadygrad.record import Evidence, Finding, Operation, Severity, StepTest, Trace
-from steadygrad.rules.findings import other_places, percent
+from steadygrad.rules.findings import other_places
 from steadygrad.rules.read_steptest import Progress, outcome, progress
 
 RULE = "SG304", "unscaled-input"
@@ -147,7 +148,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     yield Finding(
         *RULE,
         Severity.WARNING if small or now in (Progress.SLOW, Progress.LEARNS) else Severity.ERROR,
-        f"the input has standard deviation {std:.2g} around {mean:.2g}, where layers expect N(0, 1)",
+        f"the input has standard deviation {number(std, 2)} around {number(mean, 2)}, where layers expect N(0, 1)",
         location=first.location,
         module=first.module,
         label=f"{percent(share)} of the units behind it are saturated"

@@ -115,6 +115,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from steadygrad.numerals import number
 from steadygrad.record import Evidence, Finding, Severity, StepTest, Trace
 from steadygrad.rules.findings import other_places
 from steadygrad.rules.read_steptest import Progress, outcome, progress
@@ -154,7 +155,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     yield Finding(
         *RULE,
         Severity.ERROR if _hopeless(trial) else Severity.WARNING,
-        f"attention is saturated: its weights have {first.attention_entropy:.2g} of the entropy of an even look",
+        f"attention is saturated: its weights have {number(first.attention_entropy or 0.0, 2)} of the entropy of an even look",
         location=first.location,
         module=first.module,
         label="one position takes nearly all of the weight",

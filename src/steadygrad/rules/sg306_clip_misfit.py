@@ -122,6 +122,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from steadygrad.numerals import number
 from steadygrad.record import Evidence, Finding, Severity, StepTest, Trace
 from steadygrad.rules.read_steptest import Progress, outcome, progress
 from steadygrad.rules.sg106_stuck_parameters import UPDATE
@@ -143,8 +144,8 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     yield Finding(
         *RULE,
         Severity.ERROR,
-        f"the clip {clipped.clip} leaves {clipped.factor:.1g} of a gradient of norm {clipped.before:.2g}: no weight moves by "
-        f"more than {greatest:.1g} of its size a step",
+        f"the clip {clipped.clip} leaves {number(clipped.factor, 1)} of a gradient of norm {number(clipped.before, 2)}: "
+        f"no weight moves by more than {number(greatest, 1)} of its size a step",
         location=clipped.location,
         module="",
         label="each step is as many times too small" if clipped.location is not None else "",
@@ -153,6 +154,9 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
             Evidence("greatest update ratio", greatest, "ratio", "1e-4 to 1e-2"),
         ),
         consequence=outcome(trial),
-        cures=(f"a bound near the norms that there are: norm:{clipped.before:.1g}", "no clip, where nothing spikes"),
+        cures=(
+            f"a bound near the norms that there are: norm:{clipped.before:.1g}",
+            "no clip, where nothing spikes",
+        ),
         explains=("SG106", "SG109"),
     )

@@ -96,9 +96,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from steadygrad.numerals import percent
 from steadygrad.record import Evidence, Finding, Severity, StepTest, Trace
 from steadygrad.rules.comparing import compares
-from steadygrad.rules.findings import other_places, percent
+from steadygrad.rules.findings import other_places
 from steadygrad.rules.read_steptest import Progress, outcome, progress
 from steadygrad.rules.read_trunk import feeding
 

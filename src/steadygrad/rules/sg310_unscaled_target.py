@@ -83,6 +83,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from steadygrad.numerals import number
 from steadygrad.record import Evidence, Finding, Severity, StepTest, Trace
 from steadygrad.rules.comparing import compares
 from steadygrad.rules.findings import other_places
@@ -110,8 +111,8 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         yield Finding(
             *RULE,
             Severity.WARNING if now is Progress.SLOW else Severity.ERROR,
-            f"the targets have standard deviation {target.std:.2g} around {target.mean:.2g}, "
-            f"where outputs start at {target.output:.2g}",
+            f"the targets have standard deviation {number(target.std, 2)} around {number(target.mean, 2)}, "
+            f"where outputs start at {number(target.output, 2)}",
             location=operation.location,
             module=operation.module,
             label="compares them",

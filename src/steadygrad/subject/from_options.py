@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from steadygrad.clip.hook import hook_for
@@ -34,7 +35,7 @@ def subject_of(target: str, options: Mapping[str, Any]) -> Subject:
                 batch = own_batch()
             except Exception as error:
                 raise UserCodeError(f"{options['batch']} raised this when it was asked for a batch") from error
-    return make_subject(
+    subject = make_subject(
         model,
         place_batch(batch, options["device"], options["dtype"]),
         loss_fn or (None if inputs and loaded.batch is None else loaded.loss_fn),
@@ -45,6 +46,18 @@ def subject_of(target: str, options: Mapping[str, Any]) -> Subject:
         before_step=hook_for(options["clip"]),
         said=loaded.said,
     )
+    return replace(subject, typed=(target, *_typed(options)))
+
+
+_TYPED = {"arguments": "--arg", "inputs": "--input"}
+
+
+def _typed(options: Mapping[str, Any]) -> Iterator[str]:
+    """The options as they are typed, those that have a value."""
+    for name, value in options.items():
+        for one in value if isinstance(value, list) else [value]:
+            if one:
+                yield from (_TYPED.get(name, f"--{name}"), str(one))
 
 
 def batches_of(text: str, options: Mapping[str, Any]) -> Iterable[Any]:

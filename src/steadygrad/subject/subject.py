@@ -53,6 +53,8 @@ class Subject:
     seed: int
     batches: Batches | None = None
     """Where fresh batches come from, of which ``batch`` is the first; None where there is no other."""
+    typed: tuple[str, ...] = ()
+    """The target and options of the command line that made it; empty for a call."""
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from torch.nn import functional as F
 from steadygrad._check import check_subject
 from steadygrad.lab import Curve, Outcome, Panel, experiment, mean_reading, value_reading
 from steadygrad.lab.training import blobs, plain, rescale_
+from steadygrad.numerals import number
 from steadygrad.record import Trunk
-from steadygrad.report.words import number
 from steadygrad.subject.subject import make_subject
 
 WIDTH = 32

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from steadygrad.clip import clip_value_
 from steadygrad.lab import Curve, Outcome, Panel, experiment, mean_reading
 from steadygrad.lab.training import CLASSES, GUESSING, WORST, blobs, descend, plain, rescale_, rounded
-from steadygrad.report.words import number
+from steadygrad.numerals import number
 
 SHALLOW, WIDTH = 2, 32
 RATE = 0.05

@@ -12,7 +12,7 @@ from steadygrad.lab import Curve, Outcome, Panel, experiment, mean_reading
 from steadygrad.lab.intervals import mean_interval
 from steadygrad.lab.nets import Stack, gradients
 from steadygrad.lab.training import GUESSING, blobs, descend, plain, rescale_, residual, rounded
-from steadygrad.report.words import number
+from steadygrad.numerals import number
 
 Build = Callable[[int, int, Callable[[], nn.Module]], nn.Module]
 

@@ -9,7 +9,7 @@ import torch
 from steadygrad.lab import Curve, Outcome, Panel, Reading, experiment, mean_reading, share_reading
 from steadygrad.lab.intervals import share_interval
 from steadygrad.lab.nets import Stack, gradients
-from steadygrad.report.words import number
+from steadygrad.numerals import number
 from steadygrad.theory.meanfield import probability_outside
 
 DEPTHS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0)

@@ -10,7 +10,7 @@ from torch import nn
 from steadygrad.lab import Curve, Outcome, Panel, experiment, mean_reading
 from steadygrad.lab.nets import Stack, gradients
 from steadygrad.lab.training import blobs, descend, matrices, plain, rescale_
-from steadygrad.report.words import number
+from steadygrad.numerals import number
 
 HE = math.sqrt(2.0)
 

@@ -11,8 +11,8 @@ from steadygrad.cures import fold
 from steadygrad.cures.editable_copy import admit
 from steadygrad.lab import Curve, Outcome, Panel, experiment, mean_reading
 from steadygrad.lab.training import GUESSING, blobs, descend, plain, rounded
+from steadygrad.numerals import number
 from steadygrad.report.profile import levels
-from steadygrad.report.words import number
 from steadygrad.subject.subject import make_subject
 
 WIDTH = 32

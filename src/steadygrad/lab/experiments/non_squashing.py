@@ -6,7 +6,7 @@ import math
 
 from steadygrad.lab import Curve, Outcome, Panel, experiment, mean_reading
 from steadygrad.lab.nets import Stack, gradients
-from steadygrad.report.words import number
+from steadygrad.numerals import number
 from steadygrad.theory.table import DEFAULT_WEIGHT_STD, needed_weight_variance
 
 NON_SQUASHING = ("relu", "leaky_relu", "elu", "selu", "gelu")

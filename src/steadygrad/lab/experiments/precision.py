@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from steadygrad.lab import Curve, Outcome, Panel, Reading, experiment, mean_reading
 from steadygrad.lab.training import blobs, plain
-from steadygrad.report.words import percent
+from steadygrad.numerals import percent
 
 WIDTH = 32
 

@@ -9,7 +9,7 @@ import numpy as np
 from steadygrad.lab import Curve, Outcome, Panel, Reading, experiment, mean_reading
 from steadygrad.lab.intervals import mean_interval
 from steadygrad.lab.nets import Stack, gradients
-from steadygrad.report.words import number
+from steadygrad.numerals import number
 from steadygrad.theory.activations import Activation, find
 from steadygrad.theory.meanfield import critical_weight_std, expected_decades
 

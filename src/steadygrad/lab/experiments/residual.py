@@ -6,7 +6,7 @@ import math
 
 from steadygrad.lab import Arrow, Box, Curve, Diagram, Outcome, Panel, experiment, mean_reading
 from steadygrad.lab.nets import Stack, gradients
-from steadygrad.report.words import number
+from steadygrad.numerals import number
 from steadygrad.theory.table import DEFAULT_WEIGHT_STD
 
 SPANS = (1, 2, 4)

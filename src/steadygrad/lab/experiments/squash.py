@@ -6,7 +6,7 @@ import torch
 
 from steadygrad.lab import Curve, Outcome, Panel, experiment, share_reading, value_reading
 from steadygrad.lab.nets import ACTIVATIONS
-from steadygrad.report.words import number, percent
+from steadygrad.numerals import number, percent
 
 # The share of the greatest derivative under which a unit counts as saturated; the probe uses the same.
 SATURATED = 0.05

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from steadygrad.lab import Curve, Outcome, Panel, experiment, mean_reading
 from steadygrad.lab.training import GUESSING, blobs, descend, matrices, plain, rounded
-from steadygrad.report.words import number
+from steadygrad.numerals import number
 
 SHALLOW = 1
 """Hidden layers of the twin whose gradient arrives."""

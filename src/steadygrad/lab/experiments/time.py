@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from steadygrad.lab import Curve, Outcome, Panel, experiment, mean_reading
 from steadygrad.lab.nets import linear_fit
-from steadygrad.report.words import number
+from steadygrad.numerals import number
 
 FEATURES, BATCH = 8, 4
 

@@ -7,7 +7,7 @@ import torch
 from steadygrad.lab import Curve, Outcome, Panel, experiment, mean_reading
 from steadygrad.lab.experiments.squash import derivative, greatest
 from steadygrad.lab.nets import Passed, Stack, gradients
-from steadygrad.report.words import percent
+from steadygrad.numerals import percent
 from steadygrad.theory.activations import find
 from steadygrad.theory.meanfield import derivative_rms
 

@@ -14,8 +14,8 @@ from torch.nn import functional as F
 from steadygrad._check import check_subject
 from steadygrad.lab import Curve, Outcome, Panel, experiment, mean_reading, share_reading
 from steadygrad.lab.training import GUESSING, blobs, descend, plain, rescale_, residual, rounded
+from steadygrad.numerals import percent
 from steadygrad.record import Verdict
-from steadygrad.report.words import percent
 from steadygrad.subject.subject import make_subject
 
 WIDTH = 32

@@ -8,7 +8,8 @@ from html import escape
 from steadygrad.lab.outcome import REFUTED, SUPPORTED, Ran, Reading
 from steadygrad.lab.parameters import shown
 from steadygrad.lab.render import picture, words
-from steadygrad.report.words import clean, count, seconds
+from steadygrad.numerals import count, seconds
+from steadygrad.report.words import clean
 
 _CLASS = {SUPPORTED: "yes", REFUTED: "no"}
 

@@ -21,9 +21,10 @@ import numpy as np
 from steadygrad.errors import OutputError
 from steadygrad.lab.outcome import Curve, Diagram, Panel, Ran
 from steadygrad.lab.render import words
+from steadygrad.numerals import number
 from steadygrad.report import drawing
 from steadygrad.report.drawing import check_kind
-from steadygrad.report.words import clean, number
+from steadygrad.report.words import clean
 from steadygrad.report.write import write_bytes_atomically
 
 SERIES = ("#0068a8", "#c44e00", "#00805e", "#a8448c", "#8a6d00", "#5a5f66")

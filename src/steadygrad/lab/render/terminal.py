@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steadygrad.lab.outcome import Curve, Panel
+from steadygrad.numerals import number
 from steadygrad.report.colour import Paint
 from steadygrad.report.layout import fill, shorten
 from steadygrad.report.run import curve as braille
-from steadygrad.report.words import clean, number
+from steadygrad.report.words import clean
 
 Floats = NDArray[np.float64]
 

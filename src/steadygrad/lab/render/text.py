@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from steadygrad.lab.outcome import Diagram, Panel, Ran, Reading
 from steadygrad.lab.render import terminal, words
+from steadygrad.numerals import seconds
 from steadygrad.report.colour import Color, Paint, wants_colour
 from steadygrad.report.layout import fill, resolve_width, shorten
-from steadygrad.report.words import clean, seconds
+from steadygrad.report.words import clean
 
 INDENT = 13
 """Cells in front of a section's text."""

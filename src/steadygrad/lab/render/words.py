@@ -9,7 +9,8 @@ import math
 
 from steadygrad.lab.outcome import REFUTED, SUPPORTED, Curve, Diagram, Panel, Ran, Reading
 from steadygrad.lab.parameters import shown
-from steadygrad.report.words import clean, number
+from steadygrad.numerals import number
+from steadygrad.report.words import clean
 
 STYLES = {SUPPORTED: "healthy", REFUTED: "will not train"}
 """The meaning of a verdict as the terminal paints it; anything else is "at risk"."""

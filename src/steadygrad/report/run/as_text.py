@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 from rich.cells import cell_len
 
+from steadygrad import numerals
 from steadygrad.record import Severity
 from steadygrad.record.run import Run
 from steadygrad.record.training import Alarm
@@ -86,7 +87,7 @@ def _brief(alarm: Alarm, width: int, paint: Paint) -> str:
 
 def _header(run: Run, width: int, paint: Paint, now: float | None) -> Iterator[str]:
     took, each = phrases.run_seconds(run), phrases.step_seconds(run)
-    steps = words.count(run.steps, "step") if run.steps else "no step yet"
+    steps = numerals.count(run.steps, "step") if run.steps else "no step yet"
     if run.steps and math.isfinite(took) and took > 0:
         steps += f" in {phrases.duration(took)}"
     head = [words.shown_path(run.path), steps]
@@ -95,7 +96,7 @@ def _header(run: Run, width: int, paint: Paint, now: float | None) -> Iterator[s
     yield from (paint(row, "strong") for row in _joined(head, width))
     parts = [phrases.optimizers(run), phrases.clipping(run), phrases.interval(run)]
     rate = phrases.constant_rate(run) if run.optimizers == 1 else None
-    parts.insert(1, f"lr {words.number(rate)}" if rate is not None else "")
+    parts.insert(1, f"lr {numerals.number(rate)}" if rate is not None else "")
     if len(run.sessions) > 1:
         parts.append(f"session {run.session} of {len(run.sessions)}")
     parts += list(_tally(run))
@@ -119,11 +120,11 @@ def _joined(parts: list[str], width: int) -> list[str]:
 
 def _tally(run: Run) -> Iterator[str]:
     if run.actions:
-        yield words.count(len(run.actions), "action")
+        yield numerals.count(len(run.actions), "action")
     amounts = {severity: sum(alarm.severity is severity for alarm in run.alarms) for severity in Severity}
     nouns = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
-    told = ", ".join(words.count(number, nouns[severity]) for severity, number in amounts.items() if number)
-    yield f"{words.count(len(run.alarms), 'alarm')} ({told})" if told else "no alarm"
+    told = ", ".join(numerals.count(number, nouns[severity]) for severity, number in amounts.items() if number)
+    yield f"{numerals.count(len(run.alarms), 'alarm')} ({told})" if told else "no alarm"
 
 
 def _facts(run: Run) -> Iterator[tuple[str, str]]:
@@ -140,7 +141,7 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
         yield "sessions", f"--session N shows another one: {'… ' if len(others) > 3 else ''}{told}"
     for name, value in run.about.items():
         if name not in TOLD_APART:
-            yield name, words.number(value) if isinstance(value, float) else str(value)
+            yield name, numerals.number(value) if isinstance(value, float) else str(value)
 
 
 def _updates(run: Run) -> str:
@@ -152,9 +153,9 @@ def _updates(run: Run) -> str:
     least, most = int(np.nanargmin(ratios)), int(np.nanargmax(ratios))
     step = int(run.weights.steps[measured[-1]])
     return (
-        f"at step {step:,} the norm of the update ÷ the norm of the weight is {words.number(float(np.nanmedian(ratios)))} "
-        f"in the median, {words.number(float(ratios[least]))} in {run.watched[least].name} (smallest) and "
-        f"{words.number(float(ratios[most]))} in {run.watched[most].name} (largest)"
+        f"at step {step:,} the norm of the update ÷ the norm of the weight is {numerals.number(float(np.nanmedian(ratios)))} "
+        f"in the median, {numerals.number(float(ratios[least]))} in {run.watched[least].name} (smallest) and "
+        f"{numerals.number(float(ratios[most]))} in {run.watched[most].name} (largest)"
     )
 
 
@@ -171,9 +172,9 @@ def _ranks(run: Run) -> str:
     at = int(np.nanargmax(ratio)) if np.isfinite(ratio).any() else 0
     return (
         f"rank {int(ranks[often])} has the largest gradient norm in {phrases.of(int(counts[often]), int(counts.sum()), 'read')} "
-        f"({words.percent(float(share))}); the ranks differ most at step {int(extremes.steps[at]):,}: "
-        f"{words.number(float(extremes.highest[at]))} on rank {int(extremes.highest_rank[at])}, "
-        f"{words.number(float(extremes.lowest[at]))} on rank {int(extremes.lowest_rank[at])}"
+        f"({numerals.percent(float(share))}); the ranks differ most at step {int(extremes.steps[at]):,}: "
+        f"{numerals.number(float(extremes.highest[at]))} on rank {int(extremes.highest_rank[at])}, "
+        f"{numerals.number(float(extremes.lowest[at]))} on rank {int(extremes.lowest_rank[at])}"
     )
 
 

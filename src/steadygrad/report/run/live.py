@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 
 import psutil
 
+from steadygrad import numerals
 from steadygrad.record.run import Run
-from steadygrad.report import words
 from steadygrad.report.colour import Color, wants_colour
 from steadygrad.report.run import as_text, phrases, remarks, story
 
@@ -107,10 +107,10 @@ def status(run: Run, now: float) -> str:
     each = phrases.step_seconds(run)
     parts = [f"step {run.steps:,}"]
     if len(series):
-        parts.append(f"gradient norm {words.number(float(series.high[-1].max()))}")
+        parts.append(f"gradient norm {numerals.number(float(series.high[-1].max()))}")
         known = series.losses[series.losses == series.losses]
-        parts += [f"loss {words.number(float(known[-1]))}"] if len(known) else []
-    parts += [f"clipped {words.percent(run.clipped_share)}"] if run.clipped_share else []
+        parts += [f"loss {numerals.number(float(known[-1]))}"] if len(known) else []
+    parts += [f"clipped {numerals.percent(run.clipped_share)}"] if run.clipped_share else []
     parts += [phrases.pace(each)] if each == each else []
-    parts += [words.count(len(run.alarms), "alarm"), phrases.state(run, now)]
+    parts += [numerals.count(len(run.alarms), "alarm"), phrases.state(run, now)]
     return " · ".join(parts)

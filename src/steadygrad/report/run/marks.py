@@ -11,6 +11,7 @@ from itertools import groupby
 
 from rich.cells import cell_len
 
+from steadygrad import numerals
 from steadygrad.record.run import Run
 from steadygrad.record.training import Alarm
 from steadygrad.report import words
@@ -88,7 +89,7 @@ def _rows(
         head = name if number == 0 else ""
         yield f"{paint(f'{head:{margin}}', 'strong')} {paint('│', 'faint')}{_line(lane, paint)}"
     if crowded:
-        told = shorten(f"{words.count(crowded, f'more {noun}')} not drawn: too close to these", axis.columns)
+        told = shorten(f"{numerals.count(crowded, f'more {noun}')} not drawn: too close to these", axis.columns)
         yield f"{'':{margin}} {paint('│', 'faint')}{paint(told, 'faint')}"
 
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from steadygrad import numerals
 from steadygrad.record.run import Run
-from steadygrad.report import words
 from steadygrad.report.colour import Paint
 from steadygrad.report.layout import shorten
 from steadygrad.report.run import columns as over
@@ -76,7 +76,7 @@ def norms(run: Run, axis: Axis, margin: int, paint: Paint, *, low: bool = False)
         yield from _panel(title, least, most, size, margin, paint, after=after, log=True, span=LEAST_SPAN)
         yield from [] if low else [""]
     if run.optimizers > drawn:
-        yield paint(f"{'':{margin}}   and {words.count(run.optimizers - drawn, 'more optimizer')}", "faint")
+        yield paint(f"{'':{margin}}   and {numerals.count(run.optimizers - drawn, 'more optimizer')}", "faint")
 
 
 def _taller(axis: Axis, low: bool) -> int:
@@ -105,7 +105,7 @@ def _panel(
             after = (np.log10(after[0]), np.log10(after[1])) if after else None
     lows, highs = (low, high) if after is None else (np.append(low, after[0]), np.append(high, after[1]))
     bottom, top = _ends(lows, highs, span)
-    ends = {row: words.number(10**end if log else end) for row, end in ((0, top), (size - 1, bottom))}
+    ends = {row: numerals.number(10**end if log else end) for row, end in ((0, top), (size - 1, bottom))}
     ticks = curve.ticks(bottom, top, size) if log and top - bottom >= 2 else {}
     labels = {row: _power(value) for row, value in ticks.items()} | ends
     low = np.where(np.isneginf(low) & np.isfinite(high), bottom, low)
@@ -165,7 +165,7 @@ def _ends(low: Floats, high: Floats, span: float) -> tuple[float, float]:
 
 
 def _power(exponent: int) -> str:
-    return words.number(10.0**exponent) if -3 <= exponent <= 3 else f"1e{exponent}"
+    return numerals.number(10.0**exponent) if -3 <= exponent <= 3 else f"1e{exponent}"
 
 
 def _bridged(values: Floats) -> Floats:

@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 
+from steadygrad import numerals
 from steadygrad.record.run import Run
 from steadygrad.report import words
 
@@ -18,7 +19,7 @@ def duration(seconds: float) -> str:
     """40 ms, 12 s, 3 min, 2 h 14 min, 3 d 4 h."""
     minutes = round(seconds / 60)
     if seconds < 60 or not math.isfinite(seconds):
-        return words.seconds(seconds)
+        return numerals.seconds(seconds)
     if minutes < 60:
         return f"{minutes} min"
     hours, minutes = divmod(minutes, 60)
@@ -64,13 +65,13 @@ def interval(run: Run) -> str:
     steps = int(run.series.last_steps.max(initial=0)) - int(run.series.steps.min(initial=run.steps)) + 1
     if rows >= steps:
         return "every step was read"
-    told = f"{rows:,} of {words.count(steps, 'step')}"
+    told = f"{rows:,} of {numerals.count(steps, 'step')}"
     return f"{told} were read" if run.interval <= 1 else f"every {ordinal(round(run.interval))} step was read ({told})"
 
 
 def of(part: int, whole: int, noun: str) -> str:
     """``7 of 4,000 steps``."""
-    return f"{part:,} of {words.count(whole, noun)}"
+    return f"{part:,} of {numerals.count(whole, noun)}"
 
 
 def clipping(run: Run) -> str:
@@ -82,7 +83,7 @@ def clipping(run: Run) -> str:
     name = f"clip {clip}" if clip else "clip"
     if not acted:
         return f"{name}: never acted"
-    return f"{name}: acted in {of(acted, rows, 'step')} ({words.percent(run.clipped_share)})"
+    return f"{name}: acted in {of(acted, rows, 'step')} ({numerals.percent(run.clipped_share)})"
 
 
 def ordinal(number: int) -> str:
@@ -93,13 +94,13 @@ def ordinal(number: int) -> str:
 
 def pace(seconds: float) -> str:
     """``0.35 ms per step``, ``2.1 s per step``."""
-    return f"{words.number(1000 * seconds)} ms per step" if seconds < 1 else f"{words.number(seconds)} s per step"
+    return f"{numerals.number(1000 * seconds)} ms per step" if seconds < 1 else f"{numerals.number(seconds)} s per step"
 
 
 def optimizers(run: Run) -> str:
     """What was guarded: ``AdamW, 148 parameter tensors``."""
     named = run.about.get("optimizers", run.about.get("optimizer", ""))
-    count = words.count(len(run.watched), "parameter tensor")
+    count = numerals.count(len(run.watched), "parameter tensor")
     return f"{words.clean(str(named))}, {count}" if named else count
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.cells import cell_len
 
+from steadygrad import numerals
 from steadygrad.record.run import Run
 from steadygrad.report import words
 from steadygrad.report.colour import Paint
@@ -142,7 +143,7 @@ def _power(level: float) -> str:
         return "–"
     if math.isinf(level):
         return "0" if level < 0 else "∞"
-    return words.number(float(f"{10**level:.1e}"))
+    return numerals.number(float(f"{10**level:.1e}"))
 
 
 # Alarms.
@@ -170,7 +171,7 @@ def _strips(run: Run, axis: Axis, margin: int, paint: Paint) -> Iterator[str]:
     for number, who in drawn:
         shares = over.clipped(series, axis, number)
         if np.nansum(shares) > 0:
-            told = words.percent(float(series.clipped[:, number].sum() / series.counts[:, number].sum()))
+            told = numerals.percent(float(series.clipped[:, number].sum() / series.counts[:, number].sum()))
             name = "clipped" if run.optimizers == 1 else f"clip {who}"
             yield _strip(name, curve.bars(shares.tolist()), told, margin, paint)
     for number, who in drawn:
@@ -178,7 +179,7 @@ def _strips(run: Run, axis: Axis, margin: int, paint: Paint) -> Iterator[str]:
         known = rates[np.isfinite(rates)]
         if len(known) and phrases.constant_rate(run, number) is None and known.max() > 0:
             name = "lr" if run.optimizers == 1 else f"lr {who}"
-            told = f"max {words.number(float(known.max()))}"
+            told = f"max {numerals.number(float(known.max()))}"
             yield _strip(name, curve.bars((rates / known.max()).tolist()), told, margin, paint)
 
 
@@ -206,7 +207,7 @@ def _column_note(axis: Axis, margin: int, width: int, paint: Paint) -> Iterator[
     """What a column is, where it is more than a step."""
     each = (axis.end - axis.begin) / axis.columns
     if each > 1:
-        size = words.count(round(each), "step") if each >= 1.5 else f"{each:.1f} steps"
+        size = numerals.count(round(each), "step") if each >= 1.5 else f"{each:.1f} steps"
         told = f"each column spans {size}, least to greatest value"
         begin = margin + 2 if margin + 2 + len(told) <= width else 2
         yield from (paint(" " * begin + row, "faint") for row in fill(told, width - begin))

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from steadygrad import numerals
 from steadygrad.record.run import Run
 from steadygrad.report import words
 from steadygrad.report.drawing import pyplot_for
@@ -50,7 +51,7 @@ def draw(run: Run, path: str) -> None:
             one.legend(fontsize="small")
     _marks(run, axes)
     axes[2].set_xlabel("step")
-    head = [words.shown_path(run.path), words.count(run.steps, "step"), phrases.interval(run), phrases.clipping(run)]
+    head = [words.shown_path(run.path), numerals.count(run.steps, "step"), phrases.interval(run), phrases.clipping(run)]
     figure.suptitle(" · ".join(part for part in head if part), fontsize="medium")
     picture = io.BytesIO()
     figure.savefig(picture, dpi=150, format=Path(path).suffix[1:].lower())

@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from steadygrad import numerals
 from steadygrad.record.run import Run
 from steadygrad.record.training import Action, Alarm, Sign
-from steadygrad.report import words
 
 ROWS_NAMED = 8
 """Samples of a batch that are named, at most."""
@@ -53,7 +53,7 @@ def order(signs: tuple[Sign, ...]) -> str:
     for number, sign in enumerate(signs):
         what = SIGNS.get(sign.kind, sign.kind) + (f" of {sign.where}" if sign.where else "")
         when = f"step {sign.step:,}" if number == 0 else f"{sign.step:,}"
-        told.append(f"{what} ({when}{'' if math.isnan(sign.factor) else f', ×{words.number(sign.factor)}'})")
+        told.append(f"{what} ({when}{'' if math.isnan(sign.factor) else f', ×{numerals.number(sign.factor)}'})")
     return " → ".join(told)
 
 
@@ -72,7 +72,7 @@ def answer(run: Run, alarm: Alarm) -> str:
         return "the guard warned and changed nothing" if alarm.action in ("", "warned") else alarm.action
     told = [acted(one, to=f" at step {one.step:,}") for one in done[:ACTIONS_NAMED]]
     left = len(done) - len(told)
-    return "; ".join([*told, f"and {words.count(left, 'more action')}"] if left else told)
+    return "; ".join([*told, f"and {numerals.count(left, 'more action')}"] if left else told)
 
 
 def acted(action: Action, *, to: str | None = None) -> str:
@@ -86,13 +86,13 @@ def acted(action: Action, *, to: str | None = None) -> str:
 
 
 def _number(values: dict[str, float], name: str) -> str:
-    return words.number(values[name]) if name in values else "–"
+    return numerals.number(values[name]) if name in values else "–"
 
 
 def lasted(run: Run, alarm: Alarm) -> str:
     """For how many steps it was seen, and whether it is over."""
     last = max(alarm.last_step, alarm.step)
-    steps = words.count(last - alarm.step + 1, "step")
+    steps = numerals.count(last - alarm.step + 1, "step")
     span = f"{steps} ({alarm.step:,} to {last:,})" if last > alarm.step else steps
     if alarm.ended:
         return span
@@ -103,6 +103,6 @@ def lasted(run: Run, alarm: Alarm) -> str:
 
 def _detected(alarm: Alarm) -> str:
     late = alarm.noticed - alarm.step
-    after = f", {words.count(late, 'step')} after it began" if late > 0 else ""
-    earlier = f"; it may have begun up to {words.count(alarm.delay, 'step')} earlier" if alarm.delay else ""
+    after = f", {numerals.count(late, 'step')} after it began" if late > 0 else ""
+    earlier = f"; it may have begun up to {numerals.count(alarm.delay, 'step')} earlier" if alarm.delay else ""
     return f"at step {max(alarm.noticed, alarm.step):,}{after}{earlier}"

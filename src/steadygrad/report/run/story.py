@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from rich.cells import cell_len
 
+from steadygrad import numerals
 from steadygrad.record import Finding
 from steadygrad.record.run import Run
 from steadygrad.record.training import Alarm, Look
@@ -31,7 +32,7 @@ def alarms(run: Run, width: int, paint: Paint) -> Iterator[list[str]]:
     gutter = max((len(str(number)) for number in numbers), default=1)
     for alarm in told:
         if alarm is None:
-            between = f"… {words.count(left, 'alarm')} left out here; --output-format json lists all"
+            between = f"… {numerals.count(left, 'alarm')} left out here; --output-format json lists all"
             yield [paint(row, "faint") for row in fill(between, width)]
         else:
             yield list(_alarm(run, alarm, gutter, width, paint))
@@ -57,7 +58,7 @@ def _alarm(run: Run, alarm: Alarm, gutter: int, width: int, paint: Paint) -> Ite
     yield from ("   " + paint(row, "strong") for row in fill(words.clean(alarm.message), width - 3))
     where = [_place(alarm)] if at else []
     where += [words.clean(alarm.parameter) or "the whole model"]
-    where[-1] += f" and {words.count(alarm.others, 'more parameter')}" if alarm.others else ""
+    where[-1] += f" and {numerals.count(alarm.others, 'more parameter')}" if alarm.others else ""
     where += [_optimizer(run, alarm)] if run.optimizers > 1 else []
     where += [f"rank {alarm.rank}"] if alarm.rank is not None else []
     for row, lead in zip(fill(" · ".join(where), width - gutter - 4), ["-->", *["   "] * 99], strict=False):
@@ -82,7 +83,7 @@ def actions(run: Run, width: int, paint: Paint) -> list[str]:
     if not run.actions:
         return []
     shown, left = ends(run.actions, ROWS_SHOWN)
-    rows = [paint(words.count(len(run.actions), "action"), "strong")]
+    rows = [paint(numerals.count(len(run.actions), "action"), "strong")]
     for one in shown:
         if one is None:
             rows.append(paint(f"  … {left:,} more", "faint"))
@@ -101,7 +102,7 @@ def looks(run: Run, width: int, paint: Paint) -> list[str]:
         verdicts[verdict] = verdicts.get(verdict, 0) + 1
     told = ", ".join(f"{number:,} {words.clean(verdict)}" for verdict, number in verdicts.items())
     cost = sum(look.seconds for look in run.looks if math.isfinite(look.seconds))
-    head = f"{words.count(len(run.looks), 'probe')} of a whole step: {told}; {words.seconds(cost)} in total"
+    head = f"{numerals.count(len(run.looks), 'probe')} of a whole step: {told}; {numerals.seconds(cost)} in total"
     rows = [paint(row, "strong") for row in fill(head, width)]
     found: dict[tuple[str, str, str], tuple[Finding, list[int]]] = {}
     for look in run.looks:
@@ -112,7 +113,7 @@ def looks(run: Run, width: int, paint: Paint) -> list[str]:
     shown, left = ends(tuple(ranked), ROWS_SHOWN)
     for one in shown:
         if one is None:
-            rows.append(paint(f"  … {words.count(left, 'more finding')}", "faint"))
+            rows.append(paint(f"  … {numerals.count(left, 'more finding')}", "faint"))
             continue
         finding, steps = one
         when = (
@@ -120,7 +121,7 @@ def looks(run: Run, width: int, paint: Paint) -> list[str]:
         )
         style = finding.severity.value
         head = f"{style}[{words.clean(finding.code)}]"
-        text = words.clean(words.with_factors(f"{words.place(finding)} {finding.message} ({when})"))
+        text = words.clean(numerals.with_factors(f"{words.place(finding)} {finding.message} ({when})"))
         first, *rest = fill(text, width - len(head) - 3)
         rows.append(f"  {paint(head, style)} {first}")
         rows += [" " * (len(head) + 3) + line for line in rest]
