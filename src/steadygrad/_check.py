@@ -21,9 +21,8 @@ from steadygrad.clip.hook import hook_for
 from steadygrad.copies.copying import Copied, on_copy, unwrapped
 from steadygrad.copies.memory import fits_in_memory
 from steadygrad.errors import SteadygradError, SubjectError, UserCodeError, in_one_line
-from steadygrad.numerals import percent
 from steadygrad.probe.run_probe import Objective, hunt, needs_hunt, probe
-from steadygrad.record import BlindSpot, CheckRecord, Cost, Setup, StepTest, Trace, Verdict
+from steadygrad.record import BlindSpot, CheckRecord, Cost, Setup, StepTest, Tier, Trace, Verdict
 from steadygrad.rules import thresholds
 from steadygrad.rules.plateau import LONGER, in_doubt, lasts, unsettled
 from steadygrad.rules.read_steptest import left_open
@@ -151,7 +150,7 @@ def check_subject(
             step_test=stepped.seconds * record.steps if stepped is not None and record is not None else None,
             total=time.perf_counter() - began,
         ),
-        tiers=tuple(_tiers(trace, record)),
+        tiers=_tiers(record),
         notes=(*notes, *unused),
         ignored=tuple(ignored),
     )
@@ -286,19 +285,7 @@ def _sources(trace: Trace) -> tuple[str, ...]:
     return tuple(sorted({place.path for place in places if place is not None}))
 
 
-def _tiers(trace: Trace, trial: StepTest | None) -> list[str]:
-    trunk = (
-        "no path from the loss to the input"
-        if trace.trunk is None
-        else (f"{trace.trunk.decades:+.1f} decades over {len(trace.trunk.steps)} steps of the trunk")
-    )
-    tiers = [f"probe: {trunk}"]
-    if trial is not None:
-        name = "step test" if trial.steps <= LONGER else "trial"
-        change = (
-            "the loss stopped being finite"
-            if trial.diverged
-            else (f"the loss {'fell' if trial.fall >= 0 else 'rose'} by {percent(abs(trial.fall))}")
-        )
-        tiers.append(f"{name}: {change} in {trial.steps} steps of {trial.optimizer}")
-    return tiers
+def _tiers(trial: StepTest | None) -> tuple[Tier, ...]:
+    if trial is None:
+        return (Tier.PROBE,)
+    return Tier.PROBE, Tier.STEP_TEST if trial.steps <= LONGER else Tier.TRIAL

@@ -10,6 +10,7 @@ from steadygrad.record import (
     BlindSpot,
     CheckRecord,
     Cost,
+    CureRef,
     Evidence,
     Finding,
     Location,
@@ -23,6 +24,7 @@ from steadygrad.record import (
     Severity,
     Step,
     StepTest,
+    Tier,
     Trace,
     Trunk,
     Verdict,
@@ -111,10 +113,10 @@ def saturated() -> Finding:
             Evidence("decades taken by the weights' scale", 4.8, "decades", "near 0"),
         ),
         cures=(
-            "folded initialisation keeps sigmoid and trains",
-            "ReLU with He initialisation",
-            "batch norm before it",
-            "a residual span",
+            CureRef("folded initialisation keeps sigmoid and trains", "fold"),
+            CureRef("ReLU with He initialisation", "swap-activation"),
+            CureRef("batch norm before it", "normalise"),
+            CureRef("a residual span", "residual"),
         ),
         label="takes 12.4 of the 17.2 decades lost on the way to the input (72 %)",
         consequence="fcs.0 moves by 1e-15 of its size a step; after ten steps the loss fell by 0.01 %",
@@ -134,7 +136,7 @@ def vanishing() -> CheckRecord:
         location=LINEAR,
         module="fcs.19",
         evidence=(Evidence("spread", 1e-14, "", "above 0.001"),),
-        cures=("folded initialisation",),
+        cures=(CureRef("folded initialisation", "fold"),),
         label="spread falls below 0.001 here",
         consequence="the loss can learn class frequencies and nothing else",
     )
@@ -146,7 +148,7 @@ def vanishing() -> CheckRecord:
         location=LOSS,
         module="",
         evidence=(),
-        cures=("return logits from the model",),
+        cures=(CureRef("return logits from the model"),),
         also=(Location("net.py", 11, 16, 11, 36, "        return torch.softmax(x, 1)"),),
     )
     return CheckRecord(
@@ -156,10 +158,7 @@ def vanishing() -> CheckRecord:
         trial=StepTest(10, ADAM, tuple(2.31 - 0.00002 * i for i in range(11)), 0.0001, 1e-14, 0.0),
         setup=setup(assumptions=("the model is trained as it was left: in training mode",)),
         cost=Cost(plain=0.0123, probe=0.0172, step_test=0.2, total=0.31),
-        tiers=(
-            "probe: the gradient loses 17.2 decades on the way to the input",
-            "step test: ten steps of AdamW lower the loss by 0.01 %",
-        ),
+        tiers=(Tier.PROBE, Tier.STEP_TEST),
         notes=("the learning rate was not the cause: no rate from 1e-5 to 1 lowers the loss",),
         ignored=("SG205 at net.py:9:17: a comment",),
     )
@@ -175,10 +174,7 @@ def healthy() -> CheckRecord:
         trial=StepTest(10, ADAM, tuple(2.31 * 0.86**i for i in range(11)), 0.12, 0.5),
         setup=setup("ResNet", parameters=11_689_512),
         cost=Cost(plain=0.08, probe=0.112, step_test=0.9, total=1.2),
-        tiers=(
-            "probe: a healthy gradient at every trunk point",
-            "step test: ten steps of AdamW lower the loss by 78 %",
-        ),
+        tiers=(Tier.PROBE, Tier.STEP_TEST),
     )
 
 
@@ -193,7 +189,7 @@ def exploding() -> CheckRecord:
         location=Location("deep.py", 104, 13, 104, 30, "        x = self.norms[i](x)"),
         module="norms.0",
         evidence=(Evidence("decades gained", 12.0, "decades", "under 4"), Evidence("cost", 1.5, "×", "")),
-        cures=("a residual span of 2",),
+        cures=(CureRef("a residual span of 2", "residual"),),
         label="gives 15.0 of the 12.0 decades gained (125 %)",
     )
     return CheckRecord(
@@ -203,7 +199,7 @@ def exploding() -> CheckRecord:
         trial=StepTest(10, "SGD, learning rate 0.1", (2.3, 9.1, 4.0, math.inf), 0.5, None),
         setup=setup("Deep", optimizer="SGD, learning rate 0.1"),
         cost=Cost(plain=None, probe=75.0, total=130.0),
-        tiers=("probe: the gradient gains 12 decades",),
+        tiers=(Tier.PROBE,),
     )
 
 
@@ -217,7 +213,7 @@ def nonfinite() -> CheckRecord:
         location=None,
         module="head.temperature",
         evidence=(Evidence("largest input", math.inf, "", "finite"),),
-        cures=("subtract the maximum before exp",),
+        cures=(CureRef("subtract the maximum before exp"),),
         label="inf from an input of 104",
     )
     return CheckRecord(
@@ -227,7 +223,7 @@ def nonfinite() -> CheckRecord:
         trial=None,
         setup=setup("Energy"),
         cost=Cost(plain=0.01, probe=0.01, total=0.02),
-        tiers=("probe: stopped at the first inf",),
+        tiers=(Tier.PROBE,),
         notes=("no step test: the loss is not finite",),
         ignored=(),
     )
@@ -271,7 +267,9 @@ def hostile() -> CheckRecord:
     return replace(
         vanishing(),
         findings=(
-            replace(base, message=evil, module="[red]m", label=evil, count=1, cures=(evil,), explains=()),
+            replace(
+                base, message=evil, module="[red]m", label=evil, count=1, cures=(CureRef(evil, evil),), explains=()
+            ),
             *(
                 replace(base, location=place, module="", count=1, explains=(), evidence=(), consequence="")
                 for place in places
@@ -279,7 +277,6 @@ def hostile() -> CheckRecord:
             replace(base, message="an" + "t" * 300, location=None, module="a." * 80, label=""),
         ),
         setup=setup(evil, assumptions=(evil,)),
-        tiers=(evil, f"step test: {evil}"),
         notes=(evil,),
         ignored=(evil,),
         trace=trace(

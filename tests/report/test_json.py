@@ -20,12 +20,14 @@ from steadygrad.record import (
     BlindSpot,
     CheckRecord,
     Cost,
+    CureRef,
     Evidence,
     Finding,
     Location,
     Severity,
     Step,
     StepTest,
+    Tier,
     Trunk,
     Verdict,
 )
@@ -50,7 +52,7 @@ RECORDS = st.builds(
             LOCATIONS,
             TEXT,
             st.lists(st.builds(Evidence, TEXT, FLOATS, TEXT, TEXT), max_size=2).map(tuple),
-            st.lists(TEXT, max_size=2).map(tuple),
+            st.lists(st.builds(CureRef, TEXT, TEXT), max_size=2).map(tuple),
         ),
         max_size=2,
     ).map(tuple),
@@ -67,7 +69,7 @@ RECORDS = st.builds(
     | st.builds(StepTest, st.integers(0, 9), TEXT, st.lists(FLOATS, max_size=3).map(tuple), FLOATS, st.none() | FLOATS),
     setup=st.builds(records.setup, TEXT),
     cost=st.builds(Cost, st.none() | FLOATS, FLOATS),
-    tiers=st.lists(TEXT, max_size=2).map(tuple),
+    tiers=st.lists(st.sampled_from(Tier), max_size=2).map(tuple),
 )
 
 
@@ -130,6 +132,19 @@ def test_the_schema_rejects_what_the_reader_rejects(spoil: Callable[[Any], objec
         CheckRecord.from_json(json.dumps(body))
 
 
+def test_a_report_of_when_cures_and_tiers_were_sentences_is_read() -> None:
+    record = records.saturated()
+    now = replace(records.healthy(), findings=(record,))
+    body = json.loads(now.to_json())
+    body["findings"][0]["cures"] = ["folded initialisation (fold)", "a residual span"]
+    body["tiers"] = ["probe: +0.3 decades over 33 steps of the trunk", "step test: the loss fell by 78.00% in 10 steps"]
+    jsonschema.validate(body, json_schema())
+    read = CheckRecord.from_json(json.dumps(body))
+    assert read.findings[0].cures == (CureRef("folded initialisation (fold)"), CureRef("a residual span"))
+    assert replace(read, findings=()) == replace(now, findings=())
+    assert "folded initialisation (fold); or a residual span" in render(read, "text", width=200, color="never")
+
+
 def test_unknown_keys_are_passed_over() -> None:
     body = json.loads(records.healthy().to_json())
     body["later"] = body["setup"]["later"] = 1
@@ -160,7 +175,8 @@ def _with(**changes: object) -> str:
         (_with(findings=[{"code": "SG101"}]), "report.findings[0] has no 'name'"),
         (_with(cost={"plain": None, "probe": True}), "report.cost.probe is True, expected float"),
         (_with(cost={"plain": None, "probe": 10**400}), "report.cost.probe is too large"),
-        (_with(tiers=["x", {}]), "report.tiers[1] is {}, expected str"),
+        (_with(tiers=["probe", {}]), "report.tiers[1] is {}, expected one of"),
+        (_with(tiers=["x: 3"]), "report.tiers[0] is 'x: 3', expected one of"),
         (_with(setup="s" * 9999), "report.setup is 'sss"),
     ],
 )

@@ -35,4 +35,4 @@ def test_it_says_where_the_number_lay(end: Callable[[Tensor], Tensor], seen: str
     report = sg.check(Ends(end), (torch.randn(32, 4), torch.randn(32, 4)), nn.functional.mse_loss, trial=0)
     assert report.findings[0].code == "SG203"
     assert seen in report.findings[0].message
-    assert cure in report.findings[0].cures[0]
+    assert cure in report.findings[0].cures[0].why

@@ -134,7 +134,7 @@ def make_fix(
         except CannotFixError as error:
             tried.append(f"{candidate.title}: {error}")
             # Of joined candidates the one that was added last goes; the next plan joins another.
-            without = (*without, candidate.name.rpartition("+")[2])
+            without = (*without, candidate.names[-1])
     assert first is not None
     if first.taken is None:
         return Fixed(first, why=first.words, tried=tuple(tried))

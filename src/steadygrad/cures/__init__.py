@@ -1,8 +1,8 @@
 """The cures: found in this folder, proposed from a report, applied to a copy.
 
-A cure is one file with ``GROUP``, ``SAFETY``, ``FINDINGS`` (the codes it can help with), ``CANDIDATES`` (name: group and
-safety of each), ``propose(patient, report)`` giving candidates, and ``apply_(patient, edit)`` changing the patient in place
-and saying what it did. Its docstring is its page, under ``HEADINGS``. Adding a cure is adding a file.
+A cure is one file with ``GROUP``, ``SAFETY``, ``PHASE``, ``FINDINGS`` (the codes it can help with), ``CANDIDATES`` (name: group
+and safety of each), ``propose(patient, report)`` giving candidates, and ``apply_(patient, edit)`` changing the patient in
+place and saying what it did. Its docstring is its page, under ``HEADINGS``. Adding a cure is adding a file.
 
 What a cure says of itself is read from its text, so that listing and explaining cures needs no torch.
 """
@@ -46,6 +46,10 @@ class Cure:
     """Rank within its group."""
     at_first: int | None
     """How many of its candidates are tried where nobody asks for it by name; None = all."""
+    phase: int
+    """0 = it puts something into the model; the others act on the model as it then is, in the order of their phases."""
+    searches_rate: bool
+    """Whether its edit stands for a learning rate that is still to be found."""
 
     @property
     def module(self) -> ModuleType:
@@ -93,10 +97,12 @@ def _read(file_name: str) -> Cure | None:
         doc.strip(),
         said.get("ORDER", 0),
         said.get("AT_FIRST"),
+        said["PHASE"],
+        said.get("SEARCHES_RATE", False),
     )
 
 
-_CONSTANTS = ("GROUP", "SAFETY", "FINDINGS", "CANDIDATES", "ORDER", "AT_FIRST")
+_CONSTANTS = ("GROUP", "SAFETY", "PHASE", "SEARCHES_RATE", "FINDINGS", "CANDIDATES", "ORDER", "AT_FIRST")
 
 
 def for_finding(code: str) -> tuple[Cure, ...]:

@@ -11,7 +11,7 @@ from itertools import islice
 
 from steadygrad import cures
 from steadygrad.cures.editable_copy import EditableCopy
-from steadygrad.cures.evaluate import KEEP, NUMERIC, Options
+from steadygrad.cures.evaluate import KEEP, Options
 from steadygrad.errors import SettingsError
 from steadygrad.record import GROUPS, SAFETIES, Candidate, CheckRecord, Severity
 
@@ -82,14 +82,12 @@ def _named(candidates: Sequence[Candidate], only: Iterable[str]) -> list[Candida
 
 def join(one: Candidate, other: Candidate) -> Candidate:
     """Both in one; what acts on numbers comes behind what puts modules in."""
-    edits = sorted(
-        (*one.edits, *other.edits),
-        key=lambda edit: (edit.action in NUMERIC, NUMERIC.index(edit.action) if edit.action in NUMERIC else 0),
-    )
+    edits = sorted((*one.edits, *other.edits), key=lambda edit: cures.find(edit.action).phase)
     return Candidate(
         name=f"{one.name}+{other.name}",
         title=f"{one.title}, and {other.title}",
         group=max(one.group, other.group, key=GROUPS.index),
         safety=max(one.safety, other.safety, key=SAFETIES.index),
         edits=tuple(edits),
+        parts=(*one.names, *other.names),
     )

@@ -38,6 +38,7 @@ from steadygrad.record import Candidate, Change, CheckRecord, Edit
 
 GROUP = "clip"
 SAFETY = "safe"
+PHASE = 5
 FINDINGS = ("SG201", "SG202", "SG203", "SG204")
 CANDIDATES = {
     "clip-norm": ("clip", "safe"),

@@ -56,9 +56,6 @@ through time removed 0.04, and 0.99 in the hundred."""
 SLOWER = 2
 """Half-decades under the rate that was found that are looked at, where the check calls the model less healthy at it."""
 
-NUMERIC = ("gates", "initialise", "fold", "learning_rate", "clipping", "recurrent", "transformer")
-"""Cures that act on a model as it is, so that what others put in must be in."""
-
 
 @dataclass(frozen=True)
 class Options:
@@ -188,7 +185,7 @@ def _at_rate(edit: Edit, found: RateSearch) -> Edit:
 
 def without_rate(edits: Iterable[Edit]) -> tuple[Edit, ...]:
     """The edits that are no search for a learning rate."""
-    return tuple(edit for edit in edits if edit.action != "learning_rate")
+    return tuple(edit for edit in edits if not cures.find(edit.action).searches_rate)
 
 
 def _beyond(found: RateSearch, constant: float | None) -> RateSearch:
@@ -259,7 +256,7 @@ def treat(patient: EditableCopy, edits: Iterable[Edit]) -> list[Change]:
             )
 
     for edit in edits:
-        if edit.action in NUMERIC:
+        if cures.find(edit.action).phase:
             operate()
         try:
             # New modules draw their own weights: from the subject's seed, not from the user's generator.

@@ -48,6 +48,7 @@ from steadygrad.theory.folding import Folding, fold
 
 GROUP = "numbers"
 SAFETY = "safe"
+PHASE = 3
 FINDINGS = ("SG101", "SG102", "SG103", "SG105", "SG106", "SG201", "SG203", "SG204", "SG205", "SG301")
 CANDIDATES = {
     "folded-initialisation": ("numbers", "safe"),

@@ -38,6 +38,7 @@ from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation
 
 GROUP = "numbers"
 SAFETY = "safe"
+PHASE = 1
 FINDINGS = ("SG101", "SG102", "SG105", "SG106")
 CANDIDATES = {
     "open-gates": ("numbers", "safe"),

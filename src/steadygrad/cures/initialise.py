@@ -51,6 +51,7 @@ from steadygrad.theory import activations, meanfield
 
 GROUP = "numbers"
 SAFETY = "safe"
+PHASE = 2
 FINDINGS = ("SG101", "SG102", "SG103", "SG105", "SG106", "SG201", "SG203", "SG204", "SG205", "SG301")
 CANDIDATES = {
     "he-initialisation": ("numbers", "safe"),

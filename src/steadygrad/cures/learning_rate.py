@@ -51,6 +51,8 @@ from steadygrad.subject.subject import Subject, make_subject
 
 GROUP = "learning rate"
 SAFETY = "safe"
+PHASE = 4
+SEARCHES_RATE = True
 FINDINGS = ("SG105", "SG106", "SG109", "SG201", "SG203", "SG204")
 CANDIDATES = {
     "learning-rate": ("learning rate", "safe"),

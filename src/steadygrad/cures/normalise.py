@@ -43,6 +43,7 @@ from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation, S
 
 GROUP = "normalisation"
 SAFETY = "unsafe"
+PHASE = 0
 FINDINGS = ("SG101", "SG102", "SG103", "SG105", "SG106", "SG201", "SG203", "SG204", "SG205", "SG301", "SG304")
 CANDIDATES = {
     "batch-norm-before": ("normalisation", "unsafe"),

@@ -17,13 +17,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from steadygrad import cures
 from steadygrad._check import check_subject
 from steadygrad.clip import Clip
 from steadygrad.clip.hook import hook_for
 from steadygrad.copies.copying import unwrapped
 from steadygrad.cures.candidates import candidates_for, check_options, join
 from steadygrad.cures.editable_copy import admit
-from steadygrad.cures.evaluate import BEGINS, LEARNS, Options, Outcome, Progress, try_out
+from steadygrad.cures.evaluate import BEGINS, LEARNS, Options, Outcome, Progress, try_out, without_rate
 from steadygrad.cures.long_run import GENERALISES
 from steadygrad.numerals import percent
 from steadygrad.record import Candidate, CheckRecord, CureRecord, Verdict
@@ -33,6 +34,9 @@ from steadygrad.source.user_errors import raised_as_theirs
 from steadygrad.subject.optimizers import OptimizerLike
 from steadygrad.subject.subject import Subject, make_subject
 from steadygrad.written import names, seconds
+
+CLIP = "clip"
+"""The group of which one may join what was taken."""
 
 JOINED = 3
 """Candidates in one plan at most."""
@@ -233,12 +237,17 @@ def _clipped(
     A loss that thirty steps bring down and a hundred blow up has cliffs: one step off them ends the run, and without a
     clip only steps that are too slow everywhere else are short enough there.
     """
-    clip = next((candidate for candidate in candidates if candidate.group == "clip"), None)
-    if clip is None or any(edit.action == "clipping" for edit in taken.tried.candidate.edits):
+    clip = next((candidate for candidate in candidates if candidate.group == CLIP), None)
+    if clip is None or _clips(taken.tried.candidate):
         return taken
     outcome = try_out(subject, before, join(taken.tried.candidate, clip), options, say)
     outcomes.append(outcome)
     return outcome if outcome.heals and _faster(outcome, taken) and _holds_more(outcome, taken) else taken
+
+
+def _clips(candidate: Candidate) -> bool:
+    """Whether a clip is a part of it."""
+    return any(cures.find(edit.action).group == CLIP for edit in candidate.edits)
 
 
 def _memorises(taken: Outcome, options: Options) -> bool:
@@ -267,23 +276,20 @@ def _joined(
 ) -> Outcome | None:
     """Candidates of other groups added to the best so far, up to ``JOINED`` of them; each try looks for a rate anyway."""
     base: Outcome | None = None
-    candidates = [candidate for candidate in candidates if candidate.group != "learning rate"]
+    candidates = [candidate for candidate in candidates if without_rate(candidate.edits)]
     for _ in range(JOINED - 1):
-        applied = [
-            one for one in outcomes if one.tried.verdict is not None and one.tried.candidate.group != "learning rate"
-        ]
+        applied = [one for one in outcomes if one.tried.verdict is not None and without_rate(one.tried.candidate.edits)]
         if not applied:
             return None
         best = max(applied, key=_rank)
         if base is not None and best is base:
             return None
         base = best
-        groups = set(base.tried.candidate.group.split(" + "))
         actions = {edit.action for edit in base.tried.candidate.edits}
         for candidate in candidates:
             if late():
                 return None
-            if candidate.group in groups or actions & {edit.action for edit in candidate.edits}:
+            if candidate.group == base.tried.candidate.group or actions & {edit.action for edit in candidate.edits}:
                 continue
             outcome = try_out(subject, before, join(base.tried.candidate, candidate), options, say)
             outcomes.append(outcome)
@@ -302,8 +308,9 @@ def _why(taken: Outcome, outcomes: Sequence[Outcome], options: Options) -> str:
     how = "the fastest learner of those that heal" if options.best else "the least intrusive that heals"
     if not options.best and any(one.heals for one in outcomes[: outcomes.index(taken)]):
         how = "of the least intrusive that heal the one that learns most of samples held out"
-    name = taken.tried.candidate.name
-    if any(one.heals and one.slowed and name.startswith(f"{one.tried.candidate.name}+clip-") for one in outcomes):
+    *without, last = taken.tried.candidate.names
+    slow = [one.tried.candidate.names for one in outcomes if one.heals and one.slowed]
+    if tuple(without) in slow and cures.find(last).candidates[last][0] == CLIP:
         how = "as without the clip only slow steps do not diverge, and those learn less"
     if not taken.heals:
         how = (

@@ -41,6 +41,7 @@ from steadygrad.record import Candidate, Change, CheckRecord, Edit, Site
 
 GROUP = "numbers"
 SAFETY = "safe"
+PHASE = 6
 FINDINGS = ("SG104", "SG202", "SG101", "SG105", "SG106", "SG203", "SG204")
 CANDIDATES = {
     "orthogonal-recurrence": ("numbers", "safe"),

@@ -49,6 +49,7 @@ from steadygrad.record.comparisons import REGRESSION_LOSSES
 
 GROUP = "set-up"
 SAFETY = "unsafe"
+PHASE = 0
 FINDINGS = ("SG303", "SG304", "SG102", "SG105", "SG106", "SG107", "SG201", "SG203", "SG204", "SG205", "SG310")
 CANDIDATES = {
     "logits": ("set-up", "unsafe"),

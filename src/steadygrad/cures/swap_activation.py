@@ -40,6 +40,7 @@ from steadygrad.record import Candidate, Change, CheckRecord, Edit, Severity
 
 GROUP = "activation"
 SAFETY = "unsafe"
+PHASE = 0
 FINDINGS = ("SG101", "SG102", "SG103", "SG105", "SG106", "SG201", "SG203", "SG204", "SG205", "SG301")
 
 POWERS = ("pow", "square")

@@ -43,6 +43,7 @@ from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation, R
 
 GROUP = "residual"
 SAFETY = "unsafe"
+PHASE = 0
 FINDINGS = ("SG104",)
 CANDIDATES = {
     "skip-through-time": ("residual", "unsafe"),

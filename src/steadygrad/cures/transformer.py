@@ -47,6 +47,7 @@ from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation, S
 
 GROUP = "numbers"
 SAFETY = "safe"
+PHASE = 7
 FINDINGS = ("SG101", "SG105", "SG106", "SG201", "SG203", "SG204", "SG305")
 CANDIDATES = {
     "attention-scale": ("numbers", "safe"),

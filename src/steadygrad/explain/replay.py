@@ -26,7 +26,7 @@ from steadygrad.copies.unheard import unheard
 from steadygrad.errors import SteadygradError, in_one_line
 from steadygrad.explain.capture import Given
 from steadygrad.objective import loss_in
-from steadygrad.record import Evidence, Finding, Location, Look, Operation, Severity
+from steadygrad.record import CureRef, Evidence, Finding, Location, Look, Operation, Severity
 from steadygrad.rules import verdict
 from steadygrad.rules.lost_paths import RULE, expression, way_of
 from steadygrad.source.inferred_constructions import infer_constructions
@@ -105,10 +105,12 @@ def _cut_outside(root: nn.Module, where: str, cut: Operation | None) -> Finding:
         module="",
         label="" if cut is None else "the gradient's path ends here",
         evidence=(Evidence("trainable elements without a gradient", 1.0, "share", "0"),),
-        cures=(way.instead,)
+        cures=(CureRef(way.instead),)
         if way is not None
         else (
-            "steadygrad check, with the loss: it marks the expression (detach, .item(), torch.tensor, a comparison)",
+            CureRef(
+                "steadygrad check, with the loss: it marks the expression (detach, .item(), torch.tensor, a comparison)"
+            ),
         ),
         count=sum(1 for p in root.parameters() if p.requires_grad),
     )

@@ -5,9 +5,9 @@ room speaks to its neighbours in these words.
 """
 
 from steadygrad.record.change import GROUPS, SAFETIES, Candidate, Change, CureRecord, Edit, Site, Tried
-from steadygrad.record.check import CheckRecord, Cost, Setup
+from steadygrad.record.check import CheckRecord, Cost, Setup, Tier
 from steadygrad.record.codec import SCHEMA_VERSION, from_jsonable, json_text, to_jsonable
-from steadygrad.record.finding import Evidence, Finding, Severity, Verdict
+from steadygrad.record.finding import CureRef, Evidence, Finding, Severity, Verdict
 from steadygrad.record.span import Location
 from steadygrad.record.steptest import StepTest
 from steadygrad.record.trace import (
@@ -36,6 +36,7 @@ __all__ = [
     "CheckRecord",
     "Cost",
     "CureRecord",
+    "CureRef",
     "Edit",
     "Evidence",
     "Finding",
@@ -54,6 +55,7 @@ __all__ = [
     "Step",
     "StepTest",
     "Trace",
+    "Tier",
     "Tried",
     "Trunk",
     "Verdict",

@@ -59,6 +59,13 @@ class Candidate:
     """One of ``GROUPS``: the most intrusive of its edits."""
     safety: str
     edits: tuple[Edit, ...]
+    parts: tuple[str, ...] = ()
+    """Names of those that are joined in it, in the order in which they were joined; empty where it is one."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of those that are joined in it, or its own."""
+        return self.parts or (self.name,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Self
 
 from steadygrad.errors import CorruptReportError, FindingsError
@@ -17,6 +18,19 @@ TRUNK_SUMMARY = ("end", "decades", "blame")
 
 CODES = 10
 """Findings whose codes are named in one line."""
+
+
+class Tier(StrEnum):
+    """How far a check went: one pass, a few steps on a copy, or as many as were asked for."""
+
+    PROBE = "probe"
+    STEP_TEST = "step test"
+    TRIAL = "trial"
+
+    @classmethod
+    def from_text(cls, text: str) -> Tier:
+        """The tier called so; of a report that says what it saw as well ("probe: +0.3 decades"), the one that begins it."""
+        return cls(text.partition(": ")[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +73,8 @@ class CheckRecord:
     """The step test; None with ``trial=0`` or where it could not run (a note says why)."""
     setup: Setup
     cost: Cost
-    tiers: tuple[str, ...]
-    """What each tier saw, in words, in the order they ran: probe, step test, trial."""
+    tiers: tuple[Tier, ...]
+    """Those that ran, in this order; what they saw is in ``trace`` and ``trial``."""
     notes: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     """Findings that settings or a comment suppressed, one line each."""

@@ -13,6 +13,7 @@ import math
 import reprlib
 import types
 import typing
+from collections.abc import Callable
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -79,11 +80,12 @@ def _read(kind: Any, value: Any, where: str) -> Any:
         (_, kind) = typing.get_args(kind)
         return {key: _read(kind, item, f"{where}.{key}") for key, item in value.items()}
     if dataclasses.is_dataclass(kind):
-        return _read_dataclass(kind, value, where)
+        older = older_form(kind)
+        return older(value) if older is not None and isinstance(value, str) else _read_dataclass(kind, value, where)
     if isinstance(kind, type) and issubclass(kind, Enum):
         try:
-            return kind(value)
-        except ValueError:
+            return (older_form(kind) or kind)(value)
+        except (AttributeError, ValueError):
             raise CorruptReportError(f"{where} is {_short(value)}, expected one of {[m.value for m in kind]}") from None
     if kind is float:
         if isinstance(value, str) and value in _FROM_NAME:
@@ -98,6 +100,11 @@ def _read(kind: Any, value: Any, where: str) -> Any:
             raise CorruptReportError(f"{where} is too large for a number")
         return value
     raise CorruptReportError(f"{where} is {_short(value)}, expected {kind.__name__}")
+
+
+def older_form(kind: Any) -> Callable[[str], Any] | None:
+    """How a record is made of the sentence that files of this version held in its place at first; None where they did not."""
+    return getattr(kind, "from_text", None)
 
 
 def _read_dataclass(kind: Any, value: Any, where: str) -> Any:

@@ -40,11 +40,26 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class CureRef:
+    """One thing to do about a finding, and the cure that does it, where there is one."""
+
+    why: str
+    """What to do, in words: "a gated cell for a plain one"."""
+    name: str = ""
+    """The cure or candidate that ``steadygrad cure --only`` takes: "gated-cell"; "" = by hand."""
+
+    @classmethod
+    def from_text(cls, text: str) -> CureRef:
+        """One of a report written when cures were sentences."""
+        return cls(text)
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """A judgement on a record.
 
     ``message`` is one line: what was seen, with the number. ``label`` stands under the marked expression;
-    ``consequence`` says what follows; ``cures`` name what to do, least intrusive first.
+    ``consequence`` says what follows; ``cures`` are what to do, least intrusive first.
     """
 
     code: str
@@ -54,7 +69,7 @@ class Finding:
     location: Location | None
     module: str
     evidence: tuple[Evidence, ...]
-    cures: tuple[str, ...]
+    cures: tuple[CureRef, ...]
     label: str = ""
     consequence: str = ""
     count: int = 1

@@ -8,15 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from steadygrad import numerals
-from steadygrad.record import BlindSpot, CheckRecord
+from steadygrad.record import BlindSpot, CheckRecord, Tier
 from steadygrad.report import words
 from steadygrad.report.profile import sample, sparkline
 
 BLIND_SPOTS_SHOWN = 3
 LOSSES_DRAWN = 31
 """Of more, the means of so many shares are drawn."""
-
-LONGEST_NAME = 10
 
 
 def facts(record: CheckRecord) -> Iterator[tuple[str, str]]:
@@ -51,9 +49,7 @@ def _all(record: CheckRecord) -> Iterator[tuple[str, str]]:
     yield "taken", "; ".join(taken)
     yield "assumed", "; ".join(guessed)
     yield "to be sure", _surer(guessed, python=not setup.target)
-    for tier in record.tiers:
-        name, found, text = tier.partition(": ")
-        yield (name, text) if found and len(name) <= LONGEST_NAME else ("seen", tier)
+    yield from ((tier.value, _seen(record, tier)) for tier in record.tiers)
     if (
         trial is not None
         and len(trial.losses) > 1
@@ -65,6 +61,20 @@ def _all(record: CheckRecord) -> Iterator[tuple[str, str]]:
     if len(unseen) > BLIND_SPOTS_SHOWN:
         yield "not seen", f"and {len(unseen) - BLIND_SPOTS_SHOWN:,} more"
     yield from (("ignored", line) for line in record.ignored)
+
+
+def _seen(record: CheckRecord, tier: Tier) -> str:
+    """What a tier saw: where the gradient ended up, what became of the loss."""
+    trunk, trial = record.trunk, record.trial
+    if tier is Tier.PROBE:
+        if trunk is None:
+            return "no path from the loss to the input"
+        return f"{trunk.decades:+.1f} decades over {len(trunk.steps)} steps of the trunk"
+    if trial is None:
+        return ""
+    change = f"the loss {'fell' if trial.fall >= 0 else 'rose'} by {numerals.percent(abs(trial.fall))}"
+    change = "the loss stopped being finite" if trial.diverged else change
+    return f"{change} in {trial.steps} steps of {trial.optimizer}"
 
 
 def _surer(guessed: list[str], *, python: bool) -> str:

@@ -43,7 +43,7 @@ def _message(finding: Finding) -> str:
         finding.label,
         f"measured: {words.evidence(finding.evidence)}" if finding.evidence else "",
         f"so: {finding.consequence}" if finding.consequence else "",
-        f"help: {'; or '.join(finding.cures)}" if finding.cures else "",
+        f"help: {words.help_for(finding)}" if finding.cures else "",
     ]
     return "\n".join(words.clean(part) for part in parts if part)
 

@@ -63,7 +63,7 @@ def _finding(finding: Finding) -> str:
         ("seen", finding.label),
         ("measured", words.evidence(finding.evidence)),
         ("effect", finding.consequence),
-        ("help", "; or ".join(finding.cures)),
+        ("help", words.help_for(finding)),
     ]
     return (
         f'<section class="{_CLASS[finding.severity.value]}">'

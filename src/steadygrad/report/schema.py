@@ -20,6 +20,7 @@ from typing import Any
 
 from steadygrad.record import SCHEMA_VERSION, CheckRecord, Trunk
 from steadygrad.record.check import TRUNK_SUMMARY
+from steadygrad.record.codec import older_form
 
 SCHEMA_FILE = Path(__file__).with_name(f"schema-v{SCHEMA_VERSION}.json")
 
@@ -73,6 +74,12 @@ def _record(kind: type, definitions: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shape(hint: Any, definitions: dict[str, Any]) -> dict[str, Any]:
+    if older_form(hint) is not None:
+        return {"anyOf": [_own_shape(hint, definitions), {"type": "string", "description": "in older reports"}]}
+    return _own_shape(hint, definitions)
+
+
+def _own_shape(hint: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     origin, inside = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         options = [{"type": "null"} if option is type(None) else _shape(option, definitions) for option in inside]

@@ -113,7 +113,7 @@ def _remarks(finding: Finding, *, shown: bool) -> Iterator[tuple[str, str]]:
     if finding.consequence:
         yield "effect", words.clean(finding.consequence)
     if finding.cures:
-        yield "help", words.clean("; or ".join(finding.cures))
+        yield "help", words.clean(words.help_for(finding))
     if finding.explains:
         yield "explains", words.clean(", ".join(finding.explains))
     for place in finding.also:

@@ -63,6 +63,11 @@ def measured(item: Evidence) -> tuple[str, str]:
     return clean(item.name), clean(value + (f", expected {item.expected}" if item.expected else ""))
 
 
+def help_for(finding: Finding) -> str:
+    """What to do, with the cure that does it: "a gated cell for a plain one (gated-cell); or truncating the sequence"."""
+    return "; or ".join(f"{one.why} ({one.name})" if one.name else one.why for one in finding.cures)
+
+
 def evidence(items: Iterable[Evidence]) -> str:
     """``derivative rms on this batch: 0.24 of a maximum of 0.25, expected near 1; …``."""
     return "; ".join(": ".join(measured(item)) for item in items)

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from steadygrad.numerals import percent
-from steadygrad.record import Evidence, Finding, Parameter, Severity, StepTest, Trace
+from steadygrad.record import CureRef, Evidence, Finding, Parameter, Severity, StepTest, Trace
 from steadygrad.rules.lost_paths import RULE
 from steadygrad.rules.read_steptest import Progress, outcome, progress
 
@@ -42,7 +42,7 @@ def not_held(
         label="it holds other tensors than the model's" if none else "these are not among what it holds",
         evidence=(Evidence("trainable elements not held by the optimizer", share, "share", "0"),),
         consequence=outcome(trial),
-        cures=("building the optimizer from model.parameters(), after the model is complete",),
+        cures=(CureRef("building the optimizer from model.parameters(), after the model is complete"),),
         count=len(missed),
         explains=("SG106",),
     )
@@ -71,7 +71,7 @@ def unregistered(trace: Trace, trial: StepTest | None, *, major: float) -> Itera
             label="made anew in each pass",
             evidence=(Evidence("elements with a gradient that are made in the pass", share, "share", "0"),),
             consequence=outcome(trial),
-            cures=("making it once in __init__, as an attribute of the module, and using that in forward",),
+            cures=(CureRef("making it once in __init__, as an attribute of the module, and using that in forward"),),
             count=len(made),
             explains=("SG106",),
         )
@@ -87,7 +87,9 @@ def unregistered(trace: Trace, trial: StepTest | None, *, major: float) -> Itera
             evidence=(Evidence("unregistered tensors", float(len(left)), "tensors", "0"),),
             consequence=outcome(trial),
             cures=(
-                "nn.Parameter assigned to an attribute, nn.ParameterList, or nn.ModuleList in place of a plain list",
+                CureRef(
+                    "nn.Parameter assigned to an attribute, nn.ParameterList, or nn.ModuleList in place of a plain list"
+                ),
             ),
             count=len(left),
             explains=("SG106",),

@@ -121,7 +121,7 @@ import math
 from collections.abc import Iterable
 
 from steadygrad.numerals import percent
-from steadygrad.record import Evidence, Finding, Severity, StepTest, Trace
+from steadygrad.record import CureRef, Evidence, Finding, Severity, StepTest, Trace
 from steadygrad.record.steptest import SecondLook
 from steadygrad.rules import thresholds
 from steadygrad.rules.findings import other_places, sentence
@@ -160,9 +160,10 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         ),
         consequence=sentence(slowest(trace), outcome(trial)),
         cures=(
-            "a residual span around the layers that shrink it (residual)",
-            "normalisation between them (normalise)",
-            "weights scaled so that each layer's gain is 1 (fold, initialise)",
+            CureRef("a residual span around the layers that shrink it", "residual"),
+            CureRef("normalisation between them", "normalise"),
+            CureRef("weights scaled so that each layer's gain is 1", "initialise"),
+            CureRef("folded initialisation", "fold"),
         ),
         count=len(at),
         also=other_places(operation_of(trace, first)),
@@ -181,6 +182,6 @@ def _gone(trial: StepTest, second: SecondLook) -> Finding:
         label="makes it zero" if second.end_name else "",
         evidence=(Evidence("steps with a gradient of exactly zero", float(second.silent_steps), "steps", "0"),),
         consequence=outcome(trial),
-        cures=("a smaller learning rate", "gradients clipped by their norm before each step"),
+        cures=(CureRef("a smaller learning rate"), CureRef("gradients clipped by their norm before each step")),
         explains=("SG105", "SG106"),
     )

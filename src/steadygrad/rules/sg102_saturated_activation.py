@@ -112,7 +112,7 @@ import math
 from collections.abc import Iterable
 
 from steadygrad.numerals import number, percent
-from steadygrad.record import Evidence, Finding, Operation, Saturation, Severity, Step, StepTest, Trace
+from steadygrad.record import CureRef, Evidence, Finding, Operation, Saturation, Severity, Step, StepTest, Trace
 from steadygrad.rules import thresholds
 from steadygrad.rules.findings import other_places, sentence
 from steadygrad.rules.read_steptest import Progress, outcome, progress
@@ -225,10 +225,10 @@ def _vanishing(trace: Trace, trial: StepTest | None, name: str, taken: float, se
         evidence=tuple(proof),
         consequence=sentence(slowest(trace), outcome(trial)),
         cures=(
-            "folded initialisation, which keeps the activation (fold)",
-            "ReLU with He initialisation (swap-activation)",
-            "batch norm before it (normalise)",
-            "a residual span (residual)",
+            CureRef("folded initialisation, which keeps the activation", "fold"),
+            CureRef("ReLU with He initialisation", "swap-activation"),
+            CureRef("batch norm before it", "normalise"),
+            CureRef("a residual span", "residual"),
         ),
         count=len(steps),
         also=other_places(operation),
@@ -270,9 +270,9 @@ def _saturated(trace: Trace, trial: StepTest | None, name: str) -> Finding | Non
         ),
         consequence=outcome(trial),
         cures=(
-            "weights scaled so that its inputs are N(0, 1) (initialise)",
-            "batch norm before it (normalise)",
-            "an activation that does not squash (swap-activation)",
+            CureRef("weights scaled so that its inputs are N(0, 1)", "initialise"),
+            CureRef("batch norm before it", "normalise"),
+            CureRef("an activation that does not squash", "swap-activation"),
         ),
         count=len(sick),
         also=other_places(sick[0]),

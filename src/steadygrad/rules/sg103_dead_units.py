@@ -111,7 +111,7 @@ import math
 from collections.abc import Iterable
 
 from steadygrad.numerals import percent
-from steadygrad.record import Evidence, Finding, Operation, Severity, StepTest, Trace
+from steadygrad.record import CureRef, Evidence, Finding, Operation, Severity, StepTest, Trace
 from steadygrad.record.steptest import Died, SecondLook
 from steadygrad.rules.findings import other_places
 from steadygrad.rules.read_steptest import Progress, died_after, gone, outcome, progress
@@ -185,10 +185,10 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         evidence=tuple(proof),
         consequence=outcome(trial),
         cures=(
-            "biases set so that half of the units are active (initialise)",
-            "Leaky ReLU or ELU, which never cut the gradient off (swap-activation)",
-            "a smaller learning rate",
-            "normalisation before it (normalise)",
+            CureRef("biases set so that half of the units are active", "initialise"),
+            CureRef("Leaky ReLU or ELU, which never cut the gradient off", "swap-activation"),
+            CureRef("a smaller learning rate"),
+            CureRef("normalisation before it", "normalise"),
         ),
         count=len(dead),
         also=other_places(first),
@@ -223,9 +223,9 @@ def _died(trial: StepTest, died: Died) -> Finding:
         ),
         consequence=outcome(trial),
         cures=(
-            "leaving it out, where it stands at the output",
-            "Leaky ReLU or ELU, which never cut the gradient off (swap-activation)",
-            "a smaller learning rate",
+            CureRef("leaving it out, where it stands at the output"),
+            CureRef("Leaky ReLU or ELU, which never cut the gradient off", "swap-activation"),
+            CureRef("a smaller learning rate"),
         ),
         explains=("SG101", "SG105", "SG106", "SG107", "SG109", "SG204", "SG301", "SG308"),
     )

@@ -116,7 +116,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from steadygrad.numerals import number
-from steadygrad.record import Evidence, Finding, Recurrence, Severity, StepTest, Trace
+from steadygrad.record import CureRef, Evidence, Finding, Recurrence, Severity, StepTest, Trace
 from steadygrad.rules.findings import sentence
 from steadygrad.rules.plateau import ENOUGH, hardly_learns
 from steadygrad.rules.read_steptest import Progress, at_first, informed_fall, outcome
@@ -164,11 +164,11 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         ),
         consequence=sentence(f"what happened {_reach(worst)} steps ago moves no weight", outcome(trial)),
         cures=(
-            "orthogonal or identity recurrence (recurrent)",
-            "forget-gate biases for long memories, in an LSTM or GRU (chrono)",
-            "a gated cell for a plain one (gated-cell)",
-            "a skip through time, around a loop written by hand (through-time)",
-            "truncating the sequence",
+            CureRef("orthogonal or identity recurrence", "recurrent"),
+            CureRef("forget-gate biases for long memories, in an LSTM or GRU", "chrono"),
+            CureRef("a gated cell for a plain one", "gated-cell"),
+            CureRef("a skip through time, around a loop written by hand", "through-time"),
+            CureRef("truncating the sequence"),
         ),
         count=len(sick),
         explains=("SG101", "SG102", "SG103", "SG105", "SG106", "SG301"),

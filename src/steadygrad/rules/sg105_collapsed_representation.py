@@ -107,7 +107,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from steadygrad.numerals import number
-from steadygrad.record import Evidence, Finding, Operation, Severity, StepTest, Trace
+from steadygrad.record import CureRef, Evidence, Finding, Operation, Severity, StepTest, Trace
 from steadygrad.rules import thresholds
 from steadygrad.rules.findings import other_places
 from steadygrad.rules.plateau import hardly_learns
@@ -163,9 +163,10 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         evidence=(Evidence("spread of the output", spread, "share", f"over {SPREAD:.0e}"),),
         consequence=outcome(trial),
         cures=(
-            "initialisation that keeps samples apart (fold, initialise)",
-            "batch norm (normalise)",
-            "a residual span (residual)",
+            CureRef("folded initialisation, which keeps samples apart", "fold"),
+            CureRef("weights initialised for the activation", "initialise"),
+            CureRef("batch norm", "normalise"),
+            CureRef("a residual span", "residual"),
         ),
         also=other_places(first),
         explains=("SG106",),
@@ -204,10 +205,11 @@ def _in_training(trace: Trace, trial: StepTest, before: float, after: float) -> 
         ),
         consequence=outcome(trial),
         cures=(
-            "a residual span (residual)",
-            "a smaller learning rate (learning-rate), or warm-up",
-            "less weight decay (weight-decay)",
-            "normalisation before each layer (normalise)",
+            CureRef("a residual span", "residual"),
+            CureRef("a smaller learning rate", "learning-rate"),
+            CureRef("warm-up"),
+            CureRef("less weight decay", "weight-decay"),
+            CureRef("normalisation before each layer", "normalise"),
         ),
         explains=("SG106",),
     )
@@ -244,8 +246,9 @@ def _together(trace: Trace, trial: StepTest, before: float, after: float) -> Fin
         ),
         consequence=outcome(trial),
         cures=(
-            "a smaller learning rate (learning-rate), or warm-up",
-            "a loss that one point does not satisfy: semi-hard pairs, a term that keeps the outputs apart",
+            CureRef("a smaller learning rate", "learning-rate"),
+            CureRef("warm-up"),
+            CureRef("a loss that one point does not satisfy: semi-hard pairs, a term that keeps the outputs apart"),
         ),
         explains=("SG106", "SG109"),
     )
@@ -261,6 +264,6 @@ def _one_input(spread: float, trial: StepTest | None) -> Finding:
         module="",
         evidence=(Evidence("spread of the input", spread, "share", "over 0"),),
         consequence=outcome(trial),
-        cures=("a batch of samples that differ",),
+        cures=(CureRef("a batch of samples that differ"),),
         explains=("SG106", "SG109", "SG304"),
     )

@@ -83,7 +83,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from steadygrad.numerals import number, percent
-from steadygrad.record import Evidence, Finding, Location, Parameter, Severity, StepTest, Trace
+from steadygrad.record import CureRef, Evidence, Finding, Location, Parameter, Severity, StepTest, Trace
 from steadygrad.rules import thresholds
 from steadygrad.rules.findings import sentence
 from steadygrad.rules.read_steptest import Progress, outcome, outweighed, progress
@@ -146,9 +146,15 @@ def _stuck(trace: Trace, trial: StepTest, moved: Sequence[Parameter]) -> Iterabl
             Evidence("fall of the loss", trial.fall, "relative", "over 0.02"),
         ),
         consequence=sentence(slowest(trace) if not tiny else "", outcome(trial)),
-        cures=("a learning rate found by real steps (learning-rate)", "Adam in place of SGD, because it is scale-free")
+        cures=(
+            CureRef("a learning rate found by real steps", "learning-rate"),
+            CureRef("Adam in place of SGD, because it is scale-free"),
+        )
         if tiny
-        else ("a longer look: --trial 100", "a learning rate found by real steps (learning-rate)"),
+        else (
+            CureRef("a longer look: --trial 100"),
+            CureRef("a learning rate found by real steps", "learning-rate"),
+        ),
         count=len(moved),
     )
 
@@ -171,7 +177,7 @@ def _held_still(trial: StepTest, still: Sequence[Parameter], share: float) -> Fi
         module=still[0].name,
         evidence=(Evidence("elements that stand still", share, "share", "0"),),
         consequence=outcome(trial),
-        cures=("a learning rate above 0 for their parameter group",),
+        cures=(CureRef("a learning rate above 0 for their parameter group"),),
         count=len(still),
     )
 
@@ -194,7 +200,7 @@ def _decayed(trace: Trace, trial: StepTest) -> Finding:
         ),
         consequence=outcome(trial),
         cures=(
-            "a weight decay of 0.1 or less under AdamW, of 1e-4 under SGD (weight-decay)",
-            "decoupled decay (AdamW) in place of Adam's",
+            CureRef("a weight decay of 0.1 or less under AdamW, of 1e-4 under SGD", "weight-decay"),
+            CureRef("decoupled decay (AdamW) in place of Adam's"),
         ),
     )

@@ -135,7 +135,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from steadygrad.numerals import percent
-from steadygrad.record import Evidence, Finding, Operation, Parameter, Severity, StepTest, Trace
+from steadygrad.record import CureRef, Evidence, Finding, Operation, Parameter, Severity, StepTest, Trace
 from steadygrad.rules.as_made import as_made
 from steadygrad.rules.lost_paths import RULE, expression, way_of
 from steadygrad.rules.not_kept import elements, not_held, unregistered
@@ -178,8 +178,10 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         total,
         major=MAJOR,
         cures=(
-            "a look at what stands between them and the loss: rounding, comparison, a dead activation, a weight of zero",
-            "a softmax or sigmoid that is flat there left to the loss (logits)",
+            CureRef(
+                "a look at what stands between them and the loss: rounding, comparison, a dead activation, a weight of zero"
+            ),
+            CureRef("a softmax or sigmoid that is flat there left to the loss (logits)"),
         ),
     )
 
@@ -237,7 +239,7 @@ def _cut(
         label="the gradient's path ends here",
         evidence=(Evidence("trainable elements whose path is cut", share, "share", "0"),),
         consequence=f"{first.name}{' and the others' if len(lost) > 1 else ''} will never move",
-        cures=(way.instead,),
+        cures=(CureRef(way.instead),),
         count=len(lost),
         also=tuple(place for place in places if place is not None and place != cut.location),
         explains=("SG101", "SG106"),
@@ -268,8 +270,8 @@ def _pathless(trace: Trace, lost: Sequence[Parameter], trainable: Sequence[Param
             evidence=(Evidence("parameter elements without a path", share, "share", "0"),),
             consequence=f"{used[0].name}{' and the others' if len(used) > 1 else ''} will never move",
             cures=(
-                "their output in the loss, if they are to learn",
-                "removing what takes values out of torch on the way",
+                CureRef("their output in the loss, if they are to learn"),
+                CureRef("removing what takes values out of torch on the way"),
             ),
             count=len(used),
             explains=("SG101", "SG106"),
@@ -284,7 +286,7 @@ def _pathless(trace: Trace, lost: Sequence[Parameter], trainable: Sequence[Param
             evidence=(
                 Evidence("unused parameters", float(len(unused)), "parameters", "0, unless another loss trains them"),
             ),
-            cures=("removing what is not used", "freezing it with requires_grad_(False)"),
+            cures=(CureRef("removing what is not used"), CureRef("freezing it with requires_grad_(False)")),
             count=len(unused),
         )
 
@@ -306,7 +308,7 @@ def _cut_in_time(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         label="what came before this gets no gradient from what comes after",
         evidence=(Evidence("cuts at one expression", times, "cuts", f"under {LOOPED}"),),
         consequence=outcome(trial),
-        cures=("detaching the state between batches, not between steps",),
+        cures=(CureRef("detaching the state between batches, not between steps"),),
         count=times,
         explains=("SG104", "SG106"),
     )
@@ -324,6 +326,6 @@ def _frozen(trace: Trace, trial: StepTest | None, trainable: Sequence[Parameter]
         module=trainable[0].name if trainable else "",
         evidence=(Evidence("trainable elements", share, "share", "enough to learn with"),),
         consequence=outcome(trial),
-        cures=("requires_grad_(True) on the layers that are to learn",),
+        cures=(CureRef("requires_grad_(True) on the layers that are to learn"),),
         explains=("SG106",),
     )

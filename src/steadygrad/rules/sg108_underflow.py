@@ -110,7 +110,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from steadygrad.numerals import number, percent
-from steadygrad.record import Evidence, Finding, NonFinite, Severity, StepTest, Trace
+from steadygrad.record import CureRef, Evidence, Finding, NonFinite, Severity, StepTest, Trace
 from steadygrad.rules.findings import other_places
 from steadygrad.rules.read_steptest import Progress, outcome, progress
 
@@ -145,9 +145,9 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
             evidence=(Evidence("elements rounded to zero", trace.underflow_share, "share", f"under {UNDERFLOW:g}"),),
             consequence=outcome(trial),
             cures=(
-                "loss scaling (torch.amp.GradScaler)",
-                "bfloat16, which has the range of float32",
-                "float32 for the layers behind",
+                CureRef("loss scaling (torch.amp.GradScaler)"),
+                CureRef("bfloat16, which has the range of float32"),
+                CureRef("float32 for the layers behind"),
             ),
             also=other_places(operation),
             explains=("SG101", "SG106", "SG107", "SG105"),
@@ -178,7 +178,10 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
                 ),
             ),
             consequence=outcome(trial),
-            cures=("float32 master weights (autocast in place of model.half())", "a larger learning rate"),
+            cures=(
+                CureRef("float32 master weights (autocast in place of model.half())"),
+                CureRef("a larger learning rate"),
+            ),
             count=len(swallowed),
             explains=("SG106", "SG107"),
         )
@@ -197,7 +200,10 @@ def _forward(trace: Trace, trial: StepTest | None, found: NonFinite, severity: S
         label="nothing but zeros comes out of this",
         evidence=(Evidence("elements rounded to zero", 1.0, "share", f"under {UNDERFLOW:g}"),),
         consequence=outcome(trial),
-        cures=("the same in logarithms: sums of logs in place of products, logsumexp", "a scale that keeps it near 1"),
+        cures=(
+            CureRef("the same in logarithms: sums of logs in place of products, logsumexp"),
+            CureRef("a scale that keeps it near 1"),
+        ),
         also=other_places(operation),
         explains=("SG101", "SG102", "SG105", "SG106", "SG107"),
     )

@@ -107,7 +107,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from steadygrad.numerals import number, percent
-from steadygrad.record import Evidence, Finding, Operation, Severity, StepTest, Trace
+from steadygrad.record import CureRef, Evidence, Finding, Operation, Severity, StepTest, Trace
 from steadygrad.rules.findings import other_places
 from steadygrad.rules.plateau import LEARNED_LONG, LITTLE, hardly_learns, never_begins
 from steadygrad.rules.read_steptest import informed_fall, outcome
@@ -170,14 +170,14 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         ),
         consequence=outcome(trial),
         cures=(
-            "a look at whether inputs and targets belong together, and whether inputs differ",
-            "a learning rate found by real steps (learning-rate)",
+            CureRef("a look at whether inputs and targets belong together, and whether inputs differ"),
+            CureRef("a learning rate found by real steps", "learning-rate"),
             *(
-                ["a smaller weight of the divergence at first, where the model has a latent (KL warm-up)"]
+                [CureRef("a smaller weight of the divergence at first, where the model has a latent (KL warm-up)")]
                 if exchanged
                 else []
             ),
-            "a longer look: --trial 500",
+            CureRef("a longer look: --trial 500"),
         ),
         explains=("SG106",),
     )
@@ -214,7 +214,7 @@ def _starved(trial: StepTest | None, drops: Sequence[Operation], kept: float, se
             Evidence("numbers of a sample that are left", _left(first), "numbers", f"over {UNITS_LEFT}"),
         ),
         consequence=outcome(trial),
-        cures=("a smaller p, which is the share that is dropped and not kept: 0.5 or less",),
+        cures=(CureRef("a smaller p, which is the share that is dropped and not kept: 0.5 or less"),),
         count=len(drops),
         also=other_places(first),
         explains=("SG106", "SG105", "SG101", "SG102", "SG103"),

@@ -121,7 +121,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from steadygrad.numerals import number
-from steadygrad.record import Evidence, Finding, Severity, StepTest, Trace
+from steadygrad.record import CureRef, Evidence, Finding, Severity, StepTest, Trace
 from steadygrad.rules import thresholds
 from steadygrad.rules.findings import other_places, sentence
 from steadygrad.rules.plateau import comes_down
@@ -156,10 +156,11 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         ),
         consequence=sentence(_greatest_update(trace), outcome(trial)),
         cures=(
-            "branches scaled by 1/√blocks (depth-scale)",
-            "normalisation in each branch (normalise)",
-            "weights scaled so that each layer's gain is 1 (fold, initialise)",
-            "clipping (clipping) bounds the update, it does not mend the product",
+            CureRef("branches scaled by 1/√blocks", "depth-scale"),
+            CureRef("normalisation in each branch", "normalise"),
+            CureRef("weights scaled so that each layer's gain is 1", "initialise"),
+            CureRef("folded initialisation", "fold"),
+            CureRef("clipping, which bounds the update and does not mend the product", "clipping"),
         ),
         count=len(at),
         also=other_places(operation_of(trace, first)),

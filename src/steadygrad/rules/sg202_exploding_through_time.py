@@ -114,7 +114,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from steadygrad.numerals import number
-from steadygrad.record import Evidence, Finding, Severity, StepTest, Trace
+from steadygrad.record import CureRef, Evidence, Finding, Severity, StepTest, Trace
 from steadygrad.rules.read_steptest import Progress, outcome, progress
 
 RULE = "SG202", "exploding-through-time"
@@ -148,9 +148,9 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         ),
         consequence=outcome(trial),
         cures=(
-            "orthogonal recurrence (recurrent)",
-            "recurrent weights divided by their spectral norm",
-            "clipping by norm (clip-norm) bounds the update, it does not mend the product",
+            CureRef("orthogonal recurrence", "recurrent"),
+            CureRef("recurrent weights divided by their spectral norm"),
+            CureRef("clipping by norm, which bounds the update and does not mend the product", "clip-norm"),
         ),
         count=len(sick),
         explains=("SG102", "SG201", "SG204", "SG205", "SG301", "SG106", "SG105"),

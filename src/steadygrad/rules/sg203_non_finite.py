@@ -118,7 +118,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from steadygrad.record import Evidence, Finding, NonFinite, Operation, Severity, StepTest, Trace
+from steadygrad.record import CureRef, Evidence, Finding, NonFinite, Operation, Severity, StepTest, Trace
 from steadygrad.rules.findings import other_places
 from steadygrad.rules.growth import grown_at
 from steadygrad.rules.read_steptest import Progress, progress
@@ -192,7 +192,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         consequence="no weight has been harmed in these steps; another batch may do it"
         if harmless
         else "every weight becomes NaN at the first step",
-        cures=(outside[1],) if outside else _cures(found.name, found.direction),
+        cures=(CureRef(outside[1] if outside else _instead(found.name, found.direction)),),
         also=other_places(trace.operations[found.operation])
         if found.operation is not None and found.operation < len(trace.operations)
         else (),
@@ -213,20 +213,21 @@ def _made_large(trace: Trace, found: NonFinite) -> Operation | None:
     return None if made is last else made
 
 
-def _cures(name: str, direction: str) -> tuple[str, ...]:
+def _instead(name: str, direction: str) -> str:
+    """What to write in the place of what made it."""
     if direction == "input":
-        return ("cleaning the data: torch.isfinite(x).all() on each batch",)
+        return "cleaning the data: torch.isfinite(x).all() on each batch"
     if direction == "parameter":
-        return ("loading or initialising the weights again",)
+        return "loading or initialising the weights again"
     name = name.strip("_")
     if name.startswith("log"):
-        return ("a logarithm of x.clamp_min(eps), or the fused form (log_softmax, logsigmoid, log1p)",)
+        return "a logarithm of x.clamp_min(eps), or the fused form (log_softmax, logsigmoid, log1p)"
     if name in ("sqrt", "norm", "rsqrt", "pow", "vector_norm", "std"):
-        return ("x + eps under the root: its derivative at 0 is infinite",)
+        return "x + eps under the root: its derivative at 0 is infinite"
     if name in ("exp", "cosh", "sinh", "expm1"):
-        return ("the greatest value subtracted before the exponential, or torch.logsumexp",)
+        return "the greatest value subtracted before the exponential, or torch.logsumexp"
     if name in ("div", "truediv", "reciprocal", "divide", "true_divide"):
-        return ("eps added to the denominator",)
+        return "eps added to the denominator"
     if "softmax" in name or "attention" in name:
-        return ("at least one position left open in every row of the mask",)
-    return ("an epsilon, a clamp or a mask applied before it, not after",)
+        return "at least one position left open in every row of the mask"
+    return "an epsilon, a clamp or a mask applied before it, not after"

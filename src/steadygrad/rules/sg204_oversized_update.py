@@ -109,7 +109,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from steadygrad.numerals import number
-from steadygrad.record import Evidence, Finding, Severity, StepTest, Trace
+from steadygrad.record import CureRef, Evidence, Finding, Severity, StepTest, Trace
 from steadygrad.rules import thresholds
 from steadygrad.rules.read_steptest import Progress, outcome, outweighed, progress, recovered
 
@@ -154,9 +154,9 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         ),
         consequence=outcome(trial),
         cures=(
-            "a learning rate found by real steps (learning-rate)",
-            "clipping by global norm (clip-norm), if it happens only now and then",
-            "warm-up",
+            CureRef("a learning rate found by real steps", "learning-rate"),
+            CureRef("clipping by global norm, if it happens only now and then", "clip-norm"),
+            CureRef("warm-up"),
         ),
         explains=("SG106", "SG105"),
     )

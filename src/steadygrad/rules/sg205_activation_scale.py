@@ -112,7 +112,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from steadygrad.numerals import number
-from steadygrad.record import Evidence, Finding, Severity, StepTest, Trace
+from steadygrad.record import CureRef, Evidence, Finding, Severity, StepTest, Trace
 from steadygrad.rules.findings import other_places
 from steadygrad.rules.growth import grown_at
 from steadygrad.rules.plateau import hardly_learns
@@ -162,7 +162,11 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
             Evidence("mean of the output", first.output.mean, "absolute", "near 0"),
         ),
         consequence=outcome(trial),
-        cures=("weights scaled by 1/√fan-in (initialise)", "normalisation after it (normalise)", "standardised input"),
+        cures=(
+            CureRef("weights scaled by 1/√fan-in", "initialise"),
+            CureRef("normalisation after it", "normalise"),
+            CureRef("standardised input"),
+        ),
         count=len(sick),
         also=other_places(first),
         explains=("SG204", "SG106", "SG105"),

@@ -132,7 +132,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from steadygrad.record import Evidence, Finding, Severity, StepTest, Trace
+from steadygrad.record import CureRef, Evidence, Finding, Severity, StepTest, Trace
 from steadygrad.rules.findings import other_places
 from steadygrad.rules.read_steptest import outcome
 
@@ -154,7 +154,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         label="a step makes the log-probabilities of the targets smaller",
         evidence=(Evidence("sign of the gradient at the targets' log-probabilities", 1.0, "sign", "-1"),),
         consequence=outcome(trial),
-        cures=("a minus sign in front of the log-likelihood, or torch.nn.functional.nll_loss",),
+        cures=(CureRef("a minus sign in front of the log-likelihood, or torch.nn.functional.nll_loss"),),
         also=other_places(end),
         explains=("SG105", "SG106", "SG109", "SG201", "SG204"),
     )

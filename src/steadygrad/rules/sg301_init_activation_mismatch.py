@@ -124,7 +124,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from steadygrad.numerals import number
-from steadygrad.record import Evidence, Finding, Location, Operation, Parameter, StepTest, Trace
+from steadygrad.record import CureRef, Evidence, Finding, Location, Operation, Parameter, StepTest, Trace
 from steadygrad.rules import thresholds
 from steadygrad.rules.findings import other_places, sentence
 from steadygrad.rules.read_steptest import outcome
@@ -201,10 +201,10 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         ),
         consequence=sentence(slowest(trace) if shrinking else "", outcome(trial)),
         cures=(
-            _initialiser(first),
-            "folded initialisation (fold)",
-            "batch norm before the activation (normalise)",
-            "a residual span (residual)",
+            CureRef(_initialiser(first), "initialise"),
+            CureRef("folded initialisation", "fold"),
+            CureRef("batch norm before the activation", "normalise"),
+            CureRef("a residual span", "residual"),
         ),
         count=len(layers),
         also=tuple(
@@ -285,11 +285,9 @@ def _needed(follower: Operation) -> float | None:
 
 def _initialiser(layer: _Layer) -> str:
     if layer.activation in ("relu", "leaky_relu", "relu6"):
-        return "He initialisation (initialise): nn.init.kaiming_normal_(weight, nonlinearity='relu')"
+        return "He initialisation: nn.init.kaiming_normal_(weight, nonlinearity='relu')"
     if layer.activation in ("tanh", "softsign", "linear", "erf"):
-        return "Xavier or orthogonal initialisation with gain 1 (initialise)"
+        return "Xavier or orthogonal initialisation with gain 1"
     if layer.activation == "selu":
-        return "LeCun initialisation, standard deviation 1/√fan-in (initialise)"
-    return (
-        f"weights of variance {number(layer.needed, 2)}/fan-in, the critical scale of {layer.activation} (initialise)"
-    )
+        return "LeCun initialisation, standard deviation 1/√fan-in"
+    return f"weights of variance {number(layer.needed, 2)}/fan-in, the critical scale of {layer.activation}"

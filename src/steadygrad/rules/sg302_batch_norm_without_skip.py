@@ -118,7 +118,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from steadygrad.record import Evidence, Finding, Operation, Severity, StepTest, Trace
+from steadygrad.record import CureRef, Evidence, Finding, Operation, Severity, StepTest, Trace
 from steadygrad.rules.findings import other_places
 from steadygrad.rules.read_steptest import Progress, outcome, progress
 from steadygrad.rules.read_trunk import body, lost
@@ -184,7 +184,7 @@ def _small(trace: Trace, trial: StepTest | None, small: list[Operation]) -> Find
         label=f"normalises an output of shape {small[0].output_shape}",
         evidence=(Evidence("values per channel", float(_values(small[0])), "values", "16 or more"),),
         consequence=outcome(trial),
-        cures=("a larger batch", "group norm or layer norm, which do not look at the batch"),
+        cures=(CureRef("a larger batch"), CureRef("group norm or layer norm, which do not look at the batch")),
         count=len(small),
         also=other_places(small[0]),
         explains=("SG105", "SG106", "SG204"),
@@ -204,7 +204,7 @@ def _deep(trace: Trace, trial: StepTest | None, plain: list[Operation], gained: 
             Evidence("decades gained on the trunk", gained, "decades", f"under {DECADES_GAINED:g}"),
         ),
         consequence=outcome(trial),
-        cures=("a residual span around every two layers (residual)", "fewer layers"),
+        cures=(CureRef("a residual span around every two layers", "residual"), CureRef("fewer layers")),
         count=len(plain),
         also=other_places(plain[0]),
         explains=("SG201", "SG204", "SG106", "SG301", "SG205"),

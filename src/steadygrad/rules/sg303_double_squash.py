@@ -93,7 +93,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from steadygrad.record import Evidence, Finding, Operation, Severity, StepTest, Trace
+from steadygrad.record import CureRef, Evidence, Finding, Operation, Severity, StepTest, Trace
 from steadygrad.rules.findings import other_places
 from steadygrad.rules.plateau import ENOUGH
 from steadygrad.rules.read_steptest import Progress, informed_fall, outcome, progress
@@ -173,8 +173,8 @@ def _found(trace: Trace, trial: StepTest | None, squash: Operation, why: str) ->
         ),
         consequence=outcome(trial),
         cures=(
-            f"leaving {name} out of the model (logits) and applying it when predicting",
-            "log_softmax with nll_loss",
+            CureRef(f"leaving {name} out of the model (logits) and applying it when predicting"),
+            CureRef("log_softmax with nll_loss"),
         ),
         also=other_places(squash),
         explains=("SG102", "SG106", "SG105", "SG101"),

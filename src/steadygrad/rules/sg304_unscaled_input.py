@@ -110,7 +110,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from steadygrad.numerals import number, percent
-from steadygrad.record import Evidence, Finding, Operation, Severity, StepTest, Trace
+from steadygrad.record import CureRef, Evidence, Finding, Operation, Severity, StepTest, Trace
 from steadygrad.rules.findings import other_places
 from steadygrad.rules.read_steptest import Progress, outcome, progress
 
@@ -161,8 +161,8 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         ),
         consequence=outcome(trial),
         cures=(
-            "standardising the input: (x - mean) / std of the training set (standardised-input)",
-            "batch norm before the activations (normalise)",
+            CureRef("standardising the input: (x - mean) / std of the training set", "standardised-input"),
+            CureRef("batch norm before the activations", "normalise"),
         ),
         also=other_places(first),
         explains=("SG102", "SG103", "SG104", "SG101", "SG201", "SG204", "SG205", "SG106", "SG105", "SG301"),

@@ -116,7 +116,7 @@ import math
 from collections.abc import Iterable
 
 from steadygrad.numerals import number
-from steadygrad.record import Evidence, Finding, Severity, StepTest, Trace
+from steadygrad.record import CureRef, Evidence, Finding, Severity, StepTest, Trace
 from steadygrad.rules.findings import other_places
 from steadygrad.rules.read_steptest import Progress, outcome, progress
 
@@ -161,7 +161,11 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         label="one position takes nearly all of the weight",
         evidence=tuple(proof),
         consequence=outcome(trial),
-        cures=("logits divided by √(head dimension)", "smaller query weights (attention-scale)", "QK-norm (qk-norm)"),
+        cures=(
+            CureRef("logits divided by √(head dimension)"),
+            CureRef("smaller query weights", "attention-scale"),
+            CureRef("QK-norm", "qk-norm"),
+        ),
         count=len(sick),
         also=other_places(first),
         explains=("SG101", "SG105", "SG106", "SG201", "SG204", "SG205"),

@@ -123,7 +123,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from steadygrad.numerals import number
-from steadygrad.record import Evidence, Finding, Severity, StepTest, Trace
+from steadygrad.record import CureRef, Evidence, Finding, Severity, StepTest, Trace
 from steadygrad.rules.read_steptest import Progress, outcome, progress
 from steadygrad.rules.sg106_stuck_parameters import UPDATE
 
@@ -155,8 +155,8 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         ),
         consequence=outcome(trial),
         cures=(
-            f"a bound near the norms that there are: norm:{clipped.before:.1g}",
-            "no clip, where nothing spikes",
+            CureRef(f"a bound near the norms that there are: norm:{clipped.before:.1g}"),
+            CureRef("no clip, where nothing spikes"),
         ),
         explains=("SG106", "SG109"),
     )

@@ -97,7 +97,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from steadygrad.numerals import percent
-from steadygrad.record import Evidence, Finding, Severity, StepTest, Trace
+from steadygrad.record import CureRef, Evidence, Finding, Severity, StepTest, Trace
 from steadygrad.rules.comparing import compares
 from steadygrad.rules.findings import other_places
 from steadygrad.rules.read_steptest import Progress, outcome, progress
@@ -141,7 +141,11 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
                 ),
             ),
             consequence=outcome(trial),
-            cures=(f"leaving {name} out: the last layer's output is {'the logit' if logits else 'the prediction'}",),
+            cures=(
+                CureRef(
+                    f"leaving {name} out: the last layer's output is {'the logit' if logits else 'the prediction'}"
+                ),
+            ),
             also=other_places(cut),
             explains=("SG101", "SG105", "SG106", "SG109"),
         )

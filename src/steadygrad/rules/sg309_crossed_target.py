@@ -82,7 +82,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from steadygrad.record import Evidence, Finding, Severity, StepTest, Trace
+from steadygrad.record import CureRef, Evidence, Finding, Severity, StepTest, Trace
 from steadygrad.rules.comparing import compares
 from steadygrad.rules.findings import other_places
 from steadygrad.rules.read_steptest import outcome
@@ -107,7 +107,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
             label="give both one shape: output.squeeze(-1)",
             evidence=(Evidence("differences a sample", float(count), "count", "1"),),
             consequence=outcome(trial),
-            cures=("output.squeeze(-1), or the targets as a column: target[:, None]",),
+            cures=(CureRef("output.squeeze(-1), or the targets as a column: target[:, None]"),),
             also=other_places(operation),
             explains=("SG105", "SG106", "SG109"),
         )

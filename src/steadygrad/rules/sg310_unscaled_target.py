@@ -84,7 +84,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from steadygrad.numerals import number
-from steadygrad.record import Evidence, Finding, Severity, StepTest, Trace
+from steadygrad.record import CureRef, Evidence, Finding, Severity, StepTest, Trace
 from steadygrad.rules.comparing import compares
 from steadygrad.rules.findings import other_places
 from steadygrad.rules.read_steptest import Progress, outcome, progress
@@ -123,8 +123,10 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
             ),
             consequence=outcome(trial),
             cures=(
-                "standardised targets: (y - mean) / std of the training set, undone on what the model predicts",
-                "an output in the targets' units (standardised-target)",
+                CureRef(
+                    "standardised targets: (y - mean) / std of the training set, undone on what the model predicts"
+                ),
+                CureRef("an output in the targets' units", "standardised-target"),
             ),
             also=other_places(operation),
             explains=("SG105", "SG106", "SG109", "SG203", "SG204", "SG205"),

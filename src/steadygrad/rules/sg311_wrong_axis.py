@@ -105,7 +105,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from steadygrad.record import Evidence, Finding, Operation, Severity, StepTest, Trace
+from steadygrad.record import CureRef, Evidence, Finding, Operation, Severity, StepTest, Trace
 from steadygrad.record.trace import Mixing
 from steadygrad.rules.findings import other_places
 from steadygrad.rules.plateau import LITTLE, hardly_learns
@@ -151,7 +151,7 @@ def _mixed(mixing: Mixing, trial: StepTest | None) -> Finding:
         label=help_,
         evidence=(Evidence("samples that an answer depends on", float(samples), "count", "1"),),
         consequence=outcome(trial),
-        cures=(help_,),
+        cures=(CureRef(help_),),
         explains=SYMPTOMS,
     )
 
@@ -167,7 +167,7 @@ def _traded(trace: Trace, operation: Operation, trial: StepTest) -> Finding:
         label="use transpose or permute",
         evidence=(Evidence("learned from the input", informed_fall(trial), "share", f"over {LITTLE:g}"),),
         consequence=outcome(trial),
-        cures=("transpose or permute, which turn axes, in the place of " + operation.name,),
+        cures=(CureRef("transpose or permute, which turn axes, in the place of " + operation.name),),
         also=other_places(operation),
         explains=SYMPTOMS,
     )

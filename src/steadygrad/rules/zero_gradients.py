@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from steadygrad.numerals import percent
-from steadygrad.record import Evidence, Finding, Parameter, Severity, StepTest, Trace
+from steadygrad.record import CureRef, Evidence, Finding, Parameter, Severity, StepTest, Trace
 from steadygrad.rules.lost_paths import RULE
 from steadygrad.rules.not_kept import elements
 from steadygrad.rules.read_steptest import Progress, outcome, progress
@@ -23,7 +23,7 @@ def shut(
     total: int,
     *,
     major: float,
-    cures: tuple[str, ...],
+    cures: tuple[CureRef, ...],
 ) -> Iterable[Finding]:
     """Gradients of exactly zero: by design where a step opened them, a fault where they stayed shut."""
     zero = [p for p in trainable if p.connected and p.log10_gradient == -math.inf and (p.cut is None or p.opened)]
@@ -74,6 +74,6 @@ def _shut_off(trace: Trace, trial: StepTest | None, stayed: Sequence[Parameter],
         label="its derivative is zero everywhere" if step is not None else "",
         evidence=(Evidence("parameter elements with zero gradient", share, "share", "0"),),
         consequence=outcome(trial),
-        cures=("a straight-through estimator", "a smooth activation in its place"),
+        cures=(CureRef("a straight-through estimator"), CureRef("a smooth activation in its place")),
         count=len(stayed),
     )
