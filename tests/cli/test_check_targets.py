@@ -127,7 +127,7 @@ def test_a_script_brings_its_optimizer_loss_and_loader(write, capsys):
     setup = setup_of(capsys, write(TRAIN, "train.py"))
     assert setup["optimizer"] == "SGD, learning rate 0.25" and setup["loss"] == "CrossEntropyLoss"
     assert setup["batch"] == "(48, 20) float32, (48,) int64, fresh ones of DataLoader"
-    assert setup["assumptions"] == ["from train.py: train_loader, criterion, optimizer"]
+    assert [one["words"] for one in setup["assumptions"]] == ["from train.py: train_loader, criterion, optimizer"]
     main(["check", "train.py", "--trial", "0"])
     assert "taken      from train.py: train_loader, criterion" in capsys.readouterr().out
 
@@ -157,7 +157,7 @@ def test_a_loader_without_its_data_is_left_out_and_told_of(write, capsys):
     pictures += "    def __getitem__(self, index):\n        raise FileNotFoundError('data/0.png')\n\n\n"
     setup = setup_of(capsys, write(text.replace("x, y =", pictures + "x, y ="), "train.py"))
     assert setup["optimizer"] == "SGD, learning rate 0.25" and setup["batch"].startswith("64 × 20")
-    assert "train_loader is left out: FileNotFoundError: data/0.png" in setup["assumptions"][0]
+    assert "train_loader is left out: FileNotFoundError: data/0.png" in setup["assumptions"][0]["words"]
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_a_file_beside_it_builds_a_model(
     assert code in (0, 1), told.err
     report = json.loads(told.out)
     assert report["setup"]["parameters"] == sizes[0] * sizes[1] + sizes[1]
-    assert any(f"as in {file}" in one for one in report["setup"]["assumptions"])
+    assert any(f"as in {file}" in one["words"] for one in report["setup"]["assumptions"])
 
 
 @pytest.mark.parametrize("name", BAD)

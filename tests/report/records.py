@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from steadygrad.record import (
+    Assumption,
     BlindSpot,
     CheckRecord,
     Cost,
@@ -156,7 +157,7 @@ def vanishing() -> CheckRecord:
         findings=(squash, saturated(), collapsed),
         trace=trace(road, blind_spots=tuple(BlindSpot("module never ran", f"aux.{i}") for i in range(5))),
         trial=StepTest(10, ADAM, tuple(2.31 - 0.00002 * i for i in range(11)), 0.0001, 1e-14, 0.0),
-        setup=setup(assumptions=("the model is trained as it was left: in training mode",)),
+        setup=setup(assumptions=(Assumption("", "the model is trained as it was left: in training mode"),)),
         cost=Cost(plain=0.0123, probe=0.0172, step_test=0.2, total=0.31),
         tiers=(Tier.PROBE, Tier.STEP_TEST),
         notes=("the learning rate was not the cause: no rate from 1e-5 to 1 lowers the loss",),
@@ -276,7 +277,7 @@ def hostile() -> CheckRecord:
             ),
             replace(base, message="an" + "t" * 300, location=None, module="a." * 80, label=""),
         ),
-        setup=setup(evil, assumptions=(evil,)),
+        setup=setup(evil, assumptions=(Assumption(evil, evil),)),
         notes=(evil,),
         ignored=(evil,),
         trace=trace(

@@ -132,16 +132,26 @@ def test_the_schema_rejects_what_the_reader_rejects(spoil: Callable[[Any], objec
         CheckRecord.from_json(json.dumps(body))
 
 
-def test_a_report_of_when_cures_and_tiers_were_sentences_is_read() -> None:
+def test_a_report_of_when_cures_tiers_and_assumptions_were_sentences_is_read() -> None:
     record = records.saturated()
     now = replace(records.healthy(), findings=(record,))
     body = json.loads(now.to_json())
     body["findings"][0]["cures"] = ["folded initialisation (fold)", "a residual span"]
+    body["setup"]["assumptions"] = [
+        "from net.py: loader",
+        "loss: mean squared error against the input",
+        "seed: as in c.yaml",
+    ]
     body["tiers"] = ["probe: +0.3 decades over 33 steps of the trunk", "step test: the loss fell by 78.00% in 10 steps"]
     jsonschema.validate(body, json_schema())
     read = CheckRecord.from_json(json.dumps(body))
     assert read.findings[0].cures == (CureRef("folded initialisation (fold)"), CureRef("a residual span"))
-    assert replace(read, findings=()) == replace(now, findings=())
+    assert [(one.about, one.text) for one in read.setup.assumptions] == [
+        ("file", "from net.py: loader"),
+        ("loss", "loss: mean squared error against the input"),
+        ("", "seed: as in c.yaml"),
+    ]
+    assert replace(read, findings=(), setup=now.setup) == replace(now, findings=())
     assert "folded initialisation (fold); or a residual span" in render(read, "text", width=200, color="never")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from steadygrad.record import BlindSpot, Cost, Finding, Location, Severity
+from steadygrad.record import Assumption, BlindSpot, Cost, Finding, Location, Severity
 from steadygrad.report import FORMATS, render, wants_colour
 from steadygrad.report.facts import facts
 from steadygrad.report.layout import NARROWEST
@@ -229,7 +229,7 @@ def test_an_empty_finding_and_no_cost_are_drawn() -> None:
 
 def test_a_batch_that_was_made_is_told_of_once() -> None:
     record = records.healthy()
-    made = replace(record, setup=replace(record.setup, batch="8 × 4", assumptions=("batch: 8 × 4",)))
+    made = replace(record, setup=replace(record.setup, batch="8 × 4", assumptions=(Assumption("batch", "8 × 4"),)))
     assert [name for name, text in facts(made) if "8 × 4" in text] == ["assumed"]
     given = replace(record, setup=replace(record.setup, batch="8 × 4", assumptions=()))
     assert [name for name, text in facts(given) if "8 × 4" in text] == ["batch"]

@@ -44,7 +44,7 @@ def _shown(files: list[Path]) -> str:
 
 def assumed(subject: Subject) -> bool:
     """Whether the optimizer is one that the check had to assume."""
-    return any(words.startswith("optimizer: ") and "rate" in words for words in subject.assumptions)
+    return any(one.about == "optimizer" and one.by_default for one in subject.assumptions)
 
 
 def write_rate(draft: Draft, rate: float) -> None:

@@ -5,7 +5,7 @@ room speaks to its neighbours in these words.
 """
 
 from steadygrad.record.change import GROUPS, SAFETIES, Candidate, Change, CureRecord, Edit, Site, Tried
-from steadygrad.record.check import CheckRecord, Cost, Setup, Tier
+from steadygrad.record.check import Assumption, CheckRecord, Cost, Setup, Tier
 from steadygrad.record.codec import SCHEMA_VERSION, from_jsonable, json_text, to_jsonable
 from steadygrad.record.finding import CureRef, Evidence, Finding, Severity, Verdict
 from steadygrad.record.span import Location
@@ -30,6 +30,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "Action",
     "Alarm",
+    "Assumption",
     "BlindSpot",
     "Candidate",
     "Change",

@@ -34,8 +34,32 @@ class Tier(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Assumption:
+    """One thing about what was examined that the user did not state."""
+
+    about: str
+    """"batch", "target", "loss" or "optimizer"; "file" = what the target's own file brought, which is no guess."""
+    words: str
+    by_default: bool = True
+    """Whether it is ours; False where the model or its file says so."""
+
+    @property
+    def text(self) -> str:
+        """ "loss: cross-entropy against random labels"; what a file brought needs no such word."""
+        return f"{self.about}: {self.words}" if self.about and self.about != "file" else self.words
+
+    @classmethod
+    def from_text(cls, text: str) -> Assumption:
+        """One of a report written when assumptions were sentences."""
+        if text.startswith("from "):
+            return cls("file", text, by_default=False)
+        about, colon, words = text.partition(": ")
+        return cls(about, words) if colon and about in ("batch", "target", "loss", "optimizer") else cls("", text)
+
+
+@dataclass(frozen=True, slots=True)
 class Setup:
-    """What was examined, in words, with every assumption that the user did not state."""
+    """What was examined, in words, and what had to be assumed of it."""
 
     model: str
     """Class name of the model."""
@@ -46,7 +70,7 @@ class Setup:
     optimizer: str
     device: str
     seed: int
-    assumptions: tuple[str, ...] = ()
+    assumptions: tuple[Assumption, ...] = ()
     target: str = ""
     typed: tuple[str, ...] = ()
     """What was typed to make the subject, to be typed again: ("net.py", "--arg", "depth=20"); empty for a call."""

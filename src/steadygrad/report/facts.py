@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from steadygrad import numerals
-from steadygrad.record import BlindSpot, CheckRecord, Tier
+from steadygrad.record import Assumption, BlindSpot, CheckRecord, Tier
 from steadygrad.report import words
 from steadygrad.report.profile import sample, sparkline
 
@@ -41,13 +41,13 @@ def _named_once(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
 def _all(record: CheckRecord) -> Iterator[tuple[str, str]]:
     setup, trial, unseen = record.setup, record.trial, record.blind_spots
     yield "subject", _joined(setup.model, numerals.count(setup.parameters, "parameter"), setup.device)
-    made = f"batch: {setup.batch}" in setup.assumptions
+    made = any(one.about == "batch" and one.words == setup.batch for one in setup.assumptions)
     yield "batch", "" if made else setup.batch
     yield "training", _joined(setup.loss, setup.optimizer)
-    taken = [sentence for sentence in setup.assumptions if sentence.startswith("from ")]
-    guessed = [sentence for sentence in setup.assumptions if sentence not in taken]
-    yield "taken", "; ".join(taken)
-    yield "assumed", "; ".join(guessed)
+    taken = [one for one in setup.assumptions if one.about == "file"]
+    guessed = [one for one in setup.assumptions if one.about != "file"]
+    yield "taken", "; ".join(one.text for one in taken)
+    yield "assumed", "; ".join(one.text for one in guessed)
     yield "to be sure", _surer(guessed, python=not setup.target)
     yield from ((tier.value, _seen(record, tier)) for tier in record.tiers)
     if (
@@ -70,22 +70,22 @@ def _seen(record: CheckRecord, tier: Tier) -> str:
         if trunk is None:
             return "no path from the loss to the input"
         return f"{trunk.decades:+.1f} decades over {len(trunk.steps)} steps of the trunk"
-    if trial is None:
+    if trial is None or not trial.losses:
         return ""
     change = f"the loss {'fell' if trial.fall >= 0 else 'rose'} by {numerals.percent(abs(trial.fall))}"
     change = "the loss stopped being finite" if trial.diverged else change
     return f"{change} in {trial.steps} steps of {trial.optimizer}"
 
 
-def _surer(guessed: list[str], *, python: bool) -> str:
+def _surer(guessed: list[Assumption], *, python: bool) -> str:
     """What to give, so that nothing has to be guessed."""
-    begins = {sentence.partition(":")[0] for sentence in guessed}
+    about = {one.about for one in guessed}
     wanted = []
-    if begins & {"batch", "target"}:
+    if about & {"batch", "target"}:
         wanted.append("batch=(x, y)" if python else "--batch FILE.py:FUNCTION")
-    if "loss" in begins:
+    if "loss" in about:
         wanted.append("loss_fn=" if python else "--loss NAME")
-    if "optimizer" in begins:
+    if "optimizer" in about:
         wanted.append("optimizer=" if python else "--optimizer SPEC")
     *most, last = wanted or [""]
     return f"give {', '.join(most)} and {last}" if most else f"give {last}" if last else ""

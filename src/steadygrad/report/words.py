@@ -24,7 +24,7 @@ VERDICTS = {
 def verdict(record: CheckRecord) -> str:
     """ "at risk"; of a loss that was assumed, "healthy, if the loss is cross-entropy on the output as logits"."""
     said = VERDICTS[record.verdict]
-    if record.verdict is not Verdict.HEALTHY or not any(one.startswith("loss: ") for one in record.setup.assumptions):
+    if record.verdict is not Verdict.HEALTHY or not any(one.about == "loss" for one in record.setup.assumptions):
         return said
     return f"{said}, if the loss is {record.setup.loss}" + (
         " on the output as logits" if record.setup.loss == "cross-entropy" else ""

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from steadygrad.record import Assumption
 from steadygrad.subject.device_and_dtype import place_batch
 from steadygrad.subject.dry_run import attempts, in_short
 from steadygrad.subject.model_candidates import is_loss
@@ -45,8 +46,8 @@ class Companions:
     words: dict[str, str] = field(default_factory=dict)
     """For "optimizer", "loss" and "batch": how a person would call it."""
 
-    def fitting(self, model: nn.Module, place: str, seed: int) -> tuple[Any, Any, Any, str]:
-        """Batch, loss and optimizer as ``model`` takes them, and a sentence on where they are from.
+    def fitting(self, model: nn.Module, place: str, seed: int) -> tuple[Any, Any, Any, Assumption | None]:
+        """Batch, loss and optimizer as ``model`` takes them, and where they are from.
 
         A batch of pictures is flattened where only that goes in; one that does not go in at all is left.
         """
@@ -59,7 +60,12 @@ class Companions:
         loss_fn = self.loss_fn if pair else None
         used = [name, self.words.get("loss", "") if loss_fn is not None else "", self.words.get("optimizer", "")]
         said = ", ".join(filter(None, used))
-        return batch, loss_fn, self.optimizer, f"from {place}: {said}{left}" if said else ""
+        return (
+            batch,
+            loss_fn,
+            self.optimizer,
+            (Assumption("file", f"from {place}: {said}{left}", by_default=False) if said else None),
+        )
 
     def _batch(self, model: nn.Module, seed: int) -> tuple[Any, str, bool]:
         """The data as the model takes them, what was done to them, whether a batch is a pair; None and why there are none."""

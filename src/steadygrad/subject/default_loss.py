@@ -1,7 +1,7 @@
 """A loss and its target for a model that came without: what a practitioner would most probably train its output with.
 
 What a model ends with says it: probabilities get the negative log-likelihood of themselves, never a second softmax.
-Every choice comes with a sentence for the report. May rely on torch; must not run a model.
+Every choice comes with its words for the report. May rely on torch; must not run a model.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from steadygrad.errors import SubjectError
+from steadygrad.record import Assumption
 from steadygrad.subject.inputs import tensors_in
 
 # Rows that add up to 1 within this are probabilities; float16 sums of a thousand classes stay within it.
@@ -23,12 +24,18 @@ SUMS_TO_ONE = 1e-2
 
 @dataclass(frozen=True)
 class Assumed:
-    """A target for an output, the loss between them, and the sentence that says so."""
+    """A target for an output, the loss between them, and the words for both."""
 
     target: Any
     loss_fn: Callable[[Any, Any], Any]
     name: str
-    sentence: str
+    against: str
+    """The target in words: "random labels"."""
+
+    @property
+    def assumption(self) -> Assumption:
+        """What it says of a subject whose loss it is."""
+        return Assumption("loss", f"{self.name} against {self.against}")
 
 
 def assume_loss(output: Any, inputs: Any, generator: torch.Generator) -> Assumed:
@@ -41,7 +48,7 @@ def assume_loss(output: Any, inputs: Any, generator: torch.Generator) -> Assumed
     kind, axis = _kind(tensor, inputs)
     target = _target(kind, tensor, inputs, axis, generator)
     name, against = _WORDS[kind]
-    return Assumed(target, _loss(kind, axis), name, f"loss: {name} against {against}")
+    return Assumed(target, _loss(kind, axis), name, against)
 
 
 def assume_for_target(output: Any, target: Tensor) -> Assumed:
@@ -62,7 +69,7 @@ def assume_for_target(output: Any, target: Tensor) -> Assumed:
             f"{tuple(target.shape)} and {target.dtype}; give a loss_fn"
         )
     name = _WORDS[kind][0]
-    return Assumed(target, _loss(kind, axis), name, f"loss: {name} against the batch's own targets")
+    return Assumed(target, _loss(kind, axis), name, "the batch's own targets")
 
 
 def main_tensor(output: Any) -> Tensor | None:

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from steadygrad.errors import SettingsError, SubjectError
+from steadygrad.record import Assumption
 from steadygrad.written import nearest
 
 DEFAULT_RATE = 1e-3
@@ -30,8 +31,8 @@ _CLASSES: dict[str, type[torch.optim.Optimizer]] = {
 OptimizerLike = torch.optim.Optimizer | str | Callable[[list[nn.Parameter]], torch.optim.Optimizer] | None
 """An optimizer, ``"sgd:0.1,momentum=0.9"``, a function that makes one from parameters, or None: found, or assumed."""
 
-Chosen = tuple[torch.optim.Optimizer, str | None]
-"""An optimizer, and the sentence that names it as an assumption (None = the user chose it)."""
+Chosen = tuple[torch.optim.Optimizer, Assumption | None]
+"""An optimizer, and what was assumed with it (None = the user chose it)."""
 
 
 def choose_optimizer(model: nn.Module, given: Any) -> Chosen:
@@ -52,7 +53,7 @@ def choose_optimizer(model: nn.Module, given: Any) -> Chosen:
     if configured is not None:
         return configured
     optimizer, words = _assumed(model, trainable)
-    return optimizer, f"{words}, since {why_not}" if why_not else words
+    return optimizer, Assumption("optimizer", f"{words}, since {why_not}" if why_not else words)
 
 
 def trainable_parameters(model: nn.Module) -> list[nn.Parameter]:
@@ -70,14 +71,14 @@ def trainable_parameters(model: nn.Module) -> list[nn.Parameter]:
     return trainable
 
 
-def _assumed(model: nn.Module, trainable: list[nn.Parameter]) -> Chosen:
+def _assumed(model: nn.Module, trainable: list[nn.Parameter]) -> tuple[torch.optim.Optimizer, str]:
     if any(getattr(module, "sparse", False) is True for module in model.modules()):
         adagrad = torch.optim.Adagrad(trainable, lr=SPARSE_RATE)
         return (
             adagrad,
-            f"optimizer: Adagrad, learning rate {SPARSE_RATE:g}, which takes the embedding's sparse gradients",
+            f"Adagrad, learning rate {SPARSE_RATE:g}, which takes the embedding's sparse gradients",
         )
-    return torch.optim.AdamW(trainable, lr=DEFAULT_RATE), f"optimizer: AdamW, learning rate {DEFAULT_RATE:g}"
+    return torch.optim.AdamW(trainable, lr=DEFAULT_RATE), f"AdamW, learning rate {DEFAULT_RATE:g}"
 
 
 def _configured(model: nn.Module) -> tuple[Chosen | None, str]:
@@ -92,8 +93,8 @@ def _configured(model: nn.Module) -> tuple[Chosen | None, str]:
         return None, f"configure_optimizers raised {type(error).__name__} without a trainer"
     if not found:
         return None, "configure_optimizers gave none"
-    more = f"optimizer: the first of the {len(found)} that configure_optimizers gives" if len(found) > 1 else None
-    return (found[0], more), ""
+    which = f"first of the {len(found)}" if len(found) > 1 else "one"
+    return (found[0], Assumption("optimizer", f"the {which} that configure_optimizers gives", by_default=False)), ""
 
 
 def _optimizers_in(value: Any) -> list[torch.optim.Optimizer]:

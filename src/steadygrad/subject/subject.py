@@ -25,6 +25,7 @@ from steadygrad.objective import (
     training_step,
     with_loss,
 )
+from steadygrad.record import Assumption
 from steadygrad.subject.batches import Batches, is_source
 from steadygrad.subject.default_loss import Assumed, assume_for_target, assume_loss
 from steadygrad.subject.device_and_dtype import place_batch
@@ -48,7 +49,7 @@ class Subject:
     optimizer: torch.optim.Optimizer
     loss_name: str
     batch_words: str
-    assumptions: tuple[str, ...]
+    assumptions: tuple[Assumption, ...]
     target: str
     seed: int
     batches: Batches | None = None
@@ -65,7 +66,7 @@ class _Task:
     objective: Objective
     loss_name: str
     batch_words: str
-    assumptions: tuple[str, ...] = ()
+    assumptions: tuple[Assumption, ...] = ()
 
 
 def make_subject(
@@ -78,13 +79,13 @@ def make_subject(
     inputs: Sequence[TensorSpec] = (),
     target: str = "",
     before_step: Callable[..., Any] | None = None,
-    said: str = "",
+    said: Assumption | None = None,
 ) -> Subject:
     """Put a subject together; model and optimizer are not changed.
 
     ``batch`` is one, or where batches come from (``subject.batches``), of which the first is probed. ``inputs`` are the
     shapes of the model's inputs where there is no batch. ``before_step`` is a step pre-hook of the loop's, a clip;
-    ``said`` a sentence on what was not given, but found. Raises ``SteadygradError`` where something that is needed can
+    ``said`` what was not given, but found. Raises ``SteadygradError`` where something that is needed can
     neither be found nor made, ``UserCodeError`` where the model fails on the batch it was given.
     """
     if not isinstance(model, nn.Module):
@@ -106,8 +107,6 @@ def make_subject(
         chosen = _with_hook(chosen, before_step)
     given = batch is not None
     task = _with_batch(model, batch, loss_fn, seed) if given else _without_batch(model, loss_fn, inputs, seed)
-    if optimizer is None and assumed is None:
-        assumed = "optimizer: the one that configure_optimizers gives"
     words = task.batch_words
     if batches is not None:
         fresh = batches.keep_apart()
@@ -184,7 +183,7 @@ def _loss_found(attempt: Attempts, batch: Any, words: str, seed: int) -> _Task:
         alone = attempt(batch[0], grad=True)
         if alone.error is None:
             assumed = assume_for_target(alone.output, batch[1])
-            return _Task(tuple(batch), with_loss(assumed.loss_fn), assumed.name, words, (assumed.sentence,))
+            return _Task(tuple(batch), with_loss(assumed.loss_fn), assumed.name, words, (assumed.assumption,))
     if whole.error is not None:
         raise UserCodeError("the model raised this on the batch that it was given") from whole.error
     return _assumed(Inputs(batch, words, whole.output), seed, ())
@@ -195,7 +194,7 @@ def _without_batch(model: nn.Module, loss_fn: LossFunction | None, specs: Sequen
         if loss_fn is None and _has_training_step(model):
             return _for_training_step(attempt, specs, seed)
         made = _drawn(attempt, specs, seed) if specs else synthesise(attempt, seed)
-        said = () if specs else (f"batch: {made.words}",)
+        said = () if specs else (Assumption("batch", made.words),)
         if loss_fn is not None:
             return _target_for(attempt, made, loss_fn, said, seed)
         if loss_in(made.output) is not None:
@@ -203,17 +202,18 @@ def _without_batch(model: nn.Module, loss_fn: LossFunction | None, specs: Sequen
         return _assumed(made, seed, said)
 
 
-def _assumed(made: Inputs, seed: int, said: tuple[str, ...]) -> _Task:
+def _assumed(made: Inputs, seed: int, said: tuple[Assumption, ...]) -> _Task:
     assumed = assume_loss(made.output, made.values, torch.Generator().manual_seed(seed))
     batch = (made.values, assumed.target)
-    return _Task(batch, with_loss(assumed.loss_fn), assumed.name, made.words, (*said, assumed.sentence))
+    return _Task(batch, with_loss(assumed.loss_fn), assumed.name, made.words, (*said, assumed.assumption))
 
 
-def _target_for(attempt: Attempts, made: Inputs, loss_fn: LossFunction, said: tuple[str, ...], seed: int) -> _Task:
+def _target_for(
+    attempt: Attempts, made: Inputs, loss_fn: LossFunction, said: tuple[Assumption, ...], seed: int
+) -> _Task:
     """A target that the user's loss takes: as the output suggests, else one of the output's own shape."""
     suggested: Assumed = assume_loss(made.output, made.values, torch.Generator().manual_seed(seed))
-    against = suggested.sentence.partition(" against ")[2]
-    choices = [(suggested.target, against)]
+    choices = [(suggested.target, suggested.against)]
     if isinstance(made.output, Tensor):
         noise = torch.Generator().manual_seed(seed)
         like = torch.randn(made.output.shape, generator=noise).to(made.output.device, made.output.dtype)
@@ -223,7 +223,7 @@ def _target_for(attempt: Attempts, made: Inputs, loss_fn: LossFunction, said: tu
         ran = attempt((made.values, target), run=with_loss(loss_fn), grad=True)
         if ran.error is None:
             batch = (made.values, target)
-            return _Task(batch, with_loss(loss_fn), name_of(loss_fn), made.words, (*said, f"target: {words}"))
+            return _Task(batch, with_loss(loss_fn), name_of(loss_fn), made.words, (*said, Assumption("target", words)))
         failed = failed or ran.error
     assert failed is not None
     if isinstance(failed, SubjectError):
@@ -236,14 +236,13 @@ def _target_for(attempt: Attempts, made: Inputs, loss_fn: LossFunction, said: tu
 def _for_training_step(attempt: Attempts, specs: Sequence[TensorSpec], seed: int) -> _Task:
     """A batch for ``training_step``: (x, y) with y as the output of ``forward`` suggests, else x alone."""
     made = _drawn(attempt, specs, seed) if specs else synthesise(attempt, seed)
-    said = f"batch: {made.words}"
     assumed = assume_loss(made.output, made.values, torch.Generator().manual_seed(seed))
     failed: Exception | None = None
-    for batch, more in (((made.values, assumed.target), assumed.sentence.partition(" against ")[2]), (made.values, "")):
+    for batch, more in (((made.values, assumed.target), assumed.against), (made.values, "")):
         ran = attempt(batch, run=training_step, grad=True)
         if ran.error is None:
-            words = f"{said}, with {more}" if more else said
-            return _Task(batch, training_step, "training_step", made.words, (words,))
+            words = f"{made.words}, with {more}" if more else made.words
+            return _Task(batch, training_step, "training_step", made.words, (Assumption("batch", words),))
         failed = failed or ran.error
     raise UserCodeError(
         "training_step raised this on a batch made for it; give one with --batch file.py:function"

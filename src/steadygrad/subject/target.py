@@ -20,6 +20,7 @@ from torch import nn
 
 from steadygrad.copies.randomness import seed_torch
 from steadygrad.errors import SteadygradError, TargetError, UserCodeError
+from steadygrad.record import Assumption
 from steadygrad.source.spans import recording_constructions
 from steadygrad.subject.arguments import arguments_for, missing, taken, unknown
 from steadygrad.subject.companions import companions
@@ -39,7 +40,7 @@ class Loaded:
     loss_fn: Any
     optimizer: Any
     words: str
-    said: str = ""
+    said: Assumption | None = None
     """What was found beside the model, in words."""
 
 
@@ -61,7 +62,7 @@ def load_target(text: str, arguments: Mapping[str, str], *, seed: int = 0) -> Lo
         with as_program(place):
             told: list[str] = []
             loaded = _loaded(_built(value, name, place, arguments, module, told), f"{place}:{name}")
-            loaded = replace(loaded, said="; ".join(told))
+            loaded = replace(loaded, said=Assumption("", "; ".join(told), by_default=False) if told else None)
             if not isinstance(value, nn.Module):
                 return loaded
             batch, loss_fn, optimizer, said = companions(module, value).fitting(value, place, seed)
