@@ -78,4 +78,4 @@ def apply_(patient: EditableCopy, edit: Edit) -> Change:
     warnings: tuple[str, ...] = ()
     if trunk is not None and trunk.decades > DEPTH_EXPLODES:
         warnings = (f"it bounds updates only: the gradient still grows {trunk.decades:.1f} decades on its way",)
-    return Change("optimizer: a clip before each step", warnings=warnings)
+    return Change("optimizer: a clip before each step", "optimizer", warnings=warnings)

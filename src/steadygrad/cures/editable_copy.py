@@ -71,7 +71,7 @@ class EditableCopy:
         model, way = put_in(self.model, self.wires, self.net.trace.operations, self.run)
         self.wires = []
         self.become(model)
-        return Change(way, added=tuple(sorted(set(model.state_dict()) - old)))
+        return Change(way, way, added=tuple(sorted(set(model.state_dict()) - old)))
 
     def hold_parameters(self) -> None:
         """Let the optimizer hold what the model has: new parameters join the first group, gone ones leave; state is forgotten."""

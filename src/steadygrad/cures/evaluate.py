@@ -158,7 +158,7 @@ def try_out(
         return Outcome(Tried(candidate, None, None, None, None, None, None, why_not=str(error)))
     rate, own = rate_of(patient.optimizer), rate_of(subject.optimizer)
     if rate != own:
-        told = Change(f"optimizer: learning rate {own:.3g} → {rate:.2g}")
+        told = Change(f"optimizer: learning rate {own:.3g} → {rate:.2g}", "optimizer")
         changes = [*changes, told] if edits else [told]
     tried = Tried(
         candidate=candidate,

@@ -104,7 +104,9 @@ def apply_(patient: EditableCopy, edit: Edit) -> Change:
     if not done:
         raise CannotCureError("no weight here can be folded: they are frozen")
     patient.optimizer.state.clear()
-    return Change(f"numbers only: {numerals.count(done, 'layer')} folded, same modules, same state_dict keys")
+    return Change(
+        f"numbers only: {numerals.count(done, 'layer')} folded, same modules, same state_dict keys", "numbers only"
+    )
 
 
 def _fold(held: Held, point: Folding, generator: torch.Generator) -> None:

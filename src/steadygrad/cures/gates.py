@@ -113,5 +113,6 @@ def apply_(patient: EditableCopy, edit: Edit) -> Change:
         raise CannotCureError("no shut gate here has a bias of its own in front")
     patient.optimizer.state.clear()
     return Change(
-        f"numbers only: the biases in front of {numerals.count(done, 'gate')}, same modules, same state_dict keys"
+        f"numbers only: the biases in front of {numerals.count(done, 'gate')}, same modules, same state_dict keys",
+        "numbers only",
     )

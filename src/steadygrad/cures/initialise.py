@@ -129,7 +129,9 @@ def apply_(patient: EditableCopy, edit: Edit) -> Change:
     if not count:
         raise CannotCureError("no weight here can be drawn again: they are frozen, or normalised behind")
     patient.optimizer.state.clear()
-    return Change(f"numbers only: {numerals.count(count, 'weight')} drawn again, same modules, same state_dict keys")
+    return Change(
+        f"numbers only: {numerals.count(count, 'weight')} drawn again, same modules, same state_dict keys", "numbers only"
+    )
 
 
 def _draw(patient: EditableCopy, scheme: str, generator: torch.Generator) -> int:

@@ -107,7 +107,7 @@ def apply_(patient: EditableCopy, edit: Edit, progress: Callable[[str], None] | 
             raise CannotCureError(found.words)
         rate = found.rate
     patient.set_rate(rate)
-    return Change(f"optimizer: learning rate {before:g} → {rate:g}")
+    return Change(f"optimizer: learning rate {before:g} → {rate:g}", "optimizer")
 
 
 def find_lr(

@@ -115,7 +115,8 @@ def apply_(patient: EditableCopy, edit: Edit) -> Change:
     warnings: tuple[str, ...] = ()
     if kind == "batch" and len(wires) >= DEEP_PLAIN and not patient.net.skips:
         warnings = (f"batch norm in {len(wires)} layers without skips makes the gradient explode; add skips too",)
-    return Change(f"adds {numerals.count(len(wires), TITLES[kind])}", warnings=warnings)
+    adds = f"adds {numerals.count(len(wires), TITLES[kind])}"
+    return Change(adds, adds, warnings=warnings)
 
 
 def width_of(shape: tuple[int, ...]) -> int:

@@ -125,7 +125,9 @@ def apply_(patient: EditableCopy, edit: Edit) -> Change:
     if not done:
         raise CannotCureError("the recurrence's weights are frozen")
     patient.optimizer.state.clear()
-    return Change(f"numbers only: {numerals.count(done, 'recurrent weight')}, same modules, same state_dict keys")
+    return Change(
+        f"numbers only: {numerals.count(done, 'recurrent weight')}, same modules, same state_dict keys", "numbers only"
+    )
 
 
 def _remember(module: nn.Module, scheme: str, steps: float, generator: torch.Generator) -> int:
@@ -191,6 +193,5 @@ def _gated(patient: EditableCopy, edit: Edit, steps: float, generator: torch.Gen
         setattr(parent, name, new)
         removed += [f"{site.module}.{key}" for key in old.state_dict()]
     patient.hold_parameters()
-    return Change(
-        f"{numerals.count(len(edit.sites), 'GRU')} for plain cells", removed=tuple(removed), added=tuple(removed)
-    )
+    exchanged = f"{numerals.count(len(edit.sites), 'GRU')} for plain cells"
+    return Change(exchanged, exchanged, removed=tuple(removed), added=tuple(removed))

@@ -128,4 +128,5 @@ def apply_(patient: EditableCopy, edit: Edit) -> Change:
     if not wires:
         raise CannotCureError("there is no layer that a skip can go around")
     patient.wires.extend(wires)
-    return Change(f"adds {numerals.count(len(wires), 'addition')}, each branch × {edit.value or 1.0:.3g}")
+    adds = f"adds {numerals.count(len(wires), 'addition')}"
+    return Change(f"{adds}, each branch × {edit.value or 1.0:.3g}", adds)

@@ -169,23 +169,25 @@ def apply_(patient: EditableCopy, edit: Edit) -> Change:
         for group in patient.optimizer.param_groups:
             if "weight_decay" in group:
                 group["weight_decay"] = min(float(group["weight_decay"]), edit.value or 0.0)
-        return Change(f"optimizer: weight decay {edit.value:g}")
+        return Change(f"optimizer: weight decay {edit.value:g}", "optimizer")
     if edit.to == "standardise":
         mean, std = _statistics(patient)
         layer = Standardise(mean, std)
         patient.wires.extend(Wire("before", site, layer) for site in edit.sites)
-        return Change(f"input: (x - {float(mean.mean()):.3g}) / {float(std.mean()):.3g} in front of the first layer")
+        return Change(
+            f"input: (x - {float(mean.mean()):.3g}) / {float(std.mean()):.3g} in front of the first layer", "input"
+        )
     if edit.to == "target":
         target = _target(patient)
         assert target is not None
         mean, std = target.mean(), target.std()
         patient.wires.append(Wire("after", edit.sites[0], InUnits(mean, std)))
-        return Change(f"output: {float(std):.3g} x + {float(mean):.3g} behind the last layer")
+        return Change(f"output: {float(std):.3g} x + {float(mean):.3g} behind the last layer", "output")
     patient.wires.append(Wire("replace", edit.sites[0], nn.Identity()))
     if edit.to == "cross-entropy":
         patient.with_loss(F.binary_cross_entropy_with_logits)
-        return Change("output: logits; loss: binary_cross_entropy_with_logits")
-    return Change(f"output: logits in place of {edit.sites[0].name}")
+        return Change("output: logits; loss: binary_cross_entropy_with_logits", "output")
+    return Change(f"output: logits in place of {edit.sites[0].name}", "output")
 
 
 def _statistics(patient: EditableCopy) -> tuple[torch.Tensor, torch.Tensor]:

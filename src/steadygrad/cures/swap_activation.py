@@ -95,4 +95,4 @@ def apply_(patient: EditableCopy, edit: Edit) -> Change:
         raise CannotCureError(f"no activation {edit.to!r}; there are {', '.join(MODULES)}")
     wires = [Wire("replace", site, MODULES[edit.to]()) for site in edit.sites]
     patient.wires.extend(wires)
-    return Change(f"activation: {len(wires)} × {TITLES[edit.to]}")
+    return Change(f"activation: {len(wires)} × {TITLES[edit.to]}", "activation")

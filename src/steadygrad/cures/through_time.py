@@ -115,4 +115,5 @@ def apply_(patient: EditableCopy, edit: Edit) -> Change:
     if not edit.sites or edit.value is None or edit.sites[0].call is None:
         raise CannotCureError("no loop here carries a state that could be found")
     patient.wires.append(Wire("carry", edit.sites[0], Plus(edit.value)))
-    return Change(f"the state of a loop is added to the next, what the loop computes × {edit.value:.3g}")
+    added = "the state of a loop is added to the next"
+    return Change(f"{added}, what the loop computes × {edit.value:.3g}", added)

@@ -159,7 +159,8 @@ def apply_(patient: EditableCopy, edit: Edit) -> Change:
     example = next(p for p in patient.model.parameters() if p.is_floating_point())
     for site in edit.sites:
         patient.wires.append(Wire("after", site, nn.RMSNorm(operations[site].output_shape[-1]).to(example)))
-    return Change(f"adds {numerals.count(len(edit.sites), 'RMS norm')} on queries and keys")
+    adds = f"adds {numerals.count(len(edit.sites), 'RMS norm')} on queries and keys"
+    return Change(adds, adds)
 
 
 def _pre_norm(patient: EditableCopy, edit: Edit) -> Change:
@@ -174,9 +175,8 @@ def _pre_norm(patient: EditableCopy, edit: Edit) -> Change:
             stack.norm = nn.LayerNorm(first.norm1.normalized_shape[0]).to(example).train(stack.training)
             added += [f"{name}.norm.{key}" for key in stack.norm.state_dict()]
     patient.hold_parameters()
-    return Change(
-        f"{len(edit.sites)} blocks with the norm in front of each branch, one norm at the end", added=tuple(added)
-    )
+    moved = f"{len(edit.sites)} blocks with the norm in front of each branch"
+    return Change(f"{moved}, one norm at the end", moved, added=tuple(added))
 
 
 class _Logits(TorchFunctionMode):
@@ -230,7 +230,9 @@ def _query_scale(patient: EditableCopy) -> Change:
     if not done:
         raise CannotCureError("the weights that make the attention's logits large cannot be found")
     patient.optimizer.state.clear()
-    return Change(f"numbers only: {numerals.count(done, 'query weight')} scaled, same modules, same state_dict keys")
+    return Change(
+        f"numbers only: {numerals.count(done, 'query weight')} scaled, same modules, same state_dict keys", "numbers only"
+    )
 
 
 def _attention_module(patient: EditableCopy, path: str) -> nn.MultiheadAttention | None:
@@ -254,7 +256,8 @@ def _depth_scale(patient: EditableCopy, factor: float) -> Change:
         raise CannotCureError("no residual branch that ends in a weight")
     patient.optimizer.state.clear()
     return Change(
-        f"numbers only: the last weights of {numerals.count(done, 'branch')} × {factor:.3g}, same state_dict keys"
+        f"numbers only: the last weights of {numerals.count(done, 'branch')} × {factor:.3g}, same state_dict keys",
+        "numbers only",
     )
 
 

@@ -149,12 +149,10 @@ def _weights(draft: _Draft, symptom: Symptom, view: StepView) -> None:
         return
     at_fault = changed_weights(view.parameters, view.weights, view.step)
     if at_fault is not None:
-        broken = "before step" in at_fault[1]
-        if broken and view.taken and symptom.step >= view.step:
+        if at_fault.broken and view.taken and symptom.step >= view.step:
             return  # They may have been well before it.
-        everywhere = at_fault[1].startswith("all")
-        draft.parameter = "" if everywhere else view.columns.names[at_fault[0]]
-        draft.found(at_fault[1], "broken weights" if broken else "weights")
+        draft.parameter = "" if at_fault.everywhere else view.columns.names[at_fault.column]
+        draft.found(at_fault.words, "broken weights" if at_fault.broken else "weights")
 
 
 def _from_look(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -40,21 +41,35 @@ STANDS_OUT = 10.0
 """How many times one rank's number must be the next one's."""
 
 
-def changed_weights(parameters: Sequence[Tensor], weighed: WeightHistory, step: int) -> tuple[int, str] | None:
-    """The parameter that is not finite, or whose norm has changed as no optimizer did, and the words for it."""
+@dataclass(frozen=True)
+class WeightsAtFault:
+    """Weights that somebody other than the optimizer has changed."""
+
+    column: int
+    """The first parameter of which that is so."""
+    words: str
+    broken: bool = False
+    """Whether they are not finite."""
+    everywhere: bool = False
+    """Whether it is so of all."""
+
+
+def changed_weights(parameters: Sequence[Tensor], weighed: WeightHistory, step: int) -> WeightsAtFault | None:
+    """The parameter that is not finite, or whose norm has changed as no optimizer did; None where there is none."""
     now = norms_of(parameters)
     broken = np.flatnonzero(~np.isfinite(now))
     if len(broken):
-        which = "all weights" if len(broken) == len(now) else "its weights"
+        everywhere = len(broken) == len(now)
         kind = "NaN" if np.isnan(now[broken]).any() else "infinite"
-        return int(broken[0]), f"{which} are {kind} before step {step:,}"
+        words = f"{'all weights' if everywhere else 'its weights'} are {kind} before step {step:,}"
+        return WeightsAtFault(int(broken[0]), words, broken=True, everywhere=everywhere)
     since_last = weighed.moved(step)
     return _changed(now, weighed.last, since_last) or _changed(now, weighed.first, weighed.path + since_last)
 
 
 def _changed(
     now: np.ndarray[Any, Any], before: np.ndarray[Any, Any], moved: np.ndarray[Any, Any]
-) -> tuple[int, str] | None:
+) -> WeightsAtFault | None:
     with np.errstate(divide="ignore", invalid="ignore"):
         factor = now / before
         changed = np.where(np.isfinite(factor) & (factor > 0), np.abs(np.log10(factor)), 0.0)
@@ -63,7 +78,7 @@ def _changed(
     worst = int(np.argmax(changed))
     if changed[worst] <= math.log10(WEIGHT_JUMP):
         return None
-    return (
+    return WeightsAtFault(
         worst,
         f"the norm of its weights went from {before[worst]:.3g} to {now[worst]:.3g}, more than optimizer steps can move it",
     )

@@ -40,6 +40,8 @@ class TrunkPath:
     end_name: str
     trunk: tuple[int, ...]
     regions: tuple[Region, ...]
+    at_input: bool
+    """Whether the end is an input of the model."""
 
     @property
     def inner(self) -> tuple[int, ...]:
@@ -53,7 +55,8 @@ def course_to_input(graph: Graph, tape: Tape) -> TrunkPath | None:
     Without an input that can need a gradient (token ids) it ends at the embedding's output; without that too, at the
     operation furthest from the loss.
     """
-    ends = _ends(graph, tape)
+    inputs = _inputs(graph, tape)
+    ends = inputs or _ends_inside(graph, tape)
     if not ends:
         return None
     depths = longest_depth(graph.next, ends)
@@ -68,15 +71,17 @@ def course_to_input(graph: Graph, tape: Tape) -> TrunkPath | None:
             through = skips(graph.next, start, stop, lambda position: _passes_through(graph.nodes[position], tape))
             kind = "skip" if through else "paths"
         regions.append(Region(start, stop, kind, inside))
-    return TrunkPath(ends[end], tuple(trunk), tuple(regions))
+    return TrunkPath(ends[end], tuple(trunk), tuple(regions), at_input=bool(inputs))
 
 
-def _ends(graph: Graph, tape: Tape) -> dict[int, str]:
-    """Names by position, in the order in which the model took them."""
+def _inputs(graph: Graph, tape: Tape) -> dict[int, str]:
+    """Names of the inputs by position, in the order in which the model took them."""
     reached = {id(node.variable): i for i, node in enumerate(graph.nodes) if hasattr(node, "variable")}
-    inputs = {reached[id(leaf)]: name for name, leaf in tape.leaves.items() if id(leaf) in reached}
-    if inputs:
-        return inputs
+    return {reached[id(leaf)]: name for name, leaf in tape.leaves.items() if id(leaf) in reached}
+
+
+def _ends_inside(graph: Graph, tape: Tape) -> dict[int, str]:
+    """By position what may stand for the input: the outputs of embeddings, else of the operation furthest from the loss."""
     embeddings = {
         graph.position[taped.node]: f"output of {taped.module or 'the embedding'}"
         for taped in tape.operations
@@ -117,7 +122,7 @@ def steps_along(course: TrunkPath, graph: Graph, tape: Tape, norms: dict[int, fl
             steps.append(_step(graph, tape, norms, region.start, region.end, "block", cause, len(region.inside) + 1))
         else:
             steps.append(_step(graph, tape, norms, region.start, region.end, "trunk", None))
-    return Trunk(course.end_name, tuple(steps), norms.get(course.trunk[0], 0.0))
+    return Trunk(course.end_name, tuple(steps), norms.get(course.trunk[0], 0.0), course.at_input)
 
 
 def _strongest_path(region: Region, graph: Graph, norms: dict[int, float]) -> Iterator[int]:

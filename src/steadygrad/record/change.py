@@ -74,6 +74,8 @@ class Change:
 
     words: str
     """"20 weights initialised again", "adds 24 modules"."""
+    short: str
+    """What is touched: "numbers only", "optimizer", "adds 24 modules"."""
     keys: tuple[tuple[str, str], ...] = ()
     """Pairs of state_dict keys, old and new, of tensors that are called otherwise now."""
     added: tuple[str, ...] = ()

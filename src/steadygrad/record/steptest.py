@@ -116,6 +116,8 @@ class StepTest:
 
     unseen: Unseen | None = None
     """Where the steps were taken on fresh batches: what they brought on others."""
+    optimizer_class: str = ""
+    """Name of the optimizer's class: "SGD"."""
 
     @property
     def first(self) -> StepTest:

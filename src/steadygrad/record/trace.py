@@ -154,6 +154,8 @@ class Trunk:
     steps: tuple[Step, ...]
     log10_start: float
     """log10 norm of the gradient at the first trunk point (in front of the first step)."""
+    at_input: bool = True
+    """Whether it ends at an input of the model; False where it ends inside, as behind an embedding."""
 
     @property
     def decades(self) -> float:

@@ -201,7 +201,7 @@ def _severe(share: float, trial: StepTest | None) -> bool:
 
 def _blind(trace: Trace, trial: StepTest | None, lost: Sequence[Parameter]) -> bool:
     """Whether the whole input lies in front of the cut, what is to read it was never trained, and does not do as it is."""
-    cut_off = trace.input_std is not None and (trace.trunk is None or not trace.trunk.end.startswith("input"))
+    cut_off = trace.input_std is not None and (trace.trunk is None or not trace.trunk.at_input)
     unsure = any(spot.where == "input" for spot in trace.blind_spots)
     if trial is None or not cut_off or unsure or informed_fall(trial) >= SUFFICES:
         return False

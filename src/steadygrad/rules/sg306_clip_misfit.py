@@ -133,7 +133,7 @@ RULE = "SG306", "clip-misfit"
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     """One finding, where the clip alone makes the steps too small. Adam's steps do not know how long a gradient is."""
     clipped = trial.clipped if trial is not None else None
-    if trial is None or clipped is None or not trial.optimizer.startswith("SGD") or not 0 < clipped.factor < 1:
+    if trial is None or clipped is None or not trial.optimizer_class.startswith("SGD") or not 0 < clipped.factor < 1:
         return
     moved = [
         p.update_ratio for p in trace.parameters if p.update_ratio is not None and len(p.shape) > 1 and p.optimized

@@ -193,6 +193,7 @@ def _looked(walk: _Walk, steps: int) -> Stepped:
         decay=walk.decay,
         clipped=clipped(walk.copied.optimizer, walk.norms),
         unseen=unseen,
+        optimizer_class=type(walk.copied.optimizer).__name__,
     )
     return Stepped(record, walk.ratios, sorted(walk.seconds)[len(walk.seconds) // 2], walk.silent)
 
