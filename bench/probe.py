@@ -21,8 +21,11 @@ import torch
 from torch import nn
 
 from steadygrad.copies.copying import on_copy
-from steadygrad.probe.run_probe import probe
-from steadygrad.steptest.run_steptest import look_again, step_test
+from steadygrad.probe.run_probe import probe, probe_copy
+from steadygrad.steptest.run_steptest import step_test
+from steadygrad.steptest.second_look import look_again
+from steadygrad.subject.subject import Subject
+from steadygrad.subject.with_copy import with_copy
 
 STEPS = 10
 
@@ -145,11 +148,11 @@ def probed(model: nn.Module, batch: dict[str, Any], clock: Callable[[], float] =
 def stepped(model: nn.Module, batch: dict[str, Any]) -> float:
     """The ten-step test in plain steps."""
     optimizer = torch.optim.AdamW(model.parameters())
-    with on_copy(model, optimizer) as copied:
-        trace = probe(copied.model, objective, batch)
+    with with_copy(Subject(model, batch, objective, None, optimizer, "", "", (), "", seed=0)) as run:
+        trace = probe_copy(run)
         began = time.perf_counter()
-        seen = step_test(copied, objective, batch, steps=STEPS, seed=0)
-        look_again(trace, copied, objective, batch, 0)
+        seen = step_test(run, steps=STEPS)
+        look_again(run, trace, seen)
         return (time.perf_counter() - began) / seen.seconds
 
 

@@ -18,10 +18,10 @@ from torch import nn
 from steadygrad import rules
 from steadygrad.clip import Clip
 from steadygrad.clip.hook import hook_for
-from steadygrad.copies.copying import Copied, on_copy, unwrapped
+from steadygrad.copies.copying import Copied, unwrapped
 from steadygrad.copies.memory import fits_in_memory
 from steadygrad.errors import SteadygradError, SubjectError, UserCodeError, in_one_line
-from steadygrad.probe.run_probe import Objective, hunt, needs_hunt, probe
+from steadygrad.probe.run_probe import hunt, needs_hunt, probe_copy
 from steadygrad.record import BlindSpot, CheckRecord, Cost, Setup, StepTest, Tier, Trace, Verdict
 from steadygrad.rules import thresholds
 from steadygrad.rules.plateau import LONGER, in_doubt, lasts, unsettled
@@ -35,12 +35,12 @@ from steadygrad.steptest.run_steptest import Stepped, in_words, step_test
 from steadygrad.steptest.second_look import look_again
 from steadygrad.subject.optimizers import OptimizerLike
 from steadygrad.subject.subject import Subject, make_subject
+from steadygrad.subject.with_copy import SubjectCopy, with_copy
 from steadygrad.written import names
 
 Progress = Callable[[str], None]
-Again = Callable[[Trace, Stepped], tuple[Trace, StepTest]]
-"""The second look, at the copy as its steps have left it."""
 
+IN_EVAL_MODE = "the model is in eval mode and was checked so: call model.train() first to check it as it trains"
 ONE_BATCH = "one batch can be learned by heart: with a DataLoader the steps are judged on batches they did not see"
 
 
@@ -131,8 +131,9 @@ def check_subject(
     with running_theirs(
         "the model, its loss or its optimizer raised this while it was checked; fix it, or pass the batch it expects"
     ):
-        trace, stepped, spent, notes = _measure(subject, trial, progress)
-    record = stepped.record if stepped is not None else None
+        measured = _measure(subject, trial, progress)
+    trace, stepped = measured.trace, measured.stepped
+    record, notes = stepped.record if stepped is not None else None, list(measured.notes)
     found = rules.run(trace, record, settings)
     kept, ignored, unused = apply_ignores(found, settings, sources=_sources(trace))
     verdict = rules.verdict(kept)
@@ -146,7 +147,7 @@ def check_subject(
         setup=_setup(subject),
         cost=Cost(
             plain=stepped.seconds if stepped is not None else None,
-            probe=spent,
+            probe=measured.probe_seconds,
             step_test=stepped.seconds * record.steps if stepped is not None and record is not None else None,
             total=time.perf_counter() - began,
         ),
@@ -156,70 +157,88 @@ def check_subject(
     )
 
 
-def _measure(
-    subject: Subject, trial: int | None, progress: Progress | None
-) -> tuple[Trace, Stepped | None, float, list[str]]:
-    """Probe and step test on one copy, which is then gone."""
-    notes: list[str] = []
-    say = progress or (lambda _: None)
-    with on_copy(subject.model, subject.optimizer, subject.loss_module) as copied:
-        objective = copied.objective_for(subject.objective)
-        say("probe")
+@dataclass(frozen=True)
+class _Measured:
+    """What was seen of a subject on a copy of it."""
+
+    trace: Trace
+    stepped: Stepped | None
+    """None where no steps were taken."""
+    probe_seconds: float
+    notes: tuple[str, ...]
+
+
+def _measure(subject: Subject, trial: int | None, progress: Progress | None) -> _Measured:
+    """Observe one pass on a copy, take steps on it, and merge what both have shown. The copy is then gone."""
+    with with_copy(subject) as run:
         began = time.perf_counter()
-        trace = probe(
-            copied.model, objective, subject.batch, seed=subject.seed, loss=copied.loss, originals=copied.originals
-        )
+        trace = _observe(run, progress)
         spent = time.perf_counter() - began
-        trace = replace(trace, blind_spots=(*copied.blind_spots, *trace.blind_spots))
-        trace = replace(_with_optimizer(trace, copied), optimizer=construction_of(subject.optimizer))
-        if needs_hunt(trace):
-            say("looking for the first inf, NaN or underflow")
-            trace = replace(trace, nonfinite=hunt(copied.model, objective, subject.batch, seed=subject.seed))
-        if not copied.model.training:
-            notes.append(
-                "the model is in eval mode and was checked so: call model.train() first to check it as it trains"
-            )
+        notes = () if run.model.training else (IN_EVAL_MODE,)
         if trial == 0:
-            return trace, None, spent, notes
-        if copied.optimizer is None:
-            notes.append("no step test: the optimizer cannot be copied")
-        elif not fits_in_memory(copied.model, copied.optimizer):
-            notes.append("no step test: gradients and optimizer state of a copy do not fit into the free memory")
-        else:
-            again = partial(look_again, copied=copied, objective=objective, batch=subject.batch, seed=subject.seed)
-            stepped = step_test(
-                copied,
-                objective,
-                subject.batch,
-                steps=thresholds.STEPS if trial is None else min(trial, thresholds.STEPS),
-                seed=subject.seed,
-                progress=progress,
-                batch_of=None if subject.batches is None else subject.batches.to_train_on,
-                unseen=() if subject.batches is None else subject.batches.unseen,
-                go_on=partial(_longer, trace, again) if trial is None else partial(_up_to, trial),
-                kept=thresholds.MOST_STEPS,
-            )
-            trace = _with_updates(trace, stepped)
-            if not stepped.record.diverged:
-                trace, record = again(trace, stepped)
-                stepped = replace(stepped, record=record)
-                trace = _with_mixing(trace, copied, objective, subject)
-            return trace, stepped, spent, notes
-    return trace, None, spent, notes
+            return _Measured(trace, None, spent, notes)
+        if why_not := _why_no_steps(run):
+            return _Measured(trace, None, spent, (*notes, f"no step test: {why_not}"))
+        trace, stepped = _merge(run, trace, _step(run, trace, trial, progress))
+        return _Measured(trace, stepped, spent, notes)
 
 
-def _with_mixing(trace: Trace, copied: Copied, objective: Objective, subject: Subject) -> Trace:
+def _observe(run: SubjectCopy, progress: Progress | None) -> Trace:
+    """The probe, with what the optimizer holds, and where the first number that is not finite was made."""
+    say = progress or (lambda _: None)
+    say("probe")
+    trace = _with_optimizer(probe_copy(run), run.copied)
+    trace = replace(trace, optimizer=construction_of(run.subject.optimizer))
+    if needs_hunt(trace):
+        say("looking for the first inf, NaN or underflow")
+        trace = replace(trace, nonfinite=hunt(run.model, run.objective, run.batch, seed=run.seed))
+    return trace
+
+
+def _why_no_steps(run: SubjectCopy) -> str:
+    """Why no step can be taken on the copy; "" where one can."""
+    if run.copied.optimizer is None:
+        return "the optimizer cannot be copied"
+    if not fits_in_memory(run.model, run.optimizer):
+        return "gradients and optimizer state of a copy do not fit into the free memory"
+    return ""
+
+
+def _step(run: SubjectCopy, trace: Trace, trial: int | None, progress: Progress | None) -> Stepped:
+    """The step test: as many steps as were asked for, else until they say enough."""
+    batches = run.subject.batches
+    return step_test(
+        run,
+        steps=thresholds.STEPS if trial is None else min(trial, thresholds.STEPS),
+        progress=progress,
+        batch_of=None if batches is None else batches.to_train_on,
+        unseen=() if batches is None else batches.unseen,
+        go_on=partial(_longer, run, trace) if trial is None else partial(_up_to, trial),
+        kept=thresholds.MOST_STEPS,
+    )
+
+
+def _merge(run: SubjectCopy, trace: Trace, stepped: Stepped) -> tuple[Trace, Stepped]:
+    """How far the first step moved each parameter; and unless the loss is gone, a second look at what the steps have left."""
+    trace = _with_updates(trace, stepped)
+    if stepped.record.diverged:
+        return trace, stepped
+    trace, record = look_again(run, trace, stepped)
+    return _with_mixing(run, trace), replace(stepped, record=record)
+
+
+def _with_mixing(run: SubjectCopy, trace: Trace) -> Trace:
     """What mixes the samples; a blind spot where the model does not run in eval mode as it does in training, or we fail."""
-    shuffled = subject.batches is not None and subject.batches.shuffled
+    shuffled = run.subject.batches is not None and run.subject.batches.shuffled
     try:
         with running_theirs("the model raised this in eval mode"):
-            mixing = mixing_in(copied.model, objective, subject.batch, seed=subject.seed, shuffled=shuffled)
+            mixing = mixing_in(run.model, run.objective, run.batch, seed=run.seed, shuffled=shuffled)
             return replace(trace, mixing=mixing)
     except UserCodeError as error:
         why = f"in eval mode the model or its loss raised {in_one_line(error)}"
     except (SteadygradError, torch.OutOfMemoryError, MemoryError) as error:
         why = str(error) or in_one_line(error)
-    unseen = BlindSpot(f"not looked at: whether the samples of a batch are mixed ({why})", type(copied.model).__name__)
+    unseen = BlindSpot(f"not looked at: whether the samples of a batch are mixed ({why})", type(run.model).__name__)
     return replace(trace, blind_spots=(*trace.blind_spots, unseen))
 
 
@@ -234,7 +253,7 @@ def _with_updates(trace: Trace, stepped: Stepped) -> Trace:
     return replace(trace, parameters=tuple(parameters))
 
 
-def _longer(trace: Trace, again: Again, seen: Stepped) -> int:
+def _longer(run: SubjectCopy, trace: Trace, seen: Stepped) -> int:
     """How many steps there shall be in all: on one batch ten or a hundred, on fresh ones in tens until it is settled."""
     taken, trace = seen.record.steps, _with_updates(trace, seen)
     early = taken == thresholds.STEPS and seen.record.unseen is not None and not seen.record.diverged
@@ -242,7 +261,7 @@ def _longer(trace: Trace, again: Again, seen: Stepped) -> int:
         return taken
     found = rules.run(trace, seen.record, Settings())
     # An error that more steps would not take back, also by a second look: a gate may have opened.
-    if early and lasts(found) and lasts(rules.run(*again(trace, seen), Settings())):
+    if early and lasts(found) and lasts(rules.run(*look_again(run, trace, seen), Settings())):
         return taken
     doubt = in_doubt(found, seen.record)
     if unsettled(seen.record) or (doubt and taken >= thresholds.MOST_STEPS):

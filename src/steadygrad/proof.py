@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from steadygrad import numerals
 from steadygrad.clip import Clip
 from steadygrad.clip.hook import hook_for
-from steadygrad.copies.copying import Copied, clone_batch, on_copy, unwrapped
+from steadygrad.copies.copying import Copied, clone_batch, unwrapped
 from steadygrad.copies.randomness import same_randomness, seed_torch
 from steadygrad.cures.editable_copy import admit, rate_of
 from steadygrad.cures.evaluate import Options, treat, without_rate
@@ -27,7 +27,7 @@ from steadygrad.errors import BatchError, SubjectError, UserCodeError
 from steadygrad.objective import with_loss
 from steadygrad.probe.backward import gradients_outside, put_back
 from steadygrad.probe.graph import graph_of
-from steadygrad.probe.run_probe import Objective, probe, scalar
+from steadygrad.probe.run_probe import probe_copy, scalar
 from steadygrad.record.proof import Arm, LayerUpdate, ProofRecord, Run
 from steadygrad.report.proof import render
 from steadygrad.source.inferred_constructions import infer_constructions
@@ -35,6 +35,7 @@ from steadygrad.source.user_errors import raised_as_theirs, running_theirs
 from steadygrad.steptest.run_steptest import in_words, needs_closure
 from steadygrad.subject.optimizers import OptimizerLike
 from steadygrad.subject.subject import Subject, make_subject
+from steadygrad.subject.with_copy import SubjectCopy, with_copy
 from steadygrad.written import seconds
 
 Batches = Callable[[int], Any]
@@ -183,9 +184,8 @@ def _treated(subject: Subject, cured: Cured, seed: int) -> Subject:
         loss = cured.loss_fn
         own = replace(subject, model=cured.model, optimizer=cured.optimizer)
         return replace(own, objective=with_loss(loss), loss_module=None) if loss is not None else own
-    with on_copy(subject.model, None, subject.loss_module) as copied:
-        objective = copied.objective_for(subject.objective)
-        trace = probe(copied.model, objective, subject.batch, seed=seed, loss=copied.loss, originals=copied.originals)
+    with with_copy(replace(subject, seed=seed), optimizer=False) as run:
+        trace = probe_copy(run)
     patient = admit(subject, trace)
     if cured.taken is not None:
         treat(patient, without_rate(cured.taken.candidate.edits))
@@ -200,22 +200,19 @@ def train(subject: Subject, batches: Batches, steps: int, seed: int) -> Run:
         "the model, its loss or its optimizer raised this while it was trained; fix it, or give the batches it expects"
     )
     try:
-        with running_theirs(told), on_copy(subject.model, subject.optimizer, subject.loss_module) as copied:
-            objective = copied.objective_for(subject.objective)
+        with running_theirs(told), with_copy(subject) as run:
             seed_torch(seed)
-            losses, updates = _steps(copied, objective, batches, steps, outside)
-            return Run(seed, tuple(losses), _accuracy(copied, objective, batches, steps), updates)
+            losses, updates = _steps(run, batches, steps, outside)
+            return Run(seed, tuple(losses), _accuracy(run, batches, steps), updates)
     finally:
         put_back(outside)
 
 
 def _steps(
-    copied: Copied, objective: Objective, batches: Batches, steps: int, outside: list[tuple[Tensor, Tensor | None]]
+    run: SubjectCopy, batches: Batches, steps: int, outside: list[tuple[Tensor, Tensor | None]]
 ) -> tuple[list[float], tuple[LayerUpdate, ...]]:
     """Losses before each step, and what the first step did; ends early at a loss that is not finite."""
-    optimizer = copied.optimizer
-    if optimizer is None:
-        raise SubjectError("the optimizer cannot be copied, so nothing can be trained beside it")
+    optimizer, copied = run.optimizer, run.copied
     losses: list[float] = []
     updates: tuple[LayerUpdate, ...] = ()
     for step in range(steps):
@@ -223,7 +220,7 @@ def _steps(
 
         def closure(step: int = step) -> float:
             optimizer.zero_grad()
-            loss = scalar(objective(copied.model, clone_batch(batches(step)))[0])
+            loss = scalar(run.objective(run.model, clone_batch(batches(step)))[0])
             if step == 0 and not outside and loss.grad_fn is not None:
                 outside.extend(gradients_outside(graph_of(loss.grad_fn), (p for _, p in copied.named_parameters())))
             loss.backward()  # type: ignore[no-untyped-call]
@@ -258,16 +255,16 @@ ACCURACY_BATCHES = 10
 """Batches over which accuracy is taken, the first ones of the stream."""
 
 
-def _accuracy(copied: Copied, objective: Objective, batches: Batches, steps: int) -> float | None:
+def _accuracy(run: SubjectCopy, batches: Batches, steps: int) -> float | None:
     """Share of right answers of the trained copy as it predicts, in evaluation mode."""
     right = total = 0
-    copied.model.eval()
+    run.model.eval()
     with torch.no_grad():
         for step in range(min(steps, ACCURACY_BATCHES)):
             batch = clone_batch(batches(step))
             if not (_is_pair(batch) and isinstance(batch[1], Tensor)):
                 return None
-            y, output = batch[1], objective(copied.model, batch)[1]
+            y, output = batch[1], run.objective(run.model, batch)[1]
             classified = isinstance(output, Tensor) and output.dim() == 2 and output.shape[:1] == y.shape
             if y.is_floating_point() or not classified:
                 return None

@@ -20,12 +20,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from steadygrad.copies.copying import clone_batch, on_copy
+from steadygrad.copies.copying import clone_batch
 from steadygrad.source.spans import arguments_of, is_user_file
 from steadygrad.subject.arguments import replaced
 from steadygrad.subject.from_options import subject_of
 from steadygrad.subject.loading import import_place, named, split
 from steadygrad.subject.subject import Subject
+from steadygrad.subject.with_copy import with_copy
 
 VALUES = 2
 """Other values of each number for which a patch is to hold."""
@@ -127,8 +128,8 @@ def runs(target: str, options: Mapping[str, Any], other: Other) -> bool:
     try:
         with anew(), given(other):
             subject = subject_of(target, other.options(options))
-            with on_copy(subject.model, None, subject.loss_module) as copied:
-                loss, _ = copied.objective_for(subject.objective)(copied.model, clone_batch(subject.batch))
+            with with_copy(subject, optimizer=False) as run:
+                loss, _ = run.objective(run.model, clone_batch(subject.batch))
                 return bool(torch.isfinite(loss).all())
     except Exception:
         return False  # Whatever it raises: the source does not run with this number.

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
-from steadygrad.copies.copying import clone_batch, on_copy
+from steadygrad.copies.copying import clone_batch
 from steadygrad.copies.nested import size_of
 from steadygrad.copies.randomness import same_randomness, seed_torch
 from steadygrad.objective import Objective
 from steadygrad.probe.run_probe import scalar
 from steadygrad.subject.subject import Subject
+from steadygrad.subject.with_copy import with_copy
 
 
 def divisible(subject: Subject, smallest: int) -> int | None:
@@ -26,9 +27,9 @@ def divisible(subject: Subject, smallest: int) -> int | None:
     tensors = [leaf for leaf in tree_leaves(batch) if isinstance(leaf, Tensor) and leaf.dim()]
     if count is None or count < smallest or any(tensor.shape[0] != count for tensor in tensors):
         return None
-    with on_copy(subject.model, None, subject.loss_module) as copied, torch.no_grad():
+    with with_copy(subject, optimizer=False) as run, torch.no_grad():
         try:
-            subject.objective(copied.model, clone_batch(rows(batch, torch.arange(smallest))))
+            run.objective(run.model, clone_batch(rows(batch, torch.arange(smallest))))
         except Exception:
             # Whatever it says, the answer is the same: then the batch stays whole.
             return None
@@ -60,14 +61,10 @@ def adds_up(subject: Subject) -> bool:
     half = torch.arange((size_of(subject.batch) or 0) // 2)
     losses = []
     for chosen in (half, torch.cat([half, half])):
-        with (
-            on_copy(subject.model, None, subject.loss_module) as copied,
-            same_randomness(),
-            torch.no_grad(),
-        ):
+        with with_copy(subject, optimizer=False) as run, same_randomness(), torch.no_grad():
             seed_torch(subject.seed)
             try:
-                loss = subject.objective(copied.model, clone_batch(rows(subject.batch, chosen)))[0]
+                loss = run.objective(run.model, clone_batch(rows(subject.batch, chosen)))[0]
                 losses.append(float(scalar(loss)))
             except Exception:
                 # As above: then the batch stays whole.

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from steadygrad.copies.copying import clone_batch, on_copy
+from steadygrad.copies.copying import clone_batch
 from steadygrad.copies.randomness import same_randomness, seed_torch
 from steadygrad.cures.layers import Net
 from steadygrad.cures.surgery import Wire, put_in
@@ -20,6 +20,7 @@ from steadygrad.errors import CannotCureError
 from steadygrad.objective import with_loss
 from steadygrad.record import Change, Trace
 from steadygrad.subject.subject import Subject, name_of
+from steadygrad.subject.with_copy import with_copy
 
 
 @dataclass
@@ -126,7 +127,8 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 def admit(subject: Subject, trace: Trace) -> EditableCopy:
     """A patient: a deep copy of the subject. Raises ``CannotCureError`` where the model or optimizer cannot be copied."""
-    with on_copy(subject.model, subject.optimizer, subject.loss_module) as copied:
+    with with_copy(subject) as run:
+        copied = run.copied
         if copied.optimizer is None or any(spot.where == "model" for spot in copied.blind_spots):
             what = "optimizer" if copied.optimizer is None else "model"
             raise CannotCureError(
@@ -137,7 +139,7 @@ def admit(subject: Subject, trace: Trace) -> EditableCopy:
             model=copied.model,
             optimizer=copied.optimizer,
             loss_module=copied.loss,
-            objective=copied.objective_for(subject.objective),
+            objective=run.objective,
         )
         held = {id(p) for group in copied.optimizer.param_groups for p in group["params"]}
         return EditableCopy(own, Net(trace), frozenset(id(p) for p in copied.model.parameters() if id(p) not in held))

@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -36,18 +37,18 @@ from torch import nn
 
 from steadygrad.clip import Clip
 from steadygrad.clip.hook import hook_for
-from steadygrad.copies.copying import on_copy
 from steadygrad.copies.nested import size_of
 from steadygrad.cures.batch_subsets import adds_up, as_whole, with_fewer
 from steadygrad.cures.editable_copy import EditableCopy, rate_of, set_rate
 from steadygrad.errors import CannotCureError, SubjectError
-from steadygrad.probe.run_probe import probe
+from steadygrad.probe.run_probe import probe_copy
 from steadygrad.record import Candidate, Change, CheckRecord, Edit
 from steadygrad.record.rates import RateSearch, RateTried
 from steadygrad.source.user_errors import raised_as_theirs, running_theirs
 from steadygrad.steptest.run_steptest import step_test
 from steadygrad.subject.optimizers import OptimizerLike
 from steadygrad.subject.subject import Subject, make_subject
+from steadygrad.subject.with_copy import with_copy
 
 GROUP = "learning rate"
 SAFETY = "safe"
@@ -159,12 +160,8 @@ def rate_for(subject: Subject, *, progress: Callable[[str], None] | None = None,
     with running_theirs(
         "the model, its loss or its optimizer raised this while it was stepped; fix it, or pass the batch it expects"
     ):
-        with on_copy(subject.model, None, subject.loss_module) as copied:
-            # Steps show nothing of a copy that computes with the original; the probe says so.
-            objective = copied.objective_for(subject.objective)
-            probe(
-                copied.model, objective, subject.batch, seed=subject.seed, loss=copied.loss, originals=copied.originals
-            )
+        with with_copy(subject, optimizer=False) as run:
+            probe_copy(run)  # Steps show nothing of a copy that computes with the original; the probe says so.
         return search(subject, progress=progress, steps=steps)
 
 
@@ -258,12 +255,9 @@ def _steps_at(subject: Subject, rate: float, steps: int, behind: float, whole: i
     def give_up(losses: list[float]) -> bool:
         return beyond_hope(losses) or (len(losses) == EARLY + 1 and _early(losses) < behind)
 
-    with on_copy(subject.model, subject.optimizer, subject.loss_module) as copied:
-        if copied.optimizer is None:
-            raise SubjectError("the optimizer cannot be copied, so no rate can be tried")
-        set_rate(copied.optimizer, rate)
-        objective = copied.objective_for(subject.objective)
+    with with_copy(subject) as run:
+        set_rate(run.optimizer, rate)
         if whole is not None:
-            objective = as_whole(objective, whole)
-        record = step_test(copied, objective, subject.batch, steps=steps, seed=subject.seed, give_up=give_up).record
+            run = replace(run, objective=as_whole(run.objective, whole))
+        record = step_test(run, steps=steps, give_up=give_up).record
     return RateTried(rate, record.losses, record.diverged)

@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
 import torch
 
-from steadygrad.copies.copying import clone_batch, on_copy
+from steadygrad.copies.copying import clone_batch
 from steadygrad.cures.batch_subsets import adds_up, as_whole, divisible, rows, shuffled
 from steadygrad.cures.constant_baseline import learned
 from steadygrad.cures.editable_copy import EditableCopy, rate_of, set_rate
 from steadygrad.cures.learning_rate import ENOUGH, beyond_hope
-from steadygrad.errors import SubjectError
 from steadygrad.probe.run_probe import scalar
 from steadygrad.steptest.run_steptest import step_test
 from steadygrad.subject.subject import Subject
+from steadygrad.subject.with_copy import with_copy
 
 STEPS = 100
 
@@ -152,25 +152,14 @@ def _run(subject: Subject, rate: float, parts: _Parts, constant: float | None) -
     def give_up(losses: list[float]) -> bool:
         if parts.held is not None and len(losses) % LAST == 0:
             with torch.no_grad():
-                held.append(float(scalar(objective(copied.model, clone_batch(parts.held))[0])))
+                held.append(float(scalar(run.objective(run.model, clone_batch(parts.held))[0])))
         return len(losses) > LAST and beyond_hope(losses)
 
-    with on_copy(subject.model, subject.optimizer, subject.loss_module) as copied:
-        if copied.optimizer is None:
-            raise SubjectError("the optimizer cannot be copied, so nothing can be trained")
-        set_rate(copied.optimizer, rate)
-        objective = copied.objective_for(subject.objective)
+    with with_copy(subject) as run:
+        set_rate(run.optimizer, rate)
         if parts.count is not None:
-            objective = as_whole(objective, parts.count)
-        record = step_test(
-            copied,
-            objective,
-            subject.batch,
-            steps=STEPS,
-            seed=subject.seed,
-            give_up=give_up,
-            batch_of=parts.batch_of,
-        ).record
+            run = replace(run, objective=as_whole(run.objective, parts.count))
+        record = step_test(run, steps=STEPS, give_up=give_up, batch_of=parts.batch_of).record
         if record.diverged or len(record.losses) <= STEPS:
             return Settled(rate, -math.inf, None)
     first, last = record.losses[0], fmean(record.losses[-LAST - 1 : -1])

@@ -7,7 +7,6 @@ traces; nothing else measures a model.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +17,7 @@ from steadygrad.copies.copying import clone_batch, named_parameters, uncollected
 from steadygrad.copies.nested import first_tensor, size_of, tensors_in
 from steadygrad.copies.randomness import seed_torch
 from steadygrad.errors import SubjectError
+from steadygrad.objective import Objective
 from steadygrad.probe import to_records
 from steadygrad.probe.backward import (
     Watch,
@@ -38,8 +38,7 @@ from steadygrad.probe.trunk_path import course_to_input, steps_along
 from steadygrad.record import BlindSpot, NonFinite, Parameter, Trace
 from steadygrad.source.originals import Originals, memory_of
 from steadygrad.source.spans import construction_of, construction_of_weight, fill_of, making_of
-
-Objective = Callable[[nn.Module, Any], tuple[Tensor, Any]]
+from steadygrad.subject.with_copy import SubjectCopy
 
 
 def probe(
@@ -63,6 +62,13 @@ def probe(
             return _probe(model, objective, batch, seed, loss, outside, originals)
     finally:
         put_back(outside)
+
+
+def probe_copy(run: SubjectCopy) -> Trace:
+    """``probe`` on the copy of a subject, as it is now, with what the copy itself leaves unseen."""
+    copied = run.copied
+    trace = probe(run.model, run.objective, run.batch, seed=run.seed, loss=copied.loss, originals=copied.originals)
+    return replace(trace, blind_spots=(*copied.blind_spots, *trace.blind_spots))
 
 
 def _probe(

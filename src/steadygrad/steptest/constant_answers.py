@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from steadygrad.copies.copying import clone_batch
 from steadygrad.copies.nested import size_of
-from steadygrad.probe.run_probe import Objective, output_spread, scalar
+from steadygrad.objective import Objective
+from steadygrad.probe.run_probe import output_spread, scalar
 
 
 class Answer(nn.Module):

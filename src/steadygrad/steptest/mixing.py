@@ -22,7 +22,7 @@ from steadygrad.copies.copying import clone_batch
 from steadygrad.copies.nested import first_of, first_tensor, size_of
 from steadygrad.copies.randomness import seed_torch
 from steadygrad.copies.silence import silent
-from steadygrad.probe.run_probe import Objective
+from steadygrad.objective import Objective
 from steadygrad.record import Location
 from steadygrad.record.trace import Mixing
 from steadygrad.source.spans import location_of, user_frame

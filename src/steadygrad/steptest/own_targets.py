@@ -16,7 +16,8 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from steadygrad.copies.copying import clone_batch
 from steadygrad.copies.nested import size_of
-from steadygrad.probe.run_probe import Objective, scalar
+from steadygrad.objective import Objective
+from steadygrad.probe.run_probe import scalar
 from steadygrad.record.comparisons import DIFFERENCES, REGRESSION_LOSSES
 
 _LOSSES = REGRESSION_LOSSES | frozenset(

@@ -11,24 +11,27 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from statistics import fmean
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 
 from steadygrad.copies.copying import Copied, clone_batch
 from steadygrad.copies.nested import first_tensor, size_of
 from steadygrad.copies.randomness import seed_torch
+from steadygrad.objective import Objective
 from steadygrad.probe.backward import gradients_outside, log10_norm, put_back
 from steadygrad.probe.graph import graph_of
-from steadygrad.probe.run_probe import Objective, scalar
+from steadygrad.probe.run_probe import scalar
 from steadygrad.record import StepTest
 from steadygrad.record.steptest import Unseen
 from steadygrad.steptest.clipped import clipped, clips_of, gradient_norm
 from steadygrad.steptest.constant_answers import constant_losses, exchange_targets, spread_of
 from steadygrad.steptest.own_targets import loss_against_others, loss_of_mean_answer
+from steadygrad.subject.with_copy import SubjectCopy
 
 WORTH_TELLING = 10.0
 """Seconds that steps take together from which their progress tells how many are left."""
@@ -52,12 +55,9 @@ class Stepped:
 
 
 def step_test(
-    copied: Copied,
-    objective: Objective,
-    batch: Any,
+    run: SubjectCopy,
     *,
     steps: int,
-    seed: int,
     progress: Callable[[str], None] | None = None,
     give_up: Callable[[list[float]], bool] | None = None,
     batch_of: Callable[[int], Any] | None = None,
@@ -68,12 +68,12 @@ def step_test(
     """Train the copy for ``steps`` steps. The copy is changed; what it was copied from is not.
 
     It ends early, as diverged, at a loss that is not finite or where ``give_up`` says so of the losses so far. Every step
-    is taken on ``batch``, or on what ``batch_of`` gives for its number. What they brought is read on ``batch``, or on those
-    that are ``unseen``. ``go_on`` is shown what those steps brought and says how many there shall be in all, until it wants
-    no more; the record then keeps what the first ``steps`` brought as well, and what ``kept`` brought.
+    is taken on the subject's batch, or on what ``batch_of`` gives for its number. What they brought is read on that batch, or
+    on those that are ``unseen``. ``go_on`` is shown what those steps brought and says how many there shall be in all, until
+    it wants no more; the record then keeps what the first ``steps`` brought as well, and what ``kept`` brought.
     """
     outside: list[tuple[Tensor, Tensor | None]] = []
-    walk = _Walk(copied, objective, batch, seed, outside, _original(copied), list(unseen))
+    walk = _Walk(run, outside, _original(run.copied), list(unseen))
     try:
         if unseen:
             walk.unseen_before, walk.first_outputs = _look(walk, unseen)
@@ -96,10 +96,7 @@ def step_test(
 class _Walk:
     """The steps so far: what they start from, and what they have shown."""
 
-    copied: Copied
-    objective: Objective
-    batch: Any
-    seed: int
+    run: SubjectCopy
     outside: list[tuple[Tensor, Tensor | None]]
     original: dict[str, Tensor]
     unseen: list[Any]
@@ -135,9 +132,9 @@ def _go_on(
             told = f", about {left:.0f} s left" if left > WORTH_TELLING else ""
             progress(f"step test, step {step + 1} of {steps}{told}")
         began = time.perf_counter()
-        batch, seed = (walk.batch, walk.seed) if batch_of is None else (batch_of(step), walk.seed + step)
-        norms = walk.norms if step == 0 and walk.copied.optimizer and clips_of(walk.copied.optimizer) else None
-        seen, output = _one_step(walk.copied, walk.objective, batch, seed, walk.outside, norms)
+        batch, seed = (walk.run.batch, walk.run.seed) if batch_of is None else (batch_of(step), walk.run.seed + step)
+        norms = walk.norms if step == 0 and clips_of(walk.run.optimizer) else None
+        seen, output = _one_step(walk.run.copied, walk.run.objective, batch, seed, walk.outside, norms)
         walk.seconds.append(time.perf_counter() - began)
         walk.losses.append(seen)
         if step == 0 and not walk.unseen:
@@ -147,19 +144,19 @@ def _go_on(
         if walk.unseen and step and seen - walk.highest > LEAP * abs(walk.highest):
             walk.unseen_greatest = max(walk.unseen_greatest, _look(walk, walk.unseen)[0])
         walk.highest = max(walk.highest, seen, walk.unseen_before)
-        walk.silent = walk.silent + 1 if _is_silent(walk.copied) else 0
+        walk.silent = walk.silent + 1 if _is_silent(walk.run.copied) else 0
         if step == 0:
-            walk.ratios, walk.predicted = _first_update(walk.copied, walk.original)
-            walk.decay = _decay(walk.copied, walk.original)
+            walk.ratios, walk.predicted = _first_update(walk.run.copied, walk.original)
+            walk.decay = _decay(walk.run.copied, walk.original)
 
 
 def _look(walk: _Walk, batches: Sequence[Any]) -> tuple[float, list[Any]]:
     """Mean loss of the batches, and their outputs, as the model is now and as it trains."""
     losses, outputs = [], []
     for batch in batches:
-        seed_torch(walk.seed)
+        seed_torch(walk.run.seed)
         # With gradients enabled: a model may need them in its forward, as a gradient penalty or a force does.
-        loss, output = walk.objective(walk.copied.model, clone_batch(batch))
+        loss, output = walk.run.objective(walk.run.model, clone_batch(batch))
         losses.append(float(scalar(loss).detach()))
         tensor = first_tensor(output)
         outputs.append(tensor.detach() if tensor is output and tensor is not None else output)
@@ -168,43 +165,38 @@ def _look(walk: _Walk, batches: Sequence[Any]) -> tuple[float, list[Any]]:
 
 def _looked(walk: _Walk, steps: int) -> Stepped:
     """What the steps brought: the loss once more of what it is read on, unless they ended early."""
-    losses, seen = list(walk.losses), walk.unseen or [walk.batch]
+    losses, seen = list(walk.losses), walk.unseen or [walk.run.batch]
     constants: list[float] | None = None
     unseen = spread = None
     if losses and math.isfinite(losses[-1]) and len(losses) == steps:
         after, outputs = _look(walk, seen)
         losses.append(after)
-        constants = constant_losses(walk.objective, seen, [walk.first_outputs, outputs])
+        constants = constant_losses(walk.run.objective, seen, [walk.first_outputs, outputs])
         spread = spread_of(outputs, [size_of(batch) for batch in seen])
         if walk.unseen:
             constant = _constant(walk, seen) if constants is None else constants[1]
             exchanged = _against_others(walk, seen) if constant is None else None
             greatest = max(walk.unseen_before, walk.unseen_greatest, after)
             unseen = Unseen(walk.unseen_before, after, constant, exchanged, greatest)
-    assert walk.copied.optimizer is not None
     first = walk.unseen_before if walk.unseen else losses[0]
     record = StepTest(
         steps=steps,
-        optimizer=in_words(walk.copied.optimizer),
+        optimizer=in_words(walk.run.optimizer),
         losses=tuple(losses),
         predicted_first=walk.predicted / (abs(losses[0]) or 1.0),
         output_spread_after=spread,
         constant_fall=None if constants is None else (constants[0] - constants[1]) / (abs(first) or 1.0),
         decay=walk.decay,
-        clipped=clipped(walk.copied.optimizer, walk.norms),
+        clipped=clipped(walk.run.optimizer, walk.norms),
         unseen=unseen,
-        optimizer_class=type(walk.copied.optimizer).__name__,
+        optimizer_class=type(walk.run.optimizer).__name__,
     )
     return Stepped(record, walk.ratios, sorted(walk.seconds)[len(walk.seconds) // 2], walk.silent)
 
 
 def _constant(walk: _Walk, batches: Sequence[Any]) -> float | None:
     """Mean loss of the mean answer in a model that makes its own loss; None where that has none."""
-    losses: list[float] = []
-    for batch in batches:
-        seed_torch(walk.seed)
-        loss = loss_of_mean_answer(walk.objective, walk.copied.model, batch)
-        losses += [] if loss is None else [loss]
+    losses = _losses(walk, batches, loss_of_mean_answer)
     return fmean(losses) if losses else None
 
 
@@ -213,14 +205,21 @@ def _against_others(walk: _Walk, batches: Sequence[Any]) -> float | None:
     losses: list[float] = []
     for by in range(1, 1 + EXCHANGES):
         others = [exchange_targets(batch, by) for batch in batches]
-        if None not in others:
-            losses.append(_look(walk, others)[0])
-            continue
-        for batch in batches:
-            seed_torch(walk.seed)
-            loss = loss_against_others(walk.objective, walk.copied.model, batch, by)
-            losses += [] if loss is None else [loss]
+        known = None not in others
+        losses += [_look(walk, others)[0]] if known else _losses(walk, batches, partial(loss_against_others, by=by))
     return fmean(losses) if losses else None
+
+
+def _losses(
+    walk: _Walk, batches: Sequence[Any], measure: Callable[[Objective, nn.Module, Any], float | None]
+) -> list[float]:
+    """What ``measure`` gives for each batch, from the same seed each time; without those for which it gives none."""
+    losses: list[float] = []
+    for batch in batches:
+        seed_torch(walk.run.seed)
+        loss = measure(walk.run.objective, walk.run.model, batch)
+        losses += [] if loss is None else [loss]
+    return losses
 
 
 def _original(copied: Copied) -> dict[str, Tensor]:

@@ -8,23 +8,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
-from steadygrad.copies.copying import Copied
-from steadygrad.probe.run_probe import Objective, probe
+from steadygrad.probe.run_probe import probe
 from steadygrad.record import StepTest, Trace
 from steadygrad.record.steptest import Died, SecondLook
 from steadygrad.steptest.run_steptest import Stepped
+from steadygrad.subject.with_copy import SubjectCopy
 
 WORTH_TELLING = 0.1
 """Rise of the share of dead units under which a layer is not listed."""
 
 
-def look_again(
-    trace: Trace, stepped: Stepped, copied: Copied, objective: Objective, batch: Any, seed: int
-) -> tuple[Trace, StepTest]:
+def look_again(run: SubjectCopy, trace: Trace, stepped: Stepped) -> tuple[Trace, StepTest]:
     """The trace with ``opened`` filled in where a gradient was exactly zero, and the step test with its second look."""
-    later = probe(copied.model, objective, batch, seed=seed, loss=copied.loss)
+    later = probe(run.model, run.objective, run.batch, seed=run.seed, loss=run.copied.loss)
     now = {parameter.name: parameter.log10_gradient for parameter in later.parameters}
     parameters = tuple(
         replace(one, opened=now.get(one.name, -math.inf) > -math.inf)
