@@ -70,11 +70,11 @@ def examine(case: Case) -> Result:
     cured = steadygrad.cure(made.model, made.batch, made.loss_fn, optimizer=made.optimizer)
     seconds = time.perf_counter() - began
     loss_fn = cured.loss_fn or made.loss_fn
-    patient = Made(cured.model, made.batch, loss_fn, cured.optimizer, made.batches, made.evaluation)
+    copy = Made(cured.model, made.batch, loss_fn, cured.optimizer, made.batches, made.evaluation)
     assert case.twin is not None
     torch.manual_seed(SEED)
     twin = case.twin()
-    cured_scores, twin_scores = scores(patient, twin, case.steps)
+    cured_scores, twin_scores = scores(copy, twin, case.steps)
     return Result(
         case.name,
         case.family,

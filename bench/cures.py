@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from steadygrad._check import check_subject
 from steadygrad.cures.candidates import candidates_for
-from steadygrad.cures.editable_copy import admit
+from steadygrad.cures.editable_copy import editable_copy_of
 from steadygrad.cures.evaluate import Options, try_out
 from steadygrad.subject.subject import make_subject
 
@@ -136,15 +136,15 @@ def measure(cell: Cell) -> Result:
     verdict = before.verdict.value
     if cell.cure != "none":
         options = Options(only=(cell.cure,))
-        candidates = candidates_for(admit(subject, before.trace), before, options)
+        candidates = candidates_for(editable_copy_of(subject, before.trace), before, options)
         if not candidates:
             why = "nothing to change"
             return Result(**asdict(cell), verdict="", rate=0, accuracy=0, steps=None, seconds=0, why_not=why)
         outcome = try_out(subject, before, candidates[0], options, lambda _: None)
-        if outcome.patient is None or outcome.tried.verdict is None:
+        if outcome.copy is None or outcome.tried.verdict is None:
             why = outcome.tried.why_not
             return Result(**asdict(cell), verdict="", rate=0, accuracy=0, steps=None, seconds=0, why_not=why)
-        model, optimizer = outcome.patient.model, outcome.patient.optimizer
+        model, optimizer = outcome.copy.model, outcome.copy.optimizer
         verdict = outcome.tried.verdict.value
     generator = torch.Generator().manual_seed(1)
     accuracy, steps = 0.0, None

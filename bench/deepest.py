@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from bench.cures import WIDTH, digits
 from steadygrad._check import check_subject
 from steadygrad.cures.candidates import candidates_for
-from steadygrad.cures.editable_copy import admit
+from steadygrad.cures.editable_copy import editable_copy_of
 from steadygrad.cures.evaluate import Options, treat
 from steadygrad.subject.subject import make_subject
 
@@ -35,19 +35,19 @@ def main(seconds: float) -> None:
     batch = x[:64], y[:64]
     subject = make_subject(model, batch, F.cross_entropy, optimizer=torch.optim.Adam(model.parameters(), lr=RATE))
     before = check_subject(subject, trial=0)
-    patient = admit(subject, before.trace)
-    (candidate,) = candidates_for(patient, before, Options(only=("folded-initialisation",)))
-    treat(patient, candidate.edits)
-    after = check_subject(patient.subject, trial=0)
+    copy = editable_copy_of(subject, before.trace)
+    (candidate,) = candidates_for(copy, before, Options(only=("folded-initialisation",)))
+    treat(copy, candidate.edits)
+    after = check_subject(copy.subject, trial=0)
     assert before.trunk is not None
     assert after.trunk is not None
     print(f"{DEPTH} layers: {before.trunk.decades:.1f} decades before, {after.trunk.decades:.2f} folded", flush=True)
     began, step, first = time.perf_counter(), 0, 0.0
     while time.perf_counter() - began < seconds:
-        patient.optimizer.zero_grad()
-        loss = F.cross_entropy(patient.model(batch[0]), batch[1])
+        copy.optimizer.zero_grad()
+        loss = F.cross_entropy(copy.model(batch[0]), batch[1])
         loss.backward()
-        patient.optimizer.step()
+        copy.optimizer.step()
         first = first or float(loss.detach())
         if step % 20 == 0:
             print(

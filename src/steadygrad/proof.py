@@ -20,7 +20,7 @@ from steadygrad.clip import Clip
 from steadygrad.clip.hook import hook_for
 from steadygrad.copies.copying import Copied, clone_batch, unwrapped
 from steadygrad.copies.randomness import same_randomness, seed_torch
-from steadygrad.cures.editable_copy import admit, rate_of
+from steadygrad.cures.editable_copy import editable_copy_of, rate_of
 from steadygrad.cures.evaluate import Options, treat, without_rate
 from steadygrad.cures.plan import Cured, cure_subject
 from steadygrad.errors import BatchError, SubjectError, UserCodeError
@@ -186,11 +186,11 @@ def _treated(subject: Subject, cured: Cured, seed: int) -> Subject:
         return replace(own, objective=with_loss(loss), loss_module=None) if loss is not None else own
     with with_copy(replace(subject, seed=seed), optimizer=False) as run:
         trace = probe_copy(run)
-    patient = admit(subject, trace)
+    copy = editable_copy_of(subject, trace)
     if cured.taken is not None:
-        treat(patient, without_rate(cured.taken.candidate.edits))
-        patient.set_rate(rate_of(cured.optimizer))
-    return patient.subject
+        treat(copy, without_rate(cured.taken.candidate.edits))
+        copy.set_rate(rate_of(cured.optimizer))
+    return copy.subject
 
 
 def train(subject: Subject, batches: Batches, steps: int, seed: int) -> Run:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import inspect
 import io
 import itertools
 import pickle
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -20,7 +20,7 @@ from torch.nn import functional as F
 import steadygrad as sg
 from steadygrad import cures
 from steadygrad._check import check_subject
-from steadygrad.cures.editable_copy import EditableCopy, admit
+from steadygrad.cures.editable_copy import EditableCopy, editable_copy_of
 from steadygrad.cures.evaluate import treat
 from steadygrad.cures.plan import Cured
 from steadygrad.errors import CannotCureError
@@ -39,8 +39,8 @@ def subject_of(kind: Kind) -> Subject:
 
 
 def candidates(subject: Subject, report: Any) -> list[Candidate]:
-    patient = admit(subject, report.trace)
-    return [candidate for cure in cures.load() for candidate in cure.module.propose(patient, report)]
+    copy = editable_copy_of(subject, report.trace)
+    return [candidate for cure in cures.load() for candidate in cure.module.propose(copy, report)]
 
 
 def snapshot(subject: Subject) -> tuple[Any, ...]:
@@ -49,7 +49,7 @@ def snapshot(subject: Subject) -> tuple[Any, ...]:
         {name: value.clone() for name, value in model.state_dict().items()},
         [(module, module.training, sorted(vars(module))) for module in model.modules()],
         [parameter.grad for parameter in model.parameters()],
-        copy.deepcopy(subject.optimizer.state_dict()),
+        deepcopy(subject.optimizer.state_dict()),
         torch.get_rng_state(),
     )
 
@@ -90,9 +90,9 @@ def pickles(model: nn.Module) -> bool:
     return True
 
 
-def whole(patient: EditableCopy, subject: Subject) -> None:
+def whole(copy: EditableCopy, subject: Subject) -> None:
     """The treated model runs, copies, pickles, keeps signature, dtype, device and mode, and its optimizer holds it."""
-    model, original = patient.model, copy.deepcopy(subject.model)
+    model, original = copy.model, deepcopy(subject.model)
     x = subject.batch[0]
     assert list(inspect.signature(model.forward).parameters) == list(inspect.signature(original.forward).parameters)
     assert model.training == original.training
@@ -102,7 +102,7 @@ def whole(patient: EditableCopy, subject: Subject) -> None:
     output = model(x)
     assert output.shape == original(x).shape
     assert output.dtype == original(x).dtype
-    twins = [copy.deepcopy(model)]
+    twins = [deepcopy(model)]
     if pickles(original):
         twins.append(pickle.loads(pickle.dumps(model)))  # noqa: S301
     for twin in twins:
@@ -110,11 +110,11 @@ def whole(patient: EditableCopy, subject: Subject) -> None:
         twin.eval(), model.eval()
         assert torch.equal(twin(x), model(x))
         model.train(original.training)
-    held = {id(p) for group in patient.optimizer.param_groups for p in group["params"]}
+    held = {id(p) for group in copy.optimizer.param_groups for p in group["params"]}
     assert held == {id(p) for p in model.parameters() if p.requires_grad}
-    patient.optimizer.zero_grad()
+    copy.optimizer.zero_grad()
     F.cross_entropy(model(x), subject.batch[1]).backward()
-    patient.optimizer.step()
+    copy.optimizer.step()
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
@@ -124,9 +124,9 @@ def test_every_cure_leaves_the_original_and_a_whole_result(kind: Kind) -> None:
     before = snapshot(subject)
     applied = []
     for candidate in candidates(subject, report):
-        patient = admit(subject, report.trace)
+        copy = editable_copy_of(subject, report.trace)
         try:
-            changes = treat(patient, candidate.edits)
+            changes = treat(copy, candidate.edits)
         except CannotCureError:
             assert same(before, snapshot(subject)), candidate.name
             continue
@@ -134,11 +134,11 @@ def test_every_cure_leaves_the_original_and_a_whole_result(kind: Kind) -> None:
         assert same(before, snapshot(subject)), candidate.name
         state = {name: value.clone() for name, value in subject.model.state_dict().items()}
         tried = Tried(candidate, None, None, None, None, None, None, tuple(changes), taken=True)
-        cured = Cured((tried,), report, report, "", 0, 0.0, model=patient.model, optimizer=patient.optimizer)
-        new = patient.model.state_dict()
+        cured = Cured((tried,), report, report, "", 0, 0.0, model=copy.model, optimizer=copy.optimizer)
+        new = copy.model.state_dict()
         assert set(new) - set(state) <= {key for change in changes for key in change.added}, candidate.name
-        patient.model.load_state_dict(cured.translate(state))
-        whole(patient, subject)
+        copy.model.load_state_dict(cured.translate(state))
+        whole(copy, subject)
         torch.set_rng_state(before[4])  # The lines above drew numbers of their own.
         assert same(before, snapshot(subject)), candidate.name
     assert len(applied) >= 2, applied
@@ -156,13 +156,13 @@ def test_what_scripted_or_exported_still_does(kind: Kind) -> None:
     scripted, exported = scripts(subject.model), exports(subject.model, subject.batch[0])
     assert scripted or exported
     for candidate in candidates(subject, report):
-        patient = admit(subject, report.trace)
+        copy = editable_copy_of(subject, report.trace)
         try:
-            treat(patient, candidate.edits)
+            treat(copy, candidate.edits)
         except CannotCureError:
             continue
-        assert scripts(patient.model) or not scripted, candidate.name
-    assert exports(patient.model, subject.batch[0]) or not exported
+        assert scripts(copy.model) or not scripted, candidate.name
+    assert exports(copy.model, subject.batch[0]) or not exported
 
 
 @given(
@@ -181,10 +181,10 @@ def test_any_shape(depth: int, width: int, rows: int, name: str) -> None:
     batch = torch.randn(rows, width), torch.randint(0, 3, (rows,))
     subject = make_subject(model, batch, F.cross_entropy)
     report = check_subject(subject, trial=0)
-    patient = admit(subject, report.trace)
+    copy = editable_copy_of(subject, report.trace)
     candidate = next(c for c in candidates(subject, report) if c.name == name)
-    treat(patient, candidate.edits)
-    assert patient.model(batch[0]).shape == (rows, 3)
+    treat(copy, candidate.edits)
+    assert copy.model(batch[0]).shape == (rows, 3)
     assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
 
 

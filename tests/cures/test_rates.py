@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import math
+from copy import deepcopy
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ from bench.suite.case import SEED
 from steadygrad._check import check_subject
 from steadygrad.cures.batch_subsets import adds_up, as_whole, divisible, with_fewer
 from steadygrad.cures.constant_baseline import constant_loss
-from steadygrad.cures.editable_copy import admit
+from steadygrad.cures.editable_copy import editable_copy_of
 from steadygrad.cures.learning_rate import search
 from steadygrad.cures.long_run import settle
 from steadygrad.subject.subject import Subject, make_subject
@@ -51,7 +51,7 @@ def test_a_rate_that_diverges_is_not_raised() -> None:
 
 def test_searching_leaves_model_and_optimizer_alone() -> None:
     subject, _ = regression(0.1)
-    state = copy.deepcopy((subject.model.state_dict(), subject.optimizer.state_dict()))
+    state = deepcopy((subject.model.state_dict(), subject.optimizer.state_dict()))
     generator = torch.get_rng_state()
     search(subject)
     assert all(torch.equal(value, subject.model.state_dict()[key]) for key, value in state[0].items())
@@ -83,12 +83,12 @@ def test_a_rate_at_the_edge_is_lowered_by_the_longer_run() -> None:
     assert alone.rate is not None
     chosen = cured.optimizer.param_groups[0]["lr"]
     assert chosen < alone.rate
-    patient = admit(subject, check_subject(subject, trial=0).trace)
-    patient.set_rate(alone.rate)
-    constant = constant_loss(patient)
-    assert not settle(patient, constant, move=False, own=alone.rate, enough=0.5).best.lasts
-    patient.set_rate(chosen)
-    assert math.isfinite(settle(patient, constant, move=False, own=chosen, enough=0.5).best.trained)
+    copy = editable_copy_of(subject, check_subject(subject, trial=0).trace)
+    copy.set_rate(alone.rate)
+    constant = constant_loss(copy)
+    assert not settle(copy, constant, move=False, own=alone.rate, enough=0.5).best.lasts
+    copy.set_rate(chosen)
+    assert math.isfinite(settle(copy, constant, move=False, own=chosen, enough=0.5).best.trained)
 
 
 class OfNinetySix(nn.Module):
@@ -137,8 +137,8 @@ def test_the_rate_of_a_sum_is_that_of_the_mean_by_the_number_of_samples() -> Non
         subject = make_subject(model, (x, x.sum(1, keepdim=True)), nn.MSELoss(reduction=reduction), optimizer=optimizer)
         found = search(subject, impatient=True).rate
         assert found is not None
-        patient = admit(subject, check_subject(subject, trial=0).trace)
-        patient.set_rate(found)
-        best = settle(patient, constant_loss(patient), move=True, own=1e-3 * scale, enough=0.5).best
+        copy = editable_copy_of(subject, check_subject(subject, trial=0).trace)
+        copy.set_rate(found)
+        best = settle(copy, constant_loss(copy), move=True, own=1e-3 * scale, enough=0.5).best
         rates.append((found / scale, best.rate / scale, best.trained))
     assert rates[1] == pytest.approx(rates[0], rel=1e-3)

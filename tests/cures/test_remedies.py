@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+from copy import deepcopy
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 import steadygrad as sg
 from steadygrad._check import check_subject
 from steadygrad.cures.candidates import candidates_for
-from steadygrad.cures.editable_copy import admit
+from steadygrad.cures.editable_copy import editable_copy_of
 from steadygrad.cures.evaluate import Options, treat
 from steadygrad.cures.plan import Cured
 from steadygrad.subject.subject import make_subject
@@ -59,7 +59,7 @@ def adam(model: nn.Module) -> torch.optim.Optimizer:
 
 def fails(model: nn.Module, steps: int = 100) -> bool:
     """Whether the untouched net is where it began."""
-    twin = copy.deepcopy(model)
+    twin = deepcopy(model)
     return accuracy(twin, adam(twin), steps) < 0.3
 
 
@@ -144,7 +144,7 @@ def test_clip_to_an_interval() -> None:
 
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(16, 1))
-    clipped = copy.deepcopy(model)
+    clipped = deepcopy(model)
     optimizer = torch.optim.SGD(clipped.parameters(), lr=0.05)
     optimizer.register_step_pre_hook(lambda *_: sg.clip_value_(clipped.parameters(), -1, 1))
     # What made the data has norm 2.5.
@@ -175,10 +175,10 @@ def test_folded_convolutions() -> None:
 def test_folding_lets_neither_signal_nor_gradient_go(act: type[nn.Module], depth: int) -> None:
     subject = make_subject(plain(act, depth), BATCH, F.cross_entropy)
     before = check_subject(subject, trial=0)
-    patient = admit(subject, before.trace)
-    (candidate,) = candidates_for(patient, before, Options(only=("folded-initialisation",)))
-    treat(patient, candidate.edits)
-    after = check_subject(patient.subject, trial=0)
+    copy = editable_copy_of(subject, before.trace)
+    (candidate,) = candidates_for(copy, before, Options(only=("folded-initialisation",)))
+    treat(copy, candidate.edits)
+    after = check_subject(copy.subject, trial=0)
     assert before.trunk is not None and after.trunk is not None
     assert depth < 300 or before.trunk.decades < -20
     assert abs(after.trunk.decades) < 1

@@ -14,7 +14,7 @@ import pytest
 from steadygrad import cures, rules
 from steadygrad._check import check_subject
 from steadygrad.cli import main
-from steadygrad.cures.editable_copy import admit
+from steadygrad.cures.editable_copy import editable_copy_of
 from tests.cures.kinds import KINDS, Kind
 from tests.cures.test_battery import subject_of
 
@@ -135,11 +135,11 @@ FINDINGS = ("SG108",)
 CANDIDATES = {"a-night": ("set-up", "safe")}
 
 
-def propose(patient, report):
+def propose(copy, report):
     return ()
 
 
-def apply_(patient, edit):
+def apply_(copy, edit):
     raise NotImplementedError
 '''
 
@@ -171,7 +171,7 @@ def test_a_file_dropped_into_the_folder_is_a_cure(tmp_path: Path) -> None:
 def test_what_a_cure_proposes_is_on_its_page(kind: Kind) -> None:
     subject = subject_of(kind)
     report = check_subject(subject, trial=0)
-    patient = admit(subject, report.trace)
+    copy = editable_copy_of(subject, report.trace)
     for cure in CURES.values():
-        for candidate in cure.module.propose(patient, report):
+        for candidate in cure.module.propose(copy, report):
             assert cure.candidates[candidate.name] == (candidate.group, candidate.safety)

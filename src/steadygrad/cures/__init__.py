@@ -1,7 +1,7 @@
 """The cures: found in this folder, proposed from a report, applied to a copy.
 
 A cure is one file with ``GROUP``, ``SAFETY``, ``PHASE``, ``FINDINGS`` (the codes it can help with), ``CANDIDATES`` (name: group
-and safety of each), ``propose(patient, report)`` giving candidates, and ``apply_(patient, edit)`` changing the patient in
+and safety of each), ``propose(copy, report)`` giving candidates, and ``apply_(copy, edit)`` changing the copy in
 place and saying what it did. Its docstring is its page, under ``HEADINGS``. Adding a cure is adding a file.
 
 What a cure says of itself is read from its text, so that listing and explaining cures needs no torch.

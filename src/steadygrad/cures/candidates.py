@@ -1,6 +1,6 @@
 """What may be tried: the options made sure of, and the candidates that the findings ask for within them.
 
-May rely on what every cure says of itself and on what it proposes for a patient. Must not try anything.
+May rely on what every cure says of itself and on what it proposes for a copy. Must not try anything.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ def _groups(word: str) -> set[str]:
     return {group for name, (group, _) in one.candidates.items() if cures.spelt(word) in (name, one.name)}
 
 
-def candidates_for(patient: EditableCopy, report: CheckRecord, options: Options) -> list[Candidate]:
+def candidates_for(copy: EditableCopy, report: CheckRecord, options: Options) -> list[Candidate]:
     """What the findings ask for, within the options, least intrusive first."""
     codes = {finding.code for finding in report.findings if finding.severity is not Severity.INFO}
     found: list[tuple[tuple[int, int, int], Candidate]] = []
     for rank, one in enumerate(cures.load()):
         asked = options.best or options.only or not codes or codes & set(one.findings)
         most = None if options.best or options.only else one.at_first
-        for number, candidate in enumerate(islice(one.module.propose(patient, report), most) if asked else ()):
+        for number, candidate in enumerate(islice(one.module.propose(copy, report), most) if asked else ()):
             found.append(((GROUPS.index(candidate.group), rank, number), candidate))
     ordered = [candidate for _, candidate in sorted(found, key=lambda pair: pair[0])]
     if options.only:

@@ -60,21 +60,21 @@ DEPTH_EXPLODES = 3.0
 """Decades along the trunk from which a clip is said to bound updates only."""
 
 
-def propose(patient: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
+def propose(copy: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
     """All four kinds, the one that keeps the direction first; two of them where they are not what was asked for."""
     for kind, (title, clip) in CLIPS.items():
         edit = Edit("clipping", kind, value=clip.low, high=clip.high)
         yield Candidate(f"clip-{kind}", title, GROUP, SAFETY, (edit,))
 
 
-def apply_(patient: EditableCopy, edit: Edit) -> Change:
+def apply_(copy: EditableCopy, edit: Edit) -> Change:
     """Register the clip with the optimizer."""
     clip = Clip(edit.to, edit.value or 0.0, 1.0 if edit.high is None else edit.high)
-    patient.optimizer.register_step_pre_hook(ClipBeforeStep(clip))
-    trunk = patient.net.trace.trunk
+    copy.optimizer.register_step_pre_hook(ClipBeforeStep(clip))
+    trunk = copy.net.trace.trunk
     if trunk is not None and trunk.decades > DEPTH_EXPLODES:
         # Other edits of the same plan may have mended that before.
-        trunk = check_subject(patient.subject, trial=0).trunk
+        trunk = check_subject(copy.subject, trial=0).trunk
     warnings: tuple[str, ...] = ()
     if trunk is not None and trunk.decades > DEPTH_EXPLODES:
         warnings = (f"it bounds updates only: the gradient still grows {trunk.decades:.1f} decades on its way",)

@@ -22,10 +22,10 @@ from steadygrad.steptest.constant_answers import Answer
 ITERATIONS = 100
 
 
-def constant_loss(patient: EditableCopy) -> float | None:
+def constant_loss(copy: EditableCopy) -> float | None:
     """Loss of the best constant answer on the batch; None where the output is not one answer for each sample."""
-    subject = patient.subject
-    output = patient.run()
+    subject = copy.subject
+    output = copy.run()
     if (
         not isinstance(output, Tensor)
         or not output.is_floating_point()

@@ -1,6 +1,6 @@
-"""The patient: a copy of the subject that cures may change, and the one way in which it is run and kept whole.
+"""A copy of the subject that cures may change, and the one way in which it is run and kept whole.
 
-The user's own model, optimizer and loss are never touched: a patient is made by the same deep copy as the probe's.
+The user's own model, optimizer and loss are never touched: it is made by the same deep copy as the probe's.
 """
 
 from __future__ import annotations
@@ -125,8 +125,8 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
         group.pop("initial_lr", None)
 
 
-def admit(subject: Subject, trace: Trace) -> EditableCopy:
-    """A patient: a deep copy of the subject. Raises ``CannotCureError`` where the model or optimizer cannot be copied."""
+def editable_copy_of(subject: Subject, trace: Trace) -> EditableCopy:
+    """A deep copy of the subject to change. Raises ``CannotCureError`` where the model or optimizer cannot be copied."""
     with with_copy(subject) as run:
         copied = run.copied
         if copied.optimizer is None or any(spot.where == "model" for spot in copied.blind_spots):

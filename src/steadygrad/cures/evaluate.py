@@ -13,7 +13,7 @@ from steadygrad import cures
 from steadygrad._check import Report, check_subject
 from steadygrad.copies.randomness import same_randomness, seed_torch
 from steadygrad.cures.constant_baseline import constant_loss, learned
-from steadygrad.cures.editable_copy import EditableCopy, admit, rate_of
+from steadygrad.cures.editable_copy import EditableCopy, editable_copy_of, rate_of
 from steadygrad.cures.learning_rate import BEGUN, EARLY, ENOUGH, STEPS, search
 from steadygrad.cures.long_run import Settling, settle
 from steadygrad.errors import CannotCureError, SteadygradError
@@ -83,7 +83,7 @@ class Options:
 @dataclass
 class Outcome:
     tried: Tried
-    patient: EditableCopy | None = None
+    copy: EditableCopy | None = None
     report: Report | None = None
     held: float | None = None
     """Share of the best constant answer's loss that the longer run removed on samples held out; None where none were."""
@@ -124,39 +124,39 @@ def try_out(
     """
     say(candidate.title)
     try:
-        patient = admit(subject, before.trace)
+        copy = editable_copy_of(subject, before.trace)
         found: RateSearch | None = None
         # Every try looks for a rate; one that is nothing else looks first.
         edits = without_rate(candidate.edits)
-        changes = treat(patient, edits)
+        changes = treat(copy, edits)
         if not edits:
-            found = search(patient.subject, impatient=True)
-            changes = treat(patient, [_at_rate(edit, found) for edit in candidate.edits])
+            found = search(copy.subject, impatient=True)
+            changes = treat(copy, [_at_rate(edit, found) for edit in candidate.edits])
         # Ten steps at the user's own rate, for what is only compared: most has another rate in the end.
         brief = briefly and options.trial is None
-        at_first = report = check_subject(patient.subject, trial=thresholds.STEPS if brief else options.trial)
+        at_first = report = check_subject(copy.subject, trial=thresholds.STEPS if brief else options.trial)
         share: float | None = None
         held: float | None = None
         slowed = False
         if not _alike(report):
             if found is None:
                 say(f"{candidate.title}: learning rate")
-                found = search(patient.subject, steps=EARLY if briefly else STEPS, impatient=True)
-            constant = None if all(one.dropped for one in found.tried) else constant_loss(patient)
+                found = search(copy.subject, steps=EARLY if briefly else STEPS, impatient=True)
+            constant = None if all(one.dropped for one in found.tried) else constant_loss(copy)
             found = _beyond(found, constant)
             if edits and not _rate_stays(options):
-                report = _at_tested_rate(patient, report, found, constant, options)
-            share = _learned_in(found, rate_of(patient.optimizer), constant)
+                report = _at_tested_rate(copy, report, found, constant, options)
+            share = _learned_in(found, rate_of(copy.optimizer), constant)
             if not briefly and report.verdict is Verdict.HEALTHY and share is not None and share >= STIRS:
                 say(f"{candidate.title}: a hundred steps")
-                report, settling = _settled(patient, report, rate_of(subject.optimizer), constant, options)
+                report, settling = _settled(copy, report, rate_of(subject.optimizer), constant, options)
                 share, held = settling.best.trained, settling.best.held
                 slowed = not settling.at_hand.lasts and settling.best.rate < settling.at_hand.rate
         if brief and report is at_first and report.trial is not None and left_open(report.trial):
-            report = check_subject(patient.subject, trial=options.trial)
+            report = check_subject(copy.subject, trial=options.trial)
     except SteadygradError as error:
         return Outcome(Tried(candidate, None, None, None, None, None, None, why_not=str(error)))
-    rate, own = rate_of(patient.optimizer), rate_of(subject.optimizer)
+    rate, own = rate_of(copy.optimizer), rate_of(subject.optimizer)
     if rate != own:
         told = Change(f"optimizer: learning rate {own:.3g} → {rate:.2g}", "optimizer")
         changes = [*changes, told] if edits else [told]
@@ -170,7 +170,7 @@ def try_out(
         rate=rate if rate != own else None,
         changes=tuple(changes),
     )
-    return Outcome(tried, patient, report, held, slowed)
+    return Outcome(tried, copy, report, held, slowed)
 
 
 def _at_rate(edit: Edit, found: RateSearch) -> Edit:
@@ -205,26 +205,26 @@ def _learned_in(found: RateSearch, rate: float, constant: float | None) -> float
 
 
 def _settled(
-    patient: EditableCopy, report: Report, own: float, constant: float | None, options: Options
+    copy: EditableCopy, report: Report, own: float, constant: float | None, options: Options
 ) -> tuple[Report, Settling]:
-    """The longer run; where another rate does better there and the check agrees, the patient has that rate from now on."""
-    rate = rate_of(patient.optimizer)
-    settling = settle(patient, constant, move=not _rate_stays(options), own=own, enough=LEARNS)
+    """The longer run; where another rate does better there and the check agrees, the copy has that rate from now on."""
+    rate = rate_of(copy.optimizer)
+    settling = settle(copy, constant, move=not _rate_stays(options), own=own, enough=LEARNS)
     if settling.best.rate == rate:
         return report, settling
-    patient.set_rate(settling.best.rate)
-    again = check_subject(patient.subject, trial=options.trial)
+    copy.set_rate(settling.best.rate)
+    again = check_subject(copy.subject, trial=options.trial)
     if again.verdict is Verdict.HEALTHY:
         return again, settling
-    patient.set_rate(rate)
+    copy.set_rate(rate)
     return report, replace(settling, best=settling.at_hand)
 
 
 def _at_tested_rate(
-    patient: EditableCopy, report: Report, found: RateSearch, constant: float | None, options: Options
+    copy: EditableCopy, report: Report, found: RateSearch, constant: float | None, options: Options
 ) -> Report:
     """The user's own rate stays where the model learns with it; another must not make the verdict worse."""
-    rate = rate_of(patient.optimizer)
+    rate = rate_of(copy.optimizer)
     if found.rate is None or found.rate == rate:
         return report
     kept = next((one for one in found.tried if one.rate == rate and not one.dropped), None)
@@ -236,20 +236,20 @@ def _at_tested_rate(
     order = list(Verdict)
     slower = [one.rate for one in found.tried if rate < one.rate < found.rate and not one.dropped]
     for other in (found.rate, *slower[::-1][:SLOWER]):
-        patient.set_rate(other)
-        again = check_subject(patient.subject, trial=options.trial)
+        copy.set_rate(other)
+        again = check_subject(copy.subject, trial=options.trial)
         if order.index(again.verdict) <= order.index(report.verdict):
             return again
-    patient.set_rate(rate)
+    copy.set_rate(rate)
     return report
 
 
-def treat(patient: EditableCopy, edits: Iterable[Edit]) -> list[Change]:
-    """Make the edits in the patient, in order, and say what each did. Raises ``CannotCureError``."""
+def treat(copy: EditableCopy, edits: Iterable[Edit]) -> list[Change]:
+    """Make the edits in the copy, in order, and say what each did. Raises ``CannotCureError``."""
     changes: list[Change] = []
 
     def operate() -> None:
-        put = patient.operate()
+        put = copy.operate()
         if put is not None:
             changes[-1] = replace(
                 changes[-1], words=f"{changes[-1].words} ({put.words})", added=(*changes[-1].added, *put.added)
@@ -261,8 +261,8 @@ def treat(patient: EditableCopy, edits: Iterable[Edit]) -> list[Change]:
         try:
             # New modules draw their own weights: from the subject's seed, not from the user's generator.
             with same_randomness():
-                seed_torch(patient.subject.seed)
-                changes.append(cures.find(edit.action).module.apply_(patient, edit))
+                seed_torch(copy.subject.seed)
+                changes.append(cures.find(edit.action).module.apply_(copy, edit))
         except (RuntimeError, ValueError, TypeError, AttributeError, NotImplementedError) as error:
             # Whatever a model does that a cure did not foresee, the planner goes on to the next.
             raise CannotCureError(

@@ -58,25 +58,25 @@ HEAD_SCALE = 1.0
 """Standard deviation over the batch of a head's output, centred: enough to learn from, no confident wrong answer."""
 
 
-def propose(patient: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
+def propose(copy: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
     """One candidate, for nets with plain layers whose activations are known."""
-    layers = drawn_again(patient.net)
+    layers = drawn_again(copy.net)
     if (
         layers
-        and mostly_plain(patient.net)
+        and mostly_plain(copy.net)
         and all(layer.activation is None or find(layer.activation.name) for layer in layers)
     ):
-        sites = tuple(patient.net.site(layer.operation) for layer in layers)
+        sites = tuple(copy.net.site(layer.operation) for layer in layers)
         edit = Edit("fold", "folded", sites, value=float(len(layers)))
         yield Candidate("folded-initialisation", "folded initialisation", GROUP, SAFETY, (edit,))
 
 
-def apply_(patient: EditableCopy, edit: Edit) -> Change:
+def apply_(copy: EditableCopy, edit: Edit) -> Change:
     """Fold every plain layer, in place. Raises ``CannotCureError`` where a layer has no bias to shift."""
-    plain = {layer.weight: layer for layer in drawn_again(patient.net)}
-    heads = {layer.weight for layer in patient.net.layers if layer.activation is None and not layer.normalised}
+    plain = {layer.weight: layer for layer in drawn_again(copy.net)}
+    heads = {layer.weight for layer in copy.net.layers if layer.activation is None and not layer.normalised}
     depth = len(plain)
-    generator = torch.Generator().manual_seed(patient.subject.seed)
+    generator = torch.Generator().manual_seed(copy.subject.seed)
     done = 0
     folded = False
 
@@ -100,10 +100,10 @@ def apply_(patient: EditableCopy, edit: Edit) -> Change:
             _settle(held, HEAD_SCALE, 0.0)
             folded = False
 
-    visit(patient.model, patient.run, visitor)
+    visit(copy.model, copy.run, visitor)
     if not done:
         raise CannotCureError("no weight here can be folded: they are frozen")
-    patient.optimizer.state.clear()
+    copy.optimizer.state.clear()
     return Change(
         f"numbers only: {numerals.count(done, 'layer')} folded, same modules, same state_dict keys", "numbers only"
     )

@@ -52,11 +52,11 @@ SHUT = 0.6
 """Share of a gate's elements with less than 5 % of its greatest slope: SG102's SATURATED."""
 
 
-def propose(patient: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
+def propose(copy: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
     """One candidate, for all gates that are shut and have a bias in front."""
-    layers = [layer for layer, _ in shut(patient.net) if _bias(patient, layer) is not None]
+    layers = [layer for layer, _ in shut(copy.net) if _bias(copy, layer) is not None]
     if layers:
-        edit = Edit("gates", "half open", tuple(patient.net.site(layer) for layer in layers))
+        edit = Edit("gates", "half open", tuple(copy.net.site(layer) for layer in layers))
         yield Candidate("open-gates", "gates that begin half open", GROUP, SAFETY, (edit,))
 
 
@@ -91,27 +91,27 @@ def _in_front(net: Net, gate: Operation) -> Operation | None:
     return None
 
 
-def _bias(patient: EditableCopy, layer: Operation) -> torch.nn.Parameter | None:
+def _bias(copy: EditableCopy, layer: Operation) -> torch.nn.Parameter | None:
     """The bias beside the layer's weight, unless it is frozen."""
     module, _, name = layer.weight.rpartition(".")
     if name != "weight":
         return None
-    bias = patient.model.get_submodule(module).bias
+    bias = copy.model.get_submodule(module).bias
     return bias if isinstance(bias, torch.nn.Parameter) and bias.requires_grad else None
 
 
-def apply_(patient: EditableCopy, edit: Edit) -> Change:
+def apply_(copy: EditableCopy, edit: Edit) -> Change:
     """Raise the biases, in place. Raises ``CannotCureError`` where there is none to raise."""
     done = 0
     with torch.no_grad():
-        for layer, mean in shut(patient.net):
-            bias = _bias(patient, layer)
-            if bias is not None and patient.net.site(layer) in edit.sites:
+        for layer, mean in shut(copy.net):
+            bias = _bias(copy, layer)
+            if bias is not None and copy.net.site(layer) in edit.sites:
                 bias.sub_(mean)
                 done += 1
     if not done:
         raise CannotCureError("no shut gate here has a bias of its own in front")
-    patient.optimizer.state.clear()
+    copy.optimizer.state.clear()
     return Change(
         f"numbers only: the biases in front of {numerals.count(done, 'gate')}, same modules, same state_dict keys",
         "numbers only",

@@ -85,10 +85,10 @@ SUITED = {"tanh": "xavier", "softsign": "xavier", "hardtanh": "xavier", "sigmoid
 """The scheme whose derivation names the activation; He's for every other."""
 
 
-def propose(patient: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
+def propose(copy: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
     """Zero branches where there are skips; the scheme that suits the most frequent activation, orthogonal, data-driven, a
     zero head; then the schemes derived for other activations."""
-    net = patient.net
+    net = copy.net
     if net.skips:
         yield _candidate("zero-branches", net)
     layers = drawn_again(net)
@@ -117,25 +117,25 @@ def mostly_plain(net: Net) -> bool:
     return not net.skips or 2 * sum(layer.on_trunk for layer in layers) > len(layers)
 
 
-def apply_(patient: EditableCopy, edit: Edit) -> Change:
+def apply_(copy: EditableCopy, edit: Edit) -> Change:
     """Draw the weights again, in place, from the subject's seed. Raises ``CannotCureError`` where none can be drawn."""
-    generator = torch.Generator().manual_seed(patient.subject.seed)
+    generator = torch.Generator().manual_seed(copy.subject.seed)
     if edit.to == "zero-branches":
-        count = _zero(patient, last_of_branches(patient.net))
+        count = _zero(copy, last_of_branches(copy.net))
     elif edit.to == "zero-head":
-        count = _zero(patient, heads(patient.net))
+        count = _zero(copy, heads(copy.net))
     else:
-        count = _draw(patient, edit.to, generator)
+        count = _draw(copy, edit.to, generator)
     if not count:
         raise CannotCureError("no weight here can be drawn again: they are frozen, or normalised behind")
-    patient.optimizer.state.clear()
+    copy.optimizer.state.clear()
     return Change(
         f"numbers only: {numerals.count(count, 'weight')} drawn again, same modules, same state_dict keys", "numbers only"
     )
 
 
-def _draw(patient: EditableCopy, scheme: str, generator: torch.Generator) -> int:
-    activation = {layer.weight: layer.activation.name for layer in drawn_again(patient.net) if layer.activation}
+def _draw(copy: EditableCopy, scheme: str, generator: torch.Generator) -> int:
+    activation = {layer.weight: layer.activation.name for layer in drawn_again(copy.net) if layer.activation}
     done = 0
 
     def visitor(held: Held) -> None:
@@ -150,7 +150,7 @@ def _draw(patient: EditableCopy, scheme: str, generator: torch.Generator) -> int
                 held.write(held.matrices() / spread)
         done += 1
 
-    visit(patient.model, patient.run, visitor)
+    visit(copy.model, copy.run, visitor)
     return done
 
 
@@ -205,9 +205,9 @@ def _middle(kernel: list[int]) -> int:
     return index
 
 
-def _zero(patient: EditableCopy, layers: Iterable[int]) -> int:
+def _zero(copy: EditableCopy, layers: Iterable[int]) -> int:
     """The layers' weights and biases set to 0: a block begins as the identity, a head with the same answer for all."""
-    operations = patient.net.operations
+    operations = copy.net.operations
     names = {operations[index].weight or operations[index].module for index in layers}
     done = 0
 
@@ -218,7 +218,7 @@ def _zero(patient: EditableCopy, layers: Iterable[int]) -> int:
             held.write_bias(0.0)
             done += 1
 
-    visit(patient.model, patient.run, visitor)
+    visit(copy.model, copy.run, visitor)
     return done
 
 

@@ -92,22 +92,22 @@ FAR_BELOW = 0.5
 """Share of the greatest fall under which no smaller rate is tried: falls shrink with the rate."""
 
 
-def propose(patient: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
+def propose(copy: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
     """One candidate: the rate that the step test finds."""
-    if rate_of(patient.optimizer) > 0 or any("lr" in group for group in patient.optimizer.param_groups):
+    if rate_of(copy.optimizer) > 0 or any("lr" in group for group in copy.optimizer.param_groups):
         yield Candidate("learning-rate", "learning rate", GROUP, SAFETY, (Edit("learning_rate", "step-tested"),))
 
 
-def apply_(patient: EditableCopy, edit: Edit, progress: Callable[[str], None] | None = None) -> Change:
+def apply_(copy: EditableCopy, edit: Edit, progress: Callable[[str], None] | None = None) -> Change:
     """Set the rate of the edit, or the one that is found. Raises ``CannotCureError`` where no rate makes the loss fall."""
-    before = rate_of(patient.optimizer)
+    before = rate_of(copy.optimizer)
     rate = edit.value
     if rate is None:
-        found = search(patient.subject, progress=progress)
+        found = search(copy.subject, progress=progress)
         if found.rate is None:
             raise CannotCureError(found.words)
         rate = found.rate
-    patient.set_rate(rate)
+    copy.set_rate(rate)
     return Change(f"optimizer: learning rate {before:g} → {rate:g}", "optimizer")
 
 

@@ -86,20 +86,20 @@ class _Parts:
     """Samples in the batch, where the loss adds up over them: parts are then counted as the whole."""
 
 
-def settle(patient: EditableCopy, constant: float | None, *, move: bool, own: float, enough: float) -> Settling:
-    """The run at the patient's rate, and where ``move`` allows it at the rate about it that does best.
+def settle(copy: EditableCopy, constant: float | None, *, move: bool, own: float, enough: float) -> Settling:
+    """The run at the copy's rate, and where ``move`` allows it at the rate about it that does best.
 
     A run fails where it diverges or has learned less than ``enough`` of ``constant``, the best constant answer's loss.
-    ``own`` is the user's rate: it stays where it does nearly as well as the best. The patient is not changed.
+    ``own`` is the user's rate: it stays where it does nearly as well as the best. The copy is not changed.
     """
-    middle = rate_of(patient.optimizer)
-    parts = _cut(patient.subject)
+    middle = rate_of(copy.optimizer)
+    parts = _cut(copy.subject)
     known: dict[int, Settled] = {}
 
     def at(notch: int) -> Settled:
         if notch not in known:
             rate = middle * 10.0 ** (notch / 2)
-            known[notch] = _run(patient.subject, rate, parts, constant)
+            known[notch] = _run(copy.subject, rate, parts, constant)
         return known[notch]
 
     first = at(0)

@@ -63,12 +63,12 @@ DEEP_PLAIN = 50
 TITLES = {"batch": "batch norm", "layer": "layer norm", "rms": "RMS norm", "group": "group norm"}
 
 
-def propose(patient: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
+def propose(copy: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
     """Batch norm before and behind the activation, then layer, RMS and group norm before it."""
-    hidden = normalisable(patient.net)
+    hidden = normalisable(copy.net)
     if not hidden:
         return
-    sites = tuple(patient.net.site(operation) for operation in hidden)
+    sites = tuple(copy.net.site(operation) for operation in hidden)
     names = {operation.name.strip("_") for operation in hidden}
     what = names.pop() if len(names) == 1 else "activations"
     samples = min(_samples(operation) for operation in hidden)
@@ -98,22 +98,22 @@ def _samples(operation: Operation) -> int:
     return (shape[0] if shape else 1) * count if shape and shape[0] > 1 else 0
 
 
-def apply_(patient: EditableCopy, edit: Edit) -> Change:
+def apply_(copy: EditableCopy, edit: Edit) -> Change:
     """Put norms in. Raises ``CannotCureError`` for batch norm on a batch too small for it."""
     kind, _, side = edit.to.partition(" ")
-    operations = {patient.net.site(operation): operation for operation in patient.net.trace.operations}
+    operations = {copy.net.site(operation): operation for operation in copy.net.trace.operations}
     if kind == "batch" and any(_samples(operations[site]) < SMALLEST_BATCH for site in edit.sites):
         raise CannotCureError(
             f"batch norm needs {SMALLEST_BATCH} samples or more; use layer, RMS or group norm, or a larger batch"
         )
-    example = next(p for p in patient.model.parameters() if p.is_floating_point())
+    example = next(p for p in copy.model.parameters() if p.is_floating_point())
     wires = [
         Wire("before" if side == "before" else "after", site, norm(kind, operations[site].output_shape).to(example))
         for site in edit.sites
     ]
-    patient.wires.extend(wires)
+    copy.wires.extend(wires)
     warnings: tuple[str, ...] = ()
-    if kind == "batch" and len(wires) >= DEEP_PLAIN and not patient.net.skips:
+    if kind == "batch" and len(wires) >= DEEP_PLAIN and not copy.net.skips:
         warnings = (f"batch norm in {len(wires)} layers without skips makes the gradient explode; add skips too",)
     adds = f"adds {numerals.count(len(wires), TITLES[kind])}"
     return Change(adds, adds, warnings=warnings)

@@ -23,7 +23,7 @@ from steadygrad.clip import Clip
 from steadygrad.clip.hook import hook_for
 from steadygrad.copies.copying import unwrapped
 from steadygrad.cures.candidates import candidates_for, check_options, join
-from steadygrad.cures.editable_copy import admit
+from steadygrad.cures.editable_copy import editable_copy_of
 from steadygrad.cures.evaluate import BEGINS, LEARNS, Options, Outcome, Progress, try_out, without_rate
 from steadygrad.cures.long_run import GENERALISES
 from steadygrad.numerals import percent
@@ -153,7 +153,7 @@ def cure_subject(subject: Subject, options: Options | None = None, progress: Pro
     began = time.perf_counter()
     say("checking")
     before = check_subject(subject, trial=options.trial, progress=progress)
-    start = admit(subject, before.trace)
+    start = editable_copy_of(subject, before.trace)
     outcomes: list[Outcome] = []
     words = ""
 
@@ -177,10 +177,10 @@ def cure_subject(subject: Subject, options: Options | None = None, progress: Pro
         model, optimizer, after = start.model, start.optimizer, before
         loss_fn = None
     else:
-        assert taken.patient is not None
+        assert taken.copy is not None
         assert taken.report is not None
-        model, optimizer, after = taken.patient.model, taken.patient.optimizer, taken.report
-        loss_fn = taken.patient.new_loss
+        model, optimizer, after = taken.copy.model, taken.copy.optimizer, taken.report
+        loss_fn = taken.copy.new_loss
     return Cured(
         tried=tuple(replace(one.tried, taken=one is taken) for one in outcomes),
         before=before,

@@ -56,14 +56,14 @@ LONGEST_ASSUMED = 100
 """Steps that chrono biases are set for where the trace tells no length."""
 
 
-def propose(patient: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
+def propose(copy: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
     """Orthogonal, and chrono where there are gates; a GRU for a plain cell."""
-    modules = _modules(patient)
-    loose = _loose(patient)
+    modules = _modules(copy)
+    loose = _loose(copy)
     if not modules and not loose:
         return
     sites = tuple(Site(name, type(module).__name__, 0) for name, module in modules)
-    steps = float(max((r.steps for r in patient.net.trace.recurrences), default=LONGEST_ASSUMED))
+    steps = float(max((r.steps for r in copy.net.trace.recurrences), default=LONGEST_ASSUMED))
     gated = [m for _, m in modules if _gates(m) > 1]
     plain = [(n, m) for n, m in modules if _gates(m) == 1]
     edit = Edit("recurrent", "orthogonal", sites, value=steps)
@@ -80,17 +80,17 @@ def propose(patient: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
         yield Candidate("gated-cell", "GRU in place of the plain RNN", "activation", "unsafe", (edit,))
 
 
-def _modules(patient: EditableCopy) -> list[tuple[str, nn.Module]]:
-    return [(n, m) for n, m in patient.model.named_modules() if isinstance(m, (nn.RNNBase, nn.RNNCellBase))]
+def _modules(copy: EditableCopy) -> list[tuple[str, nn.Module]]:
+    return [(n, m) for n, m in copy.model.named_modules() if isinstance(m, (nn.RNNBase, nn.RNNCellBase))]
 
 
-def _loose(patient: EditableCopy) -> list[tuple[str, nn.Parameter]]:
+def _loose(copy: EditableCopy) -> list[tuple[str, nn.Parameter]]:
     """Weights of recurrences written by hand: square, and used at every step."""
-    names = {recurrence.name for recurrence in patient.net.trace.recurrences}
-    known = {n for n, m in _modules(patient)}
+    names = {recurrence.name for recurrence in copy.net.trace.recurrences}
+    known = {n for n, m in _modules(copy)}
     return [
         (name, parameter)
-        for name, parameter in patient.model.named_parameters()
+        for name, parameter in copy.model.named_parameters()
         if (name in names or name.rpartition(".")[0] in names)
         and name.rpartition(".")[0] not in known
         and (
@@ -106,17 +106,17 @@ def _gates(module: nn.Module) -> int:
     return 3 if isinstance(module, (nn.GRU, nn.GRUCell)) else 1
 
 
-def apply_(patient: EditableCopy, edit: Edit) -> Change:
+def apply_(copy: EditableCopy, edit: Edit) -> Change:
     """Set the recurrences, in place, from the subject's seed."""
-    generator = torch.Generator().manual_seed(patient.subject.seed)
+    generator = torch.Generator().manual_seed(copy.subject.seed)
     steps = edit.value or LONGEST_ASSUMED
     if edit.to == "gated":
-        return _gated(patient, edit, steps, generator)
+        return _gated(copy, edit, steps, generator)
     done = 0
     with torch.no_grad():
-        for _, module in _modules(patient):
+        for _, module in _modules(copy):
             done += _remember(module, edit.to, steps, generator)
-        for _, parameter in _loose(patient):
+        for _, parameter in _loose(copy):
             if parameter.requires_grad:
                 parameter.copy_(
                     _matrix(parameter, edit.to, generator) if parameter.dim() == 2 else torch.ones_like(parameter)
@@ -124,7 +124,7 @@ def apply_(patient: EditableCopy, edit: Edit) -> Change:
                 done += 1
     if not done:
         raise CannotCureError("the recurrence's weights are frozen")
-    patient.optimizer.state.clear()
+    copy.optimizer.state.clear()
     return Change(
         f"numbers only: {numerals.count(done, 'recurrent weight')}, same modules, same state_dict keys", "numbers only"
     )
@@ -163,10 +163,10 @@ def _matrix(like: Tensor, scheme: str, generator: torch.Generator) -> Tensor:
     return matrix.to(like)
 
 
-def _gated(patient: EditableCopy, edit: Edit, steps: float, generator: torch.Generator) -> Change:
+def _gated(copy: EditableCopy, edit: Edit, steps: float, generator: torch.Generator) -> Change:
     removed: list[str] = []
     for site in edit.sites:
-        old = patient.model.get_submodule(site.module)
+        old = copy.model.get_submodule(site.module)
         example = next(old.parameters())
         if isinstance(old, nn.RNN):
             new: nn.Module = nn.GRU(
@@ -189,9 +189,9 @@ def _gated(patient: EditableCopy, edit: Edit, steps: float, generator: torch.Gen
                     bound = (6.0 / (parameter.shape[0] / 3 + parameter.shape[1])) ** 0.5
                     parameter.copy_((2 * torch.rand(parameter.shape, generator=generator) - 1) * bound)
             _remember(new, "chrono", steps, generator)
-        parent, name = parent_of(patient.model, site.module)
+        parent, name = parent_of(copy.model, site.module)
         setattr(parent, name, new)
         removed += [f"{site.module}.{key}" for key in old.state_dict()]
-    patient.hold_parameters()
+    copy.hold_parameters()
     exchanged = f"{numerals.count(len(edit.sites), 'GRU')} for plain cells"
     return Change(exchanged, exchanged, removed=tuple(removed), added=tuple(removed))

@@ -51,13 +51,13 @@ CANDIDATES = {
 SPANS = (2, 1, 3)
 
 
-def propose(patient: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
+def propose(copy: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
     """Span 2, 1 and 3 with scaled branches, for the plain layers of the trunk."""
-    plain = plain_layers(patient.net)
+    plain = plain_layers(copy.net)
     for span in SPANS:
-        blocks = spans(patient.net, plain, span)
+        blocks = spans(copy.net, plain, span)
         if blocks:
-            sites = tuple(patient.net.site(o) for first, last in blocks for o in (first, last))
+            sites = tuple(copy.net.site(o) for first, last in blocks for o in (first, last))
             edit = Edit("residual", "scaled", sites, value=1.0 / math.sqrt(len(blocks)), span=span)
             yield Candidate(f"residual-span-{span}", f"residual, span {span}, scaled", GROUP, SAFETY, (edit,))
 
@@ -114,19 +114,19 @@ def _input_shape(net: Net, operation: Operation) -> tuple[int, ...] | None:
     return source.output_shape if source is not None else None
 
 
-def apply_(patient: EditableCopy, edit: Edit) -> Change:
+def apply_(copy: EditableCopy, edit: Edit) -> Change:
     """Add the skips. Raises ``CannotCureError`` where a pair of sites is not to be found in the trace."""
-    operations = {patient.net.site(operation): operation for operation in patient.net.trace.operations}
+    operations = {copy.net.site(operation): operation for operation in copy.net.trace.operations}
     pairs = list(zip(edit.sites[::2], edit.sites[1::2], strict=True))
     wires = []
     for source, site in pairs:
-        need = _resize(patient.net, operations[source], operations[site])
+        need = _resize(copy.net, operations[source], operations[site])
         if need is None:
             raise CannotCureError(f"the skip around {source.module or source.name} cannot be brought into shape")
         resize = Resize(need[0], need[1], channel_dimension=need[2]) if need else None
         wires.append(Wire("join", site, Plus(edit.value or 1.0, resize), source))
     if not wires:
         raise CannotCureError("there is no layer that a skip can go around")
-    patient.wires.extend(wires)
+    copy.wires.extend(wires)
     adds = f"adds {numerals.count(len(wires), 'addition')}"
     return Change(f"{adds}, each branch × {edit.value or 1.0:.3g}", adds)

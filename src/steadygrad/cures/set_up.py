@@ -73,13 +73,13 @@ BOUNDS = ("hardtanh", "tanh", "clamp", "clip", "relu6", "hardsigmoid")
 """Scores for a cross-entropy that are bounded: its gradient asks for more than they can give."""
 
 
-def propose(patient: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
+def propose(copy: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
     """Only what a finding asks for."""
     codes = {finding.code for finding in report.findings}
     if codes & {"SG303", "SG102", "SG107"}:
-        squash, loss = _squash(patient)
+        squash, loss = _squash(copy)
         if squash is not None and ("SG303" in codes or squash.name.strip("_") in BOUNDS):
-            site = patient.net.site(squash)
+            site = copy.net.site(squash)
             edit = Edit("set_up", "logits", (site,))
             title = f"{squash.name} left to the loss"
             if loss == "mse_loss":
@@ -89,24 +89,24 @@ def propose(patient: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
                 )
             yield Candidate("logits", title, GROUP, "unsafe", (edit,))
     if "SG304" in codes:
-        sites = tuple(patient.net.site(operation) for operation in _takers(patient))
+        sites = tuple(copy.net.site(operation) for operation in _takers(copy))
         if sites:
             edit = Edit("set_up", "standardise", sites)
             yield Candidate("standardised-input", "standardised input", GROUP, "unsafe", (edit,))
     if codes & {"SG106", "SG201", "SG203", "SG204", "SG205", "SG310"}:
-        head = _head_of_regression(patient)
+        head = _head_of_regression(copy)
         if head is not None:
-            edit = Edit("set_up", "target", (patient.net.site(head),))
+            edit = Edit("set_up", "target", (copy.net.site(head),))
             yield Candidate("standardised-target", "output in the target's units", GROUP, "unsafe", (edit,))
-    decay = max((float(group.get("weight_decay") or 0.0) for group in patient.optimizer.param_groups), default=0.0)
+    decay = max((float(group.get("weight_decay") or 0.0) for group in copy.optimizer.param_groups), default=0.0)
     if codes & {"SG105", "SG106"} and decay > USUAL_DECAY:
         edit = Edit("set_up", "decay", value=GENTLE_DECAY)
         yield Candidate("weight-decay", f"weight decay {GENTLE_DECAY:g}", GROUP, "safe", (edit,))
 
 
-def _squash(patient: EditableCopy) -> tuple[Operation | None, str]:
+def _squash(copy: EditableCopy) -> tuple[Operation | None, str]:
     """The last squash in front of the loss, through views alone, and the loss."""
-    net = patient.net
+    net = copy.net
     for loss in net.trace.operations:
         if loss.kind != "loss":
             continue
@@ -125,28 +125,28 @@ def _judged(net: Net, loss: Operation) -> Operation | None:
     return operation
 
 
-def _head_of_regression(patient: EditableCopy) -> Operation | None:
+def _head_of_regression(copy: EditableCopy) -> Operation | None:
     """The layer whose result a regression's loss compares with targets that are far from N(0, 1)."""
-    target = _target(patient)
+    target = _target(copy)
     if target is None or max(float(target.std()), abs(float(target.mean()))) <= FAR_TARGET:
         return None
-    net = patient.net
+    net = copy.net
     loss = next((o for o in net.trace.operations if o.name in REGRESSION_LOSSES), None)
     operation = _judged(net, loss) if loss is not None else None
     return operation if operation is not None and operation.kind == "linear" else None
 
 
-def _target(patient: EditableCopy) -> torch.Tensor | None:
-    batch = patient.subject.batch
+def _target(copy: EditableCopy) -> torch.Tensor | None:
+    batch = copy.subject.batch
     target = batch[1] if isinstance(batch, (tuple, list)) and len(batch) == 2 else None
     if not isinstance(target, torch.Tensor) or not target.is_floating_point() or target.numel() < 2:
         return None
     return target.detach()
 
 
-def _takers(patient: EditableCopy) -> list[Operation]:
+def _takers(copy: EditableCopy) -> list[Operation]:
     """The weighing operations that take the input, or a view of it."""
-    net = patient.net
+    net = copy.net
     open_ = [
         operation.index for operation in net.trace.operations if not operation.parents and operation.kind == "shape"
     ]
@@ -163,36 +163,36 @@ def _takers(patient: EditableCopy) -> list[Operation]:
     return sorted(found, key=lambda operation: operation.index)
 
 
-def apply_(patient: EditableCopy, edit: Edit) -> Change:
+def apply_(copy: EditableCopy, edit: Edit) -> Change:
     """Put it right, in place."""
     if edit.to == "decay":
-        for group in patient.optimizer.param_groups:
+        for group in copy.optimizer.param_groups:
             if "weight_decay" in group:
                 group["weight_decay"] = min(float(group["weight_decay"]), edit.value or 0.0)
         return Change(f"optimizer: weight decay {edit.value:g}", "optimizer")
     if edit.to == "standardise":
-        mean, std = _statistics(patient)
+        mean, std = _statistics(copy)
         layer = Standardise(mean, std)
-        patient.wires.extend(Wire("before", site, layer) for site in edit.sites)
+        copy.wires.extend(Wire("before", site, layer) for site in edit.sites)
         return Change(
             f"input: (x - {float(mean.mean()):.3g}) / {float(std.mean()):.3g} in front of the first layer", "input"
         )
     if edit.to == "target":
-        target = _target(patient)
+        target = _target(copy)
         assert target is not None
         mean, std = target.mean(), target.std()
-        patient.wires.append(Wire("after", edit.sites[0], InUnits(mean, std)))
+        copy.wires.append(Wire("after", edit.sites[0], InUnits(mean, std)))
         return Change(f"output: {float(std):.3g} x + {float(mean):.3g} behind the last layer", "output")
-    patient.wires.append(Wire("replace", edit.sites[0], nn.Identity()))
+    copy.wires.append(Wire("replace", edit.sites[0], nn.Identity()))
     if edit.to == "cross-entropy":
-        patient.with_loss(F.binary_cross_entropy_with_logits)
+        copy.with_loss(F.binary_cross_entropy_with_logits)
         return Change("output: logits; loss: binary_cross_entropy_with_logits", "output")
     return Change(f"output: logits in place of {edit.sites[0].name}", "output")
 
 
-def _statistics(patient: EditableCopy) -> tuple[torch.Tensor, torch.Tensor]:
+def _statistics(copy: EditableCopy) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and deviation of each feature of rows (batch, ..., features), of the whole where features don't vary alone."""
-    leaves = [leaf for leaf in tree_leaves(patient.subject.batch) if isinstance(leaf, torch.Tensor)]
+    leaves = [leaf for leaf in tree_leaves(copy.subject.batch) if isinstance(leaf, torch.Tensor)]
     x = next((leaf for leaf in leaves if leaf.is_floating_point()), None)
     if x is None:
         raise CannotCureError("the batch holds no floating-point input to standardise")

@@ -67,32 +67,28 @@ MODULES: Mapping[str, Callable[[], nn.Module]] = MappingProxyType(
 TITLES = {"relu": "ReLU", "leaky_relu": "Leaky ReLU", "elu": "ELU", "selu": "SELU", "gelu": "GELU", "silu": "SiLU"}
 
 
-def propose(patient: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
+def propose(copy: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
     """ReLU first, then the others, each with the initialisation that suits it; nothing where they are all in place."""
     seen = {finding.code for finding in report.findings if finding.severity is not Severity.INFO}
-    if (
-        seen
-        and seen <= {"SG201", "SG203", "SG204"}
-        and not any(o.name.strip("_") in POWERS for o in patient.net.hidden)
-    ):
+    if seen and seen <= {"SG201", "SG203", "SG204"} and not any(o.name.strip("_") in POWERS for o in copy.net.hidden):
         return
-    hidden = patient.net.hidden if initialise.mostly_plain(patient.net) else ()
+    hidden = copy.net.hidden if initialise.mostly_plain(copy.net) else ()
     for name, title in TITLES.items():
         wrong = [operation for operation in hidden if operation.name.strip("_") != name]
         if not wrong:
             continue
-        sites = tuple(patient.net.site(operation) for operation in wrong)
-        layers = tuple(patient.net.site(layer.operation) for layer in initialise.drawn_again(patient.net))
+        sites = tuple(copy.net.site(operation) for operation in wrong)
+        layers = tuple(copy.net.site(layer.operation) for layer in initialise.drawn_again(copy.net))
         scheme = initialise.SUITED.get(name, "he")
         edits = (Edit("swap_activation", name, sites), Edit("initialise", scheme, layers))
         scheme_title = initialise.SCHEMES[scheme].removesuffix(" initialisation")
         yield Candidate(name.replace("_", "-"), f"{title} + {scheme_title}", GROUP, SAFETY, edits)
 
 
-def apply_(patient: EditableCopy, edit: Edit) -> Change:
+def apply_(copy: EditableCopy, edit: Edit) -> Change:
     """Swap at the edit's sites. Raises ``CannotCureError`` for an activation that is not known."""
     if edit.to not in MODULES:
         raise CannotCureError(f"no activation {edit.to!r}; there are {', '.join(MODULES)}")
     wires = [Wire("replace", site, MODULES[edit.to]()) for site in edit.sites]
-    patient.wires.extend(wires)
+    copy.wires.extend(wires)
     return Change(f"activation: {len(wires)} × {TITLES[edit.to]}", "activation")

@@ -55,12 +55,12 @@ GROWS = 1.0
 1 ÷ √steps (0.5 and 1.8 decades) they come to 0.97 and 1.00, with 1 ÷ (steps · f′) (0.4 decades) to 0.77 and 0.91."""
 
 
-def propose(patient: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
+def propose(copy: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
     """One candidate, for the state of the first loop that forgets."""
-    for recurrence in patient.net.trace.recurrences:
-        chain = state(patient.net, recurrence) if recurrence.kind == "loop" and recurrence.decades < 0.0 else []
+    for recurrence in copy.net.trace.recurrences:
+        chain = state(copy.net, recurrence) if recurrence.kind == "loop" and recurrence.decades < 0.0 else []
         if chain:
-            sites = (patient.net.site(chain[0]),)
+            sites = (copy.net.site(chain[0]),)
             edit = Edit("through_time", "skip", sites, value=_scale(len(chain), recurrence))
             yield Candidate("skip-through-time", "skip through time, scaled", GROUP, SAFETY, (edit,))
             return
@@ -110,10 +110,10 @@ def _leads(net: Net, before: int, after: Operation) -> bool:
     return False
 
 
-def apply_(patient: EditableCopy, edit: Edit) -> Change:
+def apply_(copy: EditableCopy, edit: Edit) -> Change:
     """Put the step in. Raises ``CannotCureError`` where the loop is not to be found."""
     if not edit.sites or edit.value is None or edit.sites[0].call is None:
         raise CannotCureError("no loop here carries a state that could be found")
-    patient.wires.append(Wire("carry", edit.sites[0], Plus(edit.value)))
+    copy.wires.append(Wire("carry", edit.sites[0], Plus(edit.value)))
     added = "the state of a loop is added to the next"
     return Change(f"{added}, what the loop computes × {edit.value:.3g}", added)

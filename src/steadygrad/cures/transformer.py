@@ -69,54 +69,54 @@ ONE_SIDED = 0.5
 _LAYERS = (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)
 
 
-def propose(patient: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
+def propose(copy: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
     """What there is something to do for."""
-    sharp = _sharp(patient)
+    sharp = _sharp(copy)
     if sharp:
-        sites = tuple(patient.net.site(operation) for operation in sharp)
+        sites = tuple(copy.net.site(operation) for operation in sharp)
         edit = Edit("transformer", "query scale", sites)
         yield Candidate("attention-scale", "queries scaled so that logits are N(0, 1)", GROUP, SAFETY, (edit,))
-        wired = _queries_and_keys(patient, sharp)
+        wired = _queries_and_keys(copy, sharp)
         if wired:
             edit = Edit("transformer", "qk-norm", wired)
             yield Candidate("qk-norm", "RMS norm on queries and keys", "normalisation", "unsafe", (edit,))
     # Attention and feed-forward: two branches in a block whose skips the trunk does not show one by one.
-    branches = patient.net.skips or 2 * len(_post_norm(patient))
+    branches = copy.net.skips or 2 * len(_post_norm(copy))
     if branches > 1:
         edit = Edit("transformer", "depth scale", value=1.0 / math.sqrt(branches))
         yield Candidate("depth-scale", "branches scaled by 1 ÷ √branches", GROUP, SAFETY, (edit,))
-    if _post_norm(patient):
-        sites = tuple(Site(name, type(layer).__name__, 0) for name, layer in _post_norm(patient))
+    if _post_norm(copy):
+        sites = tuple(Site(name, type(layer).__name__, 0) for name, layer in _post_norm(copy))
         edit = Edit("transformer", "pre-norm", sites)
         yield Candidate("pre-norm", "pre-norm in place of post-norm", "normalisation", "unsafe", (edit,))
 
 
-def _post_norm(patient: EditableCopy) -> list[tuple[str, nn.Module]]:
-    return [(n, m) for n, m in patient.model.named_modules() if isinstance(m, _LAYERS) and not m.norm_first]
+def _post_norm(copy: EditableCopy) -> list[tuple[str, nn.Module]]:
+    return [(n, m) for n, m in copy.model.named_modules() if isinstance(m, _LAYERS) and not m.norm_first]
 
 
-def _sharp(patient: EditableCopy) -> list[Operation]:
+def _sharp(copy: EditableCopy) -> list[Operation]:
     return [
         operation
-        for operation in patient.net.trace.operations
-        if _logit_std(patient, operation) > SHARP
+        for operation in copy.net.trace.operations
+        if _logit_std(copy, operation) > SHARP
         or (operation.attention_entropy is not None and operation.attention_entropy < ONE_SIDED)
     ]
 
 
-def _logit_std(patient: EditableCopy, operation: Operation) -> float:
+def _logit_std(copy: EditableCopy, operation: Operation) -> float:
     """Deviation of the logits, where they were measured; 0 where not, or where it is no attention."""
     if operation.attention_logit_std is not None:
         return operation.attention_logit_std
-    logits = patient.net.operations.get(operation.parents[0]) if operation.parents else None
+    logits = copy.net.operations.get(operation.parents[0]) if operation.parents else None
     if operation.attention_entropy is None or logits is None or logits.output is None:
         return 0.0
     return logits.output.std
 
 
-def _last_layer_before(patient: EditableCopy, index: int) -> Operation | None:
+def _last_layer_before(copy: EditableCopy, index: int) -> Operation | None:
     """The nearest multiplication by a weight on the way back, through shapes and scalings."""
-    net = patient.net
+    net = copy.net
     layers = {layer.operation.index for layer in net.layers}
     open_, seen = [index], set()
     while open_:
@@ -131,8 +131,8 @@ def _last_layer_before(patient: EditableCopy, index: int) -> Operation | None:
     return None
 
 
-def _queries_and_keys(patient: EditableCopy, sharp: list[Operation]) -> tuple[Site, ...]:
-    net = patient.net
+def _queries_and_keys(copy: EditableCopy, sharp: list[Operation]) -> tuple[Site, ...]:
+    net = copy.net
     found: list[Site] = []
     for operation in sharp:
         product: Operation | None = operation
@@ -140,41 +140,41 @@ def _queries_and_keys(patient: EditableCopy, sharp: list[Operation]) -> tuple[Si
             product = net.operations.get(product.parents[0]) if product.parents else None
         if product is None or product.kind not in ("linear", "attention"):
             return ()
-        layers = [_last_layer_before(patient, parent) for parent in product.parents[:2]]
+        layers = [_last_layer_before(copy, parent) for parent in product.parents[:2]]
         if None in layers or layers[0] is layers[1]:
             return ()
         found += [net.site(layer) for layer in layers if layer is not None]
     return tuple(dict.fromkeys(found))
 
 
-def apply_(patient: EditableCopy, edit: Edit) -> Change:
+def apply_(copy: EditableCopy, edit: Edit) -> Change:
     """Make the change, in place. Raises ``CannotCureError`` where the attention's queries cannot be found."""
     if edit.to == "pre-norm":
-        return _pre_norm(patient, edit)
+        return _pre_norm(copy, edit)
     if edit.to == "query scale":
-        return _query_scale(patient)
+        return _query_scale(copy)
     if edit.to == "depth scale":
-        return _depth_scale(patient, edit.value or 1.0)
-    operations = {patient.net.site(operation): operation for operation in patient.net.trace.operations}
-    example = next(p for p in patient.model.parameters() if p.is_floating_point())
+        return _depth_scale(copy, edit.value or 1.0)
+    operations = {copy.net.site(operation): operation for operation in copy.net.trace.operations}
+    example = next(p for p in copy.model.parameters() if p.is_floating_point())
     for site in edit.sites:
-        patient.wires.append(Wire("after", site, nn.RMSNorm(operations[site].output_shape[-1]).to(example)))
+        copy.wires.append(Wire("after", site, nn.RMSNorm(operations[site].output_shape[-1]).to(example)))
     adds = f"adds {numerals.count(len(edit.sites), 'RMS norm')} on queries and keys"
     return Change(adds, adds)
 
 
-def _pre_norm(patient: EditableCopy, edit: Edit) -> Change:
+def _pre_norm(copy: EditableCopy, edit: Edit) -> Change:
     added = []
     for site in edit.sites:
-        layer = patient.model.get_submodule(site.module)
+        layer = copy.model.get_submodule(site.module)
         layer.norm_first = True  # type: ignore[assignment]
-    for name, stack in patient.model.named_modules():
+    for name, stack in copy.model.named_modules():
         if isinstance(stack, (nn.TransformerEncoder, nn.TransformerDecoder)) and stack.norm is None:
             first = stack.layers[0]
             example = next(first.parameters())
             stack.norm = nn.LayerNorm(first.norm1.normalized_shape[0]).to(example).train(stack.training)
             added += [f"{name}.norm.{key}" for key in stack.norm.state_dict()]
-    patient.hold_parameters()
+    copy.hold_parameters()
     moved = f"{len(edit.sites)} blocks with the norm in front of each branch"
     return Change(f"{moved}, one norm at the end", moved, added=tuple(added))
 
@@ -199,23 +199,23 @@ class _Logits(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def _measured(patient: EditableCopy) -> dict[int, float]:
+def _measured(copy: EditableCopy) -> dict[int, float]:
     """Deviation of the logits of every softmax in the trace, by its index: those that a sum or factor by hand made."""
-    softmaxes = [o.index for o in patient.net.trace.operations if o.name == "softmax"]
+    softmaxes = [o.index for o in copy.net.trace.operations if o.name == "softmax"]
     with _Logits() as seen:
-        patient.run()
+        copy.run()
     return dict(zip(softmaxes, seen.deviations, strict=False)) if len(softmaxes) == len(seen.deviations) else {}
 
 
-def _query_scale(patient: EditableCopy) -> Change:
+def _query_scale(copy: EditableCopy) -> Change:
     done = 0
-    measured = _measured(patient)
-    for operation in _sharp(patient):
-        deviation = measured.get(operation.index, _logit_std(patient, operation))
+    measured = _measured(copy)
+    for operation in _sharp(copy):
+        deviation = measured.get(operation.index, _logit_std(copy, operation))
         if not 1.0 < deviation < math.inf:
             continue
         factor = 1.0 / deviation
-        attention = _attention_module(patient, operation.module)
+        attention = _attention_module(copy, operation.module)
         if attention is not None and attention.in_proj_weight is not None:
             with torch.no_grad():
                 attention.in_proj_weight[: attention.embed_dim] *= factor
@@ -223,45 +223,45 @@ def _query_scale(patient: EditableCopy) -> Change:
                     attention.in_proj_bias[: attention.embed_dim] *= factor
             done += 1
             continue
-        layer = _last_layer_before(patient, operation.parents[0]) if operation.parents else None
+        layer = _last_layer_before(copy, operation.parents[0]) if operation.parents else None
         if layer is None:
             continue
-        done += _scale(patient, {layer.weight or layer.module}, factor)
+        done += _scale(copy, {layer.weight or layer.module}, factor)
     if not done:
         raise CannotCureError("the weights that make the attention's logits large cannot be found")
-    patient.optimizer.state.clear()
+    copy.optimizer.state.clear()
     return Change(
         f"numbers only: {numerals.count(done, 'query weight')} scaled, same modules, same state_dict keys", "numbers only"
     )
 
 
-def _attention_module(patient: EditableCopy, path: str) -> nn.MultiheadAttention | None:
-    module = patient.model.get_submodule(path) if path in dict(patient.model.named_modules()) else None
+def _attention_module(copy: EditableCopy, path: str) -> nn.MultiheadAttention | None:
+    module = copy.model.get_submodule(path) if path in dict(copy.model.named_modules()) else None
     return module if isinstance(module, nn.MultiheadAttention) else None
 
 
-def _depth_scale(patient: EditableCopy, factor: float) -> Change:
+def _depth_scale(copy: EditableCopy, factor: float) -> Change:
     names = {
         operation.weight or operation.module
-        for operation in (patient.net.operations[index] for index in last_of_branches(patient.net))
+        for operation in (copy.net.operations[index] for index in last_of_branches(copy.net))
     }
-    done = _scale(patient, names, factor) if names else 0
+    done = _scale(copy, names, factor) if names else 0
     with torch.no_grad():
-        for _, layer in [(n, m) for n, m in patient.model.named_modules() if isinstance(m, _LAYERS)]:
+        for _, layer in [(n, m) for n, m in copy.model.named_modules() if isinstance(m, _LAYERS)]:
             for weight in (layer.self_attn.out_proj.weight, layer.linear2.weight):
-                if not any(weight is p for n, p in patient.model.named_parameters() if n in names):
+                if not any(weight is p for n, p in copy.model.named_parameters() if n in names):
                     weight.mul_(factor)
                     done += 1
     if not done:
         raise CannotCureError("no residual branch that ends in a weight")
-    patient.optimizer.state.clear()
+    copy.optimizer.state.clear()
     return Change(
         f"numbers only: the last weights of {numerals.count(done, 'branch')} × {factor:.3g}, same state_dict keys",
         "numbers only",
     )
 
 
-def _scale(patient: EditableCopy, names: set[str], factor: float) -> int:
+def _scale(copy: EditableCopy, names: set[str], factor: float) -> int:
     done = 0
 
     def visitor(held: Held) -> None:
@@ -272,5 +272,5 @@ def _scale(patient: EditableCopy, names: set[str], factor: float) -> int:
                 held.write_bias(held.bias.detach() * factor)
             done += 1
 
-    visit(patient.model, patient.run, visitor)
+    visit(copy.model, copy.run, visitor)
     return done

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from steadygrad._check import check_subject
 from steadygrad.cures import fold
-from steadygrad.cures.editable_copy import admit
+from steadygrad.cures.editable_copy import editable_copy_of
 from steadygrad.lab import Curve, Outcome, Panel, experiment, mean_reading
 from steadygrad.lab.training import GUESSING, blobs, descend, plain, rounded
 from steadygrad.numerals import number
@@ -70,10 +70,10 @@ def folded(
             net, data, F.cross_entropy, optimizer=torch.optim.Adam(net.parameters(), lr=rate / depth)
         )
         report = check_subject(subject, trial=0)
-        patient = admit(subject, report.trace)
-        (candidate,) = fold.propose(patient, report)
-        fold.apply_(patient, candidate.edits[0])
-        for name, model in (("default", net), ("folded", patient.model)):
+        copy = editable_copy_of(subject, report.trace)
+        (candidate,) = fold.propose(copy, report)
+        fold.apply_(copy, candidate.edits[0])
+        for name, model in (("default", net), ("folded", copy.model)):
             optimizer = torch.optim.Adam(model.parameters(), lr=rate / depth)
             trunk = check_subject(make_subject(model, data, F.cross_entropy, optimizer=optimizer), trial=0).trace.trunk
             assert trunk is not None
