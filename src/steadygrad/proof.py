@@ -137,18 +137,11 @@ def prove_subject(
     batches: Stream | Iterable[Any] | Batches | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Proof:
-    """Train before and after the cure on copies.
+    """``prove`` for subjects that are put together already: ``subject_of`` gives that of a seed, in which weights may be drawn.
 
-    Args:
-        subject_of: The subject for a seed; built anew where the weights can be drawn anew.
-        cured: What the planner took for the first seed; every other seed is treated in the same way.
-        steps: Optimizer steps of each training.
-        seeds: Trainings of each arm.
-        batches: Batches, again from the start when they end, or a function of the step; None = the subject's one batch.
-        progress: Told what is going on.
-
-    Raises ``SubjectError`` for fewer than one step or seed, ``BatchError`` for batches that are none or are empty,
-    ``UserCodeError`` for an exception of the model's or of the batches' own.
+    Every seed is treated as the planner treated the first. Raises ``SubjectError`` for fewer than one step or seed,
+    ``BatchError`` for batches that are none or are empty, ``UserCodeError`` for an exception of the model's or of the
+    batches' own.
     """
     if steps < 1 or seeds < 1:
         raise SubjectError(f"steps {steps}, seeds {seeds}: expected 1 or more of each")

@@ -9,7 +9,7 @@ from steadygrad._fix.apply import Fixed, make_fix
 from steadygrad.cures.candidates import check_options
 from steadygrad.cures.plan import plan_of
 from steadygrad.errors import SettingsError
-from steadygrad.subject.from_options import subject_of
+from steadygrad.subject.from_options import plain_options, subject_of
 from steadygrad.written import names
 
 
@@ -70,17 +70,17 @@ def fix(
         raise SettingsError(
             f"the target is {type(target).__name__}, expected text such as 'net.py:Net'; cure takes a model"
         )
-    asked = {
-        "inputs": [inputs] if isinstance(inputs, str) else list(inputs),
-        "loss": loss,
-        "batch": batch,
-        "arguments": [f"{name}={value}" for name, value in (arguments or {}).items()],
-        "optimizer": optimizer,
-        "clip": clip,
-        "device": device,
-        "dtype": dtype,
-        "seed": seed,
-    }
+    asked = plain_options(
+        arguments=(f"{name}={value}" for name, value in (arguments or {}).items()),
+        inputs=[inputs] if isinstance(inputs, str) else inputs,
+        batch=batch,
+        loss=loss,
+        optimizer=optimizer,
+        clip=clip,
+        device=device,
+        dtype=dtype,
+        seed=seed,
+    )
     plan = plan_of(keep, allow, only, best, False, budget, None, safe=not unsafe_fixes and not names(only, "only"))
     check_options(plan)
     return make_fix(subject_of(target, asked), asked, plan)

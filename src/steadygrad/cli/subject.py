@@ -56,6 +56,7 @@ def subject_of(target: str, settings: Any, options: dict[str, Any]) -> Any:
 
 def asked(settings: Any, options: dict[str, Any]) -> dict[str, Any]:
     """The options that a subject is made from, as plain values."""
-    names = ("inputs", "loss", "batch", "arguments", "optimizer", "clip")
-    given = {name: list(options[name]) if isinstance(options[name], tuple) else options[name] for name in names}
-    return {**given, "device": settings.device, "dtype": settings.dtype, "seed": settings.seed}
+    from steadygrad.subject.from_options import plain_options
+
+    given = {name: options[name] for name in ("arguments", "inputs", "batch", "loss", "optimizer", "clip")}
+    return plain_options(**given, device=settings.device, dtype=settings.dtype, seed=settings.seed)

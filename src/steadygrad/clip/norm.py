@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -117,6 +117,16 @@ def factor_for_norm(total: Number, max_norm: float) -> Number:
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         one = (type(total)(1.0) / (total + type(total)(EPSILON))) * type(total)(max_norm)
     return one if not one > 1.0 else type(total)(1.0)
+
+
+def clip_to_bound_(parameters: Tensor | Iterable[Tensor], bound: Callable[[float], float]) -> Tensor:
+    """Clip the global L2 norm in place at what ``bound`` says of it; gives the norm before, which is read, and so waited for."""
+    with torch.no_grad():
+        gradients = gradients_of(parameters)
+        total = total_norm(gradients)
+        if gradients:
+            scale_to_norm_(gradients, total, bound(total.item()))
+        return total
 
 
 def scale_to_norm_(gradients: Sequence[Tensor], total: Tensor, max_norm: float) -> None:

@@ -9,12 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from steadygrad.clip import bounds
-from steadygrad.clip.gradients import gradients_of
-from steadygrad.clip.norm import scale_to_norm_, total_norm
+from steadygrad.clip.norm import clip_to_bound_
 
 WINDOW = 1000
 """Norms kept, as in the authors' later package; their first code kept all."""
@@ -102,9 +100,4 @@ def clip_quantile_(parameters: Tensor | Iterable[Tensor], state: QuantileState) 
         >>> round(float(weight.grad), 4)
         2.0
     """
-    with torch.no_grad():
-        gradients = gradients_of(parameters)
-        total = total_norm(gradients)
-        if gradients:
-            scale_to_norm_(gradients, total, state.bound(total.item()))
-        return total
+    return clip_to_bound_(parameters, state.bound)

@@ -7,12 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from steadygrad.clip import bounds
-from steadygrad.clip.gradients import gradients_of
-from steadygrad.clip.norm import scale_to_norm_, total_norm
+from steadygrad.clip.norm import clip_to_bound_
 
 ALPHA = 0.97
 WARM_UP = 25
@@ -113,9 +111,4 @@ def clip_zscore_(parameters: Tensor | Iterable[Tensor], state: ZScoreState) -> T
         >>> float(before), bool(weight.grad < 10)
         (100.0, True)
     """
-    with torch.no_grad():
-        gradients = gradients_of(parameters)
-        total = total_norm(gradients)
-        if gradients:
-            scale_to_norm_(gradients, total, state.bound(total.item()))
-        return total
+    return clip_to_bound_(parameters, state.bound)

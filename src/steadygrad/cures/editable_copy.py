@@ -74,6 +74,11 @@ class EditableCopy:
         self.become(model)
         return Change(way, way, added=tuple(sorted(set(model.state_dict()) - old)))
 
+    def numbers_changed(self, what: str) -> Change:
+        """Numbers alone are other ones; what the optimizer remembers of those before is forgotten."""
+        self.optimizer.state.clear()
+        return Change(f"numbers only: {what}, same modules, same state_dict keys", "numbers only")
+
     def hold_parameters(self) -> None:
         """Let the optimizer hold what the model has: new parameters join the first group, gone ones leave; state is forgotten."""
         optimizer = self.optimizer

@@ -103,10 +103,7 @@ def apply_(copy: EditableCopy, edit: Edit) -> Change:
     visit(copy.model, copy.run, visitor)
     if not done:
         raise CannotCureError("no weight here can be folded: they are frozen")
-    copy.optimizer.state.clear()
-    return Change(
-        f"numbers only: {numerals.count(done, 'layer')} folded, same modules, same state_dict keys", "numbers only"
-    )
+    return copy.numbers_changed(f"{numerals.count(done, 'layer')} folded")
 
 
 def _fold(held: Held, point: Folding, generator: torch.Generator) -> None:

@@ -128,10 +128,7 @@ def apply_(copy: EditableCopy, edit: Edit) -> Change:
         count = _draw(copy, edit.to, generator)
     if not count:
         raise CannotCureError("no weight here can be drawn again: they are frozen, or normalised behind")
-    copy.optimizer.state.clear()
-    return Change(
-        f"numbers only: {numerals.count(count, 'weight')} drawn again, same modules, same state_dict keys", "numbers only"
-    )
+    return copy.numbers_changed(f"{numerals.count(count, 'weight')} drawn again")
 
 
 def _draw(copy: EditableCopy, scheme: str, generator: torch.Generator) -> int:

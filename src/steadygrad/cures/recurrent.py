@@ -124,10 +124,7 @@ def apply_(copy: EditableCopy, edit: Edit) -> Change:
                 done += 1
     if not done:
         raise CannotCureError("the recurrence's weights are frozen")
-    copy.optimizer.state.clear()
-    return Change(
-        f"numbers only: {numerals.count(done, 'recurrent weight')}, same modules, same state_dict keys", "numbers only"
-    )
+    return copy.numbers_changed(f"{numerals.count(done, 'recurrent weight')}")
 
 
 def _remember(module: nn.Module, scheme: str, steps: float, generator: torch.Generator) -> int:

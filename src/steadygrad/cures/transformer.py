@@ -229,10 +229,7 @@ def _query_scale(copy: EditableCopy) -> Change:
         done += _scale(copy, {layer.weight or layer.module}, factor)
     if not done:
         raise CannotCureError("the weights that make the attention's logits large cannot be found")
-    copy.optimizer.state.clear()
-    return Change(
-        f"numbers only: {numerals.count(done, 'query weight')} scaled, same modules, same state_dict keys", "numbers only"
-    )
+    return copy.numbers_changed(f"{numerals.count(done, 'query weight')} scaled")
 
 
 def _attention_module(copy: EditableCopy, path: str) -> nn.MultiheadAttention | None:
@@ -254,11 +251,7 @@ def _depth_scale(copy: EditableCopy, factor: float) -> Change:
                     done += 1
     if not done:
         raise CannotCureError("no residual branch that ends in a weight")
-    copy.optimizer.state.clear()
-    return Change(
-        f"numbers only: the last weights of {numerals.count(done, 'branch')} × {factor:.3g}, same state_dict keys",
-        "numbers only",
-    )
+    return copy.numbers_changed(f"the last weights of {numerals.count(done, 'branch')} × {factor:.3g}")
 
 
 def _scale(copy: EditableCopy, names: set[str], factor: float) -> int:

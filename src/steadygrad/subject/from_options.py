@@ -17,11 +17,34 @@ from steadygrad.subject.subject import Subject, make_subject
 from steadygrad.subject.target import load_target
 
 
-def subject_of(target: str, options: Mapping[str, Any]) -> Subject:
-    """What the options and the target make together; an option wins over what the target brought along.
+def plain_options(
+    *,
+    arguments: Iterable[str] = (),
+    inputs: Iterable[str] = (),
+    batch: str | None = None,
+    loss: str | None = None,
+    optimizer: str | None = None,
+    clip: str | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """What ``subject_of`` takes, as the command line has it: values that a fresh process can be handed as JSON."""
+    return {
+        "arguments": list(arguments),
+        "inputs": list(inputs),
+        "batch": batch,
+        "loss": loss,
+        "optimizer": optimizer,
+        "clip": clip,
+        "device": device,
+        "dtype": dtype,
+        "seed": seed,
+    }
 
-    ``options``: inputs, loss, batch, arguments, optimizer, clip as the command line has them, and device, dtype, seed.
-    """
+
+def subject_of(target: str, options: Mapping[str, Any]) -> Subject:
+    """What the ``plain_options`` and the target make together; an option wins over what the target brought along."""
     inputs = [parse_input(text) for text in options["inputs"]]
     loss_fn = loss_named(options["loss"]) if options["loss"] else None
     own_batch = load_object(options["batch"], "--batch") if options["batch"] else None
