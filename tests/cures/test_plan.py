@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import copy
+import inspect
 
 import pytest
 import torch
@@ -12,6 +14,9 @@ from torch.nn import functional as F
 import steadygrad as sg
 from bench.suite import cases
 from bench.suite.case import SEED, Made
+from steadygrad import cures
+from steadygrad.cures import candidates, evaluate
+from steadygrad.cures import plan as planner
 from steadygrad.cures.evaluate import LEARNS, Outcome
 from steadygrad.cures.plan import _why_none
 from steadygrad.record import GROUPS, Candidate, CureRecord, Tried, Verdict
@@ -164,3 +169,18 @@ def test_a_cure_of_two_is_named_by_both() -> None:
     assert cured.taken is not None
     assert cured.taken.candidate.group == "normalisation"
     assert {edit.action for edit in cured.taken.candidate.edits} == {"initialise", "normalise"}
+
+
+def test_the_planner_knows_no_cure_by_name() -> None:
+    known = {name for cure in cures.load() for name in (cure.name, cure.name.replace("-", "_"), *cure.candidates)}
+    for module in (planner, candidates, evaluate):
+        tree = ast.parse(inspect.getsource(module))
+        said = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+        assert not said & (known - set(GROUPS)), module.__name__
+
+
+def test_cures_that_act_on_numbers_come_behind_those_that_put_something_in() -> None:
+    phases = {cure.name: cure.phase for cure in cures.load()}
+    assert {name for name, phase in phases.items() if phase == 0} >= {"normalise", "residual", "swap-activation"}
+    assert phases["initialise"] < phases["learning-rate"] < phases["clipping"]
+    assert [cure.name for cure in cures.load() if cure.searches_rate] == ["learning-rate"]
