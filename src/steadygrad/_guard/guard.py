@@ -37,6 +37,7 @@ from steadygrad.numerals import percent
 from steadygrad.record import Action, Alarm, Look
 from steadygrad.record.rows import Rows, Updates
 from steadygrad.report import alarms as words_of
+from steadygrad.terminal import wrapped
 from steadygrad.watch import loss_scale
 from steadygrad.watch.distributed import holds_a_part, is_shared, rank, world
 from steadygrad.watch.names import Names
@@ -330,7 +331,7 @@ class Guard:
         if self._say is not None:
             self._say(line)
         else:
-            sys.stderr.write(f"steadygrad: {line}\n")
+            sys.stderr.write(f"{wrapped(f'steadygrad: {line}', sys.stderr, ' ' * 12)}\n")
             sys.stderr.flush()
 
     def _summarise(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from steadygrad.launch.unwatched import not_heard
 from steadygrad.numerals import percent
+from steadygrad.terminal import wrapped
 
 PREFIX = "steadygrad: "
 
@@ -26,7 +27,8 @@ class Teller:
         indent = " " * len(PREFIX)
         who = self._who()
         start = f"{PREFIX}{who}: " if who else PREFIX
-        text = "\n".join([f"{start}{first}", *(f"{indent}{line}" for line in more)])
+        lines = (f"{start}{first}", *(f"{indent}{line}" for line in more))
+        text = "\n".join(wrapped(line, self._stream, indent) for line in lines)
         try:
             self._stream.write(f"{text}\n")
             self._stream.flush()
