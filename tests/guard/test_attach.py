@@ -259,7 +259,7 @@ def test_the_summary_has_the_numbers() -> None:
         "looks": 0,
         "journal": None,
     }
-    assert repr(guard) == "<guard: 10 steps, clipped 100.0%, 0 alarms>"
+    assert repr(guard) == "<guard: 10 steps, clipped 100%, 0 alarms>"
 
 
 ACTIONS: dict[str, Any] = {

@@ -177,7 +177,7 @@ def test_a_healthy_report_is_one_line_unless_all_is_asked_for() -> None:
 
 def test_a_healthy_line_names_what_was_assumed_and_not_seen() -> None:
     record = records.healthy()
-    setup = replace(record.setup, assumptions=("loss: cross-entropy on the output",))
+    setup = replace(record.setup, assumptions=(Assumption("loss", "cross-entropy on the output"),))
     trace = replace(record.trace, blind_spots=(BlindSpot("a custom function", "Scale"),))
     text = render(replace(record, setup=setup, trace=trace), width=120, color="never")
     assert "assumed    loss: cross-entropy on the output" in text

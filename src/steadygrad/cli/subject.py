@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
@@ -40,11 +39,9 @@ def subject_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def settings_for(target: str, given: dict[str, Any]) -> Any:
     """Settings from the pyproject.toml nearest to the target, and the options given."""
-    from steadygrad.settings import load_settings
-    from steadygrad.subject.loading import is_file, split
+    from steadygrad.subject.settings_for import settings_for as found
 
-    place = split(target)[0]
-    return load_settings(Path(place).parent if is_file(place) else Path.cwd(), given)
+    return found(target, given)
 
 
 def subject_of(target: str, settings: Any, options: dict[str, Any]) -> Any:

@@ -66,9 +66,10 @@ class ModelItem(pytest.Item):
         """Check the model; raise ``FoundError`` where a finding fails it."""
         from steadygrad import rules
         from steadygrad._check import check_subject
-        from steadygrad.subject.from_options import plain_options, settings_beside, subject_of
+        from steadygrad.subject.from_options import plain_options, subject_of
+        from steadygrad.subject.settings_for import settings_for
 
-        settings = settings_beside(self.target, {"fail_on": self.config.getoption("--steadygrad-fail-on")})
+        settings = settings_for(self.target, {"fail_on": self.config.getoption("--steadygrad-fail-on")})
         rules.resolve(settings.selectors)
         options = plain_options(device=settings.device, dtype=settings.dtype, seed=settings.seed)
         report = check_subject(subject_of(self.target, options), trial=settings.trial, settings=settings)

@@ -68,9 +68,12 @@ def _loss(record: CheckRecord) -> str:
 
 
 def next_step(record: CheckRecord) -> str:
-    """The command (or call) that comes next; empty where nothing was found."""
+    """The command (or call) that comes next: ``cure`` where a cure of ours answers a finding, ``explain`` where none does."""
     if not record.findings:
         return ""
+    worst = words.worst_first(record)
+    if not any(cure.name for finding in worst for cure in finding.cures):
+        return f"steadygrad explain {worst[0].code}"
     if record.setup.typed:
         return shlex.join(["steadygrad", "cure", *record.setup.typed])
     return "sg.cure(model, batch, loss_fn, optimizer=optimizer)"
