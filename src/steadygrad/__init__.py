@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from steadygrad import lab
+    from steadygrad import integrations, lab
     from steadygrad._check import Report, check
     from steadygrad._fix.apply import Fixed
     from steadygrad._fix.fix import fix
@@ -96,12 +96,13 @@ __all__ = [
     "find_lr",
     "fix",
     "guard",
+    "integrations",
     "lab",
     "prove",
 ]
 
 
-_ROOMS = ("lab",)
+_ROOMS = ("lab", "integrations")
 """Parts that are reached whole: ``sg.lab.experiment``."""
 
 

@@ -42,6 +42,10 @@ class OutputError(SteadygradError):
     """The report could not be written where it was asked for."""
 
 
+class MissingPackageError(SteadygradError):
+    """An optional package is not installed; the message names the extra that brings it."""
+
+
 class CorruptReportError(SteadygradError):
     """A saved report is not what ``to_json`` wrote."""
 

@@ -19,6 +19,7 @@ from steadygrad.watch.distributed import holds_a_part
 
 if TYPE_CHECKING:
     from steadygrad.journal import Journal
+    from steadygrad.listen.listener import Listener
 
 
 def guard(
@@ -28,6 +29,8 @@ def guard(
     clip: Clip | str | None = None,
     on_alarm: str | Callable[[Alarm], Any] | OnAlarm = "warn",
     journal: str | PathLike[str] | Journal | None = None,
+    trackers: Listener | Sequence[Listener] = (),
+    notify: str | None = None,
     probe_every: int = 1000,
     overhead: float = 0.01,
     every: int = 1,
@@ -47,6 +50,9 @@ def guard(
             with limits "skip:5/100:stop", five times in a hundred steps and then stop; an ``OnAlarm``; or a function of
             the alarm.
         journal: File that the run is recorded in (SQLite); None keeps alarms in memory alone.
+        trackers: Where steps and alarms are shown while they happen: ``steadygrad.integrations.tensorboard.Tracker("logs")``;
+            one or several. They get what the journal gets, on threads of their own.
+        notify: Address that each alarm is sent to as JSON, or a command that gets it on its standard input.
         probe_every: Steps between two full probes of the step at hand; the first step is always looked at. 0: none, on alarms
             neither; the guard then keeps only the inputs of a step, and can say less about causes.
         overhead: Share of the run's time for what is beyond reading the gradients: looks and exact updates.
@@ -86,6 +92,8 @@ def guard(
         every=every,
         snapshot_every=snapshot_every,
         snapshot_bytes=snapshot_bytes,
+        trackers=tuple(several(trackers)),
+        notify=notify,
     )
     check_subjects(roots, optimizers)
     if holds_a_part(roots):

@@ -94,8 +94,8 @@ class Guard:
             one.captures = self.looking.captures(index)
             self.optimizers.append(one)
         try:
-            journal = options.journal if rank() == 0 or not (self.shared or self.apart) else None
-            self.writing = Writing.opened(journal, roots, self.optimizers, names, options, weakly(self.complain))
+            here = rank() == 0 or not (self.shared or self.apart)
+            self.writing = Writing.opened(roots, self.optimizers, names, options, weakly(self.complain), here=here)
         except BaseException:
             self._unhook()
             raise

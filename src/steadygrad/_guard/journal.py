@@ -1,4 +1,4 @@
-"""What of a guarded run goes into its journal, and into which of its columns. Without a journal nothing goes anywhere."""
+"""What of a guarded run goes into its journal, and into which of its columns, and to those who listen to it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from torch import Tensor, nn
 
 from steadygrad._guard.one_optimizer import GuardedOptimizer
 from steadygrad._guard.options import Options
+from steadygrad.journal.columns import points
+from steadygrad.listen.batch import written
+from steadygrad.listen.courier import Courier
 from steadygrad.record import Action, Alarm, Look, Watched
 from steadygrad.record.rows import Rows, totals
 from steadygrad.watch.names import Names
@@ -22,7 +25,10 @@ Array = np.ndarray[Any, Any]
 
 
 class Writing:
-    """One journal and the columns in it. ``columns``: for each optimizer its parameters and their names, in order."""
+    """One journal and the columns in it. ``columns``: for each optimizer its parameters and their names, in order.
+
+    ``couriers`` carry the same to whoever listens. Without them and without a journal nothing goes anywhere.
+    """
 
     def __init__(
         self,
@@ -30,7 +36,9 @@ class Writing:
         columns: Sequence[Sequence[tuple[Tensor, str]]],
         about: dict[str, str | float],
         complain: Callable[[str], None],
+        couriers: Sequence[Courier] = (),
     ) -> None:
+        self._couriers = couriers
         self._names = [[name for _, name in one] for one in columns]
         self._places: dict[int, Array] = {}
         self._own = isinstance(given, str)
@@ -56,14 +64,15 @@ class Writing:
     @classmethod
     def opened(
         cls,
-        given: str | Journal | None,
         roots: Sequence[nn.Module],
         optimizers: Sequence[GuardedOptimizer],
         names: Names,
         options: Options,
         complain: Callable[[str], None],
+        *,
+        here: bool,
     ) -> Writing:
-        """The journal of a guard, with what it is about."""
+        """The journal of a guard, with what it is about. ``here``: whether this process writes it, and is listened to."""
         about: dict[str, str | float] = {
             "torch": torch.__version__,
             "model": ", ".join(type(root).__name__ for root in roots),
@@ -72,19 +81,29 @@ class Writing:
             "on_alarm": getattr(options.on_alarm.kind, "__name__", str(options.on_alarm.kind)),
         }
         columns = [[(p, names.of(p)) for p in _columns(one, roots, optimizers, names)] for one in optimizers]
-        return cls(given, columns, about, complain)
+        if not here:
+            return cls(None, columns, about, complain)
+        couriers = [Courier(one, complain) for one in options.listeners]
+        return cls(options.journal, columns, about, complain, couriers)
 
     def rows(self, index: int, names: Sequence[str], rows: Rows) -> None:
         """Rows of one optimizer, ``names`` their columns, with the losses of those of which they are known."""
-        if self._journal is None:
+        if self._journal is None and not self._couriers:
             return
         # In the journal NaN stands for no gradient; one that is NaN is written as infinite: it is not finite.
         known = np.where(np.isnan(rows.norms), np.float32(np.inf), rows.norms)
         norms = self._wide(index, names, np.where(rows.norms < 0, np.float32(np.nan), known))
-        self._journal.rows(index, rows.steps, rows.times, norms, totals(rows.norms), rows.factors, rows.rates)
-        known_losses = ~np.isnan(rows.losses) if len(rows.losses) else np.zeros(0, bool)
-        if known_losses.any():
-            self._journal.losses(rows.steps[known_losses], rows.losses[known_losses], optimizer=index)
+        columns = rows.steps, rows.times, norms, totals(rows.norms), rows.factors, rows.rates
+        if self._journal is not None:
+            self._journal.rows(index, *columns)
+            known_losses = ~np.isnan(rows.losses) if len(rows.losses) else np.zeros(0, bool)
+            if known_losses.any():
+                self._journal.losses(rows.steps[known_losses], rows.losses[known_losses], optimizer=index)
+        if self._couriers:
+            own = self._names[index]
+            batch = written(index, len(self._names) > 1, own, points(*columns, width=len(own)), rows.losses)
+            for one in self._couriers:
+                one.rows(batch)
 
     def weights(self, index: int, names: Sequence[str], step: int, weights: Array, ratios: Array) -> None:
         """Norms of weights and update ÷ weight, at one step."""
@@ -96,6 +115,8 @@ class Writing:
         """New, or changed since it was written."""
         if self._journal is not None:
             self._journal.alarm(alarm)
+        for one in self._couriers:
+            one.alarm(alarm)
 
     def action(self, action: Action) -> None:
         """What was done."""
@@ -127,9 +148,13 @@ class Writing:
         """Wait until all of it is in the file."""
         if self._journal is not None:
             self._journal.flush()
+        for one in self._couriers:
+            one.flush()
 
     def close(self) -> None:
         """Write the rest; a journal that was handed in stays open for whoever made it."""
+        for one in self._couriers:
+            one.close()
         if self._journal is not None and self._own:
             self._journal.close()
         self._closed, self._journal = self.path, None

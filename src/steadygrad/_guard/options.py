@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,6 +13,8 @@ from torch import nn
 from steadygrad.act.on_alarm import OnAlarm
 from steadygrad.clip import Clip
 from steadygrad.errors import SettingsError, SubjectError
+from steadygrad.listen.listener import Listener
+from steadygrad.listen.notify import Notify
 
 if TYPE_CHECKING:
     from steadygrad.journal import Journal
@@ -32,6 +35,8 @@ class Options:
     every: int
     snapshot_every: int
     snapshot_bytes: int
+    trackers: tuple[Listener, ...] = ()
+    notify: str | None = None
 
     def __post_init__(self) -> None:
         if self.clip is not None and not isinstance(self.clip, Clip):
@@ -51,6 +56,22 @@ class Options:
             raise SettingsError(
                 f"overhead is {self.overhead!r}, expected a share of a step, above 0 and at most 1, such as 0.01"
             )
+        for one in self.trackers:
+            if not isinstance(one, Listener):
+                raise SettingsError(
+                    f"trackers has {one!r}, expected one such as steadygrad.integrations.tensorboard.Tracker('logs')"
+                )
+        if self.notify is not None:
+            if not isinstance(self.notify, str):
+                raise SettingsError(f"notify is {self.notify!r}, expected an address or a command in one text")
+            Notify(self.notify)
+
+    @property
+    def listeners(self) -> tuple[Listener, ...]:
+        """The trackers, and whoever is notified."""
+        if self.notify is None:
+            return self.trackers
+        return *self.trackers, Notify(self.notify, run=Path(getattr(self.journal, "path", self.journal) or "").name)
 
 
 def several(given: Any) -> list[Any]:

@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from steadygrad.journal.columns import floats, losses, points, singles, whole
 from steadygrad.journal.mailbox import Job, Mailbox
 from steadygrad.journal.store import Store
 from steadygrad.journal.thin import Columns
@@ -83,56 +83,25 @@ class Journal:
         """
 
         def columns() -> Columns:
-            first, total, factor = _whole(steps), _floats(totals), _floats(factors)
-            total[np.isnan(total)] = np.inf
-            with np.errstate(invalid="ignore"):
-                after = total * factor
-            after[np.isnan(after)] = np.inf
-            return {
-                "first": first,
-                "last": first,
-                "count": np.ones_like(first),
-                "time": _floats(times),
-                "high": total,
-                "low": total,
-                "after_high": after,
-                "after_low": after,
-                "factor": factor,
-                "clipped": (factor < 1).astype(np.int64),
-                "rate": _floats(rates),
-                "norms": (measured := _singles(norms).reshape(len(first), self._widths[optimizer])),
-                "peaks": measured,
-            }
+            return points(steps, times, norms, totals, factors, rates, width=self._widths[optimizer])
 
         self._series("points", optimizer, columns)
 
     def losses(self, steps: ArrayLike, values: ArrayLike, *, optimizer: int = 0) -> None:
         """The loss, at the steps at which it is known; of several optimizers each may have its own."""
-
-        def columns() -> Columns:
-            first, value = _whole(steps), _floats(values)
-            return {
-                "first": first,
-                "last": first,
-                "count": np.ones_like(first),
-                "mean": value,
-                "low": value,
-                "high": np.where(np.isnan(value), np.inf, value),
-            }
-
-        self._series("losses", int(optimizer), columns)
+        self._series("losses", int(optimizer), lambda: losses(steps, values))
 
     def extremes(self, step: int, lowest: float, highest: float, lowest_rank: int, highest_rank: int) -> None:
         """The least and the greatest total norm among the processes, and whose they were."""
 
         def columns() -> Columns:
             return {
-                "first": _whole(step),
-                "last": _whole(step),
-                "lowest": _floats(lowest),
-                "highest": _floats(highest),
-                "lowest_rank": _whole(lowest_rank),
-                "highest_rank": _whole(highest_rank),
+                "first": whole(step),
+                "last": whole(step),
+                "lowest": floats(lowest),
+                "highest": floats(highest),
+                "lowest_rank": whole(lowest_rank),
+                "highest_rank": whole(highest_rank),
             }
 
         self._series("extremes", 0, columns)
@@ -142,7 +111,7 @@ class Journal:
 
         def job() -> Job[Store]:
             width = self._widths[optimizer]
-            norms, ratios = (_singles(one).reshape(width).tobytes() for one in (weight_norms, update_ratios))
+            norms, ratios = (singles(one).reshape(width).tobytes() for one in (weight_norms, update_ratios))
             number = int(step)
             return Job(lambda store: store.weights(optimizer, number, norms, ratios), 1, 8 * width + 100)
 
@@ -237,15 +206,3 @@ def _text(record: Any) -> str:
     # A lone surrogate (from a path that is not UTF-8) stays an escape, which SQLite takes.
     return json.dumps(to_jsonable(record), allow_nan=False)
 
-
-def _whole(values: ArrayLike) -> NDArray[np.int64]:
-    return np.array(values, dtype=np.int64, ndmin=1)
-
-
-def _floats(values: ArrayLike) -> NDArray[np.float64]:
-    return np.array(values, dtype=np.float64, ndmin=1)
-
-
-def _singles(values: ArrayLike) -> NDArray[np.float32]:
-    with np.errstate(over="ignore"):
-        return np.array(values, dtype="<f4")

@@ -1,0 +1,33 @@
+"""Where people train: callbacks of trainers, and trackers. Each is a thin module over public names, and an optional extra.
+
+``steadygrad.integrations.lightning``, ``transformers``: a callback that guards the trainer's optimizers. ``tensorboard``,
+``wandb``, ``mlflow``, ``trackio``: a ``Tracker`` for ``guard(…, trackers=…)`` and for ``steadygrad export``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from steadygrad.errors import MissingPackageError
+
+TRACKERS = ("tensorboard", "wandb", "mlflow", "trackio")
+"""Modules here that have a ``Tracker``, and ``new(into, name)``, which makes one for a run of the past."""
+
+
+def optional(*modules: str, extra: str) -> Any:
+    """The first of these modules that is there. Raises ``MissingPackageError``, which names the extra."""
+    for name in modules:
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+                raise
+    package = modules[0].partition(".")[0]
+    raise MissingPackageError(f'{package} is not installed; next: pip install "steadygrad[{extra}]"')
+
+
+def __getattr__(name: str) -> Any:
+    if name in (*TRACKERS, "lightning", "transformers"):
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

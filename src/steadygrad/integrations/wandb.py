@@ -1,0 +1,67 @@
+"""Weights & Biases: a row a step on an axis of its own, alarms as alerts. Extra ``wandb``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from steadygrad.integrations import optional
+from steadygrad.listen.batch import PREFIX, Batch
+from steadygrad.listen.listener import alert_of
+from steadygrad.record import Alarm
+
+STEP = f"{PREFIX}step"
+"""What the curves are drawn against: the optimizer's step, whatever else the run logs."""
+
+_LEVELS = {"error": "ERROR", "warning": "WARN", "info": "INFO"}
+_LONGEST = 63
+"""Characters of an alert's title."""
+
+
+class Tracker:
+    """Writes into a run of W&B: the one given, the one that is active, or one of its own.
+
+    A program that gives ``run.log`` its own ``step=`` needs a second run for this: W&B counts a row of ours as a step.
+
+    Args:
+        run: What ``wandb.init`` gave.
+        project: Of a run of its own.
+        name: Of a run of its own.
+        layers: A curve for the gradient norm of each parameter too.
+
+    Raises:
+        MissingPackageError: wandb is not installed.
+    """
+
+    name = "W&B"
+
+    def __init__(
+        self, run: Any = None, *, project: str | None = None, name: str | None = None, layers: bool = False
+    ) -> None:
+        board = optional("wandb", extra="wandb")
+        self._layers = layers
+        active = run if run is not None else board.run
+        self._own = active is None
+        self._run: Any = board.init(project=project or "steadygrad", name=name) if self._own else active
+        self._run.define_metric(STEP, hidden=True)
+        self._run.define_metric(f"{PREFIX}*", step_metric=STEP)
+        self.where = f"the W&B run {self._run.name or self._run.id} in {self._run.dir}"
+
+    def rows(self, batch: Batch) -> None:
+        """One row for each step."""
+        for step, _, known in batch.rows(layers=self._layers):
+            self._run.log({**known, STEP: step})
+
+    def alarm(self, alarm: Alarm) -> None:
+        """An alert, which W&B sends where the user has it sent."""
+        alert = alert_of(alarm)
+        self._run.alert(title=alert.title[:_LONGEST], text=alert.text, level=_LEVELS[alert.level])
+
+    def close(self) -> None:
+        """A run of its own is finished; one that was given goes on."""
+        if self._own:
+            self._run.finish()
+
+
+def new(into: str | None, name: str) -> Tracker:
+    """A tracker for a recorded run called ``name``, in the project ``into``."""
+    return Tracker(project=into, name=name, layers=True)
