@@ -33,7 +33,7 @@ from steadygrad.source.user_errors import raised_as_theirs, running_theirs
 from steadygrad.steptest.mixing import mixing_in
 from steadygrad.steptest.run_steptest import Stepped, in_words, step_test
 from steadygrad.steptest.second_look import look_again
-from steadygrad.subject.optimizers import OptimizerLike
+from steadygrad.subject.optimizers import OptimizerLike, innermost
 from steadygrad.subject.subject import Subject, make_subject
 from steadygrad.subject.with_copy import SubjectCopy, with_copy
 from steadygrad.written import names
@@ -115,7 +115,7 @@ def check(
     rules.resolve(settings.select), rules.resolve(settings.ignore)
     with raised_as_theirs():
         subject = make_subject(model, batch, loss_fn, optimizer=optimizer, seed=seed, before_step=hook_for(clip))
-        own = optimizer if isinstance(optimizer, torch.optim.Optimizer) else None
+        own = innermost(optimizer) if isinstance(optimizer, torch.optim.Optimizer) else None
         infer_constructions(unwrapped(model), sys._getframe(1), own)
         return check_subject(subject, trial=trial, settings=settings)
 

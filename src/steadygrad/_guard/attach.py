@@ -15,6 +15,7 @@ from steadygrad.act.on_alarm import OnAlarm
 from steadygrad.clip import Clip
 from steadygrad.errors import SettingsError
 from steadygrad.record import Alarm
+from steadygrad.subject.optimizers import innermost
 from steadygrad.watch.distributed import holds_a_part
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def guard(
 
     Args:
         model: The module whose call makes the forward pass (wrapped as it is used), or several of them.
-        optimizer: One, or several that train together.
+        optimizer: One, or several that train together; as they are, or as ``accelerator.prepare`` gives them.
         clip: Bounds gradients before each step: ``Clip.norm(1.0)``, or in words, "norm:1.0". The norms that it needs are
             those that are watched.
         on_alarm: "warn", "skip" the step, "lower" the rate, "clip" harder, "rollback" to the last good snapshot, "stop";
@@ -82,7 +83,7 @@ def guard(
         []
         >>> guard.detach()
     """
-    optimizers, roots = several(optimizer), several(model)
+    optimizers, roots = [innermost(one) for one in several(optimizer)], several(model)
     options = Options(
         clip=Clip.parse(clip) if isinstance(clip, str) else clip,
         on_alarm=OnAlarm.parse(on_alarm) if isinstance(on_alarm, str) else _on_alarm(on_alarm),

@@ -96,7 +96,7 @@ class Answers:
         done = self._do(chosen, target, alarm, journal)
         done = replace(done, message=f"{done.message} ({why})" if why else done.message)
         if chosen == "stop":
-            self.stopped = TrainingStopped(f"{alarm.code} {alarm.name} at step {alarm.step:,}: {done.message}")
+            self._stop(target, TrainingStopped(f"{alarm.code} {alarm.name} at step {alarm.step:,}: {done.message}"))
         return self._recorded(target, alarm, done)
 
     def keep(self, target: Target) -> str | None:
@@ -122,6 +122,14 @@ class Answers:
             return self._roll_back(target, alarm.step - alarm.delay)
         good = [one.snapshot for one in self._kept if one.snapshot.steps[target.index] < alarm.step - alarm.delay]
         return act.stop(self._targets, self._roots, journal, good[-1] if good else None)
+
+    def _stop(self, target: Target, why: TrainingStopped) -> None:
+        self.stopped = why
+        if self._told.stop is not None:
+            if target.inside and not target.hidden:
+                act.skip(target)
+            self.on = False
+            self._told.stop(why)
 
     def _roll_back(self, target: Target, before: int) -> act.Done:
         """To the last snapshot from before the step at which the incident began; those from after it are as ill as it is."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from steadygrad.errors import SettingsError
+from steadygrad.errors import SettingsError, TrainingStopped
 from steadygrad.record import Alarm
 from steadygrad.written import nearest
 
@@ -32,6 +32,8 @@ class OnAlarm:
     """``OnAlarm("skip", at_most=5, within=100, then="stop")``: what to do, how often at most, and what after that.
 
     ``kind`` may also be a function of the alarm, which is called; it may return one of the kinds, which is then done.
+    ``stop`` is called with the reason in place of raising ``TrainingStopped``: the step at hand is left out, nothing more is
+    done, and whoever made the loop ends it.
     Raises ``SettingsError`` for a kind that there is not, or limits that are not whole numbers above 0.
     """
 
@@ -39,6 +41,7 @@ class OnAlarm:
     at_most: int | None = None
     within: int | None = None
     then: str = "stop"
+    stop: Callable[[TrainingStopped], None] | None = None
 
     def __post_init__(self) -> None:
         for word in (self.kind, self.then):

@@ -35,8 +35,20 @@ Chosen = tuple[torch.optim.Optimizer, Assumption | None]
 """An optimizer, and what was assumed with it (None = the user chose it)."""
 
 
+_WRAPPERS = ("AcceleratedOptimizer", "LightningOptimizer", "_FabricOptimizer")
+"""Classes of trainers that hold the optimizer that steps, as ``.optimizer``."""
+
+
+def innermost(optimizer: Any) -> Any:
+    """The optimizer that a trainer's wrapper holds; any other as it is."""
+    while any(kind.__name__ in _WRAPPERS for kind in type(optimizer).__mro__):
+        optimizer = optimizer.optimizer
+    return optimizer
+
+
 def choose_optimizer(model: nn.Module, given: Any) -> Chosen:
     """From an optimizer, a spec (``"sgd:0.1,momentum=0.9"``), a function of parameters, or nothing."""
+    given = innermost(given)
     if isinstance(given, torch.optim.Optimizer):
         return given, None
     trainable = trainable_parameters(model)
