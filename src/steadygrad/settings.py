@@ -74,6 +74,8 @@ class RunSettings:
     journal: str | None = None
     """Where the journal is written; None = a new file in runs/."""
     no_journal: bool = False
+    notify: str | None = None
+    """Where each alarm is sent: an address, or a command."""
     quiet: bool = False
     check: bool = True
     """Whether the first step is checked on a copy, as ``steadygrad check`` does it."""

@@ -47,6 +47,7 @@ def divide(words: list[str], taking_values: set[str]) -> tuple[list[str], list[s
 @click.option("--every", type=int, metavar="N", help="Read each N-th step (1: all).")
 @click.option("--journal", metavar="PATH", help="Where the run is recorded (a new file in runs/).")
 @click.option("--no-journal", is_flag=True, default=None, help="Keep no record.")
+@click.option("--notify", metavar="WHERE", help="Send each alarm: to an address as JSON, or to a command's input.")
 @click.option("--no-check", "check", flag_value=False, default=None, help="Do not check the first step on a copy.")
 @click.option("--cure", metavar="WHEN", help="at-start: cure before the first step, where numbers alone do it.")
 @click.option("--quiet", "-q", is_flag=True, default=None, help="Tell findings and alarms only.")
@@ -70,6 +71,10 @@ def command(program: tuple[str, ...], **options: Any) -> Callable[[], int]:
     found = find_program(program)
     settings = load_run_settings(found.folder, options)
     OnAlarm.parse(settings.on_alarm)
+    if settings.notify is not None:
+        from steadygrad.listen.notify import Notify
+
+        Notify(settings.notify)
     if settings.journal is not None and not settings.no_journal and os.environ.get("RANK", "0") == "0":
         from steadygrad.journal.opening import refuse_unwritable
 

@@ -19,7 +19,7 @@ class Tracker:
 
     Args:
         run_id: Of the run.
-        client: ``MlflowClient``; one for the current tracking URI when None.
+        client: ``MlflowClient``; one for the current tracking URI when None, and with it the run that is active there.
         experiment: Name of the experiment for a run of its own.
         name: Of a run of its own.
         layers: A metric for the gradient norm of each parameter too.
@@ -41,11 +41,10 @@ class Tracker:
     ) -> None:
         mlflow = optional("mlflow", extra="mlflow")
         self._metric = mlflow.entities.Metric
-        self._client = client if client is not None else mlflow.MlflowClient()
         self._layers = layers
-        active = mlflow.active_run()
-        if run_id is None and active is not None:
+        if run_id is None and client is None and (active := mlflow.active_run()) is not None:
             run_id = active.info.run_id
+        self._client = client if client is not None else mlflow.MlflowClient()
         self._own = run_id is None
         self._run: str = run_id if run_id is not None else self._made(experiment, name)
         self.where = f"the MLflow run {self._run} of {self._client.tracking_uri}"

@@ -20,6 +20,7 @@ class Tracker:
         project: Of a run of its own.
         name: Of a run of its own.
         layers: A curve for the gradient norm of each parameter too.
+        finish: Finish a run that was given at the end, as one of its own is.
 
     Raises:
         MissingPackageError: trackio is not installed.
@@ -28,14 +29,20 @@ class Tracker:
     name = "Trackio"
 
     def __init__(
-        self, run: Any = None, *, project: str | None = None, name: str | None = None, layers: bool = False
+        self,
+        run: Any = None,
+        *,
+        project: str = "steadygrad",
+        name: str | None = None,
+        layers: bool = False,
+        finish: bool = False,
     ) -> None:
         board = optional("trackio", extra="trackio")
         self._alert_level = board.AlertLevel
         self._layers = layers
         active = run if run is not None else board.context_vars.current_run.get()
-        self._own = active is None
-        self._run: Any = board.init(project=project or "steadygrad", name=name) if self._own else active
+        self._own = finish or active is None
+        self._run: Any = board.init(project=project, name=name) if active is None else active
         self.where = f"the Trackio run {self._run.name} of project {self._run.project}"
 
     def rows(self, batch: Batch) -> None:
@@ -57,4 +64,5 @@ class Tracker:
 
 def new(into: str | None, name: str) -> Tracker:
     """A tracker for a recorded run called ``name``, in the project ``into``."""
-    return Tracker(project=into, name=name, layers=True)
+    run = optional("trackio", extra="trackio").init(project=into or "steadygrad", name=name)
+    return Tracker(run, layers=True, finish=True)

@@ -27,6 +27,7 @@ class Tracker:
         project: Of a run of its own.
         name: Of a run of its own.
         layers: A curve for the gradient norm of each parameter too.
+        finish: Finish a run that was given at the end, as one of its own is.
 
     Raises:
         MissingPackageError: wandb is not installed.
@@ -35,13 +36,19 @@ class Tracker:
     name = "W&B"
 
     def __init__(
-        self, run: Any = None, *, project: str | None = None, name: str | None = None, layers: bool = False
+        self,
+        run: Any = None,
+        *,
+        project: str = "steadygrad",
+        name: str | None = None,
+        layers: bool = False,
+        finish: bool = False,
     ) -> None:
         board = optional("wandb", extra="wandb")
         self._layers = layers
         active = run if run is not None else board.run
-        self._own = active is None
-        self._run: Any = board.init(project=project or "steadygrad", name=name) if self._own else active
+        self._own = finish or active is None
+        self._run: Any = board.init(project=project, name=name) if active is None else active
         self._run.define_metric(STEP, hidden=True)
         self._run.define_metric(f"{PREFIX}*", step_metric=STEP)
         self.where = f"the W&B run {self._run.name or self._run.id} in {self._run.dir}"
@@ -64,4 +71,5 @@ class Tracker:
 
 def new(into: str | None, name: str) -> Tracker:
     """A tracker for a recorded run called ``name``, in the project ``into``."""
-    return Tracker(project=into, name=name, layers=True)
+    run = optional("wandb", extra="wandb").init(project=into or "steadygrad", name=name)
+    return Tracker(run, layers=True, finish=True)

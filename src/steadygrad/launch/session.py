@@ -187,6 +187,7 @@ class Session:
             probe_every=settings.probe_every,
             overhead=settings.overhead,
             every=settings.every,
+            notify=settings.notify,
             quiet=settings.quiet or not self._is_first_rank() or len(self._watched) >= SEVERAL,
             say=self._say,
         )

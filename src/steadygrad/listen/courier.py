@@ -18,8 +18,8 @@ from steadygrad.listen.batch import Batch
 from steadygrad.listen.listener import Listener
 from steadygrad.record import Alarm
 
-CLOSE = 10.0
-"""Seconds to wait at the end for what is still to be sent."""
+CLOSE = 60.0
+"""Seconds to wait at the end for what is still to be sent: a server may be far away, and busy."""
 
 
 class Courier:

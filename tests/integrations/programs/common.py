@@ -1,13 +1,14 @@
 """What the programs of this folder share: a net, batches of which one is 10,000 times too large, and how they are watched.
 
-Each takes HOW (bare, line, callback), the journal's path and the path of its result: a fingerprint of all weights at the end.
+Each has ``main(how, kind, journal)``, where HOW is bare, line or callback, which gives a fingerprint of all weights at the end;
+as a program it is not watched, and prints it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import sys
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -39,14 +40,13 @@ class Batches(Dataset[tuple[Tensor, Tensor]]):
         return x, x.sum(1, keepdim=True)
 
 
-def arguments() -> tuple[str, str, str]:
-    how, journal, result = sys.argv[1:4]
-    return how, journal, result
-
-
-def finish(model: nn.Module, result: str) -> None:
+def fingerprint(model: nn.Module) -> str:
     digest = hashlib.sha256()
     for name, value in model.state_dict().items():
         digest.update(name.encode())
         digest.update(value.numpy().tobytes())
-    Path(result).write_text(digest.hexdigest())
+    return digest.hexdigest()
+
+
+def as_a_program(main: Callable[[str, str, str], str]) -> None:
+    print(main("bare", sys.argv[1], ""))

@@ -1,24 +1,18 @@
-"""transformers' Trainer with its own clip to 1: KIND plain or resume."""
+"""transformers' Trainer with its own clip to 1: plain or resume."""
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
 
 import steadygrad as sg
-from tests.integrations.programs.common import BAD, OPTIONS, STEPS, Batches, arguments, finish, net
-
-how, journal, result = arguments()
-kind = sys.argv[4]
-guards: list[Any] = []
+from tests.integrations.programs.common import BAD, OPTIONS, STEPS, Batches, as_a_program, fingerprint, net
 
 
 class Regressor(nn.Module):
@@ -50,7 +44,9 @@ class Ordered(Trainer):
         return None
 
 
-def train(model: nn.Module, steps: int, bad: int, folder: str, *, watched: bool, start: str | None = None) -> None:
+def train(
+    model: nn.Module, steps: int, bad: int, folder: str, *callbacks: Any, watch: Any = None, start: str | None = None
+) -> None:
     set_seed(0)
     args = TrainingArguments(
         output_dir=folder,
@@ -59,30 +55,42 @@ def train(model: nn.Module, steps: int, bad: int, folder: str, *, watched: bool,
         learning_rate=1e-3,
         lr_scheduler_type="constant",
         logging_steps=10,
-        save_strategy="steps" if kind == "resume" else "no",
+        save_strategy="steps",
         save_steps=STEPS,
         report_to=[],
         use_cpu=True,
         disable_tqdm=True,
     )
-    callbacks: list[Any] = []
-    if how == "callback" and watched:
-        callbacks = [sg.integrations.transformers.SteadygradCallback(journal=journal, check=False, **OPTIONS)]
-    made = Ordered(model=model, args=args, train_dataset=Rows(2 * STEPS, bad), callbacks=callbacks)
+    made = Ordered(model=model, args=args, train_dataset=Rows(2 * STEPS, bad), callbacks=list(callbacks))
     made.remove_callback(PrinterCallback)
-    if how == "line" and watched:
-        guards.append(sg.guard(model, made.create_optimizer(), journal=journal, **OPTIONS))
+    if watch is not None:
+        watch(model, made.create_optimizer())
     made.train(resume_from_checkpoint=start)
 
 
-model = Regressor()
-with tempfile.TemporaryDirectory() as folder:
-    if kind == "resume":
-        train(model, STEPS, -1, folder, watched=False)
-        model = Regressor()
-        train(model, 2 * STEPS, STEPS + BAD, folder, watched=True, start=str(Path(folder) / f"checkpoint-{STEPS}"))
-    else:
-        train(model, STEPS, BAD, folder, watched=True)
-for guard in guards:
-    guard.detach()
-finish(model, result)
+def main(how: str, kind: str, journal: str) -> str:
+    guards: list[Any] = []
+
+    def watch(model: nn.Module, optimizer: Any) -> None:
+        guards.append(sg.guard(model, optimizer, journal=journal, **OPTIONS))
+
+    callbacks = []
+    if how == "callback":
+        callbacks = [sg.integrations.transformers.SteadygradCallback(journal=journal, check=False, **OPTIONS)]
+    own = watch if how == "line" else None
+    model = Regressor()
+    with tempfile.TemporaryDirectory() as folder:
+        if kind == "resume":
+            train(model, STEPS, -1, folder)
+            model = Regressor()
+            start = str(Path(folder) / f"checkpoint-{STEPS}")
+            train(model, 2 * STEPS, STEPS + BAD, folder, *callbacks, watch=own, start=start)
+        else:
+            train(model, STEPS, BAD, folder, *callbacks, watch=own)
+    for guard in guards:
+        guard.detach()
+    return fingerprint(model)
+
+
+if __name__ == "__main__":
+    as_a_program(main)
