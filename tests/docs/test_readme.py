@@ -64,13 +64,18 @@ def test_every_command_parses(name: str) -> None:
     found = commands(TEXTS[name])
     assert len(found) >= {"README.md": 6, "docs/check.md": 15, "docs/cure.md": 12, "docs/guard.md": 12}.get(name, 0)
     for line in found:
-        words = shlex.split(line)[1:]
-        command = group.get_command(None, words[0])  # type: ignore[arg-type]
-        assert command is not None, line
-        if any(parameter.required for parameter in command.params) and len(words) > 1 and words[1].startswith("--"):
-            words.insert(1, "net.py")
-        if len(words) > 1:
-            command.make_context(words[0], words[1:])
+        parse(line)
+
+
+def parse(line: str) -> None:
+    """A command line, as click reads it."""
+    words = shlex.split(line)[1:]
+    command = group.get_command(None, words[0])  # type: ignore[arg-type]
+    assert command is not None, line
+    if any(parameter.required for parameter in command.params) and len(words) > 1 and words[1].startswith("--"):
+        words.insert(1, "net.py")
+    if len(words) > 1:
+        command.make_context(words[0], words[1:])
 
 
 def test_the_commands_to_measure_are_there() -> None:

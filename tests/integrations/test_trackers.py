@@ -37,7 +37,8 @@ def train(journal: Path, tracker: Any) -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 1))
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-2)
-    with sg.guard(model, optimizer, clip="norm:2.0", journal=journal, trackers=tracker, quiet=True, say=lambda _: None):
+    options: Any = {"clip": "norm:2.0", "overhead": 1.0, "quiet": True, "say": lambda _: None}
+    with sg.guard(model, optimizer, journal=journal, trackers=tracker, **options):
         for step in range(1, STEPS + 1):
             x = torch.randn(16, 8) * (1e4 if step == BAD else 1)
             optimizer.zero_grad()
@@ -47,15 +48,20 @@ def train(journal: Path, tracker: Any) -> None:
 
 def kept(journal: Path, *, layers: bool) -> tuple[Numbers, list[str]]:
     """What the journal has: its numbers, and its alarms' codes."""
-    run, found = read(journal, most=10**9), Numbers()
-    for batch in read_back(run):
-        for step, _, known in batch.rows(layers=layers):
-            for name, value in known.items():
-                found.setdefault(name, {})[step] = value
+    found, run = kept_numbers(journal, layers=layers), read(journal)
     assert len(found["steadygrad/grad_norm"]) == len(found["steadygrad/loss"]) == STEPS
     assert min(found["steadygrad/clip_factor"].values()) < 1e-3
     assert [alarm.step for alarm in run.alarms][:1] == [BAD]
     return found, [alarm.code for alarm in run.alarms]
+
+
+def kept_numbers(journal: Path, *, layers: bool = False) -> Numbers:
+    found = Numbers()
+    for batch in read_back(read(journal, most=10**9)):
+        for step, _, known in batch.rows(layers=layers):
+            for name, value in known.items():
+                found.setdefault(name, {})[step] = value
+    return found
 
 
 def same(found: Numbers, wanted: Numbers, *, single: bool = False) -> None:

@@ -56,7 +56,7 @@ def guard(
         notify: Address that each alarm is sent to as JSON, or a command that gets it on its standard input.
         probe_every: Steps between two full probes of the step at hand; the first step is always looked at. 0: none, on alarms
             neither; the guard then keeps only the inputs of a step, and can say less about causes.
-        overhead: Share of the run's time for what is beyond reading the gradients: looks and exact updates.
+        overhead: Share of the run's time for what is beyond reading the gradients: looks, exact updates, each tracker.
         every: Read each ``every``-th step; 1 reads all.
         snapshot_every: Steps between two snapshots, where ``on_alarm`` rolls back or stops, be it at its limit.
         snapshot_bytes: Most that one snapshot may take.

@@ -38,7 +38,7 @@ class Writing:
         complain: Callable[[str], None],
         couriers: Sequence[Courier] = (),
     ) -> None:
-        self._couriers = couriers
+        self.couriers = couriers
         self._names = [[name for _, name in one] for one in columns]
         self._places: dict[int, Array] = {}
         self._own = isinstance(given, str)
@@ -83,12 +83,12 @@ class Writing:
         columns = [[(p, names.of(p)) for p in _columns(one, roots, optimizers, names)] for one in optimizers]
         if not here:
             return cls(None, columns, about, complain)
-        couriers = [Courier(one, complain) for one in options.listeners]
+        couriers = [Courier(one, complain, options.overhead) for one in options.listeners]
         return cls(options.journal, columns, about, complain, couriers)
 
     def rows(self, index: int, names: Sequence[str], rows: Rows) -> None:
         """Rows of one optimizer, ``names`` their columns, with the losses of those of which they are known."""
-        if self._journal is None and not self._couriers:
+        if self._journal is None and not self.couriers:
             return
         # In the journal NaN stands for no gradient; one that is NaN is written as infinite: it is not finite.
         known = np.where(np.isnan(rows.norms), np.float32(np.inf), rows.norms)
@@ -99,10 +99,10 @@ class Writing:
             known_losses = ~np.isnan(rows.losses) if len(rows.losses) else np.zeros(0, bool)
             if known_losses.any():
                 self._journal.losses(rows.steps[known_losses], rows.losses[known_losses], optimizer=index)
-        if self._couriers:
+        if self.couriers:
             own = self._names[index]
             batch = written(index, len(self._names) > 1, own, points(*columns, width=len(own)), rows.losses)
-            for one in self._couriers:
+            for one in self.couriers:
                 one.rows(batch)
 
     def weights(self, index: int, names: Sequence[str], step: int, weights: Array, ratios: Array) -> None:
@@ -115,7 +115,7 @@ class Writing:
         """New, or changed since it was written."""
         if self._journal is not None:
             self._journal.alarm(alarm)
-        for one in self._couriers:
+        for one in self.couriers:
             one.alarm(alarm)
 
     def action(self, action: Action) -> None:
@@ -148,12 +148,12 @@ class Writing:
         """Wait until all of it is in the file."""
         if self._journal is not None:
             self._journal.flush()
-        for one in self._couriers:
+        for one in self.couriers:
             one.flush()
 
     def close(self) -> None:
         """Write the rest; a journal that was handed in stays open for whoever made it."""
-        for one in self._couriers:
+        for one in self.couriers:
             one.close()
         if self._journal is not None and self._own:
             self._journal.close()

@@ -51,6 +51,14 @@ class Batch:
     def __len__(self) -> int:
         return len(self.steps)
 
+    def part(self, every: int) -> Batch:
+        """Each ``every``-th step, the last one among them."""
+        if every == 1:
+            return self
+        at = slice((len(self) - 1) % every, None, every)
+        values = {name: one[at] for name, one in self.values.items()}
+        return Batch(self.optimizer, self.steps[at], self.times[at], values, self.parameters, self.norms[at])
+
     def rows(self, *, layers: bool = False) -> Iterator[tuple[int, float, dict[str, float]]]:
         """Step, time and what is known of it by name; with ``layers`` the norm of each parameter's gradient too."""
         columns = {name: values.tolist() for name, values in self.values.items()}

@@ -1,12 +1,13 @@
 """Carries what the guard writes to one listener, on a thread of its own: a step never waits for a tracker.
 
-What a listener raises is told once, and what it was given then is left out; the run and its journal go on. In a forked child
-a courier does nothing. May rely on the journal's mailbox; must not know what a listener does.
+What a listener raises is told once, and what it was given then is left out; the run and its journal go on. Where a listener
+would take more than its share of the run's time, it gets fewer steps. In a forked child a courier does nothing. May rely on the journal's mailbox; must not know what a listener does.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import threading
 import time
@@ -23,9 +24,15 @@ CLOSE = 60.0
 
 
 class Courier:
-    """One listener and its thread, which begins with the first thing to carry."""
+    """One listener and its thread, which begins with the first thing to carry.
 
-    def __init__(self, listener: Listener, complain: Callable[[str], None]) -> None:
+    ``share`` of the run's time is what the thread may use for steps, in [0, 1].
+    """
+
+    def __init__(self, listener: Listener, complain: Callable[[str], None], share: float = 1.0) -> None:
+        self._share, self._began = share, time.monotonic()
+        self._rows = 0
+        """Steps that the listener got."""
         self._listener, self._complain = listener, complain
         self._name = getattr(listener, "name", type(listener).__name__)
         self._process = os.getpid()
@@ -34,14 +41,14 @@ class Courier:
         self._sent: set[int] = set()
         """Numbers of the alarms that were handed over."""
         self._failed = 0
-        self._closed = False
+        self._closed = self._thinned = False
         self.seconds = 0.0
-        """Processor time of the thread so far."""
+        """Processor time that the thread has used for steps."""
 
     def rows(self, batch: Batch) -> None:
         """Leave a batch; returns at once."""
         size = batch.norms.nbytes + sum(one.nbytes for one in batch.values.values())
-        self._put(Job(lambda listener: listener.rows(batch), len(batch), size))
+        self._put(Job(lambda _: self._hand_over(batch), len(batch), size))
 
     def alarm(self, alarm: Alarm) -> None:
         """Leave an alarm, if it is a new one."""
@@ -63,6 +70,28 @@ class Courier:
         if not self._mailbox.ask(closing=True).wait(timeout):
             self._tell(f"{self._name} does not answer within {timeout:g} seconds: the last steps may be missing there")
 
+    def _hand_over(self, batch: Batch) -> None:
+        began = time.thread_time()
+        part = batch.part(self._every(len(batch)))
+        self._listener.rows(part)
+        self._rows += len(part)
+        self.seconds += time.thread_time() - began
+
+    def _every(self, rows: int) -> int:
+        """Which n-th step of so many may be handed over, by what those before have cost."""
+        if not self._rows or self._share >= 1:
+            return 1
+        left = self._share * (time.monotonic() - self._began) - self.seconds
+        allowed = left / (self.seconds / self._rows)
+        every = rows if allowed < 1 else max(1, math.ceil(rows / allowed))
+        if every > 1 and not self._thinned:
+            self._thinned = True
+            self._tell(
+                f"{self._name} gets some of the steps: all would take more than {self._share:g} of the run's time; next: "
+                "raise overhead, or let steadygrad export JOURNAL --to write all of them afterwards"
+            )
+        return every
+
     def _put(self, job: Job[Listener]) -> None:
         if self._mine():
             self._mailbox.put(job)
@@ -78,7 +107,6 @@ class Courier:
         closed = False
         while not closed:
             waiting, closed = self._mailbox.take(pile, not_before=time.monotonic() + PERIOD)
-            began = time.thread_time()
             if pile.dropped:
                 self._tell(f"{self._name} is slower than the run: {pile.dropped:,} steps are missing there")
             for job in pile.jobs:
@@ -86,7 +114,6 @@ class Courier:
             pile.clear()
             if closed:
                 self._try(self._listener.close)
-            self.seconds += time.thread_time() - began
             _answer(waiting)
 
     def _try(self, send: Callable[[], object]) -> None:

@@ -15,6 +15,9 @@ import steadygrad as sg
 from tests.integrations.programs.common import BAD, OPTIONS, STEPS, Batches, as_a_program, fingerprint, net
 
 
+REPORT_TO: list[str] = []
+
+
 class Regressor(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -57,7 +60,7 @@ def train(
         logging_steps=10,
         save_strategy="steps",
         save_steps=STEPS,
-        report_to=[],
+        report_to=REPORT_TO,
         use_cpu=True,
         disable_tqdm=True,
     )
