@@ -1,16 +1,15 @@
 """What a live tracker costs a step: ``python -m bench.trackers [--steps N] [NAME …]``.
 
 Each net trains with a guard and its journal, and with a tracker beside it; blocks of steps take turns, so that whatever the
-machine does falls on both. Printed are the processor time of the tracker's thread by step, its share of a step's processor time, and
-the ratio of the steps' medians with the tracker and without, whose error the second control shows ("again"). Trackers without
-a server: TensorBoard writes events, W&B its offline files.
+machine does falls on both. Printed are the processor time that the tracker's thread takes for each step that it
+gets, its share of a step's time, and the ratio of the steps' medians with the tracker and without, whose error the second control
+shows ("again"). Trackers without a server: TensorBoard writes events, W&B its offline files.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
-import os
 import random
 import statistics
 import tempfile
@@ -29,9 +28,9 @@ BLOCK, CHANGED = 10, 2
 
 def trackers(kind: str, folder: str) -> list[Any]:
     if kind == "tensorboard":
-        return [steadygrad.integrations.tensorboard.Tracker(os.path.join(folder, kind))]
+        return [steadygrad.integrations.tensorboard.Tracker(f"{folder}/{kind}")]
     if kind == "tensorboard, layers":
-        return [steadygrad.integrations.tensorboard.Tracker(os.path.join(folder, "layers"), layers=True)]
+        return [steadygrad.integrations.tensorboard.Tracker(f"{folder}/layers", layers=True)]
     if kind == "wandb":
         import wandb
 
@@ -50,8 +49,10 @@ def measured(net: str, steps: int, folder: str) -> None:
     for kind in KINDS:
         own = copy.deepcopy(model)
         optimizer = torch.optim.SGD(own.parameters(), lr=1e-4)
-        journal = os.path.join(folder, f"{net}-{kind}.sgj")
-        guard = steadygrad.guard(own, optimizer, journal=journal, trackers=trackers(kind, folder), quiet=True, probe_every=0)
+        journal = f"{folder}/{net}-{kind}.sgj"
+        guard = steadygrad.guard(
+            own, optimizer, journal=journal, trackers=trackers(kind, folder), quiet=True, probe_every=0
+        )
         loops[kind] = own, optimizer, guard
     times: dict[str, list[float]] = {kind: [] for kind in KINDS}
     for _ in range(steps // BLOCK):

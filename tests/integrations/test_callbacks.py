@@ -18,13 +18,15 @@ from tests.integrations.programs import lightning_fit, trainer_train
 from tests.integrations.programs.common import BAD, OPTIONS, STEPS, Batches
 from tests.integrations.programs.lightning_fit import Automatic
 
+UNCHECKED = {"check": False, "probe_every": 0, "overhead": 1.0, **OPTIONS}
+
 
 def of_lightning(**options: Any) -> Any:
-    return sg.integrations.lightning.SteadygradCallback(**{"check": False, "probe_every": 0, "overhead": 1.0, **OPTIONS, **options})
+    return sg.integrations.lightning.SteadygradCallback(**{**UNCHECKED, **options})
 
 
 def of_transformers(**options: Any) -> Any:
-    return sg.integrations.transformers.SteadygradCallback(**{"check": False, "probe_every": 0, "overhead": 1.0, **OPTIONS, **options})
+    return sg.integrations.transformers.SteadygradCallback(**{**UNCHECKED, **options})
 
 
 def fit(callback: Any, bad: int = -1, start: str | None = None, epochs: int = 1) -> Any:

@@ -1,4 +1,4 @@
-"""Alarms leave the process as JSON, to a webhook or a command, without holding up a step, and with nothing of the model's in it."""
+"""Alarms leave the process as JSON, to a webhook or a command, hold up no step, and have nothing of the model's in them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ from steadygrad.listen.notify import Notify
 from steadygrad.record import Alarm, Severity
 
 FIELDS = {"tool", "run", "code", "name", "severity", "step", "module", "message", "page", "text"}
-ALARM = Alarm(1, 7, "SG206", "gradient-spike", Severity.WARNING, "0.weight", "×40 its median", rows=(3,), cause="the input")
+ALARM = Alarm(
+    1, 7, "SG206", "gradient-spike", Severity.WARNING, "0.weight", "×40 its median", rows=(3,), cause="the input"
+)
 
 
 @contextlib.contextmanager

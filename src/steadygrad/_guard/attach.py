@@ -14,13 +14,13 @@ from steadygrad._guard.options import SNAPSHOT_BYTES, SNAPSHOT_EVERY, Options, c
 from steadygrad.act.on_alarm import OnAlarm
 from steadygrad.clip import Clip
 from steadygrad.errors import SettingsError
+from steadygrad.listen.listener import Listener
 from steadygrad.record import Alarm
 from steadygrad.subject.optimizers import innermost
 from steadygrad.watch.distributed import holds_a_part
 
 if TYPE_CHECKING:
     from steadygrad.journal import Journal
-    from steadygrad.listen.listener import Listener
 
 
 def guard(
@@ -93,7 +93,7 @@ def guard(
         every=every,
         snapshot_every=snapshot_every,
         snapshot_bytes=snapshot_bytes,
-        trackers=tuple(several(trackers)),
+        trackers=(trackers,) if isinstance(trackers, Listener | str) else tuple(several(trackers)),
         notify=notify,
     )
     check_subjects(roots, optimizers)

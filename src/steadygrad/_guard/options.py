@@ -71,7 +71,12 @@ class Options:
         """The trackers, and whoever is notified."""
         if self.notify is None:
             return self.trackers
-        return *self.trackers, Notify(self.notify, run=Path(getattr(self.journal, "path", self.journal) or "").name)
+        return *self.trackers, Notify(self.notify, run=_name(self.journal))
+
+
+def _name(journal: str | Journal | None) -> str:
+    path = journal if journal is None or isinstance(journal, str) else journal.path
+    return "" if path is None else Path(path).name
 
 
 def several(given: Any) -> list[Any]:

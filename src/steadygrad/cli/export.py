@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,7 +13,9 @@ TABLES = ("csv", "parquet")
 
 @click.command(name="export", short_help="Write a run from its journal into a tracker or a table.")
 @click.argument("journal")
-@click.option("--to", "target", required=True, metavar="WHERE", help="tensorboard, wandb, mlflow, trackio, csv, parquet.")
+@click.option(
+    "--to", "target", required=True, metavar="WHERE", help="tensorboard, wandb, mlflow, trackio, csv, parquet."
+)
 @click.option(
     "--into",
     metavar="PLACE",
@@ -48,14 +51,14 @@ def command(journal: str, target: str, into: str | None, session: int | None) ->
     click.echo(f"{count(points, 'point')} and {count(alarms, 'alarm')} of {journal} are in {tracker.where}")
 
 
-def _table(run: object, kind: str, path: Path, journal: Path) -> None:
+def _table(run: Any, kind: str, path: Path, journal: Path) -> None:
     from steadygrad.errors import OutputError
     from steadygrad.report import write_atomically, write_bytes_atomically
     from steadygrad.report.run import render
 
     if path.resolve() == journal.resolve():
         raise OutputError(f"cannot write {path}: it is the journal itself; name another file")
-    shown = render(run, kind)  # type: ignore[arg-type]
+    shown = render(run, kind)
     if isinstance(shown, bytes):
         write_bytes_atomically(str(path), shown)
     else:

@@ -41,10 +41,12 @@ class Attached:
         own = [innermost(one) for one in optimizers]
         models = list({id(model): model for one in own for model in models_of(one)}.values())
         if not models:
-            raise SubjectError("no parameter of the trainer's optimizers belongs to a torch.nn.Module: nothing to guard")
-        told = on_alarm if isinstance(on_alarm, OnAlarm) else None
-        told = told or (OnAlarm.parse(on_alarm) if isinstance(on_alarm, str) else OnAlarm(on_alarm))
-        self.guard: Guard = guard(models, own, on_alarm=replace(told, stop=stop), **options)
+            raise SubjectError(
+                "no parameter of the trainer's optimizers belongs to a torch.nn.Module: nothing to guard"
+            )
+        if not isinstance(on_alarm, OnAlarm):
+            on_alarm = OnAlarm.parse(on_alarm) if isinstance(on_alarm, str) else OnAlarm(on_alarm)
+        self.guard: Guard = guard(models, own, on_alarm=replace(on_alarm, stop=stop), **options)
         self._check: CheckAtStart | None = None
         together = torch.distributed.is_available() and torch.distributed.is_initialized()
         if check and len(models) == len(own) == 1 and options.get("probe_every", 1) and not together:
@@ -53,7 +55,11 @@ class Attached:
                 models[0], own[0], lambda: self.guard, None if clip is None else str(clip), options.get("say") or _say
             )
             self._losses = Losses(self._check.backward)
-            self._hook = register_optimizer_step_pre_hook(lambda one, *_: self._check and self._check.before_step(one))
+            self._hook = register_optimizer_step_pre_hook(self._before_step)
+
+    def _before_step(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        if self._check is not None:
+            self._check.before_step(optimizer)
 
     def detach(self) -> None:
         """The training is over."""

@@ -31,7 +31,12 @@ class SteadygradCallback(_lightning.Callback):  # type: ignore[misc, name-define
     """
 
     def __init__(
-        self, *, clip: Any = None, on_alarm: str | Callable[..., Any] | OnAlarm = "warn", check: bool = True, **options: Any
+        self,
+        *,
+        clip: Any = None,
+        on_alarm: str | Callable[..., Any] | OnAlarm = "warn",
+        check: bool = True,
+        **options: Any,
     ) -> None:
         self._told, self._check, self._options = on_alarm, check, {"clip": clip, **options}
         self._attached: Attached | None = None

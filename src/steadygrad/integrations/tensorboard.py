@@ -42,9 +42,10 @@ class Tracker:
         board = optional("torch.utils.tensorboard", extra="tensorboard")
         self._summary = optional("tensorboard.compat.proto.summary_pb2", extra="tensorboard").Summary
         self._own = isinstance(into, (str, os.PathLike))
-        self._writer = board.SummaryWriter(os.fspath(into)) if self._own else into
+        writer: Any = board.SummaryWriter(os.fspath(into)) if self._own else into
+        self._writer = writer
         self._layers = layers
-        self.where = self._writer.log_dir
+        self.where: str = writer.log_dir
 
     def rows(self, batch: Batch) -> None:
         """A scalar for each number of each step, with the time at which it was taken."""

@@ -38,7 +38,12 @@ class SteadygradCallback(_transformers.TrainerCallback):  # type: ignore[misc, n
     """
 
     def __init__(
-        self, *, clip: Any = None, on_alarm: str | Callable[..., Any] | OnAlarm = "warn", check: bool = True, **options: Any
+        self,
+        *,
+        clip: Any = None,
+        on_alarm: str | Callable[..., Any] | OnAlarm = "warn",
+        check: bool = True,
+        **options: Any,
     ) -> None:
         self._told, self._check, self._options = on_alarm, check, {"clip": clip, **options}
         self._attached: Attached | None = None
@@ -83,6 +88,6 @@ class SteadygradCallback(_transformers.TrainerCallback):  # type: ignore[misc, n
 
     def _tracker(self, name: str, args: Any) -> Any:
         if name == "tensorboard":
-            folder = os.environ.get("TENSORBOARD_LOGGING_DIR") or os.path.join(args.output_dir, "runs")
-            return integrations.tensorboard.Tracker(os.path.join(folder, "steadygrad"))
+            folder = os.environ.get("TENSORBOARD_LOGGING_DIR") or f"{args.output_dir}/runs"
+            return integrations.tensorboard.Tracker(f"{folder}/steadygrad")
         return getattr(integrations, name).Tracker()

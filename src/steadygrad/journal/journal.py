@@ -205,4 +205,3 @@ def _record_job(table: str, step: int, text: str) -> Job[Store]:
 def _text(record: Any) -> str:
     # A lone surrogate (from a path that is not UTF-8) stays an escape, which SQLite takes.
     return json.dumps(to_jsonable(record), allow_nan=False)
-

@@ -69,9 +69,7 @@ class Batch:
             yield step, time, known
 
 
-def written(
-    optimizer: int, several: bool, names: Sequence[str], points: Columns, losses: NDArray[np.float64]
-) -> Batch:
+def written(optimizer: int, several: bool, names: Sequence[str], points: Columns, losses: NDArray[np.float64]) -> Batch:
     """What goes into the journal now: columns of its table ``points``, and the loss (k,), empty where none is known."""
     values = {name: points[column] for name, column in NAMES.items()}
     if len(losses):
@@ -85,7 +83,7 @@ def read_back(run: Run) -> Iterator[Batch]:
     losses = {one.optimizer: one.mean for one in series.other_losses} | {0: series.losses}
     for number in range(run.optimizers):
         rows = np.flatnonzero(series.counts[:, number] > 0)
-        owned = [at for at, one in enumerate(run.watched) if one.optimizer == number]
+        owned = np.flatnonzero([one.optimizer == number for one in run.watched])
         kept = {
             "high": series.high,
             "after_high": series.after_high,

@@ -1,7 +1,8 @@
 """Carries what the guard writes to one listener, on a thread of its own: a step never waits for a tracker.
 
 What a listener raises is told once, and what it was given then is left out; the run and its journal go on. Where a listener
-would take more than its share of the run's time, it gets fewer steps. In a forked child a courier does nothing. May rely on the journal's mailbox; must not know what a listener does.
+would take more than its share of the run's time, it gets fewer steps. In a forked child a courier does nothing. May rely on
+the journal's mailbox; must not know what a listener does.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 from steadygrad.errors import in_one_line
 from steadygrad.journal.mailbox import PERIOD, Job, Mailbox, Pile, Reply
@@ -110,7 +112,7 @@ class Courier:
             if pile.dropped:
                 self._tell(f"{self._name} is slower than the run: {pile.dropped:,} steps are missing there")
             for job in pile.jobs:
-                self._try(lambda job=job: job.run(self._listener))
+                self._try(partial(job.run, self._listener))
             pile.clear()
             if closed:
                 self._try(self._listener.close)

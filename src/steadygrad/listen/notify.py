@@ -32,7 +32,9 @@ class Notify:
         if "://" in target:
             parts = urlsplit(target)
             if parts.scheme not in ("http", "https") or not parts.hostname:
-                raise SettingsError(f"notify is {target!r}, expected an address such as https://host/path, or a command")
+                raise SettingsError(
+                    f"notify is {target!r}, expected an address such as https://host/path, or a command"
+                )
             self._address = target
         else:
             self._command = _words(target)
@@ -52,7 +54,12 @@ class Notify:
             with urllib.request.urlopen(asked, timeout=self._limit):
                 return
         subprocess.run(
-            self._command, input=body, timeout=self._limit, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            self._command,
+            input=body,
+            timeout=self._limit,
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
 
     def close(self) -> None:

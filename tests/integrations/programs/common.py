@@ -49,4 +49,4 @@ def fingerprint(model: nn.Module) -> str:
 
 
 def as_a_program(main: Callable[[str, str, str], str]) -> None:
-    print(main("bare", sys.argv[1], ""))
+    sys.stdout.write(f"{main('bare', sys.argv[1], '')}\n")

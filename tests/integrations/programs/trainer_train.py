@@ -14,7 +14,6 @@ from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
 import steadygrad as sg
 from tests.integrations.programs.common import BAD, OPTIONS, STEPS, Batches, as_a_program, fingerprint, net
 
-
 REPORT_TO: list[str] = []
 
 
