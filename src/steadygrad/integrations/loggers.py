@@ -24,7 +24,7 @@ class RowsForLater:
         self._rows.extend((step, known) for step, _, known in batch.rows())
 
     def alarm(self, alarm: Alarm) -> None:
-        """Such a logger has no alerts; the terminal and ``trainer.callback_metrics`` show what there is."""
+        """Such a logger has no alerts; the terminal shows the alarm."""
 
     def close(self) -> None:
         """The trainer's thread writes the rest."""
