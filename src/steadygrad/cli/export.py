@@ -44,7 +44,7 @@ def command(journal: str, target: str, into: str | None, session: int | None) ->
         return
     from steadygrad import integrations
     from steadygrad.listen.replay import replay
-    from steadygrad.report.words import count
+    from steadygrad.numerals import count
 
     tracker = getattr(integrations, target).new(into, name)
     points, alarms = replay(run, tracker)
