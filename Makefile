@@ -1,5 +1,6 @@
 # make demo: set up, then check, cure and prove a deep sigmoid net on scikit-learn's digits; a run whose spike is caught.
-# make test: set up, then run every check and every test.
+# make test: set up, then run every check and the tests that are not marked `long`; six minutes on two idle cores.
+# make test-all: the same with every test, as CI does.
 # make fuzz: 20,000 made-up journals, reports, settings, targets and command lines, where make test takes 500.
 # All need Python 3.11 or newer and nothing else; everything goes into .venv.
 
@@ -11,7 +12,7 @@ READY := $(VENV)/.ready
 # The nets of the demo and the tests are small: one thread each is fastest, above all beside other work.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test lint types imports tests fuzz docs clean
+.PHONY: demo test test-all lint types imports tests tests-all fuzz mutants docs clean
 
 demo: $(READY)
 	$(BIN)/steadygrad check examples/deep_sigmoid.py --exit-zero
@@ -23,6 +24,7 @@ demo: $(READY)
 	$(BIN)/steadygrad run --on-alarm skip examples/spike.py
 
 test: lint types imports tests
+test-all: lint types imports tests-all
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -42,10 +44,16 @@ imports: $(READY)
 	$(BIN)/lint-imports
 
 tests: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not long"
+
+tests-all: $(READY)
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 fuzz: $(READY)
 	STEADYGRAD_FUZZ=20000 $(BIN)/python -m pytest tests/fuzz -n 2 --timeout 7200
+
+mutants: $(READY)
+	$(BIN)/python -m bench.mutants
 
 docs: $(READY)
 	$(BIN)/python docs/make.py

@@ -1,4 +1,4 @@
-"""The shape of the package: no two modules import each other, by whatever way round, and no file is too long."""
+"""The shape of the package and of its tests: no circles, no file too long, no assertion that looks at the last round alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 import networkx
 import pytest
 
-SOURCE = Path(__file__).parents[1] / "src"
+TESTS = Path(__file__).parent
+SOURCE = TESTS.parent / "src"
 LONGEST = 350
 """Lines; a file that passes it asks whether two ideas live in it."""
 
@@ -94,3 +95,46 @@ def test_the_check_sees_a_circle_through_a_package(tmp_path: Path) -> None:
 def test_a_file_holds_one_idea(path: Path) -> None:
     lines = len(path.read_text().splitlines())
     assert lines <= LONGEST, f"{path.name} has {lines} lines: which of its ideas is a module of its own?"
+
+
+def names(node: ast.AST, context: type[ast.expr_context]) -> set[str]:
+    """Names that are read or written below a node, without those of comprehensions, which live in them alone."""
+    own: set[str] = set()
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.comprehension):
+            own |= {one.id for one in ast.walk(inner.target) if isinstance(one, ast.Name)}
+    return {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, context)} - own
+
+
+def of_the_last_round(text: str) -> list[int]:
+    """Lines of assertions behind a loop that read what only the loop sets: they hold for its last round, or for none."""
+    found: list[int] = []
+    for node in ast.walk(ast.parse(text)):
+        for field in ("body", "orelse", "finalbody"):
+            block = getattr(node, field, None)
+            set_before: set[str] = set()
+            by_loop: set[str] = set()
+            for statement in block if isinstance(block, list) else ():
+                if isinstance(statement, ast.Assert) and names(statement, ast.Load) & by_loop:
+                    found.append(statement.lineno)
+                written = names(statement, ast.Store)
+                if isinstance(statement, (ast.For, ast.While)):
+                    by_loop |= written - set_before
+                else:
+                    set_before |= written
+                    by_loop -= written
+    return sorted(found)
+
+
+@pytest.mark.parametrize("path", sorted(TESTS.rglob("test_*.py")), ids=lambda path: str(path.relative_to(TESTS)))
+def test_what_a_loop_sets_is_asserted_in_every_round(path: Path) -> None:
+    assert of_the_last_round(path.read_text()) == [], "indent the assertion, or set the name before the loop"
+
+
+def test_the_check_sees_an_assertion_behind_a_loop() -> None:
+    behind = (
+        "def test():\n    for x in family:\n        made = make(x)\n    assert made\n    assert [x for x in family]\n"
+    )
+    assert of_the_last_round(behind) == [4]
+    assert of_the_last_round(behind.replace("    assert made", "        assert made")) == []
+    assert of_the_last_round(behind.replace("    for", "    made = None\n    for")) == []

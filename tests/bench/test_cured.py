@@ -42,6 +42,7 @@ def test_what_is_compared_are_means_over_several_orders_of_the_samples() -> None
                 assert row[f"{which}_score"] == round(fmean(row[f"{which}_scores"]), 4)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name",
     [

@@ -31,25 +31,30 @@ def test_the_suite_is_as_large_as_its_claims():
     assert all(case.twin is not None and case.causes for case in cases("sick").values())
 
 
+@pytest.mark.long
 def test_no_healthy_architecture_is_said_not_to_train_and_at_most_one_is_warned_of(judged):
     assert [str(one) for one in healthy(judged) if one.verdict == Verdict.WILL_NOT_TRAIN] == []
     warned = [str(one) for one in healthy(judged) if one.verdict != Verdict.HEALTHY]
     assert len(warned) <= 1, warned
 
 
+@pytest.mark.long
 def test_no_twin_that_trains_is_said_not_to(judged):
     assert [str(one) for one in twins(judged) if one.verdict == Verdict.WILL_NOT_TRAIN] == []
 
 
+@pytest.mark.long
 def test_every_sick_set_up_is_flagged(judged):
     assert [str(one) for one in sick(judged) if one.verdict == Verdict.HEALTHY] == []
 
 
+@pytest.mark.long
 def test_the_cause_is_right(judged):
     wrong = [str(one) for one in sick(judged) if not one.cause_right]
     assert len(wrong) <= 0.05 * len(sick(judged)), wrong
 
 
+@pytest.mark.long
 def test_the_line_is_right_where_the_cause_is_and_there_is_one(judged):
     placed = [one for one in sick(judged) if one.line is not None and one.cause_right]
     assert [str(one) for one in placed if not one.line_right] == []

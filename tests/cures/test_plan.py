@@ -21,6 +21,7 @@ from steadygrad.cures.evaluate import LEARNS, Outcome
 from steadygrad.cures.plan import _why_none
 from steadygrad.record import GROUPS, Candidate, CureRecord, Tried, Verdict
 from tests.cures.kinds import Functional
+from tests.families import always
 
 SICK = cases("sick")
 
@@ -43,7 +44,7 @@ def made(name: str) -> Made:
     return SICK[name].make()
 
 
-@pytest.mark.parametrize("name", PLANNED)
+@pytest.mark.parametrize("name", always(PLANNED, "softmax-into-cross-entropy-sgd", "weights-all-alike"))
 def test_nothing_less_intrusive_would_have_done(name: str) -> None:
     one = made(name)
     cured = sg.cure(one.model, one.batch, one.loss_fn, optimizer=one.optimizer)
@@ -88,11 +89,16 @@ def test_the_same_seed_gives_the_same_plan() -> None:
     assert all(torch.equal(a, b) for a, b in zip(one.model.parameters(), other.model.parameters(), strict=True))
 
 
-def test_keep_and_allow_rule_candidates_out() -> None:
+@pytest.mark.long
+def test_what_is_to_be_kept_rules_candidates_out() -> None:
     model, batch = sigmoids()
     kept = sg.cure(model, batch, F.cross_entropy, keep=("numbers", "activation"))
     assert kept.taken is not None
     assert kept.taken.candidate.group in ("normalisation", "residual")
+
+
+def test_what_is_not_allowed_is_not_tried() -> None:
+    model, batch = sigmoids()
     allowed = sg.cure(model, batch, F.cross_entropy, allow="activation")
     assert {one.candidate.group for one in allowed.tried} == {"activation"}
 
@@ -144,6 +150,7 @@ def test_a_healthy_model_gets_nothing() -> None:
     assert "nothing to cure" in cured.words
 
 
+@pytest.mark.long
 def test_a_clip_joins_what_diverges_in_all_but_slow_steps() -> None:
     """Squares of squares have cliffs: folded they learn, and a step off a cliff ends the run."""
     one = made("squared-six-times")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from steadygrad.record import Verdict
+from tests.families import always
 from tests.fix.files import FILES, HEAD, LOOP, NET, dedented
 from tests.fix.workshop import Workshop, difference, learned
 
@@ -239,7 +240,7 @@ WRITTEN: dict[str, tuple[str | dict[str, bytes], str, list[str]]] = {
 }
 
 
-@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("name", always(WRITTEN, "a function swapped", "a skip", "a squash left to the loss"))
 def test_what_a_cure_becomes(name: str, workshop: Workshop) -> None:
     files, cure, expected = WRITTEN[name]
     workshop.lay_out({"net.py": files} if isinstance(files, str) else files)

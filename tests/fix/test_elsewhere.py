@@ -8,6 +8,7 @@ from steadygrad._check import check_subject
 from steadygrad._fix.elsewhere import anew, given, others_of, runs
 from steadygrad._fix.selecting import Lists, _literal
 from steadygrad.record import Verdict
+from tests.families import always
 from tests.fix.files import HEAD, dedented
 from tests.fix.workshop import PLAIN, Workshop
 
@@ -90,7 +91,7 @@ OFFERED = {
 }
 
 
-@pytest.mark.parametrize("name", OFFERED)
+@pytest.mark.parametrize("name", always(OFFERED, "a function"))
 def test_what_is_offered_holds_with_other_numbers(name: str, workshop: Workshop) -> None:
     text, target, options, expected = OFFERED[name]
     if name == "a LightningModule":

@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.checkpoint import checkpoint
 
 Watch = Callable[[nn.Module, Sequence[torch.optim.Optimizer]], Any]
-STEPS = 200
+STEPS = 120
 
 
 def bare(model: nn.Module, optimizers: Sequence[torch.optim.Optimizer]) -> None:

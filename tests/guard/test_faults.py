@@ -10,16 +10,20 @@ from bench.faults import healthy, outside
 from bench.faults.judged import POLICIES, examine
 from bench.faults.sick import FAULTS
 from steadygrad._guard import one_optimizer
+from tests.families import always
 
 QUICK = [name for name, fault in FAULTS.items() if fault.late < 100]
 SLOW = [name for name in FAULTS if name not in QUICK]
 
 
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize(
+    "name", always(QUICK, "nan-in-batch", "corrupted-weights", "detached-layer", "underflow-autocast")
+)
 def test_step_layer_and_cause_are_named(name: str) -> None:
     assert examine(name, "warn").wrong == ()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SLOW)
 def test_also_of_what_takes_two_thousand_steps(name: str) -> None:
     """Saturation shows first as a loss that stands still; a run that stops there never sees which layer it is."""
@@ -27,7 +31,9 @@ def test_also_of_what_takes_two_thousand_steps(name: str) -> None:
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-@pytest.mark.parametrize("name", ["nan-in-batch", "corrupted-weights", "detached-layer", "rate-jump"])
+@pytest.mark.parametrize(
+    "name", always(["nan-in-batch", "corrupted-weights", "detached-layer", "rate-jump"], "rate-jump")
+)
 def test_the_run_ends_as_the_policy_promises(name: str, policy: str) -> None:
     assert examine(name, policy).wrong == ()
 
@@ -38,12 +44,14 @@ def test_a_roll_back_forgets_what_was_seen_and_kept_in_ill_steps(monkeypatch: py
     assert examine("dying-layer", "rollback").wrong == ()
 
 
-@pytest.mark.parametrize("name", ["cosine", "batch_size_changes", "unfrozen", "frozen_midway", "lstm"])
+@pytest.mark.parametrize(
+    "name", always(["cosine", "batch_size_changes", "unfrozen", "frozen_midway", "lstm"], "batch_size_changes")
+)
 def test_healthy_runs_are_quiet(name: str) -> None:
     assert healthy.alarms_of(name, 0, 1.0) == []
 
 
-@pytest.mark.parametrize("name", ["sick-rank", "full-disk", "memory-in-look", "kill-9"])
+@pytest.mark.parametrize("name", always(["sick-rank", "full-disk", "memory-in-look", "kill-9"], "full-disk"))
 def test_faults_from_outside(name: str) -> None:
     _, wrong = outside.FAULTS[name]()
     assert wrong == []

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.families import always
 from tests.guard import framework_loops
 from tests.guard.loops import Loop
 from tests.guard.runs import bare
 from tests.guard.test_loops import Watching, hold
 
 
-@pytest.mark.parametrize("bad", [60, 5])
-@pytest.mark.parametrize("loop", framework_loops.LOOPS, ids=lambda one: one.__name__)
+@pytest.mark.parametrize("bad", always([60, 5], "60"))
+@pytest.mark.parametrize("loop", always(framework_loops.LOOPS, "accelerate", name=lambda one: one.__name__))
 def test_a_framework_s_loop_with_one_bad_batch(loop: Loop, bad: int, tmp_path: Path) -> None:
     expected = loop(bare, bad)
     assert len(expected.norms[0]) == 120

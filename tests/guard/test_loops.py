@@ -13,6 +13,7 @@ from torch import nn
 
 import steadygrad
 from steadygrad.journal.read import read
+from tests.families import always
 from tests.guard import loops
 from tests.guard.loops import Course, Loop
 from tests.guard.runs import bare
@@ -53,7 +54,7 @@ def hold(watching: Watching, found: Course, expected: Course, bad: int) -> None:
     assert guard.clipped_share == pytest.approx(share)
 
 
-@pytest.mark.parametrize("bad", [60, 5])
+@pytest.mark.parametrize("bad", always([60, 5], "60"))
 @pytest.mark.parametrize("loop", [*loops.PLAIN, *loops.CLIPPED, *loops.MORE], ids=lambda one: one.__name__)
 def test_a_loop_with_one_bad_batch(loop: Loop, bad: int, tmp_path: Path) -> None:
     expected = loop(bare, bad)

@@ -14,6 +14,7 @@ import torch.multiprocessing as mp
 from torch import nn
 
 import steadygrad
+from tests.families import always
 from tests.guard import runs
 
 
@@ -31,7 +32,7 @@ class Watching:
         self.guard = steadygrad.guard(model, list(optimizers), say=self.said.append, **settings)
 
 
-@pytest.mark.parametrize("name", runs.ALONE)
+@pytest.mark.parametrize("name", always(runs.ALONE, "sgd", "adamw_foreach", "grad_scaler", "lbfgs", "in_backward"))
 def test_a_watched_run_is_the_bare_run(name: str, tmp_path: Path) -> None:
     watching = Watching(str(tmp_path / "run.sgj"))
     expected = runs.ALONE[name](runs.bare)
@@ -74,6 +75,7 @@ def free_port() -> int:
         return int(held.getsockname()[1])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", runs.TOGETHER)
 def test_also_in_two_processes(name: str, tmp_path: Path) -> None:
     mp.spawn(_worker, (2, free_port(), name, str(tmp_path)), nprocs=2)

@@ -11,6 +11,7 @@ import torch.multiprocessing as mp
 
 import steadygrad
 from steadygrad.errors import SettingsError
+from tests.families import always
 from tests.guard import parallel_loops
 from tests.guard.runs import bare
 from tests.guard.test_loops import Watching, hold
@@ -40,7 +41,7 @@ def _worker(rank: int, port: int, name: str, folder: str) -> None:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("name", parallel_loops.LOOPS)
+@pytest.mark.parametrize("name", always(parallel_loops.LOOPS, "ddp"))
 def test_a_loop_of_two_processes(name: str, tmp_path: Path) -> None:
     mp.spawn(_worker, (free_port(), name, str(tmp_path)), nprocs=2)
     assert (tmp_path / "done-0").exists() and (tmp_path / "done-1").exists()

@@ -54,6 +54,7 @@ def test_rows_taken_between_backward_and_step_lose_nothing(dtype: torch.dtype) -
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
     guard = steadygrad.guard(model, optimizer, probe_every=0, quiet=True)
     x = torch.randn(16, 8, dtype=dtype)
+    norms: list[float] = []
     for step in range(60):
         optimizer.zero_grad()
         model(x * (1 + step / 30)).square().mean().backward()

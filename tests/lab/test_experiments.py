@@ -21,6 +21,7 @@ from steadygrad.lab.experiments import clipping, depth_product, precision
 from steadygrad.lab.nets import Stack, gradients
 from steadygrad.lab.outcome import REFUTED, SUPPORTED
 from steadygrad.lab.training import blobs, descend, plain
+from tests.families import always
 
 NAMES = [one.name for one in load()]
 
@@ -47,14 +48,14 @@ def test_the_experiments_of_the_field_are_there() -> None:
     assert [*wanted.split(), "time", "attention", "folded", "precision", "blame", "verdict"] == NAMES
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", always(NAMES, "squash", "products", "blame"))
 def test_it_holds_at_its_own_settings(name: str) -> None:
     ran = quick(name)
     assert ran.outcome.verdict == SUPPORTED, [(one.what, one.value) for one in ran.outcome.readings]
     assert ran.outcome.figures and ran.outcome.seen.endswith(".")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", always(NAMES, "squash", "products", "blame"))
 def test_it_is_refuted_by_the_command_on_its_page(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     holds, refutes = find(name).commands
     assert holds == f"steadygrad lab run {name} --quick"
@@ -63,7 +64,10 @@ def test_it_is_refuted_by_the_command_on_its_page(name: str, capsys: pytest.Capt
     assert json.loads(capsys.readouterr().out)["experiments"][0]["verdict"] == REFUTED
 
 
-@pytest.mark.parametrize("name", ["squash", "depth-product", "residual", "exploding", "time", "precision", "blame"])
+@pytest.mark.parametrize(
+    "name",
+    always(["squash", "depth-product", "residual", "exploding", "time", "precision", "blame"], "squash", "blame"),
+)
 def test_the_same_seed_gives_the_same_numbers_and_another_gives_others(name: str) -> None:
     again = run(find(name), quick=True).outcome
     assert [one.value for one in again.readings] == [one.value for one in quick(name).outcome.readings]

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.families import always
 from tests.launch.pairs import SCRIPTS, pair
 
 PARTS = ("model", "hooked model", "model in place", "loss", "step of the optimizer", "clip", "all", "all and a clip")
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", always(PARTS, "all and a clip"))
 def test_what_is_compiled_is_what_a_bare_run_compiles(part: str, tmp_path: Path) -> None:
     both = pair([str(SCRIPTS / "compiled.py"), part], tmp_path)
     assert both.bare.code == both.watched.code == 0, both.watched.stderr

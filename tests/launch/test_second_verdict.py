@@ -65,6 +65,7 @@ def test_random_labels_are_an_alarm_after_two_hundred_steps(tmp_path: Path) -> N
     assert "next: check that inputs and targets belong together" in line
 
 
+@pytest.mark.long
 def test_a_shorter_run_is_told_at_its_end(tmp_path: Path) -> None:
     [line] = told(ran(tmp_path, RANDOM, steps="150"))
     assert line.startswith("step 150: warning[SG109] nothing-learned: after 104 steps on fresh batches"), line
@@ -74,18 +75,21 @@ def test_what_learns_is_let_alone(tmp_path: Path) -> None:
     assert told(ran(tmp_path, LEARNABLE)) == []
 
 
+@pytest.mark.long
 def test_so_is_a_regression(tmp_path: Path) -> None:
     assert told(ran(tmp_path, "x[:, :1] - x[:, 1:2]", outputs="1", criterion="MSELoss")) == []
     [line] = told(ran(tmp_path, "torch.randn(6400, 1)", outputs="1", criterion="MSELoss"))
     assert "SG109" in line
 
 
+@pytest.mark.long
 def test_a_warm_up_is_no_net_that_does_not_learn(tmp_path: Path) -> None:
     """In its first hundreds of steps the rate is too small for anything to be learned."""
     warm_up = "1e-5 * 1.03 ** min(step, 400)"
     assert told(ran(tmp_path, LEARNABLE, schedule=warm_up, steps="500")) == []
 
 
+@pytest.mark.long
 def test_where_no_loader_gives_batches_nothing_is_judged(tmp_path: Path) -> None:
     by_hand = "[(x[i : i + 32], y[i : i + 32]) for i in range(0, 6400, 32)]"
     assert told(ran(tmp_path, RANDOM, batches=by_hand)) == []
@@ -94,6 +98,7 @@ def test_where_no_loader_gives_batches_nothing_is_judged(tmp_path: Path) -> None
 REPORT = Path(__file__).parents[2] / "bench" / "reports" / "scripts" / "bf16_weights_sick.py"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("epochs", "stopped"), [(30, True), (5, False)])
 def test_its_error_stops_a_run_that_is_to_be_stopped_unless_it_is_over(
     epochs: int, stopped: bool, tmp_path: Path
