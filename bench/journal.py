@@ -1,7 +1,7 @@
 """What the journal costs: its size and the time to open it after a million steps, and the time a row takes the caller.
 
-    python bench/journal.py                     # 1,000,000 steps of 300 parameters, written as fast as it goes
-    python bench/journal.py --steps 100000 --parameters 50 --keep run.sgj
+    python -m bench.journal                     # 1,000,000 steps of 300 parameters, written as fast as it goes
+    python -m bench.journal --steps 100000 --parameters 50 --keep run.sgj
 
 Rows are given in blocks, and after each stretch the writer is waited for, so that nothing has to be dropped. The caller's
 time is that of the calls alone. The norms drift and jitter as those of a run do, with a spike now and then.

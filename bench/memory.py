@@ -1,7 +1,7 @@
 """Peak memory of a check on a large language model, beside that of one plain forward and backward.
 
-    python bench/memory.py                        # one billion parameters
-    python bench/memory.py --width 1024 --layers 12
+    python -m bench.memory                        # one billion parameters
+    python -m bench.memory --width 1024 --layers 12
 
 Each measurement runs in a process of its own, so that its peak is its own. The model is ``transformers``' Llama with
 random weights; the check is ``trial=0`` (the probe), then the default, whose step test is left out where a copy with

@@ -1,7 +1,7 @@
 """What the probe costs: its time ÷ the time of one plain forward and backward, in one run.
 
-    python bench/probe.py                  # architectures as transformers builds them, then depth to 10,000
-    python bench/probe.py --only architectures --repeats 9
+    python -m bench.probe                  # architectures as transformers builds them, then depth to 10,000
+    python -m bench.probe --only architectures --repeats 9
 
 Plain and probed passes take turns, so that a noisy machine is noisy for both; the median of the ratios is printed. The
 probe's time is that of ``check(..., trial=0)``'s measurement: copy, forward, backward, record. The step test's time is

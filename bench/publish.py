@@ -17,7 +17,7 @@ import torch
 
 from bench import counts
 from bench.corpus.build import chosen, truths
-from bench.detection import summary
+from bench.detect import summary
 from bench.judge import TIERS, VERDICTS
 from bench.peers import PEERS
 

@@ -73,7 +73,7 @@ def _measure(key: str, folder: Path, fresh: bool) -> None:
         if fresh and (report.trial is None or report.trial.unseen is None) and not report.trial.diverged:
             told = ""  # Its batches are all the same.
     except Exception:
-        told = ""  # Nothing to judge; ``bench/detect.py`` counts and names what raises.
+        told = ""  # Nothing to judge; ``bench.detect`` counts and names what raises.
     name = f"{key}{FRESH if fresh else ''}"
     beside = folder / f"{name}.tmp"
     beside.write_bytes(lzma.compress(told.encode()))

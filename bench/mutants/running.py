@@ -6,6 +6,7 @@ import contextlib
 import importlib.machinery
 import json
 import os
+import resource
 import signal
 import sys
 import tempfile
@@ -83,13 +84,13 @@ class _Lines:
 
 
 def in_a_fork(work: Callable[[], Any], seconds: float) -> Any:
-    """What ``work`` returns in a child process, by JSON; "took too long" or "died" where it does not."""
+    """What ``work`` returns in a child process, by JSON; "took too long" (processor time) or "died" where it does not."""
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder, "answer")
         child = os.fork()
         if child == 0:
             with contextlib.suppress(BaseException):
-                signal.alarm(int(seconds))
+                resource.setrlimit(resource.RLIMIT_CPU, (int(seconds), int(seconds) + 5))
                 null = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(null, 1)
                 os.dup2(null, 2)
@@ -97,7 +98,7 @@ def in_a_fork(work: Callable[[], Any], seconds: float) -> Any:
             os._exit(0)
         _, status = os.waitpid(child, 0)
         if os.WIFSIGNALED(status):
-            return "took too long" if os.WTERMSIG(status) == signal.SIGALRM else "died"
+            return "took too long" if os.WTERMSIG(status) == signal.SIGXCPU else "died"
         return json.loads(answer.read_text()) if answer.exists() else "died"
 
 
@@ -121,8 +122,14 @@ def covered(folder: Path, tests: Sequence[str], seconds: float) -> Coverage:
     return Coverage(lines, answer[2])
 
 
-def killed(mutant: Mutant, tests: Sequence[str]) -> str:
-    """ "failed", "took too long" or "died" where the mutant was killed; "" where every test passes."""
+def killed(mutant: Mutant, tests: Sequence[str], seconds: float) -> str:
+    """ "failed", "took too long" or "died" where the mutant was killed; "" where every test passes.
+
+    Args:
+        mutant: The change.
+        tests: Their names.
+        seconds: Of the tests without the change; ten times as long, and a minute, is too long.
+    """
 
     def work() -> int:
         path, code = str(mutant.path), compile(mutated(mutant), mutant.path, "exec")
@@ -134,7 +141,7 @@ def killed(mutant: Mutant, tests: Sequence[str]) -> str:
         importlib.machinery.SourceFileLoader.get_code = changed  # type: ignore[method-assign]
         return int(pytest.main(["-x", *OPTIONS, *tests]))
 
-    answer = in_a_fork(work, 60 + 20 * ENOUGH)
+    answer = in_a_fork(work, 60 + 10 * seconds)
     if isinstance(answer, str):
         return answer
     return "" if answer in (PASSED, NO_TESTS) else "failed"

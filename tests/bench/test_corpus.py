@@ -233,6 +233,7 @@ def test_a_loss_of_a_mask_has_no_slope_and_a_perfect_mask_loses_nothing():
 SMOKE = (base("mlp", "wine"), base("graph", "blocks"))
 
 
+@pytest.mark.long
 def test_smoke_rows_train_and_their_broken_likes_do_not():
     for row in SMOKE:
         assert train(row).label == "trains"
@@ -317,6 +318,7 @@ def dies(row: Row) -> Truth:
     return stand_in(row)
 
 
+@pytest.mark.long
 def test_a_set_up_that_takes_its_process_with_it_does_not_end_the_run(tmp_path):
     path = tmp_path / "truth.jsonl"
     rows = [SMOKE[0], SMOKE[0].but(rate=666.0), SMOKE[1]]

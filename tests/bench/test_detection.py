@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import pytest
 from scipy.stats import binomtest
 
-from bench import counts, truth_table
+from bench import counts
 from bench.corpus import from_file, store
 from bench.corpus.build import chosen, truths
 from bench.corpus.row import Row
 from bench.corpus.rows.bases import base
 from bench.corpus.train import Truth, train
-from bench.detection import main
+from bench.detect import main
 from bench.judge import Judgement, judge_all
 from bench.peers import PEERS, ask
+from bench.table import add
 
 ROW = base("mlp", "wine")
 
@@ -116,8 +114,8 @@ def test_detect_as_json_and_again_from_what_is_kept(table, capsys, monkeypatch):
     def asked_again(*_args: object, **_more: object) -> Judgement:
         raise AssertionError
 
-    monkeypatch.setattr("bench.detection.judge", asked_again)
-    monkeypatch.setattr("bench.detection.ask", asked_again)
+    monkeypatch.setattr("bench.detect.judge", asked_again)
+    monkeypatch.setattr("bench.detect.ask", asked_again)
     assert main(arguments) == 0
     assert json.loads(capsys.readouterr().out) == told
 
@@ -127,13 +125,6 @@ def test_detect_as_text(table, capsys):
     assert main(["--part", "test", "--truth", str(table), "--verdicts", verdicts, "--peers", "total-norm"]) == 0
     said = capsys.readouterr().out
     assert "found" in said and "steadygrad steptest" in said and "total-norm" in said and "mlp/cancer" in said
-
-
-@pytest.mark.parametrize("script", ["detect.py", "table.py"])
-def test_the_scripts_run_from_anywhere(script, tmp_path):
-    path = Path(__file__).parents[2] / "bench" / script
-    ran = subprocess.run([sys.executable, str(path), "--help"], cwd=tmp_path, capture_output=True, text=True)
-    assert ran.returncode == 0 and f"python bench/{script}" in ran.stdout, ran.stderr
 
 
 def test_judgements_of_another_revision_are_dropped(tmp_path):
@@ -190,10 +181,10 @@ def test_a_set_up_of_ones_own_is_trained_recorded_and_judged(tmp_path, monkeypat
     path = tmp_path / "my_setup.py"
     path.write_text(SETUP.replace("{rate}", str(rate)))
     truth = tmp_path / "truth.jsonl"
-    said = truth_table.add(path, truth=truth)
+    said = add(path, truth=truth)
     assert f"): {label}; held-out scores" in said and "verdict: " in said
     assert [one.label for one in truths(truth).values()] == [label]
-    assert truth_table.add(path, truth=truth) == said
+    assert add(path, truth=truth) == said
     assert len(store.read(truth)) == 1
 
 
@@ -210,6 +201,6 @@ def test_a_file_that_is_no_set_up_is_told_so_and_not_kept(tmp_path, monkeypatch,
     path = tmp_path / "mine.py"
     path.write_text(text)
     with pytest.raises(from_file.SetupFileError) as error:
-        truth_table.add(path, truth=tmp_path / "truth.jsonl")
+        add(path, truth=tmp_path / "truth.jsonl")
     assert complaint in str(error.value)
     assert not list((tmp_path / "added").glob("*.py"))

@@ -16,7 +16,7 @@ HEAD = "import torch\nfrom torch import nn\nfrom torch.nn import functional as F
 SICK = (
     HEAD
     + """class Net(nn.Module):
-    def __init__(self, depth=20):
+    def __init__(self, depth=12):
         super().__init__()
         self.fcs = nn.ModuleList(nn.Linear(16, 16) for _ in range(depth))
         self.head = nn.Linear(16, 4)
@@ -154,7 +154,7 @@ def test_assumptions_are_named(folder, capsys):
 
 def test_selecting_and_ignoring(folder, capsys):
     def codes(*arguments):
-        return [f["code"] for f in report_of(capsys, "sick.py", *arguments)["findings"]]
+        return [f["code"] for f in report_of(capsys, "sick.py", "--trial", "0", *arguments)["findings"]]
 
     assert codes() == ["SG102"]
     assert codes("--select", "SG2") == []
@@ -179,7 +179,7 @@ def test_a_comment_on_the_line_ignores(folder, capsys):
 def test_settings_from_the_file(folder, capsys):
     def written(text):
         (folder / "pyproject.toml").write_text(text)
-        return run("sick.py"), capsys.readouterr().out
+        return run("sick.py", "--trial", "0"), capsys.readouterr().out
 
     assert written('[tool.steadygrad]\nfail-on = "never"\n')[0] == 0
     assert written('[tool.steadygrad]\nignore = ["SG102"]\n')[0] == 0
@@ -188,7 +188,7 @@ def test_settings_from_the_file(folder, capsys):
     assert written('[tool.steadygrad.per-module-ignores]\n"head" = ["SG1"]\n')[0] == 1
     assert "SG102 sick.py" not in written('[tool.steadygrad]\noutput-format = "json"\n')[1]
     (folder / "pyproject.toml").write_text('[tool.steadygrad]\nfail-on = "never"\n')
-    assert run("sick.py", "--fail-on", "error") == 1, "an option wins over the file"
+    assert run("sick.py", "--trial", "0", "--fail-on", "error") == 1, "an option wins over the file"
 
 
 @pytest.mark.parametrize(
@@ -224,11 +224,11 @@ def test_quiet_says_only_what_was_found(folder, capsys):
 
 def test_colour_is_asked_for_or_not(folder, capsys, monkeypatch):
     monkeypatch.delenv("NO_COLOR", raising=False)
-    run("sick.py", "--color", "always")
+    run("sick.py", "--trial", "0", "--color", "always")
     assert "\x1b[" in capsys.readouterr().out
-    run("sick.py", "--color", "never")
+    run("sick.py", "--trial", "0", "--color", "never")
     assert "\x1b[" not in capsys.readouterr().out
-    run("sick.py")
+    run("sick.py", "--trial", "0")
     assert "\x1b[" not in capsys.readouterr().out, "not a terminal"
 
 

@@ -19,6 +19,7 @@ from steadygrad.record import CureRecord, from_jsonable
 from steadygrad.record.proof import ProofRecord
 from steadygrad.record.rates import RateSearch
 from tests.cli.nets import SICK, setup
+from tests.families import always
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ def test_cure_as_json_is_the_record(cured: Done) -> None:
     assert [finding["code"] for finding in body["before"]["findings"]][:1] == ["SG102"]
 
 
+@pytest.mark.long  # Said of the function itself in tests/cures.
 def test_the_same_seed_gives_the_same_plan(net: Path, cured: Done) -> None:
     again = run("cure", str(net), "--only", "fold,relu", "--output-format", "json")
     timed = ("seconds", "cost")
@@ -231,7 +233,7 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", always(KINDS, "whole numbers in", "one sample"))
 def test_every_kind_of_model_gets_an_answer(name: str, tmp_path: Path) -> None:
     path = tmp_path / "net.py"
     path.write_text(KINDS[name])

@@ -16,15 +16,12 @@ QUICK = [name for name, fault in FAULTS.items() if fault.late < 100]
 SLOW = [name for name in FAULTS if name not in QUICK]
 
 
-@pytest.mark.parametrize(
-    "name", always(QUICK, "nan-in-batch", "corrupted-weights", "detached-layer", "underflow-autocast")
-)
+@pytest.mark.parametrize("name", always(QUICK, "nan-in-batch", "corrupted-weights", "spike", "rate-jump"))
 def test_step_layer_and_cause_are_named(name: str) -> None:
     assert examine(name, "warn").wrong == ()
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("name", SLOW)
+@pytest.mark.parametrize("name", always(SLOW, "detached-layer"))
 def test_also_of_what_takes_two_thousand_steps(name: str) -> None:
     """Saturation shows first as a loss that stands still; a run that stops there never sees which layer it is."""
     assert examine(name, "warn" if name == "slow-saturation" else "stop").wrong == ()
