@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from steadygrad.journal.read import read
+from tests.families import always
 from tests.launch.pairs import Pair, pair
 
 BEGIN = (
@@ -75,7 +76,7 @@ HEALTHY = {
 }
 
 
-@pytest.mark.parametrize("name", HEALTHY)
+@pytest.mark.parametrize("name", always(HEALTHY, "zeroed by the model", "clipped"))
 def test_a_healthy_program_is_quiet(name: str, tmp_path: Path) -> None:
     both = told(HEALTHY[name], tmp_path)
     assert alarms(both) == []

@@ -12,6 +12,7 @@ HEAD = """import random
 import torch
 from torch import nn
 from torch.nn import functional as F
+from tests.families import always
 torch.manual_seed(0)
 random.seed(0)
 x = torch.randn(256, 8)
@@ -50,8 +51,8 @@ def test_a_healthy_run_is_called_so_and_nothing_changes(tmp_path: Path) -> None:
 
 
 def test_without_it_the_gradient_alone_is_spoken_of(tmp_path: Path) -> None:
-    both = pair([script(tmp_path)], tmp_path, options=["--no-journal", "--no-check"])
-    assert first_words(both.watched.ours).startswith("first step: no gradient problem; from the loss to the input ")
+    ran = watched([script(tmp_path)], tmp_path, options=["--no-journal", "--no-check"])
+    assert first_words(ran.ours).startswith("first step: no gradient problem; from the loss to the input ")
 
 
 @pytest.mark.parametrize(
@@ -74,10 +75,10 @@ def test_the_clip_of_the_loop_is_in_the_steps(tmp_path: Path) -> None:
     body = "class Scaled(nn.Module):\n    def forward(self, x):\n        return 1e3 * x\n\n" + body
     sgd = "torch.optim.SGD(net.parameters(), lr=0.5)"
     clip = "nn.utils.clip_grad_norm_(net.parameters(), 1.0)"
-    free = pair([script(tmp_path, body, optimizer=sgd)], tmp_path, options=["--no-journal"])
-    assert first_words(free.watched.ours).startswith("first step: error[SG20"), free.watched.stderr
-    clipped = pair([script(tmp_path, body, optimizer=sgd, clip=clip)], tmp_path, options=["--no-journal"])
-    assert first_words(clipped.watched.ours).startswith("first step: healthy"), clipped.watched.stderr
+    free = watched([script(tmp_path, body, optimizer=sgd)], tmp_path, options=["--no-journal"])
+    assert first_words(free.ours).startswith("first step: error[SG20"), free.stderr
+    clipped = watched([script(tmp_path, body, optimizer=sgd, clip=clip)], tmp_path, options=["--no-journal"])
+    assert first_words(clipped.ours).startswith("first step: healthy"), clipped.stderr
 
 
 def test_what_dies_in_the_first_steps_is_told_where(tmp_path: Path) -> None:
@@ -99,7 +100,7 @@ opt = {optimizer}
     assert told.startswith(("first step: error[SG103] train.py:16:16", "first step: error[SG308] train.py:16:16")), told
 
 
-@pytest.mark.parametrize("name", ["two_models.py", "closure.py", "mixed_precision.py"])
+@pytest.mark.parametrize("name", always(["two_models.py", "closure.py", "mixed_precision.py"], "closure.py"))
 def test_where_it_cannot_be_made_nothing_is_called_healthy(name: str, tmp_path: Path) -> None:
     both = pair([str(SCRIPTS / name)], tmp_path, options=["--no-journal"])
     assert both.watched.stdout == both.bare.stdout and both.watched.code == both.bare.code
@@ -114,6 +115,7 @@ def test_functions_that_the_program_put_into_torch_are_called_as_without_us(tmp_
     assert "no gradient problem; from the loss" in first_words(both.watched.ours)
 
 
+@pytest.mark.long
 def test_under_lightning_too(tmp_path: Path) -> None:
     both = pair([str(SCRIPTS / "with_lightning.py")], tmp_path, options=["--no-journal"])
     assert both.watched.stdout == both.bare.stdout

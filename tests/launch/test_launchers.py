@@ -10,6 +10,7 @@ import pytest
 
 from steadygrad.launch.launchers import watched_command
 from steadygrad.settings import RunSettings
+from tests.families import always
 from tests.launch.pairs import BIN, pair
 
 SCRIPT = """import os, sys, torch
@@ -38,7 +39,7 @@ LAUNCHERS = {
 }
 
 
-@pytest.mark.parametrize("name", LAUNCHERS)
+@pytest.mark.parametrize("name", always(LAUNCHERS, "torch.distributed.run"))
 def test_what_a_launcher_starts_is_watched(name: str, tmp_path: Path) -> None:
     if name == "accelerate" and find_spec("accelerate") is None:
         pytest.skip("accelerate is not installed")

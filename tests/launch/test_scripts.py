@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.families import always
 from tests.launch.pairs import SCRIPTS, Pair, pair
 
 
@@ -48,7 +49,10 @@ CASES = (
 )
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.script.removesuffix(".py"))
+@pytest.mark.parametrize(
+    "case",
+    always(CASES, "plain", "raises", "reads_stdin", "two_models", name=lambda case: case.script.removesuffix(".py")),
+)
 def test_an_unmodified_script(case: Case, tmp_path: Path) -> None:
     both = pair([str(SCRIPTS / case.script), *case.arguments], tmp_path, stdin=case.stdin, torchrun=case.torchrun)
     if "terminate called without an active exception" in both.bare.stderr:
@@ -72,9 +76,9 @@ def steps_told(both: Pair) -> list[int]:
 def test_a_finding_names_the_line_of_the_script(tmp_path: Path) -> None:
     script = tmp_path / "sick.py"
     script.write_text((SCRIPTS / "sick.py").read_text())
-    both = pair(["sick.py"], tmp_path, options=["--no-journal"])
+    ran = watched(["sick.py"], tmp_path, options=["--no-journal"])
     line, column = _place_of(script, "nn.Sigmoid()")
-    assert any(f"first step: error[SG102] sick.py:{line}:{column} " in told for told in both.watched.ours)
+    assert any(f"first step: error[SG102] sick.py:{line}:{column} " in told for told in ran.ours)
 
 
 def _place_of(script: Path, text: str) -> tuple[int, int]:
@@ -85,7 +89,7 @@ def _place_of(script: Path, text: str) -> tuple[int, int]:
 
 
 def test_one_journal_for_both_models_of_a_pair(tmp_path: Path) -> None:
-    pair([str(SCRIPTS / "two_models.py")], tmp_path)
+    watched([str(SCRIPTS / "two_models.py")], tmp_path)
     (journal,) = (tmp_path / "runs").glob("*.sgj")
     from steadygrad.journal.read import read
 
@@ -106,7 +110,7 @@ def test_a_search_over_settings_is_told_of_in_few_lines(tmp_path: Path) -> None:
     assert len(both.watched.ours) <= 6
 
 
-@pytest.mark.parametrize("framework", ["accelerate", "lightning", "trainer"])
+@pytest.mark.parametrize("framework", always(["accelerate", "lightning", "trainer"], "accelerate"))
 def test_the_bad_batch_of_a_framework_s_loop_is_named(framework: str, tmp_path: Path) -> None:
     both = pair([str(SCRIPTS / f"bad_batch_{framework}.py")], tmp_path, options=["--no-journal"])
     assert both.bare.code == both.watched.code == 0, both.watched.stderr

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.families import always
 from tests.launch.pairs import pair
 
 BEGIN = "import torch\ntorch.manual_seed(0)\nmodel = torch.nn.Linear(4, 1)\n"
@@ -59,7 +60,9 @@ PROGRAMS = {
 END = "print([p.double().sum().item() for p in model.parameters()])\n"
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize(
+    "name", always(PROGRAMS, "tensors of no module", "gradients of torch.autograd.grad", "never stepped")
+)
 def test_what_was_not_watched_is_told_once_with_the_reason(name: str, tmp_path: Path) -> None:
     text, words = PROGRAMS[name]
     (tmp_path / "train.py").write_text(text + END)
