@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.families import always
 from tests.launch.pairs import SCRIPTS, pair, watched
 
 HEAD = """import random
 import torch
 from torch import nn
 from torch.nn import functional as F
-from tests.families import always
 torch.manual_seed(0)
 random.seed(0)
 x = torch.randn(256, 8)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.families import always
-from tests.launch.pairs import SCRIPTS, Pair, pair
+from tests.launch.pairs import SCRIPTS, Pair, pair, watched
 
 
 @dataclass(frozen=True)
