@@ -17,7 +17,6 @@ from torch.nn import functional as F
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 from torch.utils.checkpoint import checkpoint
 
-from tests.families import always
 from tests.guard.runs import Watch, fingerprint
 
 STEPS = 120
