@@ -51,12 +51,14 @@ def bare() -> Ran:
     return run(PROGRAMS["distillation"], None)
 
 
+@pytest.mark.long
 def test_run_again(bare: Ran) -> None:
     watched = run(PROGRAMS["distillation"], ())
     assert difference(PROGRAMS["distillation"], bare, watched) == ""
     assert record.wrong(PROGRAMS["distillation"], watched.journals) == ""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("changed", ["weights", "random", "loss", "standard output", "a step less"])
 def test_a_difference_is_found(bare: Ran, changed: str) -> None:
     lines = json.loads(json.dumps(bare.lines))

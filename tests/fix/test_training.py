@@ -55,8 +55,14 @@ def script(made: str = MADE, backward: str = STEP) -> str:
     ("backward", "line"),
     [
         (STEP, f"        {CLIP}\n"),
-        ("loss.backward()  # all of it\n        optimizer.step()", f"        {CLIP}\n"),
-        ("loss.backward(); optimizer.step()", f"        loss.backward(); {CLIP}; optimizer.step()\n"),
+        pytest.param(
+            "loss.backward()  # all of it\n        optimizer.step()", f"        {CLIP}\n", marks=pytest.mark.long
+        ),
+        pytest.param(
+            "loss.backward(); optimizer.step()",
+            f"        loss.backward(); {CLIP}; optimizer.step()\n",
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_a_clip_is_a_line_behind_backward(backward: str, line: str, workshop: Workshop) -> None:
@@ -74,9 +80,11 @@ def test_a_clip_is_a_line_behind_backward(backward: str, line: str, workshop: Wo
     ("text", "why"),
     [
         (script(backward="pass"), "no backward() stands in net.py; put torch.nn.utils.clip_grad_norm_"),
-        (script(backward="scaler.scale(loss).backward()"), "gradients are scaled"),
+        pytest.param(script(backward="scaler.scale(loss).backward()"), "gradients are scaled", marks=pytest.mark.long),
         (script(backward=f"loss.backward()\n        {CLIP}"), "clips already"),
-        (SPIKY.replace("{backward}", "loss_fn(model(x), y).backward()"), "is not known where"),
+        pytest.param(
+            SPIKY.replace("{backward}", "loss_fn(model(x), y).backward()"), "is not known where", marks=pytest.mark.long
+        ),
         (script(made="[{'params': model.parameters()}], lr=0.3"), "no plain model.parameters()"),
     ],
 )
@@ -92,9 +100,9 @@ def test_a_clip_that_has_no_place_is_told(text: str, why: str, workshop: Worksho
     ("made", "new"),
     [
         ("model.parameters(), lr=10.0", "model.parameters(), lr="),
-        ("model.parameters(), 10.0, momentum=0.0", "model.parameters(), "),
+        pytest.param("model.parameters(), 10.0, momentum=0.0", "model.parameters(), ", marks=pytest.mark.long),
         ("model.parameters(),\n    momentum=0.0,  # none\n    lr=1e1,\n", "    lr="),
-        ("params=model.parameters(), lr=(10.0)", "params=model.parameters(), lr=("),
+        pytest.param("params=model.parameters(), lr=(10.0)", "params=model.parameters(), lr=(", marks=pytest.mark.long),
     ],
 )
 def test_a_rate_is_written_where_the_optimizer_is_made(made: str, new: str, workshop: Workshop) -> None:

@@ -18,6 +18,7 @@ from bench.faults.judged import examine
 from bench.faults.recorder import Lane, Recorder
 from bench.faults.spikes import FAULTS, LOOP_STEPS, LOOPS, NETS, SOME, spiking
 from bench.faults.training import Script
+from tests.families import one_in
 
 SPIKES = [(net, at, "plain") for net in NETS for at in SOME] + [
     ("mlp", at, loop) for loop in LOOPS for at in LOOP_STEPS
@@ -35,8 +36,9 @@ def recorded(script: Script) -> Lane:
     return recorder.lanes[0]
 
 
-@pytest.mark.parametrize(("net", "at", "loop"), SPIKES)
-def test_the_spike_stands_a_decade_above_all_before_it(net: str, at: int, loop: str) -> None:
+@pytest.mark.parametrize("spike", one_in(4, SPIKES, name=lambda spike: "-".join(map(str, spike))))
+def test_the_spike_stands_a_decade_above_all_before_it(spike: tuple[str, int, str]) -> None:
+    net, at, loop = spike
     torch.manual_seed(0)
     lane = recorded(spiking(net, at, loop))
     norms = np.array(lane.norms)
@@ -71,18 +73,18 @@ def test_gradient_and_loss_of_an_oversized_step_are_usual(name: str) -> None:
     assert total[case.step] > 3 * np.median(total[: case.step - 1])
 
 
-@pytest.mark.parametrize("name", TOLD)
+@pytest.mark.parametrize("name", one_in(4, TOLD))
 def test_step_layer_and_cause_of_a_spike_are_named(name: str) -> None:
     assert examine(name, "warn").wrong == ()
 
 
-@pytest.mark.parametrize("name", [name for name in order.CASES if "early" not in name])
+@pytest.mark.parametrize("name", one_in(4, [name for name in order.CASES if "early" not in name]))
 def test_the_first_sign_is_told_as_such(name: str) -> None:
     told = order.examine(name)
     assert told.right, told
 
 
-@pytest.mark.parametrize("run", range(20))
+@pytest.mark.parametrize("run", one_in(4, range(20)))
 def test_exactly_the_bad_rows_are_told(run: int) -> None:
     told = rows.examine(run)
     assert told.right, told

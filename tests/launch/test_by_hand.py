@@ -51,7 +51,7 @@ SICK = {
 }
 
 
-@pytest.mark.parametrize("name", SICK)
+@pytest.mark.parametrize("name", always(SICK, "a leap of the gradient"))
 def test_what_goes_wrong_is_named_at_its_step(name: str, tmp_path: Path) -> None:
     text, begin = SICK[name]
     lines = alarms(told(text, tmp_path, "--no-journal"))
@@ -76,7 +76,7 @@ HEALTHY = {
 }
 
 
-@pytest.mark.parametrize("name", always(HEALTHY, "zeroed by the model", "clipped"))
+@pytest.mark.parametrize("name", always(HEALTHY, "clipped"))
 def test_a_healthy_program_is_quiet(name: str, tmp_path: Path) -> None:
     both = told(HEALTHY[name], tmp_path)
     assert alarms(both) == []
@@ -88,7 +88,7 @@ def test_a_healthy_program_is_quiet(name: str, tmp_path: Path) -> None:
     assert run.series.losses[0] > run.series.losses[-1] > 0
 
 
-@pytest.mark.parametrize("passes", [3, 30])
+@pytest.mark.parametrize("passes", always([3, 30], "3"))
 def test_a_program_that_only_looks_at_gradients_is_let_alone(passes: int, tmp_path: Path) -> None:
     x = "x = torch.randn(16, 4, requires_grad=True)"
     text = f"{BEGIN}for i in range({passes}):\n    {x}\n    {LOSS}.backward()\n    print(x.grad.sum())\n"

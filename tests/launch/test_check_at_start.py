@@ -59,7 +59,7 @@ def test_without_it_the_gradient_alone_is_spoken_of(tmp_path: Path) -> None:
     ("optimizer", "code"),
     [
         ("torch.optim.AdamW(net.parameters(), lr=20.0)", "SG204"),
-        ("torch.optim.Adam(net.parameters(), lr=1e-9)", "SG106"),
+        pytest.param("torch.optim.Adam(net.parameters(), lr=1e-9)", "SG106", marks=pytest.mark.long),
     ],
 )
 def test_a_rate_that_cannot_work_is_an_error_before_the_first_step(optimizer: str, code: str, tmp_path: Path) -> None:
@@ -108,6 +108,7 @@ def test_where_it_cannot_be_made_nothing_is_called_healthy(name: str, tmp_path: 
         assert "healthy" not in both.watched.stderr
 
 
+@pytest.mark.long
 def test_functions_that_the_program_put_into_torch_are_called_as_without_us(tmp_path: Path) -> None:
     body = HEALTHY + "F.cross_entropy, plain = lambda *a: 2 * plain(*a), F.cross_entropy\n"
     both = pair([script(tmp_path, body)], tmp_path, options=["--no-journal"])
@@ -140,8 +141,14 @@ def test_after_the_first_step_torch_s_functions_are_called_as_ever(tmp_path: Pat
     [
         ("torch.tensor(F.cross_entropy(out, y).item(), requires_grad=True)", "torch.tensor(...)"),
         ("F.cross_entropy(out.detach().requires_grad_(), y)", "out.detach()"),
-        ("F.mse_loss(out.argmax(1).float(), y.float()).requires_grad_()", "out.argmax(1)"),
-        ("(torch.tensor(F.cross_entropy(out, y).item()) * 2).requires_grad_()", "torch.tensor(...)"),
+        pytest.param(
+            "F.mse_loss(out.argmax(1).float(), y.float()).requires_grad_()", "out.argmax(1)", marks=pytest.mark.long
+        ),
+        pytest.param(
+            "(torch.tensor(F.cross_entropy(out, y).item()) * 2).requires_grad_()",
+            "torch.tensor(...)",
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_what_cuts_the_path_outside_of_the_model_is_marked(loss: str, marked: str, tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pytest
+
 from tests.launch.pairs import SCRIPTS, pair
 
 LOADS = """
@@ -54,6 +56,7 @@ def test_copies_hold_nothing_of_ours(tmp_path: Path) -> None:
     assert any(line.startswith("steadygrad: 12 steps") for line in both.watched.ours), both.watched.stderr
 
 
+@pytest.mark.long
 def test_they_load_where_steadygrad_cannot_be_imported(tmp_path: Path) -> None:
     ran = pair([str(SCRIPTS / "copies.py"), "kept"], tmp_path).watched
     assert ran.code == 0, ran.stderr

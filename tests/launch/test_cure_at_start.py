@@ -32,8 +32,8 @@ def test_a_sick_net_learns(tmp_path: Path) -> None:
     ("script", "told"),
     [
         ("plain.py", "nothing to cure: the model is healthy as set up"),
-        ("two_models.py", "not cured at the start: 2 optimizers train 2 models"),
-        ("closure.py", "before the first step; training goes on as it is set up"),
+        pytest.param("two_models.py", "not cured at the start: 2 optimizers train 2 models", marks=pytest.mark.long),
+        pytest.param("closure.py", "before the first step; training goes on as it is set up", marks=pytest.mark.long),
     ],
 )
 def test_where_there_is_nothing_to_cure_nothing_changes(script: str, told: str, tmp_path: Path) -> None:

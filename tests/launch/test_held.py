@@ -59,7 +59,7 @@ SICK = {
 }
 
 
-@pytest.mark.parametrize("name", always(SICK, "the model was made anew", "a new head on a body that learns"))
+@pytest.mark.parametrize("name", always(SICK, "the model was made anew"))
 def test_it_is_told_where_the_optimizer_is_made(name: str, tmp_path: Path) -> None:
     body, severity, names = SICK[name]
     (tmp_path / "train.py").write_text(HEAD + body + "train(net, opt)\n")
@@ -124,7 +124,7 @@ print(torch.rand(1).item())
 }
 
 
-@pytest.mark.parametrize("name", always(HEALTHY, "the head alone is trained", "cleared before the step"))
+@pytest.mark.parametrize("name", always(HEALTHY, "the head alone is trained"))
 def test_what_is_left_out_on_purpose_is_not(name: str, tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(HEAD + HEALTHY[name])
     both = pair(["train.py"], tmp_path, options=["--no-journal"])

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 import steadygrad
 
 SOURCES = Path(steadygrad.__file__).parent
@@ -76,12 +78,14 @@ def _name_of(path: Path) -> str:
     return ".".join(path.relative_to(SOURCES.parent).with_suffix("").parts).removesuffix(".__init__")
 
 
+@pytest.mark.long
 def test_no_import_in_a_function_draws_a_random_number(tmp_path: Path) -> None:
     imports = in_functions()
     assert any("rich.console" in one for one in imports)
     assert drawn(imports, tmp_path) == []
 
 
+@pytest.mark.long
 def test_no_module_of_ours_draws_a_random_number(tmp_path: Path) -> None:
     """The program imports torch and numpy; all of ours comes later, some of it in mid-run."""
     rooms = [path for path in sorted(SOURCES.iterdir()) if path.is_dir() or path.suffix == ".py"]

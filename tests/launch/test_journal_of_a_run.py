@@ -12,6 +12,7 @@ from steadygrad.errors import JournalError
 from steadygrad.journal.read import read
 from steadygrad.launch.session import Plan, Session
 from steadygrad.settings import RunSettings
+from tests.families import always
 from tests.launch.pairs import watched
 
 TRAIN = """
@@ -75,7 +76,7 @@ def test_a_journal_that_cannot_be_is_refused_before_the_program_starts(
     assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
-@pytest.mark.parametrize("how", ["removed", "0", "5000"])
+@pytest.mark.parametrize("how", always(["removed", "0", "5000"], "removed"))
 def test_one_that_is_taken_away_in_mid_run_goes_on_in_a_new_file(how: str, tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(TRAIN)
     ran = watched(["train.py", how], tmp_path, options=["--no-check"])

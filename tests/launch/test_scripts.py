@@ -51,7 +51,7 @@ CASES = (
 
 @pytest.mark.parametrize(
     "case",
-    always(CASES, "plain", "raises", "reads_stdin", "two_models", name=lambda case: case.script.removesuffix(".py")),
+    always(CASES, "plain", "raises", "reads_stdin", name=lambda case: case.script.removesuffix(".py")),
 )
 def test_an_unmodified_script(case: Case, tmp_path: Path) -> None:
     both = pair([str(SCRIPTS / case.script), *case.arguments], tmp_path, stdin=case.stdin, torchrun=case.torchrun)
@@ -110,7 +110,7 @@ def test_a_search_over_settings_is_told_of_in_few_lines(tmp_path: Path) -> None:
     assert len(both.watched.ours) <= 6
 
 
-@pytest.mark.parametrize("framework", always(["accelerate", "lightning", "trainer"], "accelerate"))
+@pytest.mark.parametrize("framework", always(["accelerate", "lightning", "trainer"]))
 def test_the_bad_batch_of_a_framework_s_loop_is_named(framework: str, tmp_path: Path) -> None:
     both = pair([str(SCRIPTS / f"bad_batch_{framework}.py")], tmp_path, options=["--no-journal"])
     assert both.bare.code == both.watched.code == 0, both.watched.stderr

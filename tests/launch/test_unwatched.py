@@ -60,9 +60,7 @@ PROGRAMS = {
 END = "print([p.double().sum().item() for p in model.parameters()])\n"
 
 
-@pytest.mark.parametrize(
-    "name", always(PROGRAMS, "tensors of no module", "gradients of torch.autograd.grad", "never stepped")
-)
+@pytest.mark.parametrize("name", always(PROGRAMS, "tensors of no module", "never stepped"))
 def test_what_was_not_watched_is_told_once_with_the_reason(name: str, tmp_path: Path) -> None:
     text, words = PROGRAMS[name]
     (tmp_path / "train.py").write_text(text + END)

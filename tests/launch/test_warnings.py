@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from steadygrad.frames import not_counted
+from tests.families import always
 from tests.launch.pairs import SCRIPTS, pair
 
 
-@pytest.mark.parametrize("how", ["always", "default"])
+@pytest.mark.parametrize("how", always(["always", "default"], "default"))
 def test_warnings_are_those_of_a_bare_run(how: str, tmp_path: Path) -> None:
     both = pair([str(SCRIPTS / "warns.py"), how], tmp_path, options=["--no-journal"])
     assert both.bare.code == both.watched.code == 0, both.watched.stderr

@@ -15,6 +15,7 @@ import pytest
 import steadygrad as sg
 from steadygrad.record import Location
 from steadygrad.source.spans import recording_constructions
+from tests.families import one_in
 from tests.rules.cuts import CASES, LOSS, Case
 
 
@@ -53,7 +54,7 @@ def spans(place: Location | None) -> tuple[int, int, int, int] | None:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", one_in(4, CASES))
 def test_the_expression_that_cut_the_path_is_marked(case: Case, tmp_path: Path) -> None:
     source, expected = marked(case.source)
     path, report = checked(source, tmp_path)
