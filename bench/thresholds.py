@@ -13,33 +13,24 @@ from concurrent.futures import ProcessPoolExecutor
 import torch
 
 from bench.quantities import QUANTITIES
-from bench.suite import PARTS, cases
+from bench.suite import PARTS, Job, cases, jobs
 from bench.suite.examine import examine
-
-Job = tuple[str, str, bool]
 
 
 def _measure(job: Job) -> tuple[str, dict[str, float | None]]:
     torch.set_num_threads(1)
-    part, name, twin = job
+    part, name, which = job
     case = cases(part)[name]
-    record = examine(case.twin if twin and case.twin is not None else case.make)
-    group = "trains" if part == "healthy" or twin else f"sick {case.causes[0]}"
+    record = examine(case.makes(which))
+    group = "trains" if part == "healthy" or which == "twin" else f"sick {case.causes[0]}"
     return group, {what: measure(record) for what, measure in QUANTITIES.items()}
 
 
 def main(parts: list[str]) -> None:
     """Measure and print."""
-    jobs = [
-        (part, name, twin)
-        for part in parts
-        for name, case in cases(part).items()
-        for twin in (False, True)
-        if not twin or case.twin is not None
-    ]
     groups: dict[str, list[dict[str, float | None]]] = {}
     with ProcessPoolExecutor(max_workers=2) as pool:
-        for group, row in pool.map(_measure, jobs):
+        for group, row in pool.map(_measure, [job for job in jobs() if job[0] in parts]):
             groups.setdefault(group, []).append(row)
     for what in QUANTITIES:
         print(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from bench.suite import PARTS, cases
+from bench.suite import Job, cases, jobs
 from bench.suite.case import Outcome, train
 
 OUTCOMES = Path(__file__).parent / "suite" / "outcomes.jsonl"
@@ -24,9 +24,6 @@ TRAINED = 0.2
 """Least share of the evaluation loss that a healthy case (or a twin) must have learned."""
 FAILED = 0.1
 """Greatest share that a sick case may have learned."""
-
-Job = tuple[str, str, str]
-"""Part of the suite, name of the case, and which of its set-ups: "itself" or "twin"."""
 
 
 def outcomes() -> dict[tuple[str, str], Outcome]:
@@ -49,21 +46,7 @@ def _job(job: Job) -> tuple[Job, Outcome]:
     torch.set_num_threads(1)
     part, name, which = job
     case = cases(part)[name]
-    make = case.make if which == "itself" or case.twin is None else case.twin
-    return job, train(name, make, case.steps)
-
-
-def jobs(names: list[str]) -> list[Job]:
-    """Every set-up to train: of the named cases, or of all."""
-    found: list[Job] = []
-    for part in PARTS:
-        for name, case in cases(part).items():
-            if names and name not in names:
-                continue
-            found.append((part, name, "itself"))
-            if case.twin is not None:
-                found.append((part, name, "twin"))
-    return found
+    return job, train(name, case.makes(which), case.steps)
 
 
 def as_meant(part: str, which: str, outcome: Outcome) -> bool:

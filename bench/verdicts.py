@@ -13,7 +13,7 @@ from multiprocessing import get_context
 
 import torch
 
-from bench.suite import PARTS, cases
+from bench.suite import Job, cases, jobs
 from bench.suite.examine import examine
 from steadygrad import Finding, Verdict
 
@@ -51,23 +51,12 @@ class Judged:
         return f"{self.name} ({self.which}): {self.verdict}: {cause}"
 
 
-def jobs() -> list[tuple[str, str, str]]:
-    """Part, name and "itself" or "twin" of every set-up."""
-    every = [(part, name, case) for part in PARTS for name, case in cases(part).items()]
-    return [
-        (part, name, which)
-        for part, name, case in every
-        for which in ("itself", "twin")
-        if which == "itself" or case.twin is not None
-    ]
-
-
-def judge(job: tuple[str, str, str]) -> Judged:
+def judge(job: Job) -> Judged:
     """Check one set-up."""
     torch.set_num_threads(1)
     part, name, which = job
     case = cases(part)[name]
-    report = examine(case.make if which == "itself" or case.twin is None else case.twin)
+    report = examine(case.makes(which))
     return Judged(part, name, which, report.verdict, report.findings, case.causes, case.line)
 
 

@@ -38,7 +38,7 @@ def prepare(row: Row, seed: int) -> Prepared:
     """The case's own set-up. The order of its samples is the same for every seed, as the suite has it."""
     told = dict(row.parameters)
     case = cases("sick")[told["case"]]
-    made = case.twin() if told["which"] == "twin" and case.twin is not None else case.make()
+    made = case.makes(told["which"])()
     before, constant = evaluate(made), constant_loss(made)
     reference = before if constant is None else min(before, constant)
 

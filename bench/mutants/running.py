@@ -22,7 +22,7 @@ import pytest
 from bench.mutants.changes import Mutant, mutated
 
 ROOT = Path(__file__).parents[2]
-OPTIONS = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header", "-W", "ignore")
+OPTIONS = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header", "-W", "ignore", "-m", "not long")
 ENOUGH = 30.0
 """Seconds of tests that one mutant gets, in undisturbed time; the quickest tests first."""
 

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Collection
 from functools import cache
 
 from bench.suite.case import Case
 
 PARTS = ("healthy", "sick")
+
+Job = tuple[str, str, str]
+"""Part of the suite, name of the case, and which of its set-ups: "itself" or "twin"."""
 
 
 @cache
@@ -26,3 +30,14 @@ def cases(part: str) -> dict[str, Case]:
                 raise ValueError(f"two {part} cases are called {case.name}")
             found[case.name] = case
     return found
+
+
+def jobs(names: Collection[str] = ()) -> list[Job]:
+    """Every set-up, the twins of sick ones among them: of the named cases, or of all."""
+    return [
+        (part, name, which)
+        for part in PARTS
+        for name, case in cases(part).items()
+        for which in ("itself", "twin")
+        if (not names or name in names) and (which == "itself" or case.twin is not None)
+    ]

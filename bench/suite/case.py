@@ -49,6 +49,10 @@ class Case:
     """Sick cases: the same set-up, one change away, that trains."""
     tags: tuple[str, ...] = field(default=())
 
+    def makes(self, which: str) -> Callable[[], Made]:
+        """What builds the set-up "itself", or its "twin"."""
+        return self.twin if which == "twin" and self.twin is not None else self.make
+
 
 @dataclass(frozen=True)
 class Outcome:

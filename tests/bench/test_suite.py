@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from bench.suite import cases
+from bench.suite import cases, jobs
 from bench.suite.examine import examine
 from bench.train_suite import as_meant, outcomes
-from bench.verdicts import Judged, healthy, jobs, judge_all, sick, twins
+from bench.verdicts import Judged, healthy, judge_all, sick, twins
 from steadygrad import Verdict
 
 
