@@ -48,8 +48,7 @@ def judged(mutant: Mutant, coverage: Coverage) -> tuple[Mutant, bool, str]:
         return mutant, False, "no test runs the line"
     how = killed(mutant, tests, sum(coverage.seconds[test] for test in tests))
     why = how or f"{len(tests)} tests pass{', and more were not run' if cut else ''}"
-    if not how:
-        print(f"  survived: {mutant} ({why})", file=sys.stderr, flush=True)
+    print(f"  {'killed' if how else 'survived'}: {mutant} ({why})", file=sys.stderr, flush=True)
     return mutant, bool(how), why
 
 

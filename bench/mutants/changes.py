@@ -141,7 +141,7 @@ def _alternatives(node: ast.AST) -> Iterator[tuple[str, object]]:
             yield "id", CALLED[name]
         case ast.Return(value=ast.expr() as value) if not (isinstance(value, ast.Constant) and value.value is None):
             yield "value", ast.Constant(None)
-        case ast.If(test=test) | ast.IfExp(test=test) if not isinstance(test, ast.Compare):
+        case ast.If(test=test) | ast.IfExp(test=test) if not isinstance(test, (ast.Compare, ast.UnaryOp)):
             yield "test", _not(test)
 
 

@@ -112,9 +112,8 @@ def covered(folder: Path, tests: Sequence[str], seconds: float) -> Coverage:
 
     answer = in_a_fork(work, seconds)
     if isinstance(answer, str) or answer[0] != PASSED:
-        raise SystemExit(
-            f"the tests of {folder.name} do not pass as they are ({answer if answer == str(answer) else answer[0]})"
-        )
+        why = answer if isinstance(answer, str) else f"pytest ends with {answer[0]}"
+        raise SystemExit(f"the tests of {folder.name} do not pass as they are: {why}")
     lines: dict[str, dict[int, list[str]]] = {}
     for test, places in answer[1].items():
         for path, line in places:
