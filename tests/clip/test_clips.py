@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 import random
 import warnings
@@ -278,3 +279,17 @@ def test_nothing_is_warned_of(kind: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         CLIPS[kind](parameters(0, scale=10, dtypes=[torch.float32, torch.complex64, torch.bfloat16]))
+
+
+@pytest.mark.parametrize(
+    ("state", "settings"),
+    [(QuantileState(), ("share", "window")), (ZScoreState(), ("z", "alpha", "warm_up"))],
+    ids=["quantile", "z-score"],
+)
+def test_a_state_takes_its_settings_alone_and_prints_no_lists(
+    state: QuantileState | ZScoreState, settings: tuple[str, ...]
+) -> None:
+    assert tuple(inspect.signature(type(state)).parameters) == settings
+    for _ in range(30):
+        state.bound(0.125)
+    assert "[" not in repr(state) and "deque" not in repr(state)
