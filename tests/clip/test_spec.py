@@ -121,3 +121,8 @@ def test_a_clip_is_a_value() -> None:
 def test_only_what_learns_has_a_state() -> None:
     states = [type(clip.state()) for clip in TEXTS.values()]
     assert states == [type(None)] * 7 + [QuantileState, ZScoreState]
+
+
+@pytest.mark.parametrize("kind", ["norm", "per_parameter", "adaptive", "quantile", "zscore"])
+def test_what_has_no_lower_bound_holds_zero_in_its_place(kind: str) -> None:
+    assert getattr(Clip, kind)().low == 0.0
