@@ -293,3 +293,10 @@ def test_a_state_takes_its_settings_alone_and_prints_no_lists(
     for _ in range(30):
         state.bound(0.125)
     assert "[" not in repr(state) and "deque" not in repr(state)
+
+
+def test_by_default_elements_are_clipped_to_one_on_either_side() -> None:
+    weight = torch.nn.Parameter(torch.zeros(4))
+    weight.grad = torch.tensor([-3.0, -0.5, 1.5, 3.0])
+    sg.clip_value_([weight])
+    assert weight.grad.tolist() == [-1.0, -0.5, 1.0, 1.0]
