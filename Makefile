@@ -1,5 +1,5 @@
 # make demo: set up, then check, cure and prove a deep sigmoid net on scikit-learn's digits; a run whose spike is caught.
-# make test: set up, then run every check and the tests that are not marked `long`; six minutes on two idle cores.
+# make test: set up, then run every check and the tests that are not marked `long`.
 # make test-all: the same with every test, as CI does.
 # make fuzz: 20,000 made-up journals, reports, settings, targets and command lines, where make test takes 500.
 # All need Python 3.11 or newer and nothing else; everything goes into .venv.
