@@ -75,7 +75,7 @@ def test_models_are_items(project: pytest.Pytester, how: tuple[str, ...]) -> Non
 
 
 def test_fail_on_makes_a_warning_fail(project: pytest.Pytester) -> None:
-    project.makepyproject("""[tool.steadygrad]\nfail-on = "never"\n""")
+    project.makepyprojecttoml("""[tool.steadygrad]\nfail-on = "never"\n""")
     red = ("--steadygrad", "nets.py:red", "--deselect", "test_nets.py")
     assert project.runpytest_subprocess(*red).ret == pytest.ExitCode.OK
     assert project.runpytest_subprocess(*red, "--steadygrad-fail-on", "warning").ret == pytest.ExitCode.TESTS_FAILED
