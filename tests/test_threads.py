@@ -26,7 +26,9 @@ from steadygrad.cures.surgery.wire import Wire
 from steadygrad.record import CheckRecord, Site
 from steadygrad.source.spans import construction_of, recording_constructions
 from steadygrad.subject.dry_run import attempts
-from steadygrad.torch_internals import replaced, trace_in_this_thread, uncompiled
+from steadygrad.torch_internals.compiling import uncompiled
+from steadygrad.torch_internals.replacing import replaced
+from steadygrad.torch_internals.tracing import trace_in_this_thread
 
 WIDTH = 8
 

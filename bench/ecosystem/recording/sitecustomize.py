@@ -22,7 +22,7 @@ from typing import Any
 
 INTO = os.environ.get("RECORD_INTO", "")
 
-PASSED_ON = ("/steadygrad/watch/", "/steadygrad/launch/", "/steadygrad/_guard/", "/steadygrad/torch_internals.py")
+PASSED_ON = ("/steadygrad/watch/", "/steadygrad/launch/", "/steadygrad/_guard/", "/steadygrad/torch_internals/")
 """Files of steadygrad's through which the program's own calls pass."""
 
 

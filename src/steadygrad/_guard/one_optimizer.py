@@ -29,6 +29,7 @@ from steadygrad.errors import TrainingStopped
 from steadygrad.explain.capture import Capture
 from steadygrad.explain.weights import WeightHistory
 from steadygrad.record.rows import Rows, total_of
+from steadygrad.torch_internals.tensors import set_grad_enabled
 from steadygrad.watch import rates, trust
 from steadygrad.watch.budget import Budget
 from steadygrad.watch.names import Names
@@ -41,8 +42,6 @@ SHARED_ROWS = 16
 """Rows after which they are judged where ranks must do so at the same step."""
 SUSPICIOUS = 0.2
 """Estimated update ÷ weight after which the next updates are measured exactly."""
-
-_set_grad_enabled = torch._C._set_grad_enabled
 
 
 class GuardedOptimizer:
@@ -212,7 +211,7 @@ class GuardedOptimizer:
     def guarded(self, work: Callable[[], None]) -> None:
         graded = torch.is_grad_enabled()
         # As no_grad does, which takes ten times as long on cold caches.
-        _set_grad_enabled(False)
+        set_grad_enabled(False)
         try:
             work()
         except TrainingStopped:
@@ -223,7 +222,7 @@ class GuardedOptimizer:
             self.watch.off = True
             self.owner.about_to_read()
         finally:
-            _set_grad_enabled(graded)
+            set_grad_enabled(graded)
 
     # Judging
 

@@ -11,6 +11,14 @@ from torch import Tensor
 from steadygrad.clip import bounds
 from steadygrad.clip.gradients import coalesced, listed, may_read
 from steadygrad.clip.shards import Groups, groups_of, local, settled, whole_norms
+from steadygrad.torch_internals.tensors import (
+    foreach_clamp_max_,
+    foreach_clamp_min_,
+    foreach_div_,
+    foreach_mul_,
+    rows_of_sparse,
+    values_of_sparse,
+)
 
 EPSILON = 1e-3
 """Weights count as at least this (Brock et al. 2021, equation 3), so that a unit that starts at 0 can move."""
@@ -52,7 +60,7 @@ def clip_adaptive_(
         tensors, factors = unit_factors(listed(parameters), ratio, epsilon, whole_vectors=whole_vectors)
         chosen = [k for k, factor in enumerate(factors) if not (may_read(factor) and _all_ones(factor))]
         if chosen:
-            torch._foreach_mul_([tensors[k] for k in chosen], [factors[k] for k in chosen])
+            foreach_mul_([tensors[k] for k in chosen], [factors[k] for k in chosen])
 
 
 def unit_factors(
@@ -68,11 +76,11 @@ def unit_factors(
     if not units:
         return [], []
     most = [unit.weight for unit in units]
-    torch._foreach_clamp_min_(most, epsilon)
-    torch._foreach_mul_(most, ratio)
+    foreach_clamp_min_(most, epsilon)
+    foreach_mul_(most, ratio)
     # A gradient of 0 gives infinity, and so the factor 1.
-    torch._foreach_div_(most, [unit.gradient for unit in units])
-    torch._foreach_clamp_max_(most, 1.0)
+    foreach_div_(most, [unit.gradient for unit in units])
+    foreach_clamp_max_(most, 1.0)
     return [unit.tensor for unit in units], most
 
 
@@ -101,7 +109,7 @@ def _of_dense(parameter: Tensor, whole_vectors: bool) -> _Units:
 def _of_sparse(parameter: Tensor, gradient: Tensor) -> _Units:
     """Only rows that have a gradient are looked at. A unit that is 0 elsewhere has the norm of what is there."""
     gradient = coalesced(parameter, gradient)
-    values, rows = gradient._values(), gradient._indices()[0]
+    values, rows = values_of_sparse(gradient), rows_of_sparse(gradient)[0]
     if gradient.dim() == 1 or gradient.sparse_dim() == 1:
         within = tuple(range(1, gradient.dim()))
         return _Units(values, _norms(parameter.detach()[rows], within), _norms(values, within), ())

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
-from torch.utils._foreach_utils import _group_tensors_by_device_and_dtype as group_tensors
 
 from steadygrad.clip.shards import Groups, all_plain, groups_of, locals_of, settled
+from steadygrad.torch_internals.tensors import foreach_mul_, group_tensors, values_of_sparse
 
 
 def listed(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
@@ -39,7 +39,7 @@ def gradients_of(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
 
 def _changeable(parameter: Tensor, gradient: Tensor) -> Tensor:
     if gradient.is_sparse:
-        return coalesced(parameter, gradient)._values()
+        return values_of_sparse(coalesced(parameter, gradient))
     one = settled(parameter, gradient)
     if one is not gradient:
         parameter.grad = one
@@ -79,7 +79,7 @@ def by_groups(gradients: Sequence[Tensor]) -> list[tuple[Groups, Sequence[int]]]
 def scale_(gradients: Sequence[Tensor], factor: Tensor) -> None:
     """Multiply all by one number, in place; it may lie on another device."""
     for tensors in grouped(locals_of(gradients)):
-        torch._foreach_mul_(tensors, factor.to(tensors[0].device))
+        foreach_mul_(tensors, factor.to(tensors[0].device))
 
 
 def may_read(value: Tensor) -> bool:

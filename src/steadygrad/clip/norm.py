@@ -13,6 +13,7 @@ from torch import Tensor
 from steadygrad.clip import bounds
 from steadygrad.clip.gradients import by_groups, gradients_of, grouped, may_read, scale_
 from steadygrad.clip.shards import all_plain, local, whole_norm
+from steadygrad.torch_internals.tensors import foreach_norm
 
 EPSILON = 1e-6
 """As in ``torch.nn.utils.clip_grad_norm_``, so that results are the same bit for bit."""
@@ -96,7 +97,7 @@ def _norm_here(tensors: Sequence[Tensor], norm_type: float, device: torch.device
     if norm_type == math.inf:
         # A maximum over nothing does not exist, and torch says so; here it is 0, as its norm is.
         tensors = [tensor for tensor in tensors if tensor.numel()]
-    norms = [torch._foreach_norm(of_kind, norm_type) for of_kind in grouped(tensors)]
+    norms = [foreach_norm(of_kind, norm_type) for of_kind in grouped(tensors)]
     if not norms:
         return torch.zeros((), device=device)
     # One kind lies on one device.

@@ -12,6 +12,7 @@ from steadygrad.clip import bounds
 from steadygrad.clip.gradients import by_groups, gradients_of, grouped_places, may_read
 from steadygrad.clip.norm import EPSILON, SURELY, factor_for_norm
 from steadygrad.clip.shards import local, whole_norms
+from steadygrad.torch_internals.tensors import foreach_mul_, foreach_norm
 
 
 def clip_per_parameter_(parameters: Tensor | Iterable[Tensor], max_norm: float) -> Tensor:
@@ -55,7 +56,7 @@ def norms_by_kind(gradients: Sequence[Tensor]) -> list[tuple[list[int], Tensor]]
     for groups, places in by_groups(gradients):
         tensors = [local(gradients[place]) for place in places]
         for of_kind in grouped_places(tensors):
-            norms = torch.stack(torch._foreach_norm([tensors[k] for k in of_kind]))
+            norms = torch.stack(foreach_norm([tensors[k] for k in of_kind]))
             found.append(([places[k] for k in of_kind], whole_norms(norms, groups)))
     return found
 
@@ -70,7 +71,7 @@ def scale_each_(gradients: Sequence[Tensor], factors: Tensor | Sequence[Tensor])
             tensors.append(local(gradient))
             scalars.append(factor.to(tensors[-1].device))
     if tensors:
-        torch._foreach_mul_(tensors, scalars)
+        foreach_mul_(tensors, scalars)
 
 
 def _in_order(found: list[tuple[list[int], Tensor]]) -> Tensor:

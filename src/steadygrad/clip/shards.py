@@ -13,6 +13,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from steadygrad.torch_internals.tensors import values_of_sparse
+
 Groups: TypeAlias = "tuple[Any, ...]"
 """Process groups; () = the tensor is whole in each process."""
 
@@ -36,7 +38,7 @@ def local(tensor: Tensor) -> Tensor:
 def values_here(gradient: Tensor) -> Tensor:
     """The numbers of a gradient in this process; of a sparse one each row once. The gradient itself stays as it is."""
     part = local(gradient)
-    return part.coalesce()._values() if part.is_sparse else part
+    return values_of_sparse(part.coalesce()) if part.is_sparse else part
 
 
 def locals_of(tensors: Sequence[Tensor]) -> Sequence[Tensor]:

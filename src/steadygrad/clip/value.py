@@ -10,6 +10,7 @@ from torch import Tensor
 from steadygrad.clip import bounds
 from steadygrad.clip.gradients import gradients_of, grouped
 from steadygrad.clip.shards import locals_of
+from steadygrad.torch_internals.tensors import foreach_clamp_max_, foreach_clamp_min_
 
 ONE_PASS = 1 << 15
 """Elements from which a tensor on the CPU is clamped alone, both sides in one pass over memory. Measured on one core: at
@@ -61,8 +62,8 @@ def clamp_(gradients: Sequence[Tensor], low: float, high: float) -> None:
                 else:
                     tensor.clamp_(low, high)
         if small:
-            torch._foreach_clamp_min_(small, low)
-            torch._foreach_clamp_max_(small, high)
+            foreach_clamp_min_(small, low)
+            foreach_clamp_max_(small, high)
 
 
 def untouched_below(low: float, high: float) -> float:

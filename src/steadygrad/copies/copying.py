@@ -18,7 +18,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedTensorMixin  # type: ignore[attr-defined]
-from torch.utils._pytree import tree_map
 
 from steadygrad.copies.randomness import same_randomness
 from steadygrad.copies.rebinding import Rebinding, mark_weak
@@ -30,7 +29,9 @@ from steadygrad.objective import Objective, with_loss
 from steadygrad.record import BlindSpot
 from steadygrad.source.originals import Originals
 from steadygrad.source.spans import carry_constructions
-from steadygrad.torch_internals import uncompiled
+from steadygrad.torch_internals.compiling import inside_compiled, uncompiled
+from steadygrad.torch_internals.held import buffer_table, parameter_table, step_pre_hooks
+from steadygrad.torch_internals.tensors import tensor_hooks, tree_map, version_of
 
 _MACHINERY = frozenset(vars(nn.Module()))
 """Attributes that every module has: its tables of parameters, submodules and hooks."""
@@ -129,9 +130,8 @@ def uncollected() -> Iterator[None]:
 def unwrapped(model: nn.Module) -> nn.Module:
     """The module inside ``torch.compile`` and data-parallel wrappers."""
     while True:
-        # Not by hasattr: a ``__getattr__`` of the user's own may answer everything.
-        if "_orig_mod" in model._modules:
-            model = model._modules["_orig_mod"]  # type: ignore[assignment]
+        if (original := inside_compiled(model)) is not None:
+            model = original
         elif isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
             model = model.module
         else:
@@ -147,7 +147,7 @@ def _memo(model: nn.Module) -> dict[int, Any]:
     """Copies of tensors that ``deepcopy`` refuses: results of a computation, kept as plain attributes, and lazy buffers."""
     memo: dict[int, Any] = {}
     for module in model.modules():
-        for value in [*vars(module).values(), *module._buffers.values()]:
+        for value in [*vars(module).values(), *buffer_table(module).values()]:
             if isinstance(value, UninitializedBuffer):
                 memo[id(value)] = UninitializedBuffer(device=value.device, dtype=value.dtype)  # type: ignore[call-arg]
             elif isinstance(value, Tensor) and not value.is_leaf:
@@ -175,8 +175,7 @@ def _carry_hooks(model: nn.Module, twin: nn.Module, rebinding: Rebinding) -> Non
         return
     theirs = dict(model.named_parameters())
     for name, parameter in twin.named_parameters():
-        source = theirs.get(name)
-        for hook in (getattr(source, "_backward_hooks", None) or {}).values():
+        for hook in tensor_hooks(theirs.get(name)):
             parameter.register_hook(rebinding.fitted(hook, stateful=True))  # type: ignore[no-untyped-call]
 
 
@@ -199,7 +198,7 @@ def copy_optimizer(
         for name, value in vars(optimizer).items():
             if name not in vars(twin) and not callable(value):
                 setattr(twin, name, copy.deepcopy(value, memo))
-        for hook in optimizer._optimizer_step_pre_hooks.values():
+        for hook in step_pre_hooks(optimizer).values():
             if getattr(hook, "belongs_to_copies", False):
                 twin.register_step_pre_hook(copy.deepcopy(hook))
     except Exception as error:
@@ -215,7 +214,7 @@ def _swapped(model: nn.Module, memo: dict[int, Any]) -> Iterator[None]:
     """Clones in place of every parameter and buffer, inside the user's own module objects."""
     saved = [(module, dict(vars(module))) for module in model.modules()]
     tables: list[tuple[dict[str, Any], dict[str, Any]]] = [
-        (table, dict(table)) for module in model.modules() for table in (module._parameters, module._buffers)
+        (table, dict(table)) for module in model.modules() for table in (parameter_table(module), buffer_table(module))
     ]
     for table, before in tables:
         for name, tensor in before.items():
@@ -254,7 +253,7 @@ def _copied_or_same(value: Any, memo: dict[int, Any]) -> Any:
 def _same_tensors(model: nn.Module) -> Iterator[None]:
     """A forward may reach the user's own tensors through a closure: gradients, flags and buffers are put back."""
     parameters = [(parameter, parameter.grad, parameter.requires_grad) for parameter in model.parameters()]
-    buffers = [(buffer, buffer.detach().clone(), buffer._version) for buffer in model.buffers() if _is_plain(buffer)]
+    buffers = [(buffer, buffer.detach().clone(), version_of(buffer)) for buffer in model.buffers() if _is_plain(buffer)]
     modes = [(module, module.training) for module in model.modules()]
     for parameter, _, _ in parameters:
         parameter.grad = None
@@ -266,7 +265,7 @@ def _same_tensors(model: nn.Module) -> Iterator[None]:
             if parameter.requires_grad != flag:
                 parameter.requires_grad_(flag)
         for buffer, value, version in buffers:
-            if buffer._version != version:
+            if version_of(buffer) != version:
                 with torch.no_grad():
                     buffer.copy_(value)
         for module, mode in modes:

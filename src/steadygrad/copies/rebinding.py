@@ -33,6 +33,7 @@ from steadygrad.copies.holding import (
     referent,
     slots_of,
 )
+from steadygrad.torch_internals.held import buffer_table, parameter_table
 
 _MADE_OF = (tuple, frozenset, functools.partial, MethodType)
 """What cannot be changed in place, and so is made anew where one of its parts is."""
@@ -72,7 +73,7 @@ class Rebinding:
             if id(original) not in memo and type(mine) is type(original):
                 # A ``__deepcopy__`` of the user's own has left the memo out.
                 self._remember(original, mine)
-                own, known = {**mine._parameters, **mine._buffers}, {**original._parameters, **original._buffers}
+                own, known = ({**parameter_table(one), **buffer_table(one)} for one in (mine, original))
                 for name, tensor in known.items():
                     if tensor is not None and own.get(name) is not None and id(tensor) not in memo:
                         self._remember(tensor, own[name])

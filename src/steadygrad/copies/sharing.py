@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from steadygrad.errors import SubjectError
 from steadygrad.source.originals import memory_of
+from steadygrad.torch_internals.held import buffer_table, parameter_table
 
 
 def refuse_shared(model: nn.Module, twin: nn.Module) -> None:
@@ -34,7 +35,7 @@ def _at(name: str) -> str:
 
 def _tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     for prefix, module in model.named_modules():
-        held = (module._parameters, module._buffers, vars(module))
+        held = (parameter_table(module), buffer_table(module), vars(module))
         for name, value in ((name, value) for table in held for name, value in table.items()):
             if isinstance(value, Tensor):
                 yield f"{prefix}.{name}" if prefix else name, value

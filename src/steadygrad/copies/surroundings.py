@@ -24,6 +24,8 @@ from torch import Tensor, nn
 
 from steadygrad.copies.nested import is_dense
 from steadygrad.source.spans import is_user_file
+from steadygrad.torch_internals.held import global_hooks, hooks_of
+from steadygrad.torch_internals.tensors import version_of
 
 DEPTH = 4
 """How far a value may lie below a variable: an element of a list in an attribute of an object is three."""
@@ -47,11 +49,11 @@ def same_surroundings(model: nn.Module, *others: object) -> Iterator[None]:
         return
     kept = _Kept()
     for module in model.modules():
-        kept.functions(_hooks(module))
+        kept.functions(hooks_of(module))
         kept.kind(type(module))
     for other in others:
         kept.kind(type(other))
-    kept.functions(_global_hooks())
+    kept.functions(global_hooks())
     _inside.on = True
     try:
         yield
@@ -69,19 +71,6 @@ def _others_at_work() -> bool:
         if _is_programs(getattr(target, "__module__", None)) or _is_programs(type(thread).__module__):
             return True
     return False
-
-
-def _hooks(module: nn.Module) -> Iterable[Any]:
-    for name in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"):
-        yield from vars(module).get(name, {}).values()
-    for parameter in module._parameters.values():
-        yield from (getattr(parameter, "_backward_hooks", None) or {}).values()
-
-
-def _global_hooks() -> Iterable[Any]:
-    home: Any = torch.nn.modules.module
-    for name in ("forward", "forward_pre", "backward", "backward_pre"):
-        yield from vars(home).get(f"_global_{name}_hooks", {}).values()
 
 
 def _is_programs(name: str | None) -> bool:
@@ -248,7 +237,7 @@ class _Kept:
 
         else:
             try:
-                version, before = value._version, value.detach().clone()
+                version, before = version_of(value), value.detach().clone()
             except RuntimeError:  # Tensors of inference mode count nothing.
                 return
 
@@ -258,7 +247,7 @@ class _Kept:
                 if apart and value.grad_fn is not None:
                     # What was written into it has a path, which it must not keep.
                     value.detach_()
-                if value._version != version:
+                if version_of(value) != version:
                     with torch.no_grad():
                         value.detach().copy_(before)
 

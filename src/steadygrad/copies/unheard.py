@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from threading import get_ident
 from typing import Any
 
-from steadygrad.torch_internals import replaced
+from steadygrad.torch_internals.replacing import replaced
 
 
 @contextmanager

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves, tree_map
 
 from steadygrad.copies.copying import clone_batch
 from steadygrad.copies.nested import size_of
@@ -16,6 +15,7 @@ from steadygrad.objective import Objective
 from steadygrad.probe.run_probe import scalar
 from steadygrad.subject.subject import Subject
 from steadygrad.subject.with_copy import with_copy
+from steadygrad.torch_internals.tensors import tree_leaves, tree_map
 
 
 def divisible(subject: Subject, smallest: int) -> int | None:

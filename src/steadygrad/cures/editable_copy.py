@@ -21,6 +21,7 @@ from steadygrad.objective import with_loss
 from steadygrad.record import Change, Trace
 from steadygrad.subject.subject import Subject, name_of
 from steadygrad.subject.with_copy import with_copy
+from steadygrad.torch_internals.held import list_parameters_again
 
 
 @dataclass
@@ -92,9 +93,7 @@ class EditableCopy:
         if optimizer.param_groups:
             optimizer.param_groups[0]["params"].extend(new)
         optimizer.state.clear()
-        if isinstance(optimizer, torch.optim.LBFGS):
-            optimizer._params = optimizer.param_groups[0]["params"]
-            optimizer._numel_cache = None
+        list_parameters_again(optimizer)
 
     def with_loss(self, loss_fn: Callable[..., Tensor]) -> None:
         """Judge the output by another loss."""

@@ -37,7 +37,6 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch.utils._pytree import tree_leaves
 
 from steadygrad.cures.editable_copy import EditableCopy
 from steadygrad.cures.layers import Net
@@ -46,6 +45,7 @@ from steadygrad.cures.surgery import Wire
 from steadygrad.errors import CannotCureError
 from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation
 from steadygrad.record.comparisons import REGRESSION_LOSSES
+from steadygrad.torch_internals.tensors import tree_leaves
 
 GROUP = "set-up"
 SAFETY = "unsafe"

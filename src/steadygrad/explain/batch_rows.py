@@ -17,8 +17,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.utils._pytree import tree_leaves, tree_map
 
 from steadygrad.copies.copying import clone_batch, on_copy
 from steadygrad.copies.unheard import unheard
@@ -26,6 +24,8 @@ from steadygrad.explain.capture import Given
 from steadygrad.explain.replay import replay_objective, why_impossible, with_cotangents
 from steadygrad.objective import loss_in
 from steadygrad.probe.backward import log10_norm
+from steadygrad.torch_internals.held import BatchNorm
+from steadygrad.torch_internals.tensors import tree_leaves, tree_map
 from steadygrad.watch import calls
 
 USUAL = 3.0
@@ -78,7 +78,7 @@ class _Step:
         own = loss_in(self._output)
         self._inside = any(one.numel() == 1 for one in back) or any(leaves[at] is own for at in given.cotangents)
         """Whether the loss is taken inside the model: cotangents then do not tell samples apart."""
-        self._mixed = any(isinstance(m, _BatchNorm) and (m.training or m.running_mean is None) for m in model.modules())
+        self._mixed = any(isinstance(m, BatchNorm) and (m.training or m.running_mean is None) for m in model.modules())
         """Whether samples act on each other by batch norm."""
         known = [one for one in given.tensors() if one.dim()][:1] if self._inside else back
         (self._of,) = {len(one) for one in known}

@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, is_grad_enabled, nn
-from torch.utils._pytree import tree_leaves
 
 from steadygrad.explain.slots import SLOTS, Keep, Slot, put_on
-from steadygrad.torch_internals import never_compiled
+from steadygrad.torch_internals.compiling import never_compiled
+from steadygrad.torch_internals.tensors import any_autocast, tree_leaves
 from steadygrad.watch import calls
 
 COTANGENT_BYTES = 64 * 2**20
@@ -25,8 +25,6 @@ COTANGENT_BYTES = 64 * 2**20
 EARLIER_BYTES = 64 * 2**20
 """Inputs of the earlier calls of a step that are kept until it: with accumulation the last batch is not the only one."""
 _random_state = torch.default_generator.get_state
-_any_autocast = torch._C._is_any_autocast_enabled
-"""Takes no argument: half the cost of asking for a device by its name."""
 
 
 @dataclass(slots=True, weakref_slot=True)
@@ -120,7 +118,7 @@ class Capture:
             random = _random_state()
             if self._on_cuda:
                 on_device = torch.cuda.get_rng_state(self._device)
-        autocast = autocast_now(self._autocast_kinds) if _any_autocast() else ()
+        autocast = autocast_now(self._autocast_kinds) if any_autocast() else ()
         self.given = given = Given(args, kwargs, random, on_device, autocast)
         if held is not None:
             given.calls = held.calls + 1

@@ -17,9 +17,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
 
 from steadygrad._check import Report, check_subject
+from steadygrad.clip.shards import is_distributed
 from steadygrad.copies.copying import unwrapped
 from steadygrad.copies.memory import fits
 from steadygrad.copies.unheard import unheard
@@ -32,6 +32,8 @@ from steadygrad.rules.lost_paths import RULE, expression, way_of
 from steadygrad.source.inferred_constructions import infer_constructions
 from steadygrad.source.spans import is_user_file
 from steadygrad.subject.subject import Subject
+from steadygrad.torch_internals.compiling import COMPILED_PREFIX
+from steadygrad.torch_internals.tensors import tree_leaves
 from steadygrad.watch import calls
 
 NOTHING_CAME = "no look: no gradient came back to the model's output"
@@ -136,7 +138,7 @@ def place_of(report: Report, parameter: str) -> Location | None:
 
 
 def _plain(parameter: str) -> str:
-    return parameter.removeprefix("module.").removeprefix("_orig_mod.")
+    return parameter.removeprefix("module.").removeprefix(COMPILED_PREFIX)
 
 
 def _outside(frame: FrameType | None) -> FrameType | None:
@@ -149,7 +151,7 @@ def _outside(frame: FrameType | None) -> FrameType | None:
 def why_impossible(root: nn.Module, given: Given | None) -> str | None:
     if given is None:
         return NOT_KEPT
-    if any(hasattr(p, "_local_tensor") for p in root.parameters()):
+    if any(is_distributed(p) for p in root.parameters()):
         return "no look: the parameters are sharded over several processes"
     if not given.cotangents:
         return NOTHING_CAME

@@ -15,7 +15,8 @@ from weakref import ref
 import torch
 from torch import Tensor
 
-from steadygrad.torch_internals import never_compiled
+from steadygrad.torch_internals.compiling import never_compiled
+from steadygrad.torch_internals.tensors import accumulated_hooks, hook_node_with
 
 SLOTS = 4
 """Graphs at a time that a slot is kept for: the last step's output mostly lives until the next one takes its name."""
@@ -42,7 +43,7 @@ class Slot:
         with torch.inference_mode(False), torch.enable_grad():
             self.holder: Any = torch.zeros(0, requires_grad=True, device="cpu")
         self.holder.register_hook(self.came)  # type: ignore[no-untyped-call]
-        self.hooks: Any = self.holder._backward_hooks
+        self.hooks: Any = accumulated_hooks(self.holder)
         self.alone = getrefcount(self.hooks)
 
 
@@ -61,7 +62,7 @@ class _Came:
         if given is None:
             return
         _keep(given.cotangents, self.place, gradient)
-        if leaf is not None and leaf._backward_hooks and leaf.grad_fn is not None:
+        if leaf is not None and accumulated_hooks(leaf) and leaf.grad_fn is not None:
             # The program's own hooks of the output come after this one and may change it; those before the node come last.
             leaf.grad_fn.register_prehook(Keep(given.cotangents, self.place, 0))
 
@@ -76,7 +77,7 @@ def put_on(slots: Sequence[Slot], node: Any, leaf: Tensor, given: Any, place: in
             came = slot.came
             # Held weakly: what a step was given must not outlive it here.
             came.given, came.leaf, came.place = ref(given), ref(leaf), place
-            node._register_hook_dict(slot.holder)
+            hook_node_with(node, slot.holder)
             return True
     return False
 

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from steadygrad.clip.shards import local
 from steadygrad.launch.models import models_of
+from steadygrad.torch_internals.held import step_post_hooks, step_pre_hooks
 from steadygrad.watch import backward
 
 PATIENCE = 8
@@ -115,14 +116,14 @@ class Passes:
         if not self._moves:
             self._few = _few(self._parameters)
         self._open = True
-        _call(self.optimizer._optimizer_step_pre_hooks, self.optimizer)
+        _call(step_pre_hooks(self.optimizer), self.optimizer)
 
     def end(self) -> None:
         """What the program did to its weights is done."""
         if not self._open:
             return
         self._open = False
-        _call(self.optimizer._optimizer_step_post_hooks, self.optimizer)
+        _call(step_post_hooks(self.optimizer), self.optimizer)
         self._watch.loop.forget_step()
         if not self._moves:
             self._moves = any(not torch.equal(a, b) for a, b in zip(self._few, _few(self._parameters), strict=True))

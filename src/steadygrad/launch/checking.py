@@ -25,7 +25,8 @@ from steadygrad.launch.second_verdict import Answered, Mean, SecondVerdict
 from steadygrad.record import CheckRecord, Finding, Location, Verdict
 from steadygrad.rules import thresholds
 from steadygrad.subject.subject import make_subject
-from steadygrad.torch_internals import loader_at_work
+from steadygrad.torch_internals.compiling import is_compiled_in_place
+from steadygrad.torch_internals.held import loader_at_work
 from steadygrad.watch import backward, calls
 
 
@@ -151,4 +152,4 @@ class CheckAtStart:
 
 
 def _compiled(model: nn.Module) -> bool:
-    return any(module._compiled_call_impl is not None for module in model.modules())
+    return any(is_compiled_in_place(module) for module in model.modules())

@@ -12,14 +12,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn, overrides
 from torch.nn import functional as F
-from torch.utils._pytree import tree_leaves, tree_map
 
 from steadygrad.errors import SubjectError
 from steadygrad.frames import called_at
 from steadygrad.objective import loss_in
 from steadygrad.record import Location, Operation
 from steadygrad.source.spans import location_of, replaying, user_frame
-from steadygrad.torch_internals import never_compiled
+from steadygrad.torch_internals.compiling import anything_is_compiled, inside_compiled, never_compiled
+from steadygrad.torch_internals.modes import push_mode, remove_mode
+from steadygrad.torch_internals.tensors import tree_leaves, tree_map
 from steadygrad.watch import calls
 
 F_NAMES = tuple(name for name, value in vars(F).items() if callable(value) and name.islower())
@@ -117,12 +118,8 @@ def _patched() -> bool:
 
 def _is_compiled_around(model: nn.Module) -> bool:
     """Whether the program compiles something that is not the whole model: compiled under a tape, it is compiled again after."""
-    compiler = sys.modules.get("torch._dynamo.eval_frame")
-    backends = getattr(compiler, "cached_backends", {}).values()
-    return any(one is not None for one in backends) and not hasattr(model, "_orig_mod")
+    return anything_is_compiled() and inside_compiled(model) is None
 
-
-_modes: Any = overrides
 
 _Call = tuple[Any, Any, Any, Any, Location | None]
 """A function of torch's, its arguments, its keyword arguments, what it gave, and where the program called it."""
@@ -137,7 +134,7 @@ class _Tape(overrides.TorchFunctionMode):
         self._running = True
         self.taken = False
         """Whether it is among the modes no more."""
-        _modes._push_mode(self)
+        push_mode(self)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         frame = user_frame(sys._getframe(1))
@@ -151,13 +148,7 @@ class _Tape(overrides.TorchFunctionMode):
     def stop(self) -> list[_Call]:
         """Take it from among the modes, whatever was put on top of it meanwhile."""
         self._running = False
-        above: list[Any] = []
-        while not self.taken and _modes._len_torch_function_stack() > 0:
-            mode: Any = _modes._pop_mode()
-            self.taken = mode is self
-            above += [] if self.taken else [mode]
-        for mode in reversed(above):
-            _modes._push_mode(mode)
+        self.taken = self.taken or remove_mode(self)
         return self._calls
 
 

@@ -8,7 +8,6 @@ it. A check that the program asks for is no use of what it made. What torch's co
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -31,7 +30,9 @@ class FirstUse:
     def await_(self) -> None:
         """Cover the call, where it is not covered already."""
         # Imports torch, which is here by now.
-        from steadygrad.torch_internals import correct_notes, never_compiled, passed_over
+        from steadygrad.torch_internals.compiling import never_compiled
+        from steadygrad.torch_internals.points import MODULE_CALL
+        from steadygrad.torch_internals.replacing import put_over
 
         if not self._hooked:
             # A hook of all optimizers runs before those of one, so what is hooked to that one now takes part in this step. It
@@ -45,18 +46,19 @@ class FirstUse:
         if self._waits:
             return
         self._waits = True
-        original = self._torch.nn.Module.__call__
 
-        def __call__(module: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
-            # What is being compiled keeps the call as it stands; the optimizer's first step is the next occasion.
-            compiling = self._torch.compiler.is_compiling()
-            if not compiling and self._waits and self._torch.is_grad_enabled() and self._is_used():
-                # The call at hand is to be heard of by whoever covers it now.
-                return self._torch.nn.Module.__call__(module, *args, **kwargs)
-            return original(module, *args, **kwargs)
+        def over(original: Callable[..., Any]) -> Callable[..., Any]:
+            def __call__(module: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
+                # What is being compiled keeps the call as it stands; the optimizer's first step is the next occasion.
+                compiling = self._torch.compiler.is_compiling()
+                if not compiling and self._waits and self._torch.is_grad_enabled() and self._is_used():
+                    # The call at hand is to be heard of by whoever covers it now.
+                    return self._torch.nn.Module.__call__(module, *args, **kwargs)
+                return original(module, *args, **kwargs)
 
-        self._cover = self._torch.nn.Module.__call__ = functools.wraps(original)(passed_over(__call__))
-        correct_notes(original, self._cover)
+            return __call__
+
+        self._cover = put_over(*MODULE_CALL, over)
 
     def _before_step(self, optimizer: Any, *_: Any) -> None:
         if self._torch.compiler.is_compiling():
@@ -76,12 +78,9 @@ class FirstUse:
 
     def cease(self) -> bool:
         """Uncover it. False where somebody covered ours: it then passes every call on."""
-        from steadygrad.torch_internals import correct_notes
+        from steadygrad.torch_internals.points import MODULE_CALL
+        from steadygrad.torch_internals.replacing import take_off
 
         self._waits = False
         cover, self._cover = self._cover, None
-        if self._torch.nn.Module.__call__ is not cover:
-            return False
-        self._torch.nn.Module.__call__ = cover.__wrapped__
-        correct_notes(cover, cover.__wrapped__)
-        return True
+        return take_off(*MODULE_CALL, cover)

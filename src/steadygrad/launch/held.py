@@ -16,9 +16,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from steadygrad.detect.symptoms import Symptom
-from steadygrad.launch.models import modules_alive, outermost_with, own_parameters, parameters_of
+from steadygrad.launch.models import modules_alive, outermost_with, parameters_of
 from steadygrad.record import Severity
 from steadygrad.source.spans import construction_of
+from steadygrad.torch_internals.held import own_parameters
+from steadygrad.torch_internals.tensors import writes_to
 
 LOOKS = 3
 """Steps of an optimizer at which it is asked, where the one before did not settle it."""
@@ -101,15 +103,8 @@ class Held:
             if p.requires_grad and p.grad is not None and id(p) not in held
         }
         before = self._marks.get(id(optimizer))
-        self._marks[id(optimizer)] = marks = {at: (id(p.grad), _version(p.grad)) for at, p in now.items()}
+        self._marks[id(optimizer)] = marks = {at: (id(p.grad), writes_to(p.grad)) for at, p in now.items()}
         return [p for at, p in now.items() if before is not None and before.get(at) != marks[at]]
-
-
-def _version(gradient: Any) -> int:
-    try:
-        return int(gradient._version)
-    except RuntimeError:  # Tensors of inference mode count nothing.
-        return 0
 
 
 Named = tuple[nn.Module, list[str]]

@@ -8,10 +8,12 @@ the same trainable parameters (a net, and what is wrapped around it) the outermo
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from torch import Tensor, nn
+
+from steadygrad.torch_internals.held import is_constructed, own_children, own_parameters
 
 
 def parameters_of(optimizer: Any) -> list[Tensor]:
@@ -42,7 +44,7 @@ def modules_alive() -> list[nn.Module]:
         is_module = kinds.get(kind)
         if is_module is None:
             is_module = kinds[kind] = any(base is nn.Module for base in kind.__mro__)
-        if is_module and "_modules" in thing.__dict__:
+        if is_module and is_constructed(thing):
             found.append(thing)
     return found
 
@@ -62,7 +64,7 @@ class _House:
         self._below: dict[int, frozenset[int]] = {}
         self._parents: dict[int, list[nn.Module]] = {}
         for module in modules:
-            for child in _children(module):
+            for child in own_children(module):
                 self._parents.setdefault(id(child), []).append(module)
 
     def parameters(self, module: nn.Module) -> frozenset[int]:
@@ -71,7 +73,7 @@ class _House:
         if known is None:
             self._below[id(module)] = frozenset()  # A module inside itself ends here.
             below = {id(parameter) for parameter in own_parameters(module)}
-            for child in _children(module):
+            for child in own_children(module):
                 below |= self.parameters(child)
             known = self._below[id(module)] = frozenset(below)
         return known
@@ -129,17 +131,6 @@ def _together(wanted: set[int], house: _House) -> list[nn.Module]:
     return taken
 
 
-def own_parameters(module: nn.Module) -> Iterable[Tensor]:
-    """Those registered on the module itself."""
-    held = module.__dict__.get("_parameters")
-    return [parameter for parameter in held.values() if parameter is not None] if held else ()
-
-
-def _children(module: nn.Module) -> Iterable[nn.Module]:
-    held = module.__dict__.get("_modules")
-    return [child for child in held.values() if child is not None] if held else ()
-
-
 def _walk(module: nn.Module) -> Iterator[nn.Module]:
     seen: set[int] = set()
     waiting = [module]
@@ -148,4 +139,4 @@ def _walk(module: nn.Module) -> Iterator[nn.Module]:
         if id(one) not in seen:
             seen.add(id(one))
             yield one
-            waiting.extend(_children(one))
+            waiting.extend(own_children(one))

@@ -23,7 +23,7 @@ Tell = Callable[[Any, FrameType | None], None]
 _COVERED = "_steadygrad_covers"
 _ROOMS_BELOW_THE_PROGRAM = (
     *("/steadygrad/launch/", "/steadygrad/cli/", "/steadygrad/__main__.py"),
-    *("/steadygrad/watch/", "/steadygrad/torch_internals.py"),
+    *("/steadygrad/watch/", "/steadygrad/torch_internals/"),
 )
 """Through which the program's own calls pass."""
 

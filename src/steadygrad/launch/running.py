@@ -14,7 +14,6 @@ import sys
 import types
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from typing import Any
 
 from steadygrad.errors import ProgramError, TrainingStopped
 from steadygrad.launch.program import BUNDLE, MODULE, Program
@@ -110,11 +109,10 @@ def _run_as_main(name: str, *, alter_argv: bool) -> None:
     """By the very function that ``python -m`` calls, so that tracebacks have its lines too."""
     import runpy
 
-    theirs: Any = runpy
     try:
-        theirs._run_module_as_main(name, alter_argv=alter_argv)
+        runpy._run_module_as_main(name, alter_argv=alter_argv)  # type: ignore[attr-defined]
     except SystemExit as error:
-        if isinstance(error.__context__, theirs._Error):
+        if isinstance(error.__context__, runpy._Error):  # type: ignore[attr-defined]
             raise ProgramError(f"cannot run {'-m ' if alter_argv else ''}{name}: {error.__context__}") from None
         raise
 

@@ -19,10 +19,8 @@ import torch
 
 from steadygrad.record import Location
 from steadygrad.source.spans import is_user_file, location_of, location_of_node, syntax_tree, user_frame
-from steadygrad.torch_internals import replaced
-
-CHANGES = "_set_grad_enabled"
-"""The function of torch's through which every change goes but that of ``inference_mode``."""
+from steadygrad.torch_internals.points import INFERENCE_ENTER, INFERENCE_EXIT
+from steadygrad.torch_internals.replacing import replaced
 
 Off = tuple[str, Location | None]
 """What turned gradients off, by torch's name, and where."""
@@ -46,12 +44,11 @@ class GradMode:
     @contextmanager
     def watched(self) -> Iterator[None]:
         """See ``inference_mode`` too until the block ends."""
-        kind = torch.inference_mode
-        with replaced(kind, "__enter__", self._entered), replaced(kind, "__exit__", self._left):
+        with replaced(*INFERENCE_ENTER, self._entered), replaced(*INFERENCE_EXIT, self._left):
             yield
 
     def changes(self, enabled: bool) -> None:
-        """Before a call of ``_set_grad_enabled``."""
+        """Note that gradients are about to be turned on or off."""
         frame = sys._getframe(1)
         if enabled:
             self._last, self._off = self._off or self._last, None

@@ -19,6 +19,7 @@ from steadygrad.probe.operation_kinds import SUMS
 from steadygrad.probe.tape import Tape
 from steadygrad.probe.taped import Reuse, SequenceCall, Taped
 from steadygrad.record import Recurrence
+from steadygrad.torch_internals.tensors import sequence_number
 
 FEWEST_STEPS = 8
 """Below this many steps no slope is fitted: a recurrence that short is judged by the trunk."""
@@ -122,13 +123,17 @@ def _arriving(nodes: Sequence[Node], run: Callable[[], object]) -> list[float]:
 
 
 def _leads_back(start: Node, end: Node) -> bool:
-    todo, seen, oldest = [start], {start}, end._sequence_nr()
+    todo, seen, oldest = [start], {start}, sequence_number(end)
     while todo:
         node = todo.pop()
         if node is end:
             return True
         for target, _ in node.next_functions:
-            if target is not None and target not in seen and oldest <= target._sequence_nr() <= start._sequence_nr():
+            if (
+                target is not None
+                and target not in seen
+                and oldest <= sequence_number(target) <= sequence_number(start)
+            ):
                 seen.add(target)
                 todo.append(target)
     return False

@@ -39,6 +39,7 @@ from steadygrad.record import BlindSpot, NonFinite, Parameter, Trace
 from steadygrad.source.originals import Originals, memory_of
 from steadygrad.source.spans import construction_of, construction_of_weight, fill_of, making_of
 from steadygrad.subject.with_copy import SubjectCopy
+from steadygrad.torch_internals.held import own_parameters
 
 
 def probe(
@@ -229,7 +230,7 @@ def _parameters(
             accumulates[id(variable)] = position
     modules = [*model.modules(), *(loss.modules() if loss is not None else ())]
     seen = {*tape.taken, *tape.flow.parameters.values()}
-    owners = {id(p): module for module in modules for p in module._parameters.values() if p is not None}
+    owners = {id(p): module for module in modules for p in own_parameters(module)}
     records = []
     for name, parameter in named_parameters(model, loss):
         reached = accumulates.get(id(parameter))

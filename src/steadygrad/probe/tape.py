@@ -15,10 +15,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._C._autograd import _get_sequence_nr as _sequence_number
 from torch.autograd.graph import Node
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_map_with_path
 
 from steadygrad.copies.nested import first_of, is_dense, path_name, tensors_in
 from steadygrad.probe import calls, layout, sampling, units
@@ -26,7 +24,7 @@ from steadygrad.probe.attention import look
 from steadygrad.probe.calls import COMPOSITES, CUTS, DATA, ENDS, EXITS, NUMBERS, QUIET, SET_DATA, fan_in
 from steadygrad.probe.conversions import name_of_cut
 from steadygrad.probe.flow import Flow
-from steadygrad.probe.grad_mode import CHANGES, GradMode
+from steadygrad.probe.grad_mode import GradMode
 from steadygrad.probe.operation_kinds import PASS_THROUGH, SUMS, kind_of
 from steadygrad.probe.taped import Reuse, SequenceCall, Taped, note_operands, sequence_calls
 from steadygrad.record import Location
@@ -37,7 +35,9 @@ from steadygrad.source.spans import (
     outside_constructors,
     user_frame,
 )
-from steadygrad.torch_internals import caller, replaced
+from steadygrad.torch_internals.points import FUNCTION_APPLY, GRAD_MODE_NAME, MODULE_CALL, PARAMETER_NEW
+from steadygrad.torch_internals.replacing import caller, replaced
+from steadygrad.torch_internals.tensors import next_sequence_number, sequence_number, tree_map_with_path
 
 
 class Tape(TorchFunctionMode):
@@ -78,9 +78,9 @@ class Tape(TorchFunctionMode):
         """Watch every call until the block ends."""
         self._paths = {id(module): path for path, module in model.named_modules(remove_duplicate=False)}
         with (
-            replaced(nn.Module, "__call__", self._called),
-            replaced(torch.autograd.Function, "apply", self._applied),
-            replaced(nn.Parameter, "__new__", self._wrapped),
+            replaced(*MODULE_CALL, self._called),
+            replaced(*FUNCTION_APPLY, self._applied),
+            replaced(*PARAMETER_NEW, self._wrapped),
             self._grad_mode.watched(),
             self,
         ):
@@ -100,7 +100,7 @@ class Tape(TorchFunctionMode):
 
     def _applied(self, original: Any, cls: Any, *args: Any, **kwargs: Any) -> Any:
         """In the place of ``torch.autograd.Function.apply``."""
-        start = _sequence_number()
+        start = next_sequence_number()
         tensors = list(tensors_in(args))
         parents = [node for tensor in tensors if (node := tensor.grad_fn) is not None]
         needed = any(tensor.requires_grad for tensor in tensors)
@@ -171,7 +171,7 @@ class Tape(TorchFunctionMode):
         """Index of the operation that made an autograd node; None for a node made outside every call seen."""
         if node in self._owner:
             return self._owner[node]
-        number = node._sequence_nr()
+        number = sequence_number(node)
         position = bisect_left(self._ends, number)
         if position == len(self._ends) or number < self._starts[position]:
             return None
@@ -180,14 +180,14 @@ class Tape(TorchFunctionMode):
     def __torch_function__(self, func: Any, types_: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
-        if name == CHANGES:
+        if name == GRAD_MODE_NAME:
             self._grad_mode.changes(bool(args[0]))
         if name in QUIET and not (name in EXITS or func == SET_DATA or (name == "__get__" and args[0] is not None)):
             return func(*args, **kwargs)
         if func in COMPOSITES:
             with self:
                 return COMPOSITES[func](*args, **kwargs)
-        start = _sequence_number()
+        start = next_sequence_number()
         tensors = [*tensors_in(args), *tensors_in(kwargs)]
         # An in-place call gives its input a new node, so the parents are read off before it runs.
         parents = [node for tensor in tensors if (node := tensor.grad_fn) is not None]
@@ -326,7 +326,7 @@ class Tape(TorchFunctionMode):
             if tensor.grad_fn is not None:
                 self._owner[tensor.grad_fn] = taped.index
         self._starts.append(start)
-        self._ends.append(_sequence_number() - 1)
+        self._ends.append(next_sequence_number() - 1)
         self._ended.append(taped.index)
 
     def _weigh(self, taped: Taped, name: str, tensors: list[Tensor], first: Tensor) -> None:

@@ -26,7 +26,10 @@ from torch.optim import Optimizer
 
 from steadygrad.record import Location
 from steadygrad.source.originals import memory_of
-from steadygrad.torch_internals import FILLS, caller, never_compiled, passed_over, replace_everywhere, replaced
+from steadygrad.torch_internals.compiling import never_compiled, passed_over
+from steadygrad.torch_internals.held import own_parameters
+from steadygrad.torch_internals.points import FILLS, MODULE_INIT, OPTIMIZER_INIT, PARAMETER_NEW
+from steadygrad.torch_internals.replacing import caller, replace_everywhere, replaced
 
 _TORCH = str(Path(torch.__file__).parent) + "/"
 _STDLIB = sysconfig.get_path("stdlib") + "/"
@@ -39,7 +42,7 @@ _INSTRUMENTS = tuple(
         "probe/grad_mode.py",
         "source/spans.py",
         "steptest/mixing.py",
-        "torch_internals.py",
+        "torch_internals/",
     )
 )
 _OURS = tuple(
@@ -186,20 +189,20 @@ def _parsed(path: str, text: str) -> ast.Module:
 def recording_constructions() -> Iterator[None]:
     """Remember, for every module and optimizer that this thread constructs inside, the user's expression."""
     with ExitStack() as stack:
-        for kind in (nn.Module, Optimizer):
-            stack.enter_context(replaced(kind, "__init__", _recording))
-        for name in FILLS:
-            stack.enter_context(replaced(nn.init, name, _filling))
-        stack.enter_context(replaced(nn.Parameter, "__new__", _wrapping))
+        for constructor in (MODULE_INIT, OPTIMIZER_INIT):
+            stack.enter_context(replaced(*constructor, _recording))
+        for fill in FILLS:
+            stack.enter_context(replaced(*fill, _filling))
+        stack.enter_context(replaced(*PARAMETER_NEW, _wrapping))
         yield
 
 
 def record_constructions() -> None:
     """Remember the same of what any thread constructs, until the process ends."""
-    replace_everywhere(nn.Module, "__init__", _recording)
-    replace_everywhere(Optimizer, "__init__", _recording)
-    for name in FILLS:
-        replace_everywhere(nn.init, name, _filling)
+    for constructor in (MODULE_INIT, OPTIMIZER_INIT):
+        replace_everywhere(*constructor, _recording)
+    for fill in FILLS:
+        replace_everywhere(*fill, _filling)
 
 
 @passed_over
@@ -332,7 +335,7 @@ def construction_of_weight(weight: Tensor) -> Location | None:
         (
             place
             for module, place in _known()
-            if isinstance(module, nn.Module) and any(p is weight for p in module._parameters.values())
+            if isinstance(module, nn.Module) and any(p is weight for p in own_parameters(module))
         ),
         None,
     )

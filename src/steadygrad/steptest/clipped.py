@@ -14,11 +14,12 @@ import torch
 from steadygrad.copies.copying import Copied
 from steadygrad.probe.backward import log10_norm
 from steadygrad.record.steptest import Clipped
+from steadygrad.torch_internals.held import step_pre_hooks
 
 
 def clips_of(optimizer: torch.optim.Optimizer) -> list[Any]:
     """The clips among its hooks."""
-    return [hook for hook in optimizer._optimizer_step_pre_hooks.values() if hasattr(hook, "clip")]
+    return [hook for hook in step_pre_hooks(optimizer).values() if hasattr(hook, "clip")]
 
 
 def gradient_norm(copied: Copied) -> float:

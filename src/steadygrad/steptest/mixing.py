@@ -16,7 +16,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_map
 
 from steadygrad.copies.copying import clone_batch
 from steadygrad.copies.nested import first_of, first_tensor, size_of
@@ -26,6 +25,7 @@ from steadygrad.objective import Objective
 from steadygrad.record import Location
 from steadygrad.record.trace import Mixing
 from steadygrad.source.spans import location_of, user_frame
+from steadygrad.torch_internals.tensors import tree_map
 
 RECURRENT = frozenset(["lstm", "gru", "rnn_tanh", "rnn_relu"])
 ATTENTION = frozenset(["multi_head_attention_forward", "scaled_dot_product_attention"])

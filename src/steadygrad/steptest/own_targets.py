@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves, tree_map
 
 from steadygrad.copies.copying import clone_batch
 from steadygrad.copies.nested import size_of
 from steadygrad.objective import Objective
 from steadygrad.probe.run_probe import scalar
 from steadygrad.record.comparisons import DIFFERENCES, REGRESSION_LOSSES
+from steadygrad.torch_internals.tensors import tree_leaves, tree_map
 
 _LOSSES = REGRESSION_LOSSES | frozenset(
     [

@@ -16,7 +16,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
 from torch.utils.data import (
     DataLoader,
     Dataset,
@@ -30,6 +29,7 @@ from torch.utils.data import (
 from steadygrad.copies.nested import size_of
 from steadygrad.copies.randomness import found_randomness, same_randomness, seed_torch
 from steadygrad.errors import BatchError, SteadygradError, UserCodeError
+from steadygrad.torch_internals.tensors import tree_leaves
 
 FEWEST_SAMPLES, MOST_BATCHES = 32, 16
 """What is kept apart to be judged on: batches from the first on with so many samples together, but no more of them."""

@@ -15,13 +15,12 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from steadygrad.subject.input_hints import hinted
 from steadygrad.subject.inputs import TensorSpec
 from steadygrad.subject.named_sizes import sizes_of
 from steadygrad.subject.pretrained import is_pretrained, pretrained_guesses
+from steadygrad.torch_internals.held import BatchNorm, Convolution, TransposedConvolution, child_table
 
 TIME = 16
 """Steps of a made sequence: short enough that a healthy recurrence keeps its gradient."""
@@ -149,7 +148,7 @@ def _hidden(model: nn.Module) -> Iterator[nn.Module]:
     for module in model.modules():
         for value in vars(module).values():
             values = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
-            if value is not module._modules:
+            if value is not child_table(module):
                 yield from (one for one in values if isinstance(one, nn.Module))
 
 
@@ -186,9 +185,9 @@ def _shapes(module: nn.Module, sequential: bool) -> list[tuple[int, ...]]:
             if sequential
             else [flat, *images, *sequence, (features, features)]
         )
-    if isinstance(module, (_ConvTransposeNd, _ConvNd)):
+    if isinstance(module, (TransposedConvolution, Convolution)):
         return _conv_shapes(module)
-    if isinstance(module, _BatchNorm):
+    if isinstance(module, BatchNorm):
         channels = module.num_features or 3
         space = {nn.BatchNorm2d: IMAGES, nn.BatchNorm3d: VOLUMES}.get(type(module))
         dimensions = 3 if isinstance(module, nn.BatchNorm3d) else 2
@@ -209,10 +208,10 @@ def _shapes(module: nn.Module, sequential: bool) -> list[tuple[int, ...]]:
     return []
 
 
-def _conv_shapes(module: _ConvNd) -> list[tuple[int, ...]]:
+def _conv_shapes(module: Convolution) -> list[tuple[int, ...]]:
     dimensions = len(module.kernel_size)
     channels = module.in_channels or (3 if dimensions == 2 else 1)
-    if isinstance(module, _ConvTransposeNd):
+    if isinstance(module, TransposedConvolution):
         return [(channels, *(size,) * dimensions) for size in SEEDS_OF_IMAGES]
     if dimensions == 1:
         return [(channels, size) for size in SIGNALS]
@@ -241,6 +240,6 @@ def _made_from(layer: nn.Module, spec: TensorSpec) -> str:
         return f"made from the first layer ({name}, {spec.high:,} rows)"
     if isinstance(layer, nn.Linear) and layer.in_features:
         return f"made from the first layer ({name}, {layer.in_features} features)"
-    if isinstance(layer, _ConvNd) and layer.in_channels:
+    if isinstance(layer, Convolution) and layer.in_channels:
         return f"made from the first layer ({name}, {layer.in_channels} channels)"
     return f"made from the first layer ({name})"

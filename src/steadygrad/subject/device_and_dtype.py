@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils._pytree import tree_map
 
 from steadygrad.errors import SettingsError
 from steadygrad.subject.loading import load_function
+from steadygrad.torch_internals.tensors import tree_map
 from steadygrad.written import nearest
 
 

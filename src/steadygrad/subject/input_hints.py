@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from steadygrad.subject.inputs import TensorSpec
 from steadygrad.subject.named_sizes import Sizes
+from steadygrad.torch_internals.held import Convolution, TransposedConvolution
 
 TOKENS = 32
 """Enough to be a sentence; a model that has room for more costs less so."""
@@ -55,8 +55,10 @@ def _tokens(sizes: Sizes, layers: Sequence[nn.Module]) -> Iterator[Hint]:
 
 def _image(sizes: Sizes, first: nn.Module | None) -> Iterator[Hint]:
     image, name = sizes.image, sizes.names["image"]
-    conv = isinstance(first, _ConvNd) and not isinstance(first, _ConvTransposeNd) and len(first.kernel_size) == 2
-    if not image or (not conv and (name in _AMBIGUOUS or isinstance(first, (nn.RNNBase, _ConvNd)))):
+    conv = (
+        isinstance(first, Convolution) and not isinstance(first, TransposedConvolution) and len(first.kernel_size) == 2
+    )
+    if not image or (not conv and (name in _AMBIGUOUS or isinstance(first, (nn.RNNBase, Convolution)))):
         return
     said = f"{name} = {'×'.join(map(str, image))}"
     if len(image) == 3:

@@ -12,7 +12,8 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from torch import nn
-from torch.nn.modules.loss import _Loss
+
+from steadygrad.torch_internals.held import Loss
 
 _BUILDERS = re.compile(r"(build|make|create|get|load|init)_(\w+_)?(model|net|network|module)|build|model|net|setup")
 _LOSS_NAMED = re.compile(r".*(Loss|Criterion)$")
@@ -54,7 +55,7 @@ def is_loss(value: Any) -> bool:
     kind = value if isinstance(value, type) else type(value)
     if not issubclass(kind, nn.Module):
         return False
-    if issubclass(kind, _Loss) or kind.__module__ == "torch.nn.modules.loss":
+    if issubclass(kind, Loss) or kind.__module__ == "torch.nn.modules.loss":
         return True
     if not _takes_two(kind):
         return False

@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
 
 from steadygrad.copies.copying import copy_optimizer, unwrapped
 from steadygrad.errors import BatchError, SubjectError, UserCodeError
@@ -33,6 +32,7 @@ from steadygrad.subject.dry_run import Attempts, attempts, in_short
 from steadygrad.subject.inputs import TensorSpec, draw, in_words
 from steadygrad.subject.made_inputs import Inputs, synthesise
 from steadygrad.subject.optimizers import OptimizerLike, choose_optimizer, trainable_parameters
+from steadygrad.torch_internals.tensors import tree_leaves
 
 LossFunction = Callable[..., Any]
 

@@ -7,18 +7,18 @@ number. A graph that is being compiled sees the original alone.
 
 from __future__ import annotations
 
-import functools
 import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor
 from torch.compiler import is_compiling
 
-from steadygrad.torch_internals import never_compiled, passed_over
+from steadygrad.torch_internals.compiling import never_compiled
+from steadygrad.torch_internals.points import BACKWARD, SCALE, Point
+from steadygrad.torch_internals.replacing import put_over, take_off
 
 
 class Listener(Protocol):
@@ -32,8 +32,8 @@ class Listener(Protocol):
 
 
 _listeners: list[weakref.ref[Any]] = []
-_stands: dict[str, Any] = {}
-"""Covers by name, as long as somebody listens."""
+_stands: dict[Point, Any] = {}
+"""Covers by what they cover, as long as somebody listens."""
 
 
 class _Depth(threading.local):
@@ -76,18 +76,15 @@ def _forget(reference: weakref.ref[Any]) -> None:
 def _cover() -> None:
     if _stands:
         return
-    autograd: Any = torch.autograd
-    scaler: Any = torch.amp.GradScaler
-    _stands.update(backward=_backward_cover(autograd.backward), scale=_scale_cover(scaler.scale))
-    autograd.backward, scaler.scale = _stands["backward"], _stands["scale"]
+    for point, cover in ((BACKWARD, _backward_cover), (SCALE, _scale_cover)):
+        _stands[point] = put_over(*point, cover)
 
 
 def _uncover() -> None:
     """Put the originals back. Where somebody covered ours meanwhile it stays below, and passes on what nobody listens to."""
-    for home, name in ((torch.autograd, "backward"), (torch.amp.GradScaler, "scale")):
-        cover = _stands.pop(name, None)
-        if cover is not None and getattr(home, name) is cover:
-            setattr(home, name, cover.__wrapped__)
+    for point, cover in _stands.items():
+        take_off(*point, cover)
+    _stands.clear()
 
 
 def _backward_cover(original: Callable[..., None]) -> Callable[..., None]:
@@ -103,7 +100,7 @@ def _backward_cover(original: Callable[..., None]) -> Callable[..., None]:
             _depth.inside -= 1
         _ended(loss, scaler)
 
-    return functools.wraps(original)(passed_over(backward))
+    return backward
 
 
 @never_compiled
@@ -164,4 +161,4 @@ def _scale_cover(original: Callable[..., Any]) -> Callable[..., Any]:
             _scaled.note(scaled, outputs, self)
         return scaled
 
-    return functools.wraps(original)(passed_over(scale))
+    return scale

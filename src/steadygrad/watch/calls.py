@@ -7,7 +7,6 @@ what is compiled is what would be compiled without it. May rely on torch; must n
 
 from __future__ import annotations
 
-import functools
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -17,7 +16,9 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from steadygrad.torch_internals import correct_notes, never_compiled, passed_over
+from steadygrad.torch_internals.compiling import never_compiled
+from steadygrad.torch_internals.points import MODULE_CALL
+from steadygrad.torch_internals.replacing import put_over, take_off
 
 
 class Called(Protocol):
@@ -41,10 +42,7 @@ def listen(module: nn.Module, listener: Called) -> None:
     key = id(module)
     _listeners.setdefault(key, []).append(weakref.ref(listener, lambda gone: _forget(key, gone)))
     if not _stands:
-        original: Any = nn.Module.__call__
-        _stands.append(_cover(original))
-        nn.Module.__call__ = _stands[0]  # type: ignore[method-assign]
-        correct_notes(original, _stands[0])
+        _stands.append(put_over(*MODULE_CALL, _cover))
 
 
 def leave(module: nn.Module, listener: Called) -> None:
@@ -77,11 +75,8 @@ def _forget(key: int, reference: weakref.ref[Any]) -> None:
     if not listening:
         _listeners.pop(key, None)
     if not _listeners and _stands:
-        cover: Any = _stands.pop()
         # Where somebody covered ours meanwhile it stays below, and passes on what nobody listens to.
-        if vars(nn.Module)["__call__"] is cover:
-            nn.Module.__call__ = cover.__wrapped__  # type: ignore[method-assign]
-            correct_notes(cover, cover.__wrapped__)
+        take_off(*MODULE_CALL, _stands.pop())
 
 
 def _cover(original: Callable[..., Any]) -> Any:
@@ -94,7 +89,7 @@ def _cover(original: Callable[..., Any]) -> Any:
             return output
         return original(self, *args, **kwargs)
 
-    return functools.wraps(original)(passed_over(__call__))
+    return __call__
 
 
 @never_compiled

@@ -25,7 +25,8 @@ from torch.compiler import is_compiling
 
 from steadygrad.clip.norm import EPSILON, UNCLIPPED
 from steadygrad.clip.shards import is_distributed, local
-from steadygrad.torch_internals import passed_over
+from steadygrad.torch_internals.points import CLIP_GROUP, CLIP_SCALE, CLIP_TOTAL, CLIP_VALUE, Point
+from steadygrad.torch_internals.replacing import put_over, take_off
 from steadygrad.watch.trust import Trust
 
 
@@ -70,9 +71,9 @@ class Clipped(Protocol):
 
 
 _watches: list[weakref.ref[Any]] = []
-_stands: dict[str, Any] = {}
-"""Covers by the name of what they cover, as long as somebody listens."""
-_bodies: dict[Any, str] = {}
+_stands: dict[Point, Any] = {}
+"""Covers by what they cover, as long as somebody listens."""
+_bodies: dict[Any, Point] = {}
 """Code objects of torch's clips, by what they do: a caller is known by its code, whatever it was imported as."""
 
 
@@ -109,39 +110,21 @@ def _forget(reference: weakref.ref[Any]) -> None:
         _uncover()
 
 
-_NAMES = {"_get_total_norm": "get_total_norm", "_clip_grads_with_norm_": "clip_grads_with_norm_"}
-"""In ``torch.nn.utils.clip_grad``, and as ``torch.nn.utils`` exports them."""
-_GROUP = "_group_tensors_by_device_and_dtype"
-
-
 def _cover() -> None:
     if _stands:
         return
-    home: Any = torch.nn.utils.clip_grad
-    for name in (*_NAMES, "clip_grad_value_"):
-        _bodies[inspect.unwrap(getattr(home, name)).__code__] = name
-    covers = {"_get_total_norm": _total_norm_over, "_clip_grads_with_norm_": _clip_with_norm_over, _GROUP: _group_over}
-    for name, cover in covers.items():
-        original = getattr(home, name)
-        _stands[name] = functools.wraps(original)(passed_over(cover(original)))
-        _replace(name, original, _stands[name])
+    for point in (CLIP_TOTAL, CLIP_SCALE, CLIP_VALUE):
+        _bodies[inspect.unwrap(getattr(*point)).__code__] = point
+    for point, cover in ((CLIP_TOTAL, _total_norm_over), (CLIP_SCALE, _clip_with_norm_over), (CLIP_GROUP, _group_over)):
+        _stands[point] = put_over(*point, cover)
 
 
 def _uncover() -> None:
     """Put the originals back. Where somebody covered ours meanwhile it stays below, and passes on what nobody listens to."""
-    home: Any = torch.nn.utils.clip_grad
-    for name, cover in _stands.items():
-        if getattr(home, name) is cover:
-            _replace(name, cover, cover.__wrapped__)
+    for point, cover in _stands.items():
+        take_off(*point, cover)
     _stands.clear()
     _bodies.clear()
-
-
-def _replace(name: str, old: Any, new: Any) -> None:
-    setattr(torch.nn.utils.clip_grad, name, new)
-    public = _NAMES.get(name)
-    if public is not None and getattr(torch.nn.utils, public, None) is old:
-        setattr(torch.nn.utils, public, new)
 
 
 def _touched(gradients: Sequence[Tensor]) -> list[tuple[Clipped, int]]:
@@ -227,13 +210,13 @@ def _group_over(original: Callable[..., Any]) -> Callable[..., Any]:
     def group(tensorlistlist: Any, with_indices: bool = False) -> Any:
         if not _passes():
             caller = sys._getframe(1)
-            name = _bodies.get(caller.f_code)
-            if name is not None:
+            point = _bodies.get(caller.f_code)
+            if point is not None:
                 for watch, count in _touched(tensorlistlist[0]):
                     watch.before_touch()
-                    if name == "clip_grad_value_":
+                    if point == CLIP_VALUE:
                         watch.was_clipped("value", float(caller.f_locals["clip_value"]), count, None)
-                    elif name == "_clip_grads_with_norm_":
+                    elif point == CLIP_SCALE:
                         # Torch's own under a name that was bound before there was a guard: what it does is measured.
                         watch.was_clipped("norm", float(caller.f_locals["max_norm"]), count, None)
         return original(tensorlistlist, with_indices)

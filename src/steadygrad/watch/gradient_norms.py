@@ -17,6 +17,7 @@ from torch import Tensor
 
 from steadygrad.clip.shards import local, values_here
 from steadygrad.record.rows import ABSENT, Rows, joined
+from steadygrad.torch_internals.tensors import foreach_norm
 from steadygrad.watch.distributed import Meshes, meshes_of
 
 ROWS = 128
@@ -114,7 +115,7 @@ class Ring:
         """The norms of the row that was committed last once more, in float64: float32 does not hold every sum of squares."""
         if not self._cells:
             return None
-        norms = torch.stack(torch._foreach_norm(list(gradients), 2, torch.float64))
+        norms = torch.stack(foreach_norm(list(gradients), 2, torch.float64))
         self.row.copy_(norms if scale is None else norms / scale.to(norms.device))
         found: list[Any] = self._view.tolist()
         if self._few:
@@ -169,7 +170,7 @@ class Ring:
         if not gradients:
             return
         if self.plain:
-            torch.stack(torch._foreach_norm(gradients), out=row)
+            torch.stack(foreach_norm(gradients), out=row)
         else:
             self._write_mixed(gradients, row)
         if self._meshes is not None:
@@ -183,7 +184,7 @@ class Ring:
         for (_, dtype), columns in self._groups.items():
             of_kind = [tensors[column] for column in columns]
             wide = dtype in (torch.float16, torch.bfloat16)
-            norms = torch._foreach_norm(of_kind, 2, torch.float32) if wide else torch._foreach_norm(of_kind)
+            norms = foreach_norm(of_kind, 2, torch.float32) if wide else foreach_norm(of_kind)
             row[columns] = torch.stack(norms).to(row.device, row.dtype)
 
     def _take(self) -> list[Rows]:

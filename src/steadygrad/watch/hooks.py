@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from steadygrad.torch_internals import never_compiled, passed_over
+from steadygrad.torch_internals.compiling import never_compiled, passed_over
 
 
 class StepHook:

@@ -5,7 +5,6 @@ Known from the identity and the version counter of one gradient, which cost noth
 
 from __future__ import annotations
 
-import operator
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from steadygrad.record import Location
+from steadygrad.torch_internals.tensors import writes_to
 from steadygrad.watch.clips import UserClip
 from steadygrad.watch.places import place_of_call
 
@@ -117,7 +117,7 @@ class Loop:
         none = backwards == 0 and self._backwards == 0
         used = self._used() if none and self._after == self._at_step else None
         # Written to by nobody, by the clip or with zeros: else it holds what no backward pass was heard to add.
-        repeated = used is not None and (bool(clips) or _version_of(used) == self._at_step[1] or _all_zero(norms))
+        repeated = used is not None and (bool(clips) or writes_to(used) == self._at_step[1] or _all_zero(norms))
         self.unheard += none and gradients > 0 and used is None and not self._heard
         self.repeated_since = self.steps if self.repeated == 0 else self.repeated_since
         self.repeated += repeated
@@ -164,7 +164,7 @@ class Loop:
     def taken(self, parameters: Sequence[Tensor]) -> None:
         """The step has been taken."""
         gradient = _first(parameters)
-        self._at_step = self._after = _NONE if gradient is None else (id(gradient), _version_of(gradient))
+        self._at_step = self._after = _NONE if gradient is None else (id(gradient), writes_to(gradient))
         self._used = _nothing if gradient is None else weakref.ref(gradient)
         self._backwards = 0
         self._heard = self._dirty = False
@@ -177,7 +177,7 @@ class Loop:
 def _mark(parameters: Sequence[Any]) -> Mark:
     """Of the first gradient that there is."""
     gradient = _first(parameters)
-    return _NONE if gradient is None else (id(gradient), _version_of(gradient))
+    return _NONE if gradient is None else (id(gradient), writes_to(gradient))
 
 
 def _first(parameters: Sequence[Any]) -> Any:
@@ -188,28 +188,9 @@ def _first(parameters: Sequence[Any]) -> Any:
     return None
 
 
-def _version_of(gradient: Any) -> int:
-    try:
-        version: int = gradient._version
-    except RuntimeError:  # Tensors of inference mode count nothing.
-        return 0
-    return version
-
-
 def _all_zero(norms: Sequence[float] | None) -> bool:
     return norms is not None and not any(norms)
 
 
 def _nothing() -> None:
     return None
-
-
-_version = operator.attrgetter("_version")
-
-
-def versions(tensors: Sequence[Tensor]) -> list[int]:
-    """How often each has been written to."""
-    try:
-        return list(map(_version, tensors))
-    except RuntimeError:  # Tensors of inference mode count nothing.
-        return []

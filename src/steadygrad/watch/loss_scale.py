@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from steadygrad.torch_internals.held import loss_scale_of, steps_with_loss_scale
+
 
 def at_read(watch: Any) -> Tensor | None:
     """``of`` the optimizer of a ``StepWatch``, whose loop is told where a step is about to take what holds the scale."""
@@ -28,19 +30,13 @@ def of(optimizer: torch.optim.Optimizer, scaler: Any, *, touched: bool) -> Tenso
     given = optimizer.__dict__.get("grad_scale")
     if given is not None and isinstance(given, Tensor):
         return given
-    if scaler is None or touched:
-        return None
-    # What unscale_ has done is known to the scaler alone. Its table makes an entry for whoever asks, so it is asked first.
-    states = getattr(scaler, "_per_optimizer_states", {})
-    state = states.get(id(optimizer), {}) if id(optimizer) in states else {}
-    unscaled = getattr(state.get("stage"), "name", "READY") != "READY"
-    found = getattr(scaler, "_scale", None)
-    return found if isinstance(found, Tensor) and not unscaled else None
+    # What unscale_ has done is known to the scaler alone.
+    return None if scaler is None or touched else loss_scale_of(scaler, optimizer)
 
 
 def unscales(optimizer: torch.optim.Optimizer) -> bool:
     """Whether the optimizer divides by the loss scale in its own step, as fused ones do."""
-    return bool(getattr(optimizer, "_step_supports_amp_scaling", False)) or "grad_scale" in optimizer.__dict__
+    return steps_with_loss_scale(optimizer) or "grad_scale" in optimizer.__dict__
 
 
 def of_backward(scaler: Any) -> float:

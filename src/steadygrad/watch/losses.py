@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from steadygrad.torch_internals.tensors import version_of
+
 
 def kept(loss: Tensor) -> Any:
     """The loss, as a number where that needs no waiting, else to be read later."""
@@ -18,11 +20,11 @@ def kept(loss: Tensor) -> Any:
     held = loss.detach()
     if held.device.type == "cpu":
         return float(held.numpy()) if held.dtype != torch.bfloat16 else float(held)
-    return functools.partial(_later, held, held._version)
+    return functools.partial(_later, held, version_of(held))
 
 
 def _later(held: Tensor, version: int) -> float:
-    return float(held) if held._version == version else math.nan
+    return float(held) if version_of(held) == version else math.nan
 
 
 def total(losses: Sequence[Any]) -> Any:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from steadygrad.record.rows import Columns
+from steadygrad.torch_internals.compiling import COMPILED_PREFIX
 
 
 class Names:
@@ -64,7 +65,7 @@ def _known(roots: Sequence[nn.Module], prefixes: Sequence[str]) -> dict[int, tup
     found: dict[int, tuple[str, int]] = {}
     for index, (root, prefix) in enumerate(zip(roots, prefixes, strict=True)):
         for name, parameter in root.named_parameters():
-            plain = name.replace("_orig_mod.", "")
+            plain = name.replace(COMPILED_PREFIX, "")
             if isinstance(root, (nn.parallel.DistributedDataParallel, nn.DataParallel)):
                 plain = plain.removeprefix("module.")
             found.setdefault(id(parameter), (f"{prefix}{plain}", index * 10**6 + len(found)))

@@ -20,7 +20,8 @@ from torch import Tensor
 
 from steadygrad.copies.step_arguments import place_of_closure
 from steadygrad.record.rows import Estimates, Rows
-from steadygrad.torch_internals import never_compiled
+from steadygrad.torch_internals.compiling import never_compiled
+from steadygrad.torch_internals.tensors import versions_of
 from steadygrad.watch import backward, clips, loss_scale, losses, rates
 from steadygrad.watch.by_hand import HandScaling, factors
 from steadygrad.watch.clips import UserClip
@@ -28,7 +29,7 @@ from steadygrad.watch.closures import closure_of, with_closure
 from steadygrad.watch.gradient_norms import Ring, taken
 from steadygrad.watch.handler import Handler
 from steadygrad.watch.hooks import StepHook, heard
-from steadygrad.watch.loop import Loop, versions
+from steadygrad.watch.loop import Loop
 from steadygrad.watch.nesting import is_nested
 from steadygrad.watch.trust import Trust
 from steadygrad.watch.turns import Turns
@@ -174,7 +175,7 @@ class StepWatch:
         ring, raw = self.ring, self._fresh and self._factor == 1.0  # Not once a clip has scaled them.
         if not (raw and ring.plain and self.scale is None and len(gradients) == len(self.gradients)):
             return None
-        if versions(self.gradients) != self._versions:
+        if versions_of(self.gradients) != self._versions:
             return None
         if all(map(operator.is_, gradients, self.gradients)):
             return ring.row
@@ -192,7 +193,7 @@ class StepWatch:
                 self._valued = self.turns.before(self.gradients if kind == "value" else ())
             else:
                 self._factor = losses.product(self._factor, factor)
-                self._versions = versions(self.gradients)
+                self._versions = versions_of(self.gradients)
         elif factor is not None and not callable(factor):
             self._factor = losses.product(self._factor, factor)  # Of a step that is not read.
 
@@ -258,14 +259,13 @@ class StepWatch:
         self.handler.before_step()
 
     def _commit(self) -> None:
-        self.now = now = clock()
-        ring = self.ring
+        ring, self.now = self.ring, clock()
         self.loss = losses.total(self._losses) if self.recorded is None else self.recorded
         self.norms = ring.host()
         groups = self.optimizer.param_groups
         rate = groups[0].get("lr") if len(groups) == 1 else None
         self.rate = rate = rate if type(rate) is float else rates.greatest(self.optimizer)
-        ring.commit(self.step, now, rate, self.loss, self._factor, self.norms)
+        ring.commit(self.step, self.now, rate, self.loss, self._factor, self.norms)
         if self.clips:
             self.last_clip = self.clips[-1]
             self.clip_steps += 1
@@ -312,13 +312,13 @@ class StepWatch:
         scaled = self.scaler is not None or "grad_scale" in self.optimizer.__dict__
         self.scale = loss_scale.at_read(self) if scaled else None
         self.gradients = self.ring.read(self.scale)
-        self._versions = versions(self.gradients)
+        self._versions = versions_of(self.gradients)
         self._fresh, self._places, self._factor, self._valued = True, {}, 1.0, False
 
     def _unchanged(self) -> bool:
         """Whether the gradients are those that were read, and nobody has written to them since."""
         now = map(_gradient, self.ring.active)
-        return all(map(operator.is_, now, self.gradients)) and versions(self.gradients) == self._versions
+        return all(map(operator.is_, now, self.gradients)) and versions_of(self.gradients) == self._versions
 
     def _changed(self) -> None:
         """Somebody wrote to the gradients after they were read: a clip by value, a loop that scales them by hand, a fault."""

@@ -12,8 +12,8 @@ from typing import Any
 
 from torch import Tensor
 
+from steadygrad.torch_internals.tensors import versions_of
 from steadygrad.watch import losses
-from steadygrad.watch.loop import versions
 from steadygrad.watch.steps import StepWatch
 
 _unhooked: weakref.WeakSet[AllSteps] = weakref.WeakSet()
@@ -46,12 +46,12 @@ class AllSteps(StepWatch):
         trained, before = self._versions_before
         theirs = set(map(id, other.parameters)) if before else set()
         if any(id(parameter) in theirs for parameter in trained):
-            self._versions_before = trained, versions(trained)
+            self._versions_before = trained, versions_of(trained)
 
     def look_back(self) -> None:
         """Close the row of a step that was taken since the last backward pass, where it called no hook."""
         trained, before = self._versions_before
-        if self.off or self.hooked or not before or any(map(operator.eq, versions(trained), before)):
+        if self.off or self.hooked or not before or any(map(operator.eq, versions_of(trained), before)):
             return
         self._versions_before = ([], [])
         self.step += 1
@@ -87,7 +87,7 @@ class AllSteps(StepWatch):
                 self._read()
             self.gradients = []  # There will be no step at which to let go of them.
         trained = [p for p in self.parameters if p.grad is not None]
-        self._versions_before = trained, versions(trained)
+        self._versions_before = trained, versions_of(trained)
 
     def _close_unseen(self) -> None:
         self._commit()

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from steadygrad.clip.shards import local
 from steadygrad.record.rows import Estimates, Updates
+from steadygrad.torch_internals.tensors import foreach_norm
 from steadygrad.watch.elements import ELEMENTS, Elements
 
 MOST_BYTES = 256 * 2**20
@@ -230,7 +231,7 @@ def _stacked(tensors: Sequence[Tensor]) -> Tensor:
     with torch.no_grad():
         kinds = {(type(t), t.device, t.dtype) for t in tensors}
         if len(kinds) == 1 and next(iter(kinds))[::2] in _PLAIN:
-            stacked = torch.stack(torch._foreach_norm(list(tensors))).double()
+            stacked = torch.stack(foreach_norm(list(tensors))).double()
         else:
             wide = [torch.promote_types(t.dtype, torch.float32) for t in tensors]
             norms = [torch.linalg.vector_norm(local(t), dtype=kind) for t, kind in zip(tensors, wide, strict=True)]

@@ -19,7 +19,7 @@ from steadygrad.cures.surgery.wire import Wire, attach, in_place, named, paths_b
 from steadygrad.errors import CannotCureError
 from steadygrad.record import Location
 from steadygrad.source.spans import location_of, user_frame
-from steadygrad.torch_internals import runs_in, this_thread
+from steadygrad.torch_internals.compiling import runs_in, this_thread
 
 Key = tuple[str, str, int]
 Loop = tuple[str, str, Location | None]

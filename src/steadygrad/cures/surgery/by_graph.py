@@ -12,11 +12,11 @@ from typing import Any
 
 import torch
 from torch import fx, nn
-from torch.utils._pytree import tree_leaves
 
 from steadygrad.cures.surgery.wire import Wire, attach, in_place, named, paths_by_module
 from steadygrad.record import Site
-from steadygrad.torch_internals import trace_in_this_thread
+from steadygrad.torch_internals.tensors import tree_leaves
+from steadygrad.torch_internals.tracing import trace_in_this_thread
 
 
 class NotTraceableError(Exception):

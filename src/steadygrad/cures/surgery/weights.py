@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.overrides import TorchFunctionMode
 
-from steadygrad.torch_internals import computed_once
+from steadygrad.torch_internals.tracing import computed_once
 
 _KINDS = {
     "linear": "linear",
