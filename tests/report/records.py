@@ -77,7 +77,6 @@ def trace(road: Trunk | None, **more: object) -> Trace:
         "dtype": "float32",
         "input_mean": 0.0,
         "input_std": 1.0,
-        "input_largest": 3.1,
         "output_spread": 1e-14,
         "smallest_normal": 1.1754943508222875e-38,
         "underflow_share": 0.0,

@@ -162,6 +162,12 @@ def test_unknown_keys_are_passed_over() -> None:
     jsonschema.validate(body, json_schema())
 
 
+def test_a_report_saved_with_fields_that_are_gone_is_read() -> None:
+    body = json.loads(records.nonfinite().to_json())
+    body["trace"]["input_largest"], body["trace"]["nonfinite"]["detail"] = 3.1, "exp"
+    assert CheckRecord.from_json(json.dumps(body)) == CheckRecord.from_json(records.nonfinite().to_json())
+
+
 def _with(**changes: object) -> str:
     return json.dumps({**json.loads(records.vanishing().to_json()), **changes})
 

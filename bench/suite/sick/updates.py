@@ -80,7 +80,7 @@ def yields(*, scaled: bool) -> Data:
     return x, y if scaled else 300.0 * y
 
 
-def scheduled(warmup: int, *, steps_taken: int = 0) -> Made:
+def scheduled(warmup: int) -> Made:
     """A linear warm-up whose ``scheduler.step()`` the training loop never calls: the rate stays where it began."""
     model = ConvNet()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)

@@ -19,9 +19,6 @@ Groups: TypeAlias = "tuple[Any, ...]"
 """Process groups; () = the tensor is whole in each process."""
 
 
-_PLAIN = {Tensor}
-
-
 def is_distributed(tensor: Tensor) -> bool:
     return hasattr(tensor, "to_local") and hasattr(tensor, "placements")
 
@@ -47,7 +44,7 @@ def locals_of(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
 
 
 def all_plain(tensors: Sequence[Tensor]) -> bool:
-    return set(map(type, tensors)) <= _PLAIN
+    return set(map(type, tensors)) <= {Tensor}  # Written out: the compiler of torch 2.6 knows no other set.
 
 
 def settled(parameter: Tensor, gradient: Tensor) -> Tensor:

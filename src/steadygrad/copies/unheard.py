@@ -25,8 +25,8 @@ def unheard() -> Iterator[None]:
         setattr(sys, name, stream)
     try:
         with (
-            replaced(logging.Logger, "callHandlers", lambda original, logger, record: None),
-            replaced(warnings, "_showwarnmsg", lambda original, message: None),
+            replaced(logging.Logger, "callHandlers", lambda *_: None),
+            replaced(warnings, "_showwarnmsg", lambda *_: None),
             _warned_of_as_before(),
         ):
             yield

@@ -15,9 +15,6 @@ from steadygrad.lab.catalog import Experiment
 from steadygrad.lab.outcome import Outcome, Ran
 from steadygrad.lab.parameters import Value, values
 
-GREATEST_SEED = 2**32 - 1
-"""numpy takes no greater one."""
-
 
 def run(experiment: Experiment, given: Mapping[str, Value] | None = None, *, seed: int = 0, quick: bool = False) -> Ran:
     """Measure. The random states of Python, numpy and torch are set to ``seed``, and afterwards what they were.

@@ -140,7 +140,6 @@ def _named(
         name=taped.name if taped is not None else name,
         module=taped.module if taped is not None else "",
         location=taped.location if taped is not None else None,
-        detail=name,
     )
 
 

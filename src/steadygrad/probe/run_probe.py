@@ -109,7 +109,7 @@ def _probe(
     parameters = _with_cuts(parameters, tape)
     share, operation = to_records.underflow(watch, course, graph, tape)
     spots += to_records.blind_spots(model, tape, graph)
-    largest, mean, std = to_records.inputs(tape, batch)
+    mean, std = to_records.inputs(tape, batch)
     dtype = to_records.narrowest(tape, loss)
     return Trace(
         operations=to_records.operations(tape, graph, watch),
@@ -121,7 +121,6 @@ def _probe(
         dtype=dtype,
         input_mean=mean,
         input_std=std,
-        input_largest=largest,
         input_spread=output_spread(first_tensor(batch), batch_size),
         output_spread=output_spread(output, batch_size),
         smallest_normal=torch.finfo(getattr(torch, dtype)).tiny,
@@ -146,7 +145,7 @@ def hunt(model: nn.Module, objective: Objective, batch: Any, *, seed: int = 0) -
     """The origin of the first inf or NaN: the input, a parameter, or an operation."""
     for name, parameter in model.named_parameters():
         if not bool(torch.isfinite(parameter).all()):
-            return NonFinite("nan", "parameter", None, name, "", None, "the parameter holds it before the first step")
+            return NonFinite("nan", "parameter", None, name, "", None)
     tape = Tape({}, size_of(batch))
     seed_torch(seed)
     found = first_nonfinite(

@@ -177,7 +177,7 @@ class Tape(TorchFunctionMode):
             return None
         return self._ended[position]
 
-    def __torch_function__(self, func: Any, types_: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_function__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
         if name == GRAD_MODE_NAME:

@@ -180,15 +180,15 @@ def narrowest(tape: Tape, loss: Tensor) -> str:
     )
 
 
-def inputs(tape: Tape, batch: Any) -> tuple[float | None, float | None, float | None]:
-    """Greatest magnitude, mean and standard deviation of the model's first floating-point input."""
+def inputs(tape: Tape, batch: Any) -> tuple[float | None, float | None]:
+    """Mean and standard deviation of the model's first floating-point input."""
     seen = [value for _, value in tape.inputs_seen if value.is_floating_point() and value.numel()]
     given = [value for value in tensors_in(batch) if value.layout is torch.strided and not value.is_quantized]
     seen = seen or [value for value in given if value.is_floating_point() and value.dim() and value.numel()]
     if not seen:
-        return None, None, None
+        return None, None
     value = seen[0].detach().float()
-    return float(value.abs().max()), float(value.mean()), float(value.std(correction=0))
+    return float(value.mean()), float(value.std(correction=0))
 
 
 def blind_spots(model: nn.Module, tape: Tape, graph: Graph | None) -> list[BlindSpot]:

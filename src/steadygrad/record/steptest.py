@@ -145,11 +145,6 @@ class StepTest:
         return max((max(0.0, -_relative(a, b, self.losses[0])) for a, b in pairs), default=0.0)
 
     @property
-    def score(self) -> float:
-        """Fall − 0.3 × greatest rise: the statistic that separates set-ups that train from those that do not."""
-        return self.fall - 0.3 * self.greatest_rise
-
-    @property
     def diverged(self) -> bool:
         """Whether a loss stopped being finite."""
         return len(self.losses) < self.steps + 1 or any(not abs(x) < float("inf") for x in self.losses)

@@ -109,21 +109,6 @@ KINDS = (
     "other",
 )
 
-CAUSES = (
-    "activation derivative",
-    "weight scale",
-    "normalisation",
-    "attention",
-    "pooling",
-    "loss",
-    "recurrence",
-    "block with a skip",
-    "block without a skip",
-    "arithmetic",
-    "other",
-)
-"""What decades are divided among; every step of the trunk has exactly one."""
-
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -232,7 +217,6 @@ class NonFinite:
     name: str
     module: str
     location: Location | None
-    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +253,6 @@ class Trace:
     dtype: str
     input_mean: float | None
     input_std: float | None
-    input_largest: float | None
     output_spread: float | None
     """Spread of the model's output over the samples of the batch."""
     smallest_normal: float

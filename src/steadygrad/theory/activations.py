@@ -68,10 +68,6 @@ _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 """Klambauer et al. 2017, eq. 14: fixed point of mean 0 and variance 1."""
 
 
-def _gelu_tanh_inner(x: Array) -> Array:
-    return np.asarray(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))
-
-
 def _softplus(x: Array) -> Array:
     return np.logaddexp(0.0, x)
 

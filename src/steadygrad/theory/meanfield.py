@@ -86,23 +86,6 @@ def chi(phi: Activation, variance: float, weight_std: float) -> float:
     return weight_std**2 * derivative_rms(phi, variance) ** 2
 
 
-def correlation_map(
-    phi: Activation, correlation: float, variance: float, weight_std: float, bias_std: float = 0.0
-) -> float:
-    """Correlation of two samples behind the next layer, from the one in front, at a fixed variance (ibid., eq. 5)."""
-    if not -1.0 <= correlation <= 1.0:
-        raise ValueError(f"the correlation is {correlation}, expected -1 to 1")
-    apart = variance * (1.0 - correlation**2)
-
-    def product(x: Array) -> Array:
-        near = correlation * float(x[0])
-        partner = gaussian_mean(lambda z: phi.function(near + z), apart, [kink - near for kink in phi.kinks])
-        return np.asarray(phi.function(x) * partner)
-
-    shared = gaussian_mean(product, variance, phi.kinks)
-    return (weight_std**2 * shared + bias_std**2) / variance_map(phi, variance, weight_std, bias_std)
-
-
 def depth_scale(slope: float) -> float:
     """Layers over which a deviation shrinks (or grows) e-fold: ξ = 1 ÷ |ln χ| (Schoenholz et al. 2017, eq. 9); inf at χ = 1."""
     if slope <= 0:

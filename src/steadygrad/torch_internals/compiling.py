@@ -50,8 +50,13 @@ def never_compiled(function: Function) -> Function:
 
 
 def _run_as_it_is(function: Function, what_it_calls: str) -> Function:
-    strategy = _frames._FrameExecStrategy(_frames._FrameAction.SKIP, getattr(_frames._FrameAction, what_it_calls))
-    _frames.set_code_exec_strategy(inspect.unwrap(function).__code__, strategy)
+    code = inspect.unwrap(function).__code__
+    if hasattr(_frames, "set_code_exec_strategy"):
+        strategy = _frames._FrameExecStrategy(_frames._FrameAction.SKIP, getattr(_frames._FrameAction, what_it_calls))
+        _frames.set_code_exec_strategy(code, strategy)
+    else:
+        # Torch 2.6 leaves out the function alone, and may compile what it calls.
+        _frames.skip_code(code)
     return function
 
 
