@@ -1,6 +1,8 @@
 # make demo: set up, then check, cure and prove a deep sigmoid net on scikit-learn's digits; a run whose spike is caught.
 # make test: set up, then run every check and the tests that are not marked `long`.
 # make test-all: the same with every test, as CI does.
+# make test-oldest: the suite's core on the oldest releases of torch and the rest that steadygrad works with, in .venv-oldest.
+#   From PyPI torch 2.6 for Linux comes with CUDA's libraries, which it loads without a GPU too: 5 GB on disk.
 # make fuzz: 20,000 made-up journals, reports, settings, targets and command lines, where make test takes 500.
 # All need Python 3.11 or newer and nothing else; everything goes into .venv.
 
@@ -8,11 +10,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+OLDEST := .venv-oldest
+CORE := tests/test_torch_internals.py tests/test_api.py tests/clip tests/probe tests/rules tests/report tests/journal \
+	tests/cures/test_remedies.py $(addprefix tests/guard/test_,acting.py clip.py covers.py loops.py messages.py spikes.py)
 
 # The nets of the demo and the tests are small: one thread each is fastest, above all beside other work.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-all lint types imports tests tests-all fuzz mutants docs clean
+.PHONY: demo test test-all test-oldest lint types imports tests tests-all fuzz mutants docs clean
 
 demo: $(READY)
 	$(BIN)/steadygrad check examples/deep_sigmoid.py --exit-zero
@@ -32,6 +37,15 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
 	touch $(READY)
+
+test-oldest: $(OLDEST)/.ready
+	$(OLDEST)/bin/python -m pytest -n 2 --dist loadfile $(CORE)
+
+$(OLDEST)/.ready: pyproject.toml constraints-oldest.txt
+	test -x $(OLDEST)/bin/python || $(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(OLDEST)/bin/python -m pip install --quiet --constraint constraints-oldest.txt --editable ".[fix]" --group tests
+	touch $(OLDEST)/.ready
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -60,4 +74,4 @@ docs: $(READY)
 	$(BIN)/python docs/make.py
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(OLDEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
