@@ -22,15 +22,15 @@ from steadygrad.copies.copying import Copied, unwrapped
 from steadygrad.copies.memory import fits_in_memory
 from steadygrad.errors import SteadygradError, SubjectError, UserCodeError, in_one_line
 from steadygrad.probe.run_probe import hunt, needs_hunt, probe_copy
-from steadygrad.record import BlindSpot, CheckRecord, Cost, Setup, StepTest, Tier, Trace, Verdict
+from steadygrad.record import BlindSpot, CheckRecord, Cost, Setup, Severity, StepTest, Tier, Trace, Verdict
 from steadygrad.rules import thresholds
-from steadygrad.rules.plateau import LONGER, in_doubt, lasts, unsettled
+from steadygrad.rules.plateau import FEW, LONGER, in_doubt, lasts, unsettled, well_begun
 from steadygrad.rules.read_steptest import left_open
 from steadygrad.settings import Settings, apply_ignores
 from steadygrad.source.inferred_constructions import infer_constructions
 from steadygrad.source.spans import construction_of
 from steadygrad.source.user_errors import raised_as_theirs, running_theirs
-from steadygrad.steptest.mixing import mixing_in
+from steadygrad.steptest.mixing import may_mix, mixing_in
 from steadygrad.steptest.run_steptest import Stepped, in_words, step_test
 from steadygrad.steptest.second_look import look_again
 from steadygrad.subject.optimizers import OptimizerLike, innermost
@@ -39,6 +39,8 @@ from steadygrad.subject.with_copy import SubjectCopy, with_copy
 from steadygrad.written import names
 
 Progress = Callable[[str], None]
+Again = Callable[[Trace, Stepped], tuple[Trace, StepTest]]
+"""The second look, at the copy as its steps have left it."""
 
 IN_EVAL_MODE = "the model is in eval mode and was checked so: call model.train() first to check it as it trains"
 ONE_BATCH = "one batch can be learned by heart: with a DataLoader the steps are judged on batches they did not see"
@@ -179,7 +181,8 @@ def _measure(subject: Subject, trial: int | None, progress: Progress | None) -> 
             return _Measured(trace, None, spent, notes)
         if why_not := _why_no_steps(run):
             return _Measured(trace, None, spent, (*notes, f"no step test: {why_not}"))
-        trace, stepped = _merge(run, trace, _step(run, trace, trial, progress))
+        again = _once(partial(look_again, run))
+        trace, stepped = _merge(run, again, trace, _step(run, again, trace, trial, progress))
         return _Measured(trace, stepped, spent, notes)
 
 
@@ -204,7 +207,7 @@ def _why_no_steps(run: SubjectCopy) -> str:
     return ""
 
 
-def _step(run: SubjectCopy, trace: Trace, trial: int | None, progress: Progress | None) -> Stepped:
+def _step(run: SubjectCopy, again: Again, trace: Trace, trial: int | None, progress: Progress | None) -> Stepped:
     """The step test: as many steps as were asked for, else until they say enough."""
     batches = run.subject.batches
     return step_test(
@@ -213,22 +216,39 @@ def _step(run: SubjectCopy, trace: Trace, trial: int | None, progress: Progress 
         progress=progress,
         batch_of=None if batches is None else batches.to_train_on,
         unseen=() if batches is None else batches.unseen,
-        go_on=partial(_longer, run, trace) if trial is None else partial(_up_to, trial),
+        go_on=partial(_longer, again, trace) if trial is None else partial(_up_to, trial),
         kept=thresholds.MOST_STEPS,
+        few=FEW if trial is None and batches is not None else (),
+        enough=partial(_enough, trace),
     )
 
 
-def _merge(run: SubjectCopy, trace: Trace, stepped: Stepped) -> tuple[Trace, Stepped]:
+def _merge(run: SubjectCopy, again: Again, trace: Trace, stepped: Stepped) -> tuple[Trace, Stepped]:
     """How far the first step moved each parameter; and unless the loss is gone, a second look at what the steps have left."""
     trace = _with_updates(trace, stepped)
     if stepped.record.diverged:
         return trace, stepped
-    trace, record = look_again(run, trace, stepped)
+    trace, record = again(trace, stepped)
     return _with_mixing(run, trace), replace(stepped, record=record)
+
+
+def _once(again: Again) -> Again:
+    """The same, with what it saw after so many steps kept."""
+    seen: dict[int, tuple[Trace, StepTest]] = {}
+
+    def kept(trace: Trace, stepped: Stepped) -> tuple[Trace, StepTest]:
+        steps = stepped.record.steps
+        if steps not in seen:
+            seen[steps] = again(trace, stepped)
+        return seen[steps]
+
+    return kept
 
 
 def _with_mixing(run: SubjectCopy, trace: Trace) -> Trace:
     """What mixes the samples; a blind spot where the model does not run in eval mode as it does in training, or we fail."""
+    if not may_mix(run.model, (operation.name for operation in trace.operations)):
+        return trace
     shuffled = run.subject.batches is not None and run.subject.batches.shuffled
     try:
         with running_theirs("the model raised this in eval mode"):
@@ -253,7 +273,16 @@ def _with_updates(trace: Trace, stepped: Stepped) -> Trace:
     return replace(trace, parameters=tuple(parameters))
 
 
-def _longer(run: SubjectCopy, trace: Trace, seen: Stepped) -> int:
+def _enough(trace: Trace, seen: Stepped) -> bool:
+    """Whether a few steps on fresh batches settle it: much was learned, and no rule finds anything."""
+    if seen.silent or not well_begun(seen.record):
+        return False
+    return not any(
+        one.severity is not Severity.INFO for one in rules.run(_with_updates(trace, seen), seen.record, Settings())
+    )
+
+
+def _longer(again: Again, trace: Trace, seen: Stepped) -> int:
     """How many steps there shall be in all: on one batch ten or a hundred, on fresh ones in tens until it is settled."""
     taken, trace = seen.record.steps, _with_updates(trace, seen)
     early = taken == thresholds.STEPS and seen.record.unseen is not None and not seen.record.diverged
@@ -261,7 +290,7 @@ def _longer(run: SubjectCopy, trace: Trace, seen: Stepped) -> int:
         return taken
     found = rules.run(trace, seen.record, Settings())
     # An error that more steps would not take back, also by a second look: a gate may have opened.
-    if early and lasts(found) and lasts(rules.run(*look_again(run, trace, seen), Settings())):
+    if early and lasts(found) and lasts(rules.run(*again(trace, seen), Settings())):
         return taken
     doubt = in_doubt(found, seen.record)
     if unsettled(seen.record) or (doubt and taken >= thresholds.MOST_STEPS):

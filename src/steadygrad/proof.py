@@ -32,7 +32,8 @@ from steadygrad.record.proof import Arm, LayerUpdate, ProofRecord, Run
 from steadygrad.report.proof import render
 from steadygrad.source.inferred_constructions import infer_constructions
 from steadygrad.source.user_errors import raised_as_theirs, running_theirs
-from steadygrad.steptest.run_steptest import in_words, needs_closure
+from steadygrad.steptest.plain_step import needs_closure
+from steadygrad.steptest.run_steptest import in_words
 from steadygrad.subject.optimizers import OptimizerLike
 from steadygrad.subject.subject import Subject, make_subject
 from steadygrad.subject.with_copy import SubjectCopy, with_copy

@@ -45,10 +45,10 @@ class Died:
 
 @dataclass(frozen=True, slots=True)
 class SecondLook:
-    """What a probe of the stepped copy shows."""
+    """What the stepped copy shows; a probe of it, where some gradient was exactly zero before or all are after."""
 
     decades: float | None
-    """Along the trunk without the loss; None where there is no trunk any more."""
+    """Along the trunk without the loss; None where there is no trunk any more, or no probe was needed."""
     gone: bool
     """Whether every gradient is exactly zero, though not all were before the steps."""
     silent_steps: int
@@ -58,7 +58,7 @@ class SecondLook:
     end_module: str
     end_location: Location | None
     died: tuple[Died, ...]
-    """By the order of the forward pass."""
+    """By the order of the forward pass; those a probe saw."""
 
 
 @dataclass(frozen=True, slots=True)

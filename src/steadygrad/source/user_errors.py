@@ -23,7 +23,7 @@ _MEASURES = {
         for name in ("attention", "backward", "blame", "flow", "graph", "layout", "recurrence", "run_probe")
     ),
     *(f"probe/{name}" for name in ("sampling", "tape", "taped", "to_records", "trunk_path", "units")),
-    *("source/originals", "steptest/mixing", "steptest/run_steptest"),
+    *("source/originals", "steptest/mixing", "steptest/plain_step", "steptest/run_steptest"),
 }
 """Files that look at what a pass gave."""
 
@@ -34,7 +34,8 @@ _HANDS_ON = {
     "_wrapped",
     "watch_backward",
     "closure",
-    "_one_step",
+    "gradients_of",
+    "one_step",
     "on_copy",
 }
 """Functions in them that call torch or the user's code on the user's behalf."""

@@ -8,7 +8,7 @@ nothing.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -32,9 +32,18 @@ ATTENTION = frozenset(["multi_head_attention_forward", "scaled_dot_product_atten
 SHARES = frozenset(["softmax", "log_softmax"])
 """Calls along one axis, which may be the wrong one. Others mix samples on purpose: a graph's matrix, a memory, statistics."""
 
+MIXES = RECURRENT | ATTENTION | SHARES
+LAYERS = (nn.RNNBase, nn.MultiheadAttention, nn.Softmax, nn.LogSoftmax)
+"""Those that make such calls."""
+
 FEWEST = 3
 CHANGED = 1e-3
 """Change of a sample's values, as a share of the greatest of them, from which rounding is no explanation."""
+
+
+def may_mix(model: nn.Module, called: Iterable[str]) -> bool:
+    """Whether there is any call of these in the model, by the names of those that ran or by its layers."""
+    return not MIXES.isdisjoint(called) or any(isinstance(module, LAYERS) for module in model.modules())
 
 
 def mixing_in(model: nn.Module, objective: Objective, batch: Any, *, seed: int, shuffled: bool) -> Mixing | None:
@@ -54,7 +63,7 @@ def mixing_in(model: nn.Module, objective: Objective, batch: Any, *, seed: int, 
         if one.name != other.name:
             return None
         if _differ(one.rows, other.rows):
-            sure = one.name in RECURRENT | ATTENTION | SHARES and (shuffled or _must_not(one, batch, size))
+            sure = one.name in MIXES and (shuffled or _must_not(one, batch, size))
             return Mixing(one.name, one.location, one.shape) if sure else None
     return None
 
@@ -75,6 +84,7 @@ class _Call:
 
     name: str
     location: Location | None
+    """Of those that may be at fault."""
     shape: tuple[int, ...]
     """Of what it took first."""
     rows: Tensor
@@ -93,8 +103,8 @@ class _Rows(TorchFunctionMode):
         rows = _ends(first_of(output), self._size)
         if rows is not None:
             taken = first_of(args)
-            place = location_of(user_frame(sys._getframe(1)))
             name = getattr(func, "__name__", "")
+            place = location_of(user_frame(sys._getframe(1))) if name in MIXES else None
             self.calls.append(_Call(name, place, () if taken is None else tuple(taken.shape), rows))
         return output
 

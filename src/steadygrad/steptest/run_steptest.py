@@ -6,7 +6,6 @@ random numbers, so that what is compared is the same function. Writes a ``StepTe
 
 from __future__ import annotations
 
-import inspect
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -23,14 +22,15 @@ from steadygrad.copies.copying import Copied, clone_batch
 from steadygrad.copies.nested import first_tensor, size_of
 from steadygrad.copies.randomness import seed_torch
 from steadygrad.objective import Objective
-from steadygrad.probe.backward import gradients_outside, log10_norm, put_back
-from steadygrad.probe.graph import graph_of
+from steadygrad.probe.backward import put_back
 from steadygrad.probe.run_probe import scalar
 from steadygrad.record import StepTest
 from steadygrad.record.steptest import Unseen
-from steadygrad.steptest.clipped import clipped, clips_of, gradient_norm
+from steadygrad.steptest.clipped import clipped, clips_of
 from steadygrad.steptest.constant_answers import constant_losses, exchange_targets, spread_of
+from steadygrad.steptest.first_update import decay_of, first_update
 from steadygrad.steptest.own_targets import loss_against_others, loss_of_mean_answer
+from steadygrad.steptest.plain_step import all_zero, one_step
 from steadygrad.subject.with_copy import SubjectCopy
 
 WORTH_TELLING = 10.0
@@ -64,6 +64,8 @@ def step_test(
     unseen: Sequence[Any] = (),
     go_on: Callable[[Stepped], int] | None = None,
     kept: int = 0,
+    few: Sequence[int] = (),
+    enough: Callable[[Stepped], bool] = lambda _: False,
 ) -> Stepped:
     """Train the copy for ``steps`` steps. The copy is changed; what it was copied from is not.
 
@@ -71,13 +73,20 @@ def step_test(
     is taken on the subject's batch, or on what ``batch_of`` gives for its number. What they brought is read on that batch, or
     on those that are ``unseen``. ``go_on`` is shown what those steps brought and says how many there shall be in all, until
     it wants no more; the record then keeps what the first ``steps`` brought as well, and what ``kept`` brought.
+    ``enough`` is shown what each ``few`` of the first brought, and says whether they shall be all.
     """
     outside: list[tuple[Tensor, Tensor | None]] = []
     walk = _Walk(run, outside, _original(run.copied), list(unseen))
     try:
         if unseen:
             walk.unseen_before, walk.first_outputs = _look(walk, unseen)
-        _go_on(walk, steps, progress, give_up, batch_of)
+        for fewer in few:
+            if not _go_on(walk, fewer, progress, give_up, batch_of):
+                break
+            if enough(seen := _looked(walk, fewer)):
+                return seen
+        else:
+            _go_on(walk, steps, progress, give_up, batch_of)
         first = seen = _looked(walk, steps)
         while go_on is not None and len(walk.losses) == seen.record.steps:
             more = go_on(seen)
@@ -124,8 +133,8 @@ def _go_on(
     progress: Callable[[str], None] | None,
     give_up: Callable[[list[float]], bool] | None,
     batch_of: Callable[[int], Any] | None,
-) -> None:
-    """Take steps until there are so many in all, or until one was the last that makes sense."""
+) -> bool:
+    """Take steps until there are so many in all; False where one before was the last that makes sense."""
     for step in range(len(walk.losses), steps):
         if progress is not None:
             left = fmean(walk.seconds) * (steps - step) if walk.seconds else 0.0
@@ -134,20 +143,21 @@ def _go_on(
         began = time.perf_counter()
         batch, seed = (walk.run.batch, walk.run.seed) if batch_of is None else (batch_of(step), walk.run.seed + step)
         norms = walk.norms if step == 0 and clips_of(walk.run.optimizer) else None
-        seen, output = _one_step(walk.run.copied, walk.run.objective, batch, seed, walk.outside, norms)
+        seen, output = one_step(walk.run.copied, walk.run.objective, batch, seed, walk.outside, norms)
         walk.seconds.append(time.perf_counter() - began)
         walk.losses.append(seen)
         if step == 0 and not walk.unseen:
             walk.first_outputs = [output]
         if not math.isfinite(seen) or (give_up is not None and give_up(walk.losses)):
-            return
+            return False
         if walk.unseen and step and seen - walk.highest > LEAP * abs(walk.highest):
             walk.unseen_greatest = max(walk.unseen_greatest, _look(walk, walk.unseen)[0])
         walk.highest = max(walk.highest, seen, walk.unseen_before)
-        walk.silent = walk.silent + 1 if _is_silent(walk.run.copied) else 0
+        walk.silent = walk.silent + 1 if all_zero(walk.run.copied) else 0
         if step == 0:
-            walk.ratios, walk.predicted = _first_update(walk.run.copied, walk.original)
-            walk.decay = _decay(walk.run.copied, walk.original)
+            walk.ratios, walk.predicted = first_update(walk.run.copied, walk.original)
+            walk.decay = decay_of(walk.run.copied, walk.original)
+    return True
 
 
 def _look(walk: _Walk, batches: Sequence[Any]) -> tuple[float, list[Any]]:
@@ -227,107 +237,6 @@ def _original(copied: Copied) -> dict[str, Tensor]:
     named = copied.named_parameters()
     lazy = {n: p.detach().clone() for n, p in named if isinstance(copied.original.get(n), UninitializedTensorMixin)}
     return {**copied.original, **lazy}
-
-
-def _one_step(
-    copied: Copied,
-    objective: Objective,
-    batch: Any,
-    seed: int,
-    outside: list[tuple[Tensor, Tensor | None]],
-    norms: list[float] | None,
-) -> tuple[float, Any]:
-    """Loss and output before a step, made by the optimizer's own closure: those that look several times (LBFGS) are right too.
-
-    ``outside`` is filled at the first step with the leaves beyond the copy that get a gradient, to be put back; ``norms`` with
-    the norm of the gradient before and after the hooks of the step.
-    """
-    assert copied.optimizer is not None
-    first: list[tuple[float, Any]] = []
-
-    def closure() -> float:
-        for _, parameter in copied.named_parameters():
-            parameter.grad = None
-        seed_torch(seed)
-        with torch.enable_grad():
-            returned, output = objective(copied.model, clone_batch(batch))
-            loss = scalar(returned)
-            if loss.grad_fn is not None and not first and not outside:
-                outside.extend(gradients_outside(graph_of(loss.grad_fn), (p for _, p in copied.named_parameters())))
-            if loss.requires_grad:
-                loss.backward()  # type: ignore[no-untyped-call]
-        if not first:
-            tensor = first_tensor(output)
-            first.append((float(loss.detach()), tensor.detach() if tensor is output and tensor is not None else None))
-        return float(loss.detach())
-
-    if needs_closure(copied.optimizer):
-        copied.optimizer.step(closure)
-    else:
-        # As a training loop does it, so that step hooks (a clip) find the gradients.
-        closure()
-        before = gradient_norm(copied) if norms is not None else 0.0
-        copied.optimizer.step()
-        if norms is not None:
-            norms.extend((before, gradient_norm(copied)))
-    return first[0]
-
-
-def _is_silent(copied: Copied) -> bool:
-    """Whether all gradients are exactly zero; mostly the first one settles it."""
-    gradients = (p.grad for _, p in copied.named_parameters() if p.grad is not None)
-    return not any(bool(one.to_dense().any() if one.is_sparse else one.any()) for one in gradients)
-
-
-def needs_closure(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether ``step`` cannot be called without one, as LBFGS's."""
-    parameter = inspect.signature(optimizer.step).parameters.get("closure")
-    return parameter is not None and parameter.default is inspect.Parameter.empty
-
-
-def _first_update(copied: Copied, original: dict[str, Tensor]) -> tuple[dict[str, float], float]:
-    """‖update‖ ÷ ‖weight‖ of every parameter, and the fall of the loss that the gradient predicts for it."""
-    ratios: dict[str, float] = {}
-    predicted = 0.0
-    for name, parameter in copied.named_parameters():
-        before = original.get(name)
-        if before is None or not parameter.requires_grad or before.shape != parameter.shape:
-            continue
-        with torch.no_grad():
-            update = parameter.detach() - before.detach()
-            size, weight = log10_norm([update]), log10_norm([before.detach()])
-            if weight > -math.inf:
-                ratios[name] = 0.0 if size == -math.inf else 10.0 ** (size - weight)
-            gradient = parameter.grad
-            if gradient is not None:
-                dense = gradient.to_dense() if gradient.is_sparse else gradient
-                predicted -= float(torch.real((dense.conj() * update).sum()))
-    return ratios, predicted
-
-
-def _decay(copied: Copied, original: dict[str, Tensor]) -> float:
-    """‖weight decay's part of the first update‖ ÷ ‖the gradient's part‖, over the weight matrices of groups that decay."""
-    assert copied.optimizer is not None
-    decoupled = isinstance(copied.optimizer, torch.optim.AdamW)
-    names = {id(parameter): name for name, parameter in copied.named_parameters()}
-    decaying, learning = [], []
-    for group in copied.optimizer.param_groups:
-        factor = float(group.get("weight_decay", 0.0))
-        for parameter in group["params"]:
-            before = original.get(names.get(id(parameter), ""))
-            gradient = parameter.grad
-            if before is None or factor == 0.0 or parameter.dim() < 2 or gradient is None or gradient.is_sparse:
-                continue
-            with torch.no_grad():
-                if decoupled or group.get("decoupled_weight_decay"):
-                    pull = float(group["lr"]) * factor * before.detach()
-                    decaying.append(log10_norm([pull]))
-                    learning.append(log10_norm([parameter.detach() - before.detach() + pull]))
-                else:
-                    decaying.append(log10_norm([before.detach()]) + math.log10(abs(factor)))
-                    learning.append(log10_norm([gradient]))
-    size = [sum(10.0 ** (2 * norm) for norm in norms) ** 0.5 for norms in (decaying, learning)]
-    return size[0] / size[1] if size[1] else math.inf if size[0] else 0.0
 
 
 def in_words(optimizer: torch.optim.Optimizer) -> str:

@@ -1,6 +1,7 @@
-"""After the steps of a step test the copy is probed once more: what has opened, what has died, and where.
+"""After the steps of a step test: what has opened, what has died, and where.
 
-Runs the probe; judges nothing.
+One plain pass shows whether any gradient is left. The copy is probed once more where none is, or where one was exactly zero
+before the steps. Judges nothing.
 """
 
 from __future__ import annotations
@@ -9,9 +10,13 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
+from torch import Tensor
+
+from steadygrad.probe.backward import put_back
 from steadygrad.probe.run_probe import probe
-from steadygrad.record import StepTest, Trace
+from steadygrad.record import Parameter, StepTest, Trace
 from steadygrad.record.steptest import Died, SecondLook
+from steadygrad.steptest.plain_step import all_zero, gradients_of
 from steadygrad.steptest.run_steptest import Stepped
 from steadygrad.subject.with_copy import SubjectCopy
 
@@ -21,12 +26,13 @@ WORTH_TELLING = 0.1
 
 def look_again(run: SubjectCopy, trace: Trace, stepped: Stepped) -> tuple[Trace, StepTest]:
     """The trace with ``opened`` filled in where a gradient was exactly zero, and the step test with its second look."""
+    if not _shut(trace) and _alive(run):
+        alive = SecondLook(None, False, stepped.silent, "", "", None, ())
+        return trace, replace(stepped.record, second=alive)
     later = probe(run.model, run.objective, run.batch, seed=run.seed, loss=run.copied.loss)
     now = {parameter.name: parameter.log10_gradient for parameter in later.parameters}
     parameters = tuple(
-        replace(one, opened=now.get(one.name, -math.inf) > -math.inf)
-        if one.requires_grad and one.connected and one.log10_gradient == -math.inf
-        else one
+        replace(one, opened=now.get(one.name, -math.inf) > -math.inf) if _is_shut(one) else one
         for one in trace.parameters
     )
     steps = later.trunk.steps if later.trunk is not None else ()
@@ -47,6 +53,26 @@ def look_again(run: SubjectCopy, trace: Trace, stepped: Stepped) -> tuple[Trace,
         died=tuple(_died(trace, later)),
     )
     return replace(trace, parameters=parameters), replace(stepped.record, second=second)
+
+
+def _alive(run: SubjectCopy) -> bool:
+    """Whether some gradient is not exactly zero after the steps."""
+    outside: list[tuple[Tensor, Tensor | None]] = []
+    try:
+        gradients_of(run.copied, run.objective, run.batch, run.seed, outside)
+        return not all_zero(run.copied)
+    finally:
+        put_back(outside)
+
+
+def _shut(trace: Trace) -> bool:
+    """Whether a gradient was exactly zero before the steps, a parameter's or on the trunk."""
+    on_trunk = trace.trunk is not None and any(step.decades == -math.inf for step in trace.trunk.steps)
+    return on_trunk or any(_is_shut(one) for one in trace.parameters)
+
+
+def _is_shut(parameter: Parameter) -> bool:
+    return parameter.requires_grad and parameter.connected and parameter.log10_gradient == -math.inf
 
 
 def _died(trace: Trace, later: Trace) -> Iterator[Died]:
