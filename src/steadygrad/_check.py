@@ -91,8 +91,8 @@ def check(
             makes one from the parameters; AdamW at 1e-3 when not given. It is copied too.
         clip: What the training loop clips by before each step: ``Clip.norm(1.0)``, or in words, "norm:1.0".
         seed: For whatever the model or the made batch draws.
-        trial: Steps of the step test; 0 for the probe alone, more than 100 for a trial. None: ten, and on to a hundred
-            where ten leave it open.
+        trial: Steps of the step test; 0 for the probe alone, more than 100 for a trial. None: as many as settle it:
+            on one batch ten or a hundred, on fresh ones from three to three hundred.
         select: Codes, code prefixes or names of the rules to run, "SG101,SG3" or a list; all when None.
         ignore: Codes, code prefixes or names of the rules not to run.
 

@@ -42,7 +42,7 @@ class Settings:
     """Globs of module paths ("encoder.layers.*"); a module's children are meant too."""
     fail_on: str = "error"
     trial: int | None = None
-    """Steps of the step test; None: ten, and on to a hundred where they leave it open."""
+    """Steps of the step test; None: as many as settle it."""
     seed: int = 0
     device: str | None = None
     dtype: str | None = None
