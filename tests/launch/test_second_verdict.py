@@ -37,7 +37,7 @@ LEARNABLE = "x[:, :4].argmax(1)"
 RANDOM = "torch.randint(0, 4, (6400,))"
 
 
-def ran(folder: Path, target: str, **changed: str) -> Pair:
+def ran(folder: Path, target: str, script: str = SCRIPT, **changed: str) -> Pair:
     settings = {
         "outputs": "4",
         "rate": "1e-2",
@@ -47,7 +47,7 @@ def ran(folder: Path, target: str, **changed: str) -> Pair:
         "batches": "loader",
         **changed,
     }
-    (folder / "train.py").write_text(SCRIPT.format(target=target, **settings))
+    (folder / "train.py").write_text(script.format(target=target, **settings))
     both = pair(["train.py"], folder, options=["--no-journal"])
     assert both.watched.stdout == both.bare.stdout
     assert both.watched.code == both.bare.code == 0
@@ -59,16 +59,32 @@ def told(both: Pair) -> list[str]:
     return [line for line in lines if line.startswith("step ")]
 
 
-def test_random_labels_are_an_alarm_after_two_hundred_steps(tmp_path: Path) -> None:
-    [line] = told(ran(tmp_path, RANDOM))
-    assert line.startswith("step 205: warning[SG109] nothing-learned: after 204 steps on fresh batches"), line
+def test_random_labels_are_an_error_after_three_hundred_steps(tmp_path: Path) -> None:
+    [line] = told(ran(tmp_path, RANDOM, steps="320"))
+    assert line.startswith("step 301: error[SG109] nothing-learned: after 300 steps on fresh batches"), line
     assert "next: check that inputs and targets belong together" in line
 
 
 @pytest.mark.long
-def test_a_shorter_run_is_told_at_its_end(tmp_path: Path) -> None:
-    [line] = told(ran(tmp_path, RANDOM, steps="150"))
-    assert line.startswith("step 150: warning[SG109] nothing-learned: after 104 steps on fresh batches"), line
+@pytest.mark.parametrize(("steps", "seen"), [("220", "204"), ("150", "104")])
+def test_a_shorter_run_is_told_at_its_end(steps: str, seen: str, tmp_path: Path) -> None:
+    [line] = told(ran(tmp_path, RANDOM, steps=steps))
+    assert line.startswith(f"step {steps}: warning[SG109] nothing-learned: after {seen} steps on fresh batches"), line
+
+
+NETS = {
+    "what ten steps warn of": "*[one for _ in range(24) for one in (nn.Linear(8, 8), nn.ReLU())], nn.Linear(8, 4)",
+    "what learns one batch by heart": "nn.Linear(8, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), "
+    "nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 4)); [nn.init.normal_(p) for p in net.parameters()]; net = nn.Sequential(net",
+}
+
+
+@pytest.mark.parametrize("net", NETS)
+def test_a_fault_of_the_weights_is_an_error_as_soon_as_the_run_has_shown_it_twice(net: str, tmp_path: Path) -> None:
+    """Ten steps on one batch leave it open; ten and a hundred of the run's own do not."""
+    script = SCRIPT.replace("nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, {outputs})", NETS[net])
+    [line] = told(ran(tmp_path, LEARNABLE, script=script, steps="130", rate="1e-3"))
+    assert line.startswith("step 105: error[SG301] init-activation-mismatch"), line
 
 
 def test_what_learns_is_let_alone(tmp_path: Path) -> None:

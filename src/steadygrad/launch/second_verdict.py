@@ -1,14 +1,15 @@
 """What a run's own first steps show: whether anything is learned from the input, as ``check`` says it of fresh batches.
 
 Every batch of a ``DataLoader`` is one that no step was taken on before its own, so the run itself is the step test. After a
-hundred steps the losses of a few batches are held against what they were if every sample got the mean answer; where hardly
-anything was learned, once more after two hundred. Nothing is run but those losses; nothing is waited for but them.
+few steps, and after a hundred, the losses of some batches are held against what they were if every sample got the mean answer;
+where hardly anything was learned, once more after two hundred and three hundred. Nothing is run but those losses; nothing is
+waited for but them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from statistics import fmean
@@ -24,15 +25,18 @@ from steadygrad.launch.first_batch import FirstBatch
 from steadygrad.probe.run_probe import output_spread, scalar
 from steadygrad.record import CheckRecord, Finding, Severity, StepTest
 from steadygrad.record.steptest import Unseen
-from steadygrad.rules.plateau import hardly_learns
+from steadygrad.rules import thresholds
+from steadygrad.rules.plateau import ENOUGH, LASTING, LONGER, hardly_learns, unsettled
+from steadygrad.rules.read_steptest import informed_fall
 from steadygrad.settings import Settings
 from steadygrad.watch import calls
 
-STEPS, AGAIN = 100, 200
-"""Steps since the learning rate last rose, so that no warm-up is taken for a net that does not learn; and those after which it is
-told, where it is so still."""
 FEWEST, MOST, SAMPLES = 4, 16, 128
 """Batches that are judged on: at least and at most, and samples in them that are enough."""
+EARLY, STEPS, AGAIN, LAST = thresholds.STEPS, thresholds.MOST_STEPS, 200, LONGER - FEWEST
+"""Steps since the learning rate last rose, so that no warm-up is taken for a net that does not learn, after which there is a
+look. What the first shows as an error is told after a hundred, if it is one still; other errors after two hundred; and after
+three hundred what has hardly learned by then."""
 RISES = 1.01
 
 
@@ -60,8 +64,8 @@ class Answered:
         if replay is None or not isinstance(output, Tensor) or not isinstance(loss, Tensor) or not replay.targets:
             raise SteadygradError("the loss holds no output of one tensor against targets")
         self.samples = len(replay.targets[0])
-        if not output.is_floating_point() or output.shape[:1] != (self.samples,):
-            raise SteadygradError("the output has no row for each sample")
+        if not output.is_floating_point() or not output.dim() or not self.samples or len(output) % self.samples:
+            raise SteadygradError("the output has no rows for each sample")
         with torch.no_grad(), same_randomness(), unheard(), calls.paused():
             answer = mean.of(output.detach()).expand(output.shape).clone()
             self.loss = float(loss.detach())
@@ -91,7 +95,10 @@ class SecondVerdict:
         self._first: FirstBatch | None = None
         self._mean = Mean()
         self._seen: list[Answered] = []
-        self._wait = STEPS
+        self._wait = EARLY
+        self._lasting: frozenset[str] = frozenset()
+        """Codes of what the first look found to be errors."""
+        self._hundred: StepTest | None = None
         self._found: list[Finding] = []
         self.done = False
 
@@ -130,15 +137,35 @@ class SecondVerdict:
 
     def _judge(self) -> None:
         trial = self._trial()
-        little = math.isfinite(trial.fall) and hardly_learns(trial)
-        known = {one.code for one in self._record.findings}
-        found = rules.run(self._record.trace, trial, Settings()) if little else ()
-        self._found = [one for one in found if one.severity is not Severity.INFO and one.code not in known]
-        if self._found and self._wait < AGAIN:
-            self._wait, self._mean, self._seen, self._first = AGAIN, Mean(), [], None
+        hardly = math.isfinite(trial.fall) and (self._wait == EARLY or hardly_learns(trial))
+        found = self._new(rules.run(self._record.trace, trial, Settings())) if hardly else []
+        errors = {one.code for one in found if one.severity is Severity.ERROR}
+        if self._wait == EARLY:
+            self._lasting = LASTING & errors
+            self._look_again_after(STEPS)
+            return
+        self._found = found
+        if self._wait == STEPS and not errors & self._lasting and (found or unsettled(trial)):
+            self._hundred = trial
+            self._look_again_after(AGAIN)
+        elif self._wait == AGAIN and not errors and informed_fall(trial) < ENOUGH:
+            self._look_again_after(LAST)
         else:
             self._end()
-            self._tell(self._found)
+            self._tell(found)
+
+    def _new(self, found: Iterable[Finding]) -> list[Finding]:
+        """What the check of the first step has not told yet, or not as an error."""
+        known = {one.code: one.severity for one in self._record.findings}
+        return [
+            one
+            for one in found
+            if one.severity is not Severity.INFO
+            and (one.code not in known or (one.severity is Severity.ERROR and known[one.code] is not Severity.ERROR))
+        ]
+
+    def _look_again_after(self, steps: int) -> None:
+        self._wait, self._mean, self._seen, self._first = steps, Mean(), [], None
 
     def close(self) -> None:
         """The run is over: tell what was found. There is nothing left to stop."""
@@ -164,7 +191,7 @@ class SecondVerdict:
             constant_fall=(self._at_first.constant - constant) / (abs(before) or 1.0),
             second=None,
             early=None,
-            hundred=None,
+            hundred=self._hundred if self._wait == LAST else None,
             unseen=unseen,
         )
 

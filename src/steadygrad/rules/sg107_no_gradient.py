@@ -170,7 +170,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     yield from _cut_in_time(trace, trial)
     yield from not_held(trace, trial, trainable, major=MAJOR)
     yield from unregistered(trace, trial, major=MAJOR)
-    yield from _frozen(trace, trial, trainable, total)
+    yield from _frozen(trace, trial, trainable)
     yield from shut(
         trace,
         trial,
@@ -314,8 +314,9 @@ def _cut_in_time(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     )
 
 
-def _frozen(trace: Trace, trial: StepTest | None, trainable: Sequence[Parameter], total: int) -> Iterable[Finding]:
-    share = elements(trainable) / max(1, total)
+def _frozen(trace: Trace, trial: StepTest | None, trainable: Sequence[Parameter]) -> Iterable[Finding]:
+    """What no module has is not frozen: it is told of by itself."""
+    share = elements(trainable) / max(1, elements(p for p in trace.parameters if p.registered))
     if share >= FEW or progress(trial) not in (Progress.STALLED, Progress.SLOW):
         return
     yield Finding(
