@@ -36,3 +36,37 @@ def test_it_says_where_the_number_lay(end: Callable[[Tensor], Tensor], seen: str
     assert report.findings[0].code == "SG203"
     assert seen in report.findings[0].message
     assert cure in report.findings[0].cures[0].why
+
+
+class Rooted(nn.Module):
+    """Its root has an infinite derivative wherever the rectifier is off, which puts 0 in its place, or where all is 0."""
+
+    def __init__(self, before: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.layer, self.before, self.head = nn.Linear(4, 16), before, nn.Linear(16, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(torch.sqrt(self.before(self.layer(x))))
+
+
+@pytest.mark.parametrize(
+    ("before", "severity", "so"),
+    [
+        (torch.relu, "warning", "no weight has been harmed in these steps"),
+        (lambda x: (x - x) ** 2, "error", "every weight becomes NaN at the first step"),
+    ],
+    ids=["behind a rectifier", "of a square that is 0"],
+)
+def test_an_infinite_derivative_that_harmed_nothing_is_a_warning(
+    before: Callable[[Tensor], Tensor], severity: str, so: str
+) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(64, 4)
+    model = Rooted(before)
+    report = sg.check(
+        model, (x, x[:, :1]), nn.functional.mse_loss, optimizer=torch.optim.Adam(model.parameters(), lr=1e-2)
+    )
+    first = report.findings[0]
+    assert (first.code, first.severity.value, first.consequence.startswith(so)) == ("SG203", severity, True), first
+    assert first.location is not None
+    assert first.location.text == "torch.sqrt(self.before(self.layer(x)))"

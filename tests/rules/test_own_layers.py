@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 import steadygrad as sg
 from steadygrad.source.spans import recording_constructions
@@ -76,3 +78,23 @@ def test_too_large_a_scale_stands_first_and_where_the_weights_are_made(product: 
 def test_a_scale_that_suits_is_silent(product: str, tmp_path: Path) -> None:
     weight = PRODUCTS[product].format("torch.randn") + " / n**0.5"
     assert "SG301" not in [one.code for one in _findings(tmp_path, product, weight)]
+
+
+class Listed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = [nn.Linear(8, 8) for _ in range(9)]
+        self.head = nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = torch.tanh(layer(x))
+        return self.head(x)
+
+
+def test_layers_in_a_list_are_told_as_that_and_not_as_frozen() -> None:
+    torch.manual_seed(0)
+    model = Listed()
+    batch = torch.randn(64, 8), torch.randint(0, 4, (64,))
+    report = sg.check(model, batch, F.cross_entropy, optimizer=torch.optim.SGD(model.parameters(), lr=0.01))
+    assert ["no module has them" in one.message for one in report.findings] == [True], report.findings

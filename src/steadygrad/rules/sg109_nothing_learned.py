@@ -84,7 +84,8 @@ def setup():
 
 - A task with a long plateau (parity, recall over many steps, a deep narrow net) may begin to learn after several hundred
   steps: `--trial 500` shows it. It is an error only where the outputs of the samples are all but alike after the steps,
-  which no set-up of the truth table outgrew, or where three hundred steps have brought nothing; else a warning.
+  which no set-up of the truth table outgrew, or where three hundred steps on 32 samples or more have
+  brought nothing; else a warning.
 - Targets that are noise for the most part: little can be learned, and little is.
 
 ## Where the threshold comes from
@@ -146,7 +147,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     spread = trial.output_spread_after
     exchanged = trial.unseen.constant is None
     alike = spread is not None and spread < ALIKE
-    hopeless = (learned < NOTHING and alike) or never_begins(trial)
+    hopeless = (learned < NOTHING and alike) or never_begins(trial, trace.batch_size)
     yield Finding(
         *RULE,
         Severity.ERROR if hopeless else Severity.WARNING,
