@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -11,6 +13,7 @@ import steadygrad as sg
 from steadygrad.record import Severity, StepTest
 from steadygrad.record.steptest import Unseen
 from steadygrad.rules.plateau import never_begins
+from steadygrad.rules.read_trunk import vanishing
 
 
 @pytest.mark.parametrize(("samples", "never"), [(1, False), (31, False), (32, True), (None, True)])
@@ -47,14 +50,18 @@ def test_weights_far_too_large_are_an_error_though_one_batch_is_learned_by_heart
     assert [one.code for one in report.findings if one.severity is Severity.ERROR] == codes, report.findings
 
 
-@pytest.mark.parametrize(("depth", "verdict"), [(14, sg.Verdict.WILL_NOT_TRAIN), (2, sg.Verdict.HEALTHY)])
-def test_what_not_even_learns_one_batch_by_heart_will_not_train(depth: int, verdict: sg.Verdict) -> None:
+@pytest.mark.parametrize(("steps", "after", "severity"), [(100, 1.0, "error"), (10, 1.0, "warning"), (100, 0.2, None)])
+def test_what_not_even_learns_one_batch_by_heart_will_not_train(steps: int, after: float, severity: str | None) -> None:
+    """Where so much of the gradient is lost, and yet the samples come out further apart than rounding puts them."""
     torch.manual_seed(0)
-    layers = [layer for _ in range(depth) for layer in (nn.Linear(64, 64), nn.Sigmoid())]
+    layers = [layer for _ in range(13) for layer in (nn.Linear(64, 64), nn.Sigmoid())]
     model = nn.Sequential(*layers, nn.Linear(64, 10))
-    batch = torch.randn(64, 64), torch.randint(0, 10, (64,))
-    report = sg.check(model, batch, F.cross_entropy, optimizer=torch.optim.Adam(model.parameters(), lr=1e-3))
-    assert report.verdict is verdict, report.findings
+    trace = sg.check(model, (torch.randn(64, 64), torch.randint(0, 10, (64,))), F.cross_entropy, trial=0).trace
+    parameters = tuple(replace(one, update_ratio=1e-3) for one in trace.parameters)
+    trace = replace(trace, output_spread=1e-12, parameters=parameters)
+    trial = StepTest(steps, "Adam", (1.0,) * steps + (after,), 0.0, 1e-11, 0.0)
+    found = vanishing(trace, trial)
+    assert (found and found.value) == severity
 
 
 class Looking(nn.Module):
