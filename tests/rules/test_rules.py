@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import subprocess
 import sys
@@ -13,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steadygrad import cures, rules
+from steadygrad import rules
 from steadygrad.record import Finding, Severity
 
 DOCS = Path(__file__).parents[2] / "docs" / "make.py"
@@ -77,17 +76,6 @@ def test_a_rule_has_a_summary(rule: rules.Rule) -> None:
 def test_a_finding_bears_the_code_and_name_of_its_file() -> None:
     stated = {rule.code: inspect.getmodule(rule.judge).RULE for rule in rules.load() if rule.judge}  # type: ignore[union-attr]
     assert stated == {rule.code: (rule.code, rule.name) for rule in rules.load() if rule.judge}
-
-
-def test_the_cures_that_findings_name_are_those_that_there_are() -> None:
-    named = set()
-    for file in (*Path(rules.__path__[0]).glob("*.py"), Path(rules.__path__[0]).parent / "explain" / "replay.py"):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            match node:
-                case ast.Call(func=ast.Name(id="CureRef"), args=[_, ast.Constant(value=str(name))]):
-                    named.add(name)
-    assert len(named) > 10
-    assert {name: cures.find(name).name for name in named}
 
 
 def test_the_codes_are_those_of_the_design() -> None:

@@ -181,7 +181,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
             CureRef(
                 "a look at what stands between them and the loss: rounding, comparison, a dead activation, a weight of zero"
             ),
-            CureRef("a softmax or sigmoid that is flat there left to the loss (logits)"),
+            CureRef("a softmax or sigmoid that is flat there left to the loss", "logits"),
         ),
     )
 
