@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from steadygrad.journal import Journal
-from steadygrad.record import Evidence, Finding, Location, Severity
+from steadygrad.record import CureRef, Evidence, Finding, Location, Severity
 from steadygrad.record.training import Action, Alarm, Look, Sign, Watched
 
 NAMES = tuple(
@@ -58,7 +58,7 @@ FINDING = Finding(
     AT,
     "blocks.1",
     (Evidence("derivative rms", 0.01, "", "near 1"),),
-    ("swap it",),
+    (CureRef("swap it"),),
 )
 
 

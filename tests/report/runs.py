@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from steadygrad.journal import Journal, read
-from steadygrad.record import Evidence, Finding, Location, Severity
+from steadygrad.record import CureRef, Evidence, Finding, Location, Severity
 from steadygrad.record.run import Run, Session
 from steadygrad.record.training import Action, Alarm, Look, Sign, Watched
 
@@ -109,7 +109,7 @@ def story() -> Run:
             Location("train.py", 52, 9, 52, 20),
             "model.blocks.1",
             (Evidence("derivative rms", 0.01, "", "near 1"),),
-            ("swap it",),
+            (CureRef("swap it"),),
         )
         for step in range(1000, 4001, 1000):
             found = (finding,) if step > 3000 else ()
