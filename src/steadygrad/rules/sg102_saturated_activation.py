@@ -193,7 +193,7 @@ def _vanishing(trace: Trace, trial: StepTest | None, name: str, taken: float, se
             Evidence(
                 "derivative rms on this batch", rms, f"of a maximum of {saturations[0].derivative_max:g}", "near 1"
             ),
-            Evidence("saturated units", max(s.saturated_share for s in saturations), "share", f"under {SATURATED:g}"),
+            Evidence("saturated units", max(s.saturated_share for s in saturations), "share", f"under {percent(SATURATED)}"),
         ]
     if math.isfinite(weights):
         proof.append(Evidence("decades taken by the weights' scale", weights, "decades", "near 0"))
@@ -259,7 +259,7 @@ def _saturated(trace: Trace, trial: StepTest | None, name: str) -> Finding | Non
         module=sick[0].module,
         label=f"its inputs have standard deviation {number(saturation.input_std, 2)} around {number(saturation.input_mean, 2)}",
         evidence=(
-            Evidence("saturated units", saturation.saturated_share, "share", f"under {SATURATED:g}"),
+            Evidence("saturated units", saturation.saturated_share, "share", f"under {percent(SATURATED)}"),
             Evidence(
                 "derivative rms on this batch",
                 saturation.derivative_rms,

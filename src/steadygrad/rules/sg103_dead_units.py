@@ -169,7 +169,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     first, share = dead[0]
     blocked = first.index in zero
     saturation = first.saturation
-    proof = [Evidence("dead units", share, "share", f"under {DEAD:g}")]
+    proof = [Evidence("dead units", share, "share", f"under {percent(DEAD)}")]
     if saturation is not None:
         proof += [
             Evidence("mean of its inputs", saturation.input_mean, "absolute", "near 0"),
@@ -218,8 +218,8 @@ def _died(trial: StepTest, died: Died) -> Finding:
         module=died.module,
         label="clips every output",
         evidence=(
-            Evidence("dead units before the steps", died.before, "share", f"under {DEAD:g}"),
-            Evidence("dead units after them", died.after, "share", f"under {DEAD:g}"),
+            Evidence("dead units before the steps", died.before, "share", f"under {percent(DEAD)}"),
+            Evidence("dead units after them", died.after, "share", f"under {percent(DEAD)}"),
         ),
         consequence=outcome(trial),
         cures=(

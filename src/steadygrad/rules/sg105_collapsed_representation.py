@@ -106,7 +106,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from steadygrad.numerals import number
+from steadygrad.numerals import number, percent
 from steadygrad.record import CureRef, Evidence, Finding, Operation, Severity, StepTest, Trace
 from steadygrad.rules import thresholds
 from steadygrad.rules.findings import other_places
@@ -160,7 +160,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         location=first.location if first is not None else None,
         module=first.module if first is not None else "",
         label="from here on the samples are alike" if first is not None else "",
-        evidence=(Evidence("spread of the output", spread, "share", f"over {SPREAD:.0e}"),),
+        evidence=(Evidence("spread of the output", spread, "share", f"over {percent(SPREAD)}"),),
         consequence=outcome(trial),
         cures=(
             CureRef("folded initialisation, which keeps samples apart", "fold"),
@@ -200,7 +200,7 @@ def _in_training(trace: Trace, trial: StepTest, before: float, after: float) -> 
         module="",
         label="its steps bring this about" if trace.optimizer is not None else "",
         evidence=(
-            Evidence("spread of the output before the steps", before, "share", f"over {SPREAD:.0e}"),
+            Evidence("spread of the output before the steps", before, "share", f"over {percent(SPREAD)}"),
             Evidence("spread of the output after them", after, "share", "no less"),
         ),
         consequence=outcome(trial),
@@ -241,8 +241,8 @@ def _together(trace: Trace, trial: StepTest, before: float, after: float) -> Fin
         label="its steps bring this about" if trace.optimizer is not None else "",
         evidence=(
             Evidence("spread of the output before the steps", before, "share", ""),
-            Evidence("spread of the output after them", after, "share", f"over {number(before / CLOSER, 1)}"),
-            Evidence("learned from the input", informed_fall(trial), "share", f"over {AT_A_CONSTANT:g}"),
+            Evidence("spread of the output after them", after, "share", f"over {percent(before / CLOSER)}"),
+            Evidence("learned from the input", informed_fall(trial), "share", f"over {percent(AT_A_CONSTANT)}"),
         ),
         consequence=outcome(trial),
         cures=(
@@ -262,7 +262,7 @@ def _one_input(spread: float, trial: StepTest | None) -> Finding:
         "all samples of the batch are the same, so nothing tells them apart: this is no gradient problem",
         location=None,
         module="",
-        evidence=(Evidence("spread of the input", spread, "share", "over 0"),),
+        evidence=(Evidence("spread of the input", spread, "share", "over 0%"),),
         consequence=outcome(trial),
         cures=(CureRef("a batch of samples that differ"),),
         explains=("SG106", "SG109", "SG304"),

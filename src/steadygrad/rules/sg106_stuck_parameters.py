@@ -175,7 +175,7 @@ def _held_still(trial: StepTest, still: Sequence[Parameter], share: float) -> Fi
         f"{len(still)} parameters ({percent(share)} of the matrices) get a gradient, but the optimizer does not move them",
         location=still[0].location,
         module=still[0].name,
-        evidence=(Evidence("elements that stand still", share, "share", "0"),),
+        evidence=(Evidence("elements that stand still", share, "share", "0%"),),
         consequence=outcome(trial),
         cures=(CureRef("a learning rate above 0 for their parameter group"),),
         count=len(still),

@@ -237,7 +237,7 @@ def _cut(
         location=cut.location,
         module=cut.module,
         label="the gradient's path ends here",
-        evidence=(Evidence("trainable elements whose path is cut", share, "share", "0"),),
+        evidence=(Evidence("trainable elements whose path is cut", share, "share", "0%"),),
         consequence=f"{first.name}{' and the others' if len(lost) > 1 else ''} will never move",
         cures=(CureRef(way.instead),),
         count=len(lost),
@@ -267,7 +267,7 @@ def _pathless(trace: Trace, lost: Sequence[Parameter], trainable: Sequence[Param
             location=cut.location if cut is not None else used[0].location,
             module=cut.module if cut is not None else used[0].name,
             label=f"{cut.name} ends a gradient's path here" if cut is not None else "",
-            evidence=(Evidence("parameter elements without a path", share, "share", "0"),),
+            evidence=(Evidence("parameter elements without a path", share, "share", "0%"),),
             consequence=f"{used[0].name}{' and the others' if len(used) > 1 else ''} will never move",
             cures=(
                 CureRef("their output in the loss, if they are to learn"),

@@ -142,7 +142,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
             location=operation.location if operation is not None else None,
             module=operation.module if operation is not None else "",
             label="the gradient that arrives here is below 6e-8, the least that float16 holds",
-            evidence=(Evidence("elements rounded to zero", trace.underflow_share, "share", f"under {UNDERFLOW:g}"),),
+            evidence=(Evidence("elements rounded to zero", trace.underflow_share, "share", f"under {percent(UNDERFLOW)}"),),
             consequence=outcome(trial),
             cures=(
                 CureRef("loss scaling (torch.amp.GradScaler)"),
@@ -198,7 +198,7 @@ def _forward(trace: Trace, trial: StepTest | None, found: NonFinite, severity: S
         location=found.location,
         module=found.module,
         label="nothing but zeros comes out of this",
-        evidence=(Evidence("elements rounded to zero", 1.0, "share", f"under {UNDERFLOW:g}"),),
+        evidence=(Evidence("elements rounded to zero", 1.0, "share", f"under {percent(UNDERFLOW)}"),),
         consequence=outcome(trial),
         cures=(
             CureRef("the same in logarithms: sums of logs in place of products, logsumexp"),

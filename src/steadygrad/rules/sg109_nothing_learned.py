@@ -164,7 +164,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
                 "learned from the input",
                 learned,
                 "share",
-                f"over {LITTLE if trial.hundred is None else LEARNED_LONG:g}",
+                f"over {percent(LITTLE if trial.hundred is None else LEARNED_LONG)}",
             ),
             Evidence("loss of unseen batches", trial.unseen.after, "absolute", "well below that without the input"),
             Evidence("the same without the input", _without(trial), "absolute", ""),
@@ -211,7 +211,7 @@ def _starved(trial: StepTest | None, drops: Sequence[Operation], kept: float, se
         if len(drops) == 1
         else f"{number(kept, 2)} of what comes in is left in all",
         evidence=(
-            Evidence("share that all dropouts in a row keep", kept, "share", f"over {LITTLE_KEPT:g}"),
+            Evidence("share that all dropouts in a row keep", kept, "share", f"over {percent(LITTLE_KEPT)}"),
             Evidence("numbers of a sample that are left", _left(first), "numbers", f"over {UNITS_LEFT}"),
         ),
         consequence=outcome(trial),

@@ -157,7 +157,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         evidence=(
             Evidence("standard deviation of the input", std, "absolute", "near 1"),
             Evidence("mean of the input", mean, "absolute", "near 0"),
-            Evidence("saturated units of the first activation", share, "share", f"under {SATURATED:g}"),
+            Evidence("saturated units of the first activation", share, "share", f"under {percent(SATURATED)}"),
         ),
         consequence=outcome(trial),
         cures=(

@@ -105,6 +105,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from steadygrad.numerals import percent
 from steadygrad.record import CureRef, Evidence, Finding, Operation, Severity, StepTest, Trace
 from steadygrad.record.trace import Mixing
 from steadygrad.rules.findings import other_places
@@ -165,7 +166,7 @@ def _traded(trace: Trace, operation: Operation, trial: StepTest) -> Finding:
         location=operation.location,
         module=operation.module,
         label="use transpose or permute",
-        evidence=(Evidence("learned from the input", informed_fall(trial), "share", f"over {LITTLE:g}"),),
+        evidence=(Evidence("learned from the input", informed_fall(trial), "share", f"over {percent(LITTLE)}"),),
         consequence=outcome(trial),
         cures=(CureRef("transpose or permute, which turn axes, in the place of " + operation.name),),
         also=other_places(operation),
