@@ -65,10 +65,10 @@ def unregistered(trace: Trace, trial: StepTest | None, *, major: float) -> Itera
         yield Finding(
             *RULE,
             Severity.INFO if learns and share < major else Severity.WARNING if learns else severity,
-            f"{len(made)} parameters are made anew in each forward pass, so what they learn is lost",
+            f"{len(made)} parameters are made again in each forward pass, so they lose what they learn",
             location=made[0].location,
             module="",
-            label="made anew in each pass",
+            label="made again in each pass",
             evidence=(Evidence("elements with a gradient that are made in the pass", share, "share", "0%"),),
             consequence=outcome(trial),
             cures=(CureRef("making it once in __init__, as an attribute of the module, and using that in forward"),),

@@ -134,7 +134,7 @@ AT_A_CONSTANT = 0.1
 
 
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
-    """One finding, at the first operation after which the samples are no longer told apart."""
+    """One finding, at the first operation after which the samples are alike."""
     spread = trace.output_spread
     if spread is None or progress(trial) is Progress.LEARNS:
         return
@@ -194,7 +194,7 @@ def _merging(trace: Trace, first: Operation) -> Operation:
 
 
 def _in_training(trace: Trace, trial: StepTest, before: float, after: float) -> Finding:
-    """The first updates push all samples to the same output: what told them apart is drowned out."""
+    """The first updates push all samples to the same output: their difference drowns."""
     gone = progress(trial) is Progress.STALLED and after < thresholds.SPREAD_FLOOR
     return Finding(
         *RULE,
@@ -235,7 +235,7 @@ def _drawn_together(trial: StepTest, before: float) -> bool:
 
 
 def _together(trace: Trace, trial: StepTest, before: float, after: float) -> Finding:
-    """As embeddings do whose loss is as good for one point as for all it knows how to tell apart."""
+    """As embeddings do whose loss is as good at one point as at separate points."""
     return Finding(
         *RULE,
         Severity.ERROR,
