@@ -92,8 +92,8 @@ def setup():
 `LEAP = 0.4` of the first loss, in one of the first ten steps, and `BOUNCED = 1.0` of it, in `rules/thresholds.py`. The rule
 forgives a leap if the loss is down by `RECOVERED = 0.7` after a hundred steps and leapt by less than `ASTRAY = 300`. Fitted
 on the truth table by `python -m bench.calibrate`. `REPLACED = 5`: the rule reports an update of five times a weight's own size
-where the loss more than doubles, even if the loss then comes down. In training, `HARMFUL`, `OVERSIZED`, `GROWN`, `RATE_JUMP`, `WAIT`
-and `RISEN` in `detect/updates.py`; `python -m bench.faults --distributions` prints the greatest update and the greatest jump
+where the loss more than doubles, even if the loss then comes down. In training, `HARMFUL`, `OVERSIZED`, `GROWN`,
+`RATE_JUMP`, `WAIT` and `RISEN` in `detect/updates.py`; `python -m bench.faults --distributions` prints the greatest update and the greatest jump
 of the rate in healthy runs.
 
 ## References
