@@ -105,12 +105,13 @@ def setup():
 
 ## When it is wrong
 
-- Some values leave torch and return only as results (numpy, sums of Python numbers). The probe then guesses the link: it takes
-  the last value that left before the result entered. It does not mark a logged number where another cut explains more.
+- Some values leave torch and return only as results (numpy, sums of Python numbers). The probe then guesses the link: it
+  takes the last value that left before the result entered. It does not mark a logged number where another cut explains
+  more.
 - A trained backbone that is detached on purpose gets a warning at most: its weights no longer have the variance that an
   initialiser gives them.
-- A target network, a momentum encoder or a teacher is detached by design. Freeze it with `requires_grad_(False)`, and the rule
-  reports nothing.
+- A target network, a momentum encoder or a teacher is detached by design. Freeze it with `requires_grad_(False)`, and the
+  rule reports nothing.
 - A part that another loss trains takes no part in this loss: the rule lists it as information.
 - Truncated backpropagation detaches the state between batches. The rule reports a state that is detached at each step.
 

@@ -21,9 +21,9 @@ alone.
 
 ## Why it matters
 
-A falling loss looks like training. It also falls while a model learns only the frequency of each label: from
-log(10) = 2.303 to the entropy of the labels, where it stays. This happens to a net that gives all samples the same output, and
-to a net whose gradient drowns on its way to the input.
+A falling loss looks like training. It also falls while a model learns only the frequency of each label: from log(10) =
+2.303 to the entropy of the labels, where it stays. This happens to a net that gives all samples the same output, and to a
+net whose gradient drowns on its way to the input.
 
 ## Example
 
@@ -74,13 +74,13 @@ def setup():
 
 ## Cures and their safety
 
-- *A look at the data* first: inputs and targets must be shuffled together, and inputs must differ. If the report's trunk shows
-  healthy gradients from the loss to the input, the fault is mostly in the data.
+- *A look at the data* first: inputs and targets must be shuffled together, and inputs must differ. If the report's trunk
+  shows healthy gradients from the loss to the input, the fault is mostly in the data.
 - *A smaller `p` of the dropout*: `p` is the share that is dropped, not the share that is kept.
 - *Residual blocks, normalisation, folded initialisation*, where the gradient does not reach the input.
 - *A learning rate found by real steps* (`steadygrad lr`).
-- *A smaller weight of the divergence at first*, in a variational autoencoder (KL warm-up): safe. At full weight from the start
-  the latent collapses onto its prior before the decoder has learned to use it.
+- *A smaller weight of the divergence at first*, in a variational autoencoder (KL warm-up): safe. At full weight from the
+  start the latent collapses onto its prior before the decoder has learned to use it.
 
 ## When it is wrong
 

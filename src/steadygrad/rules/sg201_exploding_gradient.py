@@ -9,15 +9,15 @@ branch that is large by itself does not count. Gains multiply, so decades add:
     gained = Σ log10(‖gradient behind a step‖ ÷ ‖gradient in front of it‖)
 
 The finding stands at the expression whose steps add most. A model that learns in the step test gets no finding under
-`DECADES_AT_ONCE` decades. The finding is an error where the loss bounces, diverges or stands still, and where there is no step
-test. Else it is a warning. It is also a warning where the loss begins far above that of one constant answer and comes down
-most of the way.
+`DECADES_AT_ONCE` decades. The finding is an error where the loss bounces, diverges or stands still, and where there is no
+step test. Else it is a warning. It is also a warning where the loss begins far above that of one constant answer and comes
+down most of the way.
 
 ## Why it matters
 
-A weight's gradient is the arriving gradient times the activation in front of the layer. If it grows tenfold every few layers,
-no single learning rate suits both ends: a rate that moves the last layers tears the first ones apart. The usual cause is a sum
-`x + f(x)` that doubles the variance in each block, or a layer gain above 1 without normalisation.
+A weight's gradient is the arriving gradient times the activation in front of the layer. If it grows tenfold every few
+layers, no single learning rate suits both ends: a rate that moves the last layers tears the first ones apart. The usual
+cause is a sum `x + f(x)` that doubles the variance in each block, or a layer gain above 1 without normalisation.
 
 ## Example
 
@@ -97,8 +97,8 @@ def setup():
 
 ## When it is wrong
 
-- On rows of zeros (padding) a normalisation's derivative is one over its epsilon. A gradient that grows there moves no weight:
-  the rule reports nothing where the steps learn and no parameter's gradient grows.
+- On rows of zeros (padding) a normalisation's derivative is one over its epsilon. A gradient that grows there moves no
+  weight: the rule reports nothing where the steps learn and no parameter's gradient grows.
 - A scale-free optimizer at a small rate can train such a net, slower than ten steps show: check again with `--trial 100`.
 - An input in tiny units gives a large gradient at the input alone. SG304 judges the input.
 - The rule does not see gradients that explode within a branch.

@@ -85,8 +85,8 @@ def setup():
 - *Recurrent weights divided by their spectral norm*: changes numbers only; under trained weights it changes what the
   net computes. `torch.nn.utils.parametrizations.spectral_norm` keeps the bound while training, with new keys.
 - *A gated cell*: another module, other keys; train again.
-- *Clipping by norm* bounds the update. It is right where the gradient explodes now and then. It does not mend a gain above 1 at
-  every step.
+- *Clipping by norm* bounds the update. It is right where the gradient explodes now and then. It does not mend a gain above
+  1 at every step.
 
 ## When it is wrong
 

@@ -71,30 +71,30 @@ def setup():
 ## Cures and their safety
 
 - *A learning rate found by the step test*: changes one number and not the model. Safe.
-- *Warm-up*: safe. It is right where only the first steps are too large (Adam's second moment is still unsure, or the curvature
-  falls early).
-- *Clipping by global norm*: safe, and right if large steps come now and then. A clip that acts at every step is a learning rate
-  in disguise. It does not bound the update of Adam, which is scale-free.
+- *Warm-up*: safe. It is right where only the first steps are too large (Adam's second moment is still unsure, or the
+  curvature falls early).
+- *Clipping by global norm*: safe, and right if large steps come now and then. A clip that acts at every step is a learning
+  rate in disguise. It does not bound the update of Adam, which is scale-free.
 
 ## When it is wrong
 
-- Dropout, noise or a very small batch make a loss jump by themselves. Every step of the test draws the same random numbers, so
-  only the jumps of the batch are left.
+- Dropout, noise or a very small batch make a loss jump by themselves. Every step of the test draws the same random numbers,
+  so only the jumps of the batch are left.
 - A loss near 0 at the start (a trained model) rises by a large *share* in a harmless step.
 - Some set-ups bounce once and then train well. The finding is therefore a warning where the loss falls in the end.
 - In training, the guard does not report an update of a fifth of the weight that does harm slowly. It reports a loss that then
   runs away (SG207). An estimate on 256 elements is within 0.8 to 1.25 times the exact ratio on 95 of 100 steps.
-- Growth of the gradient over depth (SG201), a large input (SG304) or large outputs (SG205) cause the same bounce. Their finding
-  takes the place of this one.
+- Growth of the gradient over depth (SG201), a large input (SG304) or large outputs (SG205) cause the same bounce. Their
+  finding takes the place of this one.
 
 ## Where the threshold comes from
 
 `LEAP = 0.4` of the first loss, in one of the first ten steps, and `BOUNCED = 1.0` of it, in `rules/thresholds.py`. The rule
 forgives a leap if the loss is down by `RECOVERED = 0.7` after a hundred steps and leapt by less than `ASTRAY = 300`. Fitted
-on the truth table by `python -m bench.calibrate`. `REPLACED = 5`: the rule reports an update of five times a weight's own size
-where the loss more than doubles, even if the loss then comes down. In training, `HARMFUL`, `OVERSIZED`, `GROWN`,
-`RATE_JUMP`, `WAIT` and `RISEN` in `detect/updates.py`; `python -m bench.faults --distributions` prints the greatest update and the greatest jump
-of the rate in healthy runs.
+on the truth table by `python -m bench.calibrate`. `REPLACED = 5`: the rule reports an update of five times a weight's own
+size where the loss more than doubles, even if the loss then comes down. In training, `HARMFUL`, `OVERSIZED`, `GROWN`,
+`RATE_JUMP`, `WAIT` and `RISEN` in `detect/updates.py`; `python -m bench.faults --distributions` prints the greatest update
+and the greatest jump of the rate in healthy runs.
 
 ## References
 

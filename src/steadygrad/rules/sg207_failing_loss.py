@@ -15,10 +15,10 @@ sign and scale, so the guard compares it with its own past, never with a constan
   different samples are alike: less than 1e-4 of their energy differs. 25 steps are enough if the loss has just risen above
   all of the 100 before and stays there. The alarm names the step at which the loss rises or begins to stand. An error.
 
-A check measures which way the loss pushes log-probabilities (`log_softmax`, or `log` of a `softmax`). The sign is wrong if the
-target's entry of each row gets a positive gradient, the same in all rows: the loss then falls as the likelihood of the right
-answers falls. The finding is an error at the expression that makes the loss. The rule reports neither an entropy, which
-reaches all entries, nor a policy loss, whose weights differ from sample to sample.
+A check measures which way the loss pushes log-probabilities (`log_softmax`, or `log` of a `softmax`). The sign is wrong if
+the target's entry of each row gets a positive gradient, the same in all rows: the loss then falls as the likelihood of the
+right answers falls. The finding is an error at the expression that makes the loss. The rule reports neither an entropy,
+which reaches all entries, nor a policy loss, whose weights differ from sample to sample.
 
 An infinite or NaN loss is SG203. Where the gradient leaps at the same step, the guard raises the alarm of the gradient (SG206
 or SG201), with this code among its `symptoms`.
@@ -113,8 +113,9 @@ def train():
 ## Where the threshold comes from
 
 A sign needs none. `LEAP`, `CLIMB`, `ALONE`, `WITH_IT`, `AWAY`, `STILL`, `MOVED` and `SAME_ANSWER` stand in
-`detect/losses.py`. `python -m bench.faults --distributions` prints for the healthy runs how far a loss rises above those before
-it, how far its level rises, and how long it stands still. `python -m bench.faults --healthy` counts the alarms in them.
+`detect/losses.py`. `python -m bench.faults --distributions` prints for the healthy runs how far a loss rises above those
+before it, how far its level rises, and how long it stands still. `python -m bench.faults --healthy` counts the alarms in
+them.
 
 ## References
 

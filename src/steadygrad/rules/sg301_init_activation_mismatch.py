@@ -7,12 +7,13 @@ there, beside the gain that the activation behind it needs:
 
     measured σ_w² = fan-in × mean(w²)        needed σ_w²: the critical one, where σ_w² E[φ′(√q z)²] = 1, z ~ N(0, 1)
 
-(2 for ReLU, 1 for tanh and between two linear layers). A layer with the ratio r = measured ÷ needed adds ½ |log10 r| decades to
-the loss or gain. The finding is raised where the gradient vanishes or explodes on the trunk and mismatched layers explain a
-good part of the decades. It takes the place of SG101 or SG201 and their severity. A model that learns in the step test gets no
-finding, with one exception on one batch. There the finding is an error where the median layer's variance is 10 times too large
-or more and the gradient gains 3 decades, even if the steps learn the batch: such a net learns one batch by heart and no more.
-On one batch it is also an error where a hundred steps teach nothing and 9.5 decades are lost (SG101).
+(2 for ReLU, 1 for tanh and between two linear layers). A layer with the ratio r = measured ÷ needed adds ½ |log10 r|
+decades to the loss or gain. The finding is raised where the gradient vanishes or explodes on the trunk and mismatched
+layers explain a good part of the decades. It takes the place of SG101 or SG201 and their severity. A model that learns in
+the step test gets no finding, with one exception on one batch. There the finding is an error where the median layer's
+variance is 10 times too large or more and the gradient gains 3 decades, even if the steps learn the batch: such a net
+learns one batch by heart and no more. On one batch it is also an error where a hundred steps teach nothing and 9.5 decades
+are lost (SG101).
 
 A layer whose output is normalised has no scale of its own and does not count. In a layer of your own the finding marks the
 `nn.Parameter(…)` of its weights, if steadygrad loads the file. Weights that are all zero are marked at the call of
@@ -107,10 +108,10 @@ def setup():
 
 ## Where the threshold comes from
 
-`SMALL = 0.8` and `LARGE = 1.25` bound the ratio: initialisations made for the activation lie within, torch's default
-for ReLU far below. `SHARE = 0.4` is the part of the decades that mismatched layers must explain. `rules/thresholds.py` defines
-vanishing and exploding. `FAR_TOO_LARGE = 10`: of 1,170 calibration rows nine have such weights and gain 3 decades or more; seven
-fail, two lie between, none trains. Fitted on the truth table by `python -m bench.calibrate`.
+`SMALL = 0.8` and `LARGE = 1.25` bound the ratio: initialisations made for the activation lie within, torch's default for
+ReLU far below. `SHARE = 0.4` is the part of the decades that mismatched layers must explain. `rules/thresholds.py` defines
+vanishing and exploding. `FAR_TOO_LARGE = 10`: of 1,170 calibration rows nine have such weights and gain 3 decades or more;
+seven fail, two lie between, none trains. Fitted on the truth table by `python -m bench.calibrate`.
 
 ## References
 

@@ -5,8 +5,8 @@
 Two things. The rule reports either only if the step test does not learn; two or three values a channel are a warning even
 where it does.
 
-- *Depth*: the number of batch norms on the trunk, that is without a skip around them, and the decades that the gradient gains.
-  The finding is raised where there are many batch norms and the gradient grows.
+- *Depth*: the number of batch norms on the trunk, that is without a skip around them, and the decades that the gradient
+  gains. The finding is raised where there are many batch norms and the gradient grows.
 - *Batch*: the number of values that each channel is normalised over in training mode: batch × height × width. The finding is
   raised where there is only a handful.
 
@@ -96,12 +96,14 @@ def setup():
 - A small learning rate may train a deep plain stack in the end: after a few steps its gradients even out somewhat. Check
   again with `--trial 100`.
 - Each device of a data-parallel run sees only a part of the batch. Check with the batch of one device.
-- In eval mode batch norm uses the running statistics, so the size of the batch does not matter. The rule reports nothing then.
+- In eval mode batch norm uses the running statistics, so the size of the batch does not matter. The rule reports nothing
+  then.
 
 ## Where the threshold comes from
 
-`DEEP = 40` batch norms on the trunk together with `DECADES_GAINED = 2.0`, and `FEW_VALUES = 4` values a channel;
-`A_HANDFUL = 3` where the steps learn, because such nets are measured to reach far less. Fitted on the truth table by `python -m bench.calibrate`.
+`DEEP = 40` batch norms on the trunk together with `DECADES_GAINED = 2.0`, and `FEW_VALUES = 4` values a channel; `A_HANDFUL
+= 3` where the steps learn, because such nets are measured to reach far less. Fitted on the truth table by `python -m
+bench.calibrate`.
 
 ## References
 

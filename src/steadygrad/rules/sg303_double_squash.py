@@ -2,12 +2,14 @@
 
 ## What it measures
 
-What the loss is fed with, past views and reshapes. Raised where a softmax or sigmoid goes straight into a function that
-applies one itself: `cross_entropy` and `log_softmax` (after softmax or sigmoid), `binary_cross_entropy_with_logits`
-(after sigmoid or softmax), a second softmax on the output. Also where an output sigmoid under `mse_loss` is saturated in
-most of its units and the step test did not learn. The first kind is reported even if the loss falls: it is an error
-where the model stands still or bounces, and a warning otherwise; information where the loss of one batch falls, or a fifth of
-that of unseen ones (`ENOUGH` in `rules/plateau.py`) is gone within three hundred steps.
+The input of the loss, past views and reshapes. The finding is raised where a softmax or sigmoid goes straight into a function
+that applies one itself: `cross_entropy` and `log_softmax` (after softmax or sigmoid), `binary_cross_entropy_with_logits`
+(after sigmoid or softmax), a second softmax on the output. It is also raised where an output sigmoid under `mse_loss` is
+saturated in more than 40 % of its units and the step test does not learn.
+
+The finding is an error where the model stands still or bounces, else a warning. It is a warning even where the model learns,
+as long as the steps learn less than a fifth (`ENOUGH` in `rules/plateau.py`): of the one batch, or of the loss of unseen
+batches within three hundred steps. From a fifth on it is information.
 
 ## Why it matters
 
@@ -16,10 +18,10 @@ perfect softmax still leaves cross-entropy at
 
     -log(e ÷ (e + C - 1)) = log(1 + (C - 1)/e)
 
-which is 0.74 for 4 classes and 1.46 for 10, where it should be 0. The first softmax's derivative also multiplies the gradient.
-It vanishes as the answers become sure, right or wrong. A sigmoid in front of a BCE with logits gives only probabilities
-between 0.5 and 0.73. Under squared error the sigmoid's derivative multiplies the error: a unit that is certain and wrong gets
-no gradient. Cross-entropy cancels this factor.
+which is 0.74 for 4 classes and 1.46 for 10, where it should be 0. The first softmax's derivative also multiplies the
+gradient. It vanishes as the answers become sure, right or wrong. A sigmoid in front of a BCE with logits gives only
+probabilities between 0.5 and 0.73. Under squared error the sigmoid's derivative multiplies the error: a unit that is
+certain and wrong gets no gradient. Cross-entropy cancels this factor.
 
 ## Example
 
@@ -77,8 +79,8 @@ def setup():
 ## Where the threshold comes from
 
 The double squash needs none: the wiring alone decides. Nine calibration rows train through one, and all learn a fifth
-within three hundred steps. Three fail and learn something; none of them learns a fifth. For a sigmoid under MSE, `SATURATED` is
-the share of units below 5 % of the greatest derivative. Fitted on the truth table by `python -m
+within three hundred steps. Three fail and learn something; none of them learns a fifth. For a sigmoid under MSE,
+`SATURATED` is the share of units below 5 % of the greatest derivative. Fitted on the truth table by `python -m
 bench.calibrate`.
 
 ## References

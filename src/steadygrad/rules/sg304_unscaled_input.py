@@ -94,9 +94,9 @@ def setup():
 ## Where the threshold comes from
 
 `LARGE = 20.0` for the standard deviation and |mean|: healthy set-ups, raw grey levels of digits among them, lie below;
-set-ups that fail by their input lie above. From `HUGE = 2000` up a learned batch proves nothing. Below `SMALL = 0.003` the rule
-reports only a model that learns nothing. `SATURATED = 0.5` decides only how the finding is worded. Fitted on the truth table
-by `python -m bench.calibrate`.
+set-ups that fail by their input lie above. From `HUGE = 2000` up a learned batch proves nothing. Below `SMALL = 0.003` the
+rule reports only a model that learns nothing. `SATURATED = 0.5` decides only how the finding is worded. Fitted on the truth
+table by `python -m bench.calibrate`.
 
 ## References
 

@@ -6,8 +6,8 @@ The mean entropy of attention weights, as a share of the greatest possible, on a
 
     H = -Σ_j p_j log p_j ÷ log(keys)        1 = equal weights, 0 = all weight on one position
 
-The probe measures it in `F.scaled_dot_product_attention`, in the calls inside `nn.MultiheadAttention`, and in any softmax over
-a tensor of three or more dimensions. The finding stands at the first saturated attention:
+The probe measures it in `F.scaled_dot_product_attention`, in the calls inside `nn.MultiheadAttention`, and in any softmax
+over a tensor of three or more dimensions. The finding stands at the first saturated attention:
 
 - If the step test does not learn, or learns slowly, one attention below 0.2 raises the finding. It is an error if the loss
   stands still or bounces, or still learns slowly after several hundred steps. Else it is a warning.
@@ -104,7 +104,8 @@ def setup():
 ## Where the threshold comes from
 
 `ENTROPY = 0.2`: healthy architectures at initialisation lie well above, set-ups with oversized logits below. `SHUT = 0.12`
-where the model learns: of 570 calibration rows that train on one batch two have such a layer. Fitted on the truth table by `python -m bench.calibrate`.
+where the model learns: of 570 calibration rows that train on one batch two have such a layer. Fitted on the truth table by
+`python -m bench.calibrate`.
 
 ## References
 
