@@ -36,7 +36,9 @@ COMPARED = Way(
     "returns true or false, which have no gradient",
     "the compared values themselves in the loss, or a sigmoid for the step",
 )
-INDEX = Way("returns positions, which have no gradient", "softmax weights in its place, or the values at those positions")
+INDEX = Way(
+    "returns positions, which have no gradient", "softmax weights in its place, or the values at those positions"
+)
 CAST = Way("makes integers, which have no gradient", "the floating-point values")
 STEP = Way(
     "is flat, so its derivative is zero",

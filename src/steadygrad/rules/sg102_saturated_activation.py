@@ -199,7 +199,9 @@ def _vanishing(trace: Trace, trial: StepTest | None, name: str, taken: float, se
             Evidence(
                 "derivative rms on this batch", rms, f"of a maximum of {saturations[0].derivative_max:g}", "near 1"
             ),
-            Evidence("saturated units", max(s.saturated_share for s in saturations), "share", f"under {percent(SATURATED)}"),
+            Evidence(
+                "saturated units", max(s.saturated_share for s in saturations), "share", f"under {percent(SATURATED)}"
+            ),
         ]
     if math.isfinite(weights):
         proof.append(Evidence("decades taken by the weights' scale", weights, "decades", "near 0"))

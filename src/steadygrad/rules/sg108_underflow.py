@@ -142,7 +142,9 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
             location=operation.location if operation is not None else None,
             module=operation.module if operation is not None else "",
             label="the gradient that arrives here is below 6e-8, the least that float16 holds",
-            evidence=(Evidence("elements rounded to zero", trace.underflow_share, "share", f"under {percent(UNDERFLOW)}"),),
+            evidence=(
+                Evidence("elements rounded to zero", trace.underflow_share, "share", f"under {percent(UNDERFLOW)}"),
+            ),
             consequence=outcome(trial),
             cures=(
                 CureRef("loss scaling (torch.amp.GradScaler)"),

@@ -123,9 +123,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
             ),
             consequence=outcome(trial),
             cures=(
-                CureRef(
-                    "standardised targets: (y - mean) / std of the training set, undone on the predictions"
-                ),
+                CureRef("standardised targets: (y - mean) / std of the training set, undone on the predictions"),
                 CureRef("an output in the targets' units", "standardised-target"),
             ),
             also=other_places(operation),
