@@ -9,9 +9,9 @@ at zero) and frozen weights keep their values.
 
 ## Mathematics
 
-A layer multiplies the squared gradient by χ = σ_w² E[φ′(u)²], where σ_w² is fan-in times the weights' variance. He has
-σ_w² = 2, for ReLU, which passes half of the units. Xavier has the variance 2 ÷ (fan-in + fan-out). LeCun has σ_w² = 1, for
-SELU. The critical line has χ = 1 for the layer's own activation, by quadrature. Orthogonal weights have equal singular values,
+A layer multiplies the squared gradient by χ = σ_w² E[φ′(u)²], where σ_w² is fan-in times the weights' variance. He has σ_w²
+= 2, for ReLU, which passes half of the units. Xavier has the variance 2 ÷ (fan-in + fan-out). LeCun has σ_w² = 1, for SELU.
+The critical line has χ = 1 for the layer's own activation, by quadrature. Orthogonal weights have equal singular values,
 not only the right mean. Data-driven scales the pre-activation of each layer to variance 1 on the batch, one layer after the
 other.
 

@@ -1,9 +1,9 @@
-"""The planner: what could help is tried on copies, least intrusive first, and measured by the same check as the disease.
+"""The planner: it tries candidates on copies, least intrusive first, and judges them by the same check as the sick model.
 
-The first candidate that makes the verdict healthy is taken, or one of its group, where the first memorises and that one
-does not; a clip joins it where only slow steps do not diverge. Where no single one heals, they are joined to the best.
-What was not seen to work is never given. ``cure`` is the public function; ``cure_subject`` is what it and the command
-line share.
+It takes the first candidate that makes the verdict healthy. Where this one memorises, it takes one of its group that does
+not. A clip joins it where every faster rate diverges. Where no single candidate heals, the planner joins others to the
+best. It never returns a cure that it has not seen to work. ``cure`` is the public function; ``cure_subject`` is what it and
+the command line share.
 """
 
 from __future__ import annotations
