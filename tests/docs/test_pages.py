@@ -75,23 +75,15 @@ def test_findings_and_cures_link_each_other() -> None:
 
 
 def helped() -> dict[str, set[str]]:
-    """Names in brackets at or in the help lines of each rule's file."""
+    """Cures that each rule's file names: the second argument of its ``CureRef``s."""
     found = {}
     for path in Path(rules.__file__).parent.glob("sg*.py"):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        texts = [
-            node.value
-            for call in ast.walk(tree)
-            if isinstance(call, (ast.keyword, ast.FunctionDef))
-            and (call.arg == "cures" if isinstance(call, ast.keyword) else call.name == "_initialiser")
-            for node in ast.walk(call)
-            if isinstance(node, ast.Constant) and isinstance(node.value, str)
-        ]
+        calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
         names = {
-            name
-            for text in texts
-            for group in re.findall(r" \(([a-z-]+(?:, [a-z-]+)*)\)", text)
-            for name in group.split(", ")
+            str(call.args[1].value)
+            for call in calls
+            if isinstance(call.func, ast.Name) and call.func.id == "CureRef" and len(call.args) > 1
+            if isinstance(call.args[1], ast.Constant)
         }
         found[path.name[:5].upper()] = names
     return found
@@ -131,6 +123,7 @@ Nothing.
 
 GROUP = "set-up"
 SAFETY = "safe"
+PHASE = 0
 FINDINGS = ("SG108",)
 CANDIDATES = {"a-night": ("set-up", "safe")}
 

@@ -185,7 +185,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
             CureRef(
                 "a look at the calls between them and the loss: rounding, comparison, a dead activation, a weight of zero"
             ),
-            CureRef("logits in place of a softmax or sigmoid that is flat there"),
+            CureRef("logits in place of a softmax or sigmoid that is flat there", "logits"),
         ),
     )
 

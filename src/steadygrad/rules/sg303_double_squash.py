@@ -170,7 +170,7 @@ def _found(trace: Trace, trial: StepTest | None, squash: Operation, why: str) ->
         ),
         consequence=outcome(trial),
         cures=(
-            CureRef(f"leaving {name} out of the model (logits) and applying it when predicting"),
+            CureRef(f"leaving {name} out of the model and applying it when predicting", "logits"),
             CureRef("log_softmax with nll_loss"),
         ),
         also=other_places(squash),
