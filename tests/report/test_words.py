@@ -36,7 +36,7 @@ def test_numbers_have_three_digits(value: float, shown: str) -> None:
 @pytest.mark.parametrize(
     ("item", "shown"),
     [
-        (Evidence("saturated units", 0.72, "share", "under 0.5"), "saturated units: 72%, expected under 0.5"),
+        (Evidence("saturated units", 0.72, "share", "under 50%"), "saturated units: 72%, expected under 50%"),
         (Evidence("decades lost", 17.2, "decades", "under 4"), "decades lost: 17.2, expected under 4"),
         (Evidence("rms", 0.24, "of a maximum of 0.25", ""), "rms: 0.24 of a maximum of 0.25"),
         (Evidence("cost", 1.5, "×", ""), "cost: 1.5×"),

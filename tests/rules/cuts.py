@@ -959,21 +959,21 @@ LISTED = [
 
 ANEW = [
     Case(
-        "made anew in forward",
+        "made again in forward",
         "layer",
-        "made anew",
+        "made again",
         forward="layer = «nn.Linear(4, 4)»\nreturn self.head(layer(self.body(x)))",
     ),
     Case(
-        "made anew in forward",
+        "made again in forward",
         "parameter",
-        "made anew",
+        "made again",
         forward="return self.head(self.body(x) @ «nn.Parameter(torch.randn(4, 4))»)",
     ),
     Case(
-        "made anew in forward",
+        "made again in forward",
         "own module, helper",
-        "made anew",
+        "made again",
         helpers="""
         class Block(nn.Module):
             def __init__(self):
@@ -989,9 +989,9 @@ ANEW = [
         forward="return self.head(mixed(self.body(x)))",
     ),
     Case(
-        "made anew in forward",
+        "made again in forward",
         "sequence, several lines",
-        "made anew",
+        "made again",
         forward="return nn.Sequential(\n    nn.Tanh(),\n    «nn.Linear(4, 3)»,\n)(self.body(x))",
     ),
 ]

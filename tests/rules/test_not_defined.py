@@ -52,7 +52,7 @@ class Rooted(nn.Module):
 @pytest.mark.parametrize(
     ("before", "severity", "so"),
     [
-        (torch.relu, "warning", "no weight has been harmed in these steps"),
+        (torch.relu, "warning", "these steps harmed no weight"),
         (lambda x: (x - x) ** 2, "error", "every weight becomes NaN at the first step"),
     ],
     ids=["behind a rectifier", "of a square that is 0"],

@@ -2,24 +2,25 @@
 
 ## What it does
 
-Hooks a clip into the optimizer's step: each element into [−1, 1], the global norm at most 1, each unit's gradient at most
-1 % of its weight, or the norm at the 90 % quantile of those seen.
+Hooks a clip into the optimizer's step. The clip puts each element into [−1, 1], or bounds the global norm at 1, each unit's
+gradient at 1 % of its weight, or the norm at the 90 % quantile of the norms seen.
 
 ## Mathematics
 
-A clip bounds ‖update‖. By value it bends the direction, by norm it keeps it. The product of n factors that made the
-gradient large is the same as before.
+A clip bounds ‖update‖. A value clip bends the direction, a norm clip keeps it. The product of n factors that makes the
+gradient large stays the same.
 
 ## What it changes
 
-The optimizer: a step hook, which is not part of its state_dict; register it again after loading. The model stays.
+The optimizer: it gets a step hook, which is not part of its state_dict; register the hook again after loading. The model
+stays.
 
 ## When it is wrong
 
-Against spikes it works, and beside a cure that mends the depth where only slow steps would not diverge (six layers that
-square what they get, folded: a rate of 0.01 with it, 0.0003 without). Where gradients explode with depth it only bounds
-updates and cures nothing: first layers still get gradients that are wrong by decades. Under Adam, which divides by the
-gradient's size, it changes little.
+A clip works against spikes. It also helps beside a cure of the depth: six folded layers that square their input train at a
+rate of 0.01 with a clip, and at 0.0003 without. Where gradients explode with depth a clip only bounds updates and cures
+nothing: the first layers still get gradients that are wrong by decades. Adam divides by the gradient's size, so a clip
+changes little under it.
 
 ## References
 
@@ -47,7 +48,7 @@ CANDIDATES = {
     "clip-quantile": ("clip", "safe"),
 }
 AT_FIRST = 1
-"""Candidates that are tried where nobody asked for a clip: what one does not heal, the others hardly will."""
+"""Candidates that are tried where nobody asked for a clip: the others hardly heal what one does not."""
 
 CLIPS = {
     "norm": ("gradient norm clipped at 1", Clip.norm(1.0)),
@@ -77,5 +78,5 @@ def apply_(copy: EditableCopy, edit: Edit) -> Change:
         trunk = check_subject(copy.subject, trial=0).trunk
     warnings: tuple[str, ...] = ()
     if trunk is not None and trunk.decades > DEPTH_EXPLODES:
-        warnings = (f"it bounds updates only: the gradient still grows {trunk.decades:.1f} decades on its way",)
+        warnings = (f"it bounds updates only: the gradient still gains {trunk.decades:.1f} decades on the trunk",)
     return Change("optimizer: a clip before each step", "optimizer", warnings=warnings)

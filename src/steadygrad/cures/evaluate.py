@@ -158,8 +158,8 @@ def try_out(
         return Outcome(Tried(candidate, None, None, None, None, None, None, why_not=str(error)))
     rate, own = rate_of(copy.optimizer), rate_of(subject.optimizer)
     if rate != own:
-        told = Change(f"optimizer: learning rate {own:.3g} → {rate:.2g}", "optimizer")
-        changes = [*changes, told] if edits else [told]
+        change = Change(f"optimizer: learning rate {own:.3g} → {rate:.2g}", "optimizer")
+        changes = [*changes, change] if edits else [change]
     tried = Tried(
         candidate=candidate,
         verdict=report.verdict,

@@ -1,27 +1,28 @@
-"""Folded initialisation: any plain net of any depth at a working point where neither signal nor gradient is lost.
+"""Folded initialisation: it keeps the size of signal and gradient in a plain net of any depth.
 
 ## What it does
 
-Sets the weights and biases of every plain layer so that its pre-activations have the scale α and the mean β at which the
-activation behind it keeps a net of this depth trainable. Weights are orthogonal (delta-orthogonal in convolutions). One
-pass over the batch, layer by layer: each layer is scaled so that its pre-activations have standard deviation α, each
-unit's bias is set so that its mean is β. The learning rate then comes from the step test; it falls about as 1 ÷ depth.
+Sets the weights and biases of every plain layer so that its pre-activations have the scale α and the mean β. At this working
+point the activation behind the layer keeps a net of this depth trainable. Weights are orthogonal (delta-orthogonal in
+convolutions). One pass over the batch sets them layer by layer. It scales each layer so that its pre-activations have
+standard deviation α, and sets each unit's bias so that its mean is β. The learning rate then comes from the step test; it
+falls about as 1 ÷ depth.
 
 ## Mathematics
 
-With u = α z + β, z ~ N(0, 1), and v the variance of φ(u), the correlation of two samples moves from layer to layer by a
-map whose slope at 1 is C′(1) = α² E[φ′(u)²] ÷ v. α and β are chosen so that C′(1)^L = 1.5 over L layers and an error of
-the variance heals (Q′(1) ≤ 1). `steadygrad activations` prints them.
+Let u = α z + β with z ~ N(0, 1), and let v be the variance of φ(u). A map moves the correlation of two samples from layer
+to layer. Its slope at 1 is C′(1) = α² E[φ′(u)²] ÷ v. The cure chooses α and β so that C′(1)^L = 1.5 over L layers and errors
+of the variance shrink (Q′(1) ≤ 1). `steadygrad activations` prints α and β.
 
 ## What it changes
 
-Numbers only: the same modules, the same activations, the same state_dict keys. Safe before training; on a trained model
-it throws away what was learned.
+Numbers only: the same modules, the same activations, the same state_dict keys. Safe before training. It discards the
+weights of a trained model.
 
 ## When it is wrong
 
-It needs biases where β is not 0 or the activation's mean is not. At great depth the net begins nearly linear, which is
-what makes it trainable; it bends as it learns. Blocks with skips, norms and recurrences don't need it.
+Layers need biases where β or the mean of the activation is not 0. At great depth the net begins nearly linear, and is
+trainable because of it; it bends as it learns. Blocks with skips, norms and recurrences do not need this cure.
 
 ## References
 
@@ -96,7 +97,7 @@ def apply_(copy: EditableCopy, edit: Edit) -> Change:
             folded = True
             done += 1
         elif folded and held.name in heads:
-            # What comes out of the last folded layer is small and has a mean; the head sees neither.
+            # The output of the last folded layer is small and has a mean; the head sees neither.
             _settle(held, HEAD_SCALE, 0.0)
             folded = False
 

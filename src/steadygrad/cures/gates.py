@@ -1,13 +1,14 @@
-"""Gates that begin half open: the bias in front of a shut gate set so that its input has mean 0.
+"""Gates that begin half open: the bias in front of a shut gate gives its input mean 0.
 
 ## What it does
 
-Where a sigmoid multiplies something and is shut on nearly the whole batch, raises the bias of the layer in front by what
-the gate's input lies below 0. The weights, and what lies between layer and gate, stay.
+Raises the bias in front of a shut gate. A shut gate is a sigmoid that multiplies something and is near 0 on most of the
+batch. The bias of the layer in front rises by the distance of the gate's mean input below 0. The weights stay, and so do
+the operations between layer and gate.
 
 ## Mathematics
 
-A gate σ(z) passes σ(z) of what it multiplies and has the slope σ(z) (1 − σ(z)): at z = −16 both are 1e-7, so that neither
+A gate σ(z) passes the share σ(z) of its partner and has the slope σ(z) (1 − σ(z)). At z = −16 both are 1e-7, and neither
 side of the product gets a gradient. At z = 0 they are 1/2 and 1/4.
 
 ## What it changes
@@ -16,8 +17,8 @@ Biases only: the same modules, the same state_dict keys.
 
 ## When it is wrong
 
-Where a gate is shut for a purpose, so that its branch begins at nothing. A gate whose layer has no bias, or gives more
-than the gate takes, is left as it is.
+Some gates are shut on purpose, so that their branch begins at zero. The cure leaves a gate as it is if its layer has no
+bias, or more outputs than the gate has inputs.
 
 ## References
 

@@ -1,28 +1,29 @@
-"""Weights drawn again, each layer for the activation behind it.
+"""Weights drawn again: each layer gets the scale that the activation behind it needs.
 
 ## What it does
 
-Draws the weights of the layers again so that forward signals and gradients keep their size: He, Xavier and LeCun by
-fan-in, orthogonal at the activation's critical scale, or on a batch, layer by layer (data-driven). Residual branches
-and the head can begin at zero. Biases begin at 0. Layers with a norm behind them, heads (unless they are to begin at
-zero) and frozen weights keep what they have.
+Draws the weights of the layers again so that forward signals and gradients keep their size. The schemes are He, Xavier and
+LeCun (by fan-in), orthogonal (at the activation's critical scale), and data-driven (on a batch, layer by layer). Residual
+branches and the head can begin at zero. Biases begin at 0. Layers with a norm behind them, heads (unless they are to begin
+at zero) and frozen weights keep their values.
 
 ## Mathematics
 
-A layer hands a gradient on with gain χ = σ_w² E[φ′(u)²], where σ_w² is fan-in times the weights' variance. He: σ_w² = 2,
-for ReLU, where half of the units pass. Xavier: 2 ÷ (fan-in + fan-out). LeCun: σ_w² = 1, for SELU. The critical line has
-χ = 1 for the layer's own activation, by quadrature. Orthogonal weights keep all singular values, not only their mean.
-Data-driven: the pre-activation of each layer is scaled to variance 1 on the batch, one layer after the other.
+A layer multiplies the squared gradient by χ = σ_w² E[φ′(u)²], where σ_w² is fan-in times the weights' variance. He has σ_w²
+= 2, for ReLU, which passes half of the units. Xavier has the variance 2 ÷ (fan-in + fan-out). LeCun has σ_w² = 1, for SELU.
+The critical line has χ = 1 for the layer's own activation, by quadrature. Orthogonal weights have equal singular values,
+not only the right mean. Data-driven scales the pre-activation of each layer to variance 1 on the batch, one layer after the
+other.
 
 ## What it changes
 
-Numbers only: the same modules, the same function class, the same state_dict keys. Safe before training; on a trained
-model it throws away what was learned.
+Numbers only: the same modules, the same function class, the same state_dict keys. Safe before training. It discards the
+weights of a trained model.
 
 ## When it is wrong
 
-No scale saves a deep net of sigmoids without a shift (use folded-initialisation), and none makes up for a factor in the
-code that shrinks the signal. Drawing again a layer that was initialised for a purpose loses that purpose.
+No scale saves a deep net of sigmoids without a shift: use folded-initialisation. No scale makes up for a factor in the code
+that shrinks the signal. A layer that was initialised on purpose loses its purpose.
 
 ## References
 

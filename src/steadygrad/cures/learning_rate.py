@@ -1,15 +1,15 @@
-"""Another learning rate, found by taking the real optimizer's steps at each rate of a grid.
+"""Another learning rate, found by real steps of the optimizer at each rate of a grid.
 
 ## What it does
 
-Takes 30 steps of the real optimizer on a copy at each rate of a grid of half-decades, each from the same start, on the
-same batch, and takes the smallest rate that reaches 85 % of the greatest fall of the loss. Rates that diverge are
-dropped at once; rates far above or below the best are not tried.
+Takes 30 steps of the real optimizer on a copy at each rate of a grid of half-decades, from the same start and on the same
+batch. It chooses the smallest rate that reaches 85 % of the greatest fall of the loss. It drops rates that diverge at once,
+and tries none far above or below the best.
 
 ## Mathematics
 
-One gradient step predicts a fall of rate × ‖gradient‖²; what decides is how far that prediction holds, which only steps
-can tell. Of the rates that get nearly as far, the smallest leaves the most room before the loss bounces.
+One gradient step predicts a fall of rate × ‖gradient‖². Only real steps show how far that prediction holds. Of the rates
+that get nearly as far, the smallest leaves the most room before the loss bounces.
 
 ## What it changes
 
@@ -17,12 +17,13 @@ The optimizer's learning rate; groups keep their ratios. The model stays as it i
 
 ## When it is wrong
 
-One batch cannot show how noisy gradients are: with tiny batches take a smaller one. A rate found for the start is no
-schedule. It cures nothing that is lost on the way through the layers: where no rate makes the loss fall, it says so.
+One batch does not show the noise of the gradients: with tiny batches take a smaller rate. A rate for the start is no
+schedule. A rate does not cure a gradient that is lost on its way through the layers: the search reports where no rate makes
+the loss fall.
 
 ## References
 
-- Smith 2017, arXiv:1506.01186 (rates tried one after the other; here each begins anew).
+- Smith 2017, arXiv:1506.01186 (rates tried one after the other; here each begins again).
 """
 
 from __future__ import annotations

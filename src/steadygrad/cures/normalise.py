@@ -1,25 +1,25 @@
-"""A norm at every hidden activation, so that what goes into it (or comes out) is N(0, 1) whatever the depth.
+"""A norm at every hidden activation: its input (or output) has mean 0 and variance 1 at any depth.
 
 ## What it does
 
-Puts batch, layer, RMS or group norm before every hidden activation, or behind it. Batch norm only where the batch has
-enough samples. Where a bias in front is made idle by it, it stays, so that old checkpoints load.
+Puts batch, layer, RMS or group norm before every hidden activation, or batch norm behind it. It uses batch norm only where
+the batch has enough samples. A bias in front of the norm becomes idle; it stays, so that old checkpoints load.
 
 ## Mathematics
 
-Batch norm makes each unit's pre-activations mean 0 and variance 1 over the batch, where sigmoid and tanh have slopes near
-their greatest; the scale of the weights in front no longer matters. Behind it, a gradient is divided by the scale that
-was taken out, so that shrunken layers do not shrink it. Layer, RMS and group norm use the units of one sample, so they
-work for any batch, but let samples grow alike in deep plain nets.
+Batch norm gives each unit's pre-activations mean 0 and variance 1 over the batch. Sigmoid and tanh have nearly their
+greatest slope there, and the scale of the weights in front no longer matters. The backward pass divides the gradient by the
+scale that the norm removes, so shrunken layers do not shrink the gradient. Layer, RMS and group norm use the units of one
+sample. They work for any batch, but samples grow alike in deep plain nets.
 
 ## What it changes
 
-What the model computes. Adds the norms' weights, biases and statistics as new state_dict keys; all old keys stay.
+The function of the model. The norms' weights, biases and statistics are new state_dict keys; all old keys stay.
 
 ## When it is wrong
 
 Batch norm needs some 16 samples a batch and differs between training and evaluation. In plain nets of more than about 50
-layers batch norm makes the gradient explode (a factor of about 1.2 a layer with ReLU): add skips too.
+layers batch norm makes the gradient explode, by a factor of about 1.2 a layer with ReLU: add skips too.
 
 ## References
 

@@ -1,9 +1,9 @@
-"""The planner: what could help is tried on copies, least intrusive first, and measured by the same check as the disease.
+"""The planner: it tries candidates on copies, least intrusive first, and judges them by the same check as the sick model.
 
-The first candidate that makes the verdict healthy is taken, or one of its group, where the first memorises and that one
-does not; a clip joins it where only slow steps do not diverge. Where no single one heals, they are joined to the best.
-What was not seen to work is never given. ``cure`` is the public function; ``cure_subject`` is what it and the command
-line share.
+It takes the first candidate that makes the verdict healthy. Where this one memorises, it takes one of its group that does
+not. A clip joins it where every faster rate diverges. Where no single candidate heals, the planner joins others to the
+best. It never returns a cure that it has not seen to work. ``cure`` is the public function; ``cure_subject`` is what it and
+the command line share.
 """
 
 from __future__ import annotations
@@ -307,11 +307,11 @@ def _rank(one: Outcome) -> tuple[float, float]:
 def _why(taken: Outcome, outcomes: Sequence[Outcome], options: Options) -> str:
     how = "the fastest learner of those that heal" if options.best else "the least intrusive that heals"
     if not options.best and any(one.heals for one in outcomes[: outcomes.index(taken)]):
-        how = "of the least intrusive that heal the one that learns most of samples held out"
+        how = "the one of the least intrusive group that learns most of the held-out samples"
     *without, last = taken.tried.candidate.names
     slow = [one.tried.candidate.names for one in outcomes if one.heals and one.slowed]
     if tuple(without) in slow and cures.find(last).candidates[last][0] == CLIP:
-        how = "as without the clip only slow steps do not diverge, and those learn less"
+        how = "because only slow steps stay stable without the clip, and they learn less"
     if not taken.heals:
         how = (
             f"the best of those that the check calls healthy; in a hundred steps it removed {percent(taken.learned)} of the "
@@ -323,11 +323,11 @@ def _why(taken: Outcome, outcomes: Sequence[Outcome], options: Options) -> str:
 def _why_none(outcomes: Sequence[Outcome], candidates: Sequence[Candidate], late: bool) -> str:
     applied = [one for one in outcomes if one.tried.verdict is not None]
     if not applied:
-        reason = "the budget was spent before anything was tried" if late and candidates else "no cure fits this model"
+        reason = "the budget ended before the first try" if late and candidates else "no cure fits this model"
         return f"not cured: {reason} within the options given"
     best = max(applied, key=_rank)
     assert best.tried.verdict is not None
-    end = "; the budget was spent" if late else ""
+    end = "; the budget ended" if late else ""
     if best.healthy:
         return f"not cured: {best.tried.candidate.title} is healthy by the check, {_too_little(best)}{end}"
     worst = best.report.findings[0] if best.report is not None and best.report.findings else None
@@ -338,9 +338,9 @@ def _why_none(outcomes: Sequence[Outcome], candidates: Sequence[Candidate], late
 def _too_little(best: Outcome) -> str:
     """Why what is healthy is not taken."""
     if best.tried.learned is None:
-        return "but its steps were not followed for longer, as the loss has no constant answer to hold it against"
+        return "but it got no longer run, because its loss has no constant answer to compare with"
     return (
         f"but in its longest run {percent(max(0.0, best.learned))} of the loss of the best constant answer is gone, "
-        f"and a cure has to remove {percent(LEARNS)}; train it for longer (--trial 500), or look at whether the inputs "
-        "tell the targets"
+        f"and a cure has to remove {percent(LEARNS)}; train it for longer (--trial 500), or check that the "
+        "inputs determine the targets"
     )

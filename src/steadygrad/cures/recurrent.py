@@ -2,23 +2,24 @@
 
 ## What it does
 
-Draws the recurrent weights again as orthogonal matrices, gate by gate (the identity for ReLU); sets the forget gate's (LSTM)
-or update gate's (GRU) biases for memories up to the sequence's length; or puts a GRU in the place of a plain RNN.
+Does one of three things. It draws the recurrent weights again as orthogonal matrices, gate by gate (the identity for ReLU).
+It sets the biases of the forget gate (LSTM) or update gate (GRU) for memories up to the length of the sequence. Or it puts a
+GRU in place of a plain RNN.
 
 ## Mathematics
 
-Back through time a gradient is multiplied by the same matrix at every step: what counts is its singular values, and
-(0.65)^100 is 19 decades. Orthogonal matrices have singular values 1. A gate with bias log U(1, T) keeps a unit for up to T
-steps (Tallec and Ollivier 2018, equation 11).
+Every step back in time multiplies the gradient by the same matrix. The singular values of the matrix decide: (0.65)^100 is 19
+decades. Orthogonal matrices have singular values 1. A gate with bias log U(1, T) keeps a unit for up to T steps (Tallec and
+Ollivier 2018, equation 11).
 
 ## What it changes
 
-Orthogonal, identity and chrono: numbers only. A gated cell: what the model computes; its weights have other shapes, so
-that old checkpoints of the recurrence do not load.
+Orthogonal, identity and chrono change numbers only. A gated cell changes the function of the model. Its weights have other
+shapes, so old checkpoints of the recurrence do not load.
 
 ## When it is wrong
 
-Where forgetting is wanted. A decay written into the code (state × 0.5) is not a weight and stays.
+Some recurrences are to forget. A decay in the code (state × 0.5) is not a weight and stays.
 
 ## References
 
@@ -53,7 +54,7 @@ ORDER = -1
 """Where there is a recurrence, its weights come before those of the layers."""
 
 LONGEST_ASSUMED = 100
-"""Steps that chrono biases are set for where the trace tells no length."""
+"""Steps that chrono biases are set for where the trace has no length."""
 
 
 def propose(copy: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:

@@ -1,23 +1,23 @@
-"""Skips: the input of a layer added to its output, or to the output of a layer further on.
+"""Skips: they add the input of a layer to its output, or to the output of a later layer.
 
 ## What it does
 
-Adds what goes into a layer to what comes out of it (span 1), or out of the second, third … layer further on (span 2, 3).
-Branches are scaled by 1 ÷ √blocks, or begin at zero. Where shapes differ the skip is padded with zeros (channels) and
-averaged (strides); a shape that cannot be brought in line gets no skip.
+Adds the input of a layer to its output (span 1), or to the output of the second or third layer (span 2, 3). It scales
+branches by 1 ÷ √blocks. Where shapes differ, it pads the skip with zeros (channels) and averages it (strides). A block whose
+shapes cannot be matched gets no skip.
 
 ## Mathematics
 
-h + f(h) has the derivative 1 + f′(h): the 1 hands the gradient on unchanged, whatever f does. Each unscaled branch adds its
-variance, which doubles it block by block; with 1 ÷ √blocks the sum over all blocks stays a constant factor.
+h + f(h) has the derivative 1 + f′(h): the 1 passes the gradient on unchanged, whatever f does. Unscaled branches double the
+variance block by block. With 1 ÷ √blocks the variance grows by a constant factor over all blocks.
 
 ## What it changes
 
-What the model computes. state_dict keys and shapes stay.
+The function of the model. state_dict keys and shapes stay.
 
 ## When it is wrong
 
-Where two layers are meant to forget their input, as a bottleneck does. Skips without a branch scale explode under SGD.
+Some layers are to forget their input, as in a bottleneck. Skips without a branch scale explode under SGD.
 
 ## References
 

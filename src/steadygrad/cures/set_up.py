@@ -1,28 +1,31 @@
-"""The set-up put right: a squash that the loss applies again, an input far from N(0, 1), a decay that outweighs the gradient.
+"""The set-up mended: a squash that the loss applies again, an unscaled input or target, a decay that outweighs the gradient.
 
 ## What it does
 
-Takes a softmax or sigmoid at the end of the model out where the loss applies it, and a bound (tanh, clamp) on scores for a
-cross-entropy; puts cross-entropy behind a sigmoid that was trained by squared error; standardises the input in front of
-the first layer with the batch's mean and deviation; gives a regression's output the mean and deviation of its targets;
-turns a weight decay down that is stronger than the gradient.
+Does what the finding asks for:
+
+- It removes a softmax or sigmoid at the end of the model that the loss applies itself.
+- It removes a bound (tanh, clamp) on the scores for a cross-entropy.
+- It puts cross-entropy in place of squared error behind a sigmoid.
+- It standardises the input in front of the first layer with the batch's mean and deviation.
+- It gives a regression's output the mean and deviation of its targets.
+- It lowers a weight decay that is stronger than the gradient.
 
 ## Mathematics
 
-The softmax of a softmax is nearly flat, so that its gradient is a fraction of what the error asks for. A large input
-drives squashing units into their flat ends, and gives the loss one steep and many flat directions. Decay pulls with
-rate × decay × weight, whatever the data say.
+The softmax of a softmax is nearly flat, so its gradient is a fraction of the error. A large input drives squashing units
+into their flat ends, and gives the loss one steep and many flat directions. Decay pulls with rate × decay × weight,
+whatever the data.
 
 ## What it changes
 
-The model's last or first step, or the optimizer's options. All state_dict keys stay; a standardised input,
-and an output in the target's units, add two buffers each.
-Whoever reads probabilities from the model must apply the squash to its output from now on.
+The model's last or first step, or the optimizer's options. All state_dict keys stay. A standardised input and an output in
+the target's units add two buffers each. Apply the squash to the model's output from now on, wherever you read probabilities.
 
 ## When it is wrong
 
-Where a bounded output is meant as it is. The batch's mean and deviation stand for the whole data set: give a
-representative batch, or standardise the data themselves.
+A bounded output may be intended. The batch's mean and deviation stand for the whole data set: give a representative batch,
+or standardise the data.
 
 ## References
 
@@ -164,7 +167,7 @@ def _takers(copy: EditableCopy) -> list[Operation]:
 
 
 def apply_(copy: EditableCopy, edit: Edit) -> Change:
-    """Put it right, in place."""
+    """Mend the set-up, in place."""
     if edit.to == "decay":
         for group in copy.optimizer.param_groups:
             if "weight_decay" in group:

@@ -2,22 +2,22 @@
 
 ## What it does
 
-Puts ReLU, Leaky ReLU, ELU, SELU, GELU or SiLU in the place of every hidden activation, module or function call, and
-draws the weights in front of it again as it needs them. Gates (a sigmoid that multiplies something) stay.
+Puts ReLU, Leaky ReLU, ELU, SELU, GELU or SiLU in place of every hidden activation, module or function call. It draws the
+weights in front again at the scale that the new activation needs. Gates (a sigmoid that multiplies something) stay.
 
 ## Mathematics
 
-A sigmoid passes at most 1/4 of the gradient and a tanh at most 1, both nearly nothing away from 0. ReLU passes all of it
-on one side; Leaky ReLU, ELU, SELU, GELU and SiLU pass something on the other side too, so that no unit can die.
+A sigmoid passes at most 1/4 of the gradient and a tanh at most all of it; far from 0 both pass nearly nothing. ReLU passes
+all of it on one side. Leaky ReLU, ELU, SELU, GELU and SiLU pass some of it on the other side too, so no unit can die.
 
 ## What it changes
 
-What the model computes. state_dict keys and shapes stay; old weights load, but were learned for another activation.
+The function of the model. state_dict keys and shapes stay. Old weights load, but they were learned for another activation.
 
 ## When it is wrong
 
-Where the squashing is wanted: gates, attention, outputs that must lie between 0 and 1. Beyond some 100 plain layers no
-activation alone is enough.
+Some activations must squash: gates, attention, outputs between 0 and 1. Beyond some 100 plain layers no activation alone is
+enough.
 
 ## References
 

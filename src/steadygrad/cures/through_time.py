@@ -1,26 +1,26 @@
-"""A skip through time: the old state of a loop added to the new one, so that what was seen is kept.
+"""A skip through time: it adds the old state of a loop to the new one, so that the state keeps its past.
 
 ## What it does
 
-Finds the state that a loop in the user's code carries from step to step, and adds to it, scaled, what the loop makes of
-it: h ← h + s · f(h, x). The skip goes around whatever the loop does to its state: a sigmoid, a factor in the code, a matrix
-that shrinks.
+Finds the state that a loop in the user's code carries from step to step. The new state becomes the old state plus the scaled
+output of the loop: h ← h + s · f(h, x). The skip goes around every operation of the loop on its state: a sigmoid, a factor in
+the code, a matrix that shrinks.
 
 ## Mathematics
 
-Back through one step the gradient is multiplied by 1 + s f′(h) in place of f′(h), so that nothing is lost. s is 1 ÷ √steps,
-with which the variances of the steps add up to that of one; less where the gain f′ that was measured would make the
-gradient grow by more than one decade over the sequence.
+One step back multiplies the gradient by 1 + s f′(h) in place of f′(h), so no gradient is lost. s is 1 ÷ √steps: the variances
+of the steps then add up to that of one. s is smaller where the measured gain f′ would make the gradient grow by more than one
+decade over the sequence.
 
 ## What it changes
 
-What the model computes. state_dict keys and shapes stay. The calls are rerouted as they happen: the loop is found again by
-its line in the source, so that it may run for more steps or fewer; where the line has moved, the model says so.
+The function of the model. state_dict keys and shapes stay. The cured model reroutes the calls as they happen. It finds the
+loop again by its line in the source, so the loop may run for more steps or fewer. The model reports a line that has moved.
 
 ## When it is wrong
 
-Where the state is meant to forget. It grows with steps that all push the same way. The first step is taken to start from a
-state of 0. Of several states that one loop carries, the last to be computed gets the skip.
+Some states are to forget. The state grows with steps that all push the same way. The cure assumes that the first step starts
+from a state of 0. If one loop carries several states, the last to be computed gets the skip.
 
 ## References
 

@@ -1,25 +1,30 @@
-"""Transformers that start: the norm before each branch, branches scaled by depth, attention that looks at more than one place.
+"""Transformers that train: the norm before each branch, branches scaled by depth, attention to more than one position.
 
 ## What it does
 
-Puts the norm of ``nn.TransformerEncoderLayer`` and ``DecoderLayer`` in front of each branch (pre-norm), with one norm at the
-end; or scales each branch's last weights by 1 ÷ √branches; or scales the queries down so that the attention's logits
-begin with deviation 1; or puts an RMS norm on queries and keys (QK-norm).
+Does one of four things:
+
+- It puts the norm of ``nn.TransformerEncoderLayer`` and ``DecoderLayer`` in front of each branch (pre-norm), with one norm at
+  the end.
+- It scales each branch's last weights by 1 ÷ √branches.
+- It scales the queries down so that the attention's logits begin with deviation 1.
+- It puts an RMS norm on queries and keys (QK-norm).
 
 ## Mathematics
 
-Post-norm divides the skip by √2 at every sum, so that the gradient loses half of its square at each block. Pre-norm leaves
-the skip alone. A softmax over logits of deviation σ has a gradient that falls as exp(−σ), because one weight takes all.
+Post-norm divides the skip by √2 at every sum, so the squared gradient halves at each block. Pre-norm leaves the skip alone.
+The gradient of a softmax over logits of deviation σ falls as exp(−σ), because one weight takes all.
 
 ## What it changes
 
-Pre-norm and QK-norm: what the model computes; keys stay, the norm at the end (and those of queries and keys) are new. The
-scales: numbers only. Warm-up belongs to the set-up of a transformer: raise the rate over the first few hundred steps.
+Pre-norm and QK-norm change the function of the model. Old keys stay; the norm at the end and the norms of queries and keys
+are new keys. The scales change numbers only. A transformer needs warm-up too: raise the rate over the first few hundred
+steps.
 
 ## When it is wrong
 
-Pre-norm ends a little below post-norm where post-norm trains at all (shallow nets). Sharp attention may be what was
-learned: on a trained model leave it.
+Pre-norm ends a little below post-norm where post-norm trains (shallow nets). A trained model may have learned sharp
+attention: leave it there.
 
 ## References
 

@@ -100,7 +100,7 @@ NOTHING_LEARNED = "SG109"
 
 
 def _sharpened(found: Sequence[Finding]) -> list[Finding]:
-    """Where fresh batches show that nothing is learned, what was a risk is the cause: an error, and told in its place."""
+    """Make warnings errors where fresh batches show that nothing is learned: they are the cause, reported in place of SG109."""
     # Where it names a line it is a cause itself.
     proof = next((one for one in found if one.code == NOTHING_LEARNED and one.location is None), None)
     others = [one for one in found if one is not proof and one.severity is not Severity.INFO]

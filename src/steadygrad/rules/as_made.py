@@ -19,9 +19,9 @@ EXACT = 1e-4
 
 
 def as_made(parameters: Iterable[Parameter]) -> bool:
-    """Whether all that can tell it look untrained, and at least one can."""
-    told = [known for parameter in parameters if (known := _untrained(parameter)) is not None]
-    return bool(told) and all(told)
+    """Whether every parameter that can show it looks untrained, and at least one can."""
+    shown = [known for parameter in parameters if (known := _untrained(parameter)) is not None]
+    return bool(shown) and all(shown)
 
 
 def _untrained(parameter: Parameter) -> bool | None:

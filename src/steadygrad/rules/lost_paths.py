@@ -19,11 +19,11 @@ class Way:
     """One way to lose the path."""
 
     what: str
-    """Predicate to the expression: "hands on the values without their path back"."""
+    """Predicate to the expression: "passes the values on without their path back"."""
     instead: str
 
 
-DETACHED = Way("hands on the values without their path back", "the tensor itself, without detach or .data")
+DETACHED = Way("passes the values on without their path back", "the tensor itself, without detach or .data")
 NUMBER = Way("makes a Python number, which has no path back", "the tensor itself in the loss")
 ARRAY = Way("leaves torch, and no gradient follows", "torch's own functions in place of numpy's")
 LIST = Way("makes Python numbers, which have no path back", "the tensor itself in the loss")
@@ -31,27 +31,29 @@ NEW = Way("makes a new tensor without a path back", "the tensor itself, or torch
 PARAMETER = Way(
     "makes a new leaf of a result, without its path back", "the result itself; nn.Parameter belongs in __init__"
 )
-BLOCK = Way("turns gradients off for what runs under it", "requires_grad_(False) on what is to stay as it is")
+BLOCK = Way("turns gradients off for the code under it", "requires_grad_(False) on the weights that are to stay")
 COMPARED = Way(
-    "gives true or false, which have no gradient",
+    "returns true or false, which have no gradient",
     "the compared values themselves in the loss, or a sigmoid for the step",
 )
-INDEX = Way("gives positions, which have no gradient", "softmax weights in its place, or the values at those positions")
+INDEX = Way(
+    "returns positions, which have no gradient", "softmax weights in its place, or the values at those positions"
+)
 CAST = Way("makes integers, which have no gradient", "the floating-point values")
 STEP = Way(
     "is flat, so its derivative is zero",
     "a straight-through estimator, x + (step(x) - x).detach()",
 )
 WRITTEN = Way(
-    "writes values where no path leads back from",
+    "writes values into a tensor that has no path back",
     "torch.stack or torch.cat of the parts",
 )
 COPIED = Way("makes a copy without a path back", "the tensor or module itself, or .clone()")
-DERIVATIVE = Way("gives a derivative without a path back", "create_graph=True")
+DERIVATIVE = Way("returns a derivative without a path back", "create_graph=True")
 FUNCTION = Way(
-    "gives no gradient back for its input", "a backward() that returns a gradient for each input that needs one"
+    "returns no gradient for its input", "a backward() that returns a gradient for each input that needs one"
 )
-OTHER = Way("gives a result without a path back", "torch functions that have a derivative")
+OTHER = Way("returns a result without a path back", "torch functions that have a derivative")
 
 _NAMES: dict[Way, str] = {
     DETACHED: "detach data",

@@ -134,7 +134,7 @@ def outcome(trial: StepTest | None) -> str:
         else (f"after {trial.steps} steps the loss {word} {number(size, 2)}-fold")
     )
     if trial.constant_fall is not None and trial.fall > 0.001 and informed_fall(trial) < 0.1 * trial.fall:
-        words += ", no more than one constant answer brings"
+        words += ", no further than one constant answer"
     return words
 
 

@@ -2,18 +2,24 @@
 
 ## What it measures
 
-For each squashing activation on the trunk the decades that it takes, and its derivative on this batch: the rms, beside
-the greatest that the function can have (1/4 for the sigmoid, 1 for tanh), and the share of *saturated* units, those
-whose derivative is below 5 % of that maximum. Raised in two cases:
+Three numbers for each squashing activation on the trunk:
 
-- the trunk vanishes (see SG101), and squashing activations take at least half of what shrinks on it;
-- the trunk holds, but most units of an activation are saturated and the loss does not come down.
+- the decades that it takes;
+- the rms of its derivative on this batch, beside the greatest derivative of the function (1/4 for the sigmoid, 1 for tanh);
+- the share of *saturated* units, whose derivative is below 5 % of that maximum.
+
+The finding is raised in two cases:
+
+- The gradient vanishes on the trunk, and squashing activations take at least half of the decades lost. The finding is an
+  error or a warning by the rules of SG101; on one batch it is an error where a hundred steps teach nothing and 9.5 decades
+  are lost.
+- The trunk keeps its gradient, but more than 40 % of an activation's units are saturated and the loss does not come down.
+  The finding is an error where the loss bounces or more than 90 % are saturated, else a warning.
 
 ## Why it matters
 
-The gradient is multiplied by φ′(z) at every layer. The sigmoid's derivative is at most 1/4, so twenty of them leave at
-most 4^-20 ≈ 1e-12, whatever the weights before them can make good. tanh has slope 1 at 0 alone: where its inputs are
-large, it is as flat.
+Every layer multiplies the gradient by φ′(z). The sigmoid's derivative is at most 1/4, so twenty sigmoids leave at most
+4^-20 ≈ 1e-12; the weights rarely make up for it. tanh has slope 1 only at 0. Large inputs make it as flat as the sigmoid.
 
 ## Example
 
@@ -80,8 +86,8 @@ def setup():
 
 ## Cures and their safety
 
-- *Folded initialisation* keeps the activation: weights orthogonal, scaled so that the pre-activations lie where the
-  function's mean slope makes up for its flatness, biases set to match. Changes numbers only, before training.
+- *Folded initialisation* keeps the activation. It draws orthogonal weights and scales them and the biases so that the
+  gradient keeps its size through the activation. Changes numbers only, before training.
 - *Gates that begin half open* raise the biases in front of shut gates. Changes numbers only.
 - *ReLU, Leaky ReLU, ELU, GELU with He initialisation*: changes what the model computes; same keys.
 - *Batch norm before the activation*: new parameters and keys; needs batches large enough (SG302).
@@ -89,14 +95,14 @@ def setup():
 
 ## When it is wrong
 
-- An activation inside a branch that the trunk goes around is not judged; a gate (LSTM, SE block) may be flat by design.
-- The last sigmoid before a loss made for probabilities belongs to the loss: SG303 looks at it.
-- On one batch units may look saturated that are not on others, if the batch is very small.
+- The rule does not judge an activation inside a branch. A gate (LSTM, SE block) may be flat by design.
+- The last sigmoid before a loss made for probabilities belongs to the loss: SG303 judges it.
+- In a very small batch, units may look saturated that are not saturated in others.
 
 ## Where the threshold comes from
 
-`SHARE = 0.5` of what shrinks, `SATURATED = 0.5` of the units; the decades are those of SG101. Fitted on the truth table
-by `python -m bench.calibrate`.
+`SHARE = 0.5` of the decades lost and `SATURATED = 0.4` of the units; the decades are those of SG101. Fitted on the truth
+table by `python -m bench.calibrate`.
 
 ## References
 
@@ -193,7 +199,9 @@ def _vanishing(trace: Trace, trial: StepTest | None, name: str, taken: float, se
             Evidence(
                 "derivative rms on this batch", rms, f"of a maximum of {saturations[0].derivative_max:g}", "near 1"
             ),
-            Evidence("saturated units", max(s.saturated_share for s in saturations), "share", f"under {SATURATED:g}"),
+            Evidence(
+                "saturated units", max(s.saturated_share for s in saturations), "share", f"under {percent(SATURATED)}"
+            ),
         ]
     if math.isfinite(weights):
         proof.append(Evidence("decades taken by the weights' scale", weights, "decades", "near 0"))
@@ -203,7 +211,7 @@ def _vanishing(trace: Trace, trial: StepTest | None, name: str, taken: float, se
     if zero:
         message, label = (
             f"{name} passes none of the gradient: every unit is saturated",
-            "the gradient is exactly zero behind this",
+            "the gradient is exactly zero behind it",
         )
     else:
         bound = (
@@ -259,7 +267,7 @@ def _saturated(trace: Trace, trial: StepTest | None, name: str) -> Finding | Non
         module=sick[0].module,
         label=f"its inputs have standard deviation {number(saturation.input_std, 2)} around {number(saturation.input_mean, 2)}",
         evidence=(
-            Evidence("saturated units", saturation.saturated_share, "share", f"under {SATURATED:g}"),
+            Evidence("saturated units", saturation.saturated_share, "share", f"under {percent(SATURATED)}"),
             Evidence(
                 "derivative rms on this batch",
                 saturation.derivative_rms,

@@ -2,19 +2,19 @@
 
 ## What it measures
 
-For each rectifying activation the share of *dead* units: those whose derivative is exactly 0 on every sample of the batch
-(and, for channels, at every place). Raised where nearly all units of a layer are dead, or where an activation on the
-trunk passes no gradient at all, if the step test did not learn. A layer whose own weights are zero is not counted: a
+The share of *dead* units of each rectifying activation. A unit is dead if its derivative is exactly 0 on every sample of
+the batch (and, for channels, at every place). The finding is raised if the step test does not learn and nearly all units
+of a layer are dead, or an activation on the trunk passes no gradient. A layer whose own weights are zero does not count: a
 zero-initialised branch is shut by design and opens.
 
-After the steps of the step test the model is probed once more. Where every gradient is then exactly zero, and a rectifier
-is where it ends, that is an error at the rectifier: alive at the start, dead after so many steps.
+The probe runs once more after the step test. The finding is an error at a rectifier if every gradient is then exactly zero
+and the rectifier stops it: alive at the start, dead after so many steps.
 
 ## Why it matters
 
-A unit that is off for every sample has derivative 0 for every sample: its weights get no gradient, so nothing can switch
-it on again. Biases far below 0, inputs of one sign with weights of the other, or one update that was too large, kill a
-layer; a layer that is dead as a whole cuts off everything in front of it.
+A unit that is off for every sample has derivative 0 for every sample. Its weights get no gradient, so training cannot
+switch it on again. Three things kill a layer: biases far below 0, inputs of one sign with weights of the other, and one
+oversized update. A dead layer cuts off every layer in front of it.
 
 ## Example
 
@@ -82,16 +82,16 @@ def setup():
 ## Cures and their safety
 
 - *Biases set so that half of the units are active* (0, as a rule): changes numbers only, before training.
-- *Leaky ReLU or ELU*, which never cut the gradient off: changes what the model computes; same keys.
-- *A smaller learning rate*, where a large step killed them: safe.
-- *Normalisation before it*: new parameters and keys.
+- *Leaky ReLU or ELU*, whose derivative is never 0: changes what the model computes; same keys.
+- *A smaller learning rate*, where a large step killed the units: safe.
+- *Normalisation before the activation*: new parameters and keys.
 
 ## When it is wrong
 
-- A small batch may leave units off that others switch on: with n samples a unit that is on for a share p of all inputs
-  looks dead with probability (1 - p)^n.
-- Sparse experts and pruned layers are off by design; they are not raised if the loss falls.
-- A clamp that is a safety net, rarely reached, is not dead; one that every value reaches is.
+- A small batch may leave units off that other batches switch on. With n samples, a unit that is on for a share p of all
+  inputs looks dead with probability (1 - p)^n.
+- Sparse experts and pruned layers are off by design. The rule reports nothing if the loss falls.
+- A clamp that values rarely reach is not dead. A clamp that every value reaches is.
 
 ## Where the threshold comes from
 
@@ -169,7 +169,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     first, share = dead[0]
     blocked = first.index in zero
     saturation = first.saturation
-    proof = [Evidence("dead units", share, "share", f"under {DEAD:g}")]
+    proof = [Evidence("dead units", share, "share", f"under {percent(DEAD)}")]
     if saturation is not None:
         proof += [
             Evidence("mean of its inputs", saturation.input_mean, "absolute", "near 0"),
@@ -181,7 +181,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         f"{percent(share)} of the units of {first.name.rstrip('_')} are inactive on the whole batch",
         location=first.location,
         module=first.module,
-        label="passes no gradient at all" if blocked else "these units get no gradient and cannot recover",
+        label="passes no gradient" if blocked else "these units get no gradient and cannot recover",
         evidence=tuple(proof),
         consequence=outcome(trial),
         cures=(
@@ -218,8 +218,8 @@ def _died(trial: StepTest, died: Died) -> Finding:
         module=died.module,
         label="clips every output",
         evidence=(
-            Evidence("dead units before the steps", died.before, "share", f"under {DEAD:g}"),
-            Evidence("dead units after them", died.after, "share", f"under {DEAD:g}"),
+            Evidence("dead units before the steps", died.before, "share", f"under {percent(DEAD)}"),
+            Evidence("dead units after them", died.after, "share", f"under {percent(DEAD)}"),
         ),
         consequence=outcome(trial),
         cures=(

@@ -2,12 +2,15 @@
 
 ## What it measures
 
-The gain of one step of a recurrence: fused (`nn.RNN`, `nn.LSTM`, `nn.GRU`), a loop over the same weights, or an
-expression that carries a state along. A gradient of norm 1 is laid on the *last* step alone and followed back; a line
-is fitted to log10 of its norm over the steps back. Its slope is the decades lost per step; times (steps - 1), the decades
-over the sequence. The loss plays no part, so one that looks at every step cannot hide what happens between distant ones.
-Recurrences of fewer than eight steps are left to the trunk, and so is one of which a single step takes `AT_ONCE` decades:
-what does that stands in the step itself. A warning where the loss comes down all the same.
+The gain of one step of a recurrence. A recurrence is a fused module (`nn.RNN`, `nn.LSTM`, `nn.GRU`), a loop over the same
+weights, or an expression that carries a state along. The probe puts a gradient of norm 1 on the *last* step alone and
+follows it back. It fits a line to log10 of the norm over the steps. The slope is the decades lost per step; times
+(steps - 1) it is the decades lost over the sequence. The loss plays no part: a loss over every step would hide what
+happens between distant steps.
+
+The trunk judges recurrences of fewer than eight steps. It also judges a recurrence that loses `AT_ONCE` decades in a single
+step, because an operation of that step is at fault. The finding is an error, and a warning where the first ten steps bring
+the loss down.
 
 ## Why it matters
 
@@ -15,8 +18,8 @@ The gradient from step T to step t is a product of T - t Jacobians of the same c
 
     ∂h_T/∂h_t = ∏ diag(φ′(a_k)) W
 
-At torch's default initialisation a tanh RNN, an LSTM and a GRU all lose about 0.2 decades a step: what happened 50 steps
-ago arrives ten decades smaller than what happened just now, and is never learned.
+At torch's default initialisation a tanh RNN, an LSTM and a GRU all lose about 0.2 decades a step. The gradient from 50
+steps ago arrives ten decades smaller than that of the last step. The model never learns what happened then.
 
 ## Example
 
@@ -51,7 +54,7 @@ def setup():
 
 ## Use instead
 
-The identity as recurrence, with ReLU: a state that is not changed is not forgotten.
+The identity as recurrence, with ReLU: the state keeps what it holds.
 
 ```python
 import torch
@@ -86,22 +89,22 @@ def setup():
 
 - *Orthogonal or identity recurrence*: changes numbers only, before training.
 - *Forget-gate bias 1, or chrono initialisation, for an LSTM*: changes numbers only, before training.
-- *A gated cell for a plain one*: another module, other keys; to be trained anew.
+- *A gated cell for a plain one*: another module, other keys; train again.
 - *A skip through time, in a loop written by hand*: changes what the model computes; same keys.
-- *Truncating the sequence*: gives up what lies further back, and says so.
+- *Truncating the sequence*: gives up everything that lies further back.
 
 ## When it is wrong
 
-- If the answer depends on recent steps only, a short memory is no fault; the loss then falls, and it is a warning, or no more
-  than information where unseen batches are answered well.
+- If the answer depends on recent steps only, a short memory is no fault. The loss then falls, and the finding is a warning.
+  It is information where the model answers unseen batches well.
 - The slope is that of this batch and these weights: gates move while training.
 - Packed sequences and recurrences under `torch.jit.script` are not followed.
 
 ## Where the threshold comes from
 
-`DECADES_LOST = 8` over the whole sequence: an orthogonal ReLU recurrence over 60 steps loses 7.4 and was seen to
-remember all the same; most of those seen to forget lose 10 and more. Fitted on the truth table by `python -m
-bench.calibrate`.
+`DECADES_LOST = 8` over the whole sequence: an orthogonal ReLU recurrence over 60 steps loses 7.4 and still remembers; most
+recurrences that forget lose 10 and more. `DECADES_SUSPECT = 5`, a warning, where hundreds of steps on fresh batches teach
+next to nothing. Fitted on the truth table by `python -m bench.calibrate`.
 
 ## References
 

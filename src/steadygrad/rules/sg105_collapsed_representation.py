@@ -3,22 +3,27 @@
 ## What it measures
 
 *Spread*: the share of an activation's energy that differs between the samples of the batch, Σ‖h - mean over batch‖² ÷
-Σ‖h‖². Raised where the spread of the model's output is next to nothing and does not grow, at the first operation after
-which it is; or where the first ten steps of the optimizer bring it there; or where a hundred steps on fresh batches make it
-`CLOSER` times smaller and end at the loss of one answer for all, as embeddings do that run into one point. Not raised if the
-loss falls for reasons that need the input; an error only where the spread is below the rounding of float32, or the samples are
-drawn together in a hundred steps, else a warning.
+Σ‖h‖². The finding is raised in three cases:
+
+- The spread of the model's output is next to nothing and does not grow. The finding stands at the first operation whose
+  output is that alike.
+- The first ten steps of the optimizer bring the spread down to next to nothing.
+- A hundred steps on fresh batches make the spread `CLOSER` times smaller and end at the loss of one answer for all. This
+  happens to embeddings that collapse to one point.
+
+The rule reports nothing if the model learns from the input. The finding is an error where the spread is below the rounding
+of float32, or where a hundred steps draw the samples together. Else it is a warning.
 
 ## Why it matters
 
-A loss can only teach a model what its outputs can tell apart. Where all samples arrive at the same place their gradients
-are the same too, so every update moves all answers together: the best that can be learned is a constant. The norm of the
-gradient does not show it, and neither does a loss that falls at first, as it does while the constant is being learned.
+A loss can only teach a model to separate samples whose outputs differ. Equal outputs get equal gradients, so every update
+moves all answers together. The best such a model can learn is a constant. The norm of the gradient does not show this.
+Neither does the loss, which falls at first while the model learns the constant.
 
 ## Example
 
-Readings about 1 that differ from each other by a millionth. What the first layer makes of the difference is far smaller
-than what it makes of the 1, which is the same for all:
+Readings about 1 that differ from each other by a millionth. The first layer passes the common 1 on with far more energy
+than the difference:
 
 ```python
 import torch
@@ -47,7 +52,7 @@ def setup():
 
 ## Use instead
 
-The same, less their mean, in units of their standard deviation:
+The same readings, standardised:
 
 ```python
 import torch
@@ -77,21 +82,21 @@ def setup():
 
 - *A standardised input*: touches no model; the same numbers must be applied at inference.
 - *A residual span*, where depth makes the samples alike: changes what the model computes; same keys.
-- *Batch norm*: takes out what all samples share. New parameters and keys.
+- *Batch norm*: removes the part that all samples share. New parameters and keys.
 - *Initialisation on the critical line of the activation*: changes numbers only, before training.
 - *A smaller learning rate, or warm-up*, where the first steps are to blame: safe.
 
 ## When it is wrong
 
-- A batch whose samples are all the same gives outputs that are: that is told as what it is, a warning.
-- A batch of equal samples has no spread: pass one that differs. With a batch of one nothing is said.
-- A model whose answer is meant not to depend on the sample (a bias learned alone) is right to have none.
-- Models whose head begins at zero have a spread that grows within the first steps; this is seen and not raised.
+- A batch of equal samples gives equal outputs. The rule warns of the batch and does not blame the model: pass samples that
+  differ. It reports nothing on a batch of one.
+- Some answers are meant not to depend on the sample, as that of a bias learned alone. They have no spread by design.
+- The spread of a model whose head begins at zero grows within the first steps. The rule sees this and reports nothing.
 
 ## Where the threshold comes from
 
-`SPREAD` in the rule's file, `ROUNDING` for an error, and growth by `SPREAD_GROWTH` in ten steps from `SPREAD_FLOOR` up in
-`rules/thresholds.py`. Fitted on the truth table by `python -m bench.calibrate`.
+`SPREAD` stands in the rule's file. `ROUNDING` (for an error), `SPREAD_FLOOR` and `SPREAD_GROWTH` (the growth in ten steps
+that saves a net) stand in `rules/thresholds.py`. Fitted on the truth table by `python -m bench.calibrate`.
 
 ## References
 
@@ -106,7 +111,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from steadygrad.numerals import number
+from steadygrad.numerals import number, percent
 from steadygrad.record import CureRef, Evidence, Finding, Operation, Severity, StepTest, Trace
 from steadygrad.rules import thresholds
 from steadygrad.rules.findings import other_places
@@ -129,7 +134,7 @@ AT_A_CONSTANT = 0.1
 
 
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
-    """One finding, at the first operation after which the samples are no longer told apart."""
+    """One finding, at the first operation after which the samples are alike."""
     spread = trace.output_spread
     if spread is None or progress(trial) is Progress.LEARNS:
         return
@@ -160,7 +165,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         location=first.location if first is not None else None,
         module=first.module if first is not None else "",
         label="from here on the samples are alike" if first is not None else "",
-        evidence=(Evidence("spread of the output", spread, "share", f"over {SPREAD:.0e}"),),
+        evidence=(Evidence("spread of the output", spread, "share", f"over {percent(SPREAD)}"),),
         consequence=outcome(trial),
         cures=(
             CureRef("folded initialisation, which keeps samples apart", "fold"),
@@ -189,7 +194,7 @@ def _merging(trace: Trace, first: Operation) -> Operation:
 
 
 def _in_training(trace: Trace, trial: StepTest, before: float, after: float) -> Finding:
-    """The first updates push all samples to the same output: what told them apart is drowned out."""
+    """The first updates push all samples to the same output: their difference drowns."""
     gone = progress(trial) is Progress.STALLED and after < thresholds.SPREAD_FLOOR
     return Finding(
         *RULE,
@@ -200,7 +205,7 @@ def _in_training(trace: Trace, trial: StepTest, before: float, after: float) -> 
         module="",
         label="its steps bring this about" if trace.optimizer is not None else "",
         evidence=(
-            Evidence("spread of the output before the steps", before, "share", f"over {SPREAD:.0e}"),
+            Evidence("spread of the output before the steps", before, "share", f"over {percent(SPREAD)}"),
             Evidence("spread of the output after them", after, "share", "no less"),
         ),
         consequence=outcome(trial),
@@ -230,7 +235,7 @@ def _drawn_together(trial: StepTest, before: float) -> bool:
 
 
 def _together(trace: Trace, trial: StepTest, before: float, after: float) -> Finding:
-    """As embeddings do whose loss is as good for one point as for all it knows how to tell apart."""
+    """As embeddings do whose loss is as good at one point as at separate points."""
     return Finding(
         *RULE,
         Severity.ERROR,
@@ -241,8 +246,8 @@ def _together(trace: Trace, trial: StepTest, before: float, after: float) -> Fin
         label="its steps bring this about" if trace.optimizer is not None else "",
         evidence=(
             Evidence("spread of the output before the steps", before, "share", ""),
-            Evidence("spread of the output after them", after, "share", f"over {number(before / CLOSER, 1)}"),
-            Evidence("learned from the input", informed_fall(trial), "share", f"over {AT_A_CONSTANT:g}"),
+            Evidence("spread of the output after them", after, "share", f"over {percent(before / CLOSER)}"),
+            Evidence("learned from the input", informed_fall(trial), "share", f"over {percent(AT_A_CONSTANT)}"),
         ),
         consequence=outcome(trial),
         cures=(
@@ -259,10 +264,10 @@ def _one_input(spread: float, trial: StepTest | None) -> Finding:
     return Finding(
         *RULE,
         Severity.WARNING,
-        "all samples of the batch are the same, so nothing tells them apart: this is no gradient problem",
+        "all samples of the batch are the same, so no model can separate them: this is no gradient problem",
         location=None,
         module="",
-        evidence=(Evidence("spread of the input", spread, "share", "over 0"),),
+        evidence=(Evidence("spread of the input", spread, "share", "over 0%"),),
         consequence=outcome(trial),
         cures=(CureRef("a batch of samples that differ"),),
         explains=("SG106", "SG109", "SG304"),

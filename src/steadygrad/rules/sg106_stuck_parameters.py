@@ -1,23 +1,23 @@
-"""The optimizer hardly moves the parameters, or moves them without the loss following.
+"""The optimizer hardly moves the parameters, or moves them and the loss stays.
 
 ## What it measures
 
-*Update ratio*: ‖first update by the real optimizer‖ ÷ ‖weight‖, matrix by matrix, from the step test; and whether the
-loss follows. Raised in four cases, all but the last only where the loss stood still:
+*Update ratio*: ‖first update by the real optimizer‖ ÷ ‖weight‖, matrix by matrix, from the step test. The finding is
+raised in four cases, all but the last only where the loss stands still:
 
 - no matrix moves by a noticeable share of its size (an error);
-- a large part of the matrices gets a gradient and is held by the optimizer, yet does not move at all;
+- a large part of the matrices gets a gradient and is held by the optimizer, yet does not move;
 - the weights move, and the loss does not change;
 - weight decay's part of the first update outweighs the gradient's (an error where the loss does not fall either).
 
-It stands at the expression that made the optimizer, where that is known; where one expression of the loss makes every
-gradient small, at that one.
+The finding stands at the expression that makes the optimizer. Where one expression of the loss makes every gradient small,
+it stands there.
 
 ## Why it matters
 
-SGD's update is rate × gradient, so a small gradient times a small rate is no update. Adam's has about the size of the rate
-in every coordinate, unless the gradient is below its ε. A healthy run moves its weights by about 1e-3 of their size at a
-step; at 1e-6 it would take a million steps to learn anything.
+SGD's update is rate × gradient, so a small gradient times a small rate is no update. Adam's update has about the size of the
+rate in every coordinate, unless the gradient is below its ε. A healthy run moves its weights by about 1e-3 of their size a
+step. At 1e-6 it takes a million steps to change a weight by its own size.
 
 ## Example
 
@@ -54,15 +54,16 @@ def setup():
 
 ## Cures and their safety
 
-- *A learning rate found by the step test*: touches no model, no code but one number. Safe.
-- *Adam in place of SGD*, because it is scale-free: safe before training; needs two more numbers per parameter.
+- *A learning rate found by the step test*: changes one number and not the model. Safe.
+- *Adam in place of SGD*, because Adam is scale-free: safe before training; needs two more numbers per parameter.
 - *Less weight decay, or AdamW's decoupled one in place of Adam's*: safe.
 
 ## When it is wrong
 
-- A schedule that begins at rate 0 (warm-up) is checked as it stands: step the schedule once, or pass the optimizer without.
-- A model at its optimum does not move the loss, rightly.
-- A long plateau looks the same as being stuck for ten steps: look again with `--trial 100`.
+- A schedule may begin at rate 0 (warm-up). The check takes that rate: step the schedule once, or pass the optimizer without
+  it.
+- The loss of a model at its optimum rightly stands still.
+- Ten steps on a long plateau look like stuck weights: check again with `--trial 100`.
 
 ## Where the threshold comes from
 
@@ -130,7 +131,7 @@ def _stuck(trace: Trace, trial: StepTest, moved: Sequence[Parameter]) -> Iterabl
     greatest = max(moved, key=lambda parameter: parameter.update_ratio or 0.0)
     ratio = greatest.update_ratio or 0.0
     tiny = ratio < UPDATE
-    # On fresh batches SG109 tells what was learned; that a loss is flat says less.
+    # On fresh batches SG109 reports what was learned; a flat loss says less.
     if not tiny and (trial.unseen or abs(trial.fall) >= (FLAT if trial.steps < thresholds.MOST_STEPS else FLAT_LATE)):
         return
     yield Finding(
@@ -138,7 +139,7 @@ def _stuck(trace: Trace, trial: StepTest, moved: Sequence[Parameter]) -> Iterabl
         Severity.ERROR if tiny else Severity.WARNING,
         f"no weight moves by more than {number(ratio, 1)} of its size a step"
         if tiny
-        else f"the weights move by up to {number(ratio, 1)} of their size a step, and the loss does not follow",
+        else f"the weights move by up to {number(ratio, 1)} of their size a step, and the loss does not change",
         location=_divided(trace) or trace.optimizer if tiny else None,
         module=greatest.name if tiny else "",
         evidence=(
@@ -175,7 +176,7 @@ def _held_still(trial: StepTest, still: Sequence[Parameter], share: float) -> Fi
         f"{len(still)} parameters ({percent(share)} of the matrices) get a gradient, but the optimizer does not move them",
         location=still[0].location,
         module=still[0].name,
-        evidence=(Evidence("elements that stand still", share, "share", "0"),),
+        evidence=(Evidence("elements that stand still", share, "share", "0%"),),
         consequence=outcome(trial),
         cures=(CureRef("a learning rate above 0 for their parameter group"),),
         count=len(still),

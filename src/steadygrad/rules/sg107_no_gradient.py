@@ -3,38 +3,40 @@
 ## What it measures
 
 The autograd graph, rooted at the loss: which parameters it reaches, whether their gradient is other than zero, and
-whether the optimizer holds them. Beside it, values are followed from the parameters through every call to the loss, also
-where autograd cannot follow, through numbers, lists and numpy arrays. Where an input needed a gradient and the output has no
-path back, there is a cut; the cut next to the parameters that explains most of them is marked. Told apart are
+whether the optimizer holds them. The probe also follows values from the parameters through every call to the loss. It
+follows them through numbers, lists and numpy arrays, where autograd does not. A call is a *cut* if its input needs a
+gradient and its output has no path back. The finding marks the cut that keeps most parameters from the loss. The rule
+separates
 
 - parameters that a cut keeps from the loss, with the expression that cuts: `x.detach()`, `x.data`, `x.item()`, `float(x)`,
   `x.numpy()`, `x.tolist()`, `torch.tensor(…)`, `torch.Tensor([…])`, `torch.as_tensor([…])`, `nn.Parameter(…)` and
   `copy.deepcopy(…)` of a result, comparisons, `argmax` and the indices of `topk` and `sort`, casts to integers, `round`,
   `sign` and `floor`, writes into a leaf or into `.data`, `torch.autograd.grad` without `create_graph`, an
   `autograd.Function` that returns None;
-- the same under `torch.no_grad()`, `torch.inference_mode()` or `torch.set_grad_enabled(False)`: marked is the item of the
-  `with` statement, the decorator or the call, not what runs under it. What cuts by itself also with gradients on (`detach`,
-  a comparison) is marked itself;
-- of a comparison, a cast or a number (`x.item()`) inside `torch.tensor(…)` the whole of it, which cuts by itself as well;
+- the same under `torch.no_grad()`, `torch.inference_mode()` or `torch.set_grad_enabled(False)`. The finding marks the item of
+  the `with` statement, the decorator or the call, not the code that runs under it. It marks a call that cuts with gradients
+  on as well (`detach`, a comparison);
+- a comparison, a cast or a number (`x.item()`) inside `torch.tensor(…)`. The finding marks the whole of it, because
+  `torch.tensor` cuts by itself;
 - a state detached at every step of a loop;
-- parameters that get a gradient, but that the optimizer does not hold (marked is what made the optimizer), that no module
-  has registered (layers in a plain list or dict), or that each forward pass makes anew;
-- a model so frozen that what is left does not bring the loss down;
-- gradients of exactly zero that stay so after ten steps.
+- parameters with a gradient that the optimizer does not hold (the finding marks the expression that makes the optimizer),
+  that no module has registered (layers in a plain list or dict), or that each forward pass makes again;
+- a model whose trainable part is too small to bring the loss down;
+- gradients of exactly zero that stay zero after ten steps.
 
-Under `steadygrad run` an optimizer is asked at its first three steps: none of the tensors it holds has got a gradient though
-a backward pass reached parameters of a module that no optimizer holds (an error), or it holds tensors that no module has any
-more, and not those that came in their place (a warning). Marked is what made the optimizer. Where nothing comes back to the
-model's output, what was called between it and the loss is searched for the cut.
+`steadygrad run` checks an optimizer at its first three steps. It raises an error if none of the optimizer's tensors has a
+gradient, although a backward pass reached parameters of a module that no optimizer holds. It warns if the optimizer holds
+tensors that no module has any more, and not their replacements. Both mark the expression that makes the optimizer. If no
+gradient reaches the model's output, it searches the calls between the output and the loss for the cut.
 
-What is by design is information only: parameters that take no part in this loss, gradients that are zero before the
-first step and open after it (zero-initialised heads and gates), frozen parameters (`requires_grad=False`) in a model that
-learns.
+Three things are by design, and information only: parameters that take no part in this loss; gradients that are zero before
+the first step and open after it (zero-initialised heads and gates); frozen parameters (`requires_grad=False`) in a model
+that learns.
 
 ## Why it matters
 
-Nothing fails: the loss falls as far as the parts that do learn can bring it, and the rest stays random. It looks like a
-model that is too small.
+No call raises. The loss falls as far as the remaining parts can bring it, and the cut-off part stays random. The model
+looks too small for its task.
 
 ## Example
 
@@ -93,33 +95,35 @@ def setup():
 
 ## Cures and their safety
 
-- *Removing what ends the path* (`detach`, `no_grad`, `.data`, a rebuilt tensor): changes no number of the forward pass.
-- *`torch.stack(losses)`* in place of `torch.tensor(losses)` or `torch.Tensor(losses)`; the tensor itself in place of a number:
-  the same value, with its path.
-- *A straight-through estimator* where a step (rounding, sign, argmax) is wanted: the forward pass stays as it is.
+- *Removing the call that ends the path* (`detach`, `no_grad`, `.data`, a rebuilt tensor): changes no number of the forward
+  pass.
+- *`torch.stack(losses)`* in place of `torch.tensor(losses)` or `torch.Tensor(losses)`, and the tensor itself in place of a
+  number: the same value, with its path.
+- *A straight-through estimator* where the model needs a step (rounding, sign, argmax): the forward pass stays as it is.
 - *Building the optimizer after the model is complete, from `model.parameters()`*: safe.
 - *`nn.ModuleList`, `nn.ParameterList` or `nn.Parameter`* in place of a plain list or tensor: new `state_dict` keys.
 
 ## When it is wrong
 
-- Where values leave torch and only something computed from them comes back (numpy, sums of Python numbers), the tie is a
-  guess: what left last before something came in. A number that is only logged is not marked where another cut explains more.
-- A backbone that was trained before, and is detached on purpose, is a warning at most: its weights no longer have the variance
-  that an initialiser gives them.
-- A target network, a momentum encoder or a teacher is detached by design: freeze it with `requires_grad_(False)`, and
-  nothing is said.
-- A part that another loss trains takes no part in this one: it is listed as information.
-- Truncated backpropagation on purpose detaches the state, but between batches; at each step it is raised.
+- Some values leave torch and return only as results (numpy, sums of Python numbers). The probe then guesses the link: it
+  takes the last value that left before the result entered. It does not mark a logged number where another cut explains
+  more.
+- A trained backbone that is detached on purpose gets a warning at most: its weights no longer have the variance that an
+  initialiser gives them.
+- A target network, a momentum encoder or a teacher is detached by design. Freeze it with `requires_grad_(False)`, and the
+  rule reports nothing.
+- A part that another loss trains takes no part in this loss: the rule lists it as information.
+- Truncated backpropagation detaches the state between batches. The rule reports a state that is detached at each step.
 
 ## Where the threshold comes from
 
-`NEARLY_ALL = 0.9` of the elements that the optimizer is to train, kept from the loss, make an error of a warning, in
-`check` and in `run` alike: what is left cannot make the output depend on the input in a way that is learned. From
-`MAJOR = 0.2` on it is an error where the step test shows that nothing is learned. Of 938 set-ups of the truth table and the
-suite that train, two have a cut, of 0.32 and 0.36; of 34 that fail and have one, 29 lie at 0.96 and more.
+The finding is an error, in `check` and in `run` alike, from `NEARLY_ALL = 0.9` of the elements that the optimizer trains: the
+rest cannot learn how the output depends on the input. From `MAJOR = 0.2` on it is an error where the step test learns
+nothing. Of 938 set-ups of the truth table and the suite that train, two have a cut, of 0.32 and 0.36; of 34 that fail and
+have one, 29 lie at 0.96 and more.
 
-Where the whole input lies in front of the cut, and the weights there are as they were made, it is an error at any share, unless
-the steps learn `SUFFICES = 0.08` from it all the same.
+The finding is an error at any share if the whole input lies in front of the cut and the weights there are untrained. It stays
+a warning if the steps learn `SUFFICES = 0.08` from the input all the same.
 
 ## References
 
@@ -179,9 +183,9 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         major=MAJOR,
         cures=(
             CureRef(
-                "a look at what stands between them and the loss: rounding, comparison, a dead activation, a weight of zero"
+                "a look at the calls between them and the loss: rounding, comparison, a dead activation, a weight of zero"
             ),
-            CureRef("a softmax or sigmoid that is flat there left to the loss", "logits"),
+            CureRef("logits in place of a softmax or sigmoid that is flat there", "logits"),
         ),
     )
 
@@ -237,7 +241,7 @@ def _cut(
         location=cut.location,
         module=cut.module,
         label="the gradient's path ends here",
-        evidence=(Evidence("trainable elements whose path is cut", share, "share", "0"),),
+        evidence=(Evidence("trainable elements whose path is cut", share, "share", "0%"),),
         consequence=f"{first.name}{' and the others' if len(lost) > 1 else ''} will never move",
         cures=(CureRef(way.instead),),
         count=len(lost),
@@ -267,11 +271,11 @@ def _pathless(trace: Trace, lost: Sequence[Parameter], trainable: Sequence[Param
             location=cut.location if cut is not None else used[0].location,
             module=cut.module if cut is not None else used[0].name,
             label=f"{cut.name} ends a gradient's path here" if cut is not None else "",
-            evidence=(Evidence("parameter elements without a path", share, "share", "0"),),
+            evidence=(Evidence("parameter elements without a path", share, "share", "0%"),),
             consequence=f"{used[0].name}{' and the others' if len(used) > 1 else ''} will never move",
             cures=(
                 CureRef("their output in the loss, if they are to learn"),
-                CureRef("removing what takes values out of torch on the way"),
+                CureRef("removing the call that takes values out of torch on the way"),
             ),
             count=len(used),
             explains=("SG101", "SG106"),
@@ -295,17 +299,17 @@ def _cut_in_time(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     """The same expression ends the path again and again: a state detached at every step of a loop."""
     often = Counter(cut.location for cut in trace.cuts if cut.location is not None and cut.name in ("detach", "data"))
     place, times = max(often.items(), key=lambda item: item[1], default=(None, 0))
-    told = any(p.cut is not None and trace.cuts[p.cut].location == place for p in trace.parameters)
-    if times < LOOPED or told or progress(trial) is Progress.LEARNS:
+    reported = any(p.cut is not None and trace.cuts[p.cut].location == place for p in trace.parameters)
+    if times < LOOPED or reported or progress(trial) is Progress.LEARNS:
         return
     cut = next(cut for cut in trace.cuts if cut.location == place)
     yield Finding(
         *RULE,
         Severity.WARNING,
-        f"{cut.name} ends the gradient's path at each of {times} steps of a loop: nothing is learned over more than one",
+        f"{cut.name} ends the gradient's path at each of {times} steps of a loop: learning never spans two steps",
         location=place,
         module=cut.module,
-        label="what came before this gets no gradient from what comes after",
+        label="earlier steps get no gradient from later ones",
         evidence=(Evidence("cuts at one expression", times, "cuts", f"under {LOOPED}"),),
         consequence=outcome(trial),
         cures=(CureRef("detaching the state between batches, not between steps"),),
@@ -315,14 +319,14 @@ def _cut_in_time(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
 
 
 def _frozen(trace: Trace, trial: StepTest | None, trainable: Sequence[Parameter]) -> Iterable[Finding]:
-    """What no module has is not frozen: it is told of by itself."""
+    """What no module has is not frozen: another finding reports it."""
     share = elements(trainable) / max(1, elements(p for p in trace.parameters if p.registered))
     if share >= FEW or progress(trial) not in (Progress.STALLED, Progress.SLOW):
         return
     yield Finding(
         *RULE,
         Severity.ERROR if at_first(trial) is Progress.STALLED else Severity.WARNING,
-        f"only {percent(share)} of the model is trainable, and that does not bring the loss down",
+        f"only {percent(share)} of the model is trainable, and this part does not bring the loss down",
         location=None,
         module=trainable[0].name if trainable else "",
         evidence=(Evidence("trainable elements", share, "share", "enough to learn with"),),

@@ -2,18 +2,18 @@
 
 ## What it measures
 
-Three ways of getting lost below the least number that a format holds, if the step test did not learn:
+Three kinds of numbers below the least that a format holds. The rule reports them if the step test does not learn:
 
-- the share of gradient elements, at the worst place of the trunk, that float16 rounds to zero, though float32 would hold
-  them (the probe rescales, so it sees them);
-- updates smaller than half the spacing of the weights' own format, which round back to the weight;
-- an operation of the forward pass whose every result is zero although no input is, and whose gradient is zero with it.
+- gradient elements that float16 rounds to zero and float32 holds: their share at the worst place of the trunk. The probe
+  rescales gradients, so it sees them;
+- updates smaller than half the spacing of the weights' own format. They round back to the weight;
+- results of a forward operation that are all zero although no input is. Their gradient is zero, too.
 
 ## Why it matters
 
-float16 holds nothing below 6e-8, and gradients are mostly smaller than that. bfloat16 has the range of float32 but only
-eight bits: a weight of 1 does not change by 1e-3. A product of many probabilities leaves even float32 after some fifty
-factors. In each case the value is exactly zero, and zero has no direction.
+float16 holds nothing below 6e-8, and most gradients are smaller. bfloat16 has the range of float32 but only eight bits: a
+weight of 1 does not change by 1e-3. A product of many probabilities falls below float32 after some fifty factors. In each
+case the value is exactly zero, and zero has no direction.
 
 ## Example
 
@@ -83,19 +83,19 @@ def setup():
 ## Cures and their safety
 
 - *Loss scaling* (`torch.amp.GradScaler`) for float16: safe.
-- *bfloat16* in place of float16, where range is what lacks: changes precision, not the model.
-- *float32 weights under `autocast`*, in place of a model cast as a whole: more memory, same model.
+- *bfloat16* in place of float16, where the range is too small: changes precision, not the model.
+- *float32 weights under `autocast`*, in place of casting the whole model: more memory, same model.
 - *Sums of logarithms* in place of products: the same optimum, another loss value.
 
 ## When it is wrong
 
-- With a GradScaler in the training loop, gradients are scaled before they pass; the check sees them unscaled.
-- Elements that matter may be held while most are not: the share counts elements, not their worth.
-- A product that is zero by design (a mask of zeros) has a zero among its inputs and is not counted.
+- A GradScaler in the training loop scales the gradients. The check sees them unscaled.
+- The elements that matter may survive while most become zero: the share counts elements, not their weight.
+- A product that is zero by design (a mask of zeros) has a zero among its inputs. It does not count.
 
 ## Where the threshold comes from
 
-`UNDERFLOW = 0.5` of the elements; for updates half the spacing of the format around 1, which is arithmetic, not
+`UNDERFLOW = 0.5` of the elements. For updates the limit is half the spacing of the format around 1: it is arithmetic, not
 measurement. `bench/thresholds.py` prints the measured shares again.
 
 ## References
@@ -142,7 +142,9 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
             location=operation.location if operation is not None else None,
             module=operation.module if operation is not None else "",
             label="the gradient that arrives here is below 6e-8, the least that float16 holds",
-            evidence=(Evidence("elements rounded to zero", trace.underflow_share, "share", f"under {UNDERFLOW:g}"),),
+            evidence=(
+                Evidence("elements rounded to zero", trace.underflow_share, "share", f"under {percent(UNDERFLOW)}"),
+            ),
             consequence=outcome(trial),
             cures=(
                 CureRef("loss scaling (torch.amp.GradScaler)"),
@@ -194,11 +196,11 @@ def _forward(trace: Trace, trial: StepTest | None, found: NonFinite, severity: S
     return Finding(
         *RULE,
         severity,
-        f"every result of {found.name} is too small for {dtype} and becomes zero, and its gradient with it",
+        f"every result of {found.name} is too small for {dtype} and becomes zero, and so does its gradient",
         location=found.location,
         module=found.module,
-        label="nothing but zeros comes out of this",
-        evidence=(Evidence("elements rounded to zero", 1.0, "share", f"under {UNDERFLOW:g}"),),
+        label="all its results are zero",
+        evidence=(Evidence("elements rounded to zero", 1.0, "share", f"under {percent(UNDERFLOW)}"),),
         consequence=outcome(trial),
         cures=(
             CureRef("the same in logarithms: sums of logs in place of products, logsumexp"),

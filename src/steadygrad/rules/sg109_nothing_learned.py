@@ -1,31 +1,33 @@
-"""The steps learn nothing from the input: fresh batches are answered no better than by one constant answer.
+"""The steps learn nothing from the input: one constant answer fits fresh batches as well.
 
 ## What it measures
 
-The step test on fresh batches (a `DataLoader`, an iterable or a function of the step) ends with the loss of batches that
-no step was taken on. It is held against the loss of the mean answer, the same for every sample; where the loss takes no
-such answer, or the model makes its own, against that with the targets exchanged between samples: a variational autoencoder
-whose latent carries nothing reconstructs another sample as well as its own. *Learned* is 1 − loss ÷ that loss: 0 for every
-model that ignores its input, whatever it has learned of the labels' frequencies. What the answers were better than their mean
-before the first step is taken off, up to `CHANCE`: a few dozen samples fit outputs at random by some percent. Raised where
-after a hundred steps it is still near 0 and no other finding tells why. Where it is small then, but not 0, three hundred are
-taken, and it is raised where by then little was added: the net stands on a plateau.
+The step test on fresh batches (a `DataLoader`, an iterable or a function of the step) ends with the loss of unseen batches.
+The rule compares this loss with the loss of the mean answer, which is the same for every sample. Some losses take no such
+answer, and some models make their own. The rule then compares with the loss after the targets are exchanged between samples:
+a variational autoencoder with an empty latent reconstructs another sample as well as its own.
 
-Where dropouts on the trunk keep next to nothing of what comes in, they are named, at their line; where they keep less than a
-thousandth, and a dozen numbers of a sample, also without such steps.
+*Learned* is 1 − loss ÷ that loss. It is 0 for every model that ignores its input, even if the model has learned the labels'
+frequencies. The rule subtracts the lead over the mean answer before the first step, up to `CHANCE`: a few dozen samples fit
+random outputs by some percent. The finding is raised if *learned* is still near 0 after a hundred steps and no other finding
+explains it. If it is small then, but not 0, the test takes three hundred steps. The finding is raised if the further steps
+add little: the net stands on a plateau.
 
-One batch cannot show this: a net may learn it by heart that learns nothing of the task. With one batch alone this rule
-says nothing but of dropout.
+The finding names dropouts on the trunk that keep next to nothing of their input, at their line. Without any steps it does so
+where they keep less than a thousandth and fewer than a dozen numbers of a sample.
+
+One batch cannot show this: a net may learn the batch by heart and nothing of the task. On one batch the rule reports dropout
+alone.
 
 ## Why it matters
 
-A loss that falls looks like training. It also falls while a model learns nothing but how frequent each label is: from
-log(10) = 2.303 to the entropy of the labels, and there it stays. A net whose samples arrive at the same output, or whose
-gradient drowns before it comes to the input, does exactly that.
+A falling loss looks like training. It also falls while a model learns only the frequency of each label: from log(10) =
+2.303 to the entropy of the labels, where it stays. This happens to a net that gives all samples the same output, and to a
+net whose gradient drowns on its way to the input.
 
 ## Example
 
-Labels that have nothing to do with the inputs, so that there is nothing to learn:
+Labels that are independent of the inputs, so that there is nothing to learn:
 
 ```python
 import torch
@@ -72,28 +74,28 @@ def setup():
 
 ## Cures and their safety
 
-- *A look at the data* first: that inputs and targets were shuffled together, and that inputs differ. Where gradients are
-  healthy from the loss to the input, as the report's trunk shows, the fault is mostly there.
-- *A smaller `p` of the dropout*, which is the share that is dropped, and not the one that is kept.
-- *Residual blocks, normalisation, folded initialisation*, where the gradient does not come to the input.
+- *A look at the data* first: inputs and targets must be shuffled together, and inputs must differ. If the report's trunk
+  shows healthy gradients from the loss to the input, the fault is mostly in the data.
+- *A smaller `p` of the dropout*: `p` is the share that is dropped, not the share that is kept.
+- *Residual blocks, normalisation, folded initialisation*, where the gradient does not reach the input.
 - *A learning rate found by real steps* (`steadygrad lr`).
-- *A smaller weight of the divergence at first*, in a variational autoencoder (KL warm-up): safe; at its full weight from the
+- *A smaller weight of the divergence at first*, in a variational autoencoder (KL warm-up): safe. At full weight from the
   start the latent collapses onto its prior before the decoder has learned to use it.
 
 ## When it is wrong
 
 - A task with a long plateau (parity, recall over many steps, a deep narrow net) may begin to learn after several hundred
-  steps: `--trial 500` shows it. It is an error only where the outputs of the samples are all but alike after the steps,
-  which no set-up of the truth table outgrew, or where three hundred steps on 32 samples or more have
-  brought nothing; else a warning.
-- Targets that are noise for the most part: little can be learned, and little is.
+  steps: `--trial 500` shows it. The finding is an error in two cases only: the outputs of the samples are nearly alike after
+  the steps, which no set-up of the truth table outgrew; or three hundred steps on 32 samples or more bring nothing. Else it
+  is a warning.
+- Mostly noisy targets leave little to learn. The rule then reports a model that learns all there is.
 
 ## Where the threshold comes from
 
 `NOTHING` and `LITTLE` (in `rules/plateau.py`) are shares of the loss without the input, after a hundred steps; `ALIKE` is the
-spread of the outputs then. Fitted on the truth table by `python -m bench.calibrate`. What a plateau is stands in
-`rules/plateau.py`, with the rows that it was measured on.
-`MOST`, `LITTLE_KEPT`, `FEW_KEPT`, `HARDLY_ANY` and `UNITS_LEFT` are measured on nets with dropout, as is told beside them.
+spread of the outputs then. Fitted on the truth table by `python -m bench.calibrate`. `rules/plateau.py` defines a plateau and
+names the rows that it was measured on. `MOST`, `LITTLE_KEPT`, `FEW_KEPT`, `HARDLY_ANY` and `UNITS_LEFT` stand in the rule's
+file beside their measurement on nets with dropout.
 
 ## References
 
@@ -151,7 +153,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     yield Finding(
         *RULE,
         Severity.ERROR if hopeless else Severity.WARNING,
-        f"after {trial.steps} steps on fresh batches the answers to unseen ones "
+        f"after {trial.steps} steps on fresh batches the answers to unseen batches "
         + (
             f"fit {_fit(learned)} another sample's target"
             if exchanged
@@ -164,14 +166,14 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
                 "learned from the input",
                 learned,
                 "share",
-                f"over {LITTLE if trial.hundred is None else LEARNED_LONG:g}",
+                f"over {percent(LITTLE if trial.hundred is None else LEARNED_LONG)}",
             ),
             Evidence("loss of unseen batches", trial.unseen.after, "absolute", "well below that without the input"),
             Evidence("the same without the input", _without(trial), "absolute", ""),
         ),
         consequence=outcome(trial),
         cures=(
-            CureRef("a look at whether inputs and targets belong together, and whether inputs differ"),
+            CureRef("a look at the data: inputs and targets must belong together, and inputs must differ"),
             CureRef("a learning rate found by real steps", "learning-rate"),
             *(
                 [CureRef("a smaller weight of the divergence at first, where the model has a latent (KL warm-up)")]
@@ -204,18 +206,18 @@ def _starved(trial: StepTest | None, drops: Sequence[Operation], kept: float, se
         *RULE,
         severity,
         f"dropout drops {percent(first.dropped or 0.0)} of its input{times}: "
-        f"of {math.prod(first.output_shape[1:]):,} numbers a sample it leaves {number(_left(first), 2)}",
+        f"it leaves {number(_left(first), 2)} of {math.prod(first.output_shape[1:]):,} numbers a sample",
         location=first.location,
         module=first.module,
-        label=f"{number(kept, 2)} of what comes in is left"
+        label=f"{percent(kept)} of its input is left"
         if len(drops) == 1
-        else f"{number(kept, 2)} of what comes in is left in all",
+        else f"{percent(kept)} of the input of the first is left in all",
         evidence=(
-            Evidence("share that all dropouts in a row keep", kept, "share", f"over {LITTLE_KEPT:g}"),
+            Evidence("share that all dropouts in a row keep", kept, "share", f"over {percent(LITTLE_KEPT)}"),
             Evidence("numbers of a sample that are left", _left(first), "numbers", f"over {UNITS_LEFT}"),
         ),
         consequence=outcome(trial),
-        cures=(CureRef("a smaller p, which is the share that is dropped and not kept: 0.5 or less"),),
+        cures=(CureRef("a smaller p, the share that is dropped: 0.5 or less"),),
         count=len(drops),
         also=other_places(first),
         explains=("SG106", "SG105", "SG101", "SG102", "SG103"),

@@ -3,24 +3,25 @@
 ## What it measures
 
 Decades gained along the trunk: log10 of the gradient norm at the model's input ÷ the norm at its output, the loss
-function's own share left out. Only operations that every path from the loss to the input must pass are on the trunk, so
-a branch that is large by itself does not count. Gains multiply, so decades add:
+function's own share left out. The trunk holds only the operations that every path from the loss to the input passes, so a
+branch that is large by itself does not count. Gains multiply, so decades add:
 
     gained = Σ log10(‖gradient behind a step‖ ÷ ‖gradient in front of it‖)
 
-The finding stands at the expression whose steps add most. It is raised only if the step test did not learn; it is an
-error where the loss bounced, diverged or stood still (or no step test was made), else a warning. A warning it is also where
-the loss, far above that of one constant answer at first, has come down most of the way.
+The finding stands at the expression whose steps add most. A model that learns in the step test gets no finding under
+`DECADES_AT_ONCE` decades. The finding is an error where the loss bounces, diverges or stands still, and where there is no
+step test. Else it is a warning. It is also a warning where the loss begins far above that of one constant answer and comes
+down most of the way.
 
 ## Why it matters
 
-A weight's gradient is the gradient that arrives times the activation in front. When it grows tenfold every few layers,
-no single learning rate suits both ends: one that moves the last layers tears the first ones apart. The usual cause is a
-sum `x + f(x)` that doubles the variance in each block, or a layer gain above 1 without normalisation.
+A weight's gradient is the arriving gradient times the activation in front of the layer. If it grows tenfold every few
+layers, no single learning rate suits both ends: a rate that moves the last layers tears the first ones apart. The usual
+cause is a sum `x + f(x)` that doubles the variance in each block, or a layer gain above 1 without normalisation.
 
 ## Example
 
-A residual stack whose branches add as much variance as they receive, so that each block multiplies by about √2:
+A residual stack whose branches add as much variance as they receive. Each block multiplies the gradient by about √2:
 
 ```python
 import torch
@@ -87,26 +88,26 @@ def setup():
 
 ## Cures and their safety
 
-- *Branches scaled by 1/√blocks* (or a zero-initialised last weight in each): changes the function at initialisation, so
-  it belongs before training, not under trained weights. No new parameters; same `state_dict` keys.
+- *Branches scaled by 1/√blocks* (or a zero-initialised last weight in each): changes the function at initialisation, so it
+  belongs before training. No new parameters; same `state_dict` keys.
 - *Normalisation in each branch* (pre-norm): new parameters, new keys.
 - *Weights scaled so that each layer's gain is 1* (He, Xavier, orthogonal, folded): changes numbers only.
-- *Clipping* is safe to add and bounds the update, but it does not mend a product over depth: the first layers still
-  drown out the last. Keep it for spikes.
+- *Clipping* is safe to add and bounds the update. It does not mend a product over depth: the first layers still drown out the
+  last. Keep it for spikes.
 
 ## When it is wrong
 
-- On rows of zeros (padding) a normalisation's derivative is one over its epsilon. What grows there moves no weight: where the
-  steps learn and no parameter's gradient has grown, nothing is said.
-- A scale-free optimizer at a small rate can train such a net, slower than ten steps show: look again with `--trial 100`.
-- A large gradient at the input alone (an input in tiny units) is a matter of units; SG304 looks at the input.
-- Gradients explode within a branch that the trunk goes around: by design this is not seen here.
+- On rows of zeros (padding) a normalisation's derivative is one over its epsilon. A gradient that grows there moves no
+  weight: the rule reports nothing where the steps learn and no parameter's gradient grows.
+- A scale-free optimizer at a small rate can train such a net, slower than ten steps show: check again with `--trial 100`.
+- An input in tiny units gives a large gradient at the input alone. SG304 judges the input.
+- The rule does not see gradients that explode within a branch.
 
 ## Where the threshold comes from
 
-`DECADES_GAINED = 3.0` in `rules/thresholds.py`: of set-ups that train all but a few gain less; those that were made to
-fail by explosion gain 3.3 to 35. Whoever learns all the same is told nothing under `DECADES_AT_ONCE = 8.0`. Fitted on
-the truth table by `python -m bench.calibrate`.
+`DECADES_GAINED = 3.0` in `rules/thresholds.py`: nearly all set-ups that train gain less; set-ups that fail by explosion gain
+3.3 to 35. A model that learns all the same gets no finding under `DECADES_AT_ONCE = 8.0`. Fitted on the truth table by
+`python -m bench.calibrate`.
 
 ## References
 
@@ -160,7 +161,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
             CureRef("normalisation in each branch", "normalise"),
             CureRef("weights scaled so that each layer's gain is 1", "initialise"),
             CureRef("folded initialisation", "fold"),
-            CureRef("clipping, which bounds the update and does not mend the product", "clipping"),
+            CureRef("clipping: it bounds the update and does not mend the product", "clipping"),
         ),
         count=len(at),
         also=other_places(operation_of(trace, first)),

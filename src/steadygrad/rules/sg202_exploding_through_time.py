@@ -2,11 +2,11 @@
 
 ## What it measures
 
-The gain of one step of a recurrence, fused (`nn.RNN`, `nn.LSTM`, `nn.GRU`) or written as a loop over the same weights.
-A gradient of norm 1 is laid on the *last* step alone and followed back; a line is fitted to log10 of its norm over the
-steps back. Its slope is the decades gained per step; times (steps - 1), the decades over the sequence. The loss plays no
-part, so one that looks at every step cannot hide what happens between distant ones. Recurrences of fewer than eight
-steps are left to the trunk. Raised only if the step test did not learn; a warning where it learns slowly.
+The gain of one step of a recurrence. A recurrence is a fused module (`nn.RNN`, `nn.LSTM`, `nn.GRU`) or a loop over the same
+weights. The probe puts a gradient of norm 1 on the *last* step alone and follows it back. It fits a line to log10 of the norm
+over the steps. The slope is the decades gained per step; times (steps - 1) it is the decades gained over the sequence. The
+loss plays no part: a loss over every step would hide what happens between distant steps. The trunk judges recurrences of
+fewer than eight steps. The finding is an error if the step test does not learn, and a warning if it learns slowly.
 
 ## Why it matters
 
@@ -14,13 +14,13 @@ The gradient from step T to step t is a product of T - t Jacobians of the same c
 
     ∂h_T/∂h_t = ∏ diag(φ′(a_k)) W
 
-With γ the greatest slope of φ it can grow only if the greatest singular value of W exceeds 1/γ, and then it grows like
-a power of the length: the same net that trains on short sequences diverges on long ones.
+Let γ be the greatest slope of φ. The product can grow only if the greatest singular value of W exceeds 1/γ. It then grows
+exponentially with the length: a net that trains on short sequences diverges on long ones.
 
 ## Example
 
-A ReLU recurrence whose matrix stretches every direction 2.5-fold; half of the units are cut off, and what is left
-still grows at each of the 30 steps:
+A ReLU recurrence whose matrix stretches every direction 2.5-fold. ReLU cuts off half of the units; the gradient through the
+others still grows at each of the 30 steps:
 
 ```python
 import torch
@@ -84,20 +84,20 @@ def setup():
 - *Orthogonal (or identity) recurrence, gain 1*: changes numbers only, before training.
 - *Recurrent weights divided by their spectral norm*: changes numbers only; under trained weights it changes what the
   net computes. `torch.nn.utils.parametrizations.spectral_norm` keeps the bound while training, with new keys.
-- *A gated cell*: another module, other keys; to be trained anew.
-- *Clipping by norm* bounds the update, and is right where the gradient explodes now and then; it does not mend a gain
-  that is above 1 at every step.
+- *A gated cell*: another module, other keys; train again.
+- *Clipping by norm* bounds the update. It is right where the gradient explodes now and then. It does not mend a gain above
+  1 at every step.
 
 ## When it is wrong
 
-- The slope is that of this batch: a squashing recurrence may be quiet here and explode for other inputs, or the reverse.
-- A long sequence with a gain barely above 1 adds up to the threshold; if the answer depends on recent steps only,
-  truncated backpropagation is as good a cure as any.
+- The slope is measured on this batch. A squashing recurrence may be quiet here and explode for other inputs, or the reverse.
+- Over a long sequence a gain barely above 1 reaches the threshold. If the answer depends on recent steps only, truncated
+  backpropagation is a cure as well.
 - Packed sequences and recurrences under `torch.jit.script` are not followed.
 
 ## Where the threshold comes from
 
-`DECADES_GAINED = 4.0`, over the whole sequence: recurrences that train gain far less, those seen to diverge reach it.
+`DECADES_GAINED = 4.0`, over the whole sequence: recurrences that train gain nothing, those that diverge 16 and 21.
 Fitted on the truth table by `python -m bench.calibrate`.
 
 ## References
@@ -150,7 +150,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         cures=(
             CureRef("orthogonal recurrence", "recurrent"),
             CureRef("recurrent weights divided by their spectral norm"),
-            CureRef("clipping by norm, which bounds the update and does not mend the product", "clip-norm"),
+            CureRef("clipping by norm: it bounds the update and does not mend the product", "clip-norm"),
         ),
         count=len(sick),
         explains=("SG102", "SG201", "SG204", "SG205", "SG301", "SG106", "SG105"),

@@ -2,24 +2,27 @@
 
 ## What it measures
 
-Nothing, as long as all is finite. When the loss or a gradient comes out as inf or NaN in a check, the pass is run once
-more with every element of every output looked at, and the *first* culprit is named: a parameter or a batch that holds inf
-or NaN already; else the first operation of the forward pass whose output is not finite although its inputs are; else the
-first operation of the backward pass that makes inf or NaN out of a finite gradient. An infinity that was asked for, as in
-`masked_fill(mask, -inf)`, is no culprit.
+Nothing, as long as all numbers are finite. If a check meets inf or NaN in the loss or a gradient, it runs the pass once more
+and inspects every element of every output. The finding names the *first* culprit:
 
-In training, while a guard watches, every raw gradient norm of every step, before any clip. An error at the first step at
-which one is inf or NaN, or at which the optimizer makes inf or NaN out of finite gradients. The alarm names the cause that
-can be shown at that step: the batch, weights that were not finite before it, the loss, the optimizer's epsilon or moments
-in the number format, something that wrote to the gradients after the backward pass; else the step is run again on a copy
-and the first culprit is named, with its line. A step that a gradient scaler leaves out is no alarm. A guard that acts lets
-no such step through.
+- a parameter or a batch that holds inf or NaN already;
+- else the first operation of the forward pass with finite inputs and an output that is not finite;
+- else the first operation of the backward pass that makes inf or NaN out of a finite gradient.
+
+An infinity that the code asks for, as in `masked_fill(mask, -inf)`, is no culprit.
+
+In training, a guard watches every raw gradient norm of every step, before any clip. The alarm is an error. It comes at the
+first step at which a norm is inf or NaN, or at which the optimizer makes inf or NaN out of finite gradients. It names the
+cause that the step itself shows: the batch, weights that were not finite before the step, the loss, the optimizer's epsilon
+or moments in the number format, or code that writes to the gradients after the backward pass. Else the guard runs the step
+again on a copy and names the first culprit with its line. A step that a gradient scaler skips raises no alarm. A guard that
+acts lets no such step through.
 
 ## Why it matters
 
-One NaN reaches every weight within one step, and from then on the place where it arose can no longer be found: a NaN in
-the loss says nothing about its origin. The backward kind is the treacherous one, because the loss is still a good
-number: √0 is 0, but its derivative ½ x^(-½) is infinite, and infinity times the 0 behind it is NaN.
+One NaN reaches every weight within one step. From then on its origin is lost: a NaN in the loss does not show where it arose.
+A NaN of the backward pass is harder to find, because the loss is still finite: √0 is 0, but its derivative ½ x^(-½) is
+infinite, and infinity times the 0 behind it is NaN.
 
 ## Example
 
@@ -84,27 +87,27 @@ def setup():
 
 ## Cures and their safety
 
-- *A positive quantity under a logarithm or a root that was given a negative one* (NaN in the forward pass): softplus or exp
-  of the raw output. A clamp would make it finite and leave it without a gradient.
+- *A positive number under a logarithm or a root that gets a negative one* (NaN in the forward pass): softplus or exp of the
+  raw output. A clamp makes it finite and leaves it without a gradient.
 - *An epsilon under a root, in a denominator, or a clamp before a logarithm*: changes the output by about its size; take
   one that the dtype holds (1e-8 is 0 in float16).
 - *The fused form* (`log_softmax`, `logsigmoid`, `log1p`, `logsumexp`, `binary_cross_entropy_with_logits`): same function,
   exact where the two-step form overflows. Always safe.
-- *A mask that leaves a position open in each row*, for attention. `torch.where` *after* the operation does not help: its
-  derivative is still computed, and 0 · inf is NaN. Mask the input.
+- *A mask that leaves a position open in each row*, for attention. `torch.where` *after* the operation does not help: autograd
+  still computes the operation's derivative, and 0 · inf is NaN. Mask the input.
 - *Clipping or `nan_to_num` on gradients* hides the place and leaves the cause.
 
 ## When it is wrong
 
-- An infinite derivative that is cut off afterwards (a root behind a ReLU, whose backward pass puts 0 there) harms no
-  weight, and is named all the same: it is one input away from doing harm. A warning where the steps learn.
-- Under float16 with a `GradScaler`, an occasional overflow is expected and its step skipped: a guard says nothing then. The
-  probe runs without a scaler.
-- A NaN that arises only after many steps, or on another batch, is not seen in one pass; `steadygrad run` sees it.
+- Later operations may cut an infinite derivative off, as a ReLU in front of a root does: its backward pass puts 0 there. The
+  derivative then harms no weight. The finding is a warning where the steps learn, because another input may do harm.
+- Under float16 a `GradScaler` expects an occasional overflow and skips its step. A guard reports nothing then. The probe runs
+  without a scaler.
+- One pass does not show a NaN that arises after many steps or on another batch. `steadygrad run` sees it.
 
 ## Where the threshold comes from
 
-There is none: a number is finite or it is not. So `bench/thresholds.py` has nothing to print for it.
+There is none: a number is finite or it is not. `bench/thresholds.py` prints nothing for it.
 
 ## References
 
@@ -128,10 +131,10 @@ RULE = "SG203", "non-finite"
 _SAYS = {"nan": "NaN", "inf": "infinity"}
 
 _NEGATIVE = (
-    "some of what it takes is negative",
+    "some of its inputs are negative",
     "softplus, exp or a square of the raw output, so that it is positive before this",
 )
-_BEYOND = ("some of what it takes lies beyond -1 or 1", "clamping it to (-1 + eps, 1 - eps) before")
+_BEYOND = ("some of its inputs lie beyond -1 or 1", "clamping it to (-1 + eps, 1 - eps) before")
 _OUTSIDE = {
     **dict.fromkeys(("log", "log2", "log10", "sqrt", "rsqrt"), _NEGATIVE),
     **dict.fromkeys(("acos", "arccos", "asin", "arcsin"), _BEYOND),
@@ -189,7 +192,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         module=found.module if made is None else made.module,
         label=label,
         evidence=(Evidence("loss", trace.loss, "value", "finite"),),
-        consequence="no weight has been harmed in these steps; another batch may do it"
+        consequence="these steps harmed no weight; another batch may"
         if harmless
         else "every weight becomes NaN at the first step",
         cures=(CureRef(outside[1] if outside else _instead(found.name, found.direction)),),
@@ -216,7 +219,7 @@ def _made_large(trace: Trace, found: NonFinite) -> Operation | None:
 def _instead(name: str, direction: str) -> str:
     """What to write in the place of what made it."""
     if direction == "input":
-        return "cleaning the data: torch.isfinite(x).all() on each batch"
+        return "clean data: torch.isfinite(x).all() on each batch"
     if direction == "parameter":
         return "loading or initialising the weights again"
     name = name.strip("_")

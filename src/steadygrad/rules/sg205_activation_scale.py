@@ -2,17 +2,17 @@
 
 ## What it measures
 
-Mean and standard deviation of what each operation of the model puts out (layers, activations, normalisations, sums), on
-a sample of its elements. Raised at the first operation whose standard deviation or |mean| is far above what layers are
-made for, if the step test did not learn; a warning where it learns slowly. Without a step test it says nothing. Where
-the gradient explodes too (SG201), or the input is to blame (SG304), that finding stands instead.
+Mean and standard deviation of each operation's output (layers, activations, normalisations, sums), on a sample of its
+elements. The finding is raised at the first operation whose standard deviation or |mean| is far above the scale that layers
+are made for. It is an error if the step test does not learn, and a warning if it learns slowly. Without a step test the rule
+reports nothing. Where the gradient explodes too (SG201), or the input is the cause (SG304), that finding stands instead.
 
 ## Why it matters
 
 A layer of fan-in n with weights of variance σ² multiplies the second moment of its input by nσ². Weights drawn from
 N(0, 1) multiply it by n: three layers of width 256 turn a standard deviation of 1 into hundreds. Logits of that size make the
-softmax one-hot at random, the first loss is in the hundreds, and every rate that is small enough for this loss is too
-small for the rest of the training.
+softmax one-hot at random, and the first loss is in the hundreds. A rate that is small enough for this loss is too small for
+the rest of the training.
 
 ## Example
 
@@ -89,14 +89,15 @@ def setup():
 
 - Outputs in natural units (prices, pixels up to 255) are large by design. Standardise the target, or ignore the rule
   for this module.
-- The operation named is the first one past the threshold, or the one before it that made the numbers grow most: where
-  several grow them alike, the growth may have begun layers before.
-- A residual stream may grow large where a normalisation in front of the head takes the scale out. It is not raised if
-  the model learns.
+- The finding names the first operation above the threshold, or the one before it that makes the numbers grow most. Where
+  several operations grow them alike, the growth may begin layers before.
+- A residual stream may grow large if a normalisation in front of the head removes the scale. The rule reports nothing if the
+  model learns.
 
 ## Where the threshold comes from
 
-`LARGE = 200.0`: the outputs of healthy architectures stay well below, set-ups that fail by scale alone are above.
+`LARGE = 200.0`: the outputs of healthy architectures stay well below; those of set-ups that fail by scale alone are above.
+`LARGE_STUCK = 20.0` where hundreds of steps on fresh batches teach next to nothing.
 Fitted on the truth table by `python -m bench.calibrate`.
 
 ## References

@@ -2,29 +2,34 @@
 
 ## What it measures
 
-While a guard watches, the L2 norm of each weight's raw gradient at every step, and of all together, before any clip. From
-the 51st step on each is compared with the median of its own last 100 steps. A spike is at least ten times that median,
-twelve robust deviations (of log10) above it, *and* 2.5 times the greatest of the five steps before: a gradient that always
-jumps about is none, nor is one that grows little by little. It is also 2.5 times the greatest of the last 240 steps, steps
-that were told left out: a policy that has nearly settled has a gradient of a hundred times its median whenever it tries
-something else. Before that, from the fourth step on, the total norm alone is
-compared: ten times the greatest of all steps before.
+A guard watches the L2 norm of each weight's raw gradient at every step, and of all together, before any clip. From the 51st
+step on it compares each norm with the median of its own last 100 steps. A spike meets four conditions:
 
-The first parameter to leap is named, with the total norm's factor beside it. The alarm says what moved first (the batch,
-the output, the loss, the update, the rate) and, where single samples do it, the rows of the batch without which the norm
-is usual. What else leaps within the next hundred steps belongs to the same incident; it ends when the norm is back at its
-old level. A weight's gradient more than a thousand times its median, or a leap that stays for twenty steps, is SG201
-exploding-gradient.
+- it is at least ten times that median;
+- it is twelve robust deviations (of log10) above it;
+- it is 2.5 times the greatest of the five steps before. A gradient that always jumps about is no spike, and neither is one
+  that grows little by little;
+- it is 2.5 times the greatest of the last 240 steps, reported steps left out. The gradient of a nearly settled policy is a
+  hundred times its median whenever the policy tries something else.
+
+From the fourth to the 50th step the guard compares the total norm alone: a spike is ten times the greatest of all steps
+before.
+
+The alarm names the first parameter to leap, with the factor of the total norm beside it. It reports what moved first (the
+batch, the output, the loss, the update, the rate). Where single samples cause the leap, it names the rows of the batch
+without which the norm is usual. Other leaps within the next hundred steps belong to the same incident. The incident ends
+when the norm is back at its old level. A weight's gradient more than a thousand times its median, or a leap that stays for
+twenty steps, is SG201 exploding-gradient.
 
 ## Why it matters
 
-One step with a gradient a hundred times too long undoes hundreds of good ones, and an optimizer with momentum or
-second moments keeps the memory of it: Adam's denominator takes 1 ÷ (1 − β₂) = 1,000 steps to forget. A batch that has
-gone wrong is the usual cause; the loss shows it late, or not at all.
+One step with a gradient a hundred times too long undoes hundreds of good steps. An optimizer with momentum or second moments
+remembers it: Adam's denominator takes 1 ÷ (1 − β₂) = 1,000 steps to forget. A bad batch is the usual cause. The loss shows it
+late, or never.
 
 ## Example
 
-One batch in a thousand was never scaled:
+The code forgets to scale one batch:
 
 ```python
 import steadygrad
@@ -65,7 +70,7 @@ def train():
 
 ## Use instead
 
-Scale what comes in, and let a clip bound what is left:
+Scale every batch, and let a clip bound the rest:
 
 ```python
 import steadygrad
@@ -109,21 +114,21 @@ def train():
 
 - *Looking at the batch*: the alarm names the step, the rows of its batch, and the place in the model.
 - *A clip*, `Clip.value(-1, 1)`, `Clip.norm(1.0)` or, without a number to choose, `Clip.quantile(0.9)`: bounds the
-  update. Safe where it acts on few steps; where it acts on all of them it sets the step size (SG306).
+  update. Safe where it acts on few steps. A clip that acts on all of them sets the step size (SG306).
 - *`on_alarm="skip"`* leaves the step out, at most five times in a hundred before it stops.
 
 ## When it is wrong
 
-- Gradients that are rare by nature (an embedding of rare words, experts that are seldom chosen) may leap when they
-  come. Their total norm hardly moves; the message has both numbers.
-- In the first 50 steps a leap by less than ten times the greatest norm so far is not seen: a run's first gradients fall
-  by factors of ten and more by themselves, and each weight's own median is not known yet.
+- Rare gradients (an embedding of rare words, seldom chosen experts) may leap when they occur. Their total norm hardly moves;
+  the message shows both numbers.
+- In the first 50 steps the guard misses a leap by less than ten times the greatest norm so far. A run's first gradients fall
+  by factors of ten and more by themselves, and the median of each weight is not known yet.
 - After a change of the batch size or the data the median takes 50 steps to follow.
 
 ## Where the threshold comes from
 
-`python -m bench.faults --distributions` prints, for the healthy runs, the greatest leap of any weight and its deviations;
-the numbers stand beside `SPIKE_DECADES`, `SPIKE_DEVIATIONS`, `EARLY` and `EARLY_DECADES` in `detect/history.py`, the
+`python -m bench.faults --distributions` prints the greatest leap of any weight in the healthy runs, and its deviations. The
+numbers stand beside `SPIKE_DECADES`, `SPIKE_DEVIATIONS`, `EARLY` and `EARLY_DECADES` in `detect/history.py`, the
 others beside `LEAP`, `EXPLOSION_DECADES` and `STAYED` in `detect/spikes.py`.
 
 ## References

@@ -1,35 +1,35 @@
-"""The loss has its sign turned; in training, it leaps, runs away, or stands still while all outputs are alike.
+"""The loss has the wrong sign; in training, it leaps, runs away, or stands still while all outputs are alike.
 
 ## What it measures
 
-While a guard watches, the loss of every step: the number that `loss.backward()` starts from, without a gradient scaler's
-factor, summed over the backward passes of one step. `guard.record_loss(loss)` gives another number in its place. A loss
-may have any sign and scale, so it is compared with its own past, never with a constant:
+A guard watches the loss of every step: the number that `loss.backward()` starts from, without a gradient scaler's factor,
+summed over the backward passes of one step. `guard.record_loss(loss)` gives another number in its place. A loss may have any
+sign and scale, so the guard compares it with its own past, never with a constant:
 
 - *It leaps*: one loss exceeds the greatest so far by three times the range of all, and by three times its size. Among the
-  first ten losses the total gradient norm must leap as well. From the sixtieth on the greatest of the last ten does not
-  count, so that a loss that doubles at each step, and leaps nowhere, is told as one that climbs. A warning.
+  first ten losses the total gradient norm must leap as well. From the sixtieth loss on, the greatest of the last ten does not
+  count: a loss that doubles at each step climbs and does not leap. A warning.
 - *It runs away*: the median of 25 losses is far above the lowest such median of the run, two times in a row. Far is ten
-  times all that the loss ever fell, and ten times its own size. An error.
+  times the whole fall of the loss, and ten times its own size. An error.
 - *It stands still*: in 200 steps no median of 25 losses is more than 4 % from the others, and the outputs of the model for
-  different samples are alike: less than 1e-4 of their energy differs. Where the loss has just risen above all of the 100
-  before, and stays there, 25 steps are enough. The alarm names the step at which it rose or began to stand. An error.
+  different samples are alike: less than 1e-4 of their energy differs. 25 steps are enough if the loss has just risen above
+  all of the 100 before and stays there. The alarm names the step at which the loss rises or begins to stand. An error.
 
-In a check, which way the loss pushes log-probabilities (`log_softmax`, or `log` of a `softmax`). Where the target's entry of
-each row gets a gradient, the same in all rows and positive, a step makes the likelihood of the right answers smaller: the loss
-falls as it does. An error, at the expression that makes the loss. The entries of an entropy are all reached, and a policy's
-weights differ from sample to sample; nothing is said of either.
+A check measures which way the loss pushes log-probabilities (`log_softmax`, or `log` of a `softmax`). The sign is wrong if
+the target's entry of each row gets a positive gradient, the same in all rows: the loss then falls as the likelihood of the
+right answers falls. The finding is an error at the expression that makes the loss. The rule reports neither an entropy,
+which reaches all entries, nor a policy loss, whose weights differ from sample to sample.
 
-A loss that is infinite or NaN is SG203. Where the gradient leaps at the same step, the alarm is that of the gradient
-(SG206 or SG201), and this code stands among its `symptoms`.
+An infinite or NaN loss is SG203. Where the gradient leaps at the same step, the guard raises the alarm of the gradient (SG206
+or SG201), with this code among its `symptoms`.
 
 ## Why it matters
 
 Many losses have bounded derivatives: the L1 and Huber losses, and cross-entropy with respect to its logits. A target a
-thousand times too large then makes the loss a thousand times larger and the gradient no larger at all, so that a watch on
-gradient norms sees nothing. A loss that runs away shows a wrong sign or a rate above the stable one while all numbers are
-still finite. A loss that stands still from the start, with outputs that do not depend on the input, is how a vanishing
-gradient looks from outside: the model has learnt the mean of its targets, and nothing else reaches its first layers.
+thousand times too large then makes the loss a thousand times larger and the gradient no larger. A watch on gradient norms
+sees nothing. A loss that runs away shows a wrong sign or an unstable rate while all numbers are still finite. A loss that
+stands still from the start, with outputs that do not depend on the input, shows a vanishing gradient: the model has learned
+the mean of its targets, and no gradient reaches its first layers.
 
 ## Example
 
@@ -88,34 +88,34 @@ def train():
 
 ## Cures and their safety
 
-- *A minus sign* in front of a log-likelihood that was meant to grow, or `nll_loss`, which has it: the same loss, turned.
+- *A minus sign* in front of a log-likelihood that is to grow, or `nll_loss`, which has it: the same loss with the right sign.
 - *Looking at the batch and its targets* at the step that the alarm names. The alarm lists the rows of the batch without
   which the gradient norm is usual, where there are some.
 - *A lower learning rate or a warm-up*, where the first sign is the rate or the update: `steadygrad lr` finds a rate. Safe.
-- *`on_alarm="skip"`* leaves out the step of a leap, at most five times in a hundred steps. Safe. `rollback` goes back to
-  the weights of before it, as large language models are trained past such steps.
-- *`steadygrad check`*, where the loss stands still: it names the layer that loses the gradient (SG101, SG102, SG105), and
+- *`on_alarm="skip"`* leaves out the step of a leap, at most five times in a hundred steps. Safe. `rollback` returns to the
+  weights before the leap, as runs of large language models do.
+- *`steadygrad check`*, where the loss stands still: it names the layer that loses the gradient (SG101, SG102, SG105).
   `steadygrad cure` mends it.
 - *A gradient clip* bounds the update of that step. It does not bound the loss, and it does not mend the batch.
 
 ## When it is wrong
 
-- A model that is to unlearn its targets, or to confuse a judge, lowers a likelihood on purpose: ignore the code for it.
+- A model may lower a likelihood on purpose, to unlearn its targets or to confuse a judge: ignore the code for it.
 - A loss may leap on purpose: a new task of a curriculum, a term that is switched on, a sum over a batch that varies in
   size. The alarm ends by itself when nothing leaps for a hundred steps.
-- Where nearly every sample is learnt, one hard sample of a small batch can be far above the last hundred losses.
-- In adversarial training and reinforcement learning a loss that rises is often right. `guard.record_loss` gives the
-  number that is meant to fall.
-- Outputs are compared between the rows of the model's first output. Where it has no row for each sample, a loss that
-  stands still gives no alarm; where it is the same for all samples by design, the alarm is wrong.
-- Where several processes train one model, each has a loss of its own, judges and tells it alone; that a loss stands still
-  is then not told.
+- Where the model has learned nearly every sample, one hard sample of a small batch can be far above the last hundred losses.
+- In adversarial training and reinforcement learning a rising loss is often right. Give `guard.record_loss` the number that is
+  to fall.
+- The guard compares the rows of the model's first output. Without a row for each sample, a loss that stands still raises no
+  alarm. Where the output is the same for all samples by design, the alarm is wrong.
+- Where several processes train one model, each judges and reports its own loss alone. None reports a loss that stands still.
 
 ## Where the threshold comes from
 
-A sign has none. `LEAP`, `CLIMB`, `ALONE`, `WITH_IT`, `AWAY`, `STILL`, `MOVED` and `SAME_ANSWER` in `detect/losses.py`.
-`python -m bench.faults --distributions` prints, for the healthy runs, how far a loss comes above those before it, how far its
-level rises, and how long it stands still; `python -m bench.faults --healthy` counts the alarms in them.
+A sign needs none. `LEAP`, `CLIMB`, `ALONE`, `WITH_IT`, `AWAY`, `STILL`, `MOVED` and `SAME_ANSWER` stand in
+`detect/losses.py`. `python -m bench.faults --distributions` prints for the healthy runs how far a loss rises above those
+before it, how far its level rises, and how long it stands still. `python -m bench.faults --healthy` counts the alarms in
+them.
 
 ## References
 
@@ -148,7 +148,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     yield Finding(
         *RULE,
         Severity.ERROR,
-        "the loss falls as the likelihood of the targets falls: its sign is turned",
+        "the loss falls as the likelihood of the targets falls: it has the wrong sign",
         location=end.location,
         module=end.module,
         label="a step makes the log-probabilities of the targets smaller",

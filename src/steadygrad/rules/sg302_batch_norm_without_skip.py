@@ -2,22 +2,22 @@
 
 ## What it measures
 
-Two things, either only if the step test did not learn; two or three values a channel are a warning also where it does:
+Two things. The rule reports either only if the step test does not learn; two or three values a channel are a warning even
+where it does.
 
-- *Depth*: how many batch norms stand on the trunk, that is without a skip around them, and the decades the gradient
-  gains on the way. Raised where there are many and the gradient grows.
-- *Batch*: how many values each channel is normalised over, in training mode: batch × height × width. Raised where they
-  are a handful.
+- *Depth*: the number of batch norms on the trunk, that is without a skip around them, and the decades that the gradient
+  gains. The finding is raised where there are many batch norms and the gradient grows.
+- *Batch*: the number of values that each channel is normalised over in training mode: batch × height × width. The finding is
+  raised where there is only a handful.
 
 ## Why it matters
 
-*Depth.* Batch norm divides by the standard deviation of its input, and a ReLU in front of it has removed part of that
-variance, so the gradient grows by about √(π/(π-1)) ≈ 1.21 at every ReLU layer. No choice of weights undoes this: the
-scale of the weights cancels. Ten layers do not notice; at 50 the first layers get gradients thousands of times
-those of the last.
+*Depth.* A ReLU removes part of the variance. The next batch norm divides by the remaining standard deviation, so the gradient
+grows by about √(π/(π-1)) ≈ 1.21 at every ReLU layer. No choice of weights undoes this: the scale of the weights cancels. Ten
+layers train as usual. At 50 the first layers get gradients thousands of times those of the last.
 
-*Batch.* With n values a channel, the normalised ones always have mean 0 and variance 1. With two, they are +1 and -1
-whatever the input; with one, 0 (torch raises). What is left of the input is an order, not a size.
+*Batch.* The normalised values of a channel always have mean 0 and variance 1. Two values become +1 and -1 whatever the input;
+one value becomes 0 (torch raises). The output keeps the order of the inputs and loses their size.
 
 ## Example
 
@@ -53,7 +53,7 @@ def setup():
 
 ## Use instead
 
-A skip around each layer: the gradient then passes the sum unweighed.
+A skip around each layer: the gradient passes the sum unchanged.
 
 ```python
 import torch
@@ -84,25 +84,26 @@ def setup():
 
 ## Cures and their safety
 
-- *A residual span around every one or two layers*: changes the function, so to be trained anew; no new parameters where
-  shapes agree, a projection where they do not.
+- *A residual span around every one or two layers*: changes the function, so train again; no new parameters where
+  shapes agree, a projection where they differ.
 - *A larger batch*, or statistics over all devices (`nn.SyncBatchNorm`): safe for the model; costs memory or
-  communication. Gradient accumulation does not help: statistics are taken per micro-batch.
-- *Group or layer norm*: does not look at the batch; other buffers, so other `state_dict` keys.
+  communication. Gradient accumulation does not help: batch norm takes its statistics per micro-batch.
+- *Group or layer norm*: independent of the batch; other buffers, so other `state_dict` keys.
 - *Fewer layers*.
 
 ## When it is wrong
 
-- A small learning rate may train a deep plain stack in the end: after a few steps its gradients even out somewhat. Look
+- A small learning rate may train a deep plain stack in the end: after a few steps its gradients even out somewhat. Check
   again with `--trial 100`.
-- Each device of a data-parallel run sees a part of the batch only. Check with the batch of one device.
-- In eval mode the running statistics are used, and the size of the batch says nothing; nothing is raised then.
+- Each device of a data-parallel run sees only a part of the batch. Check with the batch of one device.
+- In eval mode batch norm uses the running statistics, so the size of the batch does not matter. The rule reports nothing
+  then.
 
 ## Where the threshold comes from
 
-`DEEP = 40` batch norms on the trunk together with `DECADES_GAINED = 2.0`, and `FEW_VALUES = 4` values a channel;
-`A_HANDFUL = 3` where the steps learn, because what the net comes to is measured to be far less then. Fitted
-on the truth table by `python -m bench.calibrate`.
+`DEEP = 40` batch norms on the trunk together with `DECADES_GAINED = 2.0`, and `FEW_VALUES = 4` values a channel; `A_HANDFUL
+= 3` where the steps learn, because such nets are measured to reach far less. Fitted on the truth table by `python -m
+bench.calibrate`.
 
 ## References
 
@@ -178,13 +179,13 @@ def _small(trace: Trace, trial: StepTest | None, small: list[Operation]) -> Find
     return Finding(
         *RULE,
         _severity(trial),
-        f"batch norm over {_values(small[0])} values a channel: its output says little of its input",
+        f"batch norm over {_values(small[0])} values a channel: its output keeps little of its input",
         location=small[0].location,
         module=small[0].module,
         label=f"normalises an output of shape {small[0].output_shape}",
         evidence=(Evidence("values per channel", float(_values(small[0])), "values", "16 or more"),),
         consequence=outcome(trial),
-        cures=(CureRef("a larger batch"), CureRef("group norm or layer norm, which do not look at the batch")),
+        cures=(CureRef("a larger batch"), CureRef("group norm or layer norm, which are independent of the batch")),
         count=len(small),
         also=other_places(small[0]),
         explains=("SG105", "SG106", "SG204"),

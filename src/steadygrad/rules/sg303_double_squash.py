@@ -2,24 +2,26 @@
 
 ## What it measures
 
-What the loss is fed with, past views and reshapes. Raised where a softmax or sigmoid goes straight into a function that
-applies one itself: `cross_entropy` and `log_softmax` (after softmax or sigmoid), `binary_cross_entropy_with_logits`
-(after sigmoid or softmax), a second softmax on the output. Also where an output sigmoid under `mse_loss` is saturated in
-most of its units and the step test did not learn. The first kind is reported even if the loss falls: it is an error
-where the model stands still or bounces, and a warning otherwise; information where the loss of one batch falls, or a fifth of
-that of unseen ones (`ENOUGH` in `rules/plateau.py`) is gone within three hundred steps.
+The input of the loss, past views and reshapes. The finding is raised where a softmax or sigmoid goes straight into a function
+that applies one itself: `cross_entropy` and `log_softmax` (after softmax or sigmoid), `binary_cross_entropy_with_logits`
+(after sigmoid or softmax), a second softmax on the output. It is also raised where an output sigmoid under `mse_loss` is
+saturated in more than 40 % of its units and the step test does not learn.
+
+The finding is an error where the model stands still or bounces, else a warning. It is a warning even where the model learns,
+as long as the steps learn less than a fifth (`ENOUGH` in `rules/plateau.py`): of the one batch, or of the loss of unseen
+batches within three hundred steps. From a fifth on it is information.
 
 ## Why it matters
 
-The second squash sees numbers in [0, 1] and can no longer tell a sure answer from an unsure one. With C classes a
+The second squash gets numbers in [0, 1], so sure and unsure answers look nearly the same to it. With C classes a
 perfect softmax still leaves cross-entropy at
 
     -log(e ÷ (e + C - 1)) = log(1 + (C - 1)/e)
 
-which is 0.74 for 4 classes and 1.46 for 10, where it should be 0; and the gradient is multiplied by the first softmax's
-derivative, which vanishes as the answers become sure, right or wrong. A sigmoid in front of a BCE with logits can only
-say probabilities between 0.5 and 0.73. Under squared error the sigmoid's derivative multiplies the error, so a unit that is
-certain and wrong gets no gradient; cross-entropy cancels that very factor.
+which is 0.74 for 4 classes and 1.46 for 10, where it should be 0. The first softmax's derivative also multiplies the
+gradient. It vanishes as the answers become sure, right or wrong. A sigmoid in front of a BCE with logits gives only
+probabilities between 0.5 and 0.73. Under squared error the sigmoid's derivative multiplies the error: a unit that is
+certain and wrong gets no gradient. Cross-entropy cancels this factor.
 
 ## Example
 
@@ -44,7 +46,7 @@ def setup():
 
 ## Use instead
 
-Logits out of the model; softmax only where a probability is read.
+The model returns logits. Apply softmax only to read a probability.
 
 ```python
 import torch
@@ -62,22 +64,22 @@ def setup():
 
 ## Cures and their safety
 
-- *The squash taken out of the model*: parameters and `state_dict` keys of the layers stay (in an `nn.Sequential`, later
-  indices move). What calls the model must apply softmax or sigmoid when predicting; the largest class stays the same.
+- *The model without the squash*: parameters and `state_dict` keys of the layers stay (in an `nn.Sequential`, later indices
+  move). Apply softmax or sigmoid when predicting; the largest class stays the same.
 - *The loss that takes probabilities* (`nll_loss` on `log_softmax`, `binary_cross_entropy` on a sigmoid): leaves the
   model's output as it is; less exact for large logits than the fused form.
-- *Cross-entropy in place of MSE* behind a sigmoid: changes the loss, and its value cannot be compared with older runs.
+- *Cross-entropy in place of MSE* behind a sigmoid: changes the loss: its values do not compare with older runs.
 
 ## When it is wrong
 
-- A bounded output may be meant as logits, for instance as strong label smoothing; then say so with an ignore comment.
-- A loss written out by hand (`-torch.log(p[...]).mean()`) is not recognised, right or wrong.
-- Anything between squash and loss other than a view (a scale, an average of heads) hides it.
+- A bounded output may be meant as logits, for instance as strong label smoothing. Add an ignore comment there.
+- The rule does not recognise a loss written by hand (`-torch.log(p[...]).mean()`), right or wrong.
+- Any operation between squash and loss other than a view (a scale, an average of heads) hides the squash.
 
 ## Where the threshold comes from
 
-The double squash has none: it is a matter of what is wired to what. Of nine calibration rows that train through one all
-have learned a fifth within three hundred steps, of three that fail and learn something none. For a sigmoid under MSE,
+The double squash needs none: the wiring alone decides. Nine calibration rows train through one, and all learn a fifth
+within three hundred steps. Three fail and learn something; none of them learns a fifth. For a sigmoid under MSE,
 `SATURATED` is the share of units below 5 % of the greatest derivative. Fitted on the truth table by `python -m
 bench.calibrate`.
 
@@ -156,7 +158,7 @@ def _found(trace: Trace, trial: StepTest | None, squash: Operation, why: str) ->
         f"{name} is applied to what the loss squashes again: {why}",
         location=squash.location,
         module=squash.module,
-        label="hand the loss the logits",
+        label="give the loss the logits",
         evidence=(
             Evidence(
                 "standard deviation of what the loss gets",

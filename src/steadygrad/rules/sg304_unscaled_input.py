@@ -2,18 +2,19 @@
 
 ## What it measures
 
-Mean and standard deviation of the model's first floating-point input, over the whole batch and all features. Raised
-where either is large, or both are small, the first layer with weights has no normalisation in front of it, and the step
-test did not learn (a warning where it learns slowly, or where the input is huge). The finding stands at that first layer;
-the evidence has the share of saturated units in the activation behind it.
+Mean and standard deviation of the model's first floating-point input, over the whole batch and all features. The finding is
+raised if either is large, or both are small, and the first layer with weights has no normalisation in front of it. It is an
+error if the step test does not learn. It is a warning if the model learns slowly, if a huge input is learned all the same, or
+if the input is small. It stands at that first layer. The evidence shows the share of saturated units in the activation behind
+the layer.
 
 ## Why it matters
 
 The first layer's pre-activations have the scale of the input. Squashing units saturate, and ReLU units are on or off
-for every sample alike. The gradient of the first weights is multiplied by the input as well, so its curvature grows
-with the *square* of the scale: a rate that this layer bears is far too small for all others. A mean far from 0 alone
-does the same in one direction, along which all samples lie. An input a thousand times too small is drowned by the
-biases: every sample arrives at nearly the same answer, and the first weights get a gradient as small as the input.
+for every sample alike. The input also multiplies the gradient of the first weights, so the curvature grows with the
+*square* of the scale. A rate that this layer bears is far too small for all others. A mean far from 0 does the same in
+the one direction that all samples share. An input a thousand times too small drowns in the biases: every sample gets
+nearly the same answer, and the first weights get a gradient as small as the input.
 
 ## Example
 
@@ -77,25 +78,25 @@ def setup():
 
 ## Cures and their safety
 
-- *Standardising the input*: touches no model; the same numbers, from the training set, must be applied at inference.
-  Under a trained model it changes what it sees, so train anew.
+- *Standardising the input*: leaves the model as it is. Apply the same numbers, from the training set, at inference.
+  It changes the input of a trained model, so train again.
 - *Batch norm as the first layer*: learns the statistics by itself and carries them in the `state_dict` (new keys). Not
   for tiny batches (SG302).
-- *Smaller weights in the first layer*: the forward pass is mended, the gradient is not.
+- *Smaller weights in the first layer*: mends the forward pass and not the gradient.
 
 ## When it is wrong
 
-- Numbers are taken over all features together: one feature among hundreds may be off without showing.
-- Categories or token ids that reach the model as floats are no measurements; what they want is an embedding.
-- A normalisation written by hand inside the model (`x / 255`) is not known as one. The rule then looks at the raw input;
-  but where the model learns, nothing is raised.
+- The rule measures all features together: one feature among hundreds may be off without showing.
+- Categories or token ids that reach the model as floats are no measurements: they need an embedding.
+- The rule does not recognise a normalisation written by hand inside the model (`x / 255`). It then judges the raw input. It
+  reports nothing if the model learns and the input is not huge.
 
 ## Where the threshold comes from
 
-`LARGE = 20.0` for the standard deviation and |mean|: healthy set-ups, raw grey levels of digits among them, are below,
-those seen to fail by their input are above. From `HUGE = 500.0` up a batch learned by heart proves nothing; below
-`SMALL = 0.03` only what learns nothing is told. `SATURATED = 0.5` decides only how the finding is worded. Fitted on the
-truth table by `python -m bench.calibrate`.
+`LARGE = 20.0` for the standard deviation and |mean|: healthy set-ups, raw grey levels of digits among them, lie below;
+set-ups that fail by their input lie above. From `HUGE = 2000` up a learned batch proves nothing. Below `SMALL = 0.003` the
+rule reports only a model that learns nothing. `SATURATED = 0.5` decides only how the finding is worded. Fitted on the truth
+table by `python -m bench.calibrate`.
 
 ## References
 
@@ -157,7 +158,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         evidence=(
             Evidence("standard deviation of the input", std, "absolute", "near 1"),
             Evidence("mean of the input", mean, "absolute", "near 0"),
-            Evidence("saturated units of the first activation", share, "share", f"under {SATURATED:g}"),
+            Evidence("saturated units of the first activation", share, "share", f"under {percent(SATURATED)}"),
         ),
         consequence=outcome(trial),
         cures=(

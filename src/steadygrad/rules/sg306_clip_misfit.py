@@ -2,37 +2,37 @@
 
 ## What it measures
 
-In a check that is told of the loop's clip (`--clip`, `clip=`, or the first step under `steadygrad run`), what it leaves of the
-first gradient. An error where SGD's steps learn nothing, no weight moves by as much as `UPDATE` of its size a step, and would
-without the clip.
+A check that knows the loop's clip (`--clip`, `clip=`, or the first step under `steadygrad run`) measures how much of the
+first gradient the clip leaves. The finding is an error where SGD's steps learn nothing and no weight moves by `UPDATE` of
+its size a step, although one would move by that much without the clip.
 
-While a guard watches, what the clip does: the guard's own, and the program's own `clip_grad_norm_` or `clip_grad_value_`,
-also where Accelerate, Trainer or Lightning call it.
+A guard watches the clip in training: its own, and the program's own `clip_grad_norm_` or `clip_grad_value_`, also where
+Accelerate, Trainer or Lightning call it. It reports a clip that
 
-- On which share of the steps it changed anything: on 99 % of at least 200 steps, or on none of at least 5,000. Reported at
-  the end of the run, for information.
-- For a clip of the guard that changes some elements and not others, the cosine between the gradient before and after, on
-  one in fifty of the steps on which it acts: a median under 0.7 (45 degrees). At the end of the run, for information.
-- Whether it acts on gradients that still hold a gradient scaler's factor, that is before `scaler.unscale_(optimizer)`: on
-  three steps. A warning.
-- Whether it runs after the step that used the gradients: on three steps. A warning.
-- Whether it is given only some of the optimizer's gradients, or a second clip acts on gradients that were clipped
-  already: on fifty steps, for information.
+- acts on 99 % of at least 200 steps, or on none of at least 5,000: at the end of the run, for information;
+- turns the gradient: for a clip of the guard that changes some elements and not others, the cosine between the gradient
+  before and after has a median under 0.7 (45 degrees), measured on one in fifty of the steps on which the clip acts. At the
+  end of the run, for information;
+- acts on gradients that still hold a gradient scaler's factor, before `scaler.unscale_(optimizer)`: on three steps, a
+  warning;
+- runs after the step that used the gradients: on three steps, a warning;
+- gets only some of the optimizer's gradients, or acts on gradients that another clip has clipped: on fifty steps, for
+  information.
 
 An alarm about the program's own clip stands at the expression that calls it.
 
 ## Why it matters
 
-A clip is for spikes. One that acts on every step is a learning rate in disguise: the gradient's length no longer counts,
-and the rate that was tuned is not the rate that works. One that never acts protects from nothing that has happened yet,
-which may be right; its bound is worth a look. A value clip that acts on most elements turns the gradient towards the
-corners of a cube: what is left is closer to its sign than to itself. Gradients that hold a loss scale are up to 65,536
-times too large for the bound, so every step is clipped; behind the step a clip changes nothing at all. A clip of one part
-bounds that part's norm and leaves the rest free to spike.
+A clip is for spikes. A clip that acts on every step is a learning rate in disguise: the gradient's length no longer counts,
+and the tuned rate is not the effective rate. A clip that never acts has not protected the run so far; check its bound. A
+value clip that acts on most elements turns the gradient towards the corners of a cube: the result is closer to the
+gradient's sign than to the gradient. Gradients that hold a loss scale are up to 65,536 times too large for the bound, so
+the clip acts on every step. After the step a clip changes nothing. A clip of one part bounds that part's norm and leaves
+the rest free to spike.
 
 ## Example
 
-A bound a hundred times below the gradients that there are:
+A bound a hundred times below the gradients:
 
 ```python
 import steadygrad
@@ -86,28 +86,28 @@ def train():
 
 ## Cures and their safety
 
-- *A bound near the norms that there are*, or a rate that is as many times larger as the clip is too tight.
+- *A bound near the usual norms*, or a rate that is larger by the factor that the clip takes away.
 - *A bound at a quantile of the norms seen*: `Clip.quantile(0.9)` acts on about a tenth of the steps by itself.
 - *A norm clip in place of a value clip*: keeps the direction. Safe.
 - *Leaving the clip out and lowering the rate*, where it acts on every step: the same first steps, without the cost.
-- *`scaler.unscale_(optimizer)` before the clip*, and the clip between `backward()` and `step()`: what the bound means is
-  then what it says. Safe, but the bound acts for the first time, and may be too low.
+- *`scaler.unscale_(optimizer)` before the clip*, and the clip between `backward()` and `step()`: the bound then limits the
+  true norm. Safe, but the bound acts for the first time and may be too low.
 - *All parameters for one clip*: `clip_grad_norm_(model.parameters(), bound)`.
 
 ## When it is wrong
 
-- Some recipes clip every step on purpose, as normalised gradient descent does, and large language models often are
-  clipped at 1.0 for most of their training.
-- A scale-free optimizer (Adam) hides most of what a constant factor does.
-- A bound for each part of a model, one clip after the other, is reported only where the parts leave something out or
-  overlap; clipping one part alone may be meant.
-- Gradients that a loop scales by hand are no clip to this rule; their share counts in `guard.clipped_share` alone.
+- Some recipes clip every step on purpose, as normalised gradient descent does. Large language models often clip at 1.0 for
+  most of their training.
+- A scale-free optimizer (Adam) hides most of the effect of a constant factor.
+- Some loops clip each part of a model by its own bound. The rule reports them only if the parts leave parameters out or
+  overlap. Clipping one part alone may be meant.
+- The rule does not treat gradients that a loop scales by hand as a clip. Their share counts in `guard.clipped_share` alone.
 
 ## Where the threshold comes from
 
 `UPDATE` is that of SG106.
-The shares are what the words *always* and *never* can mean on so many steps; the cosine is that of 45 degrees; three steps
-leave room for one that is tried again. `CLIP_ALWAYS`, `CLIP_NEVER_STEPS`, `CLIP_COSINE`, `REPEATS` and `PART_STEPS` stand in
+The shares define *always* and *never* on so many steps. The cosine is that of 45 degrees. Three steps leave room for one that
+is tried again. `CLIP_ALWAYS`, `CLIP_NEVER_STEPS`, `CLIP_COSINE`, `REPEATS` and `PART_STEPS` stand in
 `detect/clips.py`.
 
 ## References
@@ -155,7 +155,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         ),
         consequence=outcome(trial),
         cures=(
-            CureRef(f"a bound near the norms that there are: norm:{clipped.before:.1g}"),
+            CureRef(f"a bound near the usual norms: norm:{clipped.before:.1g}"),
             CureRef("no clip, where nothing spikes"),
         ),
         explains=("SG106", "SG109"),

@@ -1,18 +1,19 @@
-"""A rectifier stands in front of a loss that takes logits, or of targets below zero, and cuts the outputs off there.
+"""A rectifier cuts the outputs off at zero in front of a loss that takes logits, or of targets below zero.
 
 ## What it measures
 
-What the loss is fed with, past views and reshapes. Raised where `relu`, `relu6`, `softplus`, `abs`, `square`, `exp` or a
-clamp at a number not below 0 goes straight into `cross_entropy`, `log_softmax`, `binary_cross_entropy_with_logits`,
-`multilabel_margin_loss` or another loss that takes logits. Under a binary loss it is an error: no answer can be below one half.
-Elsewhere it is an error where the step test stands still or bounces, else a warning. The same in front of a regression's loss
-(`mse_loss`, `l1_loss`, a difference that is squared and averaged) of which some targets are below 0.
+The input of the loss, past views and reshapes. The finding is raised where `relu`, `relu6`, `softplus`, `abs`, `square`,
+`exp` or a clamp at a number not below 0 goes straight into `cross_entropy`, `log_softmax`,
+`binary_cross_entropy_with_logits`, `multi_margin_loss` or another loss that takes logits. It is also raised in front of a
+regression's loss (`mse_loss`, `l1_loss`, a difference that is squared and averaged) if some targets are below 0. Under a
+binary loss it is an error: no answer can be below one half. Elsewhere it is an error where the step test stands still or
+bounces, else a warning.
 
 ## Why it matters
 
-A logit is a log-odds: it has to take both signs. Behind a ReLU it is at least 0, so a binary loss never gets below
-log(2) = 0.693 on a sample of class 0, whatever the model does. With several classes the wrong ones cannot be pushed below 0;
-and a class whose logit is cut off on every sample gets no gradient any more and stays off.
+A logit is a log-odds and takes both signs. Behind a ReLU it is at least 0, so a binary loss never gets below
+log(2) = 0.693 on a sample of class 0. With several classes the model cannot push the wrong ones below 0. A class whose logit
+is cut off on every sample gets no gradient and stays off.
 
 ## Example
 
@@ -74,17 +75,17 @@ def setup():
 
 ## Cures and their safety
 
-- *The rectifier taken out of the model*: parameters and keys stay (in an `nn.Sequential`, later indices move); answers
-  may be negative then, as logits are.
+- *The model without the rectifier*: parameters and keys stay (in an `nn.Sequential`, later indices move). Answers may then be
+  negative, as logits are.
 
 ## When it is wrong
 
-- Non-negative logits may be meant, as with counts that act as evidence; then say so with an ignore comment.
-- Anything between rectifier and loss other than a view (a scale, an average of heads) hides it.
+- Non-negative logits may be meant, as with counts that act as evidence. Add an ignore comment there.
+- Any operation between rectifier and loss other than a view (a scale, an average of heads) hides the rectifier.
 
 ## Where the threshold comes from
 
-It is a matter of what is wired to what. `FEW`, a share of negative targets, only keeps noise around 0 out.
+The wiring alone decides. `FEW`, a share of negative targets, only keeps noise around 0 out.
 
 ## References
 
@@ -124,9 +125,9 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
             continue
         name = cut.name.rstrip("_")
         if not logits:
-            why = f"{name} gives nothing below 0, where {percent(negative)} of the targets are"
+            why = f"{name} returns nothing below 0, but {percent(negative)} of the targets are negative"
         else:
-            why = f"{name} stands in front of {loss.name}, which takes logits of both signs: none can be below 0"
+            why = f"{name} stands in front of {loss.name}, which takes logits of both signs: no logit can be below 0"
         stands = progress(trial) in (Progress.STALLED, Progress.BOUNCES)
         yield Finding(
             *RULE,
@@ -134,7 +135,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
             why,
             location=cut.location,
             module=cut.module,
-            label="hand the loss what goes in here",
+            label="give the loss the input of this",
             evidence=(
                 Evidence(
                     "mean of what the loss gets", cut.output.mean if cut.output else float("nan"), "absolute", "near 0"

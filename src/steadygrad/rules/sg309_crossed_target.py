@@ -1,20 +1,21 @@
-"""Outputs of shape (N, 1) are held against targets of shape (N,): broadcasting compares each with each.
+"""Outputs of shape (N, 1) meet targets of shape (N,): broadcasting compares each with each.
 
 ## What it measures
 
-The shapes of what a loss compares: `mse_loss`, `l1_loss`, `smooth_l1_loss` and `huber_loss`, or a difference that is squared or
-made positive and then averaged into the loss. Raised where one operand is a column of N numbers, the other a row of N, and N is
-the batch.
+The shapes of what a loss compares: `mse_loss`, `l1_loss`, `smooth_l1_loss` and `huber_loss`, or a difference that is
+squared or made positive and then averaged into the loss. The finding is raised if one operand is a column of N numbers, the
+other a row of N, and N is the size of the batch.
 
 ## Why it matters
 
-The difference of (N, 1) and (N,) is an (N, N) square: every output is held against every target of the batch. What makes that
-least is the mean of all targets, for every input. The loss falls to the variance of the targets and stays there; no gradient is
-small, and nothing is learned. PyTorch warns of it once, in the middle of other output, and only in its own loss functions.
+The difference of (N, 1) and (N,) is an (N, N) square: the loss compares every output with every target of the batch. Its
+minimum is the mean of all targets, for every input. The loss falls to the variance of the targets and stays there. No
+gradient is small, and the model learns nothing. PyTorch warns once, in the middle of other output, and only in its own loss
+functions.
 
 ## Example
 
-The last layer gives a column, the targets are a row:
+The last layer returns a column; the targets are a row:
 
 ```python
 import torch
@@ -38,7 +39,7 @@ def setup():
 
 ## Use instead
 
-Both of one shape.
+Give both one shape.
 
 ```python
 import torch
@@ -61,16 +62,16 @@ def setup():
 
 ## Cures and their safety
 
-- *`output.squeeze(-1)`*, or targets as a column, `y[:, None]`: changes the loss alone, to what was meant.
+- *`output.squeeze(-1)`*, or targets as a column, `y[:, None]`: changes the loss alone, to the intended one.
 
 ## When it is wrong
 
-- A loss over all pairs may be meant; write it with `torch.cdist` or with an explicit `[:, None]` on both, or say so with an
-  ignore comment.
+- A loss over all pairs may be meant. Write it with `torch.cdist` or with an explicit `[:, None]` on both, or add an ignore
+  comment.
 
 ## Where the threshold comes from
 
-It has none: it is a matter of shapes.
+There is none: the shapes alone decide.
 
 ## References
 
@@ -101,7 +102,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         yield Finding(
             *RULE,
             Severity.ERROR,
-            f"shapes {one} and {other} are compared each with each, which makes {count:,} × {count:,} differences",
+            f"shapes {one} and {other} are compared each with each: {count:,} × {count:,} differences",
             location=operation.location,
             module=operation.module,
             label="give both one shape: output.squeeze(-1)",

@@ -2,17 +2,17 @@
 
 ## What it measures
 
-Mean and standard deviation of the targets, beside the root mean square of the outputs that a loss compares them with, before
-the first step: `mse_loss`, `l1_loss`, `smooth_l1_loss` and `huber_loss`, or a difference that is squared or made positive and
-then averaged into the loss. Raised where the greater of |mean| and deviation is `FAR` times the outputs' size, and `FAR` itself,
-and nothing or little is learned from the input.
+Mean and standard deviation of the targets, beside the root mean square of the outputs that a loss compares them with,
+before the first step: `mse_loss`, `l1_loss`, `smooth_l1_loss` and `huber_loss`, or a difference that is squared or made
+positive and then averaged into the loss. The finding is raised if the greater of |mean| and deviation is at least `FAR`,
+and `FAR` times the outputs' size, and the model learns little or nothing from the input.
 
 ## Why it matters
 
-A net with a usual initialisation answers with numbers near 1. Where targets are prices of 200,000, the loss begins at 4e10, and
-the only thing that lowers it is to make the last layer's numbers greater, step by step: Adam moves a weight by about its rate a
-step, so that 1e-3 takes some hundred thousand steps; plain gradient descent follows a gradient that is as large as the targets
-and overshoots. Until the scale is right nothing is learned of what tells the samples apart. The gradient is not at fault.
+The outputs of a usual initialisation are near 1. For prices of 200,000 the loss begins at 4e10, and only greater outputs of
+the last layer lower it. Adam moves a weight by about its rate a step: at 1e-3 it takes some hundred thousand steps. Plain
+gradient descent follows a gradient as large as the targets and overshoots. Until the scale is right, the model learns no
+difference between the samples. The gradient is not at fault.
 
 ## Example
 
@@ -60,18 +60,18 @@ def setup():
 
 ## Cures and their safety
 
-- *Standardised targets*: `(y - mean) / std` of the training set. Changes the loss's units; undo it on what the model predicts.
+- *Standardised targets*: `(y - mean) / std` of the training set. Changes the loss's units; undo it on the predictions.
 - *An output in the targets' units* (`standardised-target`): the last layer's result times std plus mean, in the model.
-- *A far greater learning rate* reaches the targets, and is wrong as soon as it has: no cure.
+- *A far greater learning rate* is no cure: it reaches the targets and is wrong from then on.
 
 ## When it is wrong
 
-- Targets of few values far from 0 (a year, a temperature in kelvin) may be told where the net is merely slow.
+- Targets with few values far from 0 (a year, a temperature in kelvin) may raise the finding where the net is merely slow.
 
 ## Where the threshold comes from
 
-`FAR = 20`: of 76 regressions of the truth table's calibration part that train, the targets are at most 1.03 times the
-outputs; of three that fail by their targets, 310 and 220,000 times.
+`FAR = 20`: in 76 regressions of the truth table's calibration part that train, the targets are at most 1.03 times the
+outputs; in three that fail by their targets, 310 and 220,000 times.
 
 ## References
 
@@ -123,9 +123,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
             ),
             consequence=outcome(trial),
             cures=(
-                CureRef(
-                    "standardised targets: (y - mean) / std of the training set, undone on what the model predicts"
-                ),
+                CureRef("standardised targets: (y - mean) / std of the training set, undone on the predictions"),
                 CureRef("an output in the targets' units", "standardised-target"),
             ),
             also=other_places(operation),

@@ -1,23 +1,24 @@
-"""A call runs along the samples of the batch, or a view trades two axes: numbers that do not belong together are mixed.
+"""A call runs along the samples of the batch, or a view swaps two axes: it mixes unrelated numbers.
 
 ## What it measures
 
-After the step test the model runs twice more, in eval mode: on the batch, and on the same batch with all samples but the first
-and the last replaced. What a recurrent layer, an attention or a softmax gives for those two must be the same both times. Raised
-at the first such call where it is not, if the batches come from a `DataLoader` that shuffles and stacks samples, so that they
-have no order; else if every sample has a target of its own and the call had another axis to run along.
+After the step test the model runs twice more, in eval mode: on the batch, and on the same batch with all samples but the
+first and the last replaced. A recurrent layer, an attention or a softmax must give the same output for those two both
+times. The finding is raised at the first call that does not, in two cases. The batches come from a `DataLoader` that
+shuffles and stacks samples, so the samples have no order. Or every sample has a target of its own, and the call has another
+axis to run along.
 
-Where fresh batches show that hardly anything is learned, also: a `view` or `reshape` whose output has the dimensions of its
-input in another order.
+If fresh batches show that the model learns hardly anything, the finding is also raised at a `view` or `reshape` whose output
+has the dimensions of its input in another order.
 
 ## Why it matters
 
 `nn.LSTM`, `nn.GRU`, `nn.RNN`, `nn.MultiheadAttention` and `nn.TransformerEncoderLayer` take (time, samples, features) unless
-they are told `batch_first=True`. Given (samples, time, features) they raise nothing: they run along the samples, and what a
-sample's answer is made of is its neighbours' numbers. The same goes for a softmax over dimension 0, whose shares add up to 1
-over the samples. A `view` keeps the order of the numbers in memory: (samples, time, classes) seen as (samples, classes, time)
-is not turned but cut anew, and most scores stand at another word's place. Gradients are healthy in all of them, and the loss
-falls as far as an answer takes it that ignores most of the input.
+`batch_first=True`. They do not raise on (samples, time, features): they run along the samples, and a sample's answer depends
+on its neighbours. The same goes for a softmax over dimension 0, whose shares add up to 1 over the samples. A `view` keeps the
+order of the numbers in memory. It does not transpose (samples, time, classes) into (samples, classes, time): most scores end
+up at another word's place. Gradients are healthy in all these models. The loss falls only as far as it does for a model that
+ignores most of the input.
 
 ## Example
 
@@ -78,22 +79,23 @@ def setup():
 
 ## Cures and their safety
 
-- *`batch_first=True`* where the layer is made, or `x.transpose(0, 1)` around its call: changes what the model computes, to what
-  was meant.
+- *`batch_first=True`* where the layer is made, or `x.transpose(0, 1)` around its call: the model then computes what was
+  intended.
 - *`dim=-1`* for a softmax over classes.
-- *`transpose` or `permute`* in the place of a `view` that trades axes.
+- *`transpose` or `permute`* in place of a `view` that swaps axes.
 
 ## When it is wrong
 
-- Attention between samples may be meant (as in SAINT): write the samples as one sequence, `x[None]`, or ignore the rule there.
-- A `view` that shifts rows against each other on purpose, as in relative attention, trades axes too; it is told of only where
-  nothing is learned, and never in an installed package.
-- Sequences along the first axis with one target for each step, as (time, 1, features), are left alone.
+- Attention between samples may be meant (as in SAINT): write the samples as one sequence, `x[None]`, or ignore the rule
+  there.
+- A `view` that shifts rows against each other on purpose, as in relative attention, swaps axes too. The rule reports it only
+  where the model learns nothing, and never in an installed package.
+- The rule leaves sequences along the first axis alone that have one target for each step, as (time, 1, features).
 
 ## Where the threshold comes from
 
-`CHANGED` in `steptest/mixing.py`, a thousandth, is far above rounding (1e-6 of the greatest value) and far below what another
-sample's numbers change. That of "hardly anything" is SG109's.
+`CHANGED` in `steptest/mixing.py`, a thousandth, is far above rounding (1e-6 of the greatest value) and far below the change
+that another sample makes. "Hardly anything" is that of SG109.
 
 ## References
 
@@ -105,6 +107,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from steadygrad.numerals import percent
 from steadygrad.record import CureRef, Evidence, Finding, Operation, Severity, StepTest, Trace
 from steadygrad.record.trace import Mixing
 from steadygrad.rules.findings import other_places
@@ -118,7 +121,7 @@ SYMPTOMS = ("SG101", "SG104", "SG105", "SG106", "SG109")
 
 
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
-    """One finding, at the call that mixes samples, else at the first view that trades axes."""
+    """One finding, at the call that mixes samples, else at the first view that swaps axes."""
     if trace.mixing is not None:
         yield _mixed(trace.mixing, trial)
     elif trial is not None and hardly_learns(trial):
@@ -160,14 +163,14 @@ def _traded(trace: Trace, operation: Operation, trial: StepTest) -> Finding:
     return Finding(
         *RULE,
         Severity.ERROR,
-        f"{operation.name} makes {operation.output_shape} of {_before(trace, operation)}: the axes are not turned, and most "
-        "numbers end up in another's place",
+        f"{operation.name} makes {operation.output_shape} of {_before(trace, operation)}: it does not transpose the axes, and "
+        "most numbers end up in another's place",
         location=operation.location,
         module=operation.module,
         label="use transpose or permute",
-        evidence=(Evidence("learned from the input", informed_fall(trial), "share", f"over {LITTLE:g}"),),
+        evidence=(Evidence("learned from the input", informed_fall(trial), "share", f"over {percent(LITTLE)}"),),
         consequence=outcome(trial),
-        cures=(CureRef("transpose or permute, which turn axes, in the place of " + operation.name),),
+        cures=(CureRef("transpose or permute in place of " + operation.name),),
         also=other_places(operation),
         explains=SYMPTOMS,
     )
