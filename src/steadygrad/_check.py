@@ -263,7 +263,7 @@ def _with_mixing(run: SubjectCopy, trace: Trace) -> Trace:
 
 
 def _up_to(trial: int, seen: Stepped) -> int:
-    """So many steps as were asked for, with a look at what a hundred have brought."""
+    """Run as many steps as were asked for, with a look at the result of a hundred."""
     return min(trial, thresholds.MOST_STEPS) if seen.record.steps < thresholds.MOST_STEPS else trial
 
 
@@ -274,7 +274,7 @@ def _with_updates(trace: Trace, stepped: Stepped) -> Trace:
 
 
 def _enough(trace: Trace, seen: Stepped) -> bool:
-    """Whether a few steps on fresh batches settle it: much was learned, and no rule finds anything."""
+    """Return whether a few steps on fresh batches settle it: much was learned, and no rule finds anything."""
     if seen.silent or not well_begun(seen.record):
         return False
     return not any(
@@ -283,7 +283,7 @@ def _enough(trace: Trace, seen: Stepped) -> bool:
 
 
 def _longer(again: Again, trace: Trace, seen: Stepped) -> int:
-    """How many steps there shall be in all: on one batch ten or a hundred, on fresh ones in tens until it is settled."""
+    """Run as many steps as are needed: on one batch ten or a hundred, on fresh ones in tens until it is settled."""
     taken, trace = seen.record.steps, _with_updates(trace, seen)
     early = taken == thresholds.STEPS and seen.record.unseen is not None and not seen.record.diverged
     if seen.silent:

@@ -1,4 +1,4 @@
-"""What a user can meet, each with its remedy in one sentence.
+"""The errors that a user can meet, each with its remedy in one sentence.
 
 Everything here is a ``SteadygradError``: the command line prints its message alone and exits with 2, a Python caller
 catches one class. An exception raised by the user's own code is never turned into one of these.

@@ -57,7 +57,7 @@ class Proof(ProofRecord):
 
 @dataclass(frozen=True)
 class Stream:
-    """What is trained on: the same in both arms."""
+    """The training data: the same in both arms."""
 
     at: Batches
     words: str
@@ -188,7 +188,7 @@ def _treated(subject: Subject, cured: Cured, seed: int) -> Subject:
 
 
 def train(subject: Subject, batches: Batches, steps: int, seed: int) -> Run:
-    """``steps`` real steps on a copy of the subject; the subject is not changed."""
+    """Run ``steps`` real steps on a copy of the subject; the subject is not changed."""
     outside: list[tuple[Tensor, Tensor | None]] = []
     told = (
         "the model, its loss or its optimizer raised this while it was trained; fix it, or give the batches it expects"
@@ -289,7 +289,7 @@ def stream_for(subject: Subject, batches: Iterable[Any] | Batches | None, steps:
 
 
 def _kept(batches: Iterable[Any], steps: int) -> list[Any]:
-    """As many batches as there are steps, drawn once, so that both arms see the same."""
+    """Draw as many batches as there are steps, once, so that both arms see the same."""
     try:
         draw = iter(batches)
     except TypeError:
@@ -301,7 +301,7 @@ def _kept(batches: Iterable[Any], steps: int) -> list[Any]:
 
 
 def _drawn(batches: Batches) -> Batches:
-    """The function, with the same random numbers for the same step, whatever the model has drawn meanwhile."""
+    """Return the function with the same random numbers for the same step, whatever the model has drawn meanwhile."""
 
     def batch(step: int) -> Any:
         with same_randomness():

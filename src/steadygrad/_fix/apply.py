@@ -52,12 +52,12 @@ class Fixed:
 
     @property
     def found(self) -> bool:
-        """Whether there is a patch."""
+        """Return whether there is a patch."""
         return bool(self.sources)
 
     @property
     def healthy(self) -> bool:
-        """Whether nothing is wrong in the first place."""
+        """Return whether nothing is wrong in the first place."""
         return self.cured.before.verdict is Verdict.HEALTHY
 
     @property
@@ -72,7 +72,7 @@ class Fixed:
 
     @property
     def words(self) -> str:
-        """What the patch is, and what it was seen to do; else why there is none."""
+        """Describe the patch, and what it was seen to do; else explain why there is none."""
         if not self.found:
             return self.why
         before, after = self.cured.before.verdict.value, self.cured.after.verdict.value
@@ -143,7 +143,7 @@ def make_fix(
 
 
 def _proven(subject: Subject, cured: Cured, asked: Mapping[str, Any]) -> Fixed:
-    """Raises ``CannotFixError`` where the cure cannot be written, or written does not reach the cure's verdict."""
+    """Raise ``CannotFixError`` where the cure cannot be written, or written does not reach the cure's verdict."""
     assert cured.taken is not None
     draft = write(subject, cured)
     sources = tuple(source for source in draft.sources.values() if source.splices)
@@ -169,7 +169,7 @@ def _proven(subject: Subject, cured: Cured, asked: Mapping[str, Any]) -> Fixed:
 
 
 def _rate_is_elsewhere(draft: Draft, asked: Mapping[str, Any]) -> bool:
-    """Whether the subject's optimizer is none that the target makes, so that no file decides its learning rate."""
+    """Return whether the subject's optimizer is none that the target makes, so that no file decides its learning rate."""
     return draft.rate_told or bool(asked["optimizer"]) or assumed(draft.subject)
 
 

@@ -42,7 +42,7 @@ class Draft:
         return next(o for o in self.net.trace.operations if self.net.site(o) == site)
 
     def construction(self, path: str) -> Location:
-        """Where the module at ``path`` was constructed. Raises ``CannotFixError`` where that is not known."""
+        """Find where the module at ``path`` was constructed. Raises ``CannotFixError`` where that is unknown."""
         place = construction_of(self.subject.model.get_submodule(path))
         if place is None:
             raise CannotFixError(f"where {path or 'the model'} is constructed is not known")

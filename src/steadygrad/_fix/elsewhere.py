@@ -124,7 +124,7 @@ def _with_other(init: Callable[..., None], other: Other) -> Callable[..., None]:
 
 
 def runs(target: str, options: Mapping[str, Any], other: Other) -> bool:
-    """Whether the source as it stands builds with the other number, takes its batch, and gives a finite loss."""
+    """Return whether the source as it stands builds with the other number, takes its batch, and gives a finite loss."""
     try:
         with anew(), given(other):
             subject = subject_of(target, other.options(options))

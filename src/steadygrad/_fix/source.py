@@ -51,7 +51,7 @@ class Source:
 
     @classmethod
     def read(cls, path: str | Path) -> Source:
-        """Raises ``CannotFixError`` where the file cannot be read as Python text."""
+        """Raise ``CannotFixError`` where the file cannot be read as Python text."""
         path = Path(path).resolve()
         try:
             data = path.read_bytes()

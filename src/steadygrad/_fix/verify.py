@@ -37,7 +37,7 @@ _ANSWER = "steadygrad's answer: "
 
 @dataclass(frozen=True)
 class Request:
-    """What the fresh process is asked to check."""
+    """The order to the fresh process: what it checks."""
 
     files: dict[str, str]
     """Patched bytes by path, in base64."""
@@ -62,7 +62,7 @@ def request(
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of it."""
+    """The result of the fresh process."""
 
     verdict: str
     """The patched target's; "cannot run: …" where it does not run."""
@@ -171,7 +171,7 @@ def _cannot_run(error: Exception) -> str:
 
 @contextlib.contextmanager
 def _reading(files: Mapping[str, bytes]) -> Iterator[None]:
-    """Imports of the files run the given text instead of what is on disk or compiled."""
+    """Let imports of the files run the given text instead of what is on disk or compiled."""
     loader = importlib.machinery.SourceFileLoader
     original = loader.get_code
 

@@ -1,4 +1,4 @@
-"""What a guarded optimizer asks of whoever made it, and reports to it."""
+"""The calls between a guarded optimizer and its owner: what it asks for, and what it reports."""
 
 from __future__ import annotations
 

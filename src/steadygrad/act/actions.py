@@ -1,4 +1,4 @@
-"""What a guard does to a run when it was asked to: each action once, and what was there before.
+"""The actions of a guard on a run: each action once, and the state before it.
 
 An action changes the optimizer's coming step (its gradients are out of sight for it), its rate, its clip, or puts a
 snapshot back. Whether to act is decided in ``answers.py``.
@@ -26,7 +26,7 @@ LOWER = 0.5
 
 @dataclass(frozen=True)
 class Done:
-    """What was done: the kind, in words, and the numbers before and after."""
+    """One action: its kind, in words, and the numbers before and after."""
 
     kind: str
     message: str
@@ -35,7 +35,7 @@ class Done:
 
 
 def skip(target: Target) -> Done:
-    """The optimizer finds no gradients in this step; afterwards they are back."""
+    """Hide the gradients from the optimizer in this step, and restore them afterwards."""
     if not target.hidden:
         target.hidden = [(p, p.grad) for p in target.parameters if p.grad is not None]
         for parameter, _ in target.hidden:

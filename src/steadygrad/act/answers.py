@@ -1,4 +1,4 @@
-"""What a guard that acts does over one run: which answer to which symptom, what was done, what there is to go back to.
+"""The choices of an acting guard over one run: the answer to each symptom, the actions taken, the state to go back to.
 
 ``on_alarm`` says how often an answer may be given, ``actions`` gives it once. Nothing is printed or written here.
 """
@@ -24,7 +24,7 @@ from steadygrad.record import Action, Alarm, Severity
 
 @dataclass(frozen=True)
 class Kept:
-    """What there is to go back to: a snapshot, and what the policy knew of each optimizer's gradients then."""
+    """The state to go back to: a snapshot, and what the policy knew of each optimizer's gradients then."""
 
     snapshot: snapshot.Snapshot
     states: tuple[State, ...]
@@ -142,7 +142,7 @@ class Answers:
         return act.roll_back(target, self._targets, back.snapshot, before)
 
     def _call_back(self, function: Callable[[Alarm], Any], alarm: Alarm) -> Any:
-        """The user's function; what it raises is theirs, and goes through."""
+        """Call the user's function; its exceptions go through."""
         try:
             return function(alarm)
         except BaseException as error:

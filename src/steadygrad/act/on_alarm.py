@@ -1,4 +1,4 @@
-"""What a guard is asked to do about an alarm, and how often at most. Pure: no torch, nothing is changed here."""
+"""The user's choice of what a guard does about an alarm, and how often at most. Pure: no torch, nothing is changed here."""
 
 from __future__ import annotations
 

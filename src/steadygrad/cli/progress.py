@@ -1,4 +1,4 @@
-"""What a check is doing, on standard error of a terminal, once it has taken a second; gone when it is done."""
+"""Progress of a check on the standard error of a terminal, shown after one second and removed at the end."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def command(journal: str, every: float, color: Any) -> None:
 
 
 def _reader(journal: str) -> Any:
-    """Reads the session that is newest at the start, also when another begins."""
+    """Read the newest session at the start, and keep to it when another begins."""
     from steadygrad.journal import read
 
     session = read(journal, most=1).session

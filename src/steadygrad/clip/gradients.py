@@ -83,5 +83,5 @@ def scale_(gradients: Sequence[Tensor], factor: Tensor) -> None:
 
 
 def may_read(value: Tensor) -> bool:
-    """Whether a number can be looked at without waiting for a device, or breaking a graph that is being compiled."""
+    """Return whether a number can be looked at without waiting for a device, or breaking a graph that is being compiled."""
     return value.is_cpu and not torch.compiler.is_compiling()

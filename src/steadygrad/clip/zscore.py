@@ -41,7 +41,7 @@ class ZScoreState:
 
     @property
     def ready(self) -> bool:
-        """Whether the warm-up is over."""
+        """Return whether the warm-up is over."""
         return self.seen >= self.warm_up
 
     def bound(self, total: float) -> float:

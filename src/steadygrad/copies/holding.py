@@ -123,7 +123,7 @@ def inside(value: Any) -> Iterator[Any]:
 
 
 def holds(value: Any, part: Callable[[Any], bool | None]) -> bool:
-    """Whether a value is or holds what ``part`` calls one. Where that says None, what is held is looked at as well."""
+    """Return whether a value is or holds what ``part`` calls one. Where that says None, what is held is looked at as well."""
     todo, seen = deque([value]), {id(value): value}
     while todo and len(seen) < LOOKED_AT:
         found = part(one := todo.popleft())

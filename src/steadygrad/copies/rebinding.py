@@ -104,7 +104,7 @@ class Rebinding:
                 self._refresh(one)
 
     def _ours(self, value: Any) -> bool:
-        """Whether an object is a part of the copy."""
+        """Return whether an object is a part of the copy."""
         if len(self._memo) != self._known:
             self._own.update(map(id, islice(self._memo.values(), self._known, None)))
             self._known = len(self._memo)
@@ -119,7 +119,7 @@ class Rebinding:
         self._known = len(self._memo)
 
     def _part(self, value: Any) -> bool | None:
-        """Whether a value is a part of the original that has a copy; None where what it holds may be one."""
+        """Return whether a value is a part of the original that has a copy; None where what it holds may be one."""
         if type(value) is _Weak or self._memo.get(id(value), value) is not value:
             return True
         if self._stateful and type(value) is FunctionType and keeps_state(value):

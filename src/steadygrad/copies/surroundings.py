@@ -63,7 +63,7 @@ def same_surroundings(model: nn.Module, *others: object) -> Iterator[None]:
 
 
 def _others_at_work() -> bool:
-    """Whether a thread runs a function of the program's, or is of a class of the program's."""
+    """Return whether a thread runs a function of the program's, or is of a class of the program's."""
     for thread in threading.enumerate():
         if thread in (threading.current_thread(), threading.main_thread()):
             continue
@@ -74,7 +74,7 @@ def _others_at_work() -> bool:
 
 
 def _is_programs(name: str | None) -> bool:
-    """Whether a module is the program's own: neither torch's, ours, the standard library's nor an installed package."""
+    """Return whether a module is the program's own: neither torch's, ours, the standard library's nor an installed package."""
     path = getattr(sys.modules.get(name or ""), "__file__", None)
     return path is not None and "-packages/" not in path and is_user_file(path) and "/steadygrad/" not in path
 

@@ -1,4 +1,4 @@
-"""Whether clips do what clips are for, and whether a loop uses each gradient once. Counts in, symptoms out."""
+"""The rules about clips, and about loops that use a gradient more than once. Counts in, symptoms out."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CLEARED = "zero_grad runs between the backward pass and the step"
 
 @dataclass(frozen=True)
 class Habits:
-    """How often a loop did what."""
+    """Counts of what a loop did."""
 
     step: int
     accumulated: int
@@ -121,7 +121,7 @@ def judge_habits(habits: Habits) -> Iterator[Symptom]:
 def judge_clip(
     clip: str, steps: int, acted: int, cosines: Sequence[float], step: int, place: Location | None = None
 ) -> Symptom | None:
-    """Whether a clip acts rarely, and then keeps the direction."""
+    """Return whether a clip acts rarely, and then keeps the direction."""
     share = acted / steps if steps else 0.0
     if len(cosines) >= CLIP_TURNS and float(np.median(cosines)) < CLIP_COSINE:
         message = (

@@ -1,4 +1,4 @@
-"""What is wrong with a run over many rows: the total norm's level that rises, early layers' that fall away from the others."""
+"""Symptoms over many rows: the total norm's level rises, or the levels of early layers fall away from the others."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ differ by 0.1 from chunk to chunk."""
 
 
 def take_level(state: State) -> Iterator[Symptom]:
-    """A level of the pending rows, and what the levels of the whole run show."""
+    """Add a level of the pending rows; judge the levels of the whole run."""
     chunk, steps = np.stack(state.pending), state.pending_steps
     state.pending, state.pending_steps = [], []
     with np.errstate(invalid="ignore"):

@@ -1,4 +1,4 @@
-"""Which quantity left its usual range first around an incident: loss, gradient, update, rate. Numbers only.
+"""The quantity that left its usual range first around an incident: loss, gradient, update, rate. Numbers only.
 
 Each quantity is compared with its own rows of before the incident. What a look or a replay has seen (batch, forward pass,
 weights that somebody else changed) is added by whoever saw it.
@@ -36,7 +36,7 @@ GAP = 4
 
 
 def first_signs(state: State, step: int, last: int) -> list[Sign]:
-    """What left its usual range between ``BEFORE`` rows before ``step`` and ``last``, in the order in which it did."""
+    """List what left its usual range between ``BEFORE`` rows before ``step`` and ``last``, in that order."""
     trail = [one for one in state.trail if one[0] <= last]
     if not trail:
         return []
@@ -69,7 +69,7 @@ def in_order(signs: Sequence[Sign]) -> list[Sign]:
 
 
 def in_words(signs: Sequence[Sign]) -> str:
-    """What moved first, and how long before the next; "" where there is nothing to say."""
+    """Name what moved first, and how long before the next; "" where there is nothing to say."""
     if not signs:
         return ""
     first, rest = signs[0], signs[1:]

@@ -1,4 +1,4 @@
-"""What the rules remember of a run, and how they take in more rows: medians and bounds, levels, what stands idle."""
+"""The memory of the rules over a run, and its update by more rows: medians and bounds, levels, what stands idle."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class LossHistory:
 
 @dataclass
 class State:
-    """What the policy remembers. ``as_plain`` and ``from_plain`` keep it over a resumed run."""
+    """The memory of the rules. ``as_plain`` and ``from_plain`` keep it over a resumed run."""
 
     columns: Columns
     window: Array = field(default_factory=lambda: np.zeros((0, 0)))

@@ -114,7 +114,7 @@ def gather(
 
 
 def _kind(symptom: Symptom) -> str:
-    """What is one incident: whatever is sudden, whatever lasts, and each mistake of the loop by itself."""
+    """Return what counts as one incident: everything sudden, everything lasting, and each mistake of the loop by itself."""
     if symptom.of_the_loop:
         return f"{symptom.code} {symptom.cause or re.sub('[0-9]', '', symptom.message)}"
     return "sudden" if symptom.code in _SUDDEN else "lasting"
@@ -189,5 +189,5 @@ def name_of(code: str) -> str:
 
 
 def is_sudden(code: str) -> bool:
-    """Whether it can be undone by leaving out the very step."""
+    """Return whether it can be undone by leaving out the very step."""
     return code in _SUDDEN

@@ -1,4 +1,4 @@
-"""Which samples of the batch made a step's gradient so large: the rows without which its norm is the usual one.
+"""The samples of a batch that made a step's gradient large: the rows without which its norm is the usual one.
 
 The backward pass is linear in the gradients that came back to the model's outputs (the cotangents): with those of some rows
 set to zero it gives the gradient without these samples, from one graph that is kept. Where samples act on each other, or
@@ -171,7 +171,7 @@ class _Step:
         return total, output
 
     def _apart(self, rows: Sequence[int]) -> bool:
-        """Whether samples lie along the first dimension: another one in some places changes nothing in the others.
+        """Return whether samples lie along the first dimension: another one in some places changes nothing in the others.
 
         It cannot be told where batch norm mixes them, nor where the loss is all that comes out.
         """

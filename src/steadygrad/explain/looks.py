@@ -1,4 +1,4 @@
-"""When the guard looks: at the first step and by the clock, within a share of the run's time, and on alarms, up to a number."""
+"""The times at which the guard looks: the first step, by the clock within a share of the run's time, and some alarms."""
 
 from __future__ import annotations
 
@@ -72,11 +72,11 @@ class Looks:
         self._on_alarm = 0
 
     def given(self) -> list[Given]:
-        """What the models were given at the step at hand, and what came back."""
+        """The inputs and output gradients of the models at the step at hand."""
         return [one.capture.given for one in self._roots if one.capture.given is not None]
 
     def next_for(self, index: int, step: int) -> int:
-        """The next step of this optimizer that is to be looked at, whatever it shows."""
+        """Return the next step of this optimizer that gets a look, whatever it shows."""
         if not self.every or not any(one.holder == index for one in self._roots):
             return NEVER
         return 1 if step == 0 else (step // self.every + 1) * self.every
@@ -104,7 +104,7 @@ class Looks:
                     del one.inputs[:-INPUTS_KEPT]
 
     def input_growth(self, without: Sequence[int] = ()) -> float:
-        """How many times its usual norm the input of the step at hand has, the greatest of the models; NaN if unknown.
+        """Return how many times its usual norm the input of the step at hand has, the greatest of the models; NaN if unknown.
 
         ``without``: samples that are left out.
         """
@@ -126,7 +126,7 @@ class Looks:
         return max(found) if found else None
 
     def prefix(self, index: int) -> str:
-        """What the guard's names begin with, of the model that is looked at with the steps of this optimizer."""
+        """Return the prefix of the guard's names for the model that is looked at with the steps of this optimizer."""
         return self._of(index).prefix
 
     def by_the_clock(self, index: int, step: int, norm: float, scale: float = 1.0) -> Look:
@@ -145,7 +145,7 @@ class Looks:
     def on_alarm(
         self, index: int, step: int, alarm: int, scale: float = 1.0
     ) -> tuple[Look, Report | None, Grown | None] | None:
-        """A look at the step that an alarm is about, and what has grown since the last; None: there are to be no more."""
+        """Look at the step that an alarm is about, and at what has grown since the last look; None: no look is left."""
         if not self.every or self._on_alarm >= LOOKS_ON_ALARM:
             return None
         self._on_alarm += 1

@@ -1,4 +1,4 @@
-"""What the callbacks of trainers share: a guard around the trainer's own optimizers, and the check of the first step.
+"""The common part of the trainers' callbacks: a guard around the trainer's own optimizers, and the check of the first step.
 
 The same as ``steadygrad run`` does, at the moment at which the trainer has made everything.
 """
@@ -62,7 +62,7 @@ class Attached:
             self._check.before_step(optimizer)
 
     def detach(self) -> None:
-        """The training is over."""
+        """Detach the guard: the training is over."""
         if self._check is not None:
             self._check.close()
             self._hook.remove()

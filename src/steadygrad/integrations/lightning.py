@@ -73,7 +73,7 @@ class SteadygradCallback(_lightning.Callback):  # type: ignore[misc, name-define
         self._leave()
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        """The fit has failed: what was seen until then is judged and written."""
+        """Judge and write what was seen until the fit failed."""
         self._leave()
 
     def state_dict(self) -> dict[str, Any]:

@@ -24,10 +24,10 @@ class RowsForLater:
         self._rows.extend((step, known) for step, _, known in batch.rows())
 
     def alarm(self, alarm: Alarm) -> None:
-        """Such a logger has no alerts; the terminal shows the alarm."""
+        """Do nothing: such a logger has no alerts; the terminal shows the alarm."""
 
     def close(self) -> None:
-        """The trainer's thread writes the rest."""
+        """Do nothing: the trainer's thread writes the rest."""
 
     def write(self) -> None:
         """Hand over what was kept."""
@@ -37,7 +37,7 @@ class RowsForLater:
 
 
 def listener_for(logger: Any) -> Listener:
-    """What writes into a logger's own run."""
+    """Return the listener that writes into a logger's own run."""
     kind = type(logger).__name__
     if kind == "TensorBoardLogger":
         return integrations.tensorboard.Tracker(logger.experiment)  # type: ignore[no-any-return]

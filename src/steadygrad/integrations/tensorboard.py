@@ -48,7 +48,7 @@ class Tracker:
         self.where: str = writer.log_dir
 
     def rows(self, batch: Batch) -> None:
-        """A scalar for each number of each step, with the time at which it was taken."""
+        """Write a scalar for each number of each step, with the time at which it was taken."""
         events, summary = self._writer.file_writer, self._summary
         for step, time, known in batch.rows(layers=self._layers):
             # One event a step, for the time of one ``add_scalar``.
@@ -69,5 +69,5 @@ class Tracker:
 
 
 def new(into: str | None, name: str) -> Tracker:
-    """A tracker for a recorded run called ``name``: in the folder ``into``, or in ``name.tensorboard``."""
+    """Make a tracker for a recorded run called ``name``: in the folder ``into``, or in ``name.tensorboard``."""
     return Tracker(into or f"{name}.tensorboard", layers=True)

@@ -78,7 +78,7 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _connect(path: Path, stack: contextlib.ExitStack) -> sqlite3.Connection:
-    """The file as it lies there; else unchanging, where it has no companion; else a copy of it."""
+    """Return the file where it lies; unchanging, where it has no companion; else a copy of it."""
     wal = path.with_name(path.name + "-wal")
     with contextlib.suppress(sqlite3.OperationalError):
         # With no log beside it, the file is whole, and to open it in the plain way would leave companions behind.

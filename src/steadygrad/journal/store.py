@@ -63,7 +63,7 @@ class Store:
             raise
 
     def what_happened(self) -> str:
-        """What another program has done to the file since it was opened: "" where it is the same and has not shrunk."""
+        """Describe what another program has done to the file since it was opened: "" where it is the same and has not shrunk."""
         try:
             now = self._path.stat()
         except OSError:
@@ -181,7 +181,7 @@ class Store:
             level += 1
 
     def _lift(self, table: str, session: int, optimizer: int, level: int, rows: int) -> None:
-        """The oldest ``rows`` (an even number) of a level become half as many in the next."""
+        """Merge the oldest ``rows`` (an even number) of a level into half as many in the next."""
         where = "session = ? AND optimizer = ? AND level = ?"
         key = (session, optimizer, level)
         names = list(SERIES[table])

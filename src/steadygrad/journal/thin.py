@@ -1,4 +1,4 @@
-"""How neighbouring rows of a series become one: for each column, what is kept of many.
+"""The rules by which neighbouring rows of a series become one: for each column, what is kept of many.
 
 A table's rows are a dict of arrays of equal length, in order; ``merge`` folds consecutive ones, merged rows as well as
 first ones. Every column but the means comes out as if all had been merged at once, and so do the means of what is there
@@ -77,7 +77,7 @@ def geometric_mean(columns: Columns, name: str, starts: Starts) -> Array:
 
 
 def holder(of: str, best: Callable[[Array], Any]) -> Reduction:
-    """Whose the least (``np.nanargmin``) or greatest (``np.nanargmax``) value of column ``of`` was."""
+    """Return the rank of the least (``np.nanargmin``) or greatest (``np.nanargmax``) value of column ``of``."""
 
     def rule(columns: Columns, name: str, starts: Starts) -> Array:
         values = columns[of]

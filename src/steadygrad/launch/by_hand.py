@@ -101,7 +101,7 @@ class Passes:
         backward.listen(self)
 
     def leave(self) -> None:
-        """The last step ends; nothing more is heard of."""
+        """Note that the last step ends; no further call follows."""
         self.end()
         backward.leave(self._begins)
         backward.leave(self)
@@ -119,7 +119,7 @@ class Passes:
         _call(step_pre_hooks(self.optimizer), self.optimizer)
 
     def end(self) -> None:
-        """What the program did to its weights is done."""
+        """Note that the program has finished changing its weights."""
         if not self._open:
             return
         self._open = False
@@ -142,7 +142,7 @@ class Passes:
 
     @property
     def trains(self) -> bool:
-        """Whether the program has changed a weight."""
+        """Return whether the program has changed a weight."""
         return self._moves
 
 
@@ -156,7 +156,7 @@ class _Begins:
         self._passes.end()
 
     def backward_ended(self, loss: Tensor | None, scaler: Any) -> None:
-        """The gradients are the guard's to read first."""
+        """Let the guard read the gradients first."""
 
 
 def _call(hooks: dict[int, Any], optimizer: ByHand) -> None:

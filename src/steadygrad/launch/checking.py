@@ -52,7 +52,7 @@ class CheckAtStart:
         self._second: SecondVerdict | None = None
 
     def backward(self, loss: Tensor) -> None:
-        """The program goes backward from this scalar."""
+        """Note the scalar that the program goes backward from."""
         if self._second is not None and not self._second.done:
             self._second.backward(loss)
         if not self._done:
@@ -61,7 +61,7 @@ class CheckAtStart:
                 self._check_now()
 
     def before_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """An optimizer is about to take a step, and no hook of its own has been called yet."""
+        """Note that an optimizer is about to take a step; no hook of its own has been called yet."""
         if self._first.seen:
             self._first.leave()
         if optimizer is self._optimizer and self._second is not None and not self._second.done:
@@ -75,7 +75,7 @@ class CheckAtStart:
             self._in_closure = True
 
     def close(self) -> None:
-        """The program is over."""
+        """Note that the program is over."""
         if self._second is not None:
             self._second.close()
 
@@ -117,7 +117,7 @@ class CheckAtStart:
             return check_subject(subject, trial=thresholds.STEPS)
 
     def _judged_later(self, record: CheckRecord) -> SecondVerdict | None:
-        """Where batches come from a loader, and each sample has a target, the steps to come are judged as well."""
+        """Start the judgement of the coming steps too, where batches come from a loader and each sample has a target."""
         if self._in_closure or record.trial is None or record.verdict is Verdict.WILL_NOT_TRAIN or not loader_at_work():
             return None
         try:
@@ -137,7 +137,7 @@ class CheckAtStart:
         return None if guard is None else guard.optimizers[0].watch.loop.clip_place
 
     def _clip_at_hand(self) -> Clip | str | None:
-        """The one that the program has just called, else the guard's own."""
+        """Return the model that the program has just called, else the guard's own."""
         guard = self._guard_of()
         clips = guard.optimizers[0].watch.clips if guard is not None else []
         trainer = getattr(unwrapped(self._model), "_trainer", None)

@@ -38,7 +38,7 @@ class CureAtStart:
         optimizer.register_step_pre_hook(self._before_step)
 
     def backward(self, loss: Tensor) -> None:
-        """The program goes backward from this scalar."""
+        """Note the scalar that the program goes backward from."""
         self._first.backward(loss)
 
     def _before_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
@@ -77,7 +77,7 @@ class CureAtStart:
         self._take_over(found)
 
     def _take_over(self, found: Cured) -> None:
-        """The cured numbers into the program's own tensors."""
+        """Copy the cured numbers into the program's own tensors."""
         own, cured = unwrapped(self._model).state_dict(), found.model.state_dict()
         if {k: v.shape for k, v in own.items()} != {k: v.shape for k, v in cured.items()}:
             raise CannotCureError(

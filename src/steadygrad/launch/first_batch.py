@@ -1,4 +1,4 @@
-"""What the first step of a run was made of: the model's input, its output, and how the loss was made from that.
+"""The parts of a run's first step: the model's input, its output, and how the loss was made from that.
 
 The loss is mostly computed outside of the model: the operations between the model's output and ``backward`` are noted, and can
 be played again on other outputs. What the model is given is kept until ``backward``; nothing is put on the model.
@@ -46,7 +46,7 @@ class FirstBatch:
         calls.listen(model, self)
 
     def backward(self, loss: Tensor) -> None:
-        """The program goes backward from this scalar: what is needed has been seen, and the model is let alone."""
+        """Note the scalar that the program goes backward from, and stop watching the model: everything needed has been seen."""
         if self._tape is not None and not self.seen:
             self._loss, self._calls = loss, self._tape.stop()
             self.seen = True
@@ -62,12 +62,12 @@ class FirstBatch:
 
     @property
     def output(self) -> Any:
-        """What the model gave."""
+        """The model's output."""
         return self._output
 
     @property
     def loss(self) -> Tensor | None:
-        """What the program went backward from."""
+        """The tensor that the program went backward from."""
         return self._loss
 
     def forget(self) -> None:
@@ -81,14 +81,14 @@ class FirstBatch:
 
     @never_compiled
     def before(self, args: Any, kwargs: Any) -> None:
-        """The model is called."""
+        """Note that the model is called."""
         if torch.is_grad_enabled():
             self._given = (args, kwargs)
             self.autocast |= any(torch.is_autocast_enabled(kind) for kind in ("cpu", "cuda"))
 
     @never_compiled
     def after(self, output: Any) -> None:
-        """It has given this: what is computed from now on may be the loss."""
+        """Note the model's output: whatever is computed from now on may be the loss."""
         if torch.is_grad_enabled():
             if self._tape is not None:
                 self._tape.stop()

@@ -69,7 +69,7 @@ class FirstUse:
         self._stepping(optimizer)
 
     def _is_used(self) -> bool:
-        """It is the first use, unless it is of a copy of ours; whether the call was uncovered."""
+        """Run the first use, unless it belongs to a copy of ours; return whether the call was uncovered."""
         if ours_at_work(sys._getframe(1)):
             return False
         went = self.cease()

@@ -32,7 +32,7 @@ Mark = tuple[int, int]
 
 @dataclass(frozen=True)
 class Missing:
-    """What gets the gradient in place of what the optimizer holds."""
+    """Find the parameters that get the gradient in place of those that the optimizer holds."""
 
     optimizer: Any
     models: list[nn.Module]
@@ -63,7 +63,7 @@ class Held:
         self._marks.pop(id(optimizer), None)
 
     def stepping(self, optimizer: Any) -> Missing | None:
-        """An optimizer is about to take a step."""
+        """Note that an optimizer is about to take a step."""
         left = self._left.pop(id(optimizer), 0)
         if not left:
             return None
@@ -112,7 +112,7 @@ Named = tuple[nn.Module, list[str]]
 
 
 def _also_in(models: list[Named], parameters: list[Tensor]) -> bool:
-    """Whether the optimizer trains another part of these models."""
+    """Return whether the optimizer trains another part of these models."""
     inside = {id(p) for model, _ in models for p in model.parameters()}
     return any(id(p) in inside and p.grad is not None for p in parameters)
 

@@ -1,4 +1,4 @@
-"""Which file a run's journal is: named by the user or by the time, one for each process and guard. Standard library only."""
+"""The file of a run's journal: named by the user or by the time, one for each process and guard. Standard library only."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def follow_launchers(settings: RunSettings, started: Callable[[], None]) -> None
 
 
 def watched_command(command: Sequence[Any], settings: RunSettings) -> list[Any]:
-    """A command that runs Python, as one that runs the same watched; any other, and one that is watched already, as it is."""
+    """Turn a command that runs Python into one that runs it watched; return any other, and a watched one, unchanged."""
     python, *words = command
     if python != sys.executable:
         return list(command)

@@ -29,4 +29,4 @@ class Losses:
             self._tell(loss)
 
     def backward_ended(self, loss: Tensor | None, scaler: Any) -> None:
-        """The gradients are the guards' own business."""
+        """Leave the gradients to the guards."""

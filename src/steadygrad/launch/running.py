@@ -118,7 +118,7 @@ def _run_as_main(name: str, *, alter_argv: bool) -> None:
 
 
 def _show(error: BaseException) -> None:
-    """As the interpreter shows what nobody caught."""
+    """Show the exception as the interpreter shows one that nobody caught."""
     take_ours_out(error)
     sys.last_type, sys.last_value, sys.last_traceback = type(error), error, error.__traceback__
     if sys.version_info >= (3, 12):

@@ -76,7 +76,7 @@ class Session:
         self._busy = False
 
     def made(self, optimizer: Any, frame: FrameType | None) -> None:
-        """The program has made an optimizer. It is guarded before a model is next used, or before its own first step."""
+        """Note a new optimizer. It is guarded before a model is next used, or before its own first step."""
         try:
             self._ever_made += 1
             self._leave_by_hand()
@@ -87,7 +87,7 @@ class Session:
             self._not_watched(error)
 
     def loss(self, loss: Any) -> None:
-        """The program is about to go backward from this scalar."""
+        """Note the scalar that the program is about to go backward from."""
         waits = self._made or (self._by_hand is None and not self._ever_made)
         if waits and ours_at_work(sys._getframe(1)):
             return  # A check that the program has asked for.
@@ -101,7 +101,7 @@ class Session:
                 one.backward(loss)
 
     def stepping(self, optimizer: Any) -> None:
-        """An optimizer is about to take a step."""
+        """Note that an optimizer is about to take a step."""
         if self._check is not None:
             self._check.before_step(optimizer)
         try:
@@ -121,7 +121,7 @@ class Session:
         self._held.made(optimizer)
 
     def _tell_missing(self, optimizer: Any, missing: Any) -> None:
-        """What gets the gradient is not what it holds: an alarm of its guard, which is made where there is none yet."""
+        """Raise an alarm that the optimizer does not hold what gets the gradient; make its guard where there is none yet."""
         guards = [guard for one in self._watched if (guard := one.guard()) is not None]
         if not missing.tell(guards):
             missing.tell([self._guard_together(missing.models, [optimizer])])
@@ -203,7 +203,7 @@ class Session:
         return guarded
 
     def _watch_by_hand(self, loss: Any) -> None:
-        """The program goes backward, and has made no optimizer."""
+        """Watch a program that goes backward and has made no optimizer."""
         self._by_hand = False
         try:
             from steadygrad.launch.by_hand import watched_by_hand
@@ -264,11 +264,11 @@ class Session:
         self._cure = CureAtStart(models[0], optimizers[0], self._say)
 
     def _say(self, line: str) -> None:
-        """A line of the guard's; files are named from where the program was started."""
+        """Print a line of the guard's; name files relative to where the program was started."""
         self.tell(line.replace(f"{self.folder}{os.sep}", ""))
 
     def _journal_path(self) -> str | None:
-        """A file that is not there yet, where none was named. A folder that cannot be made is told of once."""
+        """Choose a file that does not exist yet, where none was named. Report once a folder that cannot be made."""
         if self.settings.no_journal:
             return None
         path = journal_path(self.settings.journal, self.folder, self.plan.began, first=not self._watched)

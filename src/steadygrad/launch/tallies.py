@@ -1,4 +1,4 @@
-"""What one guard came to, as it is told at the end of a run. Standard library only; reads a guard, and ends it."""
+"""The end of a run for one guard, as numbers. Standard library only; reads a guard, and ends it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What one guard came to."""
+    """The numbers of one guard at the end of a run."""
 
     steps: int
     clipped_share: float

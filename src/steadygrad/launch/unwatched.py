@@ -1,4 +1,4 @@
-"""What was not watched, and why, as the closing line of a run. Standard library only."""
+"""The unwatched parts of a run, and why, as its closing line. Standard library only."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def nothing_watched(*, made: int, unused: int, backwards: int, children: int) ->
 
 
 def _in_graphs() -> str:
-    """What may be out of sight: backward where torch.compile compiles it with the rest, and other ways to a gradient."""
+    """Name what may be out of sight: backward where torch.compile compiles it with the rest, and other ways to a gradient."""
     if _compiles_backward():
         return (
             "; backward runs inside of what torch.compile compiled, as torch._dynamo.config.trace_autograd_ops asks for, where "
@@ -48,7 +48,7 @@ def _compiles_backward() -> bool:
 
 
 def not_heard(unheard: int, steps: int) -> str:
-    """Where steps had gradients that came from no backward pass."""
+    """Name the optimizers whose steps had gradients that came from no backward pass."""
     how = (
         "it runs inside of what torch.compile compiled; next: call loss.backward() outside of it"
         if _compiles_backward()
@@ -61,7 +61,7 @@ def not_heard(unheard: int, steps: int) -> str:
 
 
 def no_step_seen(backwards: int) -> str:
-    """Where an optimizer is guarded, and no step of it was seen."""
+    """Name the guarded optimizers of which no step was seen."""
     if not backwards:
         return f"no step was watched: no backward pass was seen{_in_graphs()}"
     passes = f"{backwards:,} backward pass{'' if backwards == 1 else 'es'}"

@@ -52,7 +52,7 @@ def _torch_is_here(torch: ModuleType, session: Session) -> None:
 
 
 def _check_clip(session: Session) -> None:
-    """A clip cannot be read without torch, and torch is the program's to import: this is the earliest moment."""
+    """Parse the clip at the earliest moment at which torch is there: importing torch is the program's business."""
     if session.settings.clip is None:
         return
     from steadygrad.clip import Clip

@@ -80,7 +80,7 @@ class Courier:
         self.seconds += time.thread_time() - began
 
     def _every(self, rows: int) -> int:
-        """Which n-th step of so many may be handed over, by what those before have cost."""
+        """Return n where every n-th step of so many may be handed over, given the cost of those before."""
         if not self._rows or self._share >= 1:
             return 1
         left = self._share * (time.monotonic() - self._began) - self.seconds

@@ -107,7 +107,7 @@ _SAMPLED = frozenset({"activation", "linear", "normalisation", "attention", "rec
 
 
 def is_sampled(name: str, kind: str, tensors: int) -> bool:
-    """Whether the output of a call on so many ``tensors`` is worth statistics: what weighs, sums, scales or grows."""
+    """Return whether the output of a call on so many ``tensors`` is worth statistics: what weighs, sums, scales or grows."""
     bare = name.strip("_")
     return kind in _SAMPLED or name in SUMS or bare in GROWING or (tensors == 1 and bare in SCALINGS)
 

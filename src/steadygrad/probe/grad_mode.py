@@ -69,7 +69,7 @@ class GradMode:
 
 
 def _restores(frame: FrameType | None) -> bool:
-    """Whether the change is the end of a block that had turned gradients on."""
+    """Return whether the change is the end of a block that had turned gradients on."""
     while frame is not None and not is_user_file(frame.f_code.co_filename):
         if frame.f_code.co_name == "__exit__":
             return True

@@ -108,7 +108,7 @@ def deepest_trunk(following: Sequence[Sequence[int]], trunk: Sequence[int]) -> l
 
 
 def skips(following: Sequence[Sequence[int]], start: int, end: int, passes_through: Callable[[int], bool]) -> bool:
-    """Whether some path from ``start`` to ``end`` passes only nodes that hand the gradient on unweighed."""
+    """Return whether some path from ``start`` to ``end`` passes only nodes that hand the gradient on unweighed."""
     if not passes_through(start):
         return False
     todo, seen = list(following[start]), {start}

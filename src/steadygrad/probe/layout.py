@@ -66,7 +66,7 @@ def by_shape(shape: Sequence[int], batch_size: int | None) -> Layout | None:
 
 
 def turns(name: str) -> bool:
-    """Whether a call may change which dimension is which."""
+    """Return whether a call may change which dimension is which."""
     return name in _VIEWS or name.strip("_") in _VIEWS
 
 

@@ -230,7 +230,7 @@ class Tape(TorchFunctionMode):
         return cut
 
     def _by_design(self) -> bool:
-        """Whether torch's own parametrisation is at work, which takes its power iterations without gradients."""
+        """Return whether torch's own parametrisation is at work, which takes its power iterations without gradients."""
         return bool(self._stack) and type(self._stack[-1][0]).__module__.startswith("torch.nn.utils.")
 
     def _before(self, name: str, args: Any, kwargs: Any) -> units.Inputs | None:
@@ -263,7 +263,7 @@ class Tape(TorchFunctionMode):
         return layout.by_shape(output.shape, size)
 
     def _is_first(self, tensor: Tensor) -> bool:
-        """Whether nothing is known of a tensor that would put its samples elsewhere than first."""
+        """Return whether nothing is known of a tensor that would put its samples elsewhere than first."""
         owner = None if tensor.grad_fn is None else self._owner.get(tensor.grad_fn)
         return owner is None or self.operations[owner].layout in (None, layout.FIRST)
 

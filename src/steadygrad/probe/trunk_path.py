@@ -140,7 +140,7 @@ def _or_lowest(norm: float | None) -> float:
 
 
 def _recurs(region: Region, graph: Graph, tape: Tape) -> bool:
-    """Whether the block holds one weight applied again and again, or a fused recurrent call."""
+    """Return whether the block holds one weight applied again and again, or a fused recurrent call."""
     inside = {graph.nodes[position] for position in (region.start, *region.inside)}
     if any(sum(node in inside for node in reuse.nodes) >= 3 for reuse in tape.reuse.values() if len(reuse.nodes) >= 3):
         return True

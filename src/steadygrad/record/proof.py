@@ -86,14 +86,14 @@ class ProofRecord:
 
     @property
     def proven(self) -> bool:
-        """Whether the cured model ends below the other, and below its own start, in every run."""
+        """Return whether the cured model ends below the other, and below its own start, in every run."""
         after = [_end(run) for run in self.after.runs]
         before = [_end(run) for run in self.before.runs]
         return bool(self.cure) and max(after) < min(before) and max(after) < self.after.runs[0].losses[0]
 
     @property
     def seeds_alike(self) -> bool:
-        """Whether several seeds made one and the same training before: the target sets its own seed."""
+        """Return whether several seeds made one and the same training before: the target sets its own seed."""
         return len(self.before.runs) > 1 and len({run.losses for run in self.before.runs}) == 1
 
 

@@ -150,7 +150,7 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether its journal was closed."""
+        """Return whether its journal was closed."""
         return self.this.finished is not None
 
     @cached_property

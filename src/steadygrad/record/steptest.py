@@ -146,7 +146,7 @@ class StepTest:
 
     @property
     def diverged(self) -> bool:
-        """Whether a loss stopped being finite."""
+        """Return whether a loss stopped being finite."""
         return len(self.losses) < self.steps + 1 or any(not abs(x) < float("inf") for x in self.losses)
 
 

@@ -30,7 +30,7 @@ STYLES = {
 
 
 def wants_colour(choice: Color = "auto", stream: TextIO | None = None) -> bool:
-    """Whether to colour what goes to ``stream`` (default: standard output)."""
+    """Return whether to colour what goes to ``stream`` (default: standard output)."""
     if choice != "auto":
         return choice == "always"
     if os.environ.get("NO_COLOR"):

@@ -79,7 +79,7 @@ def _owner(filename: str) -> str:
 
 
 def is_user_file(filename: str) -> bool:
-    """Whether the code is neither torch's, the standard library's, nor ours."""
+    """Return whether the code is neither torch's, the standard library's, nor ours."""
     return _owner(filename) == "user"
 
 
@@ -103,7 +103,7 @@ def outside_constructors(frame: FrameType | None) -> FrameType | None:
 
 
 def in_deepcopy(frame: FrameType | None) -> bool:
-    """Whether the user's innermost expression is a call of ``copy.deepcopy``."""
+    """Return whether the user's innermost expression is a call of ``copy.deepcopy``."""
     while frame is not None and _owner(frame.f_code.co_filename) == "passed over":
         if frame.f_code.co_name == "deepcopy":
             return True

@@ -42,7 +42,7 @@ CHANGED = 1e-3
 
 
 def may_mix(model: nn.Module, called: Iterable[str]) -> bool:
-    """Whether there is any call of these in the model, by the names of those that ran or by its layers."""
+    """Return whether there is any call of these in the model, by the names of those that ran or by its layers."""
     return not MIXES.isdisjoint(called) or any(isinstance(module, LAYERS) for module in model.modules())
 
 
@@ -69,7 +69,7 @@ def mixing_in(model: nn.Module, objective: Objective, batch: Any, *, seed: int, 
 
 
 def _must_not(call: _Call, batch: Any, size: int) -> bool:
-    """Whether each sample has a target of its own, and the call had another axis to run along."""
+    """Return whether each sample has a target of its own, and the call had another axis to run along."""
     target = first_tensor(batch[1]) if isinstance(batch, (tuple, list)) and len(batch) == 2 else None
     if target is None or not target.dim() or len(target) != size:
         return False

@@ -77,12 +77,12 @@ def gradients_of(
 
 
 def all_zero(copied: Copied) -> bool:
-    """Whether all gradients are exactly zero; mostly the first one settles it."""
+    """Return whether all gradients are exactly zero; mostly the first one settles it."""
     gradients = (p.grad for _, p in copied.named_parameters() if p.grad is not None)
     return not any(bool(one.to_dense().any() if one.is_sparse else one.any()) for one in gradients)
 
 
 def needs_closure(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether ``step`` cannot be called without one, as LBFGS's."""
+    """Return whether ``step`` cannot be called without one, as LBFGS's."""
     parameter = inspect.signature(optimizer.step).parameters.get("closure")
     return parameter is not None and parameter.default is inspect.Parameter.empty

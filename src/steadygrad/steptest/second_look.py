@@ -56,7 +56,7 @@ def look_again(run: SubjectCopy, trace: Trace, stepped: Stepped) -> tuple[Trace,
 
 
 def _alive(run: SubjectCopy) -> bool:
-    """Whether some gradient is not exactly zero after the steps."""
+    """Return whether some gradient is not exactly zero after the steps."""
     outside: list[tuple[Tensor, Tensor | None]] = []
     try:
         gradients_of(run.copied, run.objective, run.batch, run.seed, outside)
@@ -66,7 +66,7 @@ def _alive(run: SubjectCopy) -> bool:
 
 
 def _shut(trace: Trace) -> bool:
-    """Whether a gradient was exactly zero before the steps, a parameter's or on the trunk."""
+    """Return whether a gradient was exactly zero before the steps, a parameter's or on the trunk."""
     on_trunk = trace.trunk is not None and any(step.decades == -math.inf for step in trace.trunk.steps)
     return on_trunk or any(_is_shut(one) for one in trace.parameters)
 

@@ -86,7 +86,7 @@ class Batches:
 
     @property
     def shuffled(self) -> bool:
-        """Whether each batch is of samples drawn at random, stacked along its first dimension."""
+        """Return whether each batch is of samples drawn at random, stacked along its first dimension."""
         source = self._source
         return (
             isinstance(source, DataLoader)
@@ -97,7 +97,7 @@ class Batches:
 
     @property
     def unseen(self) -> list[Any]:
-        """Those that are judged on, and never trained on."""
+        """Return the batches that judge, and are never trained on."""
         return [self.at(number) for number in range(self._apart)]
 
     def to_train_on(self, step: int) -> Any:
@@ -139,7 +139,7 @@ class Batches:
 
 
 def is_source(batch: Any) -> bool:
-    """Whether it gives batches, and is not one: a pair is a batch, a longer list of pairs is not.
+    """Return whether it gives batches, and is not one: a pair is a batch, a longer list of pairs is not.
 
     Raises ``BatchError`` for a data set, which gives single samples.
     """
@@ -165,7 +165,7 @@ def _alike(batches: list[Any]) -> bool:
 
 
 def takes_a_step(function: Callable[..., Any]) -> bool:
-    """Whether it is a function of the step: it must be given one argument, so it is none that gives one batch."""
+    """Return whether it is a function of the step: it must be given one argument, so it is none that gives one batch."""
     try:
         signature = inspect.signature(function)
         signature.bind(0)
@@ -179,7 +179,7 @@ def takes_a_step(function: Callable[..., Any]) -> bool:
 
 
 def _apart(source: Any) -> Any:
-    """What can be drawn from without a mark on ``source``: a copy of a loader that shares the data set, else itself."""
+    """Return a source that can be drawn from without a mark on ``source``: a copy of a loader on the same data, else itself."""
     if not isinstance(source, DataLoader):
         return source
     twin = copy.copy(source)

@@ -31,7 +31,7 @@ _TORCH = str(Path(torch.__file__).parent) + "/"
 
 @dataclass(frozen=True)
 class Ran:
-    """What came of an attempt: an output, or the exception of the user's code."""
+    """The result of an attempt: an output, or the exception of the user's code."""
 
     output: Any
     elements: int

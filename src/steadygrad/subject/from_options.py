@@ -29,7 +29,7 @@ def plain_options(
     dtype: str | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """What ``subject_of`` takes, as the command line has it: values that a fresh process can be handed as JSON."""
+    """The arguments of ``subject_of`` in the command line's form: values that a fresh process can take as JSON."""
     return {
         "arguments": list(arguments),
         "inputs": list(inputs),

@@ -30,7 +30,7 @@ def split(text: str) -> tuple[str, str]:
 
 
 def is_file(place: str) -> bool:
-    """Whether the place is meant as a file: it ends as one, holds a separator, or is there."""
+    """Return whether the place is meant as a file: it ends as one, holds a separator, or is there."""
     return place.endswith(".py") or "/" in place or "\\" in place or Path(place).is_file()
 
 
@@ -149,7 +149,7 @@ def _imported(place: str, run: Callable[[], ModuleType], folder: str) -> ModuleT
 
 
 def is_script(place: str) -> bool:
-    """Whether a file does something when it is run: a ``main``, or what stands under ``if __name__ == "__main__":``."""
+    """Return whether a file does something when it is run: a ``main``, or what stands under ``if __name__ == "__main__":``."""
     tree = parsed(Path(place)) if is_file(place) else None
     return tree is not None and any(
         (isinstance(node, ast.If) and "__main__" in ast.dump(node.test))

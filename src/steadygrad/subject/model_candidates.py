@@ -46,12 +46,12 @@ def roots(found: Mapping[str, Any]) -> list[str]:
 
 
 def _is_bare(value: Any) -> bool:
-    """Whether it is a module that has nothing to train: a pooling, a transform of pictures."""
+    """Return whether it is a module that has nothing to train: a pooling, a transform of pictures."""
     return isinstance(value, nn.Module) and not any(True for _ in value.parameters())
 
 
 def is_loss(value: Any) -> bool:
-    """Whether a module or a class of modules is a loss: torch's own, or one of (input, target) without parameters."""
+    """Return whether a module or a class of modules is a loss: torch's own, or one of (input, target) without parameters."""
     kind = value if isinstance(value, type) else type(value)
     if not issubclass(kind, nn.Module):
         return False

@@ -27,7 +27,7 @@ _changing = threading.Lock()
 
 
 class _Cover:
-    """What stands in the place of one function: each thread is sent to its own replacement, or to the original."""
+    """The stand-in for one function: it sends each thread to its own replacement, or to the original."""
 
     def __init__(self, owner: type | ModuleType, name: str) -> None:
         self.owner = owner
@@ -51,7 +51,7 @@ class _Cover:
         self.put: Any = self.function if kind is None else kind(self.function)
 
     def stands(self) -> bool:
-        """Whether it is still what callers meet first, and nobody has put something else over it."""
+        """Return whether it is still what callers meet first, and nobody has put something else over it."""
         return vars(self.owner).get(self.name) is self.put
 
 

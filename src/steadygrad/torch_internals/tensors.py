@@ -1,4 +1,4 @@
-"""What torch keeps private about tensors, autograd nodes and lists of tensors, as plain functions.
+"""The private parts of torch about tensors, autograd nodes and lists of tensors, as plain functions.
 
 Each is torch's own function where a call through one of ours would cost on the path of a step.
 """
@@ -76,7 +76,7 @@ def hook_node_with(node: Any, holder: Tensor) -> None:
 
 
 def writes_to(tensor: Any) -> int:
-    """How often a tensor was written to; 0 for a tensor of inference mode, which counts nothing."""
+    """Return how often a tensor was written to; 0 for a tensor of inference mode, which counts nothing."""
     try:
         return version_of(tensor)
     except RuntimeError:
@@ -84,7 +84,7 @@ def writes_to(tensor: Any) -> int:
 
 
 def versions_of(tensors: Sequence[Tensor]) -> list[int]:
-    """How often each was written to; nothing where one of them is of inference mode."""
+    """Return how often each was written to; nothing where one of them is of inference mode."""
     try:
         return list(map(version_of, tensors))
     except RuntimeError:

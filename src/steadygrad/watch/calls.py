@@ -25,10 +25,10 @@ class Called(Protocol):
     """Hears of the calls of one module, which it holds. Not of those in a graph that is being compiled."""
 
     def before(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """The module is called with these."""
+        """Note that the module is called with these."""
 
     def after(self, output: Any) -> None:
-        """It has given this."""
+        """Note the module's output."""
 
 
 _listeners: dict[int, list[weakref.ref[Any]]] = {}

@@ -55,7 +55,7 @@ class Clipped(Protocol):
     """Whether its norms may stand for those that a clip would take."""
 
     def own(self, gradients: Sequence[Tensor]) -> int:
-        """How many of these gradients are of its parameters."""
+        """Count how many of these gradients are of its parameters."""
 
     def before_touch(self) -> None:
         """Something is about to change gradients: they are read, if they have not been since the last backward pass."""
@@ -64,7 +64,7 @@ class Clipped(Protocol):
         """The L2 norms of exactly these gradients in this order, as torch's clip computes them; None where they differ."""
 
     def was_clipped(self, kind: str, bound: float, count: int, factor: Any, *, wrote: bool = True) -> None:
-        """A clip was called. ``factor``: what it multiplies by, or a function that reads it later; None where it differs.
+        """Note a call of a clip. ``factor``: what it multiplies by, or a function that reads it later; None where it differs.
 
         ``wrote``: whether it has multiplied, be it by 1.
         """
@@ -144,7 +144,7 @@ def _passes() -> bool:
 
 
 def _alone(original: Callable[..., Any], *args: Any) -> Any:
-    """What a cover stands for; torch's helpers call one another, and are then left alone."""
+    """Cover one clip of torch's; torch's helpers call one another, and are then left alone."""
     before, _busy.on = _busy.on, True
     try:
         return original(*args)
@@ -225,12 +225,12 @@ def _group_over(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _flushes() -> bool:
-    """Whether this thread flushes denormals: multiplying by 1 is then not nothing."""
+    """Return whether this thread flushes denormals: multiplying by 1 is then not nothing."""
     return _DENORMAL * _ONE == 0.0
 
 
 def _replicated(total: Any) -> Tensor:
-    """A norm that is a part in each process, made whole in all of them, as any operation on it would."""
+    """Turn a norm that is a part in each process into the whole one in all of them, as any operation on it would."""
     from torch.distributed.tensor import Replicate
 
     with torch.no_grad():
@@ -239,5 +239,5 @@ def _replicated(total: Any) -> Tensor:
 
 
 def factor_of(total: Tensor, bound: float) -> float:
-    """What a clip to ``bound`` multiplied by, from the norm that it found; waits for the device."""
+    """Compute the factor of a clip to ``bound`` from the norm that it found; waits for the device."""
     return min(1.0, bound / (float(total) + EPSILON))

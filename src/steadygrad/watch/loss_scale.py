@@ -1,4 +1,4 @@
-"""What a ``GradScaler`` has multiplied the gradients by at this moment, and whether it leaves the step out."""
+"""The factor by which a ``GradScaler`` has multiplied the gradients at this moment, and whether it skips the step."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ def of(optimizer: torch.optim.Optimizer, scaler: Any, *, touched: bool) -> Tenso
 
 
 def unscales(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether the optimizer divides by the loss scale in its own step, as fused ones do."""
+    """Return whether the optimizer divides by the loss scale in its own step, as fused ones do."""
     return steps_with_loss_scale(optimizer) or "grad_scale" in optimizer.__dict__
 
 
 def of_backward(scaler: Any) -> float:
-    """What the ``GradScaler`` of the last backward pass, if there was one, multiplied the loss by. Waits for the device."""
+    """Return the factor of the ``GradScaler`` of the last backward pass, None without one. Waits for the device."""
     return 1.0 if scaler is None else float(scaler.get_scale())
 
 
 def leaves_out(optimizer: torch.optim.Optimizer, norms: Sequence[float] | None) -> bool:
-    """Whether a fused optimizer is called only to change nothing, because the scale was too large."""
+    """Return whether a fused optimizer is called only to change nothing, because the scale was too large."""
     found = getattr(optimizer, "found_inf", None)
     if found is None or norms is None or all(map(math.isfinite, norms)):
         return False

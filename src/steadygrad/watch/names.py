@@ -1,4 +1,4 @@
-"""What the parameters of guarded models are called, and in which order they stand from the input to the output."""
+"""The names of the parameters of guarded models, and their order from the input to the output."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ Reader = Callable[[], Run]
 
 
 def over(run: Run, now: float) -> bool:
-    """Whether nothing more will be written."""
+    """Return whether nothing more will be written."""
     this = run.this
     if run.finished:
         return True

@@ -137,7 +137,7 @@ def constant_rate(run: Run, optimizer: int = 0) -> float | None:
 
 
 def state(run: Run, now: float | None) -> str:
-    """Whether it is over; ``now`` makes the last write an age."""
+    """Return whether it is over; ``now`` makes the last write an age."""
     this = run.this
     if this.finished is not None:
         return "finished"
