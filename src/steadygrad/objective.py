@@ -19,7 +19,7 @@ Objective = Callable[[nn.Module, Any], tuple[Any, Any]]
 
 
 def call_model(model: nn.Module, inputs: Any) -> Any:
-    """Call with a tensor alone, a tuple as ``*args``, a dict as ``**kwargs``; with the whole where only that fits the signature."""
+    """Call with a tensor alone, a tuple as ``*args``, a dict as ``**kwargs``; the whole where only that fits the signature."""
     if isinstance(inputs, dict) and (accepts(model, **inputs) or not accepts(model, inputs)):
         return model(**inputs)
     if isinstance(inputs, tuple) and (accepts(model, *inputs) or not accepts(model, inputs)):

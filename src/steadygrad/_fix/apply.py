@@ -143,7 +143,7 @@ def make_fix(
 
 
 def _proven(subject: Subject, cured: Cured, asked: Mapping[str, Any]) -> Fixed:
-    """Raise ``CannotFixError`` where the cure cannot be written, or written does not reach the cure's verdict."""
+    """Return the proven fix. Raises ``CannotFixError`` where the cure cannot be written, or does not reach its verdict there."""
     assert cured.taken is not None
     draft = write(subject, cured)
     sources = tuple(source for source in draft.sources.values() if source.splices)

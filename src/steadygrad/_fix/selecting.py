@@ -153,7 +153,7 @@ class _Run:
 
     @property
     def doubt(self) -> int:
-        """Rate how closely it may fit this model alone: 0 = all of the list, 1 = up to an end or most of it, 2 = in the middle."""
+        """Rate how closely it may fit this model: 0 = all of the list, 1 = up to an end or most of it, 2 = in the middle."""
         if (self.start, self.end, self.step) == (0, self.whole, 1):
             return 0
         if self.step > 1:
@@ -165,7 +165,7 @@ class _Run:
         return 2 * (self.end - self.start) > self.whole
 
     def __str__(self) -> str:
-        """Write the slice as Python: a long one by both of its ends, a short one from the nearer."""
+        """Return the slice as Python: a long one by both of its ends, a short one from the nearer."""
         start, end, behind = self.start, self.end, self.whole - self.end
         by = f":{self.step}" if self.step > 1 else ""
         if start == 0 and behind == 0:

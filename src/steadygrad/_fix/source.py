@@ -51,7 +51,7 @@ class Source:
 
     @classmethod
     def read(cls, path: str | Path) -> Source:
-        """Raise ``CannotFixError`` where the file cannot be read as Python text."""
+        """Read a file. Raises ``CannotFixError`` where it is not Python text."""
         path = Path(path).resolve()
         try:
             data = path.read_bytes()

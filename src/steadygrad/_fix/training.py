@@ -48,7 +48,7 @@ def assumed(subject: Subject) -> bool:
 
 
 def write_rate(draft: Draft, rate: float) -> None:
-    """Return the rate where the optimizer is made; report it where it is made elsewhere."""
+    """Write the rate where the optimizer is made; note it where it is made elsewhere."""
     name = type(draft.subject.optimizer).__name__
     try:
         source, call = optimizer_call(draft)

@@ -220,7 +220,7 @@ class Guard:
         self.looking.arm(any(one.watch.due and not one.off for one in self.optimizers))
 
     def stands_aside(self, one: GuardedOptimizer, error: Exception) -> bool:
-        """Pass on the error of the user's own function (True); report an error of ours."""
+        """Return whether an error is of the user's own function, which goes through; else rest, and report it as ours."""
         if self.answers.raised_by_callback is error:
             return True
         self.rests = True

@@ -15,7 +15,7 @@ from steadygrad.watch import loss_scale
 
 
 def habits_of(one: GuardedOptimizer) -> Habits:
-    """Judge how the loop uses its gradients."""
+    """Count what the loop does with its gradients."""
     loop, clip = one.watch.loop, one.watch.last_clip
     double = loop.double_clips + (loop.steps if clip is not None and one.clipper is not None else 0)
     earlier = one.step - loop.steps  # Of the run that this one goes on with.

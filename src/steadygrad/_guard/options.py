@@ -25,7 +25,7 @@ SNAPSHOT_BYTES = 4 * 2**30
 
 @dataclass(frozen=True)
 class Options:
-    """Check the options of ``guard``. Raises ``SettingsError`` for an invalid value."""
+    """The options of ``guard``, checked. Raises ``SettingsError`` for an invalid value."""
 
     clip: Clip | None
     on_alarm: OnAlarm

@@ -135,7 +135,7 @@ class Clipper:
 
 
 def _none_above(host: Host, bound: float) -> bool:
-    """Return whether a norm is above the bound: a NaN is above every bound."""
+    """Return whether no norm is above the bound; a NaN is above every bound."""
     return all(map(float(bound).__ge__, host))
 
 

@@ -80,7 +80,7 @@ def command(
 
 
 def _shown(diff: str) -> str:
-    """Print the patch unchanged, so that it can be applied; on a terminal nothing in it moves the cursor."""
+    """Return the patch unchanged, so that it can be applied; on a terminal nothing in it moves the cursor."""
     if not sys.stdout.isatty():
         return diff
     from steadygrad.report.words import clean

@@ -43,7 +43,7 @@ def share(name: str, value: Any) -> float:
 
 
 def order(value: Any) -> float:
-    """Which norm: 2 or infinity, also as the text "inf"."""
+    """Check the order of a norm: 2 or infinity, also as the text "inf"."""
     norm_type = float(value) if value == "inf" else number("norm_type", value)
     if norm_type not in (2.0, math.inf):
         raise BoundsError(f"norm_type is {short(norm_type)}, expected 2 or inf")

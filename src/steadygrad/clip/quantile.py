@@ -34,11 +34,11 @@ class QuantileState:
 
     @property
     def norms(self) -> list[float]:
-        """What was seen, oldest first."""
+        """The norms seen, oldest first."""
         return list(self._seen)
 
     def bound(self, total: float) -> float:
-        """Takes in this step's norm, and gives the quantile of all, this one included; infinity where there are none.
+        """Take in this step's norm, and return the quantile of all, this one included; infinity where there are none.
 
         A norm that is not finite is not taken in. The same number as ``numpy.percentile(norms, 100 * share)``.
         """
@@ -68,7 +68,7 @@ class QuantileState:
         return {"norms": self.norms}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """What was seen; share and window stay as they are here. Raises ``BoundsError`` for what is no such state."""
+        """Restore the norms seen; share and window stay as they are here. Raises ``BoundsError`` for an invalid state."""
         norms = bounds.entry(state, "norms", list)
         self._seen, self._sorted = deque(), []
         for norm in norms:

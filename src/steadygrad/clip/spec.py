@@ -108,7 +108,7 @@ class Clip:
             raise BoundsError(f"clip {text!r}: {error}") from None
 
     def state(self) -> QuantileState | ZScoreState | None:
-        """What it remembers from step to step, at its beginning; None for one that remembers nothing."""
+        """Return the state from step to step, at its beginning; None for a clip that remembers nothing."""
         if self.kind == "quantile":
             return QuantileState(self.high)
         return ZScoreState(self.high) if self.kind == "zscore" else None

@@ -45,7 +45,7 @@ class ZScoreState:
         return self.seen >= self.warm_up
 
     def bound(self, total: float) -> float:
-        """What this step's norm may be, infinity where it may stay; the running mean and variance go on from that.
+        """Return the bound of this step's norm, infinity where it may stay; the running mean and variance go on from it.
 
         A norm of score z' > z is cut to mean + z² ÷ z' deviations: the further out, the closer to the mean. One that is not
         finite is cut to the mean and changes nothing.
@@ -77,7 +77,7 @@ class ZScoreState:
         return {"mean": self.mean, "variance": self.variance, "seen": self.seen, "first": list(self._first)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """What was seen; z, alpha and warm_up stay as they are here. Raises ``BoundsError`` for what is no such state."""
+        """Restore the statistics; z, alpha and warm_up stay as they are here. Raises ``BoundsError`` for an invalid state."""
         mean = bounds.at_least_zero("mean", bounds.entry(state, "mean", (int, float)))
         variance = bounds.at_least_zero("variance", bounds.entry(state, "variance", (int, float)))
         seen = bounds.entry(state, "seen", int)

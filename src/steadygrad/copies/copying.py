@@ -57,7 +57,7 @@ class Copied:
         return self.rebinding.fitted(objective) if self.loss is None else with_loss(self.loss)
 
     def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """Those of the model, and those of the loss as "loss.…"."""
+        """Return the parameters of the model, and those of the loss as "loss.…"."""
         return named_parameters(self.model, self.loss)
 
 

@@ -1,4 +1,4 @@
-"""Which values hold a part of a model where ``copy.deepcopy`` does not look: cells and defaults of functions, weak references.
+"""The values that hold a part of a model where ``copy.deepcopy`` does not look: cells and defaults of functions, weak references.
 
 Asks only, and changes nothing. Knows Python's objects; of torch no more than tensors and modules.
 """
@@ -29,7 +29,7 @@ LOOKED_AT = 10_000
 
 
 def referent(proxy: Any) -> Any:
-    """What a ``weakref.proxy`` stands for; None where that is gone."""
+    """Return the object behind a ``weakref.proxy``; None where that is gone."""
     try:
         return proxy.__reduce_ex__.__self__
     except (ReferenceError, AttributeError):
@@ -37,7 +37,7 @@ def referent(proxy: Any) -> Any:
 
 
 def contents(cell: CellType) -> tuple[Any, ...]:
-    """What a cell holds: one value, or none where it is empty."""
+    """Return the contents of a cell: one value, or none where it is empty."""
     try:
         return (cell.cell_contents,)
     except ValueError:
@@ -59,7 +59,7 @@ def global_parts(function: FunctionType) -> dict[str, Any]:
 
 
 def keeps_state(function: FunctionType) -> bool:
-    """Whether calls of a function leave or find something in its cells: containers, tensors, layers, or ``nonlocal`` names."""
+    """Return whether calls of a function change or read its cells: containers, tensors, layers, ``nonlocal`` names."""
     held = [value for cell in function.__closure__ or () for value in contents(cell)]
     if any(type(value) in CONTAINERS or _is_torch(value) for value in held):
         return True
@@ -93,7 +93,7 @@ def _names(slots: Any) -> tuple[str, ...]:
 
 
 def inside(value: Any) -> Iterator[Any]:
-    """What a value holds, one level deep; classes, modules of Python, tensors and plain values hold nothing."""
+    """Return what a value holds, one level deep; classes, modules of Python, tensors and plain values hold nothing."""
     kind = type(value)
     if kind is FunctionType:
         for cell in value.__closure__ or ():

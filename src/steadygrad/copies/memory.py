@@ -1,4 +1,4 @@
-"""Whether a copy can be trained in the memory that is free."""
+"""A test that the free memory suffices to train a copy."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def mark_weak(model: nn.Module, memo: dict[int, Any]) -> None:
 
 
 class Rebinding:
-    """What became of the parts of an original. ``memo`` is that of the deep copy, and grows as more is copied."""
+    """The counterparts of an original's parts in the copy. ``memo`` is that of the deep copy, and grows as more is copied."""
 
     def __init__(self, model: nn.Module, twin: nn.Module, memo: dict[int, Any]) -> None:
         self._memo = memo
@@ -146,7 +146,7 @@ class Rebinding:
         return self._anew(value) if holds(value, self._part) else value
 
     def _held(self, value: Any) -> Any:
-        """What a function holds: the copy's counterpart, or a copy of what calls would leave their mark in."""
+        """Return the copy's counterpart of what a function holds, or a copy of what calls would leave their mark in."""
         fit = self._made_of(value, self._held) if isinstance(value, _MADE_OF) else self._fit(value)
         if fit is not value or not self._stateful or type(value) in PROXIES or self._ours(value):
             return fit

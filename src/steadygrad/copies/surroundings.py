@@ -1,4 +1,4 @@
-"""What a forward pass may write to outside of its model: class attributes, module-level variables, closures of hooks; put back.
+"""Values outside of a model that a forward pass may write to: class attributes, module variables, closures of hooks; put back.
 
 Known are the classes of the modules and of the optimizer, what the functions of theirs and their hooks have as globals and in
 closures, and the modules of the program that are imported there. Of that, numbers and other plain values, lists, dicts, sets,
@@ -80,7 +80,7 @@ def _is_programs(name: str | None) -> bool:
 
 
 class _Kept:
-    """What was found, and how to put it back."""
+    """The values found, and how to put them back."""
 
     def __init__(self) -> None:
         self._seen: set[int] = set()

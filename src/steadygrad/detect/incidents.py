@@ -166,7 +166,7 @@ def _belongs(book: Book, symptom: Symptom, optimizer: int, interval: int) -> int
 
 
 def is_ill(book: Book) -> bool:
-    """Whether something is wrong with the training itself; a mistake of the loop, such as a clip of a part, is its habit."""
+    """Return whether something is wrong with the training itself; a mistake of the loop, such as a clip of a part, is a habit."""
     return any(kind in ("sudden", "lasting") for _, kind in book.open)
 
 

@@ -132,7 +132,7 @@ def _rates(state: State, rows: Rows) -> Iterator[Symptom]:
 
 @dataclass(frozen=True)
 class Limits:
-    """Return the levels above which a row needs a judgement at once; a non-finite number is above all of them."""
+    """The levels above which a row needs a judgement at once; a non-finite number is above all of them."""
 
     norms: np.ndarray[Any, np.dtype[np.float32]]
     """Of each parameter's gradient."""

@@ -162,7 +162,7 @@ def _level(history: LossHistory) -> Iterator[Symptom]:
 
 
 def _leaves(history: LossHistory) -> None:
-    """Find whether, and when, the losses of a chunk rose above all of the ``WINDOW`` before and stayed there."""
+    """Note whether, and since when, the losses of a chunk are above all of the ``WINDOW`` before, and stay there."""
     chunk, (since, bound) = history.chunk, history.left
     history.peaks = [*history.peaks, max(chunk)][-WINDOW // CHUNK :]
     if since and min(chunk) > bound:
@@ -180,7 +180,7 @@ def _leaves(history: LossHistory) -> None:
 
 
 def worth_a_question(history: LossHistory) -> bool:
-    """Whether the loss does what it does where the outputs of all samples are alike: it stands still, or is back at a height
+    """Return whether the loss moves as where the outputs of all samples are alike: it stands still, or is back at a height
     that it had left and stays there."""
     return not history.told and (history.flat_since > 0 or CHUNK < _left_for(history) <= STILL)
 

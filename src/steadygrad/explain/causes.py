@@ -164,7 +164,7 @@ def _from_look(
     grown: Grown | None,
     growth: float,
 ) -> None:
-    """Read what the replay of the step shows."""
+    """Add what the replay of the step shows."""
     finding = _finding(look, symptom.code)
     changed = [] if look.note else _changed_since(symptom, view, report)
     if changed and not draft.cause:

@@ -172,7 +172,7 @@ class Looks:
 
 
 def of_check(record: CheckRecord, step: int) -> Look:
-    """What a check of the coming step has shown, as a look."""
+    """Turn a check of the coming step into a look."""
     trial, trunk = record.trial, record.trace.trunk
     return Look(
         step,

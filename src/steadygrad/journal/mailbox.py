@@ -120,7 +120,7 @@ class Mailbox(Generic[S]):
 
 
 class Reply:
-    """Return whether what was asked for has been done."""
+    """The answer of the writing thread: whether what was asked for is done."""
 
     def __init__(self) -> None:
         self._given, self._done = threading.Event(), False

@@ -1,4 +1,4 @@
-"""Whether what a journal holds can be what its writer wrote: kinds and ranges, looked at once, where it is read.
+"""A test that a journal's contents can be what its writer wrote: kinds and ranges, checked once, on reading.
 
 SQLite keeps in any column whatever it is given, and a disk gives back what it likes. Must not know what a number means.
 """

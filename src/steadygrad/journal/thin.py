@@ -26,22 +26,22 @@ def merge(columns: Columns, starts: Starts, rules: Mapping[str, Reduction]) -> C
 
 
 def first(columns: Columns, name: str, starts: Starts) -> Array:
-    """That of the first row."""
+    """Keep the value of the first row."""
     return columns[name][starts]
 
 
 def last(columns: Columns, name: str, starts: Starts) -> Array:
-    """That of the last row."""
+    """Keep the value of the last row."""
     return columns[name][_ends(columns[name], starts)]
 
 
 def least(columns: Columns, name: str, starts: Starts) -> Array:
-    """The minimum of the numbers."""
+    """Keep the minimum."""
     return np.fmin.reduceat(columns[name], starts, axis=0)
 
 
 def greatest(columns: Columns, name: str, starts: Starts) -> Array:
-    """The maximum of the numbers."""
+    """Keep the maximum."""
     return np.fmax.reduceat(columns[name], starts, axis=0)
 
 

@@ -156,7 +156,7 @@ class _Begins:
         self._passes.end()
 
     def backward_ended(self, loss: Tensor | None, scaler: Any) -> None:
-        """Let the guard read the gradients first."""
+        """Do nothing: the guard reads the gradients first."""
 
 
 def _call(hooks: dict[int, Any], optimizer: ByHand) -> None:

@@ -117,7 +117,7 @@ class CheckAtStart:
             return check_subject(subject, trial=thresholds.STEPS)
 
     def _judged_later(self, record: CheckRecord) -> SecondVerdict | None:
-        """Start the judgement of the coming steps too, where batches come from a loader and each sample has a target."""
+        """Make the judge of the coming steps, where batches come from a loader and each sample has a target."""
         if self._in_closure or record.trial is None or record.verdict is Verdict.WILL_NOT_TRAIN or not loader_at_work():
             return None
         try:

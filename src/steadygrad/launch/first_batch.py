@@ -111,13 +111,13 @@ class FirstBatch:
 
 
 def _patched() -> bool:
-    """Whether the program has put functions of its own into torch's: those may not bear to be called as torch calls its own."""
+    """Return whether the program has replaced torch's functions by its own, which may not bear our call in place of torch's."""
     functions = (vars(F)[name] for name in F_NAMES)
     return any(getattr(one, "__module__", "torch").partition(".")[0] != "torch" for one in functions)
 
 
 def _is_compiled_around(model: nn.Module) -> bool:
-    """Whether the program compiles something that is not the whole model: compiled under a tape, it is compiled again after."""
+    """Return whether the program compiles a part of the model: compiled under a tape, that part is compiled again after."""
     return anything_is_compiled() and inside_compiled(model) is None
 
 

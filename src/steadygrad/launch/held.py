@@ -1,4 +1,4 @@
-"""Whether an optimizer holds what the program's backward pass reaches: asked at its first steps, until it does.
+"""A check that an optimizer holds what the program's backward pass reaches: at its first steps, until it does.
 
 An optimizer that was made before the model, or before a layer that was put in later, steps other tensors than those that get
 the gradient, and nothing fails. Reads gradients that are there or not, never their values. Models that another optimizer
@@ -32,7 +32,7 @@ Mark = tuple[int, int]
 
 @dataclass(frozen=True)
 class Missing:
-    """Find the parameters that get the gradient in place of those that the optimizer holds."""
+    """The parameters that get the gradient in place of those that the optimizer holds."""
 
     optimizer: Any
     models: list[nn.Module]

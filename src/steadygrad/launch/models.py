@@ -1,4 +1,4 @@
-"""Which module an optimizer trains, found among those that are alive.
+"""The module that an optimizer trains, found among those that are alive.
 
 An optimizer holds tensors and knows no module. The module is the smallest one alive that has all of them; of several with
 the same trainable parameters (a net, and what is wrapped around it) the outermost that is called like a net. May rely on

@@ -127,7 +127,7 @@ def _ids(optimizer: Any) -> set[int]:
 
 
 def ours_at_work(frame: FrameType | None) -> bool:
-    """Whether a function of this package is at work, other than those that run the program: what it does is done on copies."""
+    """Return whether a function of this package is at work, other than those that run the program: it works on copies."""
     while frame is not None:
         path = frame.f_code.co_filename
         if is_ours(path) and not any(room in path for room in _ROOMS_BELOW_THE_PROGRAM):

@@ -1,4 +1,4 @@
-"""What a run's own first steps show: whether anything is learned from the input, as ``check`` says it of fresh batches.
+"""The verdict of a run's own first steps: whether anything is learned from the input, as ``check`` says it of fresh batches.
 
 Every batch of a ``DataLoader`` is one that no step was taken on before its own, so the run itself is the step test. After a
 few steps, and after a hundred, the losses of some batches are held against what they were if every sample got the mean answer;

@@ -48,7 +48,7 @@ def _compiles_backward() -> bool:
 
 
 def not_heard(unheard: int, steps: int) -> str:
-    """Name the optimizers whose steps had gradients that came from no backward pass."""
+    """Say in how many steps the gradients came from no backward pass."""
     how = (
         "it runs inside of what torch.compile compiled; next: call loss.backward() outside of it"
         if _compiles_backward()
@@ -61,7 +61,7 @@ def not_heard(unheard: int, steps: int) -> str:
 
 
 def no_step_seen(backwards: int) -> str:
-    """Name the guarded optimizers of which no step was seen."""
+    """Say that no step was watched, and why."""
     if not backwards:
         return f"no step was watched: no backward pass was seen{_in_graphs()}"
     passes = f"{backwards:,} backward pass{'' if backwards == 1 else 'es'}"

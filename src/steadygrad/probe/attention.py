@@ -1,4 +1,4 @@
-"""What attention looks at: a few rows of its weights or logits, and their entropy.
+"""Samples of attention: a few rows of its weights or logits, and their entropy.
 
 Seen in fused attention and in any softmax over a tensor of three or more dimensions. Rows are taken while the model runs,
 because that is when they exist; the entropy is computed afterwards. Knows tensors; knows nothing of the tape.

@@ -1,4 +1,4 @@
-"""What a call of a torch function is to the tape, by its name: nothing, a cut, a number, a scaling, or a layer of its own.
+"""The kind of a torch call for the tape, by its name: nothing, a cut, a number, a scaling, or a layer of its own.
 
 ``kinds`` says what an operation is to a gradient; this says whether there is an operation at all. May rely on torch's names
 and signatures. Must not know what was recorded.
@@ -131,7 +131,7 @@ COMPOSITES = {F.multi_head_attention_forward: _without_dispatch(F.multi_head_att
 
 
 def fan_in(name: str, weight: Tensor, *, first: bool = False) -> int:
-    """How many inputs one unit of the layer sums; 1 for an embedding, which picks. ``first``: it is the first operand."""
+    """Count the inputs that one unit of the layer sums; 1 for an embedding, which picks. ``first``: it is the first operand."""
     if name.startswith("conv_transpose"):
         return weight[:, 0].numel()
     if name in ("linear",) or name.startswith("conv"):

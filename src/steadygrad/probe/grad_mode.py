@@ -78,7 +78,7 @@ def _restores(frame: FrameType | None) -> bool:
 
 
 def _place(frame: FrameType | None, name: str) -> Off:
-    """What was entered from the user's frame, and the expression; of a decorated function, the decorator."""
+    """Return the object entered from the user's frame, and the expression; of a decorated function, the decorator."""
     while frame is not None and not is_user_file(frame.f_code.co_filename):
         owner = frame.f_locals.get("self")
         if frame.f_code.co_name in ("__enter__", "__init__") and type(owner).__module__ == "torch.autograd.grad_mode":

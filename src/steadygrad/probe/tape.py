@@ -248,7 +248,7 @@ class Tape(TorchFunctionMode):
         return self.operations[owner].shape == tensor.shape and self.operations[owner].dtype == tensor.dtype
 
     def _layout(self, name: str, args: Any, kwargs: Any, tensors: list[Tensor], output: Tensor) -> layout.Layout | None:
-        """Where the samples lie in what a call put out: first as a rule, else where the call left them."""
+        """Find where the samples lie in the output of a call: first as a rule, else where the call left them."""
         size = self.batch_size
         if size is None or size < 2 or not output.dim():
             return None
@@ -268,7 +268,7 @@ class Tape(TorchFunctionMode):
         return owner is None or self.operations[owner].layout in (None, layout.FIRST)
 
     def _where(self, tensor: Tensor) -> layout.Layout | None:
-        """Where the samples lie in a tensor: as followed from call to call, else as its shape tells."""
+        """Find where the samples lie in a tensor: as followed from call to call, else as its shape shows."""
         owner = self.owner_of(tensor.grad_fn) if tensor.grad_fn is not None else None
         if owner is not None and self._is_of(owner, tensor):
             return self.operations[owner].layout

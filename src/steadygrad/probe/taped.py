@@ -1,4 +1,4 @@
-"""What a tape holds of a forward pass: drafts, which may be changed until the trace is written from them.
+"""The contents of a tape after a forward pass: drafts, which may change until the trace is written from them.
 
 May rely on the record's locations and on the look at attention. Must not know how a call is seen, nor what is made of it.
 """
@@ -98,7 +98,7 @@ def sequence_calls(operation: int, name: str, args: Any, output: Any) -> list[Se
 
 
 def note_operands(taped: Taped, name: str, tensors: list[Tensor], args: Any, kwargs: Any) -> None:
-    """What a call was given, as far as a record holds it."""
+    """The arguments of a call, as far as a record holds them."""
     taped.passes_through |= taped.kind == "arithmetic" and len(tensors) == 1 and name.strip("_") in SCALINGS
     taped.crossed = crossed(tensors)
     taped.target = target_of(name, tensors)

@@ -50,7 +50,7 @@ FAR = 24
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What went into an activation: sampled elements (rows, columns), the unit of each column, the greatest of each unit."""
+    """The inputs of an activation: sampled elements (rows, columns), the unit of each column, the greatest of each unit."""
 
     sample: Tensor
     unit: Tensor

@@ -1,4 +1,4 @@
-"""What a cure is as data: where it acts, what it edits, what came of trying it, and what was taken.
+"""A cure as data: where it acts, what it edits, the result of its trial, and what was taken.
 
 An edit says enough to be made in a model and to be written into source text. Standard library only.
 """
@@ -70,7 +70,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one edit did to the model."""
+    """The effect of one edit on the model."""
 
     words: str
     """"20 weights initialised again", "adds 24 modules"."""
@@ -87,7 +87,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What came of one candidate."""
+    """The result of one candidate."""
 
     candidate: Candidate
     verdict: Verdict | None
@@ -110,7 +110,7 @@ class Tried:
 
 @dataclass(frozen=True)
 class CureRecord:
-    """What was tried, what each did to the verdict, and what was taken."""
+    """The candidates tried, the effect of each on the verdict, and the one taken."""
 
     tried: tuple[Tried, ...]
     before: CheckRecord
@@ -128,5 +128,5 @@ class CureRecord:
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        """What was changed; empty where nothing was."""
+        """The changes made; empty where there are none."""
         return self.taken.changes if self.taken is not None else ()

@@ -21,7 +21,7 @@ CODES = 10
 
 
 class Tier(StrEnum):
-    """How far a check went: one pass, a few steps on a copy, or as many as were asked for."""
+    """The depth of a check: one pass, a few steps on a copy, or as many as were asked for."""
 
     PROBE = "probe"
     STEP_TEST = "step test"
@@ -59,7 +59,7 @@ class Assumption:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What was examined, in words, and what had to be assumed of it."""
+    """The subject of a check, in words, and what had to be assumed of it."""
 
     model: str
     """Class name of the model."""
@@ -118,11 +118,11 @@ class CheckRecord:
 
     @property
     def blind_spots(self) -> tuple[BlindSpot, ...]:
-        """What the probe could not follow."""
+        """The parts that the probe could not follow."""
         return self.trace.blind_spots
 
     def at_least(self, severity: Severity | str) -> tuple[Finding, ...]:
-        """Findings of this severity or worse."""
+        """Return the findings of this severity or worse."""
         rank = Severity(severity).rank
         return tuple(finding for finding in self.findings if finding.severity.rank <= rank)
 

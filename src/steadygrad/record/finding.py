@@ -1,4 +1,4 @@
-"""What a rule found: code, severity, place, and the numbers it rests on."""
+"""The findings of a rule: code, severity, place, and the numbers they rest on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from steadygrad.record.span import Location
 
 
 class Severity(StrEnum):
-    """How sure a finding is to stop training."""
+    """The certainty that a finding stops training."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -22,7 +22,7 @@ class Severity(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What the subject will do when it is trained as set up."""
+    """The fate of the subject when it is trained as set up."""
 
     HEALTHY = "healthy"
     AT_RISK = "at risk"

@@ -1,4 +1,4 @@
-"""What training made of a model before and after a cure: the same data in the same order, the same seeds.
+"""The results of training a model before and after a cure: the same data in the same order, the same seeds.
 
 Losses are those of the training batches, before each step. Standard library only.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class LayerUpdate:
-    """How far one weight moved in the first step."""
+    """The size of one weight's move in the first step."""
 
     name: str
     ratio: float
@@ -60,7 +60,7 @@ class Arm:
         return tuple(sorted(self.runs[0].updates, key=lambda update: update.ratio)[:count])
 
     def steps_to(self, loss: float) -> int | None:
-        """Steps until the median loss is at most ``loss``; None where it never is."""
+        """Count the steps until the median loss is at most ``loss``; None where it never is."""
         return next((step for step, value in enumerate(self.middle) if value <= loss), None)
 
 

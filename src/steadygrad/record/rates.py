@@ -1,4 +1,4 @@
-"""What a search for a learning rate tried, and what it chose. Standard library only."""
+"""The rates that a search for a learning rate tried, and the one it chose. Standard library only."""
 
 from __future__ import annotations
 

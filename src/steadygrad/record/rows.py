@@ -21,7 +21,7 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 
 @dataclass(frozen=True)
 class Columns:
-    """What the columns of a row are, in the order of depth: from the input to the output."""
+    """The columns of a row, in the order of depth: from the input to the output."""
 
     names: tuple[str, ...]
     sizes: tuple[int, ...]
@@ -61,7 +61,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Updates:
-    """What one step did to the weights: arrays of shape ``(parameters,)``, NaN where it was not measured."""
+    """The effect of one step on the weights: arrays of shape ``(parameters,)``, NaN where it was not measured."""
 
     step: int
     weights: Array
@@ -85,7 +85,7 @@ class Estimates:
     """(steps, parameters): norm of the update ÷ norm of the weight."""
 
     def one(self, at: int) -> Updates:
-        """Those of one step."""
+        """Return the rows of one step."""
         return Updates(int(self.steps[at]), self.weights, self.ratios[at], False, float(self.rates[at]))
 
 
@@ -106,7 +106,7 @@ _FIELDS = ("steps", "times", "norms", "factors", "rates", "losses")
 
 
 def part(rows: Rows, begin: int, end: int) -> Rows:
-    """Some of the rows."""
+    """Return some of the rows."""
     return Rows(*(getattr(rows, name)[begin:end] for name in _FIELDS))
 
 

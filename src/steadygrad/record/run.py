@@ -91,7 +91,7 @@ class Series:
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """What is measured rarely: arrays of shape (points, parameters), NaN where nothing was measured."""
+    """The rare measurements: arrays of shape (points, parameters), NaN where nothing was measured."""
 
     steps: Counts
     norms: Norms
@@ -155,5 +155,5 @@ class Run:
 
     @cached_property
     def optimizers(self) -> int:
-        """How many optimizers were watched; at least 1."""
+        """Return the number of watched optimizers; at least 1."""
         return 1 + max((one.optimizer for one in self.watched), default=0)

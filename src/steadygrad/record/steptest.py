@@ -1,4 +1,4 @@
-"""What a few real optimizer steps on a copy did to the loss."""
+"""The effect of a few real optimizer steps on a copy on the loss."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Died:
 
 @dataclass(frozen=True, slots=True)
 class SecondLook:
-    """What the stepped copy shows; a probe of it, where some gradient was exactly zero before or all are after."""
+    """The stepped copy's state; a probe of it, where some gradient was exactly zero before or all are after."""
 
     decades: float | None
     """Along the trunk without the loss; None where there is no trunk any more, or no probe was needed."""
@@ -63,7 +63,7 @@ class SecondLook:
 
 @dataclass(frozen=True, slots=True)
 class Clipped:
-    """What the loop's clip did to the gradient of the first step."""
+    """The effect of the loop's clip on the gradient of the first step."""
 
     clip: str
     """In words: "norm:0.0001"."""
@@ -76,7 +76,7 @@ class Clipped:
 
     @property
     def factor(self) -> float:
-        """What it leaves, in [0, 1]."""
+        """Return the part that the clip leaves, in [0, 1]."""
         return self.after / self.before if self.before else 1.0
 
 
@@ -121,7 +121,7 @@ class StepTest:
 
     @property
     def first(self) -> StepTest:
-        """What the first ten steps showed; itself where there are no more."""
+        """Return what the first ten steps showed; itself where there are no more."""
         return self.early or self
 
     @property

@@ -1,4 +1,4 @@
-"""What one probe recorded: operations as they ran, the trunk, the parameters, and what could not be followed.
+"""The record of one probe: operations as they ran, the trunk, the parameters, and what could not be followed.
 
 Units: norms are L2; *decades* are log10 of a ratio of gradient norms (negative = lost); *spread* and *share*
 are in [0, 1]. A quantity that was not measured is None; a gradient of exactly zero has log10 of -inf.
@@ -25,7 +25,7 @@ class OutputStatistics:
 
 @dataclass(frozen=True, slots=True)
 class TargetStatistics:
-    """What a loss holds an output against, and the size that the output has."""
+    """The quantity that a loss compares an output with, and the size of the output."""
 
     mean: float
     std: float

@@ -1,4 +1,4 @@
-"""What the guard says of a run: alarms, what was done about them, and what looks cost. Standard library only.
+"""The guard's record of a run: alarms, what was done about them, and what looks cost. Standard library only.
 
 The series (one row of gradient norms a step) live in the journal; these records are few, and are kept for ever.
 """
@@ -71,7 +71,7 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What the guard did to a run, and what was there before."""
+    """The guard's action on a run, and the state before it."""
 
     step: int
     kind: str

@@ -7,7 +7,7 @@ from steadygrad.record import Alarm, Look
 
 
 def in_words(alarm: Alarm) -> str:
-    """What happened, the number, where, why, what the guard did, and the next thing to do."""
+    """Alarms in words: what happened, the number, where, why, what the guard did, and the next thing to do."""
     where = f" in {alarm.parameter}" if alarm.parameter else ""
     place = "" if alarm.location is None else f" ({alarm.location})"
     about = f" (or up to {numerals.count(alarm.delay, 'step')} earlier)" if alarm.delay else ""
@@ -90,7 +90,7 @@ _LOOP = {
 
 
 def next_step(alarm: Alarm, kind: str) -> str:
-    """What a person would do next about an alarm with a cause of this kind."""
+    """Advise the next thing to do about an alarm with a cause of this kind."""
     text = f"{alarm.message} {alarm.cause}"
     kind = "still" if alarm.code == "SG207" and "constant answer" in text else kind
     return advice(alarm.code, kind, text, line=alarm.location is not None)
@@ -134,7 +134,7 @@ PARTS = (
 
 
 def look_lines(look: Look) -> list[str]:
-    """What a look says at once: its findings other than notes, or that there is nothing to say."""
+    """Say what a look shows: its findings other than notes, or that there are none."""
     when = "first step" if look.step == 1 else f"step {look.step:,}"
     shown = [one for one in look.findings if one.severity != "info"]
     lines = []

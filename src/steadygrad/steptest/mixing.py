@@ -1,4 +1,4 @@
-"""Whether the answer to one sample depends on the other samples of its batch, and the first call that makes it so.
+"""A test that the answer to one sample depends on the other samples of its batch, and the first call that makes it so.
 
 The model runs twice in eval mode, where batch norm and dropout let every sample by itself: on the batch, and on the same with
 all samples but the first and the last replaced. What a call puts out for those two must not change. Runs a copy; judges
@@ -136,7 +136,7 @@ def _others_replaced(batch: Any, size: int) -> Any:
 
 
 def _ends(tensor: Tensor | None, size: int) -> Tensor | None:
-    """What a tensor holds for the first sample and for the last; None where it has no row a sample."""
+    """Return what a tensor holds for the first sample and for the last; None where it has no row a sample."""
     if tensor is None or not tensor.dim() or len(tensor) != size:
         return None
     if not tensor.is_floating_point() or tensor.layout is not torch.strided:

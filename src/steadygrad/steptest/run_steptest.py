@@ -44,7 +44,7 @@ EXCHANGES = 4
 
 @dataclass(frozen=True)
 class Stepped:
-    """What the step test saw: its record, the first update of every parameter, and the plain cost of a step."""
+    """The results of the step test: its record, the first update of every parameter, and the plain cost of a step."""
 
     record: StepTest
     update_ratio: dict[str, float]
@@ -174,7 +174,7 @@ def _look(walk: _Walk, batches: Sequence[Any]) -> tuple[float, list[Any]]:
 
 
 def _looked(walk: _Walk, steps: int) -> Stepped:
-    """What the steps brought: the loss once more of what it is read on, unless they ended early."""
+    """Read the loss once more on its batch, unless the steps ended early."""
     losses, seen = list(walk.losses), walk.unseen or [walk.run.batch]
     constants: list[float] | None = None
     unseen = spread = None
@@ -223,7 +223,7 @@ def _against_others(walk: _Walk, batches: Sequence[Any]) -> float | None:
 def _losses(
     walk: _Walk, batches: Sequence[Any], measure: Callable[[Objective, nn.Module, Any], float | None]
 ) -> list[float]:
-    """What ``measure`` gives for each batch, from the same seed each time; without those for which it gives none."""
+    """Call ``measure`` for each batch, from the same seed each time; leave out batches for which it gives nothing."""
     losses: list[float] = []
     for batch in batches:
         seed_torch(walk.run.seed)

@@ -189,7 +189,7 @@ def _public(value: Any) -> list[str]:
 
 
 def load_object(text: str, option: str) -> Any:
-    """What ``file.py:name`` or ``package.module:name`` means. Raises ``TargetError``."""
+    """Load what ``file.py:name`` or ``package.module:name`` names. Raises ``TargetError``."""
     place, name = split(text)
     if not name:
         raise TargetError(f"{option} is {text!r}; name a function, as in {option} data.py:function")

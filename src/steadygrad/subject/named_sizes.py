@@ -70,7 +70,7 @@ LARGEST = 1024
 
 @dataclass(frozen=True)
 class Sizes:
-    """What one sample of the input measures, as far as the model says; the names that say it, in words."""
+    """The size of one sample of the input, as far as the model gives it, and the names that give it, in words."""
 
     image: Size = ()
     channels: int | None = None

@@ -94,7 +94,7 @@ def _assumed(model: nn.Module, trainable: list[nn.Parameter]) -> tuple[torch.opt
 
 
 def _configured(model: nn.Module) -> tuple[Chosen | None, str]:
-    """What ``configure_optimizers`` gives, or why it gives nothing."""
+    """Return the optimizer of ``configure_optimizers``, or the reason why it gives none."""
     configure: Callable[[], Any] | None = getattr(model, "configure_optimizers", None)
     if not hasattr(model, "training_step") or not callable(configure):
         return None, ""

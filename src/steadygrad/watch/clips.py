@@ -144,7 +144,7 @@ def _passes() -> bool:
 
 
 def _alone(original: Callable[..., Any], *args: Any) -> Any:
-    """Cover one clip of torch's; torch's helpers call one another, and are then left alone."""
+    """Call torch's own clip; torch's helpers call one another, and are then left alone."""
     before, _busy.on = _busy.on, True
     try:
         return original(*args)

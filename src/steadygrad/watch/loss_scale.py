@@ -40,7 +40,7 @@ def unscales(optimizer: torch.optim.Optimizer) -> bool:
 
 
 def of_backward(scaler: Any) -> float:
-    """Return the factor of the ``GradScaler`` of the last backward pass, None without one. Waits for the device."""
+    """Return the factor of the ``GradScaler`` of the last backward pass, 1 without one. Waits for the device."""
     return 1.0 if scaler is None else float(scaler.get_scale())
 
 

@@ -1,4 +1,4 @@
-"""Whether a step is taken inside of another one of the same optimizer, as where a class calls its parent's ``step``."""
+"""A test for a step inside of another one of the same optimizer, as where a class calls its parent's ``step``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether norms that were read after the backward pass still are those of the gradients when the program clips.
+"""A test that norms read after the backward pass still are those of the gradients when the program clips.
 
 Writes through ``p.grad.data``, numpy or a raw pointer count in no version, so that a clip is handed norms only where the first
 ``FIRST`` clips, which torch computed by itself, came to the same total to the bit; one in ``AGAIN`` is compared for ever.

@@ -42,13 +42,13 @@ MANY = 30
 
 
 def check(path: str) -> None:
-    """Raises ``OutputError`` where a picture cannot be drawn into ``path``, before anything is measured for it."""
+    """Raise ``OutputError`` where a picture cannot be drawn into ``path``, before anything is measured for it."""
     check_kind(path)
     check_drawing()
 
 
 def check_drawing() -> None:
-    """Raises ``OutputError`` where matplotlib is not there."""
+    """Raise ``OutputError`` where matplotlib is not installed."""
     _pyplot()
 
 

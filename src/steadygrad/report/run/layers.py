@@ -1,4 +1,4 @@
-"""Which parameters share a row of the heat map: single ones where they fit, else modules, else neighbouring modules.
+"""The parameters that share a row of the heat map: single ones where they fit, else modules, else neighbouring modules.
 
 May rely on the standard library; must not know what is drawn.
 """
@@ -55,7 +55,7 @@ Group = list[tuple[Path, list[int]]]
 
 
 def _common(paths: Sequence[Path]) -> int:
-    """How many leading parts all paths share, leaving each at least its own name."""
+    """Count the leading parts that all paths share, leaving each at least its own name."""
     shortest = min(map(len, paths)) - 1
     return next((level for level in range(shortest) if len({path[level] for path in paths}) > 1), max(0, shortest))
 

@@ -102,7 +102,7 @@ def follow_in_lines(read: Reader, *, every: float, say: Callable[[str], None]) -
 
 
 def status(run: Run, now: float) -> str:
-    """Where the run is, in a line."""
+    """Say where the run is, in a line."""
     series = run.series
     each = phrases.step_seconds(run)
     parts = [f"step {run.steps:,}"]

@@ -48,7 +48,7 @@ def losses(run: Run, axis: Axis, margin: int, paint: Paint, *, low: bool = False
 
 
 def losses_of(run: Run) -> list[tuple[str, Floats, Floats]]:
-    """Whose, and the range; nobody's where there is one loss alone."""
+    """Name the loss and its range; no name where there is one loss alone."""
     series = run.series
     found = [(0, series.loss_low, series.loss_high)] if (~np.isnan(series.loss_high)).any() else []
     found += [(one.optimizer, one.low, one.high) for one in series.other_losses]
@@ -169,7 +169,7 @@ def _power(exponent: int) -> str:
 
 
 def _bridged(values: Floats) -> Floats:
-    """What is not known between two known values is the one before it: rows that are read rarely make one curve."""
+    """Fill a gap between two known values with the one before it: rows that are read rarely make one curve."""
     known = ~np.isnan(values)
     if not known.any():
         return values

@@ -106,7 +106,7 @@ def _owners(run: Run, found: list[Row]) -> list[str]:
 
 
 def _legend(values: list[Floats], width: int, paint: Paint, *, alarms: bool, broken: bool) -> Iterator[str]:
-    """What the shades and marks mean, as far as they occur."""
+    """Explain the shades and marks that occur."""
     low, high = heat.bounds(values)
     every = np.concatenate(values)
     told = [
@@ -204,7 +204,7 @@ def _time_axis(axis: Axis, margin: int, paint: Paint) -> Iterator[str]:
 
 
 def _column_note(axis: Axis, margin: int, width: int, paint: Paint) -> Iterator[str]:
-    """What a column is, where it is more than a step."""
+    """Say how many steps a column spans, where it is more than one."""
     each = (axis.end - axis.begin) / axis.columns
     if each > 1:
         size = numerals.count(round(each), "step") if each >= 1.5 else f"{each:.1f} steps"

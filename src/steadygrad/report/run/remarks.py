@@ -1,4 +1,4 @@
-"""What is told of one alarm under its head, line by line: what moved first, why, for how long, what was done, what to do.
+"""The lines under the head of one alarm: what moved first, why, for how long, what was done, what to do.
 
 May rely on the run's record and the room's words; must not know of widths or colours.
 """
@@ -66,7 +66,7 @@ def samples(rows: tuple[int, ...]) -> str:
 
 
 def answer(run: Run, alarm: Alarm) -> str:
-    """What the guard did about it: each action with its step, else what the alarm says."""
+    """Say what the guard did about it: each action with its step, else what the alarm says."""
     done = [one for one in run.actions if one.alarm == alarm.number]
     if not done:
         return "the guard warned and changed nothing" if alarm.action in ("", "warned") else alarm.action
