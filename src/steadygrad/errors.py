@@ -8,7 +8,7 @@ from __future__ import annotations
 
 
 def in_one_line(error: BaseException, most: int = 200) -> str:
-    """ "RuntimeError: CUDA out of memory": the type and the first line of the text, ``most`` characters of it.
+    """Return the type and the first line of the text, ``most`` characters of it: "RuntimeError: CUDA out of memory".
 
     Of a ``UserCodeError`` it is what the user's code raised.
     """
@@ -50,6 +50,7 @@ class CorruptReportError(SteadygradError):
     """A saved report is not what ``to_json`` wrote."""
 
     def __init__(self, why: str) -> None:
+        """Put ``why`` into the message."""
         super().__init__(f"cannot read the report: {why}")
 
 

@@ -28,6 +28,7 @@ class QuantileState:
     _sorted: list[float] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
+        """Raise ``BoundsError`` for a share outside [0, 1] or a window below 1."""
         self.share = bounds.share("share", self.share)
         if self.window is not None:
             self.window = bounds.count("window", self.window)
@@ -65,6 +66,7 @@ class QuantileState:
             del self._sorted[bisect_left(self._sorted, self._seen.popleft())]
 
     def state_dict(self) -> dict[str, Any]:
+        """Return the norms seen, for ``load_state_dict``."""
         return {"norms": self.norms}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

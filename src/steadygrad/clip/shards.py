@@ -20,6 +20,7 @@ Groups: TypeAlias = "tuple[Any, ...]"
 
 
 def is_distributed(tensor: Tensor) -> bool:
+    """Return whether a tensor is a ``DTensor``."""
     return hasattr(tensor, "to_local") and hasattr(tensor, "placements")
 
 
@@ -44,6 +45,7 @@ def locals_of(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
 
 
 def all_plain(tensors: Sequence[Tensor]) -> bool:
+    """Return whether all are of the class ``torch.Tensor`` itself."""
     return set(map(type, tensors)) <= {Tensor}  # Written out: the compiler of torch 2.6 knows no other set.
 
 

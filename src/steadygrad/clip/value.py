@@ -30,7 +30,8 @@ def clip_value_(parameters: Tensor | Iterable[Tensor], low: float = -1.0, high: 
 
     Args:
         parameters: Those whose gradients are clipped, one or several; those without a gradient are left out.
-        low, high: The bounds.
+        low: The lower bound.
+        high: The upper bound.
 
     Raises:
         BoundsError: A ``ValueError``: low > high, or a bound is NaN.

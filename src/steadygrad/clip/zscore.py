@@ -36,6 +36,7 @@ class ZScoreState:
     _first: list[float] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
+        """Raise ``BoundsError`` for numbers out of range."""
         self.z, self.alpha = bounds.above_zero("z", self.z), bounds.share("alpha", self.alpha)
         self.warm_up = bounds.count("warm_up", self.warm_up)
 
@@ -74,6 +75,7 @@ class ZScoreState:
             self._first.clear()
 
     def state_dict(self) -> dict[str, Any]:
+        """Return the running statistics, for ``load_state_dict``."""
         return {"mean": self.mean, "variance": self.variance, "seen": self.seen, "first": list(self._first)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

@@ -38,6 +38,7 @@ class Attached:
         check: bool,
         options: dict[str, Any],
     ) -> None:
+        """Guard the optimizers; raise ``SubjectError`` where no module has their parameters."""
         own = [innermost(one) for one in optimizers]
         models = list({id(model): model for one in own for model in models_of(one)}.values())
         if not models:

@@ -38,6 +38,7 @@ class SteadygradCallback(_lightning.Callback):  # type: ignore[misc, name-define
         check: bool = True,
         **options: Any,
     ) -> None:
+        """Keep the options until the fit begins."""
         self._told, self._check, self._options = on_alarm, check, {"clip": clip, **options}
         self._attached: Attached | None = None
         self._state: dict[str, Any] = {}

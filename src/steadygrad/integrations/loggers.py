@@ -15,6 +15,7 @@ class RowsForLater:
     """For a logger that is no tracker's, and may not bear another thread: keeps rows until the trainer's thread asks."""
 
     def __init__(self, logger: Any) -> None:
+        """Start with no rows."""
         self.name = type(logger).__name__
         self._logger = logger
         self._rows: deque[tuple[int, dict[str, float]]] = deque()

@@ -39,6 +39,7 @@ class Tracker:
         name: str | None = None,
         layers: bool = False,
     ) -> None:
+        """Take the run, or begin one."""
         mlflow = optional("mlflow", extra="mlflow")
         self._metric = mlflow.entities.Metric
         self._layers = layers

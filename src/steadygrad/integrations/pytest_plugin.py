@@ -59,6 +59,7 @@ class ModelItem(pytest.Item):
     """One model, checked as ``steadygrad check TARGET`` does it, with the settings of the pyproject.toml beside it."""
 
     def __init__(self, *, target: str, **more: Any) -> None:
+        """Keep the target; pytest passes the rest."""
         super().__init__(**more)
         self.target = target
 

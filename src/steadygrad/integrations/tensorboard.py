@@ -39,6 +39,7 @@ class Tracker:
     name = "TensorBoard"
 
     def __init__(self, into: str | os.PathLike[str] | Any, *, layers: bool = False) -> None:
+        """Open the folder, or take the writer."""
         board = optional("torch.utils.tensorboard", extra="tensorboard")
         self._summary = optional("tensorboard.compat.proto.summary_pb2", extra="tensorboard").Summary
         self._own = isinstance(into, (str, os.PathLike))

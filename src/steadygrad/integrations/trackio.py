@@ -37,6 +37,7 @@ class Tracker:
         layers: bool = False,
         finish: bool = False,
     ) -> None:
+        """Take the run, or begin one."""
         board = optional("trackio", extra="trackio")
         self._alert_level = board.AlertLevel
         self._layers = layers

@@ -1,5 +1,4 @@
-"""transformers: a callback that guards the ``Trainer``'s optimizer, and writes to the trackers it reports to. Extra
-``transformers``.
+"""transformers: a callback that guards the ``Trainer``'s optimizer, and writes to its trackers. Extra ``transformers``.
 
 User callbacks run after those of the trackers, so what is added to ``logs`` reaches none: steps go to the trackers directly.
 """
@@ -19,7 +18,7 @@ from steadygrad.integrations.attaching import Attached, as_list
 _transformers = optional("transformers", extra="transformers")
 
 KEPT = "steadygrad"
-"""In the checkpoint's ``trainer_state.json``: where the guard's state is, beside those of callbacks that can be made anew."""
+"""In the checkpoint's ``trainer_state.json``: where the guard's state is, beside those of callbacks that can be made again."""
 
 
 class SteadygradCallback(_transformers.TrainerCallback):  # type: ignore[misc, name-defined]
@@ -45,6 +44,7 @@ class SteadygradCallback(_transformers.TrainerCallback):  # type: ignore[misc, n
         check: bool = True,
         **options: Any,
     ) -> None:
+        """Keep the options until the training begins."""
         self._told, self._check, self._options = on_alarm, check, {"clip": clip, **options}
         self._attached: Attached | None = None
         self._stopping = False

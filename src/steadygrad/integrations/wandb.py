@@ -44,6 +44,7 @@ class Tracker:
         layers: bool = False,
         finish: bool = False,
     ) -> None:
+        """Take the run, or begin one."""
         board = optional("wandb", extra="wandb")
         self._layers = layers
         active = run if run is not None else board.run

@@ -45,7 +45,7 @@ class Assumption:
 
     @property
     def text(self) -> str:
-        """ "loss: cross-entropy against random labels"; what a file brought needs no such word."""
+        """The sentence: "loss: cross-entropy against random labels"; for something from a file without the word in front."""
         return f"{self.about}: {self.words}" if self.about and self.about != "file" else self.words
 
     @classmethod

@@ -52,6 +52,7 @@ class Arm:
 
     @property
     def accuracy(self) -> float | None:
+        """The median of the runs' accuracies; None where no run has one."""
         values = [run.accuracy for run in self.runs if run.accuracy is not None]
         return statistics.median(values) if values else None
 

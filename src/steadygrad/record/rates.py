@@ -39,6 +39,7 @@ class RateSearch:
     words: str
 
     def __repr__(self) -> str:
+        """Return the rate and how many were tried, on one line."""
         rate = "none found" if self.rate is None else f"{self.rate:g}"
         return f"<RateSearch: rate {rate}, {self.words}; {len(self.tried)} rates tried>"
 

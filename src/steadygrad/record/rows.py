@@ -56,6 +56,7 @@ class Rows:
     """The loss that each step went backward from, NaN where it is not known; empty where none is."""
 
     def __len__(self) -> int:
+        """Return the number of rows."""
         return len(self.steps)
 
 

@@ -86,6 +86,7 @@ class Series:
     """Those of further optimizers, where they were given."""
 
     def __len__(self) -> int:
+        """Return the number of points."""
         return len(self.steps)
 
 
