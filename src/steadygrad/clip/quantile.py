@@ -97,9 +97,9 @@ def clip_quantile_(parameters: Tensor | Iterable[Tensor], state: QuantileState) 
         >>> import torch, steadygrad as sg
         >>> weight, state = torch.nn.Parameter(torch.zeros(1)), sg.QuantileState(0.5)
         >>> for size in (1.0, 2.0, 9.0):
-        ...     weight.grad = torch.tensor([size])
+        ...     weight.grad = gradient = torch.tensor([size])
         ...     before = sg.clip_quantile_([weight], state)
-        >>> round(float(weight.grad), 4)
+        >>> round(float(gradient), 4)
         2.0
     """
     return clip_to_bound_(parameters, state.bound)
