@@ -91,7 +91,7 @@ class ProgramError(SteadygradError):
 
 
 class TrainingStopped(SteadygradError):
-    """Raised out of ``optimizer.step`` by a guard that was told to stop the training; all is saved before."""
+    """Raised out of ``optimizer.step`` by a guard whose ``on_alarm`` stops the training; all is saved before."""
 
 
 class UnknownExperimentError(SteadygradError):

@@ -141,7 +141,7 @@ def _takes_two(step: Callable[..., Any]) -> bool:
 
 @contextmanager
 def _without_trainer(model: nn.Module) -> Iterator[None]:
-    """``self.log`` and its kin do nothing: there is no trainer to tell."""
+    """``self.log`` and its kin do nothing: there is no trainer to log to."""
     own = vars(model)
     names = [name for name in ("log", "log_dict") if callable(getattr(model, name, None)) and name not in own]
     own.update(dict.fromkeys(names, _say_nothing))

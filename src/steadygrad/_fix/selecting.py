@@ -31,7 +31,7 @@ class _Rule:
 
 @dataclass
 class Lists:
-    """Lists of layers of one model, each with a variable in the function that is to be written."""
+    """Lists of layers of one model, each with a variable in the function to write."""
 
     model: nn.Module
     nn: str

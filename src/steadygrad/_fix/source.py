@@ -41,7 +41,7 @@ class Splice:
 
 @dataclass
 class Source:
-    """One file; ``splices`` are what is to be changed in it."""
+    """One file; ``splices`` are its changes."""
 
     path: Path
     data: bytes

@@ -49,7 +49,7 @@ def symptoms_at_end(one: GuardedOptimizer) -> list[Symptom]:
     empty = Rows(np.zeros(0, np.int64), none, np.zeros((0, 0), np.float32), single, single, none)
     found: list[Symptom] = []
     pending = one.state.pending_update
-    # Steps that came after it, read or not, were judged as far as they tell. And one step of an optimizer that evaluates its
+    # Steps that came after it, read or not, were judged as far as they go. And one step of an optimizer that evaluates its
     # closure several times (LBFGS) is as many updates: it may be large.
     if pending is not None and pending.step == one.step and one.watch.evaluations <= 1:
         found += updates.confirmed(one.state, empty, np.zeros((0, 1)), ending=True)

@@ -18,7 +18,7 @@ class Owner(Protocol):
     shared: bool
     acts: bool
     keeps: bool
-    """Whether it is to be called after each step."""
+    """Whether to call it after each step."""
     rests: bool
     """Whether some steps are not read, of some optimizer."""
 

@@ -66,7 +66,7 @@ def clip_harder(target: Target) -> Done:
 
 
 def roll_back(target: Target, targets: Sequence[Target], back: snapshot.Snapshot, before: int) -> Done:
-    """To a snapshot, of which ``before`` is to be a later step; this step, if it is not taken yet, is left out."""
+    """Go back to a snapshot, and say so if it is not from before step ``before``; leave out a step that is not taken yet."""
     snapshot.restore(back, [one.optimizer for one in targets])
     for one in targets:
         one.forget_sample()

@@ -48,7 +48,7 @@ class Answers:
         self.raised_by_callback: BaseException | None = None
         words = (told.kind, told.then if self.on else "")
         self.keeps = "rollback" in words or "stop" in words or callable(told.kind)
-        """Whether snapshots are kept: to go back to, or to be saved when the training is stopped, also at a limit."""
+        """Whether snapshots are kept: to go back to, or to save when the training is stopped, also at a limit."""
         self._told = told
         self._roots = list(roots)
         self._targets = targets
@@ -58,7 +58,7 @@ class Answers:
     def answer(
         self, target: Target, symptom: Symptom, alarm: Alarm, *, new: bool, journal: str | None
     ) -> Action | None:
-        """Do what is to be done about this symptom, if anything is. ``new``: it is the first of its alarm."""
+        """Answer this symptom, if it needs an answer. ``new``: it is the first of its alarm."""
         if not self.on or symptom.severity is Severity.INFO or target.hidden:
             return None
         done = self._chosen(target, symptom, alarm, new=new, journal=journal)

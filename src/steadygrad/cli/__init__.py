@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parse_and_run(arguments: Sequence[str] | None) -> int | Callable[[], int]:
-    """The exit code of a command, or what is to be run outside of all that handles a command's errors."""
+    """Return the exit code of a command, or what to run outside of the handling of a command's errors."""
     try:
         code = group.main(None if arguments is None else list(arguments), standalone_mode=False)
         sys.stdout.flush()
@@ -75,7 +75,7 @@ def _parse_and_run(arguments: Sequence[str] | None) -> int | Callable[[], int]:
         click.echo(error.format_message())
         return CLEAN
     except click.ClickException as error:
-        complain(error.format_message().rstrip("."), "steadygrad --help tells what there is")
+        complain(error.format_message().rstrip("."), "steadygrad --help lists the commands")
         return FAILED
     except UserCodeError as error:
         if error.__cause__ is not None:

@@ -22,7 +22,7 @@ FORMATS = ("text", "json")
 @click.group(name="lab", short_help="Experiments: why gradients vanish and explode.", invoke_without_command=True)
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """List the experiments, a line each. `steadygrad lab run NAME` runs one, `steadygrad lab explain NAME` tells of it."""
+    """List the experiments, a line each. `steadygrad lab run NAME` runs one, `steadygrad lab explain NAME` explains it."""
     if ctx.invoked_subcommand is not None:
         return
     from steadygrad.lab import load

@@ -13,7 +13,7 @@ PATIENCE = 1.0
 
 @contextmanager
 def progress(target: str, *, quiet: bool) -> Iterator[Callable[[str], None]]:
-    """Give a function that is told what is going on."""
+    """Give a function that prints what is going on."""
     if quiet or not sys.stderr.isatty():
         yield lambda _: None
         return

@@ -33,7 +33,7 @@ def clip_norm_(
     """Scale all gradients by max_norm ÷ (norm + 1e-6) where that is below 1, in place.
 
     (Pascanu et al. 2013, arXiv:1211.5063, algorithm 1.) The same bits
-    as ``torch.nn.utils.clip_grad_norm_``, in the gradients' own dtype; where nothing is to be clipped nothing is multiplied
+    as ``torch.nn.utils.clip_grad_norm_``, in the gradients' own dtype; where no clip is needed nothing is multiplied
     on the CPU, and on another device the factor is never read, but multiplied by. Of distributed gradients the norm is that
     of the whole, the same on every rank, for one exchange of a scalar.
 

@@ -40,7 +40,7 @@ def values_here(gradient: Tensor) -> Tensor:
 
 
 def locals_of(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
-    """The parts of all in this process; where none is distributed, which is told in no time, the tensors as they are."""
+    """Return the parts of all in this process; the tensors themselves where none is distributed, a quick check."""
     return tensors if all_plain(tensors) else [local(tensor) for tensor in tensors]
 
 

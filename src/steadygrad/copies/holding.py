@@ -20,7 +20,7 @@ BOUND = (BuiltinMethodType, MethodWrapperType)
 """Methods of C types, such as ``tensor.matmul``."""
 CACHED = type(functools.lru_cache(lambda: None))
 CONTAINERS = (list, dict, set, OrderedDict, defaultdict, deque)
-"""Mutable ones that are made anew element by element; any other type is left to ``deepcopy``."""
+"""Mutable ones that are rebuilt element by element; any other type is left to ``deepcopy``."""
 
 PLAIN = frozenset({str, int, float, bool, bytes, type(None), type})
 

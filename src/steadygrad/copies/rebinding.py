@@ -1,8 +1,8 @@
-"""A copy that computes with itself: what ``copy.deepcopy`` hands on as it is, is made anew with the copy's own parts.
+"""A copy that computes with itself: what ``copy.deepcopy`` hands on as it is, is rebuilt with the copy's own parts.
 
 To ``deepcopy`` a function is a plain value, so a forward that goes through a closure over a layer would run the layer of the
 original. Functions (cells, defaults, attributes), partials, bound methods and weak references that hold a part of the
-original are made anew, wherever the copy's modules reach them: in attributes, containers and hooks, and nested in each other.
+original are rebuilt, wherever the copy's modules reach them: in attributes, containers and hooks, and nested in each other.
 The original's own objects are read, never written.
 """
 
@@ -36,7 +36,7 @@ from steadygrad.copies.holding import (
 from steadygrad.torch_internals.held import buffer_table, parameter_table
 
 _MADE_OF = (tuple, frozenset, functools.partial, MethodType)
-"""What cannot be changed in place, and so is made anew where one of its parts is."""
+"""What cannot be changed in place, and so is rebuilt where one of its parts is."""
 
 
 class _Weak:
@@ -79,7 +79,7 @@ class Rebinding:
                         self._remember(tensor, own[name])
 
     def settle(self, beside: nn.Module | None = None) -> None:
-        """Make anew whatever the copy's modules reach, or those of another copy made with the same memo."""
+        """Rebuild whatever the copy's modules reach, or those of another copy made with the same memo."""
         self._todo += self._modules if beside is None else beside.modules()
         self._work()
 

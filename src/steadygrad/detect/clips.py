@@ -14,7 +14,7 @@ from steadygrad.record import Location, Severity
 CLIP_ALWAYS = 0.99
 CLIP_ALWAYS_STEPS = 200
 CLIP_NEVER_STEPS = 5000
-"""Shares of steps on which a clip acts that are worth a word, and the steps it takes to tell."""
+"""Shares of steps on which a clip acts that are worth a word, and the steps needed to measure them."""
 CLIP_COSINE = 0.7
 CLIP_TURNS = 5
 """Cosine of 45 degrees, over so many measured steps."""

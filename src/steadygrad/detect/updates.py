@@ -75,7 +75,7 @@ def judge_updates(
 
 
 def _is_quiet(state: State, estimates: Estimates) -> bool:
-    """Return whether no update is large enough, or broken enough, to be judged by itself; nearly all blocks are so."""
+    """Return whether no update needs a judgement by itself, as large or broken ones do; nearly all blocks are so."""
     known = estimates.ratios[:, np.isfinite(estimates.weights) & (estimates.weights > 0)]
     return bool(np.isfinite(known).all()) and (known.size == 0 or float(known.max()) <= OVERSIZED_LEAPT)
 

@@ -12,7 +12,7 @@ from steadygrad.record import Alarm
 
 
 class RowsForLater:
-    """For a logger that is no tracker's, and may not bear another thread: keeps rows until the trainer's thread asks."""
+    """Rows for a logger that is no tracker's: they wait for the trainer's thread, as it may not support another one."""
 
     def __init__(self, logger: Any) -> None:
         """Start with no rows."""

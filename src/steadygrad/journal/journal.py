@@ -1,7 +1,7 @@
 """``Journal``: what the guard calls. Each call copies what it is given into a queue and returns.
 
 After the start nothing here waits, unless asked to, and nothing raises: a disk that is full or a folder that is closed is
-told once, in one sentence, and the run goes on. In a forked child a journal does nothing. May rely on numpy and on the
+reported once, in one sentence, and the run goes on. In a forked child a journal does nothing. May rely on numpy and on the
 thread that writes; must not know who measured.
 """
 

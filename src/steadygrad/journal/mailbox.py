@@ -39,7 +39,7 @@ class Pile(Generic[S]):
     jobs: deque[Job[S]] = field(default_factory=deque)
     size: int = 0
     dropped: int = 0
-    """Rows that were dropped and not yet told of."""
+    """Rows that were dropped and not yet reported."""
 
     def add(self, jobs: Iterable[Job[S]]) -> None:
         for job in jobs:

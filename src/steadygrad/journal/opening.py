@@ -25,7 +25,7 @@ BUSY = 5.0
 
 
 def check(path: Path) -> None:
-    """Raise ``JournalError`` where there is no file to be read."""
+    """Raise ``JournalError`` where no file can be read."""
     try:
         if path.is_dir():
             raise JournalError(f"{path} is a folder; name a journal in it")
@@ -101,7 +101,7 @@ def _tried(path: Path, how: str) -> sqlite3.Connection:
     try:
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
     except sqlite3.DatabaseError as error:
-        # Not a database: which is told where its marks are looked at.
+        # Not a database: the check of its marks reports that.
         if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
             connection.close()
             raise

@@ -1,8 +1,8 @@
-"""The first words of a run: what ``check`` says of its first step, on a copy, with the batch, loss and optimizer at hand.
+"""The check of a run's first step, on a copy, with the batch, loss and optimizer at hand.
 
 Ten steps are taken on the copy, with the clip that the loop has. Where the loss cannot be played again that is said, and under
 autocast, in compiled models, or where several models or processes train together there is no check: the guard's own look at
-the first step is then what is told.
+the first step is then reported.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class CheckAtStart:
         try:
             record = self._check()
         except Exception as error:
-            # The guard's own look at this step tells what there is to tell; a program is never ended by ours.
+            # The guard's own look reports on this step; our check never ends a program.
             told = isinstance(error, SteadygradError) and not isinstance(error, UserCodeError)
             why = str(error) if told else in_one_line(error)
             if (guard := self._guard_of()) is not None:

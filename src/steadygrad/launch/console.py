@@ -65,7 +65,7 @@ def end_lines(
     told: Sequence[Any], several: int, *, clips: bool, folder: Path, journals: str | None
 ) -> Iterator[Sequence[str]]:
     """Describe how all ended, each a ``Tally``. A search over settings trains one model after the other: of more than ``several``
-    only some with an alarm are told of, and how many there were. ``journals``: the folder that theirs are in."""
+    only some with an alarm are listed, and how many there were. ``journals``: the folder that theirs are in."""
     for tally in told if len(told) <= several else [one for one in told if one.alarms][:several]:
         yield summary_lines(tally, clips=clips, folder=folder)
     if len(told) > several:

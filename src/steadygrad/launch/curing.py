@@ -1,4 +1,4 @@
-"""``--cure at-start``: what the first batch shows to be sick is cured before the first step, where numbers alone do it.
+"""``--cure at-start``: a cure of the sick first batch before the first step, where numbers alone do it.
 
 The first step's own model, batch and loss are what the cure is looked for with, on copies. The loss is mostly computed
 outside of the model: the operations between the model's output and ``backward`` are noted, and played again on other

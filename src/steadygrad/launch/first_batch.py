@@ -30,7 +30,7 @@ LONGEST = 1000
 
 
 class FirstBatch:
-    """Waits for the first ``backward`` of a model that is to be trained."""
+    """Waits for the first ``backward`` of a model in training."""
 
     def __init__(self, model: nn.Module) -> None:
         self._given: tuple[Any, Any] = ((), {})
@@ -138,7 +138,7 @@ class _Tape(overrides.TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         frame = user_frame(sys._getframe(1))
-        # What it warns of is told at the program's line.
+        # Its warnings are shown at the program's line.
         given = called_at(frame)(func, args, kwargs or {})
         if self._running and len(self._calls) <= LONGEST:
             place = location_of(frame)

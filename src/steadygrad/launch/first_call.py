@@ -52,7 +52,7 @@ class FirstUse:
                 # What is being compiled keeps the call as it stands; the optimizer's first step is the next occasion.
                 compiling = self._torch.compiler.is_compiling()
                 if not compiling and self._waits and self._torch.is_grad_enabled() and self._is_used():
-                    # The call at hand is to be heard of by whoever covers it now.
+                    # Whoever covers it now must hear of this call.
                     return self._torch.nn.Module.__call__(module, *args, **kwargs)
                 return original(module, *args, **kwargs)
 

@@ -2,7 +2,7 @@
 
 An optimizer that was made before the model, or before a layer that was put in later, steps other tensors than those that get
 the gradient, and nothing fails. Reads gradients that are there or not, never their values. Models that another optimizer
-trains, or that none is meant to train, are no fault: told is only of an optimizer that itself gets nothing, or that
+trains, or that none is meant to train, are no fault: the report is only of an optimizer that itself gets nothing, or that
 holds what no module has any more.
 """
 
@@ -36,7 +36,7 @@ class Missing:
 
     optimizer: Any
     models: list[nn.Module]
-    """What is to be watched with it, where it is not watched yet."""
+    """The models to watch with it, where they are not watched yet."""
     symptom: Symptom
 
     def tell(self, guards: Sequence[Any]) -> bool:

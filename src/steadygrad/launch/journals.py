@@ -8,7 +8,7 @@ from pathlib import Path
 from steadygrad.launch.children import name_of_child
 
 FOLDER = "runs"
-"""Where journals go, unless told otherwise."""
+"""The folder of journals by default."""
 
 
 def journal_path(named: str | None, folder: Path, began: float, *, first: bool) -> Path:

@@ -1,6 +1,6 @@
 """Carries the watch into the programs that a launcher starts: `torchrun`, `-m torch.distributed.run`, `accelerate launch`.
 
-Each starts Python anew with a script. What it starts is `steadygrad run` with that script in its place, and with the
+Each starts Python again with a script. It then starts `steadygrad run` with that script in its place, and with the
 options of this run; the environment of the programs is left as it is. May rely on the standard library.
 """
 

@@ -13,6 +13,6 @@ class Plan:
 
     settings: RunSettings
     folder: str
-    """Where the program was started: paths are told, and journals kept, from here."""
+    """Where the program was started: paths are printed, and journals kept, relative to it."""
     began: float
     """Seconds since the epoch."""

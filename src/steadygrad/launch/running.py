@@ -23,7 +23,7 @@ FAILED = 1
 """Exit code of a program that raised."""
 
 _kept: list[types.ModuleType] = []
-"""The ``__main__`` that started us: what it holds is not to be collected while its functions are on the stack."""
+"""The ``__main__`` that started us: its contents must stay alive while its functions are on the stack."""
 
 
 def run_program(program: Program) -> int:
@@ -40,7 +40,7 @@ def run_program(program: Program) -> int:
         raise
     except KeyboardInterrupt as error:
         _show(error)
-        # The interpreter dies of SIGINT for one that reaches it, after its usual end; told it is already.
+        # The interpreter dies of SIGINT for one that reaches it, after its usual end; reported it is already.
         sys.excepthook = _silent
         raise
     except BaseException as error:

@@ -35,7 +35,7 @@ FEWEST, MOST, SAMPLES = 4, 16, 128
 """Batches that are judged on: at least and at most, and samples in them that are enough."""
 EARLY, STEPS, AGAIN, LAST = thresholds.STEPS, thresholds.MOST_STEPS, 200, LONGER - FEWEST
 """Steps since the learning rate last rose, so that no warm-up is taken for a net that does not learn, after which there is a
-look. What the first shows as an error is told after a hundred, if it is one still; other errors after two hundred; and after
+look. What the first shows as an error is reported after a hundred, if it is one still; other errors after two hundred; and after
 three hundred what has hardly learned by then."""
 RISES = 1.01
 

@@ -1,4 +1,4 @@
-"""One watched process: what it makes is gathered, guarded at its first use, and told of at the end.
+"""One watched process: what it makes is gathered, guarded at its first use, and reported at the end.
 
 Holds no guard, model or optimizer alive: what the program drops is gone. Nothing here may raise into the program. Imports
 the guard, and with it torch, only once the program has made an optimizer.
@@ -26,7 +26,7 @@ from steadygrad.launch.tallies import Tally, finished, tally_of
 from steadygrad.launch.unwatched import no_step_seen, nothing_watched
 
 SEVERAL = 4
-"""Guards of one process that are each told of; of further ones only findings and alarms, and how many they were."""
+"""Guards of one process that are each reported; of further ones only findings and alarms, and how many they were."""
 
 
 @dataclass(slots=True)
@@ -46,7 +46,7 @@ class _Made:
 
 
 class Session:
-    """Gathers optimizers, guards them together at the first use of a model, tells the end."""
+    """Gathers optimizers, guards them together at the first use of a model, and reports the end."""
 
     def __init__(self, plan: Plan, *, child: bool = False) -> None:
         self.plan = plan
@@ -55,7 +55,7 @@ class Session:
         self.child = child
         self.tell = Teller(name_of_child)
         self.expect_use: Callable[[], None] = lambda: None
-        """Set by whoever can tell of the first use of a model."""
+        """Set by whoever sees the first use of a model."""
         self.losses: Any = None
         """Whoever calls ``loss``, held here."""
         self.children = 0
@@ -295,11 +295,11 @@ class Session:
         self.backwards = self._ever_made = 0
 
     def dismiss(self) -> None:
-        """There was no program: nothing is told at the end."""
+        """Print nothing at the end: there was no program."""
         self._closed = True
 
     def close(self) -> None:
-        """Detach what is still alive, and tell what the run came to. A second call does nothing."""
+        """Detach what is still alive, and print how the run ended. A second call does nothing."""
         if self._closed:
             return
         self._closed = True

@@ -9,7 +9,7 @@ _STARTERS = {
     "accelerate.commands.launch": "accelerate launch --no_python steadygrad run train.py",
     "deepspeed.launcher.runner": "deepspeed --no_python steadygrad run train.py",
 }
-"""Modules that start programs of their own, where the watch was not carried into them; how each is to be called instead."""
+"""Modules that start programs of their own, where the watch was not carried into them; how to call each instead."""
 
 
 def nothing_watched(*, made: int, unused: int, backwards: int, children: int) -> str:

@@ -1,4 +1,4 @@
-"""Installs the watch in a process: hooks that wait for what the program imports, and the end that is told at exit.
+"""Installs the watch in a process: hooks that wait for what the program imports, and the report at exit.
 
 The one place where the pieces of this room meet. Imports nothing heavy: until the program imports torch, two entries in
 ``sys.meta_path`` are all there is.
@@ -21,7 +21,7 @@ from steadygrad.launch.session import Session
 
 
 def watch_this_process(plan: Plan, *, child: bool = False) -> Session:
-    """Install everything; what the program then makes is watched, and told of at exit."""
+    """Install everything; the optimizers that the program then makes are watched, and reported at exit."""
     session = Session(plan, child=child)
     # First in, last out: after whatever the program registers.
     atexit.register(session.close)

@@ -1,6 +1,6 @@
 """Carries what the guard writes to one listener, on a thread of its own: a step never waits for a tracker.
 
-What a listener raises is told once, and what it was given then is left out; the run and its journal go on. Where a listener
+What a listener raises is reported once, and what it was given then is dropped; the run and its journal go on. Where a listener
 would take more than its share of the run's time, it gets fewer steps. In a forked child a courier does nothing. May rely on
 the journal's mailbox; must not know what a listener does.
 """

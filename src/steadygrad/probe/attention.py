@@ -26,7 +26,7 @@ class Look:
 
     rows: Tensor
     logits: bool
-    """Whether the rows are still to be put through a softmax."""
+    """Whether the rows have yet to go through a softmax."""
     keys: Tensor | None = None
     """How many keys each row may look at; None: at all of them."""
 

@@ -1,6 +1,6 @@
 """The flow of values in a pass, with a gradient or without: from parameters through every call to the loss.
 
-Autograd's graph ends where the path is lost, and so cannot tell where that was. This one goes on: an input that needs a
+Autograd's graph ends where the path is lost, and so cannot show where that was. This one goes on: an input that needs a
 gradient and an output without a path back make a *cut*; what is made of the output is still known to come from there.
 Numbers and arrays that leave torch are known again where the very object comes back; where only something computed from
 them can have come back, the tie is *loose*. One node a call, a few look-ups each. May rely on drafts of operations. Must
@@ -50,7 +50,7 @@ class Flow:
         self.coordinates: list[Tensor] = []
         """Leaves by which a derivative was taken in the pass itself, as a differential equation's are."""
         self.originals: Originals | None = None
-        """Where the pass is one of a copy: the tensors that are not to be met."""
+        """Where the pass is one of a copy: the tensors that it must not meet."""
         self._nodes: dict[int, tuple[ReferenceType[Tensor], int]] = {}
         self._objects: dict[int, tuple[Any, int]] = {}
         self._outside: dict[str, int] = {}

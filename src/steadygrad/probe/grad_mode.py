@@ -1,6 +1,6 @@
 """Who turned gradients off: the ``with`` item, the decorator or the call, while a pass is watched.
 
-``torch.no_grad`` and ``torch.set_grad_enabled`` tell a torch-function mode of every change; ``torch.inference_mode`` is
+``torch.no_grad`` and ``torch.set_grad_enabled`` report every change to a torch-function mode; ``torch.inference_mode`` is
 covered. May rely on frames and source text. Must not know what was recorded meanwhile.
 """
 
@@ -48,7 +48,7 @@ class GradMode:
             yield
 
     def changes(self, enabled: bool) -> None:
-        """Note that gradients are about to be turned on or off."""
+        """Note that gradients will be turned on or off."""
         frame = sys._getframe(1)
         if enabled:
             self._last, self._off = self._off or self._last, None

@@ -103,7 +103,7 @@ class Folds:
         self._known: dict[int, tuple[weakref.ref[Tensor], Layout]] = {}
 
     def note(self, tensor: Tensor, found: Layout | None) -> None:
-        """Remember it, where the shape alone would not tell."""
+        """Remember it, where the shape alone does not show it."""
         if found is not None and found != by_shape(tensor.shape, self._batch_size):
             self._known[id(tensor)] = weakref.ref(tensor), found
 

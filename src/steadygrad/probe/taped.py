@@ -87,7 +87,7 @@ class SequenceCall:
 
 
 def sequence_calls(operation: int, name: str, args: Any, output: Any) -> list[SequenceCall]:
-    """The fused recurrent call, where it is one whose steps can be told apart; else nothing."""
+    """The fused recurrent call, where its steps can be distinguished; else nothing."""
     if name not in ("rnn_tanh", "rnn_relu", "lstm", "gru") or not isinstance(output, tuple):
         return []
     sequence = args[0]

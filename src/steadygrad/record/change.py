@@ -15,7 +15,7 @@ GROUPS = ("set-up", "learning rate", "numbers", "clip", "activation", "normalisa
 """What a cure touches, least intrusive first; the planner keeps to this order."""
 
 SAFETIES = ("safe", "unsafe", "display only")
-"""Numbers only; changes what the model computes; can be told but not written."""
+"""Numbers only; changes what the model computes; can be printed but not written."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ class Setup:
     assumptions: tuple[Assumption, ...] = ()
     target: str = ""
     typed: tuple[str, ...] = ()
-    """What was typed to make the subject, to be typed again: ("net.py", "--arg", "depth=20"); empty for a call."""
+    """The command-line arguments that make the subject: ("net.py", "--arg", "depth=20"); empty for a call."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ class ProofRecord:
     after: Arm
     steps: int
     target: float
-    """The loss that ``steps_to`` is told for: half of what both start from, or of the lower start."""
+    """The loss that ``steps_to`` is reported for: half of what both start from, or of the lower start."""
     data: str
     """What was trained on, in words."""
     cure: str

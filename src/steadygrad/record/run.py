@@ -1,4 +1,4 @@
-"""A training run as its journal tells it: what was watched, the series, and what was said and done.
+"""A training run as its journal holds it: what was watched, the series, and what was said and done.
 
 Arrays are numpy's, but only their owner makes them: nothing here imports numpy, and nothing knows of files.
 """

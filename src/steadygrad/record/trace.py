@@ -187,7 +187,7 @@ class Parameter:
     filled: Location | None = None
     """The call of ``torch.nn.init`` that last filled it with one number, where that was seen; it may have been drawn since."""
     made_in_pass: bool = False
-    """Whether the pass itself made it, and so makes it anew each time."""
+    """Whether the pass itself made it, and so makes it again each time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ class Alarm:
     message: str
     """One line: what was seen, with the number."""
     cause: str = ""
-    """What brought it about, where it could be told."""
+    """The cause, where it is known."""
     location: Location | None = None
     action: str = "warned"
     optimizer: int = 0
@@ -49,7 +49,7 @@ class Alarm:
     delay: int = 0
     """Steps by which the beginning may be later than it is said: those that were not watched before it."""
     noticed: int = 0
-    """The step at which it was told."""
+    """The step at which it was reported."""
     last_step: int = 0
     """The last step at which it was seen."""
     ended: bool = False
@@ -58,7 +58,7 @@ class Alarm:
     symptoms: tuple[str, ...] = ()
     """Codes of what else was seen meanwhile, and is put down to the same cause."""
     rank: int | None = None
-    """The process in which it began, where that can be told."""
+    """The process in which it began, where that is known."""
     advice: str = ""
     """The next step a person would take: a command or one line of code."""
     first_sign: str = ""

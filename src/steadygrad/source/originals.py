@@ -2,7 +2,7 @@
 
 Such a way is an object outside of the model (a registry, a cache, a global variable) or one that a copy shares. What was seen
 on it is not of the copy, and steps would train a part of it only, so there is one sentence and no check.
-Knows tensors; is told by the flow of values what a pass met, and by the graph what it leads to.
+Knows tensors; the flow of values shows it what a pass met, the graph what that leads to.
 """
 
 from __future__ import annotations

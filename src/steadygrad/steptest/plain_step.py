@@ -31,7 +31,7 @@ def one_step(
 ) -> tuple[float, Any]:
     """Loss and output before a step, made by the optimizer's own closure: those that look several times (LBFGS) are right too.
 
-    ``outside`` is filled at the first step with the leaves beyond the copy that get a gradient, to be put back; ``norms`` with
+    ``outside`` is filled at the first step with the leaves beyond the copy that get a gradient, to put back; ``norms`` with
     the norm of the gradient before and after the hooks of the step.
     """
     assert copied.optimizer is not None
@@ -61,7 +61,7 @@ def gradients_of(
 ) -> tuple[Tensor, Any]:
     """Loss and output of one plain pass, whose gradients are then in the parameters' ``.grad``.
 
-    ``outside``, where it is empty, is filled with the leaves beyond the copy that get a gradient, to be put back.
+    ``outside``, where it is empty, is filled with the leaves beyond the copy that get a gradient, to put back.
     """
     for _, parameter in copied.named_parameters():
         parameter.grad = None

@@ -34,7 +34,7 @@ from steadygrad.steptest.plain_step import all_zero, one_step
 from steadygrad.subject.with_copy import SubjectCopy
 
 WORTH_TELLING = 10.0
-"""Seconds that steps take together from which their progress tells how many are left."""
+"""Seconds that steps take together from which their progress shows how many are left."""
 
 LEAP = 0.3
 """Rise of a step's loss above all before, as a share of it, at which the unseen batches are looked at in between."""

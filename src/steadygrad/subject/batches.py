@@ -184,7 +184,7 @@ def _apart(source: Any) -> Any:
         return source
     twin = copy.copy(source)
     own = vars(twin)
-    # One that keeps its workers would hand out, and start anew, the iterator that the program is in the middle of.
+    # One that keeps its workers would hand out, and start again, the iterator that the program is in the middle of.
     own.update(_iterator=None, persistent_workers=False)
     if isinstance(source.dataset, IterableDataset):
         own["dataset"] = copy.copy(source.dataset)

@@ -57,7 +57,7 @@ def import_place(place: str) -> ModuleType:
         sys.path.insert(0, str(root))
     if not _imports_relatively(path):
         return _imported(place, lambda: _run(path), str(path.parent))
-    sys.modules.pop(dotted, None)  # A file that was edited since it was last looked at is read anew.
+    sys.modules.pop(dotted, None)  # A file that was edited since it was last looked at is read again.
     return _imported(place, lambda: importlib.import_module(dotted), str(root))
 
 

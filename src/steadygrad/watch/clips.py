@@ -139,7 +139,7 @@ def _touched(gradients: Sequence[Tensor]) -> list[tuple[Clipped, int]]:
 
 
 def _passes() -> bool:
-    # What is being compiled must read nothing else: it is compiled anew for what it reads.
+    # What is being compiled must read nothing else: whatever it reads makes it compile again.
     return is_compiling() or _busy.on or not _watches
 
 

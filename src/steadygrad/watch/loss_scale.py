@@ -13,7 +13,7 @@ from steadygrad.torch_internals.held import loss_scale_of, steps_with_loss_scale
 
 
 def at_read(watch: Any) -> Tensor | None:
-    """``of`` the optimizer of a ``StepWatch``, whose loop is told where a step is about to take what holds the scale."""
+    """``of`` the optimizer of a ``StepWatch``, whose loop hears of a step that is about to take gradients that hold the scale."""
     gradients = watch.ring.active or watch.parameters
     held = of(watch.optimizer, watch.scaler, touched=watch.inside and not watch.loop.untouched(gradients))
     if watch.inside and held is not None and not unscales(watch.optimizer):

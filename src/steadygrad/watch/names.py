@@ -25,7 +25,7 @@ class Names:
         return known[0] if known is not None else f"parameter of shape {tuple(parameter.shape)}"
 
     def depth(self, parameter: Tensor) -> int:
-        """Its place between the input and the output, as far as the order of registration tells."""
+        """Its place between the input and the output, as far as the order of registration shows."""
         known = self._known.get(id(parameter))
         return 10**12 if known is None else known[1]
 
@@ -53,7 +53,7 @@ def smallest_half(dtype: torch.dtype) -> float:
 
 def _prefixes(roots: Sequence[nn.Module]) -> list[str]:
     kinds = [type(root).__name__ for root in roots]
-    # A number tells two models of one class apart.
+    # A number distinguishes two models of one class.
     numbered = [
         kind if kinds.count(kind) == 1 else f"{kind}#{kinds[: at + 1].count(kind)}" for at, kind in enumerate(kinds)
     ]

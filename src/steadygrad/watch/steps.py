@@ -85,7 +85,7 @@ class StepWatch:
         self.moved: list[float] | None = None
         """The greatest norms of what the last steps changed, as the monitor has them; None on most steps: see ``at_once``."""
         self.at_once = True
-        """Whether what a step changes is to be known right after it, and not with the next steps'."""
+        """Whether a step's change must be known right after it, and not with the next steps'."""
         self.rate = math.nan
         """The greatest learning rate when the row was closed; NaN where reading it would wait for a device."""
         self.now = 0.0

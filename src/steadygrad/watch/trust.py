@@ -26,7 +26,7 @@ class Trust:
         """On a device: whether one of the clips since the last ``settle`` came to something else."""
 
     def holds(self, total: Tensor) -> bool:
-        """Return whether this clip may be handed ``total``. Else torch computes its own, and ``compare`` is told."""
+        """Return whether this clip may be handed ``total``. Else torch computes its own, and ``compare`` gets it."""
         self._calls += 1
         if self._broken or self._calls <= FIRST or self._calls % AGAIN == 0 or self._differs is not None:
             return False

@@ -31,7 +31,7 @@ FEWEST_LAYERS = 4
 """Of a screen that is followed live: where there is no room for so many, it has the curves alone."""
 
 TOLD_APART = ("optimizers", "optimizer", "clip")
-"""Entries of ``about`` that the header tells."""
+"""Entries of ``about`` that the header shows."""
 
 
 def render(

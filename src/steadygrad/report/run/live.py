@@ -25,7 +25,7 @@ LINE_EVERY = 5.0
 """Seconds between the lines that say where the run is."""
 
 SILENT = 10.0
-"""Seconds without a word after which it is looked whether the process is still there."""
+"""Seconds without a word after which the view checks whether the process still runs."""
 
 Reader = Callable[[], Run]
 

@@ -105,7 +105,7 @@ def optimizers(run: Run) -> str:
 
 
 def optimizer_names(run: Run) -> list[str]:
-    """For each optimizer what its parameters' names begin with ("Generator"), in as few parts as tell all apart.
+    """For each optimizer what its parameters' names begin with ("Generator"), in as few parts as distinguish all.
 
     Where nothing does: "optimizer 1", "optimizer 2", in the order in which they were given.
     """

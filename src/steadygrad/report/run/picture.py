@@ -128,7 +128,7 @@ def _legend(values: list[Floats], width: int, paint: Paint, *, alarms: bool, bro
 
 
 def _fitted(label: str, room: int) -> str:
-    """The label, or as many of its last parts as fit: what tells layers apart stands there."""
+    """The label, or as many of its last parts as fit: layers differ there."""
     if cell_len(label) <= room:
         return label
     parts = label.split(".")
