@@ -62,9 +62,9 @@ class RunSettings:
     """The settings of ``steadygrad run``: ``[tool.steadygrad.run]``; the defaults are those of a run without options."""
 
     clip: str | None = None
-    """As ``Clip.parse`` reads it: "norm:1.0"."""
+    """The text for ``Clip.parse``: "norm:1.0"."""
     on_alarm: str = "warn"
-    """As ``OnAlarm.parse`` reads it: "skip:5/100:stop"."""
+    """The text for ``OnAlarm.parse``: "skip:5/100:stop"."""
     probe_every: int = 1000
     """Steps between two looks; 0 = none by the clock."""
     overhead: float = 0.01

@@ -40,13 +40,13 @@ class Fixed:
     sources: tuple[Source, ...] = ()
     """The files that change; none where there is nothing to write."""
     told: tuple[str, ...] = ()
-    """What belongs to the cure and stands in none of the files."""
+    """The parts of the cure that belong to none of the files."""
     elsewhere: tuple[str, ...] = ()
     """Other whole numbers of the constructor that it was checked with ("depth=25")."""
     why: str = ""
     """Why there is no patch."""
     tried: tuple[str, ...] = ()
-    """What was drafted, and why each was not offered."""
+    """The drafts, and why each was not offered."""
     by_hand: str = ""
     """The same cure as lines of Python, where it has no form in the source."""
 
@@ -148,7 +148,7 @@ def _proven(subject: Subject, cured: Cured, asked: Mapping[str, Any]) -> Fixed:
     draft = write(subject, cured)
     sources = tuple(source for source in draft.sources.values() if source.splices)
     if not sources:
-        raise CannotFixError("; ".join(draft.told) or "there is nothing of it in the source")
+        raise CannotFixError("; ".join(draft.told) or "the source has no place for it")
     for source in sources:
         _refuse_generated(source)
     patched = {source.path: source.patched_bytes for source in sources}

@@ -26,7 +26,7 @@ class Draft:
     """The model as the cure left it: where numbers alone were changed, with the same names."""
     sources: dict[Path, Source] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
-    """What belongs to the cure and stands in none of the files."""
+    """The parts of the cure that belong to none of the files."""
     rate_told: bool = False
     """Whether the learning rate is among them."""
 

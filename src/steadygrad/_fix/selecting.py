@@ -24,9 +24,9 @@ class _Rule:
     test: str
     """The condition on ``name`` and ``layer``."""
     called: str
-    """What a list of those that meet it may be called."""
+    """The name of a list of those that meet it."""
     known: list[str]
-    """Those of this model."""
+    """The layers of this model."""
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Lists:
 
     model: nn.Module
     nn: str
-    """What the file calls torch.nn."""
+    """The file's name for torch.nn."""
     _made: dict[str, str] = field(default_factory=dict)
 
     def of(self, paths: Iterable[str]) -> str:

@@ -67,7 +67,7 @@ class Answer:
     verdict: str
     """The patched target's; "cannot run: …" where it does not run."""
     operations: dict[str, int]
-    """How often each activation ran, and how many norms: what a change must have reached."""
+    """Runs of each activation, and norms in number: what a change must have reached."""
     elsewhere: dict[str, str] = field(default_factory=dict)
     """The verdict at other whole numbers that the unpatched source builds and runs with ("depth=25")."""
 

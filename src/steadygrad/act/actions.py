@@ -21,7 +21,7 @@ from steadygrad.clip import Clip
 from steadygrad.errors import SteadygradError
 
 LOWER = 0.5
-"""What a lowered rate is multiplied by."""
+"""The factor of a lowered rate."""
 
 
 @dataclass(frozen=True)

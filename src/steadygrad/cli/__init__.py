@@ -92,7 +92,7 @@ def _parse_and_run(arguments: Sequence[str] | None) -> int | Callable[[], int]:
     except OSError as error:
         # A name that is too long, a link that leads nowhere, a device that fails: of whatever was named.
         named = f": {str(error.filename)[:80]}" if error.filename else ""
-        complain(f"cannot read or write what was named ({error.strerror or error}{named})")
+        complain(f"cannot read or write the file ({error.strerror or error}{named})")
         return FAILED
     except MemoryError:
         complain("the machine's memory is not enough for this model; try a smaller --input")

@@ -55,7 +55,7 @@ def divide(words: list[str], taking_values: set[str]) -> tuple[list[str], list[s
 def command(program: tuple[str, ...], **options: Any) -> Callable[[], int]:
     """Run PROGRAM as `python` would, guard every optimizer that it makes, and print what its gradients did.
 
-    PROGRAM is script.py, -m package.module, or a command on PATH that is a script of Python; what follows it is its own.
+    PROGRAM is script.py, -m package.module, or a command on PATH that is a script of Python; what follows it goes to the program.
     Its output, exit code and result are those of a plain run; all lines of steadygrad's go to standard error. Works under
     torchrun: torchrun --no-python steadygrad run train.py.
 

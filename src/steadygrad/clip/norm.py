@@ -16,7 +16,7 @@ from steadygrad.clip.shards import all_plain, local, whole_norm
 from steadygrad.torch_internals.tensors import foreach_norm
 
 EPSILON = 1e-6
-"""As in ``torch.nn.utils.clip_grad_norm_``, so that results are the same bit for bit."""
+"""The value in ``torch.nn.utils.clip_grad_norm_``, so that results are the same bit for bit."""
 
 SURELY = 0.9
 """Of ``max_norm``: a norm under it gives the factor 1 in any dtype. bfloat16, the coarsest, is off by 1 % at most."""

@@ -21,7 +21,7 @@ KINDS = {
     "quantile": ("quantile:0.9", 1, 1),
     "zscore": ("zscore:2.5", 1, 1),
 }
-"""How each is written, and how many numbers it takes at least and at most; without any it has its defaults."""
+"""The spelling of each, and its least and greatest count of numbers; without any it has its defaults."""
 
 _CHECKS: dict[str, tuple[str, Callable[[str, object], float]]] = {
     "norm": ("max_norm", bounds.at_least_zero),

@@ -49,7 +49,7 @@ class Copied:
     loss: nn.Module | None
     """The copy of a loss that is a module."""
     originals: Originals
-    """What was copied: a pass on the copy uses none of it."""
+    """The originals: a pass on the copy uses none of them."""
     rebinding: Rebinding
 
     def objective_for(self, objective: Objective) -> Objective:

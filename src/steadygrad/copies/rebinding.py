@@ -36,7 +36,7 @@ from steadygrad.copies.holding import (
 from steadygrad.torch_internals.held import buffer_table, parameter_table
 
 _MADE_OF = (tuple, frozenset, functools.partial, MethodType)
-"""What cannot be changed in place, and so is rebuilt where one of its parts is."""
+"""Values that cannot be changed in place; they are rebuilt where one of their parts is."""
 
 
 class _Weak:

@@ -28,7 +28,7 @@ from steadygrad.torch_internals.held import global_hooks, hooks_of
 from steadygrad.torch_internals.tensors import version_of
 
 DEPTH = 4
-"""How far a value may lie below a variable: an element of a list in an attribute of an object is three."""
+"""Levels that a value may lie below a variable: an element of a list in an attribute of an object is three."""
 MOST = 20_000
 """Values looked at: 30 ms of a look, which takes several times a step of a model."""
 WIDE = 1_000
@@ -85,7 +85,7 @@ class _Kept:
     def __init__(self) -> None:
         self._seen: set[int] = set()
         self._alive: list[Any] = []
-        """What is known by its identity."""
+        """The values known by their identity."""
         self._undo: list[Callable[[], None]] = []
 
     def put_back(self) -> None:

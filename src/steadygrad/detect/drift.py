@@ -21,7 +21,7 @@ VANISH_DECADES = 2.5
 BENT = 0.5
 """Decades by which a level lies below the straight line of a drift that began there, and not at the lowest level."""
 SETTLED = 10.0
-"""How many times faster than just before it a drift goes that began at a bend; one that only goes faster and faster: 5."""
+"""A drift that began at a bend is at least this many times faster than just before it; one that only speeds up: 5."""
 NOTICED = 0.3
 """Decades by which a level differs from the best or lowest one before something can have begun: levels of healthy runs
 differ by 0.1 from chunk to chunk."""

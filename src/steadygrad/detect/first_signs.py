@@ -20,7 +20,7 @@ from steadygrad.record.rows import Array
 Marks = np.ndarray[Any, np.dtype[np.bool_]]
 
 ORDER = ("rate", "batch", "weights", "forward", "loss", "gradient", "moments")
-"""Which of two at the same step comes first: what the step begins with stands first."""
+"""The order of two at the same step: what the step begins with stands first."""
 BEFORE = 40
 """Rows before an incident in which a first sign is looked for."""
 BASE, YOUNG, CLOSE = 10, 30, 8

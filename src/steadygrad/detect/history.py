@@ -33,7 +33,7 @@ FIRST = 10
 LEVELS = 400
 """Levels kept; beyond that, neighbours are merged."""
 TOTAL = "total"
-"""What the last column of a state is: the norm of all gradients together."""
+"""The name of a state's last column: the norm of all gradients together."""
 
 
 @dataclass(frozen=True)

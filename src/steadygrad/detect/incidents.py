@@ -14,7 +14,7 @@ from steadygrad.record.rows import Columns
 from steadygrad.rules import find
 
 _SUDDEN = ("SG201", "SG203", "SG204", "SG206", "SG207")
-"""What brings each other about: a step too large makes a spike, a spike an explosion, an explosion NaN."""
+"""Symptoms that cause each other: a step too large makes a spike, a spike an explosion, an explosion NaN."""
 
 QUIET = 100
 """Rows without a symptom after which an incident has ended."""
@@ -32,7 +32,7 @@ class Book:
 
 
 _SHARPER = ("SG101", "SG106", "SG108", "SG201")
-"""What says where a loss that runs away, or stands still, comes from."""
+"""Symptoms that explain a loss that runs away or stands still."""
 
 
 class Gathered(NamedTuple):

@@ -22,7 +22,7 @@ OVERSIZED_LEAPT = 0.1
 """Update ÷ weight in one step of a weight matrix, and where the learning rate has just leapt. Healthy: at most 0.35, with
 plain SGD at a rate of 0.6, where it had been as much before; 0.06 with Adam."""
 GROWN = 10.0
-"""How many times the usual update that must be, where something is known of the usual one."""
+"""The multiple of the usual update that this must be, where the usual one is known."""
 HARMFUL = 1 / 3
 """Update ÷ weight of a step that may have done harm; it did where loss or gradient leap within ``WAIT`` rows."""
 TINY = 0.1

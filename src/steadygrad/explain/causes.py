@@ -46,7 +46,7 @@ class Explanation:
 
     alarm: Alarm
     kind: str = ""
-    """What the cause is, for the advice: "weights", "batch", "optimizer", "loss", "outside", "forward", "rate", …"""
+    """The kind of the cause, for the advice: "weights", "batch", "optimizer", "loss", "outside", "forward", "rate", …"""
     look: Look | None = None
     by_rank: Array | None = None
     """The norm that came back to the output, on each rank."""

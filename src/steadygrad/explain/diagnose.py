@@ -38,7 +38,7 @@ RELATED = {
 }
 """Findings of a look that can be the cause of what the norms show, the likeliest first."""
 STANDS_OUT = 10.0
-"""How many times one rank's number must be the next one's."""
+"""The multiple of the next rank's number that one rank's must be."""
 
 
 @dataclass(frozen=True)

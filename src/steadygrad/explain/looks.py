@@ -46,7 +46,7 @@ class _Root:
     holder: int
     """The optimizer that holds most of its parameters."""
     prefix: str
-    """What the names of its parameters begin with in the guard's rows, and not in its own."""
+    """The prefix of its parameters' names in the guard's rows, which its own names lack."""
     inputs: list[float] = field(default_factory=list)
     """Norms of the inputs of some steps."""
     usual: dict[int, float] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class Looks:
         self.first: CheckRecord | None = None
         """A check of the first step, made by whoever could: it stands for the look that is due then."""
         self.cut: Operation | None = None
-        """What keeps the gradient of the first step from the model's output, where somebody has seen it."""
+        """The keeper of the gradient of the first step from the model's output, where there is one."""
         self._roots = [
             _Root(Capture(root, replays=every > 0), holder, prefix)
             for root, holder, prefix in zip(roots, holders, prefixes or [""] * len(roots), strict=True)

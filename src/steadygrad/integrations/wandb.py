@@ -10,7 +10,7 @@ from steadygrad.listen.listener import alert_of
 from steadygrad.record import Alarm
 
 STEP = f"{PREFIX}step"
-"""What the curves are drawn against: the optimizer's step, whatever else the run logs."""
+"""The axis of the curves: the optimizer's step, whatever else the run logs."""
 
 _LEVELS = {"error": "ERROR", "warning": "WARN", "info": "INFO"}
 _LONGEST = 63

@@ -27,7 +27,7 @@ PAGE = 16384
 """Bytes of a page: several rows of a few hundred parameters fit."""
 
 SERIES_BYTES = 48 << 20
-"""What the rows of norms of one session come to in a run of ``LEVELS`` levels."""
+"""The number of rows of norms that one session makes in a run of ``LEVELS`` levels."""
 LEVELS = 10
 """A million steps of a model of 300 parameters."""
 FEWEST, MOST = 128, 10_240

@@ -157,7 +157,7 @@ class Replay:
 
     def __init__(self, output: Any, loss: Tensor, calls: list[_Call], samples: int) -> None:
         if len(calls) > LONGEST:
-            raise SubjectError("what is done between the model's output and backward is too long to be done again")
+            raise SubjectError("the calls between the model's output and backward are too many to replay")
         self._leaves = [id(leaf) for leaf in tree_leaves(output)]
         self._loss = id(loss)
         # What was called holds its tensors, so that no identity is given to another one.
@@ -168,7 +168,7 @@ class Replay:
             id(t): t for _, args, kwargs, _, _ in self._calls for t in _tensors((args, kwargs)) if id(t) not in made
         }
         if self._loss not in made or not any(id(t) in self._leaves for c in self._calls for t in _tensors(c[1:3])):
-            raise SubjectError("how the loss is made from the model's output could not be followed")
+            raise SubjectError("the calls from the model's output to the loss could not be followed")
         if any(tensor.requires_grad for tensor in outside.values()):
             raise SubjectError("the loss reads parameters beside the model's output")
         self.targets = [t for t in outside.values() if t.dim() > 0 and len(t) == samples]

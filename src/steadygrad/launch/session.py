@@ -65,7 +65,7 @@ class Session:
         self._held: Any = None
         """Whether what was made holds what gets the gradient."""
         self._by_hand: Any = None
-        """What watches a program that has no optimizer; False where there is nothing to watch."""
+        """The watch of a program that has no optimizer; False where there is nothing to watch."""
         self._process = os.getpid()
         self._made: list[_Made] = []
         self._watched: list[_Watched] = []

@@ -37,8 +37,8 @@ def _in_graphs() -> str:
     """Name what may be out of sight: backward where torch.compile compiles it with the rest, and other ways to a gradient."""
     if _compiles_backward():
         return (
-            "; backward runs inside of what torch.compile compiled, as torch._dynamo.config.trace_autograd_ops asks for, where "
-            "nothing of it is seen; next: call loss.backward() and optimizer.step() outside of it"
+            "; backward runs inside of what torch.compile compiled, as torch._dynamo.config.trace_autograd_ops asks for: "
+            "it is not watched; next: call loss.backward() and optimizer.step() outside of it"
         )
     return "; what torch.autograd.grad and torch.func give is not watched"
 
@@ -56,7 +56,7 @@ def not_heard(unheard: int, steps: int) -> str:
     )
     return (
         f"{unheard:,} of {steps:,} steps had gradients of no backward pass that was seen: they were read at the step, and "
-        f"nothing is known of the loss; {how}"
+        f"the loss is unknown; {how}"
     )
 
 

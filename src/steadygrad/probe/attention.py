@@ -28,7 +28,7 @@ class Look:
     logits: bool
     """Whether the rows have yet to go through a softmax."""
     keys: Tensor | None = None
-    """How many keys each row may look at; None: at all of them."""
+    """Keys that each row may look at; None: all of them."""
 
 
 def look(name: str, args: Any, kwargs: Any, output: Tensor) -> Look | None:

@@ -92,10 +92,10 @@ ENDS = EXITS | CUTS | FLAT | REMADE | {"data", "__set__", "Parameter", "__deepco
 """Calls that end the path also where gradients are on."""
 
 DATA = Tensor.data.__get__  # type: ignore[attr-defined]
-"""What ``x.data`` calls."""
+"""The function that ``x.data`` calls."""
 
 SET_DATA = Tensor.data.__set__  # type: ignore[attr-defined]
-"""What ``x.data = y`` calls."""
+"""The function that ``x.data = y`` calls."""
 
 SCALINGS = frozenset({"mul", "rmul", "imul", "div", "truediv", "multiply", "divide", "true_divide"})
 """Calls that scale: of one tensor and a number they weigh no gradient against another."""

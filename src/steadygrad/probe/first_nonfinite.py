@@ -37,7 +37,7 @@ _MULTIPLYING = frozenset(
         "float_power",
     }
 )
-"""What has no zeros for good numbers, unless the number format cannot hold the result."""
+"""Operations without zeros for good numbers, unless the number format cannot hold the result."""
 
 
 class _Lookout(TorchFunctionMode):

@@ -23,7 +23,7 @@ from steadygrad.torch_internals.points import INFERENCE_ENTER, INFERENCE_EXIT
 from steadygrad.torch_internals.replacing import replaced
 
 Off = tuple[str, Location | None]
-"""What turned gradients off, by torch's name, and where."""
+"""The call that turned gradients off, by torch's name, and its place."""
 
 
 class GradMode:

@@ -12,7 +12,7 @@ from steadygrad.record.finding import Verdict
 from steadygrad.record.span import Location
 
 GROUPS = ("set-up", "learning rate", "numbers", "clip", "activation", "normalisation", "residual")
-"""What a cure touches, least intrusive first; the planner keeps to this order."""
+"""The parts that a cure changes, least intrusive first; the planner keeps to this order."""
 
 SAFETIES = ("safe", "unsafe", "display only")
 """Numbers only; changes what the model computes; can be printed but not written."""
@@ -37,7 +37,7 @@ class Edit:
     action: str
     """Name of the cure that makes it: "swap-activation", "normalise", …"""
     to: str
-    """What is put there: an activation, a kind of norm, a scheme of initialisation."""
+    """The new part: an activation, a kind of norm, a scheme of initialisation."""
     sites: tuple[Site, ...] = ()
     value: float | None = None
     """Learning rate, lower bound, branch scale: what the action says."""
@@ -52,9 +52,9 @@ class Candidate:
     """A treatment that could help: its edits, in the order in which they are made."""
 
     name: str
-    """What ``--cure`` takes: "batch-norm-before"."""
+    """The word for ``--cure``: "batch-norm-before"."""
     title: str
-    """What a person reads: "batch norm before sigmoid"."""
+    """The words for a person: "batch norm before sigmoid"."""
     group: str
     """One of ``GROUPS``: the most intrusive of its edits."""
     safety: str
@@ -75,7 +75,7 @@ class Change:
     words: str
     """"20 weights initialised again", "adds 24 modules"."""
     short: str
-    """What is touched: "numbers only", "optimizer", "adds 24 modules"."""
+    """The parts changed: "numbers only", "optimizer", "adds 24 modules"."""
     keys: tuple[tuple[str, str], ...] = ()
     """Pairs of state_dict keys, old and new, of tensors that are called otherwise now."""
     added: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ from steadygrad.record.steptest import StepTest
 from steadygrad.record.trace import BlindSpot, Trace, Trunk
 
 TRUNK_SUMMARY = ("end", "decades", "blame")
-"""What JSON repeats of the trunk at the top, where ``report.trunk`` is; its steps are in the trace."""
+"""The part of the trunk that JSON repeats at the top, where ``report.trunk`` is; its steps are in the trace."""
 
 CODES = 10
 """Findings whose codes are named in one line."""
@@ -98,7 +98,7 @@ class CheckRecord:
     setup: Setup
     cost: Cost
     tiers: tuple[Tier, ...]
-    """Those that ran, in this order; what they saw is in ``trace`` and ``trial``."""
+    """The tiers that ran, in this order; their results are in ``trace`` and ``trial``."""
     notes: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     """Findings that settings or a comment suppressed, one line each."""

@@ -44,7 +44,7 @@ class CureRef:
     """One thing to do about a finding, and the cure that does it, where there is one."""
 
     why: str
-    """What to do, in words: "a gated cell for a plain one"."""
+    """The remedy, in words: "a gated cell for a plain one"."""
     name: str = ""
     """The cure or candidate that ``steadygrad cure --only`` takes: "gated-cell"; "" = by hand."""
 
@@ -73,7 +73,7 @@ class Finding:
     label: str = ""
     consequence: str = ""
     count: int = 1
-    """How many places share this cause; the location is the first of them."""
+    """The number of places that share this cause; the location is the first of them."""
     also: tuple[Location, ...] = ()
     """Other known places: the construction where ``location`` is the call, and the reverse."""
     explains: tuple[str, ...] = ()

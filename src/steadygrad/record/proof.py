@@ -79,11 +79,11 @@ class ProofRecord:
     target: float
     """The loss that ``steps_to`` is reported for: half of what both start from, or of the lower start."""
     data: str
-    """What was trained on, in words."""
+    """The training data, in words."""
     cure: str
     """Title of what was taken; empty where nothing was."""
     words: str
-    """What the planner said."""
+    """The planner's words."""
 
     @property
     def proven(self) -> bool:

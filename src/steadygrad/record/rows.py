@@ -50,7 +50,7 @@ class Rows:
     times: np.ndarray[Any, np.dtype[np.float64]]
     norms: np.ndarray[Any, np.dtype[np.float32]]
     factors: np.ndarray[Any, np.dtype[np.float32]]
-    """What clips multiplied the total norm by, the program's own clip included; 1 where nothing was clipped."""
+    """The factor of the clips on the total norm, the program's own clip included; 1 where nothing was clipped."""
     rates: np.ndarray[Any, np.dtype[np.float32]]
     losses: np.ndarray[Any, np.dtype[np.float64]] = field(default_factory=lambda: np.zeros(0))
     """The loss that each step went backward from, NaN where it is not known; empty where none is."""

@@ -83,7 +83,7 @@ class Series:
     loss_low: Floats
     loss_high: Floats
     other_losses: tuple[LossSeries, ...] = ()
-    """Those of further optimizers, where they were given."""
+    """The losses of further optimizers, where they were given."""
 
     def __len__(self) -> int:
         """Return the number of points."""
@@ -130,7 +130,7 @@ class Run:
     watched: tuple[Watched, ...]
     """In depth order: the columns of the series' norms."""
     steps: int
-    """How many: the number of the last step."""
+    """The number of the last step."""
     interval: float
     """Every so many steps the norms are read; NaN where it is not known."""
     clipped_share: float

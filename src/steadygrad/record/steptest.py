@@ -52,7 +52,7 @@ class SecondLook:
     gone: bool
     """Whether every gradient is exactly zero, though not all were before the steps."""
     silent_steps: int
-    """So many of the last steps had gradients of exactly zero."""
+    """The number of last steps with gradients of exactly zero."""
     end_name: str
     """Operation at which the gradient ends; "" where it does not."""
     end_module: str
@@ -100,19 +100,19 @@ class StepTest:
     constant_fall: float | None = None
     """The same fall when every sample's output is replaced by the batch mean, before and after: learned without the input."""
     second: SecondLook | None = None
-    """What a probe after the last step shows."""
+    """The result of a probe after the last step."""
 
     decay: float = 0.0
     """Size of weight decay's part of the first update ÷ size of the gradient's part, over all weight matrices."""
 
     clipped: Clipped | None = None
-    """What a clip did to the first gradient; None where there is none."""
+    """The effect of a clip on the first gradient; None where there is none."""
 
     early: StepTest | None = None
-    """What the first ten of more steps had shown."""
+    """The result of the first ten of more steps."""
 
     hundred: StepTest | None = None
-    """What a hundred had shown, where more were taken than that."""
+    """The result of the first hundred, where more were taken."""
 
     unseen: Unseen | None = None
     """Where the steps were taken on fresh batches: what they brought on others."""

@@ -59,7 +59,7 @@ class Operation:
     name: str
     """torch's own name: "sigmoid", "linear", "add"."""
     kind: str
-    """What it is to a gradient: one of ``KINDS``."""
+    """The kind of operation for a gradient: one of ``KINDS``."""
     module: str
     """Path of the innermost module that ran it ("" = the model itself)."""
     module_type: str
@@ -271,4 +271,4 @@ class Trace:
     input_spread: float | None = None
     """Spread of the model's first input over the samples of the batch; None where it holds no numbers to compare."""
     mixing: Mixing | None = None
-    """What mixes the samples of a batch that must be let alone (None = nothing, or not looked)."""
+    """The operation that mixes samples which must stay apart (None = nothing, or not looked)."""

@@ -123,14 +123,14 @@ UNSEEN = (
     "function; each step is judged after it is taken, by the gradients of its backward pass: none can be skipped or probed, and "
     "a compiled clip is not seen; next: call optimizer.step() outside of torch.compile, and compile the model alone"
 )
-"""How many steps."""
+"""The number of steps."""
 
 
 PARTS = (
     "FullyShardedDataParallel: each of {} processes watches its own part of the gradient and reports it; the journal has rank "
     "0's; next: wrap the model with fully_shard to watch the norms of the whole"
 )
-"""How many processes."""
+"""The number of processes."""
 
 
 def look_lines(look: Look) -> list[str]:

@@ -34,7 +34,7 @@ SHARES = frozenset(["softmax", "log_softmax"])
 
 MIXES = RECURRENT | ATTENTION | SHARES
 LAYERS = (nn.RNNBase, nn.MultiheadAttention, nn.Softmax, nn.LogSoftmax)
-"""Those that make such calls."""
+"""The layers that make such calls."""
 
 FEWEST = 3
 CHANGED = 1e-3

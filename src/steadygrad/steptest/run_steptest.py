@@ -51,7 +51,7 @@ class Stepped:
     seconds: float
     """Median wall-clock time of one plain forward, backward and step."""
     silent: int
-    """So many of the last steps had gradients of exactly zero."""
+    """The number of last steps with gradients of exactly zero."""
 
 
 def step_test(
@@ -124,7 +124,7 @@ class _Walk:
     norms: list[float] = field(default_factory=list)
     """Of the first gradient, before and after a clip, where there is one."""
     silent: int = 0
-    """So many of the last steps had gradients of exactly zero."""
+    """The number of last steps with gradients of exactly zero."""
 
 
 def _go_on(

@@ -110,7 +110,7 @@ def _value(key: str, text: str, module: ModuleType) -> Any:
     kind = getattr(module, call.func.id, None) if isinstance(call.func, ast.Name) else None
     if not isinstance(kind, type):
         raise TargetError(
-            f"--arg {key}={text} calls what is no class of {_place(module)}; name one, with plain values inside"
+            f"--arg {key}={text} does not call a class of {_place(module)}; name one, with plain values inside"
         )
     try:
         positional = [ast.literal_eval(value) for value in call.args]

@@ -32,7 +32,7 @@ from steadygrad.errors import BatchError, SteadygradError, UserCodeError
 from steadygrad.torch_internals.tensors import tree_leaves
 
 FEWEST_SAMPLES, MOST_BATCHES = 32, 16
-"""What is kept apart to be judged on: batches from the first on with so many samples together, but no more of them."""
+"""The size of the part kept apart for the judgement: batches from the first on, up to this many samples."""
 
 MOST_BYTES = 2**30
 """Of batches that are kept; further ones are those drawn before, again from the start."""

@@ -37,7 +37,7 @@ class Ran:
     elements: int
     """Activation elements that the leaf modules gave."""
     modules: int
-    """How many calls of modules were completed: how far it got."""
+    """The number of completed calls of modules: how far it got."""
     error: Exception | None = None
 
 

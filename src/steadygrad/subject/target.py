@@ -41,7 +41,7 @@ class Loaded:
     optimizer: Any
     words: str
     said: Assumption | None = None
-    """What was found beside the model, in words."""
+    """The objects found beside the model, in words."""
 
 
 def load_target(text: str, arguments: Mapping[str, str], *, seed: int = 0) -> Loaded:

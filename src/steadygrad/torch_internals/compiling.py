@@ -24,7 +24,7 @@ Function = Callable[..., Any]
 _frames: Any = torch._C._dynamo.eval_frame
 
 COMPILED_PREFIX = "_orig_mod."
-"""What ``torch.compile`` puts before the name of every parameter of a module that it wraps."""
+"""The prefix that ``torch.compile`` puts before the name of every parameter of a module that it wraps."""
 _WRAPPED = COMPILED_PREFIX.rstrip(".")
 
 # Modules of torch's that note, when they are first imported, what ``nn.Module.__call__`` is.

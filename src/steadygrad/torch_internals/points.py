@@ -27,7 +27,7 @@ INFERENCE_ENTER: Point = (torch.inference_mode, "__enter__")
 INFERENCE_EXIT: Point = (torch.inference_mode, "__exit__")
 
 FILLS: tuple[Point, ...] = ((nn.init, "_no_grad_zero_"), (nn.init, "_no_grad_fill_"))
-"""What ``zeros_`` and ``constant_`` call, under whatever name they were imported."""
+"""The function that ``zeros_`` and ``constant_`` call, under whatever name they were imported."""
 
 CLIP_TOTAL: Point = (clip_grad, "_get_total_norm")
 CLIP_SCALE: Point = (clip_grad, "_clip_grads_with_norm_")

@@ -33,7 +33,7 @@ class _Cover:
         self.owner = owner
         self.name = name
         self.found: Any = vars(owner)[name]
-        """What stood there, a ``classmethod`` or ``staticmethod`` as such."""
+        """The original, a ``classmethod`` or ``staticmethod`` as such."""
         kind = type(self.found) if isinstance(self.found, (classmethod, staticmethod)) else None
         original: Function = self.found if kind is None else self.found.__func__
         replacements: dict[int, list[Function]] = {}
@@ -56,7 +56,7 @@ class _Cover:
 
 
 _covers: dict[tuple[int, str], list[_Cover]] = {}
-"""Those that stand, by owner and name; the last one was put on last."""
+"""The covers in place, by owner and name; the last one was put on last."""
 
 
 @contextmanager

@@ -38,7 +38,7 @@ class UserClip:
     """ "norm" or "value"."""
     bound: float
     count: int
-    """How many of the watched gradients it was given."""
+    """The number of watched gradients that it was given."""
     scaled: bool = False
     """Whether the gradients were still multiplied by a loss scale."""
     used: bool = False

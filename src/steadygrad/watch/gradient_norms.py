@@ -51,7 +51,7 @@ class Ring:
         """The parameters that have a gradient, in the order of the open row."""
         self._idle: list[Tensor] = self.parameters
         self.columns: np.ndarray[Any, np.dtype[np.int64]] = np.zeros(0, np.int64)
-        """Which columns the numbers of an open row are."""
+        """The columns of the numbers of an open row."""
         self._meshes: Meshes | None = None
         self._store = torch.zeros(ROWS, 0)
         self.on_host = True

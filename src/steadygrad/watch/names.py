@@ -16,7 +16,7 @@ class Names:
 
     def __init__(self, roots: Sequence[nn.Module]) -> None:
         self.prefixes = _prefixes(roots)
-        """What the names of each root's parameters begin with: "" for one alone, "Net." or "Net#2." among several."""
+        """The prefix of the names of each root's parameters: "" for one alone, "Net." or "Net#2." among several."""
         self._known = _known(roots, self.prefixes)
 
     def of(self, parameter: Tensor) -> str:

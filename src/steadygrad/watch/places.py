@@ -13,7 +13,7 @@ from steadygrad.source.spans import is_user_file, location_of
 
 _INSTALLED = ("site-packages", "dist-packages")
 _STEP = "torch/optim/optimizer.py"
-"""What calls the hooks of a step."""
+"""The function that calls the hooks of a step."""
 
 
 def place_of_call() -> Location | None:

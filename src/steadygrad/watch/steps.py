@@ -92,7 +92,7 @@ class StepWatch:
         """When the row was closed, in seconds of ``clock``."""
         self._place_of_closure = place_of_closure(optimizer)
         self.evaluations = 0
-        """How often the last step that was given a closure has called it."""
+        """The number of calls of the closure in the last step that had one."""
         self.watch(parameters, columns)
         before, after = StepHook(self._before), StepHook(self._after)
         self._handles = [optimizer.register_step_pre_hook(before), optimizer.register_step_post_hook(after)]

@@ -17,7 +17,7 @@ from steadygrad.watch import losses
 from steadygrad.watch.steps import StepWatch
 
 _unhooked: weakref.WeakSet[AllSteps] = weakref.WeakSet()
-"""Those of which no step has called its hooks so far."""
+"""Optimizers whose steps have called no hook so far."""
 
 
 class AllSteps(StepWatch):

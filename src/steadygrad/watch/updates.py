@@ -39,7 +39,7 @@ class Sample:
     """The weights themselves."""
     kept: list[Tensor]
     count: int
-    """How many parameters there are."""
+    """The number of parameters."""
     _norms: tuple[Tensor, Tensor] | None = field(default=None, repr=False)
 
     @classmethod

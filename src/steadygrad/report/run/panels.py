@@ -32,7 +32,7 @@ CURVES_SHOWN = 3
 """Of so many optimizers the norm and the loss are drawn."""
 
 RAW, CLIPPED, BOTH = "⣿", "─", "═"
-"""How the two curves of a norm look, and where they are in one cell."""
+"""The look of the two curves of a norm, and their place in one cell."""
 
 
 def losses(run: Run, axis: Axis, margin: int, paint: Paint, *, low: bool = False) -> Iterator[str]:

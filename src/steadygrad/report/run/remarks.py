@@ -25,7 +25,7 @@ SIGNS = {
     "weights": "update",
     "rate": "learning rate",
 }
-"""What moved, by the kind of a sign."""
+"""The quantity that moved, by the kind of a sign."""
 
 
 def remarks(run: Run, alarm: Alarm) -> Iterator[tuple[str, str]]:
