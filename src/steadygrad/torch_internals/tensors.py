@@ -52,7 +52,7 @@ any_autocast = torch._C._is_any_autocast_enabled
 next_sequence_number: Callable[[], int] = torch._C._autograd._get_sequence_nr
 """The number that the next autograd node of this thread will get."""
 sequence_number: Callable[[Any], int] = operator.methodcaller("_sequence_nr")
-"""The type of an autograd node."""
+"""The number of an autograd node."""
 
 version_of: Callable[[Tensor], int] = operator.attrgetter("_version")
 """How often a tensor was written to. Raises ``RuntimeError`` for a tensor of inference mode, which counts nothing."""
