@@ -62,12 +62,12 @@ class Fixed:
 
     @property
     def safety(self) -> str:
-        """Of the patch: "safe" where it changes numbers only."""
+        """The safety of the patch: "safe" where it changes numbers only."""
         return "" if self.cured.taken is None else self.cured.taken.candidate.safety
 
     @property
     def title(self) -> str:
-        """Of the cure that is written."""
+        """The title of the written cure."""
         return "" if self.cured.taken is None else self.cured.taken.candidate.title
 
     @property

@@ -53,7 +53,7 @@ class Other:
 
 
 def others_of(subject: Subject, target: str, options: Mapping[str, Any]) -> list[list[Other]]:
-    """For each whole number that the model was made with, other values, in the order of trial."""
+    """Return, for each whole number that the model was made with, other values in the order of trial."""
     kind = _constructor_of(type(subject.model))
     numbers = {name: one for name, one in arguments_of(subject.model).items() if type(one) is int} if kind else {}
     found = [[Other(name, one, value, kind) for value in _values(one)] for name, one in numbers.items()]

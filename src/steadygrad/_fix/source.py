@@ -188,7 +188,7 @@ class Source:
         return data
 
     def line_end(self, offset: int) -> int:
-        """Behind the line end that follows."""
+        """Return the place behind the line end that follows."""
         return next((start for start in self._starts if start > offset), len(self.text))
 
     def indent_of(self, offset: int) -> str:

@@ -73,7 +73,7 @@ class Answer:
 
 
 def operations_of(trace: Trace) -> dict[str, int]:
-    """Calls by name for activations, by kind for norms."""
+    """Count calls by name for activations, by kind for norms."""
     names = [o.name.strip("_") if o.kind == "activation" else o.kind for o in trace.operations if o.kind in _COUNTED]
     return dict(Counter(names))
 

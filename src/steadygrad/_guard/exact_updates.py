@@ -41,12 +41,12 @@ class ExactUpdates:
         return False
 
     def begin(self, parameters: Sequence[Tensor], step: int, rate: float) -> None:
-        """Before the step: keep its weights."""
+        """Keep the weights before the step."""
         self.open = Sample.of(list(parameters), step, rate, self._start_at)
         self._start_at = (self.open.columns[-1] + 1) % len(parameters)
 
     def end(self) -> bool:
-        """After the step; whether what it did can be read without waiting."""
+        """Measure after the step; return whether the result can be read without waiting."""
         sample, self.open = self.open, None
         assert sample is not None
         sample.finish()

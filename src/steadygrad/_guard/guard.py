@@ -278,14 +278,14 @@ class Guard:
             self._print(line)
 
     def stepped(self, one: GuardedOptimizer) -> None:
-        """After a step, where snapshots are kept: one is taken when it is time and nothing is wrong."""
+        """Take a snapshot after a step, where snapshots are kept, it is time and nothing is wrong."""
         if not incidents.is_ill(self.book):
             why_not = self.answers.keep(one)
             if why_not is not None:
                 self._note_once(one.step, why_not)
 
     def stepped_unseen(self, one: GuardedOptimizer) -> None:
-        """After a step that called no hook: what is not seen of such steps is said once."""
+        """Say once, after a step that called no hook, what is not seen of such steps."""
         if one.watch.unseen_steps == UNSEEN:
             self._note_once(one.step, self._of(one, words_of.UNSEEN.format(one.step)))
 

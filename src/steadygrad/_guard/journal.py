@@ -58,7 +58,7 @@ class Writing:
 
     @property
     def path(self) -> str | None:
-        """Of the journal, also when it is closed; None where there is none."""
+        """The path of the journal, also when it is closed; None where there is none."""
         return self._closed if self._journal is None else str(self._journal.path)
 
     @classmethod

@@ -277,7 +277,7 @@ class GuardedOptimizer:
         self._set_limits()
 
     def go_on_at(self, step: int) -> None:
-        """Another run has taken this many steps before."""
+        """Continue a run that has taken this many steps."""
         self.watch.step = step
         self._exact.rest_from(step)
 

@@ -114,7 +114,7 @@ def check_subjects(roots: Sequence[Any], optimizers: Sequence[Any]) -> None:
 
 
 def check_parts(options: Options) -> None:
-    """For processes that each see a part of the gradient. Raises ``SettingsError`` for what all of them must do alike."""
+    """Raise ``SettingsError`` where processes that each see a part of the gradient cannot do alike what was asked."""
     instead = "wrap the model with fully_shard, whose gradients are known as a whole"
     if options.clip is not None:
         raise SettingsError(

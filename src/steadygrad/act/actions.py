@@ -44,7 +44,7 @@ def skip(target: Target) -> Done:
 
 
 def lower(target: Target) -> Done:
-    """From the next step on a share of whatever rate the schedule sets."""
+    """Take a share of the schedule's rate from the next step on."""
     before = target.rate_factor
     target.rate_factor = before * LOWER
     words = f"lowered the learning rate to {target.rate_factor:.3g}× its schedule"

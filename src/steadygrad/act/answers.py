@@ -100,7 +100,7 @@ class Answers:
         return self._recorded(target, alarm, done)
 
     def keep(self, target: Target) -> str | None:
-        """After a healthy step: take a snapshot when it is time. Gives the reason where it can't be, in words."""
+        """Take a snapshot after a healthy step, when it is time. Returns the reason where it can't, in words."""
         if target is not self._targets[-1] or (target.step % self._every != 0 and self._kept):
             return None
         optimizers = [one.optimizer for one in self._targets]
@@ -132,7 +132,7 @@ class Answers:
             self._told.stop(why)
 
     def _roll_back(self, target: Target, before: int) -> act.Done:
-        """To the last snapshot from before the step at which the incident began; those from after it are as ill as it is."""
+        """Go back to the last snapshot from before the step at which the incident began; later ones are as ill as it is."""
         if not self._kept:
             return act.no_snapshot(target)
         self._kept = [one for one in self._kept if one.snapshot.steps[target.index] < before] or self._kept[:1]

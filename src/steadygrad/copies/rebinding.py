@@ -47,7 +47,7 @@ class _Weak:
 
 
 def mark_weak(model: nn.Module, memo: dict[int, Any]) -> None:
-    """Before a deep copy: keep it from proxies, whose referents it would copy twice, and from weak methods, which it refuses."""
+    """Keep a deep copy from proxies, whose referents it would copy twice, and from weak methods, which it refuses."""
     for module in model.modules():
         for value in vars(module).values():
             for one in (value, *(value.values() if type(value) is dict else value if type(value) is list else ())):

@@ -61,7 +61,7 @@ def _usual_rows(steps: np.ndarray[tuple[int, ...], np.dtype[np.int64]], step: in
 
 
 def in_order(signs: Sequence[Sign]) -> list[Sign]:
-    """By step, and within a step by what it begins with; one of each kind."""
+    """Sort by step, and within a step by what it begins with; one of each kind."""
     kept: dict[str, Sign] = {}
     for sign in sorted(signs, key=lambda one: (one.step, ORDER.index(one.kind))):
         kept.setdefault(sign.kind, sign)

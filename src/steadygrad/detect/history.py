@@ -232,7 +232,7 @@ def level_now(state: State) -> float:
 
 
 def medians(rows: Array) -> Array:
-    """Of each column, over what is known in it; NaN where nothing is."""
+    """Return the median of each column, over what is known in it; NaN where nothing is."""
     finite = np.isfinite(rows)
     if len(rows) and finite.all():
         # A third of what np.median takes; at a hundred rows that is most of a judgement.

@@ -141,7 +141,7 @@ class Limits:
 
 
 def limits(state: State) -> Limits:
-    """From what is known so far."""
+    """Compute the limits from what is known so far."""
     largest = np.finfo(np.float32).max
     with np.errstate(over="ignore"):
         linear = np.minimum(np.power(10.0, state.bound), largest)

@@ -186,7 +186,7 @@ def worth_a_question(history: LossHistory) -> bool:
 
 
 def _left_for(history: LossHistory) -> int:
-    """For how many steps, as far as levels are known, the loss has been above what it was."""
+    """Count the steps, as far as levels are known, since the loss has been above what it was."""
     since = history.left[0]
     return history.levels[-1][0] - since + 1 if since and history.levels else 0
 

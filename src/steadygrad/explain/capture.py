@@ -159,7 +159,7 @@ def _norm(tensor: Tensor) -> float:
 
 
 def _spread(leaves: Sequence[Any]) -> float | None:
-    """Of the first output that has one row a sample: ‖h − mean over the batch‖² ÷ ‖h‖². Waits for its device."""
+    """Return ‖h − mean over the batch‖² ÷ ‖h‖² of the first output that has one row a sample. Waits for its device."""
     for leaf in leaves:
         if isinstance(leaf, Tensor) and leaf.dim() >= 1 and len(leaf) > 1 and leaf.is_floating_point():
             values = leaf.detach().double()
@@ -169,7 +169,7 @@ def _spread(leaves: Sequence[Any]) -> float | None:
 
 
 def autocast_now(kinds: tuple[str, ...]) -> tuple[tuple[str, torch.dtype, bool], ...]:
-    """Of these devices those for which autocast is on, with its dtype, and whether it caches."""
+    """Return the devices among these for which autocast is on, with its dtype, and whether it caches."""
     on: tuple[tuple[str, torch.dtype, bool], ...] = ()
     for kind in kinds:
         if torch.is_autocast_enabled(kind):

@@ -90,7 +90,7 @@ class Looks:
                 one.capture.rest()
 
     def captures(self, index: int) -> list[Capture]:
-        """Of the models that this optimizer holds most of: they keep what they are given until its step has been read."""
+        """Return the captures of the models that this optimizer holds most of: they keep inputs until its step was read."""
         return [one.capture for one in self._roots if one.holder == index]
 
     def note_inputs(self, index: int) -> None:
@@ -116,7 +116,7 @@ class Looks:
         return float(np.fmax.reduce(found))
 
     def ask_for_spread(self) -> None:
-        """At the next forward pass, measure whether the outputs of the samples differ."""
+        """Measure at the next forward pass whether the outputs of the samples differ."""
         for one in self._roots:
             one.capture.measures_spread = True
 

@@ -70,7 +70,7 @@ class SteadygradCallback(_lightning.Callback):  # type: ignore[misc, name-define
             self._write()
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
-        """Before the loggers are finished."""
+        """Detach before the loggers are finished."""
         self._leave()
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
@@ -82,7 +82,7 @@ class SteadygradCallback(_lightning.Callback):  # type: ignore[misc, name-define
         return self._state if self._attached is None else self._attached.guard.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """From the checkpoint, which Lightning reads before or after the fit begins."""
+        """Load the guard's state from the checkpoint, which Lightning reads before or after the fit begins."""
         self._state = state_dict
         if self._attached is not None and state_dict:
             self._attached.guard.load_state_dict(state_dict)

@@ -119,7 +119,7 @@ class Store:
         self._db.execute("COMMIT")
 
     def roll_back(self) -> None:
-        """Back to the last commit; the levels are counted again."""
+        """Go back to the last commit; count the levels again."""
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
         self._levels.clear()

@@ -95,7 +95,7 @@ class Passes:
         backward.listen(self._begins)
 
     def follow(self, guard: Any) -> None:
-        """Behind the guard's own listeners from now on: when this is called, the gradients have been read."""
+        """Follow the guard's own listeners from now on: when this is called, the gradients have been read."""
         self._watch = guard.optimizers[0].watch
         self._watch.alone = True
         backward.listen(self)

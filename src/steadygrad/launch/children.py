@@ -38,7 +38,7 @@ def _arrive(install: Callable[..., None], arguments: tuple[Any, ...]) -> None:
 
 
 def follow_children(module: ModuleType, token: Token, started: Callable[[], None]) -> None:
-    """From now on, let each process that is started carry the token, and call ``started()`` for it.
+    """Let each process that is started from now on carry the token, and call ``started()`` for it.
 
     ``module`` is ``multiprocessing.process``.
     """

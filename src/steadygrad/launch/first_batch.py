@@ -199,7 +199,7 @@ def _leading_to(wanted: int, calls: list[_Call]) -> list[_Call]:
 
 
 def _cut_before(loss: Tensor, calls: list[_Call]) -> Operation | None:
-    """Of the calls that lead to the loss the first that gives on no path: it took one, or made its tensor of no tensor."""
+    """Find the first call on the way to the loss that passes no path on: it took one, or made its tensor of no tensor."""
     leading = [call for call in _leading_to(id(loss), calls) if call[4] is not None]
     made = [call for call in leading if not _tensors(call[1:3])]
     ended = [call for call in leading if _has_path(call[1:3]) and not _has_path(call[3])]

@@ -22,7 +22,7 @@ _FLAGS = ("-u",)
 
 
 def follow_launchers(settings: RunSettings, started: Callable[[], None]) -> None:
-    """From now on, have what a launcher starts watched, and call ``started()`` for each launch."""
+    """Watch what a launcher starts from now on, and call ``started()`` for each launch."""
 
     def through_us(command: Sequence[Any]) -> list[Any]:
         found = watched_command(command, settings)
@@ -47,7 +47,7 @@ def watched_command(command: Sequence[Any], settings: RunSettings) -> list[Any]:
 
 
 def _options(settings: RunSettings) -> list[str]:
-    """On the command line, those that are not as they are unasked."""
+    """Return the options for the command line that differ from their defaults."""
     words: list[str] = []
     for one in fields(RunSettings):
         value, option = getattr(settings, one.name), f"--{one.name.replace('_', '-')}"

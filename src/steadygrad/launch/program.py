@@ -38,7 +38,7 @@ class Program:
 
 
 def find_program(words: Sequence[str]) -> Program:
-    """From ``script.py …``, ``-m module …`` or the name of a console script. Raises ``ProgramError``."""
+    """Find the program of ``script.py …``, ``-m module …`` or a console script's name. Raises ``ProgramError``."""
     if not words:
         raise ProgramError("nothing to run; write it as steadygrad run train.py or steadygrad run -m package.train")
     name, *rest = words

@@ -106,7 +106,7 @@ def _run_module(program: Program) -> None:
 
 
 def _run_as_main(name: str, *, alter_argv: bool) -> None:
-    """By the very function that ``python -m`` calls, so that tracebacks have its lines too."""
+    """Run by the very function that ``python -m`` calls, so that tracebacks have its lines too."""
     import runpy
 
     try:
@@ -130,4 +130,4 @@ def _show(error: BaseException) -> None:
 
 
 def _silent(*_: object) -> None:
-    """In the place of ``sys.excepthook``, for what has been shown."""
+    """Print nothing: stands in for ``sys.excepthook`` where an exception has been shown."""

@@ -290,7 +290,7 @@ class Session:
         return int(torch.distributed.get_rank() if shared else os.environ.get("RANK", "0") or 0) == 0
 
     def forked(self) -> None:
-        """In a forked child: what the parent watches is the parent's."""
+        """Leave to the parent what it watches: this is a forked child."""
         self._made, self._watched, self.children, self._closed, self._by_hand = [], [], 0, False, None
         self.backwards = self._ever_made = 0
 

@@ -30,7 +30,7 @@ def tally_of(guard: Any) -> Tally:
 
 
 def finished(guard: Any, known: Tally) -> Tally:
-    """Of a guard at its end: what is unread is read, and the journal closed."""
+    """Read the numbers of a guard at its end: judge what is unread, and close the journal."""
     try:
         guard.detach()
         return tally_of(guard)

@@ -35,7 +35,7 @@ def watch_this_process(plan: Plan, *, child: bool = False) -> Session:
 
 
 def watch_child(plan: Plan) -> None:
-    """In a process that the program has started by ``spawn``."""
+    """Watch a process that the program has started by ``spawn``."""
     watch_this_process(plan, child=True)
 
 

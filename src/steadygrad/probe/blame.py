@@ -29,7 +29,7 @@ class _Place:
 
 
 def blamed(flow: Flow, loss: int, lost: Mapping[str, int]) -> dict[str, Taped]:
-    """For each parameter without a gradient the cut that took it; none where no cut was seen on its way to the loss.
+    """Find, for each parameter without a gradient, the cut that took it; none where no cut was seen on its way to the loss.
 
     ``lost`` has their elements by name.
     """

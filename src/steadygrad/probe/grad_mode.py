@@ -94,7 +94,7 @@ def _place(frame: FrameType | None, name: str) -> Off:
 
 @functools.lru_cache(maxsize=4096)
 def _item(place: Location | None, name: str) -> Location | None:
-    """Of a whole ``with`` statement, as Python 3.11 gives it, the item that turned gradients off."""
+    """Return the item that turned gradients off in a whole ``with`` statement, as Python 3.11 gives it."""
     if place is None:
         return None
     for node in ast.walk(syntax_tree(place.path)):

@@ -50,7 +50,7 @@ class Pattern(NamedTuple):
 
 
 def take(tensor: Tensor, batch_size: int | None, layout: Layout | None = None) -> Tensor | None:
-    """At most 12,288 evenly spread elements, detached and copied, as (rows, columns); None for an empty tensor.
+    """Take at most 12,288 evenly spread elements, detached and copied, as (rows, columns); None for an empty tensor.
 
     The elements of a column are the same place in several samples; where no dimension runs over the batch there is one row.
     """

@@ -87,7 +87,7 @@ class Tape(TorchFunctionMode):
             yield self
 
     def _called(self, original: Any, module: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        """In the place of ``nn.Module.__call__``."""
+        """Stand in for ``nn.Module.__call__``."""
         if not self._stack and id(module) in self._paths and self.differentiable:
             args, kwargs = self._with_gradient(args, kwargs)
         frame = caller()
@@ -99,7 +99,7 @@ class Tape(TorchFunctionMode):
             self._stack.pop()
 
     def _applied(self, original: Any, cls: Any, *args: Any, **kwargs: Any) -> Any:
-        """In the place of ``torch.autograd.Function.apply``."""
+        """Stand in for ``torch.autograd.Function.apply``."""
         start = next_sequence_number()
         tensors = list(tensors_in(args))
         parents = [node for tensor in tensors if (node := tensor.grad_fn) is not None]
@@ -131,7 +131,7 @@ class Tape(TorchFunctionMode):
         first.grad_fn.register_hook(hook)
 
     def _wrapped(self, original: Any, cls: Any, data: Any = None, requires_grad: bool = True) -> Any:
-        """In the place of ``nn.Parameter.__new__``."""
+        """Stand in for ``nn.Parameter.__new__``."""
         output = original(cls, data, requires_grad)
         if self._inside:
             return output
@@ -163,7 +163,7 @@ class Tape(TorchFunctionMode):
         return tuple(tree_map_with_path(lead, (list(args), kwargs)))
 
     def end_in(self, loss: Any) -> None:
-        """The pass is over, and this is what it was for."""
+        """End the pass, with the result that it was for."""
         if isinstance(loss, Tensor):
             self.end = self.flow.node_of(loss)
 

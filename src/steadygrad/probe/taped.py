@@ -124,7 +124,7 @@ def dropped(name: str, args: Any, kwargs: Any) -> float | None:
 
 
 def target_of(name: str, tensors: list[Tensor]) -> TargetStatistics | None:
-    """Of two operands of one size, of which one has a path to weights: statistics of the other."""
+    """Measure the target: of two operands of one size, where one has a path to weights, the other."""
     if (
         name.strip("_") not in REGRESSION_LOSSES | DIFFERENCES
         or len(tensors) < 2

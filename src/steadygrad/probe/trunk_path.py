@@ -81,7 +81,7 @@ def _inputs(graph: Graph, tape: Tape) -> dict[int, str]:
 
 
 def _ends_inside(graph: Graph, tape: Tape) -> dict[int, str]:
-    """By position what may stand for the input: the outputs of embeddings, else of the operation furthest from the loss."""
+    """Return by position what may stand for the input: outputs of embeddings, else of the operation furthest from the loss."""
     embeddings = {
         graph.position[taped.node]: f"output of {taped.module or 'the embedding'}"
         for taped in tape.operations

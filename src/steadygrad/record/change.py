@@ -64,7 +64,7 @@ class Candidate:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of those that are joined in it, or its own."""
+        """The names of the candidates that are joined in it, or its own."""
         return self.parts or (self.name,)
 
 

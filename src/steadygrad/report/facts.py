@@ -23,7 +23,7 @@ def facts(record: CheckRecord) -> Iterator[tuple[str, str]]:
 
 
 def limits(record: CheckRecord) -> Iterator[tuple[str, str]]:
-    """Of the facts those that limit what "healthy" means: what was taken, assumed, not seen or ignored."""
+    """Return the facts that limit what "healthy" means: what was taken, assumed, not seen or ignored."""
     return _named_once(pair for pair in _all(record) if pair[0] in LIMITS)
 
 

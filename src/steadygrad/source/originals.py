@@ -30,7 +30,7 @@ class Originals:
 
     @cached_property
     def names(self) -> dict[int, str]:
-        """By identity."""
+        """The names by identity."""
         return {id(tensor): name for name, tensor in self.named}
 
     @cached_property

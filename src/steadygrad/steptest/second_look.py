@@ -76,7 +76,7 @@ def _is_shut(parameter: Parameter) -> bool:
 
 
 def _died(trace: Trace, later: Trace) -> Iterator[Died]:
-    """Of operations that are the same in both."""
+    """Compare operations that are the same in both."""
     for before, after in zip(trace.operations, later.operations, strict=False):
         if before.name != after.name or before.saturation is None or after.saturation is None:
             continue

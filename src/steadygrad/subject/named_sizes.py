@@ -80,7 +80,7 @@ class Sizes:
 
 
 def sizes_of(model: nn.Module) -> Sizes:
-    """From the model itself and, where it says nothing, from its children."""
+    """Read the sizes from the model itself and, where it says nothing, from its children."""
     named: dict[str, Size] = {}
     for module in (model, *model.children()):
         for key, value in _named(module):

@@ -39,7 +39,7 @@ _changing = threading.Lock()
 
 
 def passed_over(function: Function) -> Function:
-    """For what passes a call on: torch's compiler leaves it as it is, and compiles what it calls; no warning counts it."""
+    """Let torch's compiler leave this call alone and compile what it calls; no warning counts it."""
     not_counted(inspect.unwrap(function))
     return _run_as_it_is(function, "DEFAULT")
 

@@ -98,7 +98,7 @@ def step_post_hooks(optimizer: torch.optim.Optimizer) -> dict[int, Any]:
 
 
 def list_parameters_again(optimizer: torch.optim.Optimizer) -> None:
-    """After its groups were changed: LBFGS keeps a list of its own, and how many elements it has."""
+    """Renew LBFGS's own list of parameters and its count of elements, after its groups were changed."""
     if isinstance(optimizer, torch.optim.LBFGS):
         optimizer._params = optimizer.param_groups[0]["params"]
         optimizer._numel_cache = None

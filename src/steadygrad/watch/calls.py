@@ -38,7 +38,7 @@ _stands: list[Any] = []
 
 
 def listen(module: nn.Module, listener: Called) -> None:
-    """From now on, until it is collected or ``leave`` is called. Held weakly."""
+    """Listen from now on, until it is collected or ``leave`` is called. Held weakly."""
     key = id(module)
     _listeners.setdefault(key, []).append(weakref.ref(listener, lambda gone: _forget(key, gone)))
     if not _stands:

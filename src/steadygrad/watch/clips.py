@@ -92,7 +92,7 @@ _busy = _Busy()
 
 
 def listen(watch: Clipped) -> None:
-    """From now on, until it is collected or ``leave`` is called. Held weakly."""
+    """Listen from now on, until it is collected or ``leave`` is called. Held weakly."""
     _watches.append(weakref.ref(watch, _forget))
     _cover()
 
@@ -128,7 +128,7 @@ def _uncover() -> None:
 
 
 def _touched(gradients: Sequence[Tensor]) -> list[tuple[Clipped, int]]:
-    """Watches that own some of these gradients, each with how many."""
+    """Find the watches that own some of these gradients, each with how many."""
     found: list[tuple[Clipped, int]] = []
     for reference in tuple(_watches):
         watch: Any = reference()

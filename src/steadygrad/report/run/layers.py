@@ -22,7 +22,7 @@ class Row:
 
 
 def rows(names: Sequence[str], most: int) -> list[Row]:
-    """At most ``most`` rows in the order of the names; a prefix that all of them have is left out of the labels.
+    """Return at most ``most`` rows in the order of the names; labels omit a prefix that all of them have.
 
     The deepest grouping by module that fits is taken; where it says little (three rows for fifty blocks), the next deeper
     one is, with neighbours of one parent together.

@@ -136,7 +136,7 @@ def _head(told: str, room: int, paint: Paint, *, strong: bool) -> str:
 
 
 def _clip_marks(rows: Sequence[tuple[int, int] | None], drawn: Sequence[str]) -> list[dict[int, tuple[str, str]]]:
-    """For each row the cells of the clipped curve: its upper edge, and below it what is empty."""
+    """Draw, for each row, the cells of the clipped curve: its upper edge, and below it what is empty."""
     marks: list[dict[int, tuple[str, str]]] = [{} for _ in drawn]
     for at, found in enumerate(rows):
         if found is None:

@@ -47,7 +47,7 @@ def step_seconds(run: Run) -> float:
 
 
 def run_seconds(run: Run) -> float:
-    """From the first step to the last that was read, by the clock where it ran evenly. NaN: not known."""
+    """Return the time from the first step to the last that was read, by the clock where it ran evenly. NaN: not known."""
     times = run.series.times[np.isfinite(run.series.times)]
     if not len(times):
         return math.nan
@@ -105,7 +105,7 @@ def optimizers(run: Run) -> str:
 
 
 def optimizer_names(run: Run) -> list[str]:
-    """For each optimizer what its parameters' names begin with ("Generator"), in as few parts as distinguish all.
+    """Name each optimizer by what its parameters' names begin with ("Generator"), in as few parts as distinguish all.
 
     Where nothing does: "optimizer 1", "optimizer 2", in the order in which they were given.
     """

@@ -96,7 +96,7 @@ def _layers(
 
 
 def _owners(run: Run, found: list[Row]) -> list[str]:
-    """For each row the name of the optimizer whose rows begin with it, where several follow one another in whole."""
+    """Name, for each row, the optimizer whose rows begin with it, where several follow one another in whole."""
     numbers = [run.watched[one.members[0]].optimizer for one in found]
     begins = [at == 0 or numbers[at - 1] != number for at, number in enumerate(numbers)]
     if run.optimizers == 1 or sum(begins) != run.optimizers:
@@ -150,7 +150,7 @@ def _power(level: float) -> str:
 
 
 def _began(run: Run, found: list[Row], axis: Axis) -> dict[int, Mapping[int, tuple[str, str]]]:
-    """For each row of the heat map, the columns in which an alarm began in it."""
+    """Return, for each row of the heat map, the columns in which an alarm began in it."""
     names = [one.name for one in run.watched]
     row_of = {member: number for number, one in enumerate(found) for member in one.members}
     began: dict[int, dict[int, tuple[str, str]]] = {}

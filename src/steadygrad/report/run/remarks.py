@@ -90,7 +90,7 @@ def _number(values: dict[str, float], name: str) -> str:
 
 
 def lasted(run: Run, alarm: Alarm) -> str:
-    """For how many steps it was seen, and whether it is over."""
+    """Say for how many steps it was seen, and whether it is over."""
     last = max(alarm.last_step, alarm.step)
     steps = numerals.count(last - alarm.step + 1, "step")
     span = f"{steps} ({alarm.step:,} to {last:,})" if last > alarm.step else steps
