@@ -58,7 +58,7 @@ class Clipped(Protocol):
         """Count how many of these gradients are of its parameters."""
 
     def before_touch(self) -> None:
-        """Something is about to change gradients: they are read, if they have not been since the last backward pass."""
+        """Read the gradients before something changes them, if they have not been read since the last backward pass."""
 
     def norms_of(self, gradients: Sequence[Tensor]) -> Tensor | None:
         """The L2 norms of exactly these gradients in this order, as torch's clip computes them; None where they differ."""

@@ -175,7 +175,7 @@ class Loop:
 
 
 def _mark(parameters: Sequence[Any]) -> Mark:
-    """Of the first gradient that there is."""
+    """Return the mark of the first gradient that there is."""
     gradient = _first(parameters)
     return _NONE if gradient is None else (id(gradient), writes_to(gradient))
 

@@ -40,7 +40,7 @@ def total(losses: Sequence[Any]) -> Any:
 
 
 def product(one: Any, other: Any) -> Any:
-    """Of two factors, each a number or a function that gives it later."""
+    """Multiply two factors, each a number or a function that gives it later."""
     if callable(one) or callable(other):
         return lambda: (one() if callable(one) else one) * (other() if callable(other) else other)
     return one * other

@@ -30,7 +30,7 @@ class Names:
         return 10**12 if known is None else known[1]
 
     def in_depth(self, parameters: Sequence[Tensor]) -> list[Tensor]:
-        """From the input to the output."""
+        """Sort from the input to the output."""
         return sorted(parameters, key=self.depth)
 
     def columns(self, parameters: Sequence[Tensor]) -> Columns:

@@ -59,7 +59,7 @@ class Sample:
         return cls(step, rate, columns, now, [tensor.clone() for tensor in now], len(parameters))
 
     def finish(self) -> None:
-        """After the step: norms of the weights before it and of their change. Stays on the device."""
+        """Take the norms of the weights before the step and of their change. Stays on the device."""
         if self.kept:
             before = _stacked(self.kept)
             for kept, now in zip(self.kept, self.now, strict=True):
@@ -219,7 +219,7 @@ def _ratio(moved: np.ndarray[Any, Any], before: np.ndarray[Any, Any]) -> np.ndar
 
 
 def _wide(dtype: torch.dtype) -> torch.dtype:
-    """In which squares are summed: those of one weight of 1e30 do not fit into float32."""
+    """Return the number format in which squares are summed: those of one weight of 1e30 do not fit into float32."""
     return torch.complex128 if dtype.is_complex else torch.float64
 
 
