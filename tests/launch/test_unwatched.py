@@ -43,8 +43,8 @@ PROGRAMS = {
         f"{BEGIN}{SGD}weights = list(model.parameters())\nfor _ in range(6):\n"
         f"    given = torch.autograd.grad({LOSS}, weights)\n    for p, one in zip(weights, given):\n        p.grad = one\n"
         "    optimizer.step()\n",
-        "6 of 6 steps had gradients of no backward pass that was seen: they were read at the step, and nothing is known of the "
-        "loss; torch.autograd.grad or the program itself made them",
+        "6 of 6 steps had gradients of no backward pass that was seen: they were read at the step, and the loss is "
+        "unknown; torch.autograd.grad or the program itself made them",
     ),
     "gradients of torch.autograd.grad, no optimizer": (
         f"{BEGIN}weights = list(model.parameters())\nfor _ in range(6):\n    given = torch.autograd.grad({LOSS}, weights)\n"
