@@ -23,11 +23,11 @@ HEAD = """# Kinds of public reports, measured
 `python -m bench.reports` wrote this page. Each kind is one that people report again and again ("my loss does not move", "all
 outputs are the same", "NaN after one step"), rebuilt as a short script in our own words, beside the same script mended. Both were
 trained: every sick one was seen to fail, every mended one to train. Then each was asked about as a user would: `steadygrad check`
-with the script's own batches, `check` on the bare model, `steadygrad run`. *Found*: told as an error (as a warning, for the few
+with the script's own batches, `check` on the bare model, `steadygrad run`. *Found*: an error in the report (a warning for the few
 that learn a good part all the same). *Cause*: the first finding names what the report's solution names. *Line*: on a line that
-the solution changes, of those with the right cause and such a line. *Mended*: scripts told with an error; with a warning.
+the solution changes, of those with the right cause and such a line. *Mended*: scripts reported with an error; with a warning.
 
-A model alone does not tell what its script does: faults in the loop, the loss, the data or the optimizer cannot show there, and
+A model alone does not show what its script does: faults in the loop, the loss, the data or the optimizer cannot show there, and
 faults in the loop cannot show in `check`; what cannot show is not counted as missed.
 """
 

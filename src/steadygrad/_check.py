@@ -161,7 +161,7 @@ def check_subject(
 
 @dataclass(frozen=True)
 class _Measured:
-    """What was seen of a subject on a copy of it."""
+    """The results of a look at a copy of a subject."""
 
     trace: Trace
     stepped: Stepped | None
@@ -199,7 +199,7 @@ def _observe(run: SubjectCopy, progress: Progress | None) -> Trace:
 
 
 def _why_no_steps(run: SubjectCopy) -> str:
-    """Why no step can be taken on the copy; "" where one can."""
+    """Return why no step can be taken on the copy; "" where one can."""
     if run.copied.optimizer is None:
         return "the optimizer cannot be copied"
     if not fits_in_memory(run.model, run.optimizer):
@@ -224,7 +224,7 @@ def _step(run: SubjectCopy, again: Again, trace: Trace, trial: int | None, progr
 
 
 def _merge(run: SubjectCopy, again: Again, trace: Trace, stepped: Stepped) -> tuple[Trace, Stepped]:
-    """How far the first step moved each parameter; and unless the loss is gone, a second look at what the steps have left."""
+    """Measure how far the first step moved each parameter; unless the loss is gone, look again after the steps."""
     trace = _with_updates(trace, stepped)
     if stepped.record.diverged:
         return trace, stepped
@@ -246,7 +246,7 @@ def _once(again: Again) -> Again:
 
 
 def _with_mixing(run: SubjectCopy, trace: Trace) -> Trace:
-    """What mixes the samples; a blind spot where the model does not run in eval mode as it does in training, or we fail."""
+    """Find what mixes the samples; a blind spot where the model does not run in eval mode as it does in training, or we fail."""
     if not may_mix(run.model, (operation.name for operation in trace.operations)):
         return trace
     shuffled = run.subject.batches is not None and run.subject.batches.shuffled
@@ -263,7 +263,7 @@ def _with_mixing(run: SubjectCopy, trace: Trace) -> Trace:
 
 
 def _up_to(trial: int, seen: Stepped) -> int:
-    """So many steps as were asked for, with a look at what a hundred have brought."""
+    """Return as many steps as were asked for, after a look at the result of a hundred."""
     return min(trial, thresholds.MOST_STEPS) if seen.record.steps < thresholds.MOST_STEPS else trial
 
 
@@ -274,7 +274,7 @@ def _with_updates(trace: Trace, stepped: Stepped) -> Trace:
 
 
 def _enough(trace: Trace, seen: Stepped) -> bool:
-    """Whether a few steps on fresh batches settle it: much was learned, and no rule finds anything."""
+    """Return whether a few steps on fresh batches settle it: much was learned, and no rule finds anything."""
     if seen.silent or not well_begun(seen.record):
         return False
     return not any(
@@ -283,7 +283,7 @@ def _enough(trace: Trace, seen: Stepped) -> bool:
 
 
 def _longer(again: Again, trace: Trace, seen: Stepped) -> int:
-    """How many steps there shall be in all: on one batch ten or a hundred, on fresh ones in tens until it is settled."""
+    """Return how many steps to run in all: on one batch ten or a hundred, on fresh ones in tens until it is settled."""
     taken, trace = seen.record.steps, _with_updates(trace, seen)
     early = taken == thresholds.STEPS and seen.record.unseen is not None and not seen.record.diverged
     if seen.silent:

@@ -1,4 +1,4 @@
-"""What a user can meet, each with its remedy in one sentence.
+"""The errors that a user can meet, each with its remedy in one sentence.
 
 Everything here is a ``SteadygradError``: the command line prints its message alone and exits with 2, a Python caller
 catches one class. An exception raised by the user's own code is never turned into one of these.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 
 def in_one_line(error: BaseException, most: int = 200) -> str:
-    """ "RuntimeError: CUDA out of memory": the type and the first line of the text, ``most`` characters of it.
+    """Return the type and the first line of the text, ``most`` characters of it: "RuntimeError: CUDA out of memory".
 
     Of a ``UserCodeError`` it is what the user's code raised.
     """
@@ -50,6 +50,7 @@ class CorruptReportError(SteadygradError):
     """A saved report is not what ``to_json`` wrote."""
 
     def __init__(self, why: str) -> None:
+        """Put ``why`` into the message."""
         super().__init__(f"cannot read the report: {why}")
 
 
@@ -90,7 +91,7 @@ class ProgramError(SteadygradError):
 
 
 class TrainingStopped(SteadygradError):
-    """Raised out of ``optimizer.step`` by a guard that was told to stop the training; all is saved before."""
+    """Raised out of ``optimizer.step`` by a guard whose ``on_alarm`` stops the training; all is saved before."""
 
 
 class UnknownExperimentError(SteadygradError):

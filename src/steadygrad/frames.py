@@ -28,7 +28,7 @@ def not_counted(function: _Function) -> _Function:
 
 
 def called_at(frame: FrameType | None) -> Callable[[Callable[..., Any], Any, Any], Any]:
-    """Calls a function, with its arguments and keyword arguments, from what looks like the line that ``frame`` is at."""
+    """Call a function, with its arguments and keyword arguments, from what looks like the line that ``frame`` is at."""
     return _call if frame is None else FunctionType(_at(frame.f_code, frame.f_lineno), frame.f_globals)
 
 

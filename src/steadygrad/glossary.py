@@ -57,7 +57,7 @@ TERMS: dict[str, str] = {
     "cure": "A change that is tried on a copy and measured by the same check that found the disease.",
     "guard": "What watches a run: it reads the raw norm of each gradient at every step, and says which step went wrong first.",
     "look": (
-        "A probe of the step at hand, on a copy, while a run goes on: at the first step, at each alarm, and every so many steps."
+        "A probe of the present step, on a copy, while a run goes on: at the first step, at each alarm, and every so many steps."
     ),
     "incident": (
         "What alarms of one cause are gathered into: it begins at its first sign and ends when the gradient is back at its old "

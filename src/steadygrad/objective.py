@@ -19,7 +19,7 @@ Objective = Callable[[nn.Module, Any], tuple[Any, Any]]
 
 
 def call_model(model: nn.Module, inputs: Any) -> Any:
-    """A tensor as it is, a tuple as ``*args``, a dict as ``**kwargs``; whole where only that fits the signature."""
+    """Call with a tensor alone, a tuple as ``*args``, a dict as ``**kwargs``; the whole where only that fits the signature."""
     if isinstance(inputs, dict) and (accepts(model, **inputs) or not accepts(model, inputs)):
         return model(**inputs)
     if isinstance(inputs, tuple) and (accepts(model, *inputs) or not accepts(model, inputs)):
@@ -30,7 +30,7 @@ def call_model(model: nn.Module, inputs: Any) -> Any:
 
 
 def accepts(model: nn.Module, /, *args: Any, **kwargs: Any) -> bool:
-    """Whether ``forward`` takes these arguments by its signature (one that cannot be read takes everything)."""
+    """Return whether ``forward`` takes these arguments by its signature (one that cannot be read takes everything)."""
     try:
         inspect.signature(model.forward).bind(*args, **kwargs)
     except TypeError:
@@ -141,7 +141,7 @@ def _takes_two(step: Callable[..., Any]) -> bool:
 
 @contextmanager
 def _without_trainer(model: nn.Module) -> Iterator[None]:
-    """``self.log`` and its kin do nothing: there is no trainer to tell."""
+    """``self.log`` and its kin do nothing: there is no trainer to log to."""
     own = vars(model)
     names = [name for name in ("log", "log_dict") if callable(getattr(model, name, None)) and name not in own]
     own.update(dict.fromkeys(names, _say_nothing))

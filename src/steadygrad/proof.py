@@ -47,17 +47,19 @@ class Proof(ProofRecord):
     """The same training before and after a cure. ``print(proof)`` draws the two curves, and a table of where they end."""
 
     def __repr__(self) -> str:
+        """Return the result on one line."""
         ends = f"loss {self.before.last:.3g} before, {self.after.last:.3g} after"
         word = "proven" if self.proven else "not proven"
         return f"<Proof: {word}, {ends} {numerals.count(self.steps, 'step')}; print it to see the curves>"
 
     def __str__(self) -> str:
+        """Return the report with both curves."""
         return render(self)
 
 
 @dataclass(frozen=True)
 class Stream:
-    """What is trained on: the same in both arms."""
+    """The training data: the same in both arms."""
 
     at: Batches
     words: str
@@ -82,8 +84,12 @@ def prove(
     Args:
         model: The module, or a function without arguments that makes one: each seed then draws weights of its own, where a
             module begins each training with the weights that it has.
-        batch, loss_fn, optimizer, clip, seed: As for ``check``. Nothing that is given is changed.
-        cured: What ``cure`` gave for this model; None: it is looked for.
+        batch: As for ``check``. Nothing that is given is changed.
+        loss_fn: As for ``check``.
+        optimizer: As for ``check``.
+        clip: As for ``check``.
+        seed: As for ``check``.
+        cured: The result of ``cure`` for this model; None: a cure is looked for.
         steps: Optimizer steps of each training.
         seeds: Trainings of each, from ``seed`` on.
         batches: What both are trained on, again from the start when it ends: a list, a ``DataLoader``, or a function of the
@@ -188,7 +194,7 @@ def _treated(subject: Subject, cured: Cured, seed: int) -> Subject:
 
 
 def train(subject: Subject, batches: Batches, steps: int, seed: int) -> Run:
-    """``steps`` real steps on a copy of the subject; the subject is not changed."""
+    """Run ``steps`` real steps on a copy of the subject; the subject is not changed."""
     outside: list[tuple[Tensor, Tensor | None]] = []
     told = (
         "the model, its loss or its optimizer raised this while it was trained; fix it, or give the batches it expects"
@@ -268,8 +274,10 @@ def _accuracy(run: SubjectCopy, batches: Batches, steps: int) -> float | None:
 
 
 def stream_for(subject: Subject, batches: Iterable[Any] | Batches | None, steps: int) -> Stream:
-    """The batches in a fixed order, drawn once; the subject's own where none are given, fresh ones
-    where it has them. Raises as ``prove`` does."""
+    """The batches in a fixed order, drawn once. Raises as ``prove`` does.
+
+    Without ``batches`` they are the subject's own, fresh ones where it has them.
+    """
     if batches is None and subject.batches is not None:
         return Stream(subject.batches.to_train_on, f"fresh batches of {subject.batches.words}")
     if batches is None:
@@ -289,7 +297,7 @@ def stream_for(subject: Subject, batches: Iterable[Any] | Batches | None, steps:
 
 
 def _kept(batches: Iterable[Any], steps: int) -> list[Any]:
-    """As many batches as there are steps, drawn once, so that both arms see the same."""
+    """Draw as many batches as there are steps, once, so that both arms see the same."""
     try:
         draw = iter(batches)
     except TypeError:
@@ -301,7 +309,7 @@ def _kept(batches: Iterable[Any], steps: int) -> list[Any]:
 
 
 def _drawn(batches: Batches) -> Batches:
-    """The function, with the same random numbers for the same step, whatever the model has drawn meanwhile."""
+    """Return the function with the same random numbers for the same step, whatever the model has drawn meanwhile."""
 
     def batch(step: int) -> Any:
         with same_randomness():

@@ -31,7 +31,7 @@ Ignores = tuple[tuple[str, tuple[str, ...]], ...]
 
 @dataclass(frozen=True)
 class Settings:
-    """What to judge, what to leave out, and how to run; every default is what ``steadygrad check`` does unasked."""
+    """The settings of a check: what to judge, what to ignore, how to run; the defaults are those of ``steadygrad check``."""
 
     select: tuple[str, ...] = ()
     """Codes, prefixes of codes or names of the rules to run; all when empty."""
@@ -59,12 +59,12 @@ class Settings:
 
 @dataclass(frozen=True)
 class RunSettings:
-    """How ``steadygrad run`` watches a program: ``[tool.steadygrad.run]``; every default is what it does unasked."""
+    """The settings of ``steadygrad run``: ``[tool.steadygrad.run]``; the defaults are those of a run without options."""
 
     clip: str | None = None
-    """As ``Clip.parse`` reads it: "norm:1.0"."""
+    """The text for ``Clip.parse``: "norm:1.0"."""
     on_alarm: str = "warn"
-    """As ``OnAlarm.parse`` reads it: "skip:5/100:stop"."""
+    """The text for ``OnAlarm.parse``: "skip:5/100:stop"."""
     probe_every: int = 1000
     """Steps between two looks; 0 = none by the clock."""
     overhead: float = 0.01
@@ -209,7 +209,7 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def matches(selector: str, finding: Finding) -> bool:
-    """Whether a selector (code, prefix of a code, or name) means this finding."""
+    """Return whether a selector (code, prefix of a code, or name) means this finding."""
     return _means(selector, finding.code) or selector.lower() == finding.name
 
 
@@ -303,7 +303,7 @@ def _by_glob(finding: Finding, settings: Settings) -> Iterable[tuple[object, str
 
 
 def _file_matches(path: str, glob: str, root: Path | None) -> bool:
-    """As a path from the root, as a file name, or as the path itself."""
+    """Match a path from the root, a file name, or the path itself."""
     full = Path(path).absolute()
     names = [full.name, str(full), path]
     if root is not None and full.is_relative_to(root):

@@ -26,7 +26,7 @@ def wrapped(text: str, stream: TextIO | None, indent: str) -> str:
 
 
 def _columns(stream: TextIO | None) -> int | None:
-    """How wide the terminal behind a stream is; None where there is none."""
+    """Return the width of the terminal behind a stream; None where there is none."""
     try:
         if stream is None or not stream.isatty():
             return None

@@ -41,7 +41,7 @@ def seconds(given: float | str | None, option: str) -> float | None:
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that was most probably meant; None where none is near enough to be more than a guess.
+    """The known word that was most probably meant; None where none is near enough.
 
     One that begins as ``word`` does comes first. Letters' case, hyphens and underscores count for nothing. Of words of up to
     four letters 60 % must agree (``sdg`` for ``sgd``), of longer ones 70 %: at 60 % ``SG999`` is taken for ``SG309``.

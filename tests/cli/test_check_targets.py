@@ -224,7 +224,7 @@ def test_a_configuration_of_the_files_own_is_taken(write, capsys, made):
     [
         ("config=GPTConfig(n_layr=4)", "takes no argument 'n_layr'"),
         ("config.n_layr=4", "takes no argument 'n_layr'"),
-        ("config=__import__('os')", "calls what is no class"),
+        ("config=__import__('os')", "does not call a class"),
         ("config=GPTConfig(n_layer=open('x'))", "give plain values"),
         ("cnfig.n_layer=4", "no configuration 'cnfig'"),
         ("config.a.b=4", "--arg config.depth=20"),

@@ -29,8 +29,8 @@ PROGRAMS = {
     "backward is compiled": (
         f"{BEGIN}{SGD}{COMPILED}def back(x):\n    model(x).square().mean().backward()\n"
         "for _ in range(6):\n    optimizer.zero_grad()\n    back(torch.randn(8, 4))\n    optimizer.step()\n",
-        "6 of 6 steps had gradients of no backward pass that was seen: they were read at the step, and nothing is known of the "
-        "loss; it runs inside of what torch.compile compiled",
+        "6 of 6 steps had gradients of no backward pass that was seen: they were read at the step, and the loss is "
+        "unknown; it runs inside of what torch.compile compiled",
     ),
     "all is compiled": (
         f"{BEGIN}{COMPILED}def step(x):\n    model(x).square().mean().backward()\n    with torch.no_grad():\n"
@@ -43,8 +43,8 @@ PROGRAMS = {
         f"{BEGIN}{SGD}weights = list(model.parameters())\nfor _ in range(6):\n"
         f"    given = torch.autograd.grad({LOSS}, weights)\n    for p, one in zip(weights, given):\n        p.grad = one\n"
         "    optimizer.step()\n",
-        "6 of 6 steps had gradients of no backward pass that was seen: they were read at the step, and nothing is known of the "
-        "loss; torch.autograd.grad or the program itself made them",
+        "6 of 6 steps had gradients of no backward pass that was seen: they were read at the step, and the loss is "
+        "unknown; torch.autograd.grad or the program itself made them",
     ),
     "gradients of torch.autograd.grad, no optimizer": (
         f"{BEGIN}weights = list(model.parameters())\nfor _ in range(6):\n    given = torch.autograd.grad({LOSS}, weights)\n"

@@ -40,39 +40,39 @@ class Fixed:
     sources: tuple[Source, ...] = ()
     """The files that change; none where there is nothing to write."""
     told: tuple[str, ...] = ()
-    """What belongs to the cure and stands in none of the files."""
+    """The parts of the cure that belong to none of the files."""
     elsewhere: tuple[str, ...] = ()
     """Other whole numbers of the constructor that it was checked with ("depth=25")."""
     why: str = ""
     """Why there is no patch."""
     tried: tuple[str, ...] = ()
-    """What was drafted, and why each was not offered."""
+    """The drafts, and why each was not offered."""
     by_hand: str = ""
     """The same cure as lines of Python, where it has no form in the source."""
 
     @property
     def found(self) -> bool:
-        """Whether there is a patch."""
+        """Return whether there is a patch."""
         return bool(self.sources)
 
     @property
     def healthy(self) -> bool:
-        """Whether nothing is wrong in the first place."""
+        """Return whether nothing is wrong in the first place."""
         return self.cured.before.verdict is Verdict.HEALTHY
 
     @property
     def safety(self) -> str:
-        """Of the patch: "safe" where it changes numbers only."""
+        """The safety of the patch: "safe" where it changes numbers only."""
         return "" if self.cured.taken is None else self.cured.taken.candidate.safety
 
     @property
     def title(self) -> str:
-        """Of the cure that is written."""
+        """The title of the written cure."""
         return "" if self.cured.taken is None else self.cured.taken.candidate.title
 
     @property
     def words(self) -> str:
-        """What the patch is, and what it was seen to do; else why there is none."""
+        """Describe the patch, and what it was seen to do; else explain why there is none."""
         if not self.found:
             return self.why
         before, after = self.cured.before.verdict.value, self.cured.after.verdict.value
@@ -143,12 +143,12 @@ def make_fix(
 
 
 def _proven(subject: Subject, cured: Cured, asked: Mapping[str, Any]) -> Fixed:
-    """Raises ``CannotFixError`` where the cure cannot be written, or written does not reach the cure's verdict."""
+    """Return the proven fix. Raises ``CannotFixError`` where the cure cannot be written, or does not reach its verdict there."""
     assert cured.taken is not None
     draft = write(subject, cured)
     sources = tuple(source for source in draft.sources.values() if source.splices)
     if not sources:
-        raise CannotFixError("; ".join(draft.told) or "there is nothing of it in the source")
+        raise CannotFixError("; ".join(draft.told) or "the source has no place for it")
     for source in sources:
         _refuse_generated(source)
     patched = {source.path: source.patched_bytes for source in sources}
@@ -169,7 +169,7 @@ def _proven(subject: Subject, cured: Cured, asked: Mapping[str, Any]) -> Fixed:
 
 
 def _rate_is_elsewhere(draft: Draft, asked: Mapping[str, Any]) -> bool:
-    """Whether the subject's optimizer is none that the target makes, so that no file decides its learning rate."""
+    """Return whether the subject's optimizer is none that the target makes, so that no file decides its learning rate."""
     return draft.rate_told or bool(asked["optimizer"]) or assumed(draft.subject)
 
 

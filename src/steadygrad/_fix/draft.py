@@ -26,7 +26,7 @@ class Draft:
     """The model as the cure left it: where numbers alone were changed, with the same names."""
     sources: dict[Path, Source] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
-    """What belongs to the cure and stands in none of the files."""
+    """The parts of the cure that belong to none of the files."""
     rate_told: bool = False
     """Whether the learning rate is among them."""
 
@@ -42,7 +42,7 @@ class Draft:
         return next(o for o in self.net.trace.operations if self.net.site(o) == site)
 
     def construction(self, path: str) -> Location:
-        """Where the module at ``path`` was constructed. Raises ``CannotFixError`` where that is not known."""
+        """Find where the module at ``path`` was constructed. Raises ``CannotFixError`` where that is unknown."""
         place = construction_of(self.subject.model.get_submodule(path))
         if place is None:
             raise CannotFixError(f"where {path or 'the model'} is constructed is not known")

@@ -53,7 +53,7 @@ class Other:
 
 
 def others_of(subject: Subject, target: str, options: Mapping[str, Any]) -> list[list[Other]]:
-    """For each whole number that the model was made with, other values in the order in which they are to be tried."""
+    """Return, for each whole number that the model was made with, other values in the order of trial."""
     kind = _constructor_of(type(subject.model))
     numbers = {name: one for name, one in arguments_of(subject.model).items() if type(one) is int} if kind else {}
     found = [[Other(name, one, value, kind) for value in _values(one)] for name, one in numbers.items()]
@@ -124,7 +124,7 @@ def _with_other(init: Callable[..., None], other: Other) -> Callable[..., None]:
 
 
 def runs(target: str, options: Mapping[str, Any], other: Other) -> bool:
-    """Whether the source as it stands builds with the other number, takes its batch, and gives a finite loss."""
+    """Return whether the source as it stands builds with the other number, takes its batch, and gives a finite loss."""
     try:
         with anew(), given(other):
             subject = subject_of(target, other.options(options))

@@ -130,7 +130,7 @@ def _width_here(draft: Draft, activation: Operation, source: Source) -> str:
 
 
 def _one_width(draft: Draft, sites: Sequence[Site], place: Location) -> bool:
-    """Whether the activations constructed at one place all have the same shape, so that one number serves them all."""
+    """Return whether the activations constructed at one place all have the same shape, so that one number serves them all."""
     shapes = {
         draft.operation(site).output_shape[1:]
         for site in sites
@@ -163,7 +163,7 @@ def wrap_layer(draft: Draft, path: str, behind: Callable[[Source, Any], str]) ->
 
 
 def out_features(source: Source, call: Any, width: int | None = None) -> str:
-    """The text of a layer's second argument; the number itself where the arguments do not tell."""
+    """Return the text of a layer's second argument; the number itself where the arguments do not show it."""
     for keyword in ("out_features", "out_channels"):
         for argument in call.args:
             if argument.keyword is not None and argument.keyword.value == keyword:

@@ -41,10 +41,18 @@ def fix(
         target: "net.py:Net", as on the command line: a file or module, and a class, function or object in it.
         arguments: Of the class or function: ``{"depth": 20}``.
         inputs: Shapes of the inputs where there is no batch: "64,3,32,32" or "8,128:long".
-        batch, loss: "file.py:name" of a batch, a loader or a function; a loss by its name or "file.py:function".
-        optimizer, clip, seed: As for ``check``, in words.
-        device, dtype: "cuda", "bfloat16": what the model and the batch are moved to.
-        keep, allow, only, best, budget: As for ``cure``.
+        batch: "file.py:name" of a batch, a loader or a function.
+        loss: A loss by its name, or "file.py:function".
+        optimizer: As for ``check``, in words.
+        clip: As for ``check``, in words.
+        seed: As for ``check``.
+        device: The device for the model and the batch: "cuda".
+        dtype: Their number format: "bfloat16".
+        keep: As for ``cure``.
+        allow: As for ``cure``.
+        only: As for ``cure``.
+        best: As for ``cure``.
+        budget: As for ``cure``.
         unsafe_fixes: Also patches that change what the model computes; without it only numbers change.
 
     Returns:

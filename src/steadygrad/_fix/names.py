@@ -1,4 +1,4 @@
-"""What a file calls torch and its parts, where a new import goes, and where a new function can stand.
+"""The names of torch and its parts in a file, the place for a new import, and the place for a new function.
 
 Only imports at the file's own level count: what a function imports for itself is not known outside it.
 """
@@ -16,12 +16,12 @@ _FUNCTIONAL = "torch.nn.functional"
 
 
 def torch(source: Source) -> str:
-    """What this file calls torch; the import is added where there is none."""
+    """Return this file's name for torch; add the import where there is none."""
     return _imported(source).get("torch") or _add(source, "torch", "import torch")
 
 
 def nn(source: Source) -> str:
-    """What this file calls torch.nn."""
+    """Return this file's name for torch.nn."""
     have = _imported(source)
     if "torch.nn" in have:
         return have["torch.nn"]
@@ -33,7 +33,7 @@ def nn(source: Source) -> str:
 
 
 def functional(source: Source) -> str:
-    """What this file calls torch.nn.functional."""
+    """Return this file's name for torch.nn.functional."""
     return _imported(source).get(_FUNCTIONAL) or f"{nn(source)}.functional"
 
 
@@ -52,7 +52,7 @@ def free(source: Source, name: str) -> str:
 
 
 def start_of(source: Source, statement: Any) -> int:
-    """Where a statement begins, its decorators included."""
+    """Find where a statement begins, its decorators included."""
     decorators = getattr(statement, "decorators", ())
     return source.spans[decorators[0] if decorators else statement][0]
 
@@ -124,7 +124,7 @@ def _add(source: Source, name: str, statement: str) -> str:
 
 
 def _taken(source: Source, name: str) -> bool:
-    """Whether the file binds the name to something that is not torch's, or may."""
+    """Return whether the file binds the name to something that is not torch's, or may."""
     cst = libcst()
     uses = sum(isinstance(node, cst.Name) and node.value == name for node in source.spans)
     plain = sum(
@@ -154,7 +154,7 @@ def _first(source: Source) -> int:
 
 
 def _is_head(statement: Any) -> bool:
-    """Whether what stands at the head of a file can go on behind it."""
+    """Return whether what stands at the head of a file can go on behind it."""
     cst = libcst()
     return isinstance(statement, (cst.SimpleStatementLine, cst.If, cst.Try))
 

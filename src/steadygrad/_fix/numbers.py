@@ -67,7 +67,7 @@ _BUILDS = (
     r"init\w*\([^()]*\b{name}\b",
     r"\b{name}\b.*\binit\.\w+_\(",
 )
-"""What is done to a model behind its construction that an initialisation must wait for."""
+"""The changes to a model after its construction that an initialisation must wait for."""
 
 
 def _built_further(source: Source, call: Any) -> tuple[str, Any] | None:

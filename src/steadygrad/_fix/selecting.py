@@ -24,18 +24,18 @@ class _Rule:
     test: str
     """The condition on ``name`` and ``layer``."""
     called: str
-    """What a list of those that meet it may be called."""
+    """The name of a list of those that meet it."""
     known: list[str]
-    """Those of this model."""
+    """The layers of this model."""
 
 
 @dataclass
 class Lists:
-    """Lists of layers of one model, each with a variable in the function that is to be written."""
+    """Lists of layers of one model, each with a variable in the function to write."""
 
     model: nn.Module
     nn: str
-    """What the file calls torch.nn."""
+    """The file's name for torch.nn."""
     _made: dict[str, str] = field(default_factory=dict)
 
     def of(self, paths: Iterable[str]) -> str:
@@ -114,12 +114,12 @@ def _literal(paths: list[str]) -> str:
 
 
 def _is_fixed(path: str) -> bool:
-    """Whether a path has no number in it, so that it is what the class itself calls the layer."""
+    """Return whether a path has no number in it, so that it is what the class itself calls the layer."""
     return not re.search(r"\d", path)
 
 
 def _ends(path: str) -> tuple[str, str]:
-    """What stands before the first part of a path that is a number, and behind the last: ("blocks.", ".fc2")."""
+    """Return the text before the first part of a path that is a number, and after the last: ("blocks.", ".fc2")."""
     numbers = list(re.finditer(r"(?<![^.])\d+(?![^.])", path))
     return (path[: numbers[0].start()], path[numbers[-1].end() :]) if numbers else ("", path.rpartition(".")[2])
 
@@ -153,7 +153,7 @@ class _Run:
 
     @property
     def doubt(self) -> int:
-        """How far it may hold for this model alone: 0 = all of the list, 1 = up to an end or most of it, 2 = in the middle."""
+        """Rate how closely it may fit this model: 0 = all of the list, 1 = up to an end or most of it, 2 = in the middle."""
         if (self.start, self.end, self.step) == (0, self.whole, 1):
             return 0
         if self.step > 1:
@@ -165,7 +165,7 @@ class _Run:
         return 2 * (self.end - self.start) > self.whole
 
     def __str__(self) -> str:
-        """As Python: a long one by both of its ends, a short one from the nearer."""
+        """Return the slice as Python: a long one by both of its ends, a short one from the nearer."""
         start, end, behind = self.start, self.end, self.whole - self.end
         by = f":{self.step}" if self.step > 1 else ""
         if start == 0 and behind == 0:

@@ -41,7 +41,7 @@ class Splice:
 
 @dataclass
 class Source:
-    """One file; ``splices`` are what is to be changed in it."""
+    """One file; ``splices`` are its changes."""
 
     path: Path
     data: bytes
@@ -51,7 +51,7 @@ class Source:
 
     @classmethod
     def read(cls, path: str | Path) -> Source:
-        """Raises ``CannotFixError`` where the file cannot be read as Python text."""
+        """Read a file. Raises ``CannotFixError`` where it is not Python text."""
         path = Path(path).resolve()
         try:
             data = path.read_bytes()
@@ -188,7 +188,7 @@ class Source:
         return data
 
     def line_end(self, offset: int) -> int:
-        """Behind the line end that follows."""
+        """Return the place behind the line end that follows."""
         return next((start for start in self._starts if start > offset), len(self.text))
 
     def indent_of(self, offset: int) -> str:

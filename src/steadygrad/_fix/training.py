@@ -43,12 +43,12 @@ def _shown(files: list[Path]) -> str:
 
 
 def assumed(subject: Subject) -> bool:
-    """Whether the optimizer is one that the check had to assume."""
+    """Return whether the optimizer is one that the check had to assume."""
     return any(one.about == "optimizer" and one.by_default for one in subject.assumptions)
 
 
 def write_rate(draft: Draft, rate: float) -> None:
-    """The rate where the optimizer is made; told where it is made elsewhere."""
+    """Write the rate where the optimizer is made; note it where it is made elsewhere."""
     name = type(draft.subject.optimizer).__name__
     try:
         source, call = optimizer_call(draft)
@@ -67,7 +67,7 @@ def write_rate(draft: Draft, rate: float) -> None:
 
 
 def learning_rate(draft: Draft, edit: Edit) -> None:
-    """The rate that was found is written with the rest; here only that there is a place for it."""
+    """Check that there is a place for the rate that was found: it is written with the rest."""
     try:
         optimizer_call(draft)
     except CannotFixError as error:

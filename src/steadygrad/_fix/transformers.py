@@ -1,4 +1,4 @@
-"""What a transformer's cures change in the source."""
+"""The changes of a transformer's cures in the source."""
 
 from __future__ import annotations
 

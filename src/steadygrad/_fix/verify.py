@@ -37,7 +37,7 @@ _ANSWER = "steadygrad's answer: "
 
 @dataclass(frozen=True)
 class Request:
-    """What the fresh process is asked to check."""
+    """The order to the fresh process: what it checks."""
 
     files: dict[str, str]
     """Patched bytes by path, in base64."""
@@ -62,18 +62,18 @@ def request(
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of it."""
+    """The result of the fresh process."""
 
     verdict: str
     """The patched target's; "cannot run: …" where it does not run."""
     operations: dict[str, int]
-    """How often each activation ran, and how many norms: what a change must have reached."""
+    """Runs of each activation, and norms in number: what a change must have reached."""
     elsewhere: dict[str, str] = field(default_factory=dict)
     """The verdict at other whole numbers that the unpatched source builds and runs with ("depth=25")."""
 
 
 def operations_of(trace: Trace) -> dict[str, int]:
-    """Calls by name for activations, by kind for norms."""
+    """Count calls by name for activations, by kind for norms."""
     names = [o.name.strip("_") if o.kind == "activation" else o.kind for o in trace.operations if o.kind in _COUNTED]
     return dict(Counter(names))
 
@@ -171,7 +171,7 @@ def _cannot_run(error: Exception) -> str:
 
 @contextlib.contextmanager
 def _reading(files: Mapping[str, bytes]) -> Iterator[None]:
-    """Imports of the files run the given text instead of what is on disk or compiled."""
+    """Let imports of the files run the given text instead of what is on disk or compiled."""
     loader = importlib.machinery.SourceFileLoader
     original = loader.get_code
 

@@ -40,7 +40,7 @@ def detach_at_exit(made: Detachable) -> Callable[[], None]:
 
 
 def detach_forgotten(made: Forgettable) -> None:
-    """It is collected together with its optimizers: what is unread is read, and its journal closed.
+    """Read what is unread and close the journal, when the guard is collected together with its optimizers.
 
     No model runs in a collection, so alarms come without a look; and where processes share the model nothing is read, since
     they collect at different times.
@@ -57,7 +57,7 @@ def detach_forgotten(made: Forgettable) -> None:
 
 
 def weakly(method: Callable[[str], None]) -> Callable[[str], None]:
-    """The method of an object that may go meanwhile; then it does nothing. For a thread, which would hold the object."""
+    """Call the method of an object that may go meanwhile; then do nothing. For a thread, which would hold the object."""
     reference = weakref.WeakMethod(method)
 
     def call(text: str) -> None:

@@ -14,7 +14,7 @@ from steadygrad.report.alarms import advice
 
 
 def tell(guard: Guard, findings: Iterable[Finding]) -> None:
-    """An alarm for each, of the guard's first optimizer, at the step that it has come to."""
+    """Raise an alarm for each finding, at the present step of the guard's first optimizer."""
     one = guard.optimizers[0]
     for finding in findings:
         message = with_factors(finding.message)

@@ -1,4 +1,4 @@
-"""Which steps of one optimizer have their updates measured exactly, and what was measured: the first, then some, within a budget.
+"""The steps of one optimizer whose updates are measured exactly, and the results: the first, then some, within a budget.
 
 Judges nothing, and reads no clock: whoever calls says what time it is, and how long it took.
 """
@@ -34,19 +34,19 @@ class ExactUpdates:
         self._measured: list[Sample] = []
 
     def allowed(self, step: int, now: float) -> bool:
-        """Whether ``step``, which is due, is measured; where the budget does not allow it yet, it is put off."""
+        """Return whether ``step``, which is due, is measured; put it off where the budget does not allow it yet."""
         if step <= FIRST or self._budget.allows("updates", now):
             return True
         self.next = step + RETRY
         return False
 
     def begin(self, parameters: Sequence[Tensor], step: int, rate: float) -> None:
-        """Before the step: keep its weights."""
+        """Keep the weights before the step."""
         self.open = Sample.of(list(parameters), step, rate, self._start_at)
         self._start_at = (self.open.columns[-1] + 1) % len(parameters)
 
     def end(self) -> bool:
-        """After the step; whether what it did can be read without waiting."""
+        """Measure after the step; return whether the result can be read without waiting."""
         sample, self.open = self.open, None
         assert sample is not None
         sample.finish()
@@ -55,14 +55,14 @@ class ExactUpdates:
         return sample.on_host
 
     def rest_from(self, step: int) -> None:
-        """This step needs no more."""
+        """Finish this step."""
         self.next = step + (1 if step < FIRST else EVERY)
 
     def read(self) -> list[Updates]:
-        """What was measured since the last call. Waits for the device."""
+        """Return the measurements since the last call. Waits for the device."""
         measured, self._measured = self._measured, []
         return [one.read() for one in measured]
 
     def restart(self) -> None:
-        """The parameters are others now: what was kept of them is not theirs."""
+        """Forget what was kept: the parameters are others now."""
         self._start_at, self.open, self._measured = 0, None, []

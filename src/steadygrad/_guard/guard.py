@@ -145,7 +145,7 @@ class Guard:
             one.watch.record_loss(loss)
 
     def summary(self) -> dict[str, Any]:
-        """Steps, alarms by code, actions by kind, share clipped, looks."""
+        """Return steps, alarms by code, actions by kind, share clipped, looks."""
         return summary_of(self)
 
     def flush(self) -> None:
@@ -220,7 +220,7 @@ class Guard:
         self.looking.arm(any(one.watch.due and not one.off for one in self.optimizers))
 
     def stands_aside(self, one: GuardedOptimizer, error: Exception) -> bool:
-        """An error of ours, or of the user's own function (True), which goes through."""
+        """Return whether an error is of the user's own function, which goes through; else rest, and report it as ours."""
         if self.answers.raised_by_callback is error:
             return True
         self.rests = True
@@ -257,7 +257,7 @@ class Guard:
             self.writing.weights(one.index, one.columns.names, seen.step, seen.weights, seen.ratios)
 
     def found(self, one: GuardedOptimizer, symptoms: Sequence[Symptom]) -> None:
-        """What rows and updates show: alarms, new or going on, and those that have ended."""
+        """Judge rows and updates: alarms that are new or go on, and those that have ended."""
         more = [*symptoms, *clips.judge_habits(habits_of(one))]
         if losses.worth_a_question(one.state.losses):
             still = losses.stands_still(one.state, one.step, self.looking.spread())
@@ -271,21 +271,21 @@ class Guard:
             self.writing.alarm(alarm)
 
     def found_here(self, one: GuardedOptimizer, alarms: Sequence[Alarm]) -> None:
-        """What this process's own loss shows: whichever process it is, it says so."""
+        """Judge this process's own loss and print what it shows, whichever process it is."""
         for alarm in alarms:
             line = self._of(one, words_of.in_words(alarm))
             self.writing.note(alarm.step, line)
             self._print(line)
 
     def stepped(self, one: GuardedOptimizer) -> None:
-        """After a step, where snapshots are kept: one is taken when it is time and nothing is wrong."""
+        """Take a snapshot after a step, where snapshots are kept, it is time and nothing is wrong."""
         if not incidents.is_ill(self.book):
             why_not = self.answers.keep(one)
             if why_not is not None:
                 self._note_once(one.step, why_not)
 
     def stepped_unseen(self, one: GuardedOptimizer) -> None:
-        """After a step that called no hook: what is not seen of such steps is said once."""
+        """Say once, after a step that called no hook, what is not seen of such steps."""
         if one.watch.unseen_steps == UNSEEN:
             self._note_once(one.step, self._of(one, words_of.UNSEEN.format(one.step)))
 

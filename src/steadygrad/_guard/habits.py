@@ -1,4 +1,4 @@
-"""What a loop makes a habit of, and what only the end of a run shows: counts of one optimizer as the rules take them."""
+"""The habits of a loop, and what only the end of a run shows: counts of one optimizer in the form that the rules take."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from steadygrad.watch import loss_scale
 
 
 def habits_of(one: GuardedOptimizer) -> Habits:
-    """What the loop does with its gradients."""
+    """Count what the loop does with its gradients."""
     loop, clip = one.watch.loop, one.watch.last_clip
     double = loop.double_clips + (loop.steps if clip is not None and one.clipper is not None else 0)
     earlier = one.step - loop.steps  # Of the run that this one goes on with.
@@ -44,12 +44,12 @@ def habits_of(one: GuardedOptimizer) -> Habits:
 
 
 def symptoms_at_end(one: GuardedOptimizer) -> list[Symptom]:
-    """A clip that acts always or never, a last step that did harm."""
+    """Judge the end: a clip that acts always or never, a last step that did harm."""
     none, single = np.zeros(0), np.zeros(0, np.float32)
     empty = Rows(np.zeros(0, np.int64), none, np.zeros((0, 0), np.float32), single, single, none)
     found: list[Symptom] = []
     pending = one.state.pending_update
-    # Steps that came after it, read or not, were judged as far as they tell. And one step of an optimizer that evaluates its
+    # Steps that came after it, read or not, were judged as far as they go. And one step of an optimizer that evaluates its
     # closure several times (LBFGS) is as many updates: it may be large.
     if pending is not None and pending.step == one.step and one.watch.evaluations <= 1:
         found += updates.confirmed(one.state, empty, np.zeros((0, 1)), ending=True)

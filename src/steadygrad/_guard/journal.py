@@ -1,4 +1,4 @@
-"""What of a guarded run goes into its journal, and into which of its columns, and to those who listen to it."""
+"""The parts of a guarded run that go into its journal, their columns, and what its listeners get."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Writing:
 
     @property
     def path(self) -> str | None:
-        """Of the journal, also when it is closed; None where there is none."""
+        """The path of the journal, also when it is closed; None where there is none."""
         return self._closed if self._journal is None else str(self._journal.path)
 
     @classmethod
@@ -112,35 +112,35 @@ class Writing:
             self._journal.weights(index, step, *wide)
 
     def alarm(self, alarm: Alarm) -> None:
-        """New, or changed since it was written."""
+        """Write an alarm that is new or has changed since it was written."""
         if self._journal is not None:
             self._journal.alarm(alarm)
         for one in self.couriers:
             one.alarm(alarm)
 
     def action(self, action: Action) -> None:
-        """What was done."""
+        """Write an action."""
         if self._journal is not None:
             self._journal.action(action)
 
     def look(self, look: Look) -> None:
-        """What a look has found."""
+        """Write the result of a look."""
         if self._journal is not None:
             self._journal.look(look)
 
     def note(self, step: int, text: str) -> None:
-        """A word on the guard itself."""
+        """Write a note on the guard itself."""
         if self._journal is not None:
             self._journal.note(step, text)
 
     def extremes(self, step: int, by_rank: Array) -> None:
-        """The ranks with the smallest and the largest number of ``by_rank (ranks,)``."""
+        """Write the ranks with the smallest and the largest number of ``by_rank (ranks,)``."""
         if self._journal is not None:
             low, high = float(by_rank.min()), float(by_rank.max())
             self._journal.extremes(step, low, high, int(by_rank.argmin()), int(by_rank.argmax()))
 
     def summary(self, values: dict[str, float]) -> None:
-        """Counts so far."""
+        """Write the counts so far."""
         if self._journal is not None:
             self._journal.summary(values)
 
@@ -160,7 +160,7 @@ class Writing:
         self._closed, self._journal = self.path, None
 
     def forget(self, index: int) -> None:
-        """The optimizer's parameters are others now."""
+        """Note that the optimizer's parameters are others now."""
         self._places.pop(index, None)
 
     def _wide(self, index: int, names: Sequence[str], values: Array) -> Array:

@@ -45,7 +45,7 @@ SUSPICIOUS = 0.2
 
 
 class GuardedOptimizer:
-    """What belongs to one optimizer."""
+    """The parts of a guard that belong to one optimizer."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class GuardedOptimizer:
 
     @property
     def finite(self) -> bool:
-        """Whether the gradients of the step at hand are finite; True where that can't be seen without waiting."""
+        """Return whether the gradients of the step at hand are finite; True where that can't be seen without waiting."""
         norms = self.watch.norms
         return norms is None or all(map(math.isfinite, norms))
 
@@ -161,7 +161,7 @@ class GuardedOptimizer:
             one.given = None
 
     def again(self) -> None:
-        """A later evaluation of a closure, within the same step: clipped, not counted."""
+        """Handle a later evaluation of a closure within the same step: clip it, do not count it."""
         if self.clipper is not None:
             ring = self.watch.ring
             self.clipper(ring.read(), ring.row, ring.host(), ring.active, 1.0)
@@ -259,7 +259,7 @@ class GuardedOptimizer:
             self.owner.found_here(self, self.own_loss.judge(mine, self.owner.book.alarms))
 
     def _clipped(self, factor: float) -> None:
-        """The guard's clip has multiplied the gradients of the step at hand, whose row may have been judged already."""
+        """Note that the guard's clip has multiplied the gradients of this step, whose row may have been judged already."""
         if self.watch.ring.filled:
             self.watch.ring.clipped(factor)
         elif self._unwritten:
@@ -272,12 +272,12 @@ class GuardedOptimizer:
             self.owner.rows(self, rows)
 
     def know(self, state: State) -> None:
-        """The rules know this, and no more, of the gradients so far; of parameters added since they know nothing."""
+        """Set what the rules know of the gradients so far; they know nothing of parameters added since."""
         self.state = state if state.columns == self.columns else State.from_plain(self.columns, state.as_plain())
         self._set_limits()
 
     def go_on_at(self, step: int) -> None:
-        """Another run has taken this many steps before."""
+        """Continue a run that has taken this many steps."""
         self.watch.step = step
         self._exact.rest_from(step)
 
@@ -293,7 +293,7 @@ class GuardedOptimizer:
         return math.nan, math.nan
 
     def _ill(self, watch: AllSteps) -> bool:
-        """Whether the row at hand is beyond what needs no judgement; False where seeing it would wait for a device."""
+        """Return whether the row at hand is beyond what needs no judgement; False where seeing it would wait for a device."""
         seen = watch.norms
         if seen is None:
             if not self.owner.acts:
@@ -319,7 +319,7 @@ class GuardedOptimizer:
         self.watch.at_once = self._young or self.owner.acts
 
     def _suspicious(self, moved: list[float]) -> bool:
-        """Whether the update just made needs a judgement at once: a third of a weight, or not a number."""
+        """Return whether the update just made needs a judgement at once: a third of a weight, or not a number."""
         if all(b * SUSPICIOUS >= c for b, c in zip(self.watch.monitor.norms, moved, strict=True)):
             return False
         self._exact.next = min(self._exact.next, self.step + 1)

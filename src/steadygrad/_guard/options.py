@@ -1,4 +1,4 @@
-"""What a guard was asked to do, checked: one sentence for whatever cannot be. Nothing is attached here."""
+"""The options of a guard, checked: one sentence for each that is invalid. Nothing is attached here."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SNAPSHOT_BYTES = 4 * 2**30
 
 @dataclass(frozen=True)
 class Options:
-    """As ``guard`` takes them. Raises ``SettingsError`` for a value that cannot be."""
+    """The options of ``guard``, checked. Raises ``SettingsError`` for an invalid value."""
 
     clip: Clip | None
     on_alarm: OnAlarm
@@ -90,7 +90,7 @@ def several(given: Any) -> list[Any]:
 
 
 def check_subjects(roots: Sequence[Any], optimizers: Sequence[Any]) -> None:
-    """Raises ``SubjectError`` where these are no models, no optimizers, or do not belong together."""
+    """Raise ``SubjectError`` where these are no models, no optimizers, or do not belong together."""
     for root in roots:
         if not isinstance(root, nn.Module):
             raise SubjectError(f"the model is {type(root).__name__}, expected a torch.nn.Module or a list of them")
@@ -114,7 +114,7 @@ def check_subjects(roots: Sequence[Any], optimizers: Sequence[Any]) -> None:
 
 
 def check_parts(options: Options) -> None:
-    """For processes that each see a part of the gradient. Raises ``SettingsError`` for what all of them must do alike."""
+    """Raise ``SettingsError`` where processes that each see a part of the gradient cannot do alike what was asked."""
     instead = "wrap the model with fully_shard, whose gradients are known as a whole"
     if options.clip is not None:
         raise SettingsError(

@@ -1,4 +1,4 @@
-"""What a process's own loss shows where several train one model: told by that process, acted upon by none.
+"""The judgement of a process's own loss where several train one model: that process reports it, none acts on it.
 
 Each rank has the loss of its own batch. What all do together (judging, explaining, acting) must come to the same on all of
 them, or some would wait for the others for ever; so losses are judged beside it, on each rank by itself and without a word

@@ -1,4 +1,4 @@
-"""What a guarded optimizer asks of whoever made it, and reports to it."""
+"""The calls between a guarded optimizer and its owner: what it asks for, and what it reports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Owner(Protocol):
     shared: bool
     acts: bool
     keeps: bool
-    """Whether it is to be called after each step."""
+    """Whether to call it after each step."""
     rests: bool
     """Whether some steps are not read, of some optimizer."""
 

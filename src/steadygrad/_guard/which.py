@@ -1,4 +1,4 @@
-"""What the optimizers of one guard are called where a line is about one of several. Words only."""
+"""The names of a guard's optimizers, for lines that are about one of several. Words only."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def labels(
 
 
 def without_looks(names: Sequence[str], holders: Sequence[int]) -> list[str]:
-    """Why the steps of some are not probed, a line for each."""
+    """Explain why the steps of some are not probed, a line for each."""
     return [
         f"no probe at the steps of {name}: its parameters are probed with the steps of "
         f"{', '.join(names[at] for at in dict.fromkeys(holders))}, which hold most of it"

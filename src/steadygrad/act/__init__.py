@@ -1,4 +1,4 @@
-"""What a guard does to a run when it was asked to: limits, actions, clips, snapshots.
+"""The changes that a guard makes to a run on request: limits, actions, clips, snapshots.
 
 Prints nothing and writes no record.
 """

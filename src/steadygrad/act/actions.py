@@ -1,4 +1,4 @@
-"""What a guard does to a run when it was asked to: each action once, and what was there before.
+"""The actions of a guard on a run: each action once, and the state before it.
 
 An action changes the optimizer's coming step (its gradients are out of sight for it), its rate, its clip, or puts a
 snapshot back. Whether to act is decided in ``answers.py``.
@@ -21,12 +21,12 @@ from steadygrad.clip import Clip
 from steadygrad.errors import SteadygradError
 
 LOWER = 0.5
-"""What a lowered rate is multiplied by."""
+"""The factor of a lowered rate."""
 
 
 @dataclass(frozen=True)
 class Done:
-    """What was done: the kind, in words, and the numbers before and after."""
+    """One action: its kind, in words, and the numbers before and after."""
 
     kind: str
     message: str
@@ -35,7 +35,7 @@ class Done:
 
 
 def skip(target: Target) -> Done:
-    """The optimizer finds no gradients in this step; afterwards they are back."""
+    """Hide the gradients from the optimizer in this step, and restore them afterwards."""
     if not target.hidden:
         target.hidden = [(p, p.grad) for p in target.parameters if p.grad is not None]
         for parameter, _ in target.hidden:
@@ -44,7 +44,7 @@ def skip(target: Target) -> Done:
 
 
 def lower(target: Target) -> Done:
-    """From the next step on a share of whatever rate the schedule sets."""
+    """Take a share of the schedule's rate from the next step on."""
     before = target.rate_factor
     target.rate_factor = before * LOWER
     words = f"lowered the learning rate to {target.rate_factor:.3g}× its schedule"
@@ -66,7 +66,7 @@ def clip_harder(target: Target) -> Done:
 
 
 def roll_back(target: Target, targets: Sequence[Target], back: snapshot.Snapshot, before: int) -> Done:
-    """To a snapshot, of which ``before`` is to be a later step; this step, if it is not taken yet, is left out."""
+    """Go back to a snapshot, and say so if it is not from before step ``before``; leave out a step that is not taken yet."""
     snapshot.restore(back, [one.optimizer for one in targets])
     for one in targets:
         one.forget_sample()

@@ -1,4 +1,4 @@
-"""What a guard that acts does over one run: which answer to which symptom, what was done, what there is to go back to.
+"""The choices of an acting guard over one run: the answer to each symptom, the actions taken, the state to go back to.
 
 ``on_alarm`` says how often an answer may be given, ``actions`` gives it once. Nothing is printed or written here.
 """
@@ -24,7 +24,7 @@ from steadygrad.record import Action, Alarm, Severity
 
 @dataclass(frozen=True)
 class Kept:
-    """What there is to go back to: a snapshot, and what the policy knew of each optimizer's gradients then."""
+    """The state to go back to: a snapshot, and what the policy knew of each optimizer's gradients then."""
 
     snapshot: snapshot.Snapshot
     states: tuple[State, ...]
@@ -48,7 +48,7 @@ class Answers:
         self.raised_by_callback: BaseException | None = None
         words = (told.kind, told.then if self.on else "")
         self.keeps = "rollback" in words or "stop" in words or callable(told.kind)
-        """Whether snapshots are kept: to go back to, or to be saved when the training is stopped, also at a limit."""
+        """Whether snapshots are kept: to go back to, or to save when the training is stopped, also at a limit."""
         self._told = told
         self._roots = list(roots)
         self._targets = targets
@@ -58,7 +58,7 @@ class Answers:
     def answer(
         self, target: Target, symptom: Symptom, alarm: Alarm, *, new: bool, journal: str | None
     ) -> Action | None:
-        """Do what is to be done about this symptom, if anything is. ``new``: it is the first of its alarm."""
+        """Answer this symptom, if it needs an answer. ``new``: it is the first of its alarm."""
         if not self.on or symptom.severity is Severity.INFO or target.hidden:
             return None
         done = self._chosen(target, symptom, alarm, new=new, journal=journal)
@@ -100,7 +100,7 @@ class Answers:
         return self._recorded(target, alarm, done)
 
     def keep(self, target: Target) -> str | None:
-        """After a healthy step: take a snapshot when it is time. Gives the reason where it can't be, in words."""
+        """Take a snapshot after a healthy step, when it is time. Returns the reason where it can't, in words."""
         if target is not self._targets[-1] or (target.step % self._every != 0 and self._kept):
             return None
         optimizers = [one.optimizer for one in self._targets]
@@ -132,7 +132,7 @@ class Answers:
             self._told.stop(why)
 
     def _roll_back(self, target: Target, before: int) -> act.Done:
-        """To the last snapshot from before the step at which the incident began; those from after it are as ill as it is."""
+        """Go back to the last snapshot from before the step at which the incident began; later ones are as ill as it is."""
         if not self._kept:
             return act.no_snapshot(target)
         self._kept = [one for one in self._kept if one.snapshot.steps[target.index] < before] or self._kept[:1]
@@ -142,7 +142,7 @@ class Answers:
         return act.roll_back(target, self._targets, back.snapshot, before)
 
     def _call_back(self, function: Callable[[Alarm], Any], alarm: Alarm) -> Any:
-        """The user's function; what it raises is theirs, and goes through."""
+        """Call the user's function; its exceptions go through."""
         try:
             return function(alarm)
         except BaseException as error:

@@ -117,7 +117,7 @@ class Clipper:
         return float(factor)
 
     def _measured(self, gradients: Sequence[Tensor], row: Tensor, change: Callable[[], Any]) -> float:
-        """For clips that change some elements and not others: how the total norm fell, by reading it once more."""
+        """Measure the fall of the total norm by a second read, for clips that change some elements and not others."""
         tensors = [values_here(gradient) for gradient in gradients]
         before = [g.clone() for g in tensors] if self.acted % TURN_EVERY == 0 and row.device.type == "cpu" else None
         change()
@@ -135,7 +135,7 @@ class Clipper:
 
 
 def _none_above(host: Host, bound: float) -> bool:
-    """A NaN is above every bound."""
+    """Return whether no norm is above the bound; a NaN is above every bound."""
     return all(map(float(bound).__ge__, host))
 
 

@@ -29,7 +29,7 @@ class LoweredRates:
                     group["lr"] = kept * factor
 
     def restore(self) -> None:
-        """The rates as they were."""
+        """Restore the rates."""
         for group, kept in self.lowered:
             if isinstance(kept, Tensor):
                 group["lr"].copy_(kept)

@@ -1,4 +1,4 @@
-"""What a guard is asked to do about an alarm, and how often at most. Pure: no torch, nothing is changed here."""
+"""The user's choice of what a guard does about an alarm, and how often at most. Pure: no torch, nothing is changed here."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ class OnAlarm:
     stop: Callable[[TrainingStopped], None] | None = None
 
     def __post_init__(self) -> None:
+        """Raise ``SettingsError`` for an unknown action or a limit below 1."""
         for word in (self.kind, self.then):
             if isinstance(word, str):
                 _known(word)
@@ -55,7 +56,7 @@ class OnAlarm:
 
     @classmethod
     def parse(cls, text: str) -> OnAlarm:
-        """``KIND``, ``KIND:AT_MOST/WITHIN`` or ``KIND:AT_MOST/WITHIN:THEN``, as the command line has it."""
+        """Read ``KIND``, ``KIND:AT_MOST/WITHIN`` or ``KIND:AT_MOST/WITHIN:THEN``, as on the command line."""
         kind, _, rest = text.partition(":")
         limits, _, then = rest.partition(":")
         if not rest:
@@ -66,6 +67,7 @@ class OnAlarm:
         return cls(_known(kind), int(most), int(within), _known(then) if then else "stop")
 
     def limit(self, kind: str) -> tuple[int, int]:
+        """Return how often a kind of action may be taken, and within how many steps."""
         most, within = LIMITS.get(kind, (0, 0))
         return self.at_most or most, self.within or within
 

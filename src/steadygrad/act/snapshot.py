@@ -21,7 +21,7 @@ from steadygrad.errors import SteadygradError
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What was kept of one step."""
+    """The state kept of one step."""
 
     steps: tuple[int, ...]
     """Steps that each optimizer had taken."""

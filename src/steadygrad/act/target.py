@@ -1,4 +1,4 @@
-"""What an action may touch of a guarded optimizer. Whoever composes a guard hands these in."""
+"""The parts of a guarded optimizer that an action may touch. The composer of a guard hands these in."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class Target(Protocol):
 
     @property
     def inside(self) -> bool:
-        """Whether a step has begun and is not taken yet."""
+        """Return whether a step has begun and is not taken yet."""
 
     @property
     def finite(self) -> bool:
-        """Whether the gradients of the step at hand are finite."""
+        """Return whether the gradients of the step at hand are finite."""
 
     def forget_sample(self) -> None:
-        """A snapshot was put back: what was measured of the present step no longer holds."""
+        """Forget the measurements of the present step: a snapshot was put back."""
 
     def know(self, state: State) -> None:
-        """The rules know this, and no more, of the gradients so far."""
+        """Set what the rules know of the gradients so far."""

@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parse_and_run(arguments: Sequence[str] | None) -> int | Callable[[], int]:
-    """The exit code of a command, or what is to be run outside of all that handles a command's errors."""
+    """Return the exit code of a command, or what to run outside of the handling of a command's errors."""
     try:
         code = group.main(None if arguments is None else list(arguments), standalone_mode=False)
         sys.stdout.flush()
@@ -75,7 +75,7 @@ def _parse_and_run(arguments: Sequence[str] | None) -> int | Callable[[], int]:
         click.echo(error.format_message())
         return CLEAN
     except click.ClickException as error:
-        complain(error.format_message().rstrip("."), "steadygrad --help tells what there is")
+        complain(error.format_message().rstrip("."), "steadygrad --help lists the commands")
         return FAILED
     except UserCodeError as error:
         if error.__cause__ is not None:
@@ -92,7 +92,7 @@ def _parse_and_run(arguments: Sequence[str] | None) -> int | Callable[[], int]:
     except OSError as error:
         # A name that is too long, a link that leads nowhere, a device that fails: of whatever was named.
         named = f": {str(error.filename)[:80]}" if error.filename else ""
-        complain(f"cannot read or write what was named ({error.strerror or error}{named})")
+        complain(f"cannot read or write the file ({error.strerror or error}{named})")
         return FAILED
     except MemoryError:
         complain("the machine's memory is not enough for this model; try a smaller --input")

@@ -61,7 +61,7 @@ def _row(name: str) -> Any:
 
 
 def _on_arrays(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """The user's function on arrays, whether it was written for tensors or for arrays."""
+    """Call the user's function on arrays, whether it was written for tensors or for arrays."""
     import numpy as np
 
     try:

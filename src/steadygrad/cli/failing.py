@@ -1,4 +1,4 @@
-"""How a command that cannot do its work says so: one sentence on standard error, and the user's own traceback."""
+"""The way a command that cannot do its work fails: one sentence on standard error, and the user's own traceback."""
 
 from __future__ import annotations
 

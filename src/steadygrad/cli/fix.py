@@ -80,7 +80,7 @@ def command(
 
 
 def _shown(diff: str) -> str:
-    """As it is, so that it can be applied; on a terminal nothing in it moves the cursor."""
+    """Return the patch unchanged, so that it can be applied; on a terminal nothing in it moves the cursor."""
     if not sys.stdout.isatty():
         return diff
     from steadygrad.report.words import clean
@@ -90,7 +90,7 @@ def _shown(diff: str) -> str:
 
 
 def _tell_none(found: Any, *, safe: bool) -> None:
-    """Why there is no fix, what was drafted, and what can be done instead; Python to run goes to standard output."""
+    """Print why there is no fix, what was drafted, and what to do instead; Python to run goes to standard output."""
     click.echo(found.why, err=True)
     for line in found.tried:
         click.echo(f"  {line}", err=True)

@@ -22,7 +22,7 @@ FORMATS = ("text", "json")
 @click.group(name="lab", short_help="Experiments: why gradients vanish and explode.", invoke_without_command=True)
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """List the experiments, a line each. `steadygrad lab run NAME` runs one, `steadygrad lab explain NAME` tells of it."""
+    """List the experiments, a line each. `steadygrad lab run NAME` runs one, `steadygrad lab explain NAME` explains it."""
     if ctx.invoked_subcommand is not None:
         return
     from steadygrad.lab import load
@@ -114,7 +114,7 @@ def run_command(
 
 
 def _check_outputs(output_file: str | None, figure: str | None, html: str | None) -> None:
-    """Raises ``OutputError`` before minutes are spent on what cannot be written."""
+    """Raise ``OutputError`` before minutes are spent on a file that cannot be written."""
     from steadygrad.errors import OutputError
 
     paths = [path for path in (output_file, figure, html) if path is not None]
@@ -136,7 +136,7 @@ def _check_outputs(output_file: str | None, figure: str | None, html: str | None
 
 
 def _unwritable(path: Path) -> str:
-    """Why nothing can be written there, and what to do; empty where it can."""
+    """Explain why nothing can be written there, and what to do; empty where it can be written."""
     if not path.resolve().parent.is_dir():
         return "its folder does not exist; make it first"
     if path.is_dir():
@@ -155,7 +155,7 @@ def _run_each(
     quiet: bool,
     color: Any | None,
 ) -> tuple[list[Ran], int]:
-    """What ran, and the exit code where one of several could not or the user stopped them; a line each for ``color``."""
+    """Print what ran; return the exit code where one of several failed or the user stopped them. ``color``: a line for each."""
     from steadygrad.cli import FAILED, INTERRUPTED
     from steadygrad.cli.failing import complain, show_user_traceback
     from steadygrad.cli.progress import progress

@@ -1,4 +1,4 @@
-"""What a check is doing, on standard error of a terminal, once it has taken a second; gone when it is done."""
+"""Progress of a check on the standard error of a terminal, shown after one second and removed at the end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PATIENCE = 1.0
 
 @contextmanager
 def progress(target: str, *, quiet: bool) -> Iterator[Callable[[str], None]]:
-    """Give a function that is told what is going on."""
+    """Give a function that prints what is going on."""
     if quiet or not sys.stderr.isatty():
         yield lambda _: None
         return

@@ -10,7 +10,7 @@ import click
 @click.command(name="rules", short_help="List every rule.")
 @click.option("--output-format", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
 def command(output_format: str) -> None:
-    """List every rule with its code, its name and what it finds. `steadygrad explain CODE` tells more of one."""
+    """List every rule with its code, its name and what it finds. `steadygrad explain CODE` explains one."""
     from steadygrad.report.layout import fill, resolve_width
     from steadygrad.rules import load
 

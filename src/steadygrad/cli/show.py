@@ -27,7 +27,7 @@ def command(
     plot: str | None,
     color: Any,
 ) -> None:
-    """Show JOURNAL, which `steadygrad run` or sg.guard(…, journal=…) wrote; it may be written meanwhile.
+    """Show JOURNAL, which `steadygrad run` or sg.guard(…, journal=…) wrote, also while a run still writes it.
 
     Loss, gradient norm (before and after the clip), alarms and actions stand above one another on one axis of steps.
 

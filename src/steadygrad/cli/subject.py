@@ -45,7 +45,7 @@ def settings_for(target: str, given: dict[str, Any]) -> Any:
 
 
 def subject_of(target: str, settings: Any, options: dict[str, Any]) -> Any:
-    """What the options and the target make together."""
+    """Make the subject from the options and the target."""
     from steadygrad.subject.from_options import subject_of as made
 
     return made(target, asked(settings, options))

@@ -66,7 +66,7 @@ def clip_adaptive_(
 def unit_factors(
     parameters: Sequence[Tensor], ratio: float, epsilon: float = EPSILON, *, whole_vectors: bool = False
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """The gradients as tensors to be changed, and by what to multiply each: a factor a unit, broadcastable, 1 = unclipped."""
+    """Return the gradients as tensors to change, and the factors: one a unit, broadcastable, 1 = unclipped."""
     units = [
         _of_sparse(parameter, parameter.grad) if parameter.grad.is_sparse else _of_dense(parameter, whole_vectors)
         for parameter in parameters

@@ -22,6 +22,7 @@ def interval(low: Any, high: Any) -> tuple[float, float]:
 
 
 def at_least_zero(name: str, value: Any) -> float:
+    """Return ``value`` as a float of 0 or more, or raise ``BoundsError``."""
     found = number(name, value)
     if found < 0:
         raise BoundsError(f"{name} is {short(found)}, expected 0 or more")
@@ -29,6 +30,7 @@ def at_least_zero(name: str, value: Any) -> float:
 
 
 def above_zero(name: str, value: Any) -> float:
+    """Return ``value`` as a finite float above 0, or raise ``BoundsError``."""
     found = number(name, value)
     if not 0 < found < math.inf:
         raise BoundsError(f"{name} is {short(found)}, expected a number above 0")
@@ -36,6 +38,7 @@ def above_zero(name: str, value: Any) -> float:
 
 
 def share(name: str, value: Any) -> float:
+    """Return ``value`` as a float in [0, 1], or raise ``BoundsError``."""
     found = number(name, value)
     if not 0 <= found <= 1:
         raise BoundsError(f"{name} is {short(found)}, expected 0 to 1")
@@ -43,7 +46,7 @@ def share(name: str, value: Any) -> float:
 
 
 def order(value: Any) -> float:
-    """Which norm: 2 or infinity, also as the text "inf"."""
+    """Check the order of a norm: 2 or infinity, also as the text "inf"."""
     norm_type = float(value) if value == "inf" else number("norm_type", value)
     if norm_type not in (2.0, math.inf):
         raise BoundsError(f"norm_type is {short(norm_type)}, expected 2 or inf")
@@ -51,6 +54,7 @@ def order(value: Any) -> float:
 
 
 def count(name: str, value: Any) -> int:
+    """Return ``value`` as a whole number of 1 or more, or raise ``BoundsError``."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise BoundsError(f"{name} is {value!r}, expected a whole number, 1 or more")
     return value

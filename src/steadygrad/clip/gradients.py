@@ -21,7 +21,7 @@ def listed(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
 
 
 def gradients_of(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
-    """Every gradient there is, in the order of its parameter: plain tensors, or distributed ones as they are.
+    """Return every gradient there is, in the order of its parameter: plain tensors, or distributed ones as they are.
 
     A sparse gradient that is not coalesced is coalesced first, a distributed one that is a sum over processes summed; both
     stay with the parameter.
@@ -83,5 +83,5 @@ def scale_(gradients: Sequence[Tensor], factor: Tensor) -> None:
 
 
 def may_read(value: Tensor) -> bool:
-    """Whether a number can be looked at without waiting for a device, or breaking a graph that is being compiled."""
+    """Return whether a number can be looked at without waiting for a device, or breaking a graph that is being compiled."""
     return value.is_cpu and not torch.compiler.is_compiling()

@@ -23,12 +23,14 @@ class ClipBeforeStep:
     """A copy of the optimizer that is tried out takes this hook along."""
 
     def __init__(self, clip: Clip) -> None:
+        """Start with the clip's first state."""
         self.clip = clip
         self.location: Any = None
         """Where the loop calls what this stands for, where that is known: a ``record.Location``."""
         self.state = clip.state()
 
     def __call__(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        """Clip the gradients of the optimizer's parameters, in place."""
         parameters: list[Tensor] = [p for group in optimizer.param_groups for p in group["params"]]
         clip = self.clip
         if isinstance(self.state, QuantileState):

@@ -16,7 +16,7 @@ from steadygrad.clip.shards import all_plain, local, whole_norm
 from steadygrad.torch_internals.tensors import foreach_norm
 
 EPSILON = 1e-6
-"""As in ``torch.nn.utils.clip_grad_norm_``, so that results are the same bit for bit."""
+"""The value in ``torch.nn.utils.clip_grad_norm_``, so that results are the same bit for bit."""
 
 SURELY = 0.9
 """Of ``max_norm``: a norm under it gives the factor 1 in any dtype. bfloat16, the coarsest, is off by 1 % at most."""
@@ -33,7 +33,7 @@ def clip_norm_(
     """Scale all gradients by max_norm ÷ (norm + 1e-6) where that is below 1, in place.
 
     (Pascanu et al. 2013, arXiv:1211.5063, algorithm 1.) The same bits
-    as ``torch.nn.utils.clip_grad_norm_``, in the gradients' own dtype; where nothing is to be clipped nothing is multiplied
+    as ``torch.nn.utils.clip_grad_norm_``, in the gradients' own dtype; where no clip is needed nothing is multiplied
     on the CPU, and on another device the factor is never read, but multiplied by. Of distributed gradients the norm is that
     of the whole, the same on every rank, for one exchange of a scalar.
 

@@ -28,17 +28,18 @@ class QuantileState:
     _sorted: list[float] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
+        """Raise ``BoundsError`` for a share outside [0, 1] or a window below 1."""
         self.share = bounds.share("share", self.share)
         if self.window is not None:
             self.window = bounds.count("window", self.window)
 
     @property
     def norms(self) -> list[float]:
-        """What was seen, oldest first."""
+        """The norms seen, oldest first."""
         return list(self._seen)
 
     def bound(self, total: float) -> float:
-        """Takes in this step's norm, and gives the quantile of all, this one included; infinity where there are none.
+        """Take in this step's norm, and return the quantile of all, this one included; infinity where there are none.
 
         A norm that is not finite is not taken in. The same number as ``numpy.percentile(norms, 100 * share)``.
         """
@@ -65,10 +66,11 @@ class QuantileState:
             del self._sorted[bisect_left(self._sorted, self._seen.popleft())]
 
     def state_dict(self) -> dict[str, Any]:
+        """Return the norms seen, for ``load_state_dict``."""
         return {"norms": self.norms}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """What was seen; share and window stay as they are here. Raises ``BoundsError`` for what is no such state."""
+        """Restore the norms seen; share and window stay as they are here. Raises ``BoundsError`` for an invalid state."""
         norms = bounds.entry(state, "norms", list)
         self._seen, self._sorted = deque(), []
         for norm in norms:
@@ -95,9 +97,9 @@ def clip_quantile_(parameters: Tensor | Iterable[Tensor], state: QuantileState) 
         >>> import torch, steadygrad as sg
         >>> weight, state = torch.nn.Parameter(torch.zeros(1)), sg.QuantileState(0.5)
         >>> for size in (1.0, 2.0, 9.0):
-        ...     weight.grad = torch.tensor([size])
+        ...     weight.grad = gradient = torch.tensor([size])
         ...     before = sg.clip_quantile_([weight], state)
-        >>> round(float(weight.grad), 4)
+        >>> round(float(gradient), 4)
         2.0
     """
     return clip_to_bound_(parameters, state.bound)

@@ -20,6 +20,7 @@ Groups: TypeAlias = "tuple[Any, ...]"
 
 
 def is_distributed(tensor: Tensor) -> bool:
+    """Return whether a tensor is a ``DTensor``."""
     return hasattr(tensor, "to_local") and hasattr(tensor, "placements")
 
 
@@ -39,11 +40,12 @@ def values_here(gradient: Tensor) -> Tensor:
 
 
 def locals_of(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
-    """The parts of all in this process; where none is distributed, which is told in no time, the tensors as they are."""
+    """Return the parts of all in this process; the tensors themselves where none is distributed, a quick check."""
     return tensors if all_plain(tensors) else [local(tensor) for tensor in tensors]
 
 
 def all_plain(tensors: Sequence[Tensor]) -> bool:
+    """Return whether all are of the class ``torch.Tensor`` itself."""
     return set(map(type, tensors)) <= {Tensor}  # Written out: the compiler of torch 2.6 knows no other set.
 
 

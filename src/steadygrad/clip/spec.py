@@ -21,7 +21,7 @@ KINDS = {
     "quantile": ("quantile:0.9", 1, 1),
     "zscore": ("zscore:2.5", 1, 1),
 }
-"""How each is written, and how many numbers it takes at least and at most; without any it has its defaults."""
+"""The spelling of each, and its least and greatest count of numbers; without any it has its defaults."""
 
 _CHECKS: dict[str, tuple[str, Callable[[str, object], float]]] = {
     "norm": ("max_norm", bounds.at_least_zero),
@@ -34,9 +34,11 @@ _CHECKS: dict[str, tuple[str, Callable[[str, object], float]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """Which clip, with its numbers: ``Clip.value(-1, 1)``, ``.norm(1.0)``, ``.per_parameter(1.0)``, ``.adaptive(0.01)``,
-    ``.quantile(0.9)``, ``.zscore(2.5)``. ``str`` of it is what ``Clip.parse`` takes. Raises ``BoundsError``, a ``SettingsError``
-    and ``ValueError``, for numbers that make no sense.
+    """A clip with its numbers.
+
+    Make one by ``Clip.value(-1, 1)``, ``.norm(1.0)``, ``.per_parameter(1.0)``, ``.adaptive(0.01)``, ``.quantile(0.9)`` or
+    ``.zscore(2.5)``. ``Clip.parse`` reads the text that ``str`` gives. Raises ``BoundsError``, a ``SettingsError`` and
+    ``ValueError``, for numbers out of range.
     """
 
     kind: str
@@ -48,6 +50,7 @@ class Clip:
     """Of ``norm``: 2, or infinity for the greatest element."""
 
     def __post_init__(self) -> None:
+        """Raise ``BoundsError`` for an unknown kind, or a number out of range."""
         if self.kind not in KINDS:
             raise BoundsError(_unknown(str(self.kind)))
         if self.kind == "value":
@@ -61,32 +64,39 @@ class Clip:
 
     @classmethod
     def value(cls, low: float = -1.0, high: float = 1.0) -> Self:
+        """Clamp each element to [low, high]: ``clip_value_``."""
         return cls("value", low, high)
 
     @classmethod
     def norm(cls, max_norm: float = 1.0, norm_type: float = 2.0) -> Self:
+        """Scale all gradients to a total norm of at most ``max_norm``: ``clip_norm_``."""
         return cls("norm", 0.0, max_norm, norm_type)
 
     @classmethod
     def per_parameter(cls, max_norm: float = 1.0) -> Self:
+        """Scale each gradient to a norm of at most ``max_norm``: ``clip_per_parameter_``."""
         return cls("per-parameter", 0.0, max_norm)
 
     @classmethod
     def adaptive(cls, ratio: float = 0.01) -> Self:
+        """Bound each unit's gradient by ``ratio`` times its weights' norm: ``clip_adaptive_``."""
         return cls("adaptive", 0.0, ratio)
 
     @classmethod
     def quantile(cls, share: float = 0.9) -> Self:
+        """Scale to a quantile of the norms seen so far: ``clip_quantile_``."""
         return cls("quantile", 0.0, share)
 
     @classmethod
     def zscore(cls, z: float = 2.5) -> Self:
+        """Scale a norm that lies ``z`` deviations above the running mean: ``clip_zscore_``."""
         return cls("zscore", 0.0, z)
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """``value:-1,1``, ``norm:1.0``, ``norm:1.0,inf``, ``per-parameter:1``, ``adaptive:0.01``, ``quantile:0.9``,
-        ``zscore:2.5``, or a kind alone with its defaults. Raises ``BoundsError`` naming the nearest.
+        """Read a clip from text; a kind alone has its defaults. Raises ``BoundsError``, which names the nearest kind.
+
+        ``value:-1,1``, ``norm:1.0``, ``norm:1.0,inf``, ``per-parameter:1``, ``adaptive:0.01``, ``quantile:0.9``, ``zscore:2.5``.
         """
         name, _, rest = text.partition(":")
         kind = name.strip().lower().replace("_", "-")
@@ -108,12 +118,13 @@ class Clip:
             raise BoundsError(f"clip {text!r}: {error}") from None
 
     def state(self) -> QuantileState | ZScoreState | None:
-        """What it remembers from step to step, at its beginning; None for one that remembers nothing."""
+        """Return the state from step to step, at its beginning; None for a clip that remembers nothing."""
         if self.kind == "quantile":
             return QuantileState(self.high)
         return ZScoreState(self.high) if self.kind == "zscore" else None
 
     def __str__(self) -> str:
+        """Return the text that ``parse`` takes: ``norm:1``."""
         numbers = [self.low, self.high] if self.kind == "value" else [self.high]
         if self.norm_type != 2.0:
             numbers.append(self.norm_type)

@@ -25,12 +25,13 @@ def clip_value_(parameters: Tensor | Iterable[Tensor], low: float = -1.0, high: 
 
     With low = −high this is ``torch.nn.utils.clip_grad_value_`` bit for bit; any interval will do, also one that leaves 0
     out, or is open on a side (±inf). NaN stays NaN, ±inf becomes a bound. Of a complex gradient the real and the imaginary
-    part are clamped; of a sparse one the values it holds; of a distributed one each process clamps its part, without a word
-    to the others.
+    part are clamped; of a sparse one the values it holds; of a distributed one each process clamps its part, without
+    communication.
 
     Args:
         parameters: Those whose gradients are clipped, one or several; those without a gradient are left out.
-        low, high: The bounds.
+        low: The lower bound.
+        high: The upper bound.
 
     Raises:
         BoundsError: A ``ValueError``: low > high, or a bound is NaN.
@@ -49,7 +50,7 @@ def clip_value_(parameters: Tensor | Iterable[Tensor], low: float = -1.0, high: 
 
 
 def clamp_(gradients: Sequence[Tensor], low: float, high: float) -> None:
-    """The same for gradients in hand, with bounds known to be good."""
+    """The same for gradients in hand, with bounds that were checked."""
     for tensors in grouped(locals_of(gradients)):
         if tensors[0].is_complex():
             tensors = [torch.view_as_real(tensor) for tensor in tensors]

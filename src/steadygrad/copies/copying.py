@@ -49,7 +49,7 @@ class Copied:
     loss: nn.Module | None
     """The copy of a loss that is a module."""
     originals: Originals
-    """What was copied: a pass on the copy uses none of it."""
+    """The originals: a pass on the copy uses none of them."""
     rebinding: Rebinding
 
     def objective_for(self, objective: Objective) -> Objective:
@@ -57,7 +57,7 @@ class Copied:
         return self.rebinding.fitted(objective) if self.loss is None else with_loss(self.loss)
 
     def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """Those of the model, and those of the loss as "loss.…"."""
+        """Return the parameters of the model, and those of the loss as "loss.…"."""
         return named_parameters(self.model, self.loss)
 
 
@@ -182,7 +182,7 @@ def _carry_hooks(model: nn.Module, twin: nn.Module, rebinding: Rebinding) -> Non
 def copy_optimizer(
     optimizer: torch.optim.Optimizer | None, memo: dict[int, Any], spots: list[BlindSpot]
 ) -> torch.optim.Optimizer | None:
-    """On the parameters that ``memo`` has by the identity of its own; None where it cannot be copied: ``spots`` say why."""
+    """Copy an optimizer onto the parameters in ``memo``, by identity; None where it cannot be copied: ``spots`` say why."""
     if optimizer is None:
         return None
     if needed := only_the_program_has(optimizer):
@@ -251,7 +251,7 @@ def _copied_or_same(value: Any, memo: dict[int, Any]) -> Any:
 
 @contextmanager
 def _same_tensors(model: nn.Module) -> Iterator[None]:
-    """A forward may reach the user's own tensors through a closure: gradients, flags and buffers are put back."""
+    """Put back gradients, flags and buffers of the user's tensors, which a forward may reach through a closure."""
     parameters = [(parameter, parameter.grad, parameter.requires_grad) for parameter in model.parameters()]
     buffers = [(buffer, buffer.detach().clone(), version_of(buffer)) for buffer in model.buffers() if _is_plain(buffer)]
     modes = [(module, module.training) for module in model.modules()]

@@ -1,4 +1,4 @@
-"""Which values hold a part of a model where ``copy.deepcopy`` does not look: cells and defaults of functions, weak references.
+"""The values that hold a part of a model where ``copy.deepcopy`` does not look: cells and defaults of functions, weak references.
 
 Asks only, and changes nothing. Knows Python's objects; of torch no more than tensors and modules.
 """
@@ -20,7 +20,7 @@ BOUND = (BuiltinMethodType, MethodWrapperType)
 """Methods of C types, such as ``tensor.matmul``."""
 CACHED = type(functools.lru_cache(lambda: None))
 CONTAINERS = (list, dict, set, OrderedDict, defaultdict, deque)
-"""Mutable ones that are made anew element by element; any other type is left to ``deepcopy``."""
+"""Mutable ones that are rebuilt element by element; any other type is left to ``deepcopy``."""
 
 PLAIN = frozenset({str, int, float, bool, bytes, type(None), type})
 
@@ -29,7 +29,7 @@ LOOKED_AT = 10_000
 
 
 def referent(proxy: Any) -> Any:
-    """What a ``weakref.proxy`` stands for; None where that is gone."""
+    """Return the object behind a ``weakref.proxy``; None where that is gone."""
     try:
         return proxy.__reduce_ex__.__self__
     except (ReferenceError, AttributeError):
@@ -37,7 +37,7 @@ def referent(proxy: Any) -> Any:
 
 
 def contents(cell: CellType) -> tuple[Any, ...]:
-    """What a cell holds: one value, or none where it is empty."""
+    """Return the contents of a cell: one value, or none where it is empty."""
     try:
         return (cell.cell_contents,)
     except ValueError:
@@ -59,7 +59,7 @@ def global_parts(function: FunctionType) -> dict[str, Any]:
 
 
 def keeps_state(function: FunctionType) -> bool:
-    """Whether calls of a function leave or find something in its cells: containers, tensors, layers, or ``nonlocal`` names."""
+    """Return whether calls of a function change or read its cells: containers, tensors, layers, ``nonlocal`` names."""
     held = [value for cell in function.__closure__ or () for value in contents(cell)]
     if any(type(value) in CONTAINERS or _is_torch(value) for value in held):
         return True
@@ -93,7 +93,7 @@ def _names(slots: Any) -> tuple[str, ...]:
 
 
 def inside(value: Any) -> Iterator[Any]:
-    """What a value holds, one level deep; classes, modules of Python, tensors and plain values hold nothing."""
+    """Return what a value holds, one level deep; classes, modules of Python, tensors and plain values hold nothing."""
     kind = type(value)
     if kind is FunctionType:
         for cell in value.__closure__ or ():
@@ -123,7 +123,7 @@ def inside(value: Any) -> Iterator[Any]:
 
 
 def holds(value: Any, part: Callable[[Any], bool | None]) -> bool:
-    """Whether a value is or holds what ``part`` calls one. Where that says None, what is held is looked at as well."""
+    """Return whether a value is or holds what ``part`` calls one. Where that says None, what is held is looked at as well."""
     todo, seen = deque([value]), {id(value): value}
     while todo and len(seen) < LOOKED_AT:
         found = part(one := todo.popleft())

@@ -1,4 +1,4 @@
-"""Whether a copy can be trained in the memory that is free."""
+"""A test that the free memory suffices to train a copy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MEMORY_MARGIN = 0.9
 
 
 def fits_in_memory(model: nn.Module, optimizer: torch.optim.Optimizer) -> bool:
-    """Whether gradients and two states a parameter (Adam's) can be held beside the model."""
+    """Return whether gradients and two states a parameter (Adam's) can be held beside the model."""
     sizes = [p.numel() * p.element_size() for p in model.parameters() if p.requires_grad]
     held = sum(state.numel() * state.element_size() for state in _states(optimizer))
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
@@ -25,7 +25,7 @@ def fits_in_memory(model: nn.Module, optimizer: torch.optim.Optimizer) -> bool:
 
 
 def fits(needed: int, device: torch.device) -> bool:
-    """Whether so many bytes are free on the device.
+    """Return whether so many bytes are free on the device.
 
     Circles of references may still hold copies that are gone. They are collected first, unless little is needed and it is
     there.

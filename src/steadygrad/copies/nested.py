@@ -19,7 +19,7 @@ def path_name(path: Any) -> str:
 
 
 def is_dense(value: Any) -> bool:
-    """Whether it is a tensor of numbers that torch computes with, one for every place: not sparse, quantised, of eight bits."""
+    """Return whether it is a tensor of numbers that torch computes with, each with a place: not sparse, quantised, eight-bit."""
     if not isinstance(value, Tensor) or value.layout is not torch.strided or value.is_quantized or value.is_nested:
         return False
     return value.dtype.itemsize > 1 or not value.is_floating_point()

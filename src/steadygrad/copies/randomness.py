@@ -22,7 +22,7 @@ _inside: set[int] = set()
 """Threads that are in an outermost block."""
 
 _put_back: list[Callable[[], None]] = []
-"""How to put back what the first of them found."""
+"""The way to restore what the first of them found."""
 
 
 def seed_torch(seed: int) -> None:

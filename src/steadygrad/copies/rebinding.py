@@ -1,8 +1,8 @@
-"""A copy that computes with itself: what ``copy.deepcopy`` hands on as it is, is made anew with the copy's own parts.
+"""A copy that computes with itself: what ``copy.deepcopy`` hands on as it is, is rebuilt with the copy's own parts.
 
 To ``deepcopy`` a function is a plain value, so a forward that goes through a closure over a layer would run the layer of the
 original. Functions (cells, defaults, attributes), partials, bound methods and weak references that hold a part of the
-original are made anew, wherever the copy's modules reach them: in attributes, containers and hooks, and nested in each other.
+original are rebuilt, wherever the copy's modules reach them: in attributes, containers and hooks, and nested in each other.
 The original's own objects are read, never written.
 """
 
@@ -36,7 +36,7 @@ from steadygrad.copies.holding import (
 from steadygrad.torch_internals.held import buffer_table, parameter_table
 
 _MADE_OF = (tuple, frozenset, functools.partial, MethodType)
-"""What cannot be changed in place, and so is made anew where one of its parts is."""
+"""Values that cannot be changed in place; they are rebuilt where one of their parts is."""
 
 
 class _Weak:
@@ -47,7 +47,7 @@ class _Weak:
 
 
 def mark_weak(model: nn.Module, memo: dict[int, Any]) -> None:
-    """Before a deep copy: keep it from proxies, whose referents it would copy twice, and from weak methods, which it refuses."""
+    """Keep a deep copy from proxies, whose referents it would copy twice, and from weak methods, which it refuses."""
     for module in model.modules():
         for value in vars(module).values():
             for one in (value, *(value.values() if type(value) is dict else value if type(value) is list else ())):
@@ -56,7 +56,7 @@ def mark_weak(model: nn.Module, memo: dict[int, Any]) -> None:
 
 
 class Rebinding:
-    """What became of the parts of an original. ``memo`` is that of the deep copy, and grows as more is copied."""
+    """The counterparts of an original's parts in the copy. ``memo`` is that of the deep copy, and grows as more is copied."""
 
     def __init__(self, model: nn.Module, twin: nn.Module, memo: dict[int, Any]) -> None:
         self._memo = memo
@@ -79,7 +79,7 @@ class Rebinding:
                         self._remember(tensor, own[name])
 
     def settle(self, beside: nn.Module | None = None) -> None:
-        """Make anew whatever the copy's modules reach, or those of another copy made with the same memo."""
+        """Rebuild whatever the copy's modules reach, or those of another copy made with the same memo."""
         self._todo += self._modules if beside is None else beside.modules()
         self._work()
 
@@ -104,7 +104,7 @@ class Rebinding:
                 self._refresh(one)
 
     def _ours(self, value: Any) -> bool:
-        """Whether an object is a part of the copy."""
+        """Return whether an object is a part of the copy."""
         if len(self._memo) != self._known:
             self._own.update(map(id, islice(self._memo.values(), self._known, None)))
             self._known = len(self._memo)
@@ -119,7 +119,7 @@ class Rebinding:
         self._known = len(self._memo)
 
     def _part(self, value: Any) -> bool | None:
-        """Whether a value is a part of the original that has a copy; None where what it holds may be one."""
+        """Return whether a value is a part of the original that has a copy; None where what it holds may be one."""
         if type(value) is _Weak or self._memo.get(id(value), value) is not value:
             return True
         if self._stateful and type(value) is FunctionType and keeps_state(value):
@@ -146,7 +146,7 @@ class Rebinding:
         return self._anew(value) if holds(value, self._part) else value
 
     def _held(self, value: Any) -> Any:
-        """What a function holds: the copy's counterpart, or a copy of what calls would leave their mark in."""
+        """Return the copy's counterpart of what a function holds, or a copy of what calls would leave their mark in."""
         fit = self._made_of(value, self._held) if isinstance(value, _MADE_OF) else self._fit(value)
         if fit is not value or not self._stateful or type(value) in PROXIES or self._ours(value):
             return fit

@@ -1,4 +1,4 @@
-"""Whether a copy of a model is one: it shares no parameter, buffer, submodule or other tensor with what it was copied from.
+"""A test that a copy of a model shares no parameter, buffer, submodule or other tensor with its original.
 
 A class may say for itself how it is copied, and give itself, or a new instance around the same tensors. Knows modules and
 tensors; runs nothing.
@@ -17,7 +17,7 @@ from steadygrad.torch_internals.held import buffer_table, parameter_table
 
 
 def refuse_shared(model: nn.Module, twin: nn.Module) -> None:
-    """Raises ``SubjectError`` where the copy has a submodule or a tensor of the original's, which a step would change."""
+    """Raise ``SubjectError`` where the copy has a submodule or a tensor of the original's, which a step would change."""
     modules = {id(module) for module in model.modules()}
     for name, module in twin.named_modules():
         # A module of TorchScript is a new object around the same parts at each access.

@@ -1,4 +1,4 @@
-"""What an optimizer's ``step`` takes, by its signature: a closure, and what only the program that calls it has."""
+"""The arguments of an optimizer's ``step``, by its signature: a closure, and what only the program that calls it has."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 
 
 def place_of_closure(optimizer: Optimizer) -> int | None:
-    """How many arguments come before the one called ``closure``, the optimizer first; None where there is none.
+    """Count the arguments before the one called ``closure``, the optimizer first; None where there is none.
 
     Whatever else can be called is an argument like any other: a model, a schedule, a scaler.
     """

@@ -1,4 +1,4 @@
-"""What a forward pass may write to outside of its model: class attributes, module-level variables, closures of hooks; put back.
+"""Values outside of a model that a forward pass may write to: class attributes, module variables, closures of hooks; put back.
 
 Known are the classes of the modules and of the optimizer, what the functions of theirs and their hooks have as globals and in
 closures, and the modules of the program that are imported there. Of that, numbers and other plain values, lists, dicts, sets,
@@ -28,7 +28,7 @@ from steadygrad.torch_internals.held import global_hooks, hooks_of
 from steadygrad.torch_internals.tensors import version_of
 
 DEPTH = 4
-"""How far a value may lie below a variable: an element of a list in an attribute of an object is three."""
+"""Levels that a value may lie below a variable: an element of a list in an attribute of an object is three."""
 MOST = 20_000
 """Values looked at: 30 ms of a look, which takes several times a step of a model."""
 WIDE = 1_000
@@ -63,7 +63,7 @@ def same_surroundings(model: nn.Module, *others: object) -> Iterator[None]:
 
 
 def _others_at_work() -> bool:
-    """Whether a thread runs a function of the program's, or is of a class of the program's."""
+    """Return whether a thread runs a function of the program's, or is of a class of the program's."""
     for thread in threading.enumerate():
         if thread in (threading.current_thread(), threading.main_thread()):
             continue
@@ -74,18 +74,18 @@ def _others_at_work() -> bool:
 
 
 def _is_programs(name: str | None) -> bool:
-    """Whether a module is the program's own: neither torch's, ours, the standard library's nor an installed package."""
+    """Return whether a module is the program's own: neither torch's, ours, the standard library's nor an installed package."""
     path = getattr(sys.modules.get(name or ""), "__file__", None)
     return path is not None and "-packages/" not in path and is_user_file(path) and "/steadygrad/" not in path
 
 
 class _Kept:
-    """What was found, and how to put it back."""
+    """The values found, and how to put them back."""
 
     def __init__(self) -> None:
         self._seen: set[int] = set()
         self._alive: list[Any] = []
-        """What is known by its identity."""
+        """The values known by their identity."""
         self._undo: list[Callable[[], None]] = []
 
     def put_back(self) -> None:

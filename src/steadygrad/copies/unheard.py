@@ -1,4 +1,4 @@
-"""What a forward pass prints, logs and warns of while it is run once more for a look, in this thread: nothing of it is heard."""
+"""Silence for a forward pass that runs once more for a look, in this thread: its prints, logs and warnings are dropped."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def unheard() -> Iterator[None]:
 
 @contextmanager
 def _warned_of_as_before() -> Iterator[None]:
-    """Where ``warnings`` notes what was shown: in a module's own names, and in a table for what is shown once in all."""
+    """The places where ``warnings`` notes what was shown: a module's own names, and a table for what is shown once in all."""
     before = {id(names): dict(names) for names in _registries()}
     try:
         yield

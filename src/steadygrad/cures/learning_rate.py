@@ -125,7 +125,12 @@ def find_lr(
     """Find the learning rate for ``model`` by real steps of its optimizer on copies.
 
     Args:
-        model, batch, loss_fn, optimizer, clip, seed: As for ``check``. Neither model nor optimizer is changed.
+        model: As for ``check``; it is not changed.
+        batch: As for ``check``.
+        loss_fn: As for ``check``.
+        optimizer: As for ``check``; it is not changed.
+        clip: As for ``check``.
+        seed: As for ``check``.
         steps: Steps at each rate.
 
     Returns:
@@ -140,7 +145,7 @@ def find_lr(
         >>> from torch import nn
         >>> x = torch.randn(32, 8)
         >>> found = sg.find_lr(nn.Linear(8, 1), (x, x.sum(1, keepdim=True)), nn.functional.mse_loss, optimizer="sgd:0.1")
-        >>> 0.01 < found.rate < 1
+        >>> found.rate is not None and 0.01 < found.rate < 1
         True
     """
     if steps < 1:
@@ -250,8 +255,11 @@ def beyond_hope(losses: Sequence[float]) -> bool:
 
 
 def _steps_at(subject: Subject, rate: float, steps: int, behind: float, whole: int | None) -> RateTried:
-    """``behind``: the fall in the first ``EARLY`` steps under which it goes no further; ``whole``: samples that a loss which
-    adds up is counted for."""
+    """Take ``steps`` at one rate.
+
+    ``behind``: the fall in the first ``EARLY`` steps under which it goes no further; ``whole``: samples that a loss which adds
+    up is counted for.
+    """
 
     def give_up(losses: list[float]) -> bool:
         return beyond_hope(losses) or (len(losses) == EARLY + 1 and _early(losses) < behind)

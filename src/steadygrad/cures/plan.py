@@ -54,10 +54,12 @@ class Cured(CureRecord):
     """Another loss, where that was a part of the cure; None = the one given."""
 
     def __repr__(self) -> str:
+        """Return the verdicts before and after, on one line."""
         after = f"{self.before.verdict.value} → {self.after.verdict.value}"
         return f"<Cured: {after}, {self.words}; .model is the cured copy, print this to see what was tried>"
 
     def __str__(self) -> str:
+        """Return the report."""
         return render(self)
 
     def translate(self, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -87,7 +89,13 @@ def cure(
     """Find the least intrusive change that makes ``model`` healthy, by trying them on copies.
 
     Args:
-        model, batch, loss_fn, optimizer, clip, seed, trial: As for ``check``.
+        model: As for ``check``.
+        batch: As for ``check``.
+        loss_fn: As for ``check``.
+        optimizer: As for ``check``.
+        clip: As for ``check``.
+        seed: As for ``check``.
+        trial: As for ``check``.
         keep: What must stay: "activation", "architecture", "optimizer", "numbers", "set-up".
         allow: Groups of cures that may be used; all by default.
         only: Names of cures (``steadygrad cures``) or candidates; nothing else is tried.

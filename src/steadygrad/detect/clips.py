@@ -1,4 +1,4 @@
-"""Whether clips do what clips are for, and whether a loop uses each gradient once. Counts in, symptoms out."""
+"""The rules about clips, and about loops that use a gradient more than once. Counts in, symptoms out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from steadygrad.record import Location, Severity
 CLIP_ALWAYS = 0.99
 CLIP_ALWAYS_STEPS = 200
 CLIP_NEVER_STEPS = 5000
-"""Shares of steps on which a clip acts that are worth a word, and the steps it takes to tell."""
+"""Shares of steps on which a clip acts that are worth a word, and the steps needed to measure them."""
 CLIP_COSINE = 0.7
 CLIP_TURNS = 5
 """Cosine of 45 degrees, over so many measured steps."""
@@ -30,7 +30,7 @@ CLEARED = "zero_grad runs between the backward pass and the step"
 
 @dataclass(frozen=True)
 class Habits:
-    """How often a loop did what."""
+    """Counts of what a loop did."""
 
     step: int
     accumulated: int
@@ -121,7 +121,7 @@ def judge_habits(habits: Habits) -> Iterator[Symptom]:
 def judge_clip(
     clip: str, steps: int, acted: int, cosines: Sequence[float], step: int, place: Location | None = None
 ) -> Symptom | None:
-    """Whether a clip acts rarely, and then keeps the direction."""
+    """Return whether a clip acts rarely, and then keeps the direction."""
     share = acted / steps if steps else 0.0
     if len(cosines) >= CLIP_TURNS and float(np.median(cosines)) < CLIP_COSINE:
         message = (

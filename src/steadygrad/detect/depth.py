@@ -1,4 +1,4 @@
-"""Where in depth a change of norms begins, as the weights and biases of the same layer show it."""
+"""The place in depth where a change of norms begins, as the weights and biases of the same layer show it."""
 
 from __future__ import annotations
 

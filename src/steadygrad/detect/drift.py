@@ -1,4 +1,4 @@
-"""What is wrong with a run over many rows: the total norm's level that rises, early layers' that fall away from the others."""
+"""Symptoms over many rows: the total norm's level rises, or the levels of early layers fall away from the others."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ VANISH_DECADES = 2.5
 BENT = 0.5
 """Decades by which a level lies below the straight line of a drift that began there, and not at the lowest level."""
 SETTLED = 10.0
-"""How many times faster than just before it a drift goes that began at a bend; one that only goes faster and faster: 5."""
+"""A drift that began at a bend is at least this many times faster than just before it; one that only speeds up: 5."""
 NOTICED = 0.3
 """Decades by which a level differs from the best or lowest one before something can have begun: levels of healthy runs
 differ by 0.1 from chunk to chunk."""
 
 
 def take_level(state: State) -> Iterator[Symptom]:
-    """A level of the pending rows, and what the levels of the whole run show."""
+    """Add a level of the pending rows; judge the levels of the whole run."""
     chunk, steps = np.stack(state.pending), state.pending_steps
     state.pending, state.pending_steps = [], []
     with np.errstate(invalid="ignore"):

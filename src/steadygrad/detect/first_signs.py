@@ -1,4 +1,4 @@
-"""Which quantity left its usual range first around an incident: loss, gradient, update, rate. Numbers only.
+"""The quantity that left its usual range first around an incident: loss, gradient, update, rate. Numbers only.
 
 Each quantity is compared with its own rows of before the incident. What a look or a replay has seen (batch, forward pass,
 weights that somebody else changed) is added by whoever saw it.
@@ -20,7 +20,7 @@ from steadygrad.record.rows import Array
 Marks = np.ndarray[Any, np.dtype[np.bool_]]
 
 ORDER = ("rate", "batch", "weights", "forward", "loss", "gradient", "moments")
-"""Which of two at the same step comes first: what the step begins with stands first."""
+"""The order of two at the same step: what the step begins with stands first."""
 BEFORE = 40
 """Rows before an incident in which a first sign is looked for."""
 BASE, YOUNG, CLOSE = 10, 30, 8
@@ -36,7 +36,7 @@ GAP = 4
 
 
 def first_signs(state: State, step: int, last: int) -> list[Sign]:
-    """What left its usual range between ``BEFORE`` rows before ``step`` and ``last``, in the order in which it did."""
+    """List what left its usual range between ``BEFORE`` rows before ``step`` and ``last``, in that order."""
     trail = [one for one in state.trail if one[0] <= last]
     if not trail:
         return []
@@ -61,7 +61,7 @@ def _usual_rows(steps: np.ndarray[tuple[int, ...], np.dtype[np.int64]], step: in
 
 
 def in_order(signs: Sequence[Sign]) -> list[Sign]:
-    """By step, and within a step by what it begins with; one of each kind."""
+    """Sort by step, and within a step by what it begins with; one of each kind."""
     kept: dict[str, Sign] = {}
     for sign in sorted(signs, key=lambda one: (one.step, ORDER.index(one.kind))):
         kept.setdefault(sign.kind, sign)
@@ -69,7 +69,7 @@ def in_order(signs: Sequence[Sign]) -> list[Sign]:
 
 
 def in_words(signs: Sequence[Sign]) -> str:
-    """What moved first, and how long before the next; "" where there is nothing to say."""
+    """Name what moved first, and how long before the next; "" where there is nothing to say."""
     if not signs:
         return ""
     first, rest = signs[0], signs[1:]

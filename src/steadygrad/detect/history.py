@@ -1,4 +1,4 @@
-"""What the rules remember of a run, and how they take in more rows: medians and bounds, levels, what stands idle."""
+"""The memory of the rules over a run, and its update by more rows: medians and bounds, levels, what stands idle."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ EARLY_DECADES = 1.0
 """Before a run is ``WARM``, the total norm is far above when it exceeds all before it by so much. Healthy, from the fourth
 step on: at most 0.31 (an actor with its critic)."""
 TRAIL = 240
-"""Rows and updates that are kept to tell what came first."""
+"""Rows and updates that are kept to find what came first."""
 FIRST = 10
 """Losses that say what the loss was at its start."""
 LEVELS = 400
 """Levels kept; beyond that, neighbours are merged."""
 TOTAL = "total"
-"""What the last column of a state is: the norm of all gradients together."""
+"""The name of a state's last column: the norm of all gradients together."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class LossHistory:
     best: tuple[float, int] = (math.inf, 0)
     """The lowest level but the last, and its step."""
     flat_since: int = 0
-    """The step since which the loss has not moved; 0 = it moves, or it is too early to tell."""
+    """The step since which the loss has not moved; 0 = it moves, or it is too early to say."""
     told: int = 0
     """The step at which the loss was last said to be flat or rising."""
     chunk_steps: list[int] = field(default_factory=list)
@@ -81,14 +81,14 @@ class LossHistory:
 
 @dataclass
 class State:
-    """What the policy remembers. ``as_plain`` and ``from_plain`` keep it over a resumed run."""
+    """The memory of the rules. ``as_plain`` and ``from_plain`` keep it over a resumed run."""
 
     columns: Columns
     window: Array = field(default_factory=lambda: np.zeros((0, 0)))
     seen: np.ndarray[Any, Any] = field(default_factory=lambda: np.zeros(0, np.int64))
     median: Array = field(default_factory=lambda: np.zeros(0))
     bound: Array = field(default_factory=lambda: np.zeros(0))
-    """log10 norm above which a parameter spikes; infinite while it is too young to tell. The last one is the total's."""
+    """log10 norm above which a parameter spikes; infinite while the run is too young. The last one is the total's."""
     deviation: Array = field(default_factory=lambda: np.zeros(0))
     """Robust deviation of log10 of each norm, over the window."""
     pending: list[Array] = field(default_factory=list)
@@ -114,7 +114,7 @@ class State:
     warm_since: int = 0
     """The first step that is compared with its own median; 0 = there was none yet."""
     spikes: list[int] = field(default_factory=list)
-    """Steps of the last rows that were told as far above."""
+    """Steps of the last rows that were reported as far above."""
     above: int = 0
     """For how many rows the total has been above its bound."""
     above_since: int = 0
@@ -232,7 +232,7 @@ def level_now(state: State) -> float:
 
 
 def medians(rows: Array) -> Array:
-    """Of each column, over what is known in it; NaN where nothing is."""
+    """Return the median of each column, over what is known in it; NaN where nothing is."""
     finite = np.isfinite(rows)
     if len(rows) and finite.all():
         # A third of what np.median takes; at a hundred rows that is most of a judgement.

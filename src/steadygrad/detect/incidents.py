@@ -14,7 +14,7 @@ from steadygrad.record.rows import Columns
 from steadygrad.rules import find
 
 _SUDDEN = ("SG201", "SG203", "SG204", "SG206", "SG207")
-"""What brings each other about: a step too large makes a spike, a spike an explosion, an explosion NaN."""
+"""Symptoms that cause each other: a step too large makes a spike, a spike an explosion, an explosion NaN."""
 
 QUIET = 100
 """Rows without a symptom after which an incident has ended."""
@@ -32,7 +32,7 @@ class Book:
 
 
 _SHARPER = ("SG101", "SG106", "SG108", "SG201")
-"""What says where a loss that runs away, or stands still, comes from."""
+"""Symptoms that explain a loss that runs away or stands still."""
 
 
 class Gathered(NamedTuple):
@@ -114,7 +114,7 @@ def gather(
 
 
 def _kind(symptom: Symptom) -> str:
-    """What is one incident: whatever is sudden, whatever lasts, and each mistake of the loop by itself."""
+    """Return what counts as one incident: everything sudden, everything lasting, and each mistake of the loop by itself."""
     if symptom.of_the_loop:
         return f"{symptom.code} {symptom.cause or re.sub('[0-9]', '', symptom.message)}"
     return "sudden" if symptom.code in _SUDDEN else "lasting"
@@ -166,7 +166,7 @@ def _belongs(book: Book, symptom: Symptom, optimizer: int, interval: int) -> int
 
 
 def is_ill(book: Book) -> bool:
-    """Whether something is wrong with the training itself; a mistake of the loop, such as a clip of a part, is its habit."""
+    """Return whether something is wrong with the training itself; a mistake of the loop, such as a clip of a part, is a habit."""
     return any(kind in ("sudden", "lasting") for _, kind in book.open)
 
 
@@ -189,5 +189,5 @@ def name_of(code: str) -> str:
 
 
 def is_sudden(code: str) -> bool:
-    """Whether it can be undone by leaving out the very step."""
+    """Return whether it can be undone by leaving out the very step."""
     return code in _SUDDEN

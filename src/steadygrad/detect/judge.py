@@ -1,4 +1,4 @@
-"""What is wrong with a run, from numbers alone: each parameter against its own past and its neighbours in depth.
+"""Symptoms of a run, from numbers alone: each parameter against its own past and its neighbours in depth.
 
 Pure: rows of norms in, symptoms out, with the state beside them. No torch, no clock, no model: the same rows give the same
 symptoms, live or from a journal. Norms are compared as log10 (decades), because factors are what multiply over depth.
@@ -37,7 +37,7 @@ def logs(rows: Rows) -> Array:
 
 
 def judge(state: State, rows: Rows, frozen: Sequence[bool] | np.ndarray[Any, np.dtype[np.bool_]] = ()) -> list[Symptom]:
-    """What these rows show; the state goes on in place. Symptoms are in the order of their steps.
+    """Judge these rows; the state goes on in place. Symptoms are in the order of their steps.
 
     ``frozen``: the parameters that ask for no gradient, on purpose: theirs are not missed.
     """
@@ -132,7 +132,7 @@ def _rates(state: State, rows: Rows) -> Iterator[Symptom]:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a row may hold before it needs a judgement at once; what is not finite is above all of it."""
+    """The levels above which a row needs a judgement at once; a non-finite number is above all of them."""
 
     norms: np.ndarray[Any, np.dtype[np.float32]]
     """Of each parameter's gradient."""
@@ -141,7 +141,7 @@ class Limits:
 
 
 def limits(state: State) -> Limits:
-    """From what is known so far."""
+    """Compute the limits from what is known so far."""
     largest = np.finfo(np.float32).max
     with np.errstate(over="ignore"):
         linear = np.minimum(np.power(10.0, state.bound), largest)

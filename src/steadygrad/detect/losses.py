@@ -1,4 +1,4 @@
-"""What is wrong with the loss: it leaps, it runs away, or it stands still from the start. Numbers only.
+"""Symptoms of the loss: it leaps, it runs away, or it stands still from the start. Numbers only.
 
 A loss may have any sign and scale, so it is compared with its own range, its start and its best level, never with a constant.
 """
@@ -47,7 +47,7 @@ SAME_ANSWER = 1e-4
 
 
 def judge_losses(state: State, steps: Sequence[int], losses: Array, totals: Array) -> Iterator[Symptom]:
-    """What these losses show, in the order of their steps. ``totals``: log10 of each step's total gradient norm."""
+    """Judge these losses, in the order of their steps. ``totals``: log10 of each step's total gradient norm."""
     history = state.losses
     known = bool(history.window) and history.count >= ALONE and bool(np.isfinite(losses).all())
     if known and float(losses.max()) <= highest_usual(history):
@@ -67,7 +67,7 @@ def highest_usual(history: LossHistory) -> float:
 
 
 def _greatest(history: LossHistory) -> float:
-    """What a loss is compared with."""
+    """Return the level that a loss is compared with."""
     return history.greatest if history.count >= SETTLED else max([history.greatest, *history.window[-CLIMB:]])
 
 
@@ -93,7 +93,7 @@ def _keep(history: LossHistory, losses: Sequence[float]) -> None:
 
 
 def judge_loss(state: State, step: int, loss: float, total: float) -> Iterator[Symptom]:
-    """What one more loss shows. ``total``: log10 of the step's total gradient norm."""
+    """Judge one more loss. ``total``: log10 of the step's total gradient norm."""
     history = state.losses
     if not math.isfinite(loss):
         return
@@ -114,13 +114,13 @@ def judge_loss(state: State, step: int, loss: float, total: float) -> Iterator[S
 
 
 def of_left_out(state: State, step: int, loss: float) -> list[Symptom]:
-    """What the loss of a step shows that a loss scale left out, as its gradients were not finite."""
+    """Judge the loss of a step that a loss scale skipped for non-finite gradients."""
     cause = "the gradients overflow, and the loss scale leaves the step out"
     return [replace(symptom, cause=cause) for symptom in judge_loss(state, step, loss, math.inf)]
 
 
 def _leaps(state: State, loss: float, total: float) -> str:
-    """How far the loss is above what it was, in words; "" where it is not."""
+    """Say how far the loss is above its level before; "" where it is not."""
     history = state.losses
     if not loss > highest_usual(history):
         return ""
@@ -162,7 +162,7 @@ def _level(history: LossHistory) -> Iterator[Symptom]:
 
 
 def _leaves(history: LossHistory) -> None:
-    """Whether, and when, the losses of a chunk have gone above all of the ``WINDOW`` before, and stay there."""
+    """Note whether, and since when, the losses of a chunk are above all of the ``WINDOW`` before, and stay there."""
     chunk, (since, bound) = history.chunk, history.left
     history.peaks = [*history.peaks, max(chunk)][-WINDOW // CHUNK :]
     if since and min(chunk) > bound:
@@ -180,13 +180,13 @@ def _leaves(history: LossHistory) -> None:
 
 
 def worth_a_question(history: LossHistory) -> bool:
-    """Whether the loss does what it does where the outputs of all samples are alike: it stands still, or is back at a height
+    """Return whether the loss moves as where the outputs of all samples are alike: it stands still, or is back at a height
     that it had left and stays there."""
     return not history.told and (history.flat_since > 0 or CHUNK < _left_for(history) <= STILL)
 
 
 def _left_for(history: LossHistory) -> int:
-    """For how many steps, as far as levels are known, the loss has been above what it was."""
+    """Count the steps, as far as levels are known, since the loss has been above what it was."""
     since = history.left[0]
     return history.levels[-1][0] - since + 1 if since and history.levels else 0
 

@@ -1,4 +1,4 @@
-"""What is wrong with one row: norms far above their medians, not finite, exactly zero or gone."""
+"""Symptoms of one row: norms far above their medians, not finite, exactly zero or gone."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def far_above(state: State, step: int, row: Array, gap: int, recent: Array) -> I
 
 
 def _bursts(state: State, step: int) -> Array:
-    """The greatest of each norm in the rows before, but for those that were told and those of a run too young for it.
+    """The greatest of each norm in the rows before, without reported rows and those of a run too young for it.
 
     A policy that has nearly settled has a gradient of a hundred times its median whenever it tries something else: the median
     and its deviations do not show that, the rows do.

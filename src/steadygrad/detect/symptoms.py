@@ -23,7 +23,7 @@ class Symptom:
     norm: float = float("nan")
     """The gradient norm of that parameter, at the last step."""
     cause: str = ""
-    """What brought it about, where the numbers tell."""
+    """The cause, where the numbers show it."""
     slack: int = 0
     """Steps by which it may have begun before ``step``, where the numbers leave that open."""
     origin: str = ""

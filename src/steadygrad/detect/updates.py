@@ -1,4 +1,4 @@
-"""What is wrong with a step's update: too large for the weights, none at all, or not a number. Numbers only."""
+"""Symptoms of a step's update: too large for the weights, none at all, or not a number. Numbers only."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OVERSIZED_LEAPT = 0.1
 """Update ÷ weight in one step of a weight matrix, and where the learning rate has just leapt. Healthy: at most 0.35, with
 plain SGD at a rate of 0.6, where it had been as much before; 0.06 with Adam."""
 GROWN = 10.0
-"""How many times the usual update that must be, where something is known of the usual one."""
+"""The multiple of the usual update that this must be, where the usual one is known."""
 HARMFUL = 1 / 3
 """Update ÷ weight of a step that may have done harm; it did where loss or gradient leap within ``WAIT`` rows."""
 TINY = 0.1
@@ -42,7 +42,7 @@ CONVERGED = -6.0
 
 
 def leaps(state: State, rate: float) -> bool:
-    """Whether the learning rate leaps above all that it has been: the step's update is then worth an exact look."""
+    """Return whether the learning rate leaps above all that it has been: the step's update is then worth an exact look."""
     return 0 < state.greatest_rate * RATE_JUMP < rate and bool(state.seen[-1] >= SETTLED)
 
 
@@ -55,7 +55,7 @@ def judge_updates(
     at: Callable[[int], tuple[float, float]],
     may_rest: bool,
 ) -> list[Symptom]:
-    """What these steps' updates show. ``at`` gives loss and log10 total norm of a step; ``leapt_at``: when the rate leapt.
+    """Judge the updates of these steps. ``at`` gives loss and log10 total norm of a step; ``leapt_at``: when the rate leapt.
 
     ``may_rest``: the optimizer has a tolerance of its own, below which it takes no step.
     """
@@ -75,7 +75,7 @@ def judge_updates(
 
 
 def _is_quiet(state: State, estimates: Estimates) -> bool:
-    """Whether no update is large enough, or broken enough, to be judged by itself; nearly all blocks are so."""
+    """Return whether no update needs a judgement by itself, as large or broken ones do; nearly all blocks are so."""
     known = estimates.ratios[:, np.isfinite(estimates.weights) & (estimates.weights > 0)]
     return bool(np.isfinite(known).all()) and (known.size == 0 or float(known.max()) <= OVERSIZED_LEAPT)
 
@@ -93,7 +93,7 @@ def _remember_all(state: State, estimates: Estimates) -> None:
 def judge_update(
     state: State, updates: Updates, *, leapt: bool, loss: float, total: float, may_rest: bool = False
 ) -> list[Symptom]:
-    """What one step's update shows. ``loss`` and ``total`` (log10) are those of the same step."""
+    """Judge one step's update. ``loss`` and ``total`` (log10) are those of the same step."""
     columns = state.columns
     step, ratios = updates.step, updates.ratios
     weights = np.array(columns.weights, bool)
@@ -208,7 +208,7 @@ def _tiny(state: State, updates: Updates) -> np.ndarray[tuple[int, ...], np.dtyp
 def _not_a_number(
     state: State, step: int, which: np.ndarray[tuple[int, ...], np.dtype[np.int64]], measured: int
 ) -> Iterator[Symptom]:
-    """The optimizer made what is not a number; of gradients that were finite, else the rows say it. ``measured``: the step before
+    """The optimizer made non-finite numbers of finite gradients; else the rows report it. ``measured``: the step before
     whose updates are known."""
     if len(which) == 0 or any(at == step and not np.isfinite(row[-1]) for at, row, _ in state.trail):
         return

@@ -1,4 +1,4 @@
-"""Why an alarm began: keeps what a step was given, replays it, and names the cause.
+"""The cause of an alarm: keeps what a step was given, replays it, and names the cause.
 
 Reads the step; changes and writes nothing.
 """

@@ -1,4 +1,4 @@
-"""Which samples of the batch made a step's gradient so large: the rows without which its norm is the usual one.
+"""The samples of a batch that made a step's gradient large: the rows without which its norm is the usual one.
 
 The backward pass is linear in the gradients that came back to the model's outputs (the cotangents): with those of some rows
 set to zero it gives the gradient without these samples, from one graph that is kept. Where samples act on each other, or
@@ -55,7 +55,7 @@ def rows_at_fault(
 ) -> RowsAtFault | None:
     """The rows of the batch without which the gradient of ``model`` has a norm of at most ``USUAL`` times ``usual``.
 
-    None where it has that with them, where no ``most`` rows explain it, where the first dimension does not tell samples
+    None where it has that with them, where no ``most`` rows explain it, where the first dimension does not separate samples
     apart, and where it takes longer than ``seconds``. ``usual`` has the scale of the cotangents: those of a GradScaler are
     larger by its scale. Leaves no mark, and nothing raises but what interrupts the user's program.
     """
@@ -77,7 +77,7 @@ class _Step:
         leaves, back = tree_leaves(self._output), list(given.cotangents.values())
         own = loss_in(self._output)
         self._inside = any(one.numel() == 1 for one in back) or any(leaves[at] is own for at in given.cotangents)
-        """Whether the loss is taken inside the model: cotangents then do not tell samples apart."""
+        """Whether the loss is taken inside the model: cotangents then do not separate samples."""
         self._mixed = any(isinstance(m, BatchNorm) and (m.training or m.running_mean is None) for m in model.modules())
         """Whether samples act on each other by batch norm."""
         known = [one for one in given.tensors() if one.dim()][:1] if self._inside else back
@@ -171,9 +171,9 @@ class _Step:
         return total, output
 
     def _apart(self, rows: Sequence[int]) -> bool:
-        """Whether samples lie along the first dimension: another one in some places changes nothing in the others.
+        """Return whether samples lie along the first dimension: another one in some places changes nothing in the others.
 
-        It cannot be told where batch norm mixes them, nor where the loss is all that comes out.
+        Unknown where batch norm mixes them, nor where the loss is all that comes out.
         """
         if self._inside or self._mixed:
             return True

@@ -1,4 +1,4 @@
-"""What the model was given at a step, so that the step can be looked at again: inputs, random state, autocast, cotangents.
+"""The inputs of the model at a step, kept for another look: inputs, random state, autocast, cotangents.
 
 What a root module is called with is kept by reference for one step, on steps that will be read. Nothing is copied but the
 random state, nothing is put on the module, and a graph that is being compiled is not heard of.
@@ -93,7 +93,7 @@ class Capture:
             calls.listen(self.root, self)
 
     def begin_anew(self) -> None:
-        """A step was taken since the call before the last: what is kept of the last is all that belongs to the coming one."""
+        """Note that a step was taken since the call before the last: what is kept of the last belongs to the coming one."""
         if self.given is not None:
             self.given.calls, self.given.earlier = 1, []
 
@@ -109,7 +109,7 @@ class Capture:
 
     @never_compiled
     def before(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """The model is called."""
+        """Note that the model is called."""
         if not (self.armed and is_grad_enabled()):
             return
         held = self.given
@@ -128,7 +128,7 @@ class Capture:
 
     @never_compiled
     def after(self, output: Any) -> None:
-        """It has given this: what will come back to it is kept as well."""
+        """Note the model's output, and keep the gradient that will reach it."""
         given = self.given
         if given is None or not (self.armed and self._replays and is_grad_enabled()):
             return
@@ -159,7 +159,7 @@ def _norm(tensor: Tensor) -> float:
 
 
 def _spread(leaves: Sequence[Any]) -> float | None:
-    """Of the first output that has one row a sample: ‖h − mean over the batch‖² ÷ ‖h‖². Waits for its device."""
+    """Return ‖h − mean over the batch‖² ÷ ‖h‖² of the first output that has one row a sample. Waits for its device."""
     for leaf in leaves:
         if isinstance(leaf, Tensor) and leaf.dim() >= 1 and len(leaf) > 1 and leaf.is_floating_point():
             values = leaf.detach().double()
@@ -169,7 +169,7 @@ def _spread(leaves: Sequence[Any]) -> float | None:
 
 
 def autocast_now(kinds: tuple[str, ...]) -> tuple[tuple[str, torch.dtype, bool], ...]:
-    """Of these devices those for which autocast is on, with its dtype, and whether it caches."""
+    """Return the devices among these for which autocast is on, with its dtype, and whether it caches."""
     on: tuple[tuple[str, torch.dtype, bool], ...] = ()
     for kind in kinds:
         if torch.is_autocast_enabled(kind):

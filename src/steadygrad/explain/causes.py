@@ -1,4 +1,4 @@
-"""Where and why an alarm began, as far as it can be shown at this moment: weights, batch, ranks, a look, the loss.
+"""The place and cause of an alarm, as far as this moment can show them: weights, batch, ranks, a look, the loss.
 
 Whatever is said here was seen at the step at hand; what is gone with an earlier step stays unsaid. Reads, and writes nothing.
 """
@@ -46,7 +46,7 @@ class Explanation:
 
     alarm: Alarm
     kind: str = ""
-    """What the cause is, for the advice: "weights", "batch", "optimizer", "loss", "outside", "forward", "rate", …"""
+    """The kind of the cause, for the advice: "weights", "batch", "optimizer", "loss", "outside", "forward", "rate", …"""
     look: Look | None = None
     by_rank: Array | None = None
     """The norm that came back to the output, on each rank."""
@@ -54,7 +54,7 @@ class Explanation:
 
 @dataclass
 class _Draft:
-    """What has been found so far."""
+    """The findings so far."""
 
     code: str
     parameter: str
@@ -164,7 +164,7 @@ def _from_look(
     grown: Grown | None,
     growth: float,
 ) -> None:
-    """What the replay of the step shows."""
+    """Add what the replay of the step shows."""
     finding = _finding(look, symptom.code)
     changed = [] if look.note else _changed_since(symptom, view, report)
     if changed and not draft.cause:
@@ -218,7 +218,7 @@ def _finding(look: Look, code: str) -> Finding | None:
 
 
 def _signs(draft: _Draft, symptom: Symptom, view: StepView, growth: float, grown: Grown | None) -> tuple[Sign, ...]:
-    """What moved first, from the numbers and from what was seen at the step."""
+    """Name what moved first, from the numbers and from what was seen at the step."""
     broken = "" if symptom.column is None else view.columns.names[symptom.column]
     signs = [
         replace(one, where=broken) if one.kind == "gradient" and not one.where and one.step == symptom.step else one

@@ -1,4 +1,4 @@
-"""Why it happened, as far as one moment can tell: weights that no optimizer made so, a batch that is not finite, one rank.
+"""The cause, as far as one moment can show it: weights that no optimizer made so, a non-finite batch, one rank.
 
 Runs on an alarm only, before the step that the alarm is about, and may wait for the device.
 """
@@ -38,7 +38,7 @@ RELATED = {
 }
 """Findings of a look that can be the cause of what the norms show, the likeliest first."""
 STANDS_OUT = 10.0
-"""How many times one rank's number must be the next one's."""
+"""The multiple of the next rank's number that one rank's must be."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _changed(
 
 
 def culprit(findings: Sequence[Finding], code: str) -> Finding | None:
-    """The finding that tells why the norms show ``code``."""
+    """Return the finding that explains why the norms show ``code``."""
     return next((f for wanted in RELATED.get(code, ()) for f in findings if f.code == wanted), None)
 
 
@@ -105,7 +105,7 @@ def weight_before(trace: Trace, operation: int | None) -> str:
 
 
 def batch_at_fault(given: Sequence[Given]) -> str:
-    """Whether what went into a model was not finite; "" where it was."""
+    """Return whether what went into a model was not finite; "" where it was."""
     for one in given:
         for tensor in one.tensors():
             if (tensor.is_floating_point() or tensor.is_complex()) and not bool(torch.isfinite(tensor).all()):
@@ -114,7 +114,7 @@ def batch_at_fault(given: Sequence[Given]) -> str:
 
 
 def loss_at_fault(given: Sequence[Given], trace: Trace | None = None) -> str:
-    """Whether the gradient was not finite already when it came to a model's output, which was finite itself."""
+    """Return whether the gradient was not finite already when it came to a model's output, which was finite itself."""
     if trace is not None and trace.nonfinite is not None and trace.nonfinite.direction == "forward":
         return ""
     for one in given:
@@ -126,7 +126,7 @@ def loss_at_fault(given: Sequence[Given], trace: Trace | None = None) -> str:
 
 
 def zero_at_fault(given: Sequence[Given]) -> tuple[str, str] | None:
-    """Where nothing but zeros came to the models' outputs: the code that names it, and the words."""
+    """Name the code and the words for nothing but zeros at the gradients of the models' outputs."""
     tensors = [tensor for one in given for tensor in one.cotangents.values()]
     if not tensors or any(bool(tensor.any()) for tensor in tensors):
         return None
@@ -141,7 +141,7 @@ def zero_at_fault(given: Sequence[Given]) -> tuple[str, str] | None:
 
 
 def optimizer_at_fault(optimizer: torch.optim.Optimizer, parameter: Tensor) -> str:
-    """Why an optimizer makes what is not finite of finite gradients, as far as its settings tell."""
+    """Explain why an optimizer makes non-finite numbers of finite gradients, as far as its settings show."""
     name = type(optimizer).__name__
     group = next((g for g in optimizer.param_groups if any(p is parameter for p in g["params"])), {})
     eps = group.get("eps")

@@ -1,4 +1,4 @@
-"""When the guard looks: at the first step and by the clock, within a share of the run's time, and on alarms, up to a number."""
+"""The times at which the guard looks: the first step, by the clock within a share of the run's time, and some alarms."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class _Root:
     holder: int
     """The optimizer that holds most of its parameters."""
     prefix: str
-    """What the names of its parameters begin with in the guard's rows, and not in its own."""
+    """The prefix of its parameters' names in the guard's rows, which its own names lack."""
     inputs: list[float] = field(default_factory=list)
     """Norms of the inputs of some steps."""
     usual: dict[int, float] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class Looks:
         self.first: CheckRecord | None = None
         """A check of the first step, made by whoever could: it stands for the look that is due then."""
         self.cut: Operation | None = None
-        """What keeps the gradient of the first step from the model's output, where somebody has seen it."""
+        """The keeper of the gradient of the first step from the model's output, where there is one."""
         self._roots = [
             _Root(Capture(root, replays=every > 0), holder, prefix)
             for root, holder, prefix in zip(roots, holders, prefixes or [""] * len(roots), strict=True)
@@ -72,11 +72,11 @@ class Looks:
         self._on_alarm = 0
 
     def given(self) -> list[Given]:
-        """What the models were given at the step at hand, and what came back."""
+        """The inputs and output gradients of the models at the step at hand."""
         return [one.capture.given for one in self._roots if one.capture.given is not None]
 
     def next_for(self, index: int, step: int) -> int:
-        """The next step of this optimizer that is to be looked at, whatever it shows."""
+        """Return the next step of this optimizer that gets a look, whatever it shows."""
         if not self.every or not any(one.holder == index for one in self._roots):
             return NEVER
         return 1 if step == 0 else (step // self.every + 1) * self.every
@@ -90,7 +90,7 @@ class Looks:
                 one.capture.rest()
 
     def captures(self, index: int) -> list[Capture]:
-        """Of the models that this optimizer holds most of: they keep what they are given until its step has been read."""
+        """Return the captures of the models that this optimizer holds most of: they keep inputs until its step was read."""
         return [one.capture for one in self._roots if one.holder == index]
 
     def note_inputs(self, index: int) -> None:
@@ -104,7 +104,7 @@ class Looks:
                     del one.inputs[:-INPUTS_KEPT]
 
     def input_growth(self, without: Sequence[int] = ()) -> float:
-        """How many times its usual norm the input of the step at hand has, the greatest of the models; NaN if unknown.
+        """Return how many times its usual norm the input of the step at hand has, the greatest of the models; NaN if unknown.
 
         ``without``: samples that are left out.
         """
@@ -116,7 +116,7 @@ class Looks:
         return float(np.fmax.reduce(found))
 
     def ask_for_spread(self) -> None:
-        """At the next forward pass, measure whether the outputs of the samples differ."""
+        """Measure at the next forward pass whether the outputs of the samples differ."""
         for one in self._roots:
             one.capture.measures_spread = True
 
@@ -126,7 +126,7 @@ class Looks:
         return max(found) if found else None
 
     def prefix(self, index: int) -> str:
-        """What the guard's names begin with, of the model that is looked at with the steps of this optimizer."""
+        """Return the prefix of the guard's names for the model that is looked at with the steps of this optimizer."""
         return self._of(index).prefix
 
     def by_the_clock(self, index: int, step: int, norm: float, scale: float = 1.0) -> Look:
@@ -145,7 +145,7 @@ class Looks:
     def on_alarm(
         self, index: int, step: int, alarm: int, scale: float = 1.0
     ) -> tuple[Look, Report | None, Grown | None] | None:
-        """A look at the step that an alarm is about, and what has grown since the last; None: there are to be no more."""
+        """Look at the step that an alarm is about, and at what has grown since the last look; None: no look is left."""
         if not self.every or self._on_alarm >= LOOKS_ON_ALARM:
             return None
         self._on_alarm += 1
@@ -172,7 +172,7 @@ class Looks:
 
 
 def of_check(record: CheckRecord, step: int) -> Look:
-    """What a check of the coming step has shown, as a look."""
+    """Turn a check of the coming step into a look."""
     trial, trunk = record.trial, record.trace.trunk
     return Look(
         step,

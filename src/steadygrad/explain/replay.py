@@ -96,7 +96,7 @@ def _has_no_gradient(root: nn.Module) -> bool:
 
 
 def _cut_outside(root: nn.Module, where: str, cut: Operation | None) -> Finding:
-    """The loss has lost the path to the parameters, outside of the model."""
+    """Error: the loss has lost the path to the parameters, outside of the model."""
     way = None if cut is None else way_of(cut)
     shown = "" if cut is None or way is None else f": {expression(cut)} {way.what}; use {way.instead}"
     return Finding(
@@ -133,7 +133,7 @@ def changed_since(report: Report, norms: dict[str, float]) -> set[str]:
 
 
 def place_of(report: Report, parameter: str) -> Location | None:
-    """Where the user's code runs the operation that multiplies by this parameter."""
+    """Find where the user's code runs the operation that multiplies by this parameter."""
     return next((one.location for one in report.trace.operations if one.weight == _plain(parameter)), None)
 
 
@@ -239,7 +239,7 @@ def _outermost(leaves: Sequence[Any], places: Sequence[int]) -> list[int]:
 
 
 def _faith(report: Report, given: Given, norm: float | None, scale: float) -> str:
-    """How the gradients of the look stand to those of the step; both hold the loss ``scale``."""
+    """Compare the gradients of the look with those of the step; both hold the loss ``scale``."""
     if given.calls > 1:
         return f"covers the last of {given.calls} forward passes of this step"
     seen = [p.log10_gradient for p in report.trace.parameters if p.log10_gradient is not None]

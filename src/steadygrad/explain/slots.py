@@ -1,4 +1,4 @@
-"""Hooks that keep the gradient which comes back to an output, put on a new graph in each step at little cost.
+"""Hooks that keep the gradient of an output, put on a new graph in each step at little cost.
 
 ``Node.register_prehook`` makes a dict, a handle and a weak reference each time, which takes 25 microseconds on cold caches.
 A slot is made once: torch is given the same dict again for each graph. It is free when no graph holds that dict any more,
@@ -23,7 +23,7 @@ SLOTS = 4
 
 
 class Keep:
-    """The gradient that comes back to one output of one call; a hook of the output's node."""
+    """The gradient of one output of one call; a hook of the output's node."""
 
     __slots__ = ("_kept", "_output", "_place")
 
@@ -36,7 +36,7 @@ class Keep:
 
 
 class Slot:
-    """The same for a node whose first output it is, to be put on one node after another."""
+    """The same for a node whose first output it is; it moves from one node to the next."""
 
     def __init__(self) -> None:
         self.came = _Came()

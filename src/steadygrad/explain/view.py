@@ -19,7 +19,7 @@ class StepView:
     """One optimizer at one step, before it is taken."""
 
     index: int
-    """Which optimizer, from 0."""
+    """The number of the optimizer, from 0."""
     step: int
     optimizer: torch.optim.Optimizer
     parameters: Sequence[Tensor]
@@ -34,7 +34,7 @@ class StepView:
     place: Location | None = None
     """Where the program takes its steps."""
     prefix: str = ""
-    """What ``columns`` put in front of the names of the model that is looked at."""
+    """The prefix in ``columns`` of the names of the model that is looked at."""
     scale: float = 1.0
     """The loss scale that the last backward pass had, and that norms are without."""
 

@@ -45,5 +45,5 @@ class WeightHistory:
         self.step = step
 
     def moved(self, step: int) -> Array:
-        """By how much the steps since the last look can have changed each norm."""
+        """Bound the change of each norm by the steps since the last look."""
         return np.asarray(self.stride * max(1, step - self.step), np.float64)

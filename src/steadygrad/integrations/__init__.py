@@ -1,4 +1,4 @@
-"""Where people train: callbacks of trainers, and trackers. Each is a thin module over public names, and an optional extra.
+"""Callbacks of trainers, and trackers. Each is a thin module over public names, and an optional extra.
 
 ``steadygrad.integrations.lightning``, ``transformers``: a callback that guards the trainer's optimizers. ``tensorboard``,
 ``wandb``, ``mlflow``, ``trackio``: a ``Tracker`` for ``guard(…, trackers=…)`` and for ``steadygrad export``.

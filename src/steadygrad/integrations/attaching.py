@@ -1,4 +1,4 @@
-"""What the callbacks of trainers share: a guard around the trainer's own optimizers, and the check of the first step.
+"""The common part of the trainers' callbacks: a guard around the trainer's own optimizers, and the check of the first step.
 
 The same as ``steadygrad run`` does, at the moment at which the trainer has made everything.
 """
@@ -38,6 +38,7 @@ class Attached:
         check: bool,
         options: dict[str, Any],
     ) -> None:
+        """Guard the optimizers; raise ``SubjectError`` where no module has their parameters."""
         own = [innermost(one) for one in optimizers]
         models = list({id(model): model for one in own for model in models_of(one)}.values())
         if not models:
@@ -62,7 +63,7 @@ class Attached:
             self._check.before_step(optimizer)
 
     def detach(self) -> None:
-        """The training is over."""
+        """Detach the guard: the training is over."""
         if self._check is not None:
             self._check.close()
             self._hook.remove()

@@ -38,6 +38,7 @@ class SteadygradCallback(_lightning.Callback):  # type: ignore[misc, name-define
         check: bool = True,
         **options: Any,
     ) -> None:
+        """Keep the options until the fit begins."""
         self._told, self._check, self._options = on_alarm, check, {"clip": clip, **options}
         self._attached: Attached | None = None
         self._state: dict[str, Any] = {}
@@ -69,11 +70,11 @@ class SteadygradCallback(_lightning.Callback):  # type: ignore[misc, name-define
             self._write()
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
-        """Before the loggers are finished."""
+        """Detach before the loggers are finished."""
         self._leave()
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        """The fit has failed: what was seen until then is judged and written."""
+        """Judge and write what was seen until the fit failed."""
         self._leave()
 
     def state_dict(self) -> dict[str, Any]:
@@ -81,7 +82,7 @@ class SteadygradCallback(_lightning.Callback):  # type: ignore[misc, name-define
         return self._state if self._attached is None else self._attached.guard.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """From the checkpoint, which Lightning reads before or after the fit begins."""
+        """Load the guard's state from the checkpoint, which Lightning reads before or after the fit begins."""
         self._state = state_dict
         if self._attached is not None and state_dict:
             self._attached.guard.load_state_dict(state_dict)

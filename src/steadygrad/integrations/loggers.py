@@ -12,9 +12,10 @@ from steadygrad.record import Alarm
 
 
 class RowsForLater:
-    """For a logger that is no tracker's, and may not bear another thread: keeps rows until the trainer's thread asks."""
+    """Rows for a logger that is no tracker's: they wait for the trainer's thread, as it may not support another one."""
 
     def __init__(self, logger: Any) -> None:
+        """Start with no rows."""
         self.name = type(logger).__name__
         self._logger = logger
         self._rows: deque[tuple[int, dict[str, float]]] = deque()
@@ -24,10 +25,10 @@ class RowsForLater:
         self._rows.extend((step, known) for step, _, known in batch.rows())
 
     def alarm(self, alarm: Alarm) -> None:
-        """Such a logger has no alerts; the terminal shows the alarm."""
+        """Do nothing: such a logger has no alerts; the terminal shows the alarm."""
 
     def close(self) -> None:
-        """The trainer's thread writes the rest."""
+        """Do nothing: the trainer's thread writes the rest."""
 
     def write(self) -> None:
         """Hand over what was kept."""
@@ -37,7 +38,7 @@ class RowsForLater:
 
 
 def listener_for(logger: Any) -> Listener:
-    """What writes into a logger's own run."""
+    """Return the listener that writes into a logger's own run."""
     kind = type(logger).__name__
     if kind == "TensorBoardLogger":
         return integrations.tensorboard.Tracker(logger.experiment)  # type: ignore[no-any-return]

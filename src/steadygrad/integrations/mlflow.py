@@ -39,6 +39,7 @@ class Tracker:
         name: str | None = None,
         layers: bool = False,
     ) -> None:
+        """Take the run, or begin one."""
         mlflow = optional("mlflow", extra="mlflow")
         self._metric = mlflow.entities.Metric
         self._layers = layers
@@ -60,12 +61,12 @@ class Tracker:
             self._client.log_batch(self._run, metrics=metrics[begin : begin + MOST])
 
     def alarm(self, alarm: Alarm) -> None:
-        """A tag, as MLflow has no alerts: ``steadygrad.alarm.1``."""
+        """Set a tag, as MLflow has no alerts: ``steadygrad.alarm.1``."""
         alert = alert_of(alarm)
         self._client.set_tag(self._run, f"steadygrad.alarm.{alarm.number}", f"{alert.title}\n{alert.text}")
 
     def close(self) -> None:
-        """A run of its own is finished; one that was given goes on."""
+        """Finish a run of its own; leave one that was given open."""
         if self._own:
             self._client.set_terminated(self._run)
 
@@ -77,7 +78,7 @@ class Tracker:
 
 
 def new(into: str | None, name: str) -> Tracker:
-    """A tracker for a recorded run called ``name``, at the tracking URI ``into``."""
+    """Make a tracker for a recorded run called ``name``, at the tracking URI ``into``."""
     return Tracker(client=optional("mlflow", extra="mlflow").MlflowClient(into), name=name, layers=True)
 
 

@@ -59,6 +59,7 @@ class ModelItem(pytest.Item):
     """One model, checked as ``steadygrad check TARGET`` does it, with the settings of the pyproject.toml beside it."""
 
     def __init__(self, *, target: str, **more: Any) -> None:
+        """Keep the target; pytest passes the rest."""
         super().__init__(**more)
         self.target = target
 
@@ -86,7 +87,7 @@ class ModelItem(pytest.Item):
         return f"steadygrad: {error}" if isinstance(error, SteadygradError) else super().repr_failure(excinfo, *more)
 
     def reportinfo(self) -> tuple[Path, None, str]:
-        """Where pytest says the test stands: the file of the target."""
+        """Return the place that pytest prints for the test: the file of the target."""
         return Path(self.target.partition(":")[0]), None, self.name
 
 
@@ -96,7 +97,7 @@ class FoundError(Exception):
 
 @dataclass(frozen=True)
 class Checker:
-    """What the fixture ``steadygrad`` is."""
+    """The fixture ``steadygrad``."""
 
     fail_on: str
     ignore: tuple[str, ...]

@@ -39,6 +39,7 @@ class Tracker:
     name = "TensorBoard"
 
     def __init__(self, into: str | os.PathLike[str] | Any, *, layers: bool = False) -> None:
+        """Open the folder, or take the writer."""
         board = optional("torch.utils.tensorboard", extra="tensorboard")
         self._summary = optional("tensorboard.compat.proto.summary_pb2", extra="tensorboard").Summary
         self._own = isinstance(into, (str, os.PathLike))
@@ -48,7 +49,7 @@ class Tracker:
         self.where: str = writer.log_dir
 
     def rows(self, batch: Batch) -> None:
-        """A scalar for each number of each step, with the time at which it was taken."""
+        """Write a scalar for each number of each step, with the time at which it was taken."""
         events, summary = self._writer.file_writer, self._summary
         for step, time, known in batch.rows(layers=self._layers):
             # One event a step, for the time of one ``add_scalar``.
@@ -69,5 +70,5 @@ class Tracker:
 
 
 def new(into: str | None, name: str) -> Tracker:
-    """A tracker for a recorded run called ``name``: in the folder ``into``, or in ``name.tensorboard``."""
+    """Make a tracker for a recorded run called ``name``: in the folder ``into``, or in ``name.tensorboard``."""
     return Tracker(into or f"{name}.tensorboard", layers=True)

@@ -37,6 +37,7 @@ class Tracker:
         layers: bool = False,
         finish: bool = False,
     ) -> None:
+        """Take the run, or begin one."""
         board = optional("trackio", extra="trackio")
         self._alert_level = board.AlertLevel
         self._layers = layers
@@ -51,18 +52,18 @@ class Tracker:
             self._run.log(known, step=step)
 
     def alarm(self, alarm: Alarm) -> None:
-        """An alert, which Trackio shows and sends on."""
+        """Raise an alert, which Trackio shows and sends on."""
         alert = alert_of(alarm)
         level = self._alert_level[_LEVELS[alert.level]]
         self._run.alert(title=alert.title, text=alert.text, level=level, step=alert.step)
 
     def close(self) -> None:
-        """A run of its own is finished; one that was given goes on."""
+        """Finish a run of its own; leave one that was given open."""
         if self._own:
             self._run.finish()
 
 
 def new(into: str | None, name: str) -> Tracker:
-    """A tracker for a recorded run called ``name``, in the project ``into``."""
+    """Make a tracker for a recorded run called ``name``, in the project ``into``."""
     run = optional("trackio", extra="trackio").init(project=into or "steadygrad", name=name)
     return Tracker(run, layers=True, finish=True)

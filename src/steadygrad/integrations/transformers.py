@@ -1,5 +1,4 @@
-"""transformers: a callback that guards the ``Trainer``'s optimizer, and writes to the trackers it reports to. Extra
-``transformers``.
+"""transformers: a callback that guards the ``Trainer``'s optimizer, and writes to its trackers. Extra ``transformers``.
 
 User callbacks run after those of the trackers, so what is added to ``logs`` reaches none: steps go to the trackers directly.
 """
@@ -19,7 +18,7 @@ from steadygrad.integrations.attaching import Attached, as_list
 _transformers = optional("transformers", extra="transformers")
 
 KEPT = "steadygrad"
-"""In the checkpoint's ``trainer_state.json``: where the guard's state is, beside those of callbacks that can be made anew."""
+"""In the checkpoint's ``trainer_state.json``: where the guard's state is, beside those of callbacks that can be made again."""
 
 
 class SteadygradCallback(_transformers.TrainerCallback):  # type: ignore[misc, name-defined]
@@ -45,6 +44,7 @@ class SteadygradCallback(_transformers.TrainerCallback):  # type: ignore[misc, n
         check: bool = True,
         **options: Any,
     ) -> None:
+        """Keep the options until the training begins."""
         self._told, self._check, self._options = on_alarm, check, {"clip": clip, **options}
         self._attached: Attached | None = None
         self._stopping = False
@@ -55,7 +55,7 @@ class SteadygradCallback(_transformers.TrainerCallback):  # type: ignore[misc, n
         return None if self._attached is None else self._attached.guard
 
     def on_train_begin(self, args: Any, state: Any, control: Any, optimizer: Any = None, **_: Any) -> None:
-        """The optimizer is made and prepared; the trackers' own callbacks have begun their runs."""
+        """Attach the guard: the optimizer is made and prepared, and the trackers' own callbacks have begun their runs."""
         named = [args.report_to] if isinstance(args.report_to, str) else args.report_to
         reported = [self._tracker(one, args) for one in named if one in TRACKERS and state.is_world_process_zero]
         self._stopping = False
@@ -71,7 +71,7 @@ class SteadygradCallback(_transformers.TrainerCallback):  # type: ignore[misc, n
             self._attached.guard.load_state_dict(kept["attributes"])
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """A checkpoint may be due, and the guard may have asked for the end."""
+        """Save the guard's state where a checkpoint is due, and end the training where the guard asks for it."""
         self.on_epoch_end(args, state, control)
         if self._stopping:
             control.should_training_stop = True
@@ -82,7 +82,7 @@ class SteadygradCallback(_transformers.TrainerCallback):  # type: ignore[misc, n
             state.stateful_callbacks[KEPT] = {"args": {}, "attributes": self.guard.state_dict()}
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """What is unread is judged and written."""
+        """Judge and write what is unread."""
         if self._attached is not None:
             self._attached.detach()
 

@@ -10,7 +10,7 @@ from steadygrad.listen.listener import alert_of
 from steadygrad.record import Alarm
 
 STEP = f"{PREFIX}step"
-"""What the curves are drawn against: the optimizer's step, whatever else the run logs."""
+"""The axis of the curves: the optimizer's step, whatever else the run logs."""
 
 _LEVELS = {"error": "ERROR", "warning": "WARN", "info": "INFO"}
 _LONGEST = 63
@@ -44,6 +44,7 @@ class Tracker:
         layers: bool = False,
         finish: bool = False,
     ) -> None:
+        """Take the run, or begin one."""
         board = optional("wandb", extra="wandb")
         self._layers = layers
         active = run if run is not None else board.run
@@ -59,17 +60,17 @@ class Tracker:
             self._run.log({**known, STEP: step})
 
     def alarm(self, alarm: Alarm) -> None:
-        """An alert, which W&B sends where the user has it sent."""
+        """Raise an alert, which W&B sends to the channels that the user has set up."""
         alert = alert_of(alarm)
         self._run.alert(title=alert.title[:_LONGEST], text=alert.text, level=_LEVELS[alert.level])
 
     def close(self) -> None:
-        """A run of its own is finished; one that was given goes on."""
+        """Finish a run of its own; leave one that was given open."""
         if self._own:
             self._run.finish()
 
 
 def new(into: str | None, name: str) -> Tracker:
-    """A tracker for a recorded run called ``name``, in the project ``into``."""
+    """Make a tracker for a recorded run called ``name``, in the project ``into``."""
     run = optional("wandb", extra="wandb").init(project=into or "steadygrad", name=name)
     return Tracker(run, layers=True, finish=True)

@@ -1,7 +1,7 @@
 """``Journal``: what the guard calls. Each call copies what it is given into a queue and returns.
 
 After the start nothing here waits, unless asked to, and nothing raises: a disk that is full or a folder that is closed is
-told once, in one sentence, and the run goes on. In a forked child a journal does nothing. May rely on numpy and on the
+reported once, in one sentence, and the run goes on. In a forked child a journal does nothing. May rely on numpy and on the
 thread that writes; must not know who measured.
 """
 
@@ -59,12 +59,12 @@ class Journal:
 
     @property
     def path(self) -> Path:
-        """Where it is written: another file than at first, where that was taken away."""
+        """Return the path of the file: another one than at first, where that was taken away."""
         return self._writer.path
 
     @property
     def lost(self) -> str:
-        """Why nothing is being written now; "" while all is well."""
+        """Return why nothing is being written now; "" while all is well."""
         return self._writer.lost
 
     def rows(
@@ -88,11 +88,11 @@ class Journal:
         self._series("points", optimizer, columns)
 
     def losses(self, steps: ArrayLike, values: ArrayLike, *, optimizer: int = 0) -> None:
-        """The loss, at the steps at which it is known; of several optimizers each may have its own."""
+        """Write the loss, at the steps at which it is known; of several optimizers each may have its own."""
         self._series("losses", int(optimizer), lambda: losses(steps, values))
 
     def extremes(self, step: int, lowest: float, highest: float, lowest_rank: int, highest_rank: int) -> None:
-        """The least and the greatest total norm among the processes, and whose they were."""
+        """Write the least and the greatest total norm among the processes, and their ranks."""
 
         def columns() -> Columns:
             return {
@@ -118,7 +118,7 @@ class Journal:
         self._put(job)
 
     def alarm(self, alarm: Alarm) -> None:
-        """A new alarm, or one of the same number as it is now."""
+        """Write an alarm: a new one, or the present state of one with the same number."""
         self._put(lambda: _alarm_job(alarm.number, alarm.step, _text(alarm)))
 
     def action(self, action: Action) -> None:
@@ -126,15 +126,15 @@ class Journal:
         self._put(lambda: _record_job("actions", action.step, _text(action)))
 
     def look(self, look: Look) -> None:
-        """A full probe of a step."""
+        """Write a full probe of a step."""
         self._put(lambda: _record_job("looks", look.step, _text(look)))
 
     def note(self, step: int, text: str) -> None:
-        """A line about the run itself."""
+        """Write a line about the run itself."""
         self._put(lambda: _record_job("notes", step, str(text)))
 
     def summary(self, values: dict[str, float]) -> None:
-        """Running totals; the latest of each name is kept."""
+        """Write running totals; the latest of each name is kept."""
 
         def job() -> Job[Store]:
             plain = {str(name): float(value) for name, value in values.items()}

@@ -1,4 +1,4 @@
-"""What the training's thread leaves for the thread that writes: bounded, and never waited for.
+"""The items that the training's thread leaves for the writing thread: bounded, and without a wait.
 
 A job is something to do with the store. Jobs that carry rows of a series may be dropped, oldest first, when more lie here
 than ``ROOM`` bytes; all others are kept. May rely on the standard library; must not know of files.
@@ -39,7 +39,7 @@ class Pile(Generic[S]):
     jobs: deque[Job[S]] = field(default_factory=deque)
     size: int = 0
     dropped: int = 0
-    """Rows that were dropped and not yet told of."""
+    """Rows that were dropped and not yet reported."""
 
     def add(self, jobs: Iterable[Job[S]]) -> None:
         for job in jobs:
@@ -120,7 +120,7 @@ class Mailbox(Generic[S]):
 
 
 class Reply:
-    """Whether what was asked for has been done."""
+    """The answer of the writing thread: whether what was asked for is done."""
 
     def __init__(self) -> None:
         self._given, self._done = threading.Event(), False
@@ -130,5 +130,5 @@ class Reply:
         self._given.set()
 
     def wait(self, timeout: float) -> bool:
-        """True once it is done; False where it could not be, or not in time."""
+        """Wait until it is done: True; False where it failed or took too long."""
         return self._given.wait(timeout) and self._done

@@ -25,7 +25,7 @@ BUSY = 5.0
 
 
 def check(path: Path) -> None:
-    """Raise ``JournalError`` where there is no file to be read."""
+    """Raise ``JournalError`` where no file can be read."""
     try:
         if path.is_dir():
             raise JournalError(f"{path} is a folder; name a journal in it")
@@ -78,7 +78,7 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _connect(path: Path, stack: contextlib.ExitStack) -> sqlite3.Connection:
-    """The file as it lies there; else unchanging, where it has no companion; else a copy of it."""
+    """Return the file where it lies; unchanging, where it has no companion; else a copy of it."""
     wal = path.with_name(path.name + "-wal")
     with contextlib.suppress(sqlite3.OperationalError):
         # With no log beside it, the file is whole, and to open it in the plain way would leave companions behind.
@@ -101,7 +101,7 @@ def _tried(path: Path, how: str) -> sqlite3.Connection:
     try:
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
     except sqlite3.DatabaseError as error:
-        # Not a database: which is told where its marks are looked at.
+        # Not a database: the check of its marks reports that.
         if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
             connection.close()
             raise

@@ -107,7 +107,7 @@ def _rows(db: sqlite3.Connection, table: str, session: int, optimizer: int) -> C
 
 
 def _interval(parts: Sequence[Columns]) -> float:
-    """How many steps lie between the last rows that stand for one step each."""
+    """Count the steps between the last rows that stand for one step each."""
     for part in parts:
         single = part["first"][part["count"] == 1][-32:]
         if len(single) > 1:

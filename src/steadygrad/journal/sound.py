@@ -1,4 +1,4 @@
-"""Whether what a journal holds can be what its writer wrote: kinds and ranges, looked at once, where it is read.
+"""A test that a journal's contents can be what its writer wrote: kinds and ranges, checked once, on reading.
 
 SQLite keeps in any column whatever it is given, and a disk gives back what it likes. Must not know what a number means.
 """
@@ -30,7 +30,7 @@ def session(row: Sequence[Any]) -> Session:
 
 
 def about(found: Any) -> dict[str, Any]:
-    """What a session says of itself: names, and texts or numbers."""
+    """Check a session's own description: names, and texts or numbers."""
     if not isinstance(found, dict) or not all(isinstance(one, (str, int, float)) for one in found.values()):
         raise CorruptReportError("what a session says of itself is no table of texts and numbers")
     return found
@@ -45,7 +45,7 @@ def watched(name: Any, shape: Any, dtype: Any, optimizer: Any) -> Watched:
 
 
 def optimizers(parameters: Sequence[Watched]) -> int:
-    """How many there are: each has a parameter."""
+    """Count the parameters: each has a name."""
     numbers = {one.optimizer for one in parameters}
     if numbers != set(range(len(numbers))):
         raise CorruptReportError("its optimizers are not numbered one by one")
@@ -53,7 +53,7 @@ def optimizers(parameters: Sequence[Watched]) -> int:
 
 
 def summary(rows: Iterable[tuple[Any, Any]]) -> dict[str, float]:
-    """The numbers at the end of a session, by name."""
+    """Check the numbers at the end of a session, by name."""
     return {_text("name", name): math.nan if value is None else _number(str(name), value) for name, value in rows}
 
 
@@ -64,7 +64,7 @@ def note(row: Sequence[Any]) -> Note:
 
 
 def step_of(value: Any) -> int:
-    """A step's number."""
+    """Check a step's number."""
     step = _whole("a step", value)
     if not -STEPS <= step <= STEPS:
         raise CorruptReportError(f"a step is {step}")
@@ -72,7 +72,7 @@ def step_of(value: Any) -> int:
 
 
 def columns(found: Mapping[str, Any]) -> None:
-    """The series of one table: steps in order and countable, counts of what was read."""
+    """Check the series of one table: steps in order and countable, counts of what was read."""
     for name in ("first", "last"):
         values = found[name]
         if len(values) and not (int(values.min()) >= -STEPS and int(values.max()) <= STEPS):

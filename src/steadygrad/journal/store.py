@@ -27,7 +27,7 @@ PAGE = 16384
 """Bytes of a page: several rows of a few hundred parameters fit."""
 
 SERIES_BYTES = 48 << 20
-"""What the rows of norms of one session come to in a run of ``LEVELS`` levels."""
+"""The number of rows of norms that one session makes in a run of ``LEVELS`` levels."""
 LEVELS = 10
 """A million steps of a model of 300 parameters."""
 FEWEST, MOST = 128, 10_240
@@ -63,7 +63,7 @@ class Store:
             raise
 
     def what_happened(self) -> str:
-        """What another program has done to the file since it was opened: "" where it is the same and has not shrunk."""
+        """Describe what another program has done to the file since it was opened: "" where it is the same and has not shrunk."""
         try:
             now = self._path.stat()
         except OSError:
@@ -119,7 +119,7 @@ class Store:
         self._db.execute("COMMIT")
 
     def roll_back(self) -> None:
-        """Back to the last commit; what is known of the levels is counted anew."""
+        """Go back to the last commit; count the levels again."""
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
         self._levels.clear()
@@ -181,7 +181,7 @@ class Store:
             level += 1
 
     def _lift(self, table: str, session: int, optimizer: int, level: int, rows: int) -> None:
-        """The oldest ``rows`` (an even number) of a level become half as many in the next."""
+        """Merge the oldest ``rows`` (an even number) of a level into half as many in the next."""
         where = "session = ? AND optimizer = ? AND level = ?"
         key = (session, optimizer, level)
         names = list(SERIES[table])

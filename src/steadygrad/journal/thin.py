@@ -1,4 +1,4 @@
-"""How neighbouring rows of a series become one: for each column, what is kept of many.
+"""The rules by which neighbouring rows of a series become one: for each column, what is kept of many.
 
 A table's rows are a dict of arrays of equal length, in order; ``merge`` folds consecutive ones, merged rows as well as
 first ones. Every column but the means comes out as if all had been merged at once, and so do the means of what is there
@@ -26,22 +26,22 @@ def merge(columns: Columns, starts: Starts, rules: Mapping[str, Reduction]) -> C
 
 
 def first(columns: Columns, name: str, starts: Starts) -> Array:
-    """That of the first row."""
+    """Keep the value of the first row."""
     return columns[name][starts]
 
 
 def last(columns: Columns, name: str, starts: Starts) -> Array:
-    """That of the last row."""
+    """Keep the value of the last row."""
     return columns[name][_ends(columns[name], starts)]
 
 
 def least(columns: Columns, name: str, starts: Starts) -> Array:
-    """The minimum of the numbers."""
+    """Keep the minimum."""
     return np.fmin.reduceat(columns[name], starts, axis=0)
 
 
 def greatest(columns: Columns, name: str, starts: Starts) -> Array:
-    """The maximum of the numbers."""
+    """Keep the maximum."""
     return np.fmax.reduceat(columns[name], starts, axis=0)
 
 
@@ -77,7 +77,7 @@ def geometric_mean(columns: Columns, name: str, starts: Starts) -> Array:
 
 
 def holder(of: str, best: Callable[[Array], Any]) -> Reduction:
-    """Whose the least (``np.nanargmin``) or greatest (``np.nanargmax``) value of column ``of`` was."""
+    """Return the rank of the least (``np.nanargmin``) or greatest (``np.nanargmax``) value of column ``of``."""
 
     def rule(columns: Columns, name: str, starts: Starts) -> Array:
         values = columns[of]

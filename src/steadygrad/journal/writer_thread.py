@@ -185,7 +185,7 @@ def _answer(waiting: list[Reply], done: bool) -> None:
 
 
 def _of_the_disk(error: Exception) -> bool:
-    """Whether the same may be written later."""
+    """Return whether the same may be written later."""
     own = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
     return isinstance(error, MemoryError | OSError | sqlite3.DatabaseError) and not isinstance(error, own)
 

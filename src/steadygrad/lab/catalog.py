@@ -178,7 +178,7 @@ def _from_function(function: Measure, options: Mapping[str, Any]) -> Experiment:
 
 
 def _read(file_name: str) -> Experiment:
-    """What the file's decorated function says of itself, from its text."""
+    """The description of the file's decorated function, read from its text."""
     spec = importlib.util.find_spec(f"{experiments.__name__}.{file_name}")
     assert spec is not None and spec.origin is not None
     tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))

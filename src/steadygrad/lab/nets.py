@@ -50,7 +50,7 @@ class Stack:
 
 @dataclass(frozen=True)
 class Passed:
-    """What one backward pass through ``nets`` stacks left, from the input (index 0) to the output (index blocks)."""
+    """The gradient norms of a backward pass through ``nets`` stacks, from the input (index 0) to the output."""
 
     decades: Tensor
     """log10 of ‖gradient at h_l‖ ÷ ‖gradient at the output‖; (nets, blocks + 1)."""

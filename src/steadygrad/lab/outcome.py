@@ -1,4 +1,4 @@
-"""What an experiment gives: readings that test its claim, and figures as data.
+"""The result of an experiment: readings that test its claim, and figures as data.
 
 Frozen and plain, so that one outcome is drawn in a terminal, a picture, a page and JSON alike. Knows nothing of torch,
 of how a number was measured, or of how a figure is drawn.
@@ -133,7 +133,7 @@ class Diagram:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an experiment measured.
+    """The measurements of an experiment.
 
     Raises ``ValueError`` without a reading, since a claim is tested by a number, and ``TypeError`` for parts of another kind.
     """

@@ -65,7 +65,7 @@ def matrices(model: nn.Module) -> list[Tensor]:
 
 
 def rescale_(model: nn.Module, gain: float) -> None:
-    """Draw every matrix anew with standard deviation gain ÷ √fan-in, and set every bias to 0."""
+    """Draw every matrix again with standard deviation gain ÷ √fan-in, and set every bias to 0."""
     for module in model.modules():
         if isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, std=gain / math.sqrt(module.in_features))

@@ -2,7 +2,7 @@
 
 A stand-in takes an optimizer's place: each backward pass counts as a step, which begins when the gradients are there and is taken
 when the next pass begins; what the program does to its weights between the two is the update. What it does to its gradients is
-out of sight, so nothing is told of clips and stale gradients, and nothing is acted upon. Imports torch, which is there by then.
+out of sight, so clips and stale gradients are not judged, and no action is taken. Imports torch, which is there by then.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ NOTE = (
 
 
 class ByHand(torch.optim.Optimizer):
-    """Stands where an optimizer would; never takes a step. Made without the constructor, of which others are told."""
+    """Stands where an optimizer would; never takes a step. Made without the constructor, which others watch."""
 
     @classmethod
     def of(cls, parameters: list[Tensor]) -> ByHand:
@@ -95,13 +95,13 @@ class Passes:
         backward.listen(self._begins)
 
     def follow(self, guard: Any) -> None:
-        """Behind the guard's own listeners from now on: when this is told, the gradients have been read."""
+        """Follow the guard's own listeners from now on: when this is called, the gradients have been read."""
         self._watch = guard.optimizers[0].watch
         self._watch.alone = True
         backward.listen(self)
 
     def leave(self) -> None:
-        """The last step ends; nothing more is heard of."""
+        """Note that the last step ends; no further call follows."""
         self.end()
         backward.leave(self._begins)
         backward.leave(self)
@@ -119,7 +119,7 @@ class Passes:
         _call(step_pre_hooks(self.optimizer), self.optimizer)
 
     def end(self) -> None:
-        """What the program did to its weights is done."""
+        """Note that the program has finished changing its weights."""
         if not self._open:
             return
         self._open = False
@@ -142,7 +142,7 @@ class Passes:
 
     @property
     def trains(self) -> bool:
-        """Whether the program has changed a weight."""
+        """Return whether the program has changed a weight."""
         return self._moves
 
 
@@ -156,7 +156,7 @@ class _Begins:
         self._passes.end()
 
     def backward_ended(self, loss: Tensor | None, scaler: Any) -> None:
-        """The gradients are the guard's to read first."""
+        """Do nothing: the guard reads the gradients first."""
 
 
 def _call(hooks: dict[int, Any], optimizer: ByHand) -> None:

@@ -1,8 +1,8 @@
-"""The first words of a run: what ``check`` says of its first step, on a copy, with the batch, loss and optimizer at hand.
+"""The check of a run's first step, on a copy, with the batch, loss and optimizer at hand.
 
 Ten steps are taken on the copy, with the clip that the loop has. Where the loss cannot be played again that is said, and under
 autocast, in compiled models, or where several models or processes train together there is no check: the guard's own look at
-the first step is then what is told.
+the first step is then reported.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class CheckAtStart:
         self._second: SecondVerdict | None = None
 
     def backward(self, loss: Tensor) -> None:
-        """The program goes backward from this scalar."""
+        """Note the scalar that the program goes backward from."""
         if self._second is not None and not self._second.done:
             self._second.backward(loss)
         if not self._done:
@@ -61,7 +61,7 @@ class CheckAtStart:
                 self._check_now()
 
     def before_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """An optimizer is about to take a step, and no hook of its own has been called yet."""
+        """Note that an optimizer is about to take a step; no hook of its own has been called yet."""
         if self._first.seen:
             self._first.leave()
         if optimizer is self._optimizer and self._second is not None and not self._second.done:
@@ -75,7 +75,7 @@ class CheckAtStart:
             self._in_closure = True
 
     def close(self) -> None:
-        """The program is over."""
+        """Note that the program is over."""
         if self._second is not None:
             self._second.close()
 
@@ -85,7 +85,7 @@ class CheckAtStart:
         try:
             record = self._check()
         except Exception as error:
-            # The guard's own look at this step tells what there is to tell; a program is never ended by ours.
+            # The guard's own look reports on this step; our check never ends a program.
             told = isinstance(error, SteadygradError) and not isinstance(error, UserCodeError)
             why = str(error) if told else in_one_line(error)
             if (guard := self._guard_of()) is not None:
@@ -117,7 +117,7 @@ class CheckAtStart:
             return check_subject(subject, trial=thresholds.STEPS)
 
     def _judged_later(self, record: CheckRecord) -> SecondVerdict | None:
-        """Where batches come from a loader, and each sample has a target, the steps to come are judged as well."""
+        """Make the judge of the coming steps, where batches come from a loader and each sample has a target."""
         if self._in_closure or record.trial is None or record.verdict is Verdict.WILL_NOT_TRAIN or not loader_at_work():
             return None
         try:
@@ -137,7 +137,7 @@ class CheckAtStart:
         return None if guard is None else guard.optimizers[0].watch.loop.clip_place
 
     def _clip_at_hand(self) -> Clip | str | None:
-        """The one that the program has just called, else the guard's own."""
+        """Return the model that the program has just called, else the guard's own."""
         guard = self._guard_of()
         clips = guard.optimizers[0].watch.clips if guard is not None else []
         trainer = getattr(unwrapped(self._model), "_trainer", None)

@@ -32,13 +32,13 @@ class Token:
 
 
 def _arrive(install: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-    """Called by unpickling; only in a spawned process that is still being set up there is something to install."""
+    """Install the watch when unpickled; only a spawned process that is still being set up needs it."""
     if getattr(sys.modules["multiprocessing.process"].current_process(), "_inheriting", False):
         install(*arguments)
 
 
 def follow_children(module: ModuleType, token: Token, started: Callable[[], None]) -> None:
-    """From now on, let each process that is started carry the token, and call ``started()`` for it.
+    """Let each process that is started from now on carry the token, and call ``started()`` for it.
 
     ``module`` is ``multiprocessing.process``.
     """
@@ -67,7 +67,7 @@ def _is_worker(target: Any) -> bool:
 
 
 def name_of_child() -> str:
-    """How ``multiprocessing`` calls this process; "" where it did not start it."""
+    """Return how ``multiprocessing`` calls this process; "" where it did not start it."""
     module = sys.modules.get("multiprocessing.process")
     return str(module.current_process().name) if module is not None and module.parent_process() is not None else ""
 

@@ -37,13 +37,13 @@ class Teller:
 
 
 def shown_path(path: str | Path, folder: Path) -> str:
-    """As seen from a folder, where it lies below it."""
+    """Shorten a path to one relative to a folder, where it lies below it."""
     full = Path(path)
     return str(full.relative_to(folder)) if full.is_relative_to(folder) else str(full)
 
 
 def summary_lines(numbers: Any, *, clips: bool, folder: Path) -> Sequence[str]:
-    """What a run came to: steps, share clipped, alarms, where the journal is. ``numbers`` are a ``Tally``."""
+    """Describe how a run ended: steps, share clipped, alarms, the journal's path. ``numbers`` are a ``Tally``."""
     most = max([numbers.steps, *(steps for _, steps in numbers.each)])
     parts = [f"{most:,} step{'' if most == 1 else 's'}"]
     if len({steps for _, steps in numbers.each}) > 1:
@@ -64,8 +64,8 @@ def summary_lines(numbers: Any, *, clips: bool, folder: Path) -> Sequence[str]:
 def end_lines(
     told: Sequence[Any], several: int, *, clips: bool, folder: Path, journals: str | None
 ) -> Iterator[Sequence[str]]:
-    """What all came to, each a ``Tally``. A search over settings trains one model after the other: of more than ``several``
-    only some with an alarm are told of, and how many there were. ``journals``: the folder that theirs are in."""
+    """Describe how all ended, each a ``Tally``. A search over settings trains one model after the other: of more than ``several``
+    only some with an alarm are listed, and how many there were. ``journals``: the folder that theirs are in."""
     for tally in told if len(told) <= several else [one for one in told if one.alarms][:several]:
         yield summary_lines(tally, clips=clips, folder=folder)
     if len(told) > several:

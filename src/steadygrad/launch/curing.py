@@ -1,4 +1,4 @@
-"""``--cure at-start``: what the first batch shows to be sick is cured before the first step, where numbers alone do it.
+"""``--cure at-start``: a cure of the sick first batch before the first step, where numbers alone do it.
 
 The first step's own model, batch and loss are what the cure is looked for with, on copies. The loss is mostly computed
 outside of the model: the operations between the model's output and ``backward`` are noted, and played again on other
@@ -38,7 +38,7 @@ class CureAtStart:
         optimizer.register_step_pre_hook(self._before_step)
 
     def backward(self, loss: Tensor) -> None:
-        """The program goes backward from this scalar."""
+        """Note the scalar that the program goes backward from."""
         self._first.backward(loss)
 
     def _before_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
@@ -77,7 +77,7 @@ class CureAtStart:
         self._take_over(found)
 
     def _take_over(self, found: Cured) -> None:
-        """The cured numbers into the program's own tensors."""
+        """Copy the cured numbers into the program's own tensors."""
         own, cured = unwrapped(self._model).state_dict(), found.model.state_dict()
         if {k: v.shape for k, v in own.items()} != {k: v.shape for k, v in cured.items()}:
             raise CannotCureError(

@@ -1,4 +1,4 @@
-"""What the first step of a run was made of: the model's input, its output, and how the loss was made from that.
+"""The parts of a run's first step: the model's input, its output, and how the loss was made from that.
 
 The loss is mostly computed outside of the model: the operations between the model's output and ``backward`` are noted, and can
 be played again on other outputs. What the model is given is kept until ``backward``; nothing is put on the model.
@@ -30,7 +30,7 @@ LONGEST = 1000
 
 
 class FirstBatch:
-    """Waits for the first ``backward`` of a model that is to be trained."""
+    """Waits for the first ``backward`` of a model in training."""
 
     def __init__(self, model: nn.Module) -> None:
         self._given: tuple[Any, Any] = ((), {})
@@ -46,7 +46,7 @@ class FirstBatch:
         calls.listen(model, self)
 
     def backward(self, loss: Tensor) -> None:
-        """The program goes backward from this scalar: what is needed has been seen, and the model is let alone."""
+        """Note the scalar that the program goes backward from, and stop watching the model: everything needed has been seen."""
         if self._tape is not None and not self.seen:
             self._loss, self._calls = loss, self._tape.stop()
             self.seen = True
@@ -62,12 +62,12 @@ class FirstBatch:
 
     @property
     def output(self) -> Any:
-        """What the model gave."""
+        """The model's output."""
         return self._output
 
     @property
     def loss(self) -> Tensor | None:
-        """What the program went backward from."""
+        """The tensor that the program went backward from."""
         return self._loss
 
     def forget(self) -> None:
@@ -81,14 +81,14 @@ class FirstBatch:
 
     @never_compiled
     def before(self, args: Any, kwargs: Any) -> None:
-        """The model is called."""
+        """Note that the model is called."""
         if torch.is_grad_enabled():
             self._given = (args, kwargs)
             self.autocast |= any(torch.is_autocast_enabled(kind) for kind in ("cpu", "cuda"))
 
     @never_compiled
     def after(self, output: Any) -> None:
-        """It has given this: what is computed from now on may be the loss."""
+        """Note the model's output: whatever is computed from now on may be the loss."""
         if torch.is_grad_enabled():
             if self._tape is not None:
                 self._tape.stop()
@@ -111,13 +111,13 @@ class FirstBatch:
 
 
 def _patched() -> bool:
-    """Whether the program has put functions of its own into torch's: those may not bear to be called as torch calls its own."""
+    """Return whether the program has replaced torch's functions by its own, which may not bear our call in place of torch's."""
     functions = (vars(F)[name] for name in F_NAMES)
     return any(getattr(one, "__module__", "torch").partition(".")[0] != "torch" for one in functions)
 
 
 def _is_compiled_around(model: nn.Module) -> bool:
-    """Whether the program compiles something that is not the whole model: compiled under a tape, it is compiled again after."""
+    """Return whether the program compiles a part of the model: compiled under a tape, that part is compiled again after."""
     return anything_is_compiled() and inside_compiled(model) is None
 
 
@@ -138,7 +138,7 @@ class _Tape(overrides.TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         frame = user_frame(sys._getframe(1))
-        # What it warns of is told at the program's line.
+        # Its warnings are shown at the program's line.
         given = called_at(frame)(func, args, kwargs or {})
         if self._running and len(self._calls) <= LONGEST:
             place = location_of(frame)
@@ -157,7 +157,7 @@ class Replay:
 
     def __init__(self, output: Any, loss: Tensor, calls: list[_Call], samples: int) -> None:
         if len(calls) > LONGEST:
-            raise SubjectError("what is done between the model's output and backward is too long to be done again")
+            raise SubjectError("the calls between the model's output and backward are too many to replay")
         self._leaves = [id(leaf) for leaf in tree_leaves(output)]
         self._loss = id(loss)
         # What was called holds its tensors, so that no identity is given to another one.
@@ -168,7 +168,7 @@ class Replay:
             id(t): t for _, args, kwargs, _, _ in self._calls for t in _tensors((args, kwargs)) if id(t) not in made
         }
         if self._loss not in made or not any(id(t) in self._leaves for c in self._calls for t in _tensors(c[1:3])):
-            raise SubjectError("how the loss is made from the model's output could not be followed")
+            raise SubjectError("the calls from the model's output to the loss could not be followed")
         if any(tensor.requires_grad for tensor in outside.values()):
             raise SubjectError("the loss reads parameters beside the model's output")
         self.targets = [t for t in outside.values() if t.dim() > 0 and len(t) == samples]
@@ -199,7 +199,7 @@ def _leading_to(wanted: int, calls: list[_Call]) -> list[_Call]:
 
 
 def _cut_before(loss: Tensor, calls: list[_Call]) -> Operation | None:
-    """Of the calls that lead to the loss the first that gives on no path: it took one, or made its tensor of no tensor."""
+    """Find the first call on the way to the loss that passes no path on: it took one, or made its tensor of no tensor."""
     leading = [call for call in _leading_to(id(loss), calls) if call[4] is not None]
     made = [call for call in leading if not _tensors(call[1:3])]
     ended = [call for call in leading if _has_path(call[1:3]) and not _has_path(call[3])]

@@ -52,7 +52,7 @@ class FirstUse:
                 # What is being compiled keeps the call as it stands; the optimizer's first step is the next occasion.
                 compiling = self._torch.compiler.is_compiling()
                 if not compiling and self._waits and self._torch.is_grad_enabled() and self._is_used():
-                    # The call at hand is to be heard of by whoever covers it now.
+                    # Whoever covers it now must hear of this call.
                     return self._torch.nn.Module.__call__(module, *args, **kwargs)
                 return original(module, *args, **kwargs)
 
@@ -69,7 +69,7 @@ class FirstUse:
         self._stepping(optimizer)
 
     def _is_used(self) -> bool:
-        """It is the first use, unless it is of a copy of ours; whether the call was uncovered."""
+        """Run the first use, unless it belongs to a copy of ours; return whether the call was uncovered."""
         if ours_at_work(sys._getframe(1)):
             return False
         went = self.cease()

@@ -1,8 +1,8 @@
-"""Whether an optimizer holds what the program's backward pass reaches: asked at its first steps, until it does.
+"""A check that an optimizer holds what the program's backward pass reaches: at its first steps, until it does.
 
 An optimizer that was made before the model, or before a layer that was put in later, steps other tensors than those that get
 the gradient, and nothing fails. Reads gradients that are there or not, never their values. Models that another optimizer
-trains, or that none is meant to train, are no fault: told is only of an optimizer that itself gets nothing, or that
+trains, or that none is meant to train, are no fault: the report is only of an optimizer that itself gets nothing, or that
 holds what no module has any more.
 """
 
@@ -32,11 +32,11 @@ Mark = tuple[int, int]
 
 @dataclass(frozen=True)
 class Missing:
-    """What gets the gradient in place of what the optimizer holds."""
+    """The parameters that get the gradient in place of those that the optimizer holds."""
 
     optimizer: Any
     models: list[nn.Module]
-    """What is to be watched with it, where it is not watched yet."""
+    """The models to watch with it, where they are not watched yet."""
     symptom: Symptom
 
     def tell(self, guards: Sequence[Any]) -> bool:
@@ -63,7 +63,7 @@ class Held:
         self._marks.pop(id(optimizer), None)
 
     def stepping(self, optimizer: Any) -> Missing | None:
-        """An optimizer is about to take a step."""
+        """Note that an optimizer is about to take a step."""
         left = self._left.pop(id(optimizer), 0)
         if not left:
             return None
@@ -112,7 +112,7 @@ Named = tuple[nn.Module, list[str]]
 
 
 def _also_in(models: list[Named], parameters: list[Tensor]) -> bool:
-    """Whether the optimizer trains another part of these models."""
+    """Return whether the optimizer trains another part of these models."""
     inside = {id(p) for model, _ in models for p in model.parameters()}
     return any(id(p) in inside and p.grad is not None for p in parameters)
 

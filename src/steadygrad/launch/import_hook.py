@@ -44,7 +44,7 @@ class _Arrival:
 
 
 def _call_after(spec: ModuleSpec, then: Then) -> None:
-    """The loader stays the one that was found: its ``exec_module`` is covered for one call by an attribute of its own."""
+    """The loader stays the one that was found: an attribute of its own covers its ``exec_module`` for one call."""
     loader = spec.loader
     if loader is None:
         return

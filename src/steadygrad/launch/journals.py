@@ -1,4 +1,4 @@
-"""Which file a run's journal is: named by the user or by the time, one for each process and guard. Standard library only."""
+"""The file of a run's journal: named by the user or by the time, one for each process and guard. Standard library only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from steadygrad.launch.children import name_of_child
 
 FOLDER = "runs"
-"""Where journals go, unless told otherwise."""
+"""The folder of journals by default."""
 
 
 def journal_path(named: str | None, folder: Path, began: float, *, first: bool) -> Path:

@@ -1,6 +1,6 @@
 """Carries the watch into the programs that a launcher starts: `torchrun`, `-m torch.distributed.run`, `accelerate launch`.
 
-Each starts Python anew with a script. What it starts is `steadygrad run` with that script in its place, and with the
+Each starts Python again with a script. It then starts `steadygrad run` with that script in its place, and with the
 options of this run; the environment of the programs is left as it is. May rely on the standard library.
 """
 
@@ -22,7 +22,7 @@ _FLAGS = ("-u",)
 
 
 def follow_launchers(settings: RunSettings, started: Callable[[], None]) -> None:
-    """From now on, have what a launcher starts watched, and call ``started()`` for each launch."""
+    """Watch what a launcher starts from now on, and call ``started()`` for each launch."""
 
     def through_us(command: Sequence[Any]) -> list[Any]:
         found = watched_command(command, settings)
@@ -35,7 +35,7 @@ def follow_launchers(settings: RunSettings, started: Callable[[], None]) -> None
 
 
 def watched_command(command: Sequence[Any], settings: RunSettings) -> list[Any]:
-    """A command that runs Python, as one that runs the same watched; any other, and one that is watched already, as it is."""
+    """Turn a command that runs Python into one that runs it watched; return any other, and a watched one, unchanged."""
     python, *words = command
     if python != sys.executable:
         return list(command)
@@ -47,7 +47,7 @@ def watched_command(command: Sequence[Any], settings: RunSettings) -> list[Any]:
 
 
 def _options(settings: RunSettings) -> list[str]:
-    """On the command line, those that are not as they are unasked."""
+    """Return the options for the command line that differ from their defaults."""
     words: list[str] = []
     for one in fields(RunSettings):
         value, option = getattr(settings, one.name), f"--{one.name.replace('_', '-')}"

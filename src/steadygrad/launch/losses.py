@@ -1,7 +1,7 @@
 """Tells of the scalar that the program calls ``backward`` on: the loss of the step to come.
 
-One more listener of ``watch.backward``, the first of its process: guards that are made because of what it tells are there
-before the gradients are read. Imports torch, and with it nothing but what it listens to; to be imported when torch is there.
+One more listener of ``watch.backward``, the first of its process: guards that are made because of what it reports are there
+before the gradients are read. Imports torch, and with it nothing but what it listens to; import it when torch is there.
 """
 
 from __future__ import annotations
@@ -29,4 +29,4 @@ class Losses:
             self._tell(loss)
 
     def backward_ended(self, loss: Tensor | None, scaler: Any) -> None:
-        """The gradients are the guards' own business."""
+        """Leave the gradients to the guards."""

@@ -1,4 +1,4 @@
-"""Which module an optimizer trains, found among those that are alive.
+"""The module that an optimizer trains, found among those that are alive.
 
 An optimizer holds tensors and knows no module. The module is the smallest one alive that has all of them; of several with
 the same trainable parameters (a net, and what is wrapped around it) the outermost that is called like a net. May rely on
@@ -106,7 +106,7 @@ def _outermost(covering: list[nn.Module], wanted: set[int], house: _House) -> nn
 
 
 def _is_called(module: nn.Module) -> bool:
-    """Whether it has a forward of its own, and is not a recipe of which only the steps are called (Lightning)."""
+    """Return whether it has a forward of its own, and is not a recipe of which only the steps are called (Lightning)."""
     has_forward = type(module).forward is not nn.Module.forward or "forward" in vars(module)
     return has_forward and not hasattr(type(module), "training_step")
 

@@ -50,7 +50,7 @@ _building = _Building()
 
 
 def tell_of_optimizers(module: ModuleType, tell: Tell) -> None:
-    """From now on, ``tell(optimizer, frame)`` for each one made. ``module`` is ``torch.optim.optimizer``."""
+    """Call ``tell(optimizer, frame)`` for each one made from now on. ``module`` is ``torch.optim.optimizer``."""
     base: Any = module.Optimizer
     if _COVERED in vars(base):
         return
@@ -106,7 +106,7 @@ def _cover_those_to_come(base: Any, tell: Tell) -> None:
 
 
 def _finished(site: _Site, stack: list[_Site], frame: FrameType | None, tell: Tell) -> None:
-    """Of an optimizer and those it made for itself, the ones that step the parameters: told of, or left to the outer one."""
+    """Report the optimizers that step the parameters, among one and those it made for itself; or leave them to the outer one."""
     mine = _ids(site.optimizer)
     # One inner optimizer with all the parameters is the one that steps (SAM); several with parts are shards (ZeRO).
     stepping = [(one, where) for one, where in site.inner if mine <= _ids(one)]
@@ -127,7 +127,7 @@ def _ids(optimizer: Any) -> set[int]:
 
 
 def ours_at_work(frame: FrameType | None) -> bool:
-    """Whether a function of this package is at work, other than those that run the program: what it does is done on copies."""
+    """Return whether a function of this package is at work, other than those that run the program: it works on copies."""
     while frame is not None:
         path = frame.f_code.co_filename
         if is_ours(path) and not any(room in path for room in _ROOMS_BELOW_THE_PROGRAM):

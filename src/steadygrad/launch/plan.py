@@ -1,4 +1,4 @@
-"""What a process that is to be watched is told of how. Standard library and settings only: it is pickled for children."""
+"""The settings by which a process is watched. Standard library and settings only: it is pickled for children."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from steadygrad.settings import RunSettings
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a process of the program is to be watched; goes into the processes that it starts."""
+    """The settings by which a process of the program is watched; handed on to the processes that it starts."""
 
     settings: RunSettings
     folder: str
-    """Where the program was started: paths are told, and journals kept, from here."""
+    """Where the program was started: paths are printed, and journals kept, relative to it."""
     began: float
     """Seconds since the epoch."""

@@ -1,4 +1,4 @@
-"""What is to be run: a script, a folder or archive with a ``__main__``, a module, or a console entry found on PATH.
+"""The program to run: a script, a folder or archive with a ``__main__``, a module, or a console entry found on PATH.
 
 May rely on the standard library; must not run or import anything of the user's.
 """
@@ -28,17 +28,17 @@ class Program:
 
     @property
     def folder(self) -> Path:
-        """Where its settings are looked for first."""
+        """The folder where its settings are looked for first."""
         return Path.cwd() if self.kind == MODULE else Path(self.name).absolute().parent
 
     @property
     def words(self) -> str:
-        """As a person would type it."""
+        """The program's name as a person types it."""
         return " ".join((f"-m {self.name}" if self.kind == MODULE else self.name, *self.arguments))
 
 
 def find_program(words: Sequence[str]) -> Program:
-    """From ``script.py …``, ``-m module …`` or the name of a console script. Raises ``ProgramError``."""
+    """Find the program of ``script.py …``, ``-m module …`` or a console script's name. Raises ``ProgramError``."""
     if not words:
         raise ProgramError("nothing to run; write it as steadygrad run train.py or steadygrad run -m package.train")
     name, *rest = words
@@ -77,7 +77,7 @@ def _is_archive(path: Path) -> bool:
 
 
 def _is_python(path: Path) -> bool:
-    """Whether its first line names Python: itself, or through the shell, as installers write where paths are long."""
+    """Return whether its first line names Python: itself, or through the shell, as installers write where paths are long."""
     try:
         with path.open("rb") as file:
             first, second = file.readline(400), file.readline(400)

@@ -23,7 +23,7 @@ FAILED = 1
 """Exit code of a program that raised."""
 
 _kept: list[types.ModuleType] = []
-"""The ``__main__`` that started us: what it holds is not to be collected while its functions are on the stack."""
+"""The ``__main__`` that started us: its contents must stay alive while its functions are on the stack."""
 
 
 def run_program(program: Program) -> int:
@@ -40,7 +40,7 @@ def run_program(program: Program) -> int:
         raise
     except KeyboardInterrupt as error:
         _show(error)
-        # The interpreter dies of SIGINT for one that reaches it, after its usual end; told it is already.
+        # The interpreter dies of SIGINT for one that reaches it, after its usual end; reported it is already.
         sys.excepthook = _silent
         raise
     except BaseException as error:
@@ -106,7 +106,7 @@ def _run_module(program: Program) -> None:
 
 
 def _run_as_main(name: str, *, alter_argv: bool) -> None:
-    """By the very function that ``python -m`` calls, so that tracebacks have its lines too."""
+    """Run by the very function that ``python -m`` calls, so that tracebacks have its lines too."""
     import runpy
 
     try:
@@ -118,7 +118,7 @@ def _run_as_main(name: str, *, alter_argv: bool) -> None:
 
 
 def _show(error: BaseException) -> None:
-    """As the interpreter shows what nobody caught."""
+    """Show the exception as the interpreter shows one that nobody caught."""
     take_ours_out(error)
     sys.last_type, sys.last_value, sys.last_traceback = type(error), error, error.__traceback__
     if sys.version_info >= (3, 12):
@@ -130,4 +130,4 @@ def _show(error: BaseException) -> None:
 
 
 def _silent(*_: object) -> None:
-    """In the place of ``sys.excepthook``, for what has been shown."""
+    """Print nothing: stands in for ``sys.excepthook`` where an exception has been shown."""

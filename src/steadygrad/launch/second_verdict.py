@@ -1,4 +1,4 @@
-"""What a run's own first steps show: whether anything is learned from the input, as ``check`` says it of fresh batches.
+"""The verdict of a run's own first steps: whether anything is learned from the input, as ``check`` says it of fresh batches.
 
 Every batch of a ``DataLoader`` is one that no step was taken on before its own, so the run itself is the step test. After a
 few steps, and after a hundred, the losses of some batches are held against what they were if every sample got the mean answer;
@@ -35,7 +35,7 @@ FEWEST, MOST, SAMPLES = 4, 16, 128
 """Batches that are judged on: at least and at most, and samples in them that are enough."""
 EARLY, STEPS, AGAIN, LAST = thresholds.STEPS, thresholds.MOST_STEPS, 200, LONGER - FEWEST
 """Steps since the learning rate last rose, so that no warm-up is taken for a net that does not learn, after which there is a
-look. What the first shows as an error is told after a hundred, if it is one still; other errors after two hundred; and after
+look. What the first shows as an error is reported after a hundred, if it is one still; other errors after two hundred; and after
 three hundred what has hardly learned by then."""
 RISES = 1.01
 
@@ -58,7 +58,7 @@ class Answered:
     """One batch: its loss, and what it were if every sample got the mean answer."""
 
     def __init__(self, first: FirstBatch, mean: Mean) -> None:
-        """Raises ``SteadygradError`` where the loss cannot be played again, or has no targets of its own."""
+        """Raise ``SteadygradError`` where the loss cannot be replayed, or has no targets of its own."""
         _, replay = first.batch_and_loss()
         output, loss = first.output, first.loss
         if replay is None or not isinstance(output, Tensor) or not isinstance(loss, Tensor) or not replay.targets:
@@ -103,12 +103,12 @@ class SecondVerdict:
         self.done = False
 
     def backward(self, loss: Tensor) -> None:
-        """The program goes backward from this scalar."""
+        """Note the scalar that the program goes backward from."""
         if self._first is not None:
             self._first.backward(loss)
 
     def before_step(self) -> None:
-        """The optimizer is about to take a step."""
+        """Note that the optimizer is about to take a step."""
         self._steps += 1
         rate = max((float(group["lr"]) for group in self._optimizer.param_groups if "lr" in group), default=0.0)
         if rate > RISES * self._greatest_rate:
@@ -155,7 +155,7 @@ class SecondVerdict:
             self._tell(found)
 
     def _new(self, found: Iterable[Finding]) -> list[Finding]:
-        """What the check of the first step has not told yet, or not as an error."""
+        """The findings that the check of the first step has not reported yet, or not as an error."""
         known = {one.code: one.severity for one in self._record.findings}
         return [
             one
@@ -168,14 +168,14 @@ class SecondVerdict:
         self._wait, self._mean, self._seen, self._first = steps, Mean(), [], None
 
     def close(self) -> None:
-        """The run is over: tell what was found. There is nothing left to stop."""
+        """Print what was found: the run is over, and there is nothing left to stop."""
         if not self.done:
             self._end()
             with suppress(TrainingStopped):
                 self._tell(self._found)
 
     def _trial(self) -> StepTest:
-        """The run's steps as a step test."""
+        """Present the run's steps as a step test."""
         after = fmean(one.loss for one in self._seen)
         # One batch's loss is far from another's; that the loss rises is the guard's to see, who knows them all.
         before = max(self._at_first.loss, after)

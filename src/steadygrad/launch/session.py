@@ -1,4 +1,4 @@
-"""One watched process: what it makes is gathered, guarded at its first use, and told of at the end.
+"""One watched process: what it makes is gathered, guarded at its first use, and reported at the end.
 
 Holds no guard, model or optimizer alive: what the program drops is gone. Nothing here may raise into the program. Imports
 the guard, and with it torch, only once the program has made an optimizer.
@@ -26,7 +26,7 @@ from steadygrad.launch.tallies import Tally, finished, tally_of
 from steadygrad.launch.unwatched import no_step_seen, nothing_watched
 
 SEVERAL = 4
-"""Guards of one process that are each told of; of further ones only findings and alarms, and how many they were."""
+"""Guards of one process that are each reported; of further ones only findings and alarms, and how many they were."""
 
 
 @dataclass(slots=True)
@@ -46,7 +46,7 @@ class _Made:
 
 
 class Session:
-    """Gathers optimizers, guards them together at the first use of a model, tells the end."""
+    """Gathers optimizers, guards them together at the first use of a model, and reports the end."""
 
     def __init__(self, plan: Plan, *, child: bool = False) -> None:
         self.plan = plan
@@ -55,7 +55,7 @@ class Session:
         self.child = child
         self.tell = Teller(name_of_child)
         self.expect_use: Callable[[], None] = lambda: None
-        """Set by whoever can tell of the first use of a model."""
+        """Set by whoever sees the first use of a model."""
         self.losses: Any = None
         """Whoever calls ``loss``, held here."""
         self.children = 0
@@ -65,7 +65,7 @@ class Session:
         self._held: Any = None
         """Whether what was made holds what gets the gradient."""
         self._by_hand: Any = None
-        """What watches a program that has no optimizer; False where there is nothing to watch."""
+        """The watch of a program that has no optimizer; False where there is nothing to watch."""
         self._process = os.getpid()
         self._made: list[_Made] = []
         self._watched: list[_Watched] = []
@@ -76,7 +76,7 @@ class Session:
         self._busy = False
 
     def made(self, optimizer: Any, frame: FrameType | None) -> None:
-        """The program has made an optimizer. It is guarded before a model is next used, or before its own first step."""
+        """Note a new optimizer. It is guarded before a model is next used, or before its own first step."""
         try:
             self._ever_made += 1
             self._leave_by_hand()
@@ -87,7 +87,7 @@ class Session:
             self._not_watched(error)
 
     def loss(self, loss: Any) -> None:
-        """The program is about to go backward from this scalar."""
+        """Note the scalar that the program is about to go backward from."""
         waits = self._made or (self._by_hand is None and not self._ever_made)
         if waits and ours_at_work(sys._getframe(1)):
             return  # A check that the program has asked for.
@@ -101,7 +101,7 @@ class Session:
                 one.backward(loss)
 
     def stepping(self, optimizer: Any) -> None:
-        """An optimizer is about to take a step."""
+        """Note that an optimizer is about to take a step."""
         if self._check is not None:
             self._check.before_step(optimizer)
         try:
@@ -121,7 +121,7 @@ class Session:
         self._held.made(optimizer)
 
     def _tell_missing(self, optimizer: Any, missing: Any) -> None:
-        """What gets the gradient is not what it holds: an alarm of its guard, which is made where there is none yet."""
+        """Raise an alarm that the optimizer does not hold what gets the gradient; make its guard where there is none yet."""
         guards = [guard for one in self._watched if (guard := one.guard()) is not None]
         if not missing.tell(guards):
             missing.tell([self._guard_together(missing.models, [optimizer])])
@@ -203,7 +203,7 @@ class Session:
         return guarded
 
     def _watch_by_hand(self, loss: Any) -> None:
-        """The program goes backward, and has made no optimizer."""
+        """Watch a program that goes backward and has made no optimizer."""
         self._by_hand = False
         try:
             from steadygrad.launch.by_hand import watched_by_hand
@@ -264,11 +264,11 @@ class Session:
         self._cure = CureAtStart(models[0], optimizers[0], self._say)
 
     def _say(self, line: str) -> None:
-        """A line of the guard's; files are named from where the program was started."""
+        """Print a line of the guard's; name files relative to where the program was started."""
         self.tell(line.replace(f"{self.folder}{os.sep}", ""))
 
     def _journal_path(self) -> str | None:
-        """A file that is not there yet, where none was named. A folder that cannot be made is told of once."""
+        """Choose a file that does not exist yet, where none was named. Report once a folder that cannot be made."""
         if self.settings.no_journal:
             return None
         path = journal_path(self.settings.journal, self.folder, self.plan.began, first=not self._watched)
@@ -290,16 +290,16 @@ class Session:
         return int(torch.distributed.get_rank() if shared else os.environ.get("RANK", "0") or 0) == 0
 
     def forked(self) -> None:
-        """In a forked child: what the parent watches is the parent's."""
+        """Leave to the parent what it watches: this is a forked child."""
         self._made, self._watched, self.children, self._closed, self._by_hand = [], [], 0, False, None
         self.backwards = self._ever_made = 0
 
     def dismiss(self) -> None:
-        """There was no program: nothing is told at the end."""
+        """Print nothing at the end: there was no program."""
         self._closed = True
 
     def close(self) -> None:
-        """Detach what is still alive, and tell what the run came to. A second call does nothing."""
+        """Detach what is still alive, and print how the run ended. A second call does nothing."""
         if self._closed:
             return
         self._closed = True

@@ -13,7 +13,7 @@ from steadygrad.launch.watching import watch_this_process
 from steadygrad.settings import RunSettings
 
 STOPPED = 1
-"""Exit code of a program that the guard stopped, as it was told to."""
+"""Exit code of a program that the guard stopped on request."""
 
 
 def start(program: Program, settings: RunSettings) -> int:

@@ -1,4 +1,4 @@
-"""What one guard came to, as it is told at the end of a run. Standard library only; reads a guard, and ends it."""
+"""The end of a run for one guard, as numbers. Standard library only; reads a guard, and ends it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What one guard came to."""
+    """The numbers of one guard at the end of a run."""
 
     steps: int
     clipped_share: float
@@ -30,7 +30,7 @@ def tally_of(guard: Any) -> Tally:
 
 
 def finished(guard: Any, known: Tally) -> Tally:
-    """Of a guard at its end: what is unread is read, and the journal closed."""
+    """Read the numbers of a guard at its end: judge what is unread, and close the journal."""
     try:
         guard.detach()
         return tally_of(guard)

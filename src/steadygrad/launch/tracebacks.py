@@ -12,7 +12,7 @@ _OURS = str(Path(__file__).resolve().parent.parent) + "/"
 
 
 def is_ours(filename: str) -> bool:
-    """Whether a file belongs to this package."""
+    """Return whether a file belongs to this package."""
     return filename.startswith(_OURS)
 
 

@@ -1,4 +1,4 @@
-"""What was not watched, and why, as the closing line of a run. Standard library only."""
+"""The unwatched parts of a run, and why, as its closing line. Standard library only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _STARTERS = {
     "accelerate.commands.launch": "accelerate launch --no_python steadygrad run train.py",
     "deepspeed.launcher.runner": "deepspeed --no_python steadygrad run train.py",
 }
-"""Modules that start programs of their own, where the watch was not carried into them; how each is to be called instead."""
+"""Modules that start programs of their own, where the watch was not carried into them; how to call each instead."""
 
 
 def nothing_watched(*, made: int, unused: int, backwards: int, children: int) -> str:
@@ -34,11 +34,11 @@ def nothing_watched(*, made: int, unused: int, backwards: int, children: int) ->
 
 
 def _in_graphs() -> str:
-    """What may be out of sight: backward where torch.compile compiles it with the rest, and other ways to a gradient."""
+    """Name what may be out of sight: backward where torch.compile compiles it with the rest, and other ways to a gradient."""
     if _compiles_backward():
         return (
-            "; backward runs inside of what torch.compile compiled, as torch._dynamo.config.trace_autograd_ops asks for, where "
-            "nothing of it is seen; next: call loss.backward() and optimizer.step() outside of it"
+            "; backward runs inside of what torch.compile compiled, as torch._dynamo.config.trace_autograd_ops asks for: "
+            "it is not watched; next: call loss.backward() and optimizer.step() outside of it"
         )
     return "; what torch.autograd.grad and torch.func give is not watched"
 
@@ -48,7 +48,7 @@ def _compiles_backward() -> bool:
 
 
 def not_heard(unheard: int, steps: int) -> str:
-    """Where steps had gradients that came from no backward pass."""
+    """Say in how many steps the gradients came from no backward pass."""
     how = (
         "it runs inside of what torch.compile compiled; next: call loss.backward() outside of it"
         if _compiles_backward()
@@ -56,12 +56,12 @@ def not_heard(unheard: int, steps: int) -> str:
     )
     return (
         f"{unheard:,} of {steps:,} steps had gradients of no backward pass that was seen: they were read at the step, and "
-        f"nothing is known of the loss; {how}"
+        f"the loss is unknown; {how}"
     )
 
 
 def no_step_seen(backwards: int) -> str:
-    """Where an optimizer is guarded, and no step of it was seen."""
+    """Say that no step was watched, and why."""
     if not backwards:
         return f"no step was watched: no backward pass was seen{_in_graphs()}"
     passes = f"{backwards:,} backward pass{'' if backwards == 1 else 'es'}"

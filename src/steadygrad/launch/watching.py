@@ -1,4 +1,4 @@
-"""Installs the watch in a process: hooks that wait for what the program imports, and the end that is told at exit.
+"""Installs the watch in a process: hooks that wait for what the program imports, and the report at exit.
 
 The one place where the pieces of this room meet. Imports nothing heavy: until the program imports torch, two entries in
 ``sys.meta_path`` are all there is.
@@ -21,7 +21,7 @@ from steadygrad.launch.session import Session
 
 
 def watch_this_process(plan: Plan, *, child: bool = False) -> Session:
-    """Install everything; what the program then makes is watched, and told of at exit."""
+    """Install everything; the optimizers that the program then makes are watched, and reported at exit."""
     session = Session(plan, child=child)
     # First in, last out: after whatever the program registers.
     atexit.register(session.close)
@@ -35,7 +35,7 @@ def watch_this_process(plan: Plan, *, child: bool = False) -> Session:
 
 
 def watch_child(plan: Plan) -> None:
-    """In a process that the program has started by ``spawn``."""
+    """Watch a process that the program has started by ``spawn``."""
     watch_this_process(plan, child=True)
 
 
@@ -52,7 +52,7 @@ def _torch_is_here(torch: ModuleType, session: Session) -> None:
 
 
 def _check_clip(session: Session) -> None:
-    """A clip cannot be read without torch, and torch is the program's to import: this is the earliest moment."""
+    """Parse the clip at the earliest moment at which torch is there: importing torch is the program's business."""
     if session.settings.clip is None:
         return
     from steadygrad.clip import Clip

@@ -70,7 +70,7 @@ class Batch:
 
 
 def written(optimizer: int, several: bool, names: Sequence[str], points: Columns, losses: NDArray[np.float64]) -> Batch:
-    """What goes into the journal now: columns of its table ``points``, and the loss (k,), empty where none is known."""
+    """Build a batch from what goes into the journal now: columns of its table ``points``, and the loss (k,), empty if unknown."""
     values = {name: points[column] for name, column in NAMES.items()}
     if len(losses):
         values["loss"] = losses
@@ -78,7 +78,7 @@ def written(optimizer: int, several: bool, names: Sequence[str], points: Columns
 
 
 def read_back(run: Run) -> Iterator[Batch]:
-    """What a journal has kept, optimizer by optimizer."""
+    """Replay what a journal has kept, optimizer by optimizer."""
     series = run.series
     losses = {one.optimizer: one.mean for one in series.other_losses} | {0: series.losses}
     for number in range(run.optimizers):

@@ -1,6 +1,6 @@
 """Carries what the guard writes to one listener, on a thread of its own: a step never waits for a tracker.
 
-What a listener raises is told once, and what it was given then is left out; the run and its journal go on. Where a listener
+What a listener raises is reported once, and what it was given then is dropped; the run and its journal go on. Where a listener
 would take more than its share of the run's time, it gets fewer steps. In a forked child a courier does nothing. May rely on
 the journal's mailbox; must not know what a listener does.
 """
@@ -80,7 +80,7 @@ class Courier:
         self.seconds += time.thread_time() - began
 
     def _every(self, rows: int) -> int:
-        """Which n-th step of so many may be handed over, by what those before have cost."""
+        """Return n where every n-th step of so many may be handed over, given the cost of those before."""
         if not self._rows or self._share >= 1:
             return 1
         left = self._share * (time.monotonic() - self._began) - self.seconds

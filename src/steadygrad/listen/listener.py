@@ -1,4 +1,4 @@
-"""What a listener is, and an alarm as it is sent out of the process. Words only; nothing is sent here."""
+"""The interface of a listener, and an alarm in the form that leaves the process. Words only; nothing is sent here."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class Listener(Protocol):
     """Hears what a run records, in order. Called from one thread, which is never the training's."""
 
     def rows(self, batch: Batch) -> None:
-        """Steps that were judged."""
+        """Take steps that were judged."""
 
     def alarm(self, alarm: Alarm) -> None:
-        """A new alarm, once for each."""
+        """Take a new alarm, once for each."""
 
     def close(self) -> None:
-        """The run is over, or is watched no more: send what is unsent."""
+        """Send what is unsent: the run is over, or is no longer watched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,6 @@ def alert_of(alarm: Alarm) -> Alert:
 
 
 def page_of(code: str) -> str:
-    """Where the rule's page is: an address where ``STEADYGRAD_DOCS`` has one, else the command that prints it."""
+    """Return the address of the rule's page where ``STEADYGRAD_DOCS`` is set, else the command that prints it."""
     base = os.environ.get(PAGES, "").rstrip("/")
     return f"{base}/rules/{code}.html" if base else f"steadygrad explain {code}"

@@ -40,7 +40,7 @@ class Notify:
             self._command = _words(target)
 
     def rows(self, batch: Batch) -> None:
-        """Steps are not sent."""
+        """Do nothing: steps are not sent."""
 
     def alarm(self, alarm: Alarm) -> None:
         """Send it, and wait for the answer as long as the limit allows. Raises what sending raises."""
@@ -67,7 +67,7 @@ class Notify:
 
 
 def body_of(alarm: Alarm, run: str = "") -> dict[str, Any]:
-    """What is sent of an alarm; ``run`` is what the run is called."""
+    """Build the message about an alarm; ``run`` is the name of the run."""
     return {
         "tool": "steadygrad",
         "run": run,

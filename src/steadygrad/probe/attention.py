@@ -1,4 +1,4 @@
-"""What attention looks at: a few rows of its weights or logits, and their entropy.
+"""Samples of attention: a few rows of its weights or logits, and their entropy.
 
 Seen in fused attention and in any softmax over a tensor of three or more dimensions. Rows are taken while the model runs,
 because that is when they exist; the entropy is computed afterwards. Knows tensors; knows nothing of the tape.
@@ -26,9 +26,9 @@ class Look:
 
     rows: Tensor
     logits: bool
-    """Whether the rows are still to be put through a softmax."""
+    """Whether the rows have yet to go through a softmax."""
     keys: Tensor | None = None
-    """How many keys each row may look at; None: at all of them."""
+    """Keys that each row may look at; None: all of them."""
 
 
 def look(name: str, args: Any, kwargs: Any, output: Tensor) -> Look | None:

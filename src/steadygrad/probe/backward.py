@@ -29,7 +29,7 @@ WIDE_BAND = 20
 
 @dataclass
 class Watch:
-    """What the hooks saw. Norms are true ones: every rescaling is taken off."""
+    """The measurements of the hooks. Norms are true ones: every rescaling is taken off."""
 
     log10_norm: dict[int, float] = field(default_factory=dict)
     """By graph position: log10 norm of the gradient that arrives there; -inf = exactly zero, NaN = not finite."""

@@ -1,7 +1,7 @@
-"""Which cut took each parameter its gradient: the first on its way to the loss, and of several the one that took most.
+"""The cut that took each parameter its gradient: the first on its way to the loss, and of several the one that took most.
 
 A sweep through the flow carries each parameter as a bit as far as a gradient comes back, and so to the cuts where it is
-lost; a sweep back from the loss tells which of these the loss is made of. Linear in the calls. Works after both passes.
+lost; a sweep back from the loss shows which of these the loss is made of. Linear in the calls. Works after both passes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class _Place:
 
 
 def blamed(flow: Flow, loss: int, lost: Mapping[str, int]) -> dict[str, Taped]:
-    """For each parameter without a gradient the cut that took it; none where no cut was seen on its way to the loss.
+    """Find, for each parameter without a gradient, the cut that took it; none where no cut was seen on its way to the loss.
 
     ``lost`` has their elements by name.
     """

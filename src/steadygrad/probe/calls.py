@@ -1,4 +1,4 @@
-"""What a call of a torch function is to the tape, by its name: nothing, a cut, a number, a scaling, or a layer of its own.
+"""The kind of a torch call for the tape, by its name: nothing, a cut, a number, a scaling, or a layer of its own.
 
 ``kinds`` says what an operation is to a gradient; this says whether there is an operation at all. May rely on torch's names
 and signatures. Must not know what was recorded.
@@ -92,10 +92,10 @@ ENDS = EXITS | CUTS | FLAT | REMADE | {"data", "__set__", "Parameter", "__deepco
 """Calls that end the path also where gradients are on."""
 
 DATA = Tensor.data.__get__  # type: ignore[attr-defined]
-"""What ``x.data`` calls."""
+"""The function that ``x.data`` calls."""
 
 SET_DATA = Tensor.data.__set__  # type: ignore[attr-defined]
-"""What ``x.data = y`` calls."""
+"""The function that ``x.data = y`` calls."""
 
 SCALINGS = frozenset({"mul", "rmul", "imul", "div", "truediv", "multiply", "divide", "true_divide"})
 """Calls that scale: of one tensor and a number they weigh no gradient against another."""
@@ -107,7 +107,7 @@ _SAMPLED = frozenset({"activation", "linear", "normalisation", "attention", "rec
 
 
 def is_sampled(name: str, kind: str, tensors: int) -> bool:
-    """Whether the output of a call on so many ``tensors`` is worth statistics: what weighs, sums, scales or grows."""
+    """Return whether the output of a call on so many ``tensors`` is worth statistics: what weighs, sums, scales or grows."""
     bare = name.strip("_")
     return kind in _SAMPLED or name in SUMS or bare in GROWING or (tensors == 1 and bare in SCALINGS)
 
@@ -131,7 +131,7 @@ COMPOSITES = {F.multi_head_attention_forward: _without_dispatch(F.multi_head_att
 
 
 def fan_in(name: str, weight: Tensor, *, first: bool = False) -> int:
-    """How many inputs one unit of the layer sums; 1 for an embedding, which picks. ``first``: it is the first operand."""
+    """Count the inputs that one unit of the layer sums; 1 for an embedding, which picks. ``first``: it is the first operand."""
     if name.startswith("conv_transpose"):
         return weight[:, 0].numel()
     if name in ("linear",) or name.startswith("conv"):

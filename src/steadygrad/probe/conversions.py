@@ -1,4 +1,4 @@
-"""What a conversion is called that nobody wrote: ``torch.Tensor(losses)`` makes a number of each loss by itself.
+"""The name of a conversion that nobody wrote: ``torch.Tensor(losses)`` makes a number of each loss by itself.
 
 Knows source text alone.
 """

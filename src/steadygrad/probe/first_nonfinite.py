@@ -37,7 +37,7 @@ _MULTIPLYING = frozenset(
         "float_power",
     }
 )
-"""What has no zeros for good numbers, unless the number format cannot hold the result."""
+"""Operations without zeros for good numbers, unless the number format cannot hold the result."""
 
 
 class _Lookout(TorchFunctionMode):
@@ -144,7 +144,7 @@ def _named(
 
 
 def _overlap(inputs: list[Tensor]) -> bool:
-    """Whether somewhere all have numbers that are not zero, so that their product is none but for the format."""
+    """Return whether somewhere all have numbers that are not zero, so that their product is none but for the format."""
     try:
         whole = torch.broadcast_tensors(*inputs)  # type: ignore[no-untyped-call]
         return bool(torch.stack([one != 0 for one in whole]).all(0).any())

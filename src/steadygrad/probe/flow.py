@@ -1,6 +1,6 @@
-"""Where values flow in a pass, whether a gradient can follow them or not: from parameters through every call to the loss.
+"""The flow of values in a pass, with a gradient or without: from parameters through every call to the loss.
 
-Autograd's graph ends where the path is lost, and so cannot tell where that was. This one goes on: an input that needs a
+Autograd's graph ends where the path is lost, and so cannot show where that was. This one goes on: an input that needs a
 gradient and an output without a path back make a *cut*; what is made of the output is still known to come from there.
 Numbers and arrays that leave torch are known again where the very object comes back; where only something computed from
 them can have come back, the tie is *loose*. One node a call, a few look-ups each. May rely on drafts of operations. Must
@@ -50,7 +50,7 @@ class Flow:
         self.coordinates: list[Tensor] = []
         """Leaves by which a derivative was taken in the pass itself, as a differential equation's are."""
         self.originals: Originals | None = None
-        """Where the pass is one of a copy: the tensors that are not to be met."""
+        """Where the pass is one of a copy: the tensors that it must not meet."""
         self._nodes: dict[int, tuple[ReferenceType[Tensor], int]] = {}
         self._objects: dict[int, tuple[Any, int]] = {}
         self._outside: dict[str, int] = {}
@@ -191,7 +191,7 @@ class Flow:
         return parents
 
     def _alias(self, written: int) -> int:
-        """What a tensor holds that was written into by way of another one, of which autograd knows nothing."""
+        """Return the node of a tensor that was written into by way of another one, of which autograd knows nothing."""
         if written not in self._aliases:
             node = self._aliases[written] = self._add((written,), ())
             self.closed.add(node)
@@ -232,7 +232,7 @@ class Flow:
         self.closed.add(gate)
 
     def _loose(self, entering: str) -> tuple[int, ...]:
-        """Where something that comes in may have come from: an array from arrays if there were any, else whatever left."""
+        """Return the possible origins of an incoming value: the arrays if it is one and there were any, else whatever left."""
         if not entering:
             return ()
         if entering == "array" and "array" in self._outside:
@@ -255,7 +255,7 @@ class Flow:
 
 
 def _entering(name: str, args: Any, kwargs: Any, *, created: bool) -> str:
-    """What a call takes in from Python that stands in no source, and so was computed, perhaps from a tensor.
+    """Name the kind of value that a call takes in from Python and no source states: computed, perhaps from a tensor.
 
     An "array", a "number", or "" for nothing. It becomes a tensor, or enters a result; elsewhere numbers are settings.
     """

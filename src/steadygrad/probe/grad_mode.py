@@ -1,6 +1,6 @@
 """Who turned gradients off: the ``with`` item, the decorator or the call, while a pass is watched.
 
-``torch.no_grad`` and ``torch.set_grad_enabled`` tell a torch-function mode of every change; ``torch.inference_mode`` is
+``torch.no_grad`` and ``torch.set_grad_enabled`` report every change to a torch-function mode; ``torch.inference_mode`` is
 covered. May rely on frames and source text. Must not know what was recorded meanwhile.
 """
 
@@ -23,7 +23,7 @@ from steadygrad.torch_internals.points import INFERENCE_ENTER, INFERENCE_EXIT
 from steadygrad.torch_internals.replacing import replaced
 
 Off = tuple[str, Location | None]
-"""What turned gradients off, by torch's name, and where."""
+"""The call that turned gradients off, by torch's name, and its place."""
 
 
 class GradMode:
@@ -48,7 +48,7 @@ class GradMode:
             yield
 
     def changes(self, enabled: bool) -> None:
-        """Note that gradients are about to be turned on or off."""
+        """Note that gradients will be turned on or off."""
         frame = sys._getframe(1)
         if enabled:
             self._last, self._off = self._off or self._last, None
@@ -69,7 +69,7 @@ class GradMode:
 
 
 def _restores(frame: FrameType | None) -> bool:
-    """Whether the change is the end of a block that had turned gradients on."""
+    """Return whether the change is the end of a block that had turned gradients on."""
     while frame is not None and not is_user_file(frame.f_code.co_filename):
         if frame.f_code.co_name == "__exit__":
             return True
@@ -78,7 +78,7 @@ def _restores(frame: FrameType | None) -> bool:
 
 
 def _place(frame: FrameType | None, name: str) -> Off:
-    """What was entered from the user's frame, and the expression; of a decorated function, the decorator."""
+    """Return the object entered from the user's frame, and the expression; of a decorated function, the decorator."""
     while frame is not None and not is_user_file(frame.f_code.co_filename):
         owner = frame.f_locals.get("self")
         if frame.f_code.co_name in ("__enter__", "__init__") and type(owner).__module__ == "torch.autograd.grad_mode":
@@ -94,7 +94,7 @@ def _place(frame: FrameType | None, name: str) -> Off:
 
 @functools.lru_cache(maxsize=4096)
 def _item(place: Location | None, name: str) -> Location | None:
-    """Of a whole ``with`` statement, as Python 3.11 gives it, the item that turned gradients off."""
+    """Return the item that turned gradients off in a whole ``with`` statement, as Python 3.11 gives it."""
     if place is None:
         return None
     for node in ast.walk(syntax_tree(place.path)):

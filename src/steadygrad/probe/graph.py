@@ -58,7 +58,7 @@ def graph_of(root: Node) -> Graph:
 
 
 def reaches(following: Sequence[Sequence[int]], ends: Iterable[int]) -> list[bool]:
-    """For each position, whether a path leads from it to one of ``ends`` (an end reaches itself)."""
+    """Return, for each position, whether a path leads from it to one of ``ends`` (an end reaches itself)."""
     hits = [False] * len(following)
     for end in ends:
         hits[end] = True
@@ -91,7 +91,7 @@ def trunk_positions(following: Sequence[Sequence[int]], end: int) -> list[int]:
 
 
 def deepest_trunk(following: Sequence[Sequence[int]], trunk: Sequence[int]) -> list[int]:
-    """For each position, the index in ``trunk`` of the last trunk node that all its gradient has passed.
+    """Return, for each position, the index in ``trunk`` of the last trunk node that all its gradient has passed.
 
     A trunk node counts as having passed itself; -1 before the first.
     """
@@ -108,7 +108,7 @@ def deepest_trunk(following: Sequence[Sequence[int]], trunk: Sequence[int]) -> l
 
 
 def skips(following: Sequence[Sequence[int]], start: int, end: int, passes_through: Callable[[int], bool]) -> bool:
-    """Whether some path from ``start`` to ``end`` passes only nodes that hand the gradient on unweighed."""
+    """Return whether some path from ``start`` to ``end`` passes only nodes that hand the gradient on unweighed."""
     if not passes_through(start):
         return False
     todo, seen = list(following[start]), {start}

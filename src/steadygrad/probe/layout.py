@@ -1,4 +1,4 @@
-"""Where the samples of the batch lie in a tensor, and how that is followed from call to call.
+"""The dimension of a tensor in which the samples of the batch lie, followed from call to call.
 
 Views, frames, patches and positions are often folded into the batch: 64 samples of three views are 192 rows. Which rows
 belong to one sample, only the call that folded them knows. Knows shapes and the names of torch's calls; keeps no tensor
@@ -51,7 +51,7 @@ _VIEWS = frozenset(
 
 
 def by_shape(shape: Sequence[int], batch_size: int | None) -> Layout | None:
-    """What the shape alone tells: the batch first; second, where a sequence comes first; else folded into the first.
+    """Read the layout off the shape alone: the batch first; second, where a sequence comes first; else folded into the first.
 
     Of a folded batch the rows of one sample are taken to follow each other, as ``x.flatten(0, 1)`` leaves them.
     """
@@ -66,14 +66,14 @@ def by_shape(shape: Sequence[int], batch_size: int | None) -> Layout | None:
 
 
 def turns(name: str) -> bool:
-    """Whether a call may change which dimension is which."""
+    """Return whether a call may change which dimension is which."""
     return name in _VIEWS or name.strip("_") in _VIEWS
 
 
 def follow(
     name: str, args: Sequence[Any], kwargs: Mapping[str, Any], source: Tensor, known: Layout, output: Tensor, size: int
 ) -> Layout | None:
-    """Where the samples lie in ``output``, made by ``name`` of ``source``, in which they lie as ``known``; None = lost."""
+    """Find where the samples lie in ``output``, made by ``name`` of ``source``, in which they lie as ``known``; None = lost."""
     word = name.strip("_")
     at, inner = known
     if word in _RESHAPES:
@@ -103,12 +103,12 @@ class Folds:
         self._known: dict[int, tuple[weakref.ref[Tensor], Layout]] = {}
 
     def note(self, tensor: Tensor, found: Layout | None) -> None:
-        """Remember it, where the shape alone would not tell."""
+        """Remember it, where the shape alone does not show it."""
         if found is not None and found != by_shape(tensor.shape, self._batch_size):
             self._known[id(tensor)] = weakref.ref(tensor), found
 
     def of(self, tensor: Tensor) -> Layout | None:
-        """As noted, else as the shape tells."""
+        """Return the noted layout, else the one that the shape shows."""
         known = self._known.get(id(tensor))
         if known is not None and known[0]() is tensor:
             return known[1]

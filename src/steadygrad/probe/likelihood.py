@@ -1,4 +1,4 @@
-"""Which way the loss pushes log-probabilities: noted while it goes backward, from the gradient that comes to them.
+"""The direction in which the loss pushes log-probabilities: noted during the backward pass, from their gradient.
 
 A likelihood gives one entry of each row, the target's, the same gradient. Policies weigh their samples and entropies reach
 every entry, so neither is taken for one. Reads the gradients of a few nodes; changes nothing.

@@ -1,4 +1,4 @@
-"""What a torch function is to a gradient: its kind, by its name. Adding an operation is adding a word here."""
+"""The kind of a torch function for a gradient, by its name. A new operation is a new word here."""
 
 from __future__ import annotations
 

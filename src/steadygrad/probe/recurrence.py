@@ -25,7 +25,7 @@ FEWEST_STEPS = 8
 """Below this many steps no slope is fitted: a recurrence that short is judged by the trunk."""
 
 FLOOR = -30.0
-"""log10 norm below which float32 gradients turn denormal and no longer tell a slope."""
+"""log10 norm below which float32 gradients turn denormal and no longer show a slope."""
 
 
 def recurrences(tape: Tape) -> tuple[Recurrence, ...]:
@@ -174,7 +174,7 @@ def _slope(norms: Sequence[float]) -> float | None:
 
 
 def _one_per_place(found: Sequence[Recurrence]) -> list[Recurrence]:
-    """Several weights of one cell tell of one recurrence: the one whose gradient changes most stands for it."""
+    """Several weights of one cell belong to one recurrence: the one whose gradient changes most stands for it."""
     places: dict[str, Recurrence] = {}
     for recurrence in found:
         known = places.get(recurrence.name)

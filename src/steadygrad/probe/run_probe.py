@@ -133,7 +133,7 @@ def _probe(
 
 
 def needs_hunt(trace: Trace) -> bool:
-    """Whether a number that is not finite, or a gradient of exactly zero on its whole way, is worth a pass of its own."""
+    """Return whether a number that is not finite, or a gradient of exactly zero on its whole way, is worth a pass of its own."""
     norms = [parameter.log10_gradient for parameter in trace.parameters if parameter.connected]
     gone = bool(norms) and all(norm == -math.inf for norm in norms)
     norms += [] if trace.trunk is None else [step.log10_gradient + step.decades for step in trace.trunk.steps]

@@ -41,7 +41,7 @@ STACKED = 2**18
 
 
 class Pattern(NamedTuple):
-    """Which elements of a tensor are taken: offsets into its storage, (rows, columns), and each column's place."""
+    """The sampled elements of a tensor: offsets into its storage, (rows, columns), and each column's place."""
 
     offsets: Tensor
     span: int
@@ -50,7 +50,7 @@ class Pattern(NamedTuple):
 
 
 def take(tensor: Tensor, batch_size: int | None, layout: Layout | None = None) -> Tensor | None:
-    """At most 12,288 evenly spread elements, detached and copied, as (rows, columns); None for an empty tensor.
+    """Take at most 12,288 evenly spread elements, detached and copied, as (rows, columns); None for an empty tensor.
 
     The elements of a column are the same place in several samples; where no dimension runs over the batch there is one row.
     """
@@ -152,7 +152,7 @@ def _columns(sizes: Sequence[int], columns: int, total: int) -> tuple[list[Tenso
 
 
 def _rows(rows: int, samples: int, numbers: Tensor) -> Tensor:
-    """Which samples each column holds, (rows, columns): all, or a first one and others at every distance from it.
+    """Choose the samples of each column, (rows, columns): all, or a first one and others at every distance from it.
 
     Were the distances fixed, what sets two samples apart would be seen of a few pairs alone.
     """

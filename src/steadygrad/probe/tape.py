@@ -87,7 +87,7 @@ class Tape(TorchFunctionMode):
             yield self
 
     def _called(self, original: Any, module: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        """In the place of ``nn.Module.__call__``."""
+        """Stand in for ``nn.Module.__call__``."""
         if not self._stack and id(module) in self._paths and self.differentiable:
             args, kwargs = self._with_gradient(args, kwargs)
         frame = caller()
@@ -99,7 +99,7 @@ class Tape(TorchFunctionMode):
             self._stack.pop()
 
     def _applied(self, original: Any, cls: Any, *args: Any, **kwargs: Any) -> Any:
-        """In the place of ``torch.autograd.Function.apply``."""
+        """Stand in for ``torch.autograd.Function.apply``."""
         start = next_sequence_number()
         tensors = list(tensors_in(args))
         parents = [node for tensor in tensors if (node := tensor.grad_fn) is not None]
@@ -131,7 +131,7 @@ class Tape(TorchFunctionMode):
         first.grad_fn.register_hook(hook)
 
     def _wrapped(self, original: Any, cls: Any, data: Any = None, requires_grad: bool = True) -> Any:
-        """In the place of ``nn.Parameter.__new__``."""
+        """Stand in for ``nn.Parameter.__new__``."""
         output = original(cls, data, requires_grad)
         if self._inside:
             return output
@@ -163,7 +163,7 @@ class Tape(TorchFunctionMode):
         return tuple(tree_map_with_path(lead, (list(args), kwargs)))
 
     def end_in(self, loss: Any) -> None:
-        """The pass is over, and this is what it was for."""
+        """End the pass, with the result that it was for."""
         if isinstance(loss, Tensor):
             self.end = self.flow.node_of(loss)
 
@@ -230,7 +230,7 @@ class Tape(TorchFunctionMode):
         return cut
 
     def _by_design(self) -> bool:
-        """Whether torch's own parametrisation is at work, which takes its power iterations without gradients."""
+        """Return whether torch's own parametrisation is at work, which takes its power iterations without gradients."""
         return bool(self._stack) and type(self._stack[-1][0]).__module__.startswith("torch.nn.utils.")
 
     def _before(self, name: str, args: Any, kwargs: Any) -> units.Inputs | None:
@@ -248,7 +248,7 @@ class Tape(TorchFunctionMode):
         return self.operations[owner].shape == tensor.shape and self.operations[owner].dtype == tensor.dtype
 
     def _layout(self, name: str, args: Any, kwargs: Any, tensors: list[Tensor], output: Tensor) -> layout.Layout | None:
-        """Where the samples lie in what a call put out: first as a rule, else where the call left them."""
+        """Find where the samples lie in the output of a call: first as a rule, else where the call left them."""
         size = self.batch_size
         if size is None or size < 2 or not output.dim():
             return None
@@ -263,12 +263,12 @@ class Tape(TorchFunctionMode):
         return layout.by_shape(output.shape, size)
 
     def _is_first(self, tensor: Tensor) -> bool:
-        """Whether nothing is known of a tensor that would put its samples elsewhere than first."""
+        """Return whether nothing is known of a tensor that would put its samples elsewhere than first."""
         owner = None if tensor.grad_fn is None else self._owner.get(tensor.grad_fn)
         return owner is None or self.operations[owner].layout in (None, layout.FIRST)
 
     def _where(self, tensor: Tensor) -> layout.Layout | None:
-        """Where the samples lie in a tensor: as followed from call to call, else as its shape tells."""
+        """Find where the samples lie in a tensor: as followed from call to call, else as its shape shows."""
         owner = self.owner_of(tensor.grad_fn) if tensor.grad_fn is not None else None
         if owner is not None and self._is_of(owner, tensor):
             return self.operations[owner].layout

@@ -1,4 +1,4 @@
-"""What a tape holds of a forward pass: drafts, which may be changed until the trace is written from them.
+"""The contents of a tape after a forward pass: drafts, which may change until the trace is written from them.
 
 May rely on the record's locations and on the look at attention. Must not know how a call is seen, nor what is made of it.
 """
@@ -87,7 +87,7 @@ class SequenceCall:
 
 
 def sequence_calls(operation: int, name: str, args: Any, output: Any) -> list[SequenceCall]:
-    """The fused recurrent call, where it is one whose steps can be told apart; else nothing."""
+    """The fused recurrent call, where its steps can be distinguished; else nothing."""
     if name not in ("rnn_tanh", "rnn_relu", "lstm", "gru") or not isinstance(output, tuple):
         return []
     sequence = args[0]
@@ -98,7 +98,7 @@ def sequence_calls(operation: int, name: str, args: Any, output: Any) -> list[Se
 
 
 def note_operands(taped: Taped, name: str, tensors: list[Tensor], args: Any, kwargs: Any) -> None:
-    """What a call was given, as far as a record holds it."""
+    """The arguments of a call, as far as a record holds them."""
     taped.passes_through |= taped.kind == "arithmetic" and len(tensors) == 1 and name.strip("_") in SCALINGS
     taped.crossed = crossed(tensors)
     taped.target = target_of(name, tensors)
@@ -124,7 +124,7 @@ def dropped(name: str, args: Any, kwargs: Any) -> float | None:
 
 
 def target_of(name: str, tensors: list[Tensor]) -> TargetStatistics | None:
-    """Of two operands of one size, of which one has a path to weights: statistics of the other."""
+    """Measure the target: of two operands of one size, where one has a path to weights, the other."""
     if (
         name.strip("_") not in REGRESSION_LOSSES | DIFFERENCES
         or len(tensors) < 2

@@ -192,7 +192,7 @@ def inputs(tape: Tape, batch: Any) -> tuple[float | None, float | None]:
 
 
 def blind_spots(model: nn.Module, tape: Tape, graph: Graph | None) -> list[BlindSpot]:
-    """What could not be followed: custom autograd functions, detached parts, modules that never ran."""
+    """List what could not be followed: custom autograd functions, detached parts, modules that never ran."""
     spots = []
     if graph is not None:
         custom: dict[str, int] = {}

@@ -81,7 +81,7 @@ def _inputs(graph: Graph, tape: Tape) -> dict[int, str]:
 
 
 def _ends_inside(graph: Graph, tape: Tape) -> dict[int, str]:
-    """By position what may stand for the input: the outputs of embeddings, else of the operation furthest from the loss."""
+    """Return by position what may stand for the input: outputs of embeddings, else of the operation furthest from the loss."""
     embeddings = {
         graph.position[taped.node]: f"output of {taped.module or 'the embedding'}"
         for taped in tape.operations
@@ -140,7 +140,7 @@ def _or_lowest(norm: float | None) -> float:
 
 
 def _recurs(region: Region, graph: Graph, tape: Tape) -> bool:
-    """Whether the block holds one weight applied again and again, or a fused recurrent call."""
+    """Return whether the block holds one weight applied again and again, or a fused recurrent call."""
     inside = {graph.nodes[position] for position in (region.start, *region.inside)}
     if any(sum(node in inside for node in reuse.nodes) >= 3 for reuse in tape.reuse.values() if len(reuse.nodes) >= 3):
         return True

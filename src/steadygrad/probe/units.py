@@ -50,7 +50,7 @@ FAR = 24
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What went into an activation: sampled elements (rows, columns), the unit of each column, the greatest of each unit."""
+    """The inputs of an activation: sampled elements (rows, columns), the unit of each column, the greatest of each unit."""
 
     sample: Tensor
     unit: Tensor
@@ -71,7 +71,7 @@ def look(
     dimension: int,
     sample: Tensor | None = None,
 ) -> Inputs | None:
-    """Before an activation runs. ``dimension`` runs over its units; ``sample`` is what was taken of it already."""
+    """Look at an input before an activation runs. ``dimension`` runs over its units; ``sample`` is what was taken already."""
     if hasattr(tensor, "to_local"):
         return None
     sample = sampling.take(tensor, batch_size, layout) if sample is None else sample

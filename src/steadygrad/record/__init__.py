@@ -1,4 +1,4 @@
-"""What was seen, as frozen dataclasses that go to JSON and back.
+"""The records of what was seen, as frozen dataclasses that go to JSON and back.
 
 The lowest room of the house: standard library only, nothing measured, nothing judged. Every other
 room speaks to its neighbours in these words.

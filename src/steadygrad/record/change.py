@@ -1,4 +1,4 @@
-"""What a cure is as data: where it acts, what it edits, what came of trying it, and what was taken.
+"""A cure as data: where it acts, what it edits, the result of its trial, and what was taken.
 
 An edit says enough to be made in a model and to be written into source text. Standard library only.
 """
@@ -12,10 +12,10 @@ from steadygrad.record.finding import Verdict
 from steadygrad.record.span import Location
 
 GROUPS = ("set-up", "learning rate", "numbers", "clip", "activation", "normalisation", "residual")
-"""What a cure touches, least intrusive first; the planner keeps to this order."""
+"""The parts that a cure changes, least intrusive first; the planner keeps to this order."""
 
 SAFETIES = ("safe", "unsafe", "display only")
-"""Numbers only; changes what the model computes; can be told but not written."""
+"""Numbers only; changes what the model computes; can be printed but not written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Edit:
     action: str
     """Name of the cure that makes it: "swap-activation", "normalise", …"""
     to: str
-    """What is put there: an activation, a kind of norm, a scheme of initialisation."""
+    """The new part: an activation, a kind of norm, a scheme of initialisation."""
     sites: tuple[Site, ...] = ()
     value: float | None = None
     """Learning rate, lower bound, branch scale: what the action says."""
@@ -52,9 +52,9 @@ class Candidate:
     """A treatment that could help: its edits, in the order in which they are made."""
 
     name: str
-    """What ``--cure`` takes: "batch-norm-before"."""
+    """The word for ``--cure``: "batch-norm-before"."""
     title: str
-    """What a person reads: "batch norm before sigmoid"."""
+    """The words for a person: "batch norm before sigmoid"."""
     group: str
     """One of ``GROUPS``: the most intrusive of its edits."""
     safety: str
@@ -64,18 +64,18 @@ class Candidate:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of those that are joined in it, or its own."""
+        """The names of the candidates that are joined in it, or its own."""
         return self.parts or (self.name,)
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one edit did to the model."""
+    """The effect of one edit on the model."""
 
     words: str
     """"20 weights initialised again", "adds 24 modules"."""
     short: str
-    """What is touched: "numbers only", "optimizer", "adds 24 modules"."""
+    """The parts changed: "numbers only", "optimizer", "adds 24 modules"."""
     keys: tuple[tuple[str, str], ...] = ()
     """Pairs of state_dict keys, old and new, of tensors that are called otherwise now."""
     added: tuple[str, ...] = ()
@@ -87,7 +87,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What came of one candidate."""
+    """The result of one candidate."""
 
     candidate: Candidate
     verdict: Verdict | None
@@ -110,7 +110,7 @@ class Tried:
 
 @dataclass(frozen=True)
 class CureRecord:
-    """What was tried, what each did to the verdict, and what was taken."""
+    """The candidates tried, the effect of each on the verdict, and the one taken."""
 
     tried: tuple[Tried, ...]
     before: CheckRecord
@@ -128,5 +128,5 @@ class CureRecord:
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        """What was changed; empty where nothing was."""
+        """The changes made; empty where there are none."""
         return self.taken.changes if self.taken is not None else ()

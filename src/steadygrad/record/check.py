@@ -14,14 +14,14 @@ from steadygrad.record.steptest import StepTest
 from steadygrad.record.trace import BlindSpot, Trace, Trunk
 
 TRUNK_SUMMARY = ("end", "decades", "blame")
-"""What JSON repeats of the trunk at the top, where ``report.trunk`` is; its steps are in the trace."""
+"""The part of the trunk that JSON repeats at the top, where ``report.trunk`` is; its steps are in the trace."""
 
 CODES = 10
 """Findings whose codes are named in one line."""
 
 
 class Tier(StrEnum):
-    """How far a check went: one pass, a few steps on a copy, or as many as were asked for."""
+    """The depth of a check: one pass, a few steps on a copy, or as many as were asked for."""
 
     PROBE = "probe"
     STEP_TEST = "step test"
@@ -45,7 +45,7 @@ class Assumption:
 
     @property
     def text(self) -> str:
-        """ "loss: cross-entropy against random labels"; what a file brought needs no such word."""
+        """The sentence: "loss: cross-entropy against random labels"; for something from a file without the word in front."""
         return f"{self.about}: {self.words}" if self.about and self.about != "file" else self.words
 
     @classmethod
@@ -59,7 +59,7 @@ class Assumption:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What was examined, in words, and what had to be assumed of it."""
+    """The subject of a check, in words, and what had to be assumed of it."""
 
     model: str
     """Class name of the model."""
@@ -73,7 +73,7 @@ class Setup:
     assumptions: tuple[Assumption, ...] = ()
     target: str = ""
     typed: tuple[str, ...] = ()
-    """What was typed to make the subject, to be typed again: ("net.py", "--arg", "depth=20"); empty for a call."""
+    """The command-line arguments that make the subject: ("net.py", "--arg", "depth=20"); empty for a call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class CheckRecord:
     setup: Setup
     cost: Cost
     tiers: tuple[Tier, ...]
-    """Those that ran, in this order; what they saw is in ``trace`` and ``trial``."""
+    """The tiers that ran, in this order; their results are in ``trace`` and ``trial``."""
     notes: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     """Findings that settings or a comment suppressed, one line each."""
@@ -118,11 +118,11 @@ class CheckRecord:
 
     @property
     def blind_spots(self) -> tuple[BlindSpot, ...]:
-        """What the probe could not follow."""
+        """The parts that the probe could not follow."""
         return self.trace.blind_spots
 
     def at_least(self, severity: Severity | str) -> tuple[Finding, ...]:
-        """Findings of this severity or worse."""
+        """Return the findings of this severity or worse."""
         rank = Severity(severity).rank
         return tuple(finding for finding in self.findings if finding.severity.rank <= rank)
 

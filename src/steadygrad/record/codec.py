@@ -103,7 +103,7 @@ def _read(kind: Any, value: Any, where: str) -> Any:
 
 
 def older_form(kind: Any) -> Callable[[str], Any] | None:
-    """How a record is made of the sentence that files of this version held in its place at first; None where they did not."""
+    """Make a record of the sentence that early files of this version held in its place; None where they did not."""
     return getattr(kind, "from_text", None)
 
 

@@ -1,4 +1,4 @@
-"""What a rule found: code, severity, place, and the numbers it rests on."""
+"""The findings of a rule: code, severity, place, and the numbers they rest on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from steadygrad.record.span import Location
 
 
 class Severity(StrEnum):
-    """How sure a finding is to stop training."""
+    """The certainty that a finding stops training."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -22,7 +22,7 @@ class Severity(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What the subject will do when it is trained as set up."""
+    """The fate of the subject when it is trained as set up."""
 
     HEALTHY = "healthy"
     AT_RISK = "at risk"
@@ -44,7 +44,7 @@ class CureRef:
     """One thing to do about a finding, and the cure that does it, where there is one."""
 
     why: str
-    """What to do, in words: "a gated cell for a plain one"."""
+    """The remedy, in words: "a gated cell for a plain one"."""
     name: str = ""
     """The cure or candidate that ``steadygrad cure --only`` takes: "gated-cell"; "" = by hand."""
 
@@ -73,7 +73,7 @@ class Finding:
     label: str = ""
     consequence: str = ""
     count: int = 1
-    """How many places share this cause; the location is the first of them."""
+    """The number of places that share this cause; the location is the first of them."""
     also: tuple[Location, ...] = ()
     """Other known places: the construction where ``location`` is the call, and the reverse."""
     explains: tuple[str, ...] = ()

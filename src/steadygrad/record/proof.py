@@ -1,4 +1,4 @@
-"""What training made of a model before and after a cure: the same data in the same order, the same seeds.
+"""The results of training a model before and after a cure: the same data in the same order, the same seeds.
 
 Losses are those of the training batches, before each step. Standard library only.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class LayerUpdate:
-    """How far one weight moved in the first step."""
+    """The size of one weight's move in the first step."""
 
     name: str
     ratio: float
@@ -52,6 +52,7 @@ class Arm:
 
     @property
     def accuracy(self) -> float | None:
+        """The median of the runs' accuracies; None where no run has one."""
         values = [run.accuracy for run in self.runs if run.accuracy is not None]
         return statistics.median(values) if values else None
 
@@ -60,7 +61,7 @@ class Arm:
         return tuple(sorted(self.runs[0].updates, key=lambda update: update.ratio)[:count])
 
     def steps_to(self, loss: float) -> int | None:
-        """Steps until the median loss is at most ``loss``; None where it never is."""
+        """Count the steps until the median loss is at most ``loss``; None where it never is."""
         return next((step for step, value in enumerate(self.middle) if value <= loss), None)
 
 
@@ -76,24 +77,24 @@ class ProofRecord:
     after: Arm
     steps: int
     target: float
-    """The loss that ``steps_to`` is told for: half of what both start from, or of the lower start."""
+    """The loss that ``steps_to`` is reported for: half of what both start from, or of the lower start."""
     data: str
-    """What was trained on, in words."""
+    """The training data, in words."""
     cure: str
     """Title of what was taken; empty where nothing was."""
     words: str
-    """What the planner said."""
+    """The planner's words."""
 
     @property
     def proven(self) -> bool:
-        """Whether the cured model ends below the other, and below its own start, in every run."""
+        """Return whether the cured model ends below the other, and below its own start, in every run."""
         after = [_end(run) for run in self.after.runs]
         before = [_end(run) for run in self.before.runs]
         return bool(self.cure) and max(after) < min(before) and max(after) < self.after.runs[0].losses[0]
 
     @property
     def seeds_alike(self) -> bool:
-        """Whether several seeds made one and the same training before: the target sets its own seed."""
+        """Return whether several seeds made one and the same training before: the target sets its own seed."""
         return len(self.before.runs) > 1 and len({run.losses for run in self.before.runs}) == 1
 
 

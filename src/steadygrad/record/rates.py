@@ -1,4 +1,4 @@
-"""What a search for a learning rate tried, and what it chose. Standard library only."""
+"""The rates that a search for a learning rate tried, and the one it chose. Standard library only."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ class RateSearch:
     words: str
 
     def __repr__(self) -> str:
+        """Return the rate and how many were tried, on one line."""
         rate = "none found" if self.rate is None else f"{self.rate:g}"
         return f"<RateSearch: rate {rate}, {self.words}; {len(self.tried)} rates tried>"
 

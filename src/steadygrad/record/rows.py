@@ -21,7 +21,7 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 
 @dataclass(frozen=True)
 class Columns:
-    """What the columns of a row are, in the order of depth: from the input to the output."""
+    """The columns of a row, in the order of depth: from the input to the output."""
 
     names: tuple[str, ...]
     sizes: tuple[int, ...]
@@ -50,18 +50,19 @@ class Rows:
     times: np.ndarray[Any, np.dtype[np.float64]]
     norms: np.ndarray[Any, np.dtype[np.float32]]
     factors: np.ndarray[Any, np.dtype[np.float32]]
-    """What clips multiplied the total norm by, the program's own clip included; 1 where nothing was clipped."""
+    """The factor of the clips on the total norm, the program's own clip included; 1 where nothing was clipped."""
     rates: np.ndarray[Any, np.dtype[np.float32]]
     losses: np.ndarray[Any, np.dtype[np.float64]] = field(default_factory=lambda: np.zeros(0))
     """The loss that each step went backward from, NaN where it is not known; empty where none is."""
 
     def __len__(self) -> int:
+        """Return the number of rows."""
         return len(self.steps)
 
 
 @dataclass(frozen=True)
 class Updates:
-    """What one step did to the weights: arrays of shape ``(parameters,)``, NaN where it was not measured."""
+    """The effect of one step on the weights: arrays of shape ``(parameters,)``, NaN where it was not measured."""
 
     step: int
     weights: Array
@@ -85,7 +86,7 @@ class Estimates:
     """(steps, parameters): norm of the update ÷ norm of the weight."""
 
     def one(self, at: int) -> Updates:
-        """Those of one step."""
+        """Return the rows of one step."""
         return Updates(int(self.steps[at]), self.weights, self.ratios[at], False, float(self.rates[at]))
 
 
@@ -106,7 +107,7 @@ _FIELDS = ("steps", "times", "norms", "factors", "rates", "losses")
 
 
 def part(rows: Rows, begin: int, end: int) -> Rows:
-    """Some of the rows."""
+    """Return some of the rows."""
     return Rows(*(getattr(rows, name)[begin:end] for name in _FIELDS))
 
 

@@ -1,4 +1,4 @@
-"""A training run as its journal tells it: what was watched, the series, and what was said and done.
+"""A training run as its journal holds it: what was watched, the series, and what was said and done.
 
 Arrays are numpy's, but only their owner makes them: nothing here imports numpy, and nothing knows of files.
 """
@@ -83,15 +83,16 @@ class Series:
     loss_low: Floats
     loss_high: Floats
     other_losses: tuple[LossSeries, ...] = ()
-    """Those of further optimizers, where they were given."""
+    """The losses of further optimizers, where they were given."""
 
     def __len__(self) -> int:
+        """Return the number of points."""
         return len(self.steps)
 
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """What is measured rarely: arrays of shape (points, parameters), NaN where nothing was measured."""
+    """The rare measurements: arrays of shape (points, parameters), NaN where nothing was measured."""
 
     steps: Counts
     norms: Norms
@@ -129,7 +130,7 @@ class Run:
     watched: tuple[Watched, ...]
     """In depth order: the columns of the series' norms."""
     steps: int
-    """How many: the number of the last step."""
+    """The number of the last step."""
     interval: float
     """Every so many steps the norms are read; NaN where it is not known."""
     clipped_share: float
@@ -150,10 +151,10 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether its journal was closed."""
+        """Return whether its journal was closed."""
         return self.this.finished is not None
 
     @cached_property
     def optimizers(self) -> int:
-        """How many optimizers were watched; at least 1."""
+        """Return the number of watched optimizers; at least 1."""
         return 1 + max((one.optimizer for one in self.watched), default=0)

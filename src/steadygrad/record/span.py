@@ -23,6 +23,7 @@ class Location:
     """The source lines ``line`` to ``end_line`` as they were when the model ran ("" where unknown)."""
 
     def __str__(self) -> str:
+        """Return ``path:line:column``."""
         return f"{self.path}:{self.line}:{self.column}"
 
     @property

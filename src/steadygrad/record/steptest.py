@@ -1,4 +1,4 @@
-"""What a few real optimizer steps on a copy did to the loss."""
+"""The effect of a few real optimizer steps on a copy on the loss."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ class Died:
 
 @dataclass(frozen=True, slots=True)
 class SecondLook:
-    """What the stepped copy shows; a probe of it, where some gradient was exactly zero before or all are after."""
+    """The stepped copy's state; a probe of it, where some gradient was exactly zero before or all are after."""
 
     decades: float | None
     """Along the trunk without the loss; None where there is no trunk any more, or no probe was needed."""
     gone: bool
     """Whether every gradient is exactly zero, though not all were before the steps."""
     silent_steps: int
-    """So many of the last steps had gradients of exactly zero."""
+    """The number of last steps with gradients of exactly zero."""
     end_name: str
     """Operation at which the gradient ends; "" where it does not."""
     end_module: str
@@ -63,7 +63,7 @@ class SecondLook:
 
 @dataclass(frozen=True, slots=True)
 class Clipped:
-    """What the loop's clip did to the gradient of the first step."""
+    """The effect of the loop's clip on the gradient of the first step."""
 
     clip: str
     """In words: "norm:0.0001"."""
@@ -76,7 +76,7 @@ class Clipped:
 
     @property
     def factor(self) -> float:
-        """What it leaves, in [0, 1]."""
+        """Return the part that the clip leaves, in [0, 1]."""
         return self.after / self.before if self.before else 1.0
 
 
@@ -100,19 +100,19 @@ class StepTest:
     constant_fall: float | None = None
     """The same fall when every sample's output is replaced by the batch mean, before and after: learned without the input."""
     second: SecondLook | None = None
-    """What a probe after the last step shows."""
+    """The result of a probe after the last step."""
 
     decay: float = 0.0
     """Size of weight decay's part of the first update ÷ size of the gradient's part, over all weight matrices."""
 
     clipped: Clipped | None = None
-    """What a clip did to the first gradient; None where there is none."""
+    """The effect of a clip on the first gradient; None where there is none."""
 
     early: StepTest | None = None
-    """What the first ten of more steps had shown."""
+    """The result of the first ten of more steps."""
 
     hundred: StepTest | None = None
-    """What a hundred had shown, where more were taken than that."""
+    """The result of the first hundred, where more were taken."""
 
     unseen: Unseen | None = None
     """Where the steps were taken on fresh batches: what they brought on others."""
@@ -121,7 +121,7 @@ class StepTest:
 
     @property
     def first(self) -> StepTest:
-        """What the first ten steps showed; itself where there are no more."""
+        """Return what the first ten steps showed; itself where there are no more."""
         return self.early or self
 
     @property
@@ -146,7 +146,7 @@ class StepTest:
 
     @property
     def diverged(self) -> bool:
-        """Whether a loss stopped being finite."""
+        """Return whether a loss stopped being finite."""
         return len(self.losses) < self.steps + 1 or any(not abs(x) < float("inf") for x in self.losses)
 
 

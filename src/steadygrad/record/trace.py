@@ -1,4 +1,4 @@
-"""What one probe recorded: operations as they ran, the trunk, the parameters, and what could not be followed.
+"""The record of one probe: operations as they ran, the trunk, the parameters, and what could not be followed.
 
 Units: norms are L2; *decades* are log10 of a ratio of gradient norms (negative = lost); *spread* and *share*
 are in [0, 1]. A quantity that was not measured is None; a gradient of exactly zero has log10 of -inf.
@@ -25,7 +25,7 @@ class OutputStatistics:
 
 @dataclass(frozen=True, slots=True)
 class TargetStatistics:
-    """What a loss holds an output against, and the size that the output has."""
+    """The quantity that a loss compares an output with, and the size of the output."""
 
     mean: float
     std: float
@@ -59,7 +59,7 @@ class Operation:
     name: str
     """torch's own name: "sigmoid", "linear", "add"."""
     kind: str
-    """What it is to a gradient: one of ``KINDS``."""
+    """The kind of operation for a gradient: one of ``KINDS``."""
     module: str
     """Path of the innermost module that ran it ("" = the model itself)."""
     module_type: str
@@ -187,7 +187,7 @@ class Parameter:
     filled: Location | None = None
     """The call of ``torch.nn.init`` that last filled it with one number, where that was seen; it may have been drawn since."""
     made_in_pass: bool = False
-    """Whether the pass itself made it, and so makes it anew each time."""
+    """Whether the pass itself made it, and so makes it again each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,4 +271,4 @@ class Trace:
     input_spread: float | None = None
     """Spread of the model's first input over the samples of the batch; None where it holds no numbers to compare."""
     mixing: Mixing | None = None
-    """What mixes the samples of a batch that must be let alone (None = nothing, or not looked)."""
+    """The operation that mixes samples which must stay apart (None = nothing, or not looked)."""

@@ -1,4 +1,4 @@
-"""What the guard says of a run: alarms, what was done about them, and what looks cost. Standard library only.
+"""The guard's record of a run: alarms, what was done about them, and what looks cost. Standard library only.
 
 The series (one row of gradient norms a step) live in the journal; these records are few, and are kept for ever.
 """
@@ -41,37 +41,37 @@ class Alarm:
     message: str
     """One line: what was seen, with the number."""
     cause: str = ""
-    """What brought it about, where it could be told."""
+    """The cause, where it is known."""
     location: Location | None = None
     action: str = "warned"
     optimizer: int = 0
-    """Which of the guarded optimizers, from 0."""
+    """The number of the guarded optimizer, from 0."""
     delay: int = 0
     """Steps by which the beginning may be later than it is said: those that were not watched before it."""
     noticed: int = 0
-    """The step at which it was told."""
+    """The step at which it was reported."""
     last_step: int = 0
     """The last step at which it was seen."""
     ended: bool = False
     others: int = 0
-    """How many more parameters it reached."""
+    """The number of further parameters that it reached."""
     symptoms: tuple[str, ...] = ()
     """Codes of what else was seen meanwhile, and is put down to the same cause."""
     rank: int | None = None
-    """The process in which it began, where that can be told."""
+    """The process in which it began, where that is known."""
     advice: str = ""
     """The next step a person would take: a command or one line of code."""
     first_sign: str = ""
-    """What moved first, in words: "the update of layers.2.weight, 6 steps before the loss"."""
+    """The first sign, in words: "the update of layers.2.weight, 6 steps before the loss"."""
     signs: tuple[Sign, ...] = ()
-    """What left its usual range, in the order of the steps at which it did."""
+    """The quantities that left their usual range, in the order of their steps."""
     rows: tuple[int, ...] = ()
     """Samples of the batch without which the norm is usual, counted from 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What the guard did to a run, and what was there before."""
+    """The guard's action on a run, and the state before it."""
 
     step: int
     kind: str
@@ -94,7 +94,7 @@ class Look:
     decades: float | None = None
     """log10 gain of the trunk, where there was one."""
     note: str = ""
-    """What could not be seen, or why there was no look."""
+    """The parts that could not be seen, or why there was no look."""
     alarm: int | None = None
     """The alarm that asked for it; None for a look by the clock."""
     steps: int = 0

@@ -22,7 +22,7 @@ __all__ = ["FORMATS", "Color", "Format", "render", "wants_colour", "write_atomic
 
 
 class Format(Protocol):
-    """What a format's ``render`` is: ``width`` in cells (None = the terminal's), ``color`` as in ``colour.py``.
+    """The interface of a format, ``render``: ``width`` in cells (None = the terminal's), ``color`` as in ``colour.py``.
 
     ``verbose`` asks for all that is known of a healthy model; a format that shows all in any case ignores it.
     """

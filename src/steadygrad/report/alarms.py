@@ -7,7 +7,7 @@ from steadygrad.record import Alarm, Look
 
 
 def in_words(alarm: Alarm) -> str:
-    """What happened, the number, where, why, what the guard did, and the next thing to do."""
+    """Alarms in words: what happened, the number, where, why, what the guard did, and the next thing to do."""
     where = f" in {alarm.parameter}" if alarm.parameter else ""
     place = "" if alarm.location is None else f" ({alarm.location})"
     about = f" (or up to {numerals.count(alarm.delay, 'step')} earlier)" if alarm.delay else ""
@@ -90,7 +90,7 @@ _LOOP = {
 
 
 def next_step(alarm: Alarm, kind: str) -> str:
-    """What a person would do next about an alarm with a cause of this kind."""
+    """Advise the next thing to do about an alarm with a cause of this kind."""
     text = f"{alarm.message} {alarm.cause}"
     kind = "still" if alarm.code == "SG207" and "constant answer" in text else kind
     return advice(alarm.code, kind, text, line=alarm.location is not None)
@@ -123,18 +123,18 @@ UNSEEN = (
     "function; each step is judged after it is taken, by the gradients of its backward pass: none can be skipped or probed, and "
     "a compiled clip is not seen; next: call optimizer.step() outside of torch.compile, and compile the model alone"
 )
-"""How many steps."""
+"""The number of steps."""
 
 
 PARTS = (
     "FullyShardedDataParallel: each of {} processes watches its own part of the gradient and reports it; the journal has rank "
     "0's; next: wrap the model with fully_shard to watch the norms of the whole"
 )
-"""How many processes."""
+"""The number of processes."""
 
 
 def look_lines(look: Look) -> list[str]:
-    """What a look says at once: its findings other than notes, or that there is nothing to say."""
+    """Say what a look shows: its findings other than notes, or that there are none."""
     when = "first step" if look.step == 1 else f"step {look.step:,}"
     shown = [one for one in look.findings if one.severity != "info"]
     lines = []

@@ -22,7 +22,7 @@ def render(record: CheckRecord, *, width: int | None = None, color: Color = "nev
 
 
 def cure_as_json(record: CureRecord) -> str:
-    """What was tried and taken; the two checks are whole."""
+    """Return what was tried and taken; the two checks are whole."""
     body = {
         "tried": to_jsonable(record.tried),
         "taken": record.taken.candidate.name if record.taken is not None else None,

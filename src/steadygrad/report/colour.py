@@ -1,4 +1,4 @@
-"""Whether to use colours, and what each meaning looks like.
+"""The use of colours, and the look of each meaning.
 
 Follows https://no-color.org and https://force-color.org; ``NO_COLOR`` wins over ``FORCE_COLOR``, and a stated choice
 over both. May rely on the environment and a stream; must not know of records or layout.
@@ -30,7 +30,7 @@ STYLES = {
 
 
 def wants_colour(choice: Color = "auto", stream: TextIO | None = None) -> bool:
-    """Whether to colour what goes to ``stream`` (default: standard output)."""
+    """Return whether to colour what goes to ``stream`` (default: standard output)."""
     if choice != "auto":
         return choice == "always"
     if os.environ.get("NO_COLOR"):

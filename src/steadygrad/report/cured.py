@@ -114,7 +114,7 @@ def _change(fall: float) -> str:
 
 
 def _short(one: Tried) -> str:
-    """What is touched, in a few words: "numbers only", "adds 20 batch norms", and the rate where it is another."""
+    """Describe the change in a few words: "numbers only", "adds 20 batch norms", and the rate where it is another."""
     parts = [change.short for change in one.changes]
     if any(part not in ("numbers only", "optimizer") for part in parts):
         parts = [part for part in parts if part != "numbers only"]

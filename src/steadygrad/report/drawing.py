@@ -12,7 +12,7 @@ PICTURES = (".png", ".svg", ".pdf")
 
 
 def check_kind(path: str) -> None:
-    """Raises ``OutputError`` for a name that is not one of a picture."""
+    """Raise ``OutputError`` for a name that is not one of a picture."""
     if Path(path).suffix.lower() not in PICTURES:
         raise OutputError(f"cannot draw {path}: name it .png, .svg or .pdf")
 

@@ -1,4 +1,4 @@
-"""What a verdict rests on, as pairs of a name and a sentence: subject, assumptions, what each tier saw, what none saw.
+"""The basis of a verdict, as pairs of a name and a sentence: subject, assumptions, what each tier saw, what none saw.
 
 May rely on the record; must not know how the pairs are laid out: a terminal and a notebook share them.
 """
@@ -23,7 +23,7 @@ def facts(record: CheckRecord) -> Iterator[tuple[str, str]]:
 
 
 def limits(record: CheckRecord) -> Iterator[tuple[str, str]]:
-    """Of the facts those that limit what "healthy" means: what was taken, assumed, not seen or ignored."""
+    """Return the facts that limit what "healthy" means: what was taken, assumed, not seen or ignored."""
     return _named_once(pair for pair in _all(record) if pair[0] in LIMITS)
 
 
@@ -64,7 +64,7 @@ def _all(record: CheckRecord) -> Iterator[tuple[str, str]]:
 
 
 def _seen(record: CheckRecord, tier: Tier) -> str:
-    """What a tier saw: where the gradient ended up, what became of the loss."""
+    """Describe what a tier saw: where the gradient ended up, what became of the loss."""
     trunk, trial = record.trunk, record.trial
     if tier is Tier.PROBE:
         if trunk is None:
@@ -78,7 +78,7 @@ def _seen(record: CheckRecord, tier: Tier) -> str:
 
 
 def _surer(guessed: list[Assumption], *, python: bool) -> str:
-    """What to give, so that nothing has to be guessed."""
+    """Name what to give, so that nothing has to be guessed."""
     about = {one.about for one in guessed}
     wanted = []
     if about & {"batch", "target"}:

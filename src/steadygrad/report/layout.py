@@ -51,7 +51,7 @@ def chop(text: str, room: int) -> list[str]:
 
 
 def crop(text: str, start: int, end: int, room: int) -> tuple[str, int, int]:
-    """At most ``room`` cells of ``text`` around the cells ``start`` to ``end``, and where these are now."""
+    """Return at most ``room`` cells of ``text`` around the cells ``start`` to ``end``, and where these are now."""
     total = cell_len(text)
     if total <= room:
         return text, start, end

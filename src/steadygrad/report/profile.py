@@ -44,7 +44,7 @@ def _bounded(value: float) -> float:
 
 
 def caption(trunk: Trunk) -> str:
-    """What the picture shows, in words, with the number a reader looks for."""
+    """Describe the picture in words, with the number that a reader looks for."""
     values = levels(trunk)
     steps = numerals.count(len(trunk.steps), "step")
     zero = next((index for index, value in enumerate(values) if value == -math.inf), None)

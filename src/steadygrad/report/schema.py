@@ -29,7 +29,7 @@ _FLOAT: dict[str, Any] = {
     "anyOf": [{"type": "number"}, {"enum": ["NaN", "Infinity", "-Infinity"]}],
 }
 
-# What to_json writes beside the fields, for readers without these classes; from_json computes it anew.
+# What to_json writes beside the fields, for readers without these classes; from_json computes it again.
 _DERIVED: dict[type, dict[str, Any]] = {Trunk: {"decades": float, "blame": dict[str, float]}}
 
 

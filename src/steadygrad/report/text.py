@@ -91,7 +91,7 @@ def _finding(finding: Finding, gutter: int, width: int, paint: Paint) -> Iterato
 
 
 def _measured(finding: Finding, gutter: int, width: int, paint: Paint) -> Iterator[str]:
-    """What was measured and what was expected, a number a row."""
+    """List what was measured and what was expected, a number a row."""
     indent = gutter + len("measured") + 5
     pairs = [words.measured(item) for item in finding.evidence]
     if width - indent < TWO_COLUMNS:

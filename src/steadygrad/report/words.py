@@ -64,12 +64,12 @@ def measured(item: Evidence) -> tuple[str, str]:
 
 
 def help_for(finding: Finding) -> str:
-    """What to do, with the cure that does it: "a gated cell for a plain one (gated-cell); or truncating the sequence"."""
+    """Say what to do, with the cure that does it: "a gated cell for a plain one (gated-cell); or truncating the sequence"."""
     return "; or ".join(f"{one.why} ({one.name})" if one.name else one.why for one in finding.cures)
 
 
 def evidence(items: Iterable[Evidence]) -> str:
-    """``derivative rms on this batch: 0.24 of a maximum of 0.25, expected near 1; …``."""
+    """List the evidence: ``derivative rms on this batch: 0.24 of a maximum of 0.25, expected near 1; …``."""
     return "; ".join(": ".join(measured(item)) for item in items)
 
 
@@ -84,7 +84,7 @@ def shown_path(path: str) -> str:
 
 
 def place(finding: Finding) -> str:
-    """Where a finding is, on one line: ``net.py:9:17``, else its module, else "model"."""
+    """Return the place of a finding on one line: ``net.py:9:17``, else its module, else "model"."""
     at = finding.location
     return f"{shown_path(at.path)}:{at.line}:{at.column}" if at else clean(finding.module) or "model"
 
@@ -102,7 +102,7 @@ def tally(record: CheckRecord) -> str:
 
 
 def price(record: CheckRecord) -> str:
-    """What the check cost: ``probe 1.4× a plain step, 0.3 s``."""
+    """Return the cost of the check: ``probe 1.4× a plain step, 0.3 s``."""
     cost = record.cost
     ratio = f"probe {cost.probe / cost.plain:.1f}× a plain step, " if cost.plain else ""
     return f"{ratio}{seconds(cost.total or cost.probe)}"

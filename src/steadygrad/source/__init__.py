@@ -1,1 +1,1 @@
-"""Where in the user's source something stands, and whose code raised what."""
+"""The place of something in the user's source, and the owner of the code that raised an exception."""

@@ -1,4 +1,4 @@
-"""Where modules were constructed, for a model that was built before steadygrad could watch: read off the source text.
+"""The places where modules were constructed, read off the source text, for a model built before steadygrad could watch.
 
 A construction is inferred only where the text leaves no doubt: one call of the class in the model's own classes, or in
 the files around it, or exactly as many calls as there are modules. Reads source, runs nothing.

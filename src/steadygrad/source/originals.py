@@ -1,8 +1,8 @@
-"""Whose tensors a pass on a copy uses: the copy's alone, or some of the original's, which it reaches by a way around the copy.
+"""The owner of the tensors that a pass on a copy uses: the copy alone, or also the original, by a way around the copy.
 
 Such a way is an object outside of the model (a registry, a cache, a global variable) or one that a copy shares. What was seen
 on it is not of the copy, and steps would train a part of it only, so there is one sentence and no check.
-Knows tensors; is told by the flow of values what a pass met, and by the graph what it leads to.
+Knows tensors; the flow of values shows it what a pass met, the graph what that leads to.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Originals:
 
     @cached_property
     def names(self) -> dict[int, str]:
-        """By identity."""
+        """The names by identity."""
         return {id(tensor): name for name, tensor in self.named}
 
     @cached_property
@@ -67,7 +67,7 @@ class Originals:
 
 
 def memory_of(tensor: Tensor) -> int:
-    """Where a tensor's elements lie; 0 where that has no meaning (sparse, transformed, uninitialised)."""
+    """Return the address of a tensor's elements; 0 where that has no meaning (sparse, transformed, uninitialised)."""
     try:
         return tensor.untyped_storage().data_ptr()
     except (RuntimeError, NotImplementedError, ValueError):

@@ -1,4 +1,4 @@
-"""Where in the user's source something happens: the expression, to the column.
+"""The place in the user's source where something happens: the expression, to the column.
 
 The innermost frame outside torch is the user's code, and since Python 3.11 its code object knows the line and columns
 of the very expression that is running. The same look at ``nn.Module.__init__`` gives the place of construction.
@@ -66,7 +66,7 @@ _arguments: WeakKeyDictionary[Constructed, dict[str, Any]] = WeakKeyDictionary()
 
 @functools.cache
 def _owner(filename: str) -> str:
-    """Whose file it is: "passed over" (torch, the standard library, our instruments), "ours", or "user"."""
+    """Classify a file: "passed over" (torch, the standard library, our instruments), "ours", or "user"."""
     if filename.startswith((_TORCH, "<frozen", *_INSTRUMENTS)):
         return "passed over"
     if filename.startswith(_OURS):
@@ -79,7 +79,7 @@ def _owner(filename: str) -> str:
 
 
 def is_user_file(filename: str) -> bool:
-    """Whether the code is neither torch's, the standard library's, nor ours."""
+    """Return whether the code is neither torch's, the standard library's, nor ours."""
     return _owner(filename) == "user"
 
 
@@ -103,7 +103,7 @@ def outside_constructors(frame: FrameType | None) -> FrameType | None:
 
 
 def in_deepcopy(frame: FrameType | None) -> bool:
-    """Whether the user's innermost expression is a call of ``copy.deepcopy``."""
+    """Return whether the user's innermost expression is a call of ``copy.deepcopy``."""
     while frame is not None and _owner(frame.f_code.co_filename) == "passed over":
         if frame.f_code.co_name == "deepcopy":
             return True
@@ -291,7 +291,7 @@ def arguments_of(module: nn.Module) -> dict[str, Any]:
 
 
 def _first_argument(frame: FrameType) -> list[Any]:
-    """What the frame's function calls ``self``, whatever name it gave it."""
+    """Return the object that the frame's function calls ``self``, under whatever name."""
     names = frame.f_code.co_varnames[:1]
     return [value for name in names if isinstance(value := frame.f_locals.get(name), Constructed)]
 
@@ -325,12 +325,12 @@ def _known() -> Iterator[tuple[Constructed, Location]]:
 
 
 def construction_of(module: Constructed) -> Location | None:
-    """Where the module was constructed, if that was recorded."""
+    """Return the place where the module was constructed, if that was recorded."""
     return _constructions.get(module)
 
 
 def construction_of_weight(weight: Tensor) -> Location | None:
-    """Where the module that has this very tensor among its parameters was constructed, in the model or out of it."""
+    """Find where the module that has this very tensor among its parameters was constructed, in the model or out of it."""
     return next(
         (
             place

@@ -1,4 +1,4 @@
-"""What the user's own code raises, told apart from what we say and from what fails in our own: the latter is never theirs.
+"""Exceptions of the user's own code, kept apart from our errors and our failures, which never count as the user's.
 
 On the way in theirs is a cause, on the way out it is as it was. Whose it is, the innermost frame says that is not torch's or
 Python's own; where we only hand a call on to torch, what torch raises is theirs.

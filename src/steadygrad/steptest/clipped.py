@@ -1,4 +1,4 @@
-"""What the loop's clip, a hook of the copied optimizer, does to the first gradient of a step test.
+"""The effect of the loop's clip, a hook of the copied optimizer, on the first gradient of a step test.
 
 May rely on gradients that are there before and after the hooks of a step. Knows a clip by its attribute ``clip``.
 """

@@ -1,4 +1,4 @@
-"""What a loss is without the input: every sample answered alike, or held against another one's target.
+"""The loss without the input: every sample gets the same answer, or is compared with another one's target.
 
 Runs objectives; trains nothing.
 """

@@ -1,4 +1,4 @@
-"""How far the first step moved each parameter, what fall of the loss that promises, and weight decay's part in it.
+"""The first step of each parameter, the fall of the loss that it promises, and the part of weight decay in it.
 
 May rely on the gradients of that step being there. Judges nothing.
 """

@@ -1,4 +1,4 @@
-"""Whether the answer to one sample depends on the other samples of its batch, and the first call that makes it so.
+"""A test that the answer to one sample depends on the other samples of its batch, and the first call that makes it so.
 
 The model runs twice in eval mode, where batch norm and dropout let every sample by itself: on the batch, and on the same with
 all samples but the first and the last replaced. What a call puts out for those two must not change. Runs a copy; judges
@@ -34,7 +34,7 @@ SHARES = frozenset(["softmax", "log_softmax"])
 
 MIXES = RECURRENT | ATTENTION | SHARES
 LAYERS = (nn.RNNBase, nn.MultiheadAttention, nn.Softmax, nn.LogSoftmax)
-"""Those that make such calls."""
+"""The layers that make such calls."""
 
 FEWEST = 3
 CHANGED = 1e-3
@@ -42,7 +42,7 @@ CHANGED = 1e-3
 
 
 def may_mix(model: nn.Module, called: Iterable[str]) -> bool:
-    """Whether there is any call of these in the model, by the names of those that ran or by its layers."""
+    """Return whether there is any call of these in the model, by the names of those that ran or by its layers."""
     return not MIXES.isdisjoint(called) or any(isinstance(module, LAYERS) for module in model.modules())
 
 
@@ -69,7 +69,7 @@ def mixing_in(model: nn.Module, objective: Objective, batch: Any, *, seed: int, 
 
 
 def _must_not(call: _Call, batch: Any, size: int) -> bool:
-    """Whether each sample has a target of its own, and the call had another axis to run along."""
+    """Return whether each sample has a target of its own, and the call had another axis to run along."""
     target = first_tensor(batch[1]) if isinstance(batch, (tuple, list)) and len(batch) == 2 else None
     if target is None or not target.dim() or len(target) != size:
         return False
@@ -136,7 +136,7 @@ def _others_replaced(batch: Any, size: int) -> Any:
 
 
 def _ends(tensor: Tensor | None, size: int) -> Tensor | None:
-    """What a tensor holds for the first sample and for the last; None where it has no row a sample."""
+    """Return what a tensor holds for the first sample and for the last; None where it has no row a sample."""
     if tensor is None or not tensor.dim() or len(tensor) != size:
         return None
     if not tensor.is_floating_point() or tensor.layout is not torch.strided:

@@ -74,7 +74,7 @@ class _Averaging(TorchFunctionMode):
 
 
 def _mean_answer(answers: Any, target: Any, ignored: int) -> Tensor | None:
-    """In the shape of the answers, (rows, classes) or (rows, classes, places); rows without a target do not count."""
+    """Return the mean in the shape of the answers, (rows, classes[, places]); rows without a target do not count."""
     if not isinstance(answers, Tensor) or not isinstance(target, Tensor) or not answers.requires_grad:
         return None
     if target.is_floating_point() or answers.dim() != target.dim() + 1 or answers.dim() < 2:

@@ -31,7 +31,7 @@ def one_step(
 ) -> tuple[float, Any]:
     """Loss and output before a step, made by the optimizer's own closure: those that look several times (LBFGS) are right too.
 
-    ``outside`` is filled at the first step with the leaves beyond the copy that get a gradient, to be put back; ``norms`` with
+    ``outside`` is filled at the first step with the leaves beyond the copy that get a gradient, to put back; ``norms`` with
     the norm of the gradient before and after the hooks of the step.
     """
     assert copied.optimizer is not None
@@ -61,7 +61,7 @@ def gradients_of(
 ) -> tuple[Tensor, Any]:
     """Loss and output of one plain pass, whose gradients are then in the parameters' ``.grad``.
 
-    ``outside``, where it is empty, is filled with the leaves beyond the copy that get a gradient, to be put back.
+    ``outside``, where it is empty, is filled with the leaves beyond the copy that get a gradient, to put back.
     """
     for _, parameter in copied.named_parameters():
         parameter.grad = None
@@ -77,12 +77,12 @@ def gradients_of(
 
 
 def all_zero(copied: Copied) -> bool:
-    """Whether all gradients are exactly zero; mostly the first one settles it."""
+    """Return whether all gradients are exactly zero; mostly the first one settles it."""
     gradients = (p.grad for _, p in copied.named_parameters() if p.grad is not None)
     return not any(bool(one.to_dense().any() if one.is_sparse else one.any()) for one in gradients)
 
 
 def needs_closure(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether ``step`` cannot be called without one, as LBFGS's."""
+    """Return whether ``step`` cannot be called without one, as LBFGS's."""
     parameter = inspect.signature(optimizer.step).parameters.get("closure")
     return parameter is not None and parameter.default is inspect.Parameter.empty

@@ -34,7 +34,7 @@ from steadygrad.steptest.plain_step import all_zero, one_step
 from steadygrad.subject.with_copy import SubjectCopy
 
 WORTH_TELLING = 10.0
-"""Seconds that steps take together from which their progress tells how many are left."""
+"""Seconds that steps take together from which their progress shows how many are left."""
 
 LEAP = 0.3
 """Rise of a step's loss above all before, as a share of it, at which the unseen batches are looked at in between."""
@@ -44,14 +44,14 @@ EXCHANGES = 4
 
 @dataclass(frozen=True)
 class Stepped:
-    """What the step test saw: its record, the first update of every parameter, and the plain cost of a step."""
+    """The results of the step test: its record, the first update of every parameter, and the plain cost of a step."""
 
     record: StepTest
     update_ratio: dict[str, float]
     seconds: float
     """Median wall-clock time of one plain forward, backward and step."""
     silent: int
-    """So many of the last steps had gradients of exactly zero."""
+    """The number of last steps with gradients of exactly zero."""
 
 
 def step_test(
@@ -124,7 +124,7 @@ class _Walk:
     norms: list[float] = field(default_factory=list)
     """Of the first gradient, before and after a clip, where there is one."""
     silent: int = 0
-    """So many of the last steps had gradients of exactly zero."""
+    """The number of last steps with gradients of exactly zero."""
 
 
 def _go_on(
@@ -174,7 +174,7 @@ def _look(walk: _Walk, batches: Sequence[Any]) -> tuple[float, list[Any]]:
 
 
 def _looked(walk: _Walk, steps: int) -> Stepped:
-    """What the steps brought: the loss once more of what it is read on, unless they ended early."""
+    """Read the loss once more on its batch, unless the steps ended early."""
     losses, seen = list(walk.losses), walk.unseen or [walk.run.batch]
     constants: list[float] | None = None
     unseen = spread = None
@@ -223,7 +223,7 @@ def _against_others(walk: _Walk, batches: Sequence[Any]) -> float | None:
 def _losses(
     walk: _Walk, batches: Sequence[Any], measure: Callable[[Objective, nn.Module, Any], float | None]
 ) -> list[float]:
-    """What ``measure`` gives for each batch, from the same seed each time; without those for which it gives none."""
+    """Call ``measure`` for each batch, from the same seed each time; leave out batches for which it gives nothing."""
     losses: list[float] = []
     for batch in batches:
         seed_torch(walk.run.seed)

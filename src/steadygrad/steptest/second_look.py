@@ -56,7 +56,7 @@ def look_again(run: SubjectCopy, trace: Trace, stepped: Stepped) -> tuple[Trace,
 
 
 def _alive(run: SubjectCopy) -> bool:
-    """Whether some gradient is not exactly zero after the steps."""
+    """Return whether some gradient is not exactly zero after the steps."""
     outside: list[tuple[Tensor, Tensor | None]] = []
     try:
         gradients_of(run.copied, run.objective, run.batch, run.seed, outside)
@@ -66,7 +66,7 @@ def _alive(run: SubjectCopy) -> bool:
 
 
 def _shut(trace: Trace) -> bool:
-    """Whether a gradient was exactly zero before the steps, a parameter's or on the trunk."""
+    """Return whether a gradient was exactly zero before the steps, a parameter's or on the trunk."""
     on_trunk = trace.trunk is not None and any(step.decades == -math.inf for step in trace.trunk.steps)
     return on_trunk or any(_is_shut(one) for one in trace.parameters)
 
@@ -76,7 +76,7 @@ def _is_shut(parameter: Parameter) -> bool:
 
 
 def _died(trace: Trace, later: Trace) -> Iterator[Died]:
-    """Of operations that are the same in both."""
+    """Compare operations that are the same in both."""
     for before, after in zip(trace.operations, later.operations, strict=False):
         if before.name != after.name or before.saturation is None or after.saturation is None:
             continue

@@ -25,7 +25,7 @@ _CONFIG_CLASSES = re.compile(r"\w*(Config|Cfg|Conf|Args|Arguments|HParams|Hyperp
 def arguments_for(
     callee: Any, name: str, module: ModuleType, typed: Mapping[str, str], told: list[str]
 ) -> dict[str, Any]:
-    """What is typed, as values, and a configuration for each argument that wants one and was not given.
+    """Typed arguments as values, and a configuration for each argument that wants one and was not given.
 
     ``told`` gets a word on each that was read from a file.
     """
@@ -110,7 +110,7 @@ def _value(key: str, text: str, module: ModuleType) -> Any:
     kind = getattr(module, call.func.id, None) if isinstance(call.func, ast.Name) else None
     if not isinstance(kind, type):
         raise TargetError(
-            f"--arg {key}={text} calls what is no class of {_place(module)}; name one, with plain values inside"
+            f"--arg {key}={text} does not call a class of {_place(module)}; name one, with plain values inside"
         )
     try:
         positional = [ast.literal_eval(value) for value in call.args]
@@ -145,7 +145,7 @@ def _config_class(parameter: inspect.Parameter, module: ModuleType) -> type | No
 
 
 def _from_file(parameter: inspect.Parameter, module: ModuleType, values: dict[str, Any]) -> Any:
-    """As the dataclass that the argument is to be, else by key and as attributes."""
+    """Build the dataclass that the argument expects, else an object with access by key and by attribute."""
     wanted = parameter.annotation
     if isinstance(wanted, str):
         wanted = getattr(module, wanted.strip("'\""), None)
@@ -155,7 +155,7 @@ def _from_file(parameter: inspect.Parameter, module: ModuleType, values: dict[st
 
 
 def _is_config(kind: type) -> bool:
-    """Whether a class is a bundle of values that all have defaults."""
+    """Return whether a class is a bundle of values that all have defaults."""
     if not (dataclasses.is_dataclass(kind) or _CONFIG_CLASSES.fullmatch(kind.__name__)):
         return False
     try:

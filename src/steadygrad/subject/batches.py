@@ -32,7 +32,7 @@ from steadygrad.errors import BatchError, SteadygradError, UserCodeError
 from steadygrad.torch_internals.tensors import tree_leaves
 
 FEWEST_SAMPLES, MOST_BATCHES = 32, 16
-"""What is kept apart to be judged on: batches from the first on with so many samples together, but no more of them."""
+"""The size of the part kept apart for the judgement: batches from the first on, up to this many samples."""
 
 MOST_BYTES = 2**30
 """Of batches that are kept; further ones are those drawn before, again from the start."""
@@ -86,7 +86,7 @@ class Batches:
 
     @property
     def shuffled(self) -> bool:
-        """Whether each batch is of samples drawn at random, stacked along its first dimension."""
+        """Return whether each batch is of samples drawn at random, stacked along its first dimension."""
         source = self._source
         return (
             isinstance(source, DataLoader)
@@ -97,7 +97,7 @@ class Batches:
 
     @property
     def unseen(self) -> list[Any]:
-        """Those that are judged on, and never trained on."""
+        """Return the batches that judge, and are never trained on."""
         return [self.at(number) for number in range(self._apart)]
 
     def to_train_on(self, step: int) -> Any:
@@ -139,7 +139,7 @@ class Batches:
 
 
 def is_source(batch: Any) -> bool:
-    """Whether it gives batches, and is not one: a pair is a batch, a longer list of pairs is not.
+    """Return whether it gives batches, and is not one: a pair is a batch, a longer list of pairs is not.
 
     Raises ``BatchError`` for a data set, which gives single samples.
     """
@@ -165,7 +165,7 @@ def _alike(batches: list[Any]) -> bool:
 
 
 def takes_a_step(function: Callable[..., Any]) -> bool:
-    """Whether it is a function of the step: it must be given one argument, so it is none that gives one batch."""
+    """Return whether it is a function of the step: it must be given one argument, so it is none that gives one batch."""
     try:
         signature = inspect.signature(function)
         signature.bind(0)
@@ -179,12 +179,12 @@ def takes_a_step(function: Callable[..., Any]) -> bool:
 
 
 def _apart(source: Any) -> Any:
-    """What can be drawn from without a mark on ``source``: a copy of a loader that shares the data set, else itself."""
+    """Return a source that can be drawn from without a mark on ``source``: a copy of a loader on the same data, else itself."""
     if not isinstance(source, DataLoader):
         return source
     twin = copy.copy(source)
     own = vars(twin)
-    # One that keeps its workers would hand out, and start anew, the iterator that the program is in the middle of.
+    # One that keeps its workers would hand out, and start again, the iterator that the program is in the middle of.
     own.update(_iterator=None, persistent_workers=False)
     if isinstance(source.dataset, IterableDataset):
         own["dataset"] = copy.copy(source.dataset)

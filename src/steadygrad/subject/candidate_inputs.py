@@ -1,4 +1,4 @@
-"""What a model might take, guessed from its first layers and from the signature of its ``forward``.
+"""Candidate inputs of a model, guessed from its first layers and from the signature of its ``forward``.
 
 Guesses come in the order in which they are worth a try; whether one is right, only running it says. May rely on torch's
 modules; must not run anything.

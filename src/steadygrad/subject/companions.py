@@ -1,4 +1,4 @@
-"""What a script keeps beside its model at module level: the optimizer over its parameters, its loss, its data.
+"""The companions of a model at module level of a script: the optimizer over its parameters, its loss, its data.
 
 Takes them as they are and makes nothing up. May rely on attempts; must not know of targets.
 """
@@ -38,7 +38,7 @@ ROWS = 64
 
 @dataclass(frozen=True)
 class Companions:
-    """What was found; None = there is no such thing, or several and no telling which."""
+    """The companions found; None = there is none, or several and no way to choose."""
 
     optimizer: torch.optim.Optimizer | None
     loss_fn: Any
@@ -111,7 +111,7 @@ def _as_taken(model: nn.Module, batch: Any, seed: int) -> tuple[Any, str]:
 
 
 def companions(module: ModuleType, model: nn.Module) -> Companions:
-    """What stands beside ``model`` in its file, if the file trains it there: without its optimizer, nothing is taken.
+    """Find what stands beside ``model`` in its file, if the file trains it there: without its optimizer, nothing is taken.
 
     The only optimizer beside the only model is meant for it, also where it holds parameters of another one by mistake.
     """

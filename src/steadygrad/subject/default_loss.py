@@ -34,7 +34,7 @@ class Assumed:
 
     @property
     def assumption(self) -> Assumption:
-        """What it says of a subject whose loss it is."""
+        """Return the words by which a report describes this loss."""
         return Assumption("loss", f"{self.name} against {self.against}")
 
 
@@ -102,7 +102,7 @@ _WORDS = {
 
 
 def _kind(tensor: Tensor, inputs: Any) -> tuple[str, int]:
-    """What the output is, and along which dimension its classes lie."""
+    """Describe the output, and the dimension along which its classes lie."""
     if not (tensor.is_floating_point() or tensor.is_complex()):
         raise SubjectError(
             f"the model's output is {tensor.dtype} and passes no gradient back; return the logits, before argmax"

@@ -1,4 +1,4 @@
-"""Where and in which precision a subject runs, and losses by name: what the options of a check ask for.
+"""The device and precision of a subject, and losses by name: the options of a check.
 
 May rely on torch; must not make data.
 """

@@ -31,13 +31,13 @@ _TORCH = str(Path(torch.__file__).parent) + "/"
 
 @dataclass(frozen=True)
 class Ran:
-    """What came of an attempt: an output, or the exception of the user's code."""
+    """The result of an attempt: an output, or the exception of the user's code."""
 
     output: Any
     elements: int
     """Activation elements that the leaf modules gave."""
     modules: int
-    """How many calls of modules were completed: how far it got."""
+    """The number of completed calls of modules: how far it got."""
     error: Exception | None = None
 
 

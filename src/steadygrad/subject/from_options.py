@@ -29,7 +29,7 @@ def plain_options(
     dtype: str | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """What ``subject_of`` takes, as the command line has it: values that a fresh process can be handed as JSON."""
+    """The arguments of ``subject_of`` in the command line's form: values that a fresh process can take as JSON."""
     return {
         "arguments": list(arguments),
         "inputs": list(inputs),
@@ -44,7 +44,7 @@ def plain_options(
 
 
 def subject_of(target: str, options: Mapping[str, Any]) -> Subject:
-    """What the ``plain_options`` and the target make together; an option wins over what the target brought along."""
+    """Make the subject from the ``plain_options`` and the target; an option wins over what the target brought along."""
     inputs = [parse_input(text) for text in options["inputs"]]
     loss_fn = loss_named(options["loss"]) if options["loss"] else None
     own_batch = load_object(options["batch"], "--batch") if options["batch"] else None
@@ -84,7 +84,7 @@ def _typed(options: Mapping[str, Any]) -> Iterator[str]:
 
 
 def batches_of(text: str, options: Mapping[str, Any]) -> Iterable[Any]:
-    """What the function named by ``--batches`` returns, each batch on the device and in the dtype asked for."""
+    """Return the batches of the function named by ``--batches``, each on the device and in the dtype asked for."""
     function = load_function(text, "--batches")
     seed_torch(options["seed"])
     try:

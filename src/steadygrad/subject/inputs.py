@@ -1,4 +1,4 @@
-"""What one input of a model looks like, and tensors drawn to look so.
+"""The description of one input of a model, and tensors drawn to match it.
 
 A ``TensorSpec`` comes from ``--input 64,3,32,32`` or from a guess at a model's first layer. May rely on torch; must not
 know models.

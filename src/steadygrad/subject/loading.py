@@ -30,7 +30,7 @@ def split(text: str) -> tuple[str, str]:
 
 
 def is_file(place: str) -> bool:
-    """Whether the place is meant as a file: it ends as one, holds a separator, or is there."""
+    """Return whether the place is meant as a file: it ends as one, holds a separator, or is there."""
     return place.endswith(".py") or "/" in place or "\\" in place or Path(place).is_file()
 
 
@@ -57,7 +57,7 @@ def import_place(place: str) -> ModuleType:
         sys.path.insert(0, str(root))
     if not _imports_relatively(path):
         return _imported(place, lambda: _run(path), str(path.parent))
-    sys.modules.pop(dotted, None)  # A file that was edited since it was last looked at is read anew.
+    sys.modules.pop(dotted, None)  # A file that was edited since it was last looked at is read again.
     return _imported(place, lambda: importlib.import_module(dotted), str(root))
 
 
@@ -149,7 +149,7 @@ def _imported(place: str, run: Callable[[], ModuleType], folder: str) -> ModuleT
 
 
 def is_script(place: str) -> bool:
-    """Whether a file does something when it is run: a ``main``, or what stands under ``if __name__ == "__main__":``."""
+    """Return whether a file does something when it is run: a ``main``, or what stands under ``if __name__ == "__main__":``."""
     tree = parsed(Path(place)) if is_file(place) else None
     return tree is not None and any(
         (isinstance(node, ast.If) and "__main__" in ast.dump(node.test))
@@ -189,7 +189,7 @@ def _public(value: Any) -> list[str]:
 
 
 def load_object(text: str, option: str) -> Any:
-    """What ``file.py:name`` or ``package.module:name`` means. Raises ``TargetError``."""
+    """Load what ``file.py:name`` or ``package.module:name`` names. Raises ``TargetError``."""
     place, name = split(text)
     if not name:
         raise TargetError(f"{option} is {text!r}; name a function, as in {option} data.py:function")

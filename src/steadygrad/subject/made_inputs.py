@@ -24,7 +24,7 @@ from steadygrad.subject.inputs import draw, tensors_in
 SAMPLES = 64
 FEWEST = 8
 FIRST_TRY = 4
-"""Enough for batch norm, and too few to be taken for a length or a number of channels."""
+"""Enough for batch norm, and too few to pass for a length or a number of channels."""
 OTHER_TRIES = (1, 64, 32, 16, 2)
 """Batch sizes to try with the best guesses where none ran: some models are written for one size."""
 
@@ -127,7 +127,7 @@ def _none_fits(model: nn.Module, failed: list[tuple[Guess, Ran]]) -> SteadygradE
     error = ran.error
     assert error is not None
     everywhere = all(type(other.error) is type(error) for _, other in failed)
-    # A shape that does not fit is told in other words for another shape.
+    # An error about one shape has other words for another shape.
     always = len({str(other.error) for _, other in failed}) == 1 and len(failed) > 2
     unlike_a_shape = not isinstance(error, MISFITS) or isinstance(error, NotImplementedError)
     if everywhere and (always or unlike_a_shape):

@@ -1,4 +1,4 @@
-"""What in a file could be the model: its objects, classes and builders, less what is a loss or part of another.
+"""Candidates for the model in a file: its objects, classes and builders, without losses and parts of another.
 
 Knows modules and signatures; builds and runs nothing.
 """
@@ -39,19 +39,19 @@ def candidates(module: ModuleType) -> dict[str, Any]:
 
 
 def roots(found: Mapping[str, Any]) -> list[str]:
-    """Those that no other is made of, calls or inherits from; objects without parameters only where all are."""
+    """Keep those that no other is made of, calls or inherits from; objects without parameters only where all are."""
     used = {name for candidate, value in found.items() for name in _uses(value, found) if name != candidate}
     remaining = [name for name in found if name not in used] or list(found)
     return [name for name in remaining if not _is_bare(found[name])] or remaining
 
 
 def _is_bare(value: Any) -> bool:
-    """Whether it is a module that has nothing to train: a pooling, a transform of pictures."""
+    """Return whether it is a module that has nothing to train: a pooling, a transform of pictures."""
     return isinstance(value, nn.Module) and not any(True for _ in value.parameters())
 
 
 def is_loss(value: Any) -> bool:
-    """Whether a module or a class of modules is a loss: torch's own, or one of (input, target) without parameters."""
+    """Return whether a module or a class of modules is a loss: torch's own, or one of (input, target) without parameters."""
     kind = value if isinstance(value, type) else type(value)
     if not issubclass(kind, nn.Module):
         return False

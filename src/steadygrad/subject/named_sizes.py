@@ -70,7 +70,7 @@ LARGEST = 1024
 
 @dataclass(frozen=True)
 class Sizes:
-    """What one sample of the input measures, as far as the model says; the names that say it, in words."""
+    """The size of one sample of the input, as far as the model gives it, and the names that give it, in words."""
 
     image: Size = ()
     channels: int | None = None
@@ -80,7 +80,7 @@ class Sizes:
 
 
 def sizes_of(model: nn.Module) -> Sizes:
-    """From the model itself and, where it says nothing, from its children."""
+    """Read the sizes from the model itself and, where it says nothing, from its children."""
     named: dict[str, Size] = {}
     for module in (model, *model.children()):
         for key, value in _named(module):

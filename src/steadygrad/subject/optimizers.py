@@ -47,7 +47,7 @@ def innermost(optimizer: Any) -> Any:
 
 
 def choose_optimizer(model: nn.Module, given: Any) -> Chosen:
-    """From an optimizer, a spec (``"sgd:0.1,momentum=0.9"``), a function of parameters, or nothing."""
+    """Make the optimizer from one, a spec (``"sgd:0.1,momentum=0.9"``), a function of parameters, or nothing."""
     given = innermost(given)
     if isinstance(given, torch.optim.Optimizer):
         return given, None
@@ -94,7 +94,7 @@ def _assumed(model: nn.Module, trainable: list[nn.Parameter]) -> tuple[torch.opt
 
 
 def _configured(model: nn.Module) -> tuple[Chosen | None, str]:
-    """What ``configure_optimizers`` gives, or why it gives nothing."""
+    """Return the optimizer of ``configure_optimizers``, or the reason why it gives none."""
     configure: Callable[[], Any] | None = getattr(model, "configure_optimizers", None)
     if not hasattr(model, "training_step") or not callable(configure):
         return None, ""
@@ -156,7 +156,7 @@ def _options(spec: str, kind: type[torch.optim.Optimizer], text: str) -> dict[st
 
 
 def _split(text: str) -> list[str]:
-    """At commas outside brackets, so that ``betas=(0.9,0.95)`` stays whole."""
+    """Split at commas outside brackets, so that ``betas=(0.9,0.95)`` stays whole."""
     parts, depth = [""], 0
     for character in text:
         depth += (character in "([") - (character in ")]")

@@ -22,7 +22,7 @@ _IDS = ("input_ids", "decoder_input_ids")
 
 
 def is_pretrained(model: nn.Module) -> bool:
-    """Whether it is one of the library's models: it has a configuration and names its main input."""
+    """Return whether it is one of the library's models: it has a configuration and names its main input."""
     return hasattr(model, "config") and isinstance(getattr(model, "main_input_name", None), str)
 
 

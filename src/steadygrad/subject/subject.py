@@ -39,7 +39,7 @@ LossFunction = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Subject:
-    """What is examined. ``objective(model, batch)`` gives (loss, output) of the model or of a copy of it."""
+    """The subject of a check. ``objective(model, batch)`` gives (loss, output) of the model or of a copy of it."""
 
     model: nn.Module
     batch: Any
@@ -175,7 +175,7 @@ def _with_batch(model: nn.Module, batch: Any, loss_fn: LossFunction | None, seed
 
 
 def _loss_found(attempt: Attempts, batch: Any, words: str, seed: int) -> _Task:
-    """Where no loss was given: the output's own, else one between output and target of a pair, else an assumed one."""
+    """Choose a loss where none was given: the output's own, else one between output and target of a pair, else an assumed one."""
     whole = attempt(batch, grad=True)
     if whole.error is None and loss_in(whole.output) is not None:
         return _Task(batch, own_loss, "the model's own", words)
@@ -250,7 +250,7 @@ def _for_training_step(attempt: Attempts, specs: Sequence[TensorSpec], seed: int
 
 
 def _drawn(attempt: Attempts, specs: Sequence[TensorSpec], seed: int) -> Inputs:
-    """Inputs as ``--input`` asks for them, and what the model makes of them."""
+    """Return inputs as ``--input`` asks for them, and the model's output for them."""
     generator = torch.Generator().manual_seed(seed)
     first = next((p for p in attempt.model.parameters() if p.is_floating_point() or p.is_complex()), None)
     device = first.device if first is not None else torch.device("cpu")

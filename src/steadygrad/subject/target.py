@@ -41,7 +41,7 @@ class Loaded:
     optimizer: Any
     words: str
     said: Assumption | None = None
-    """What was found beside the model, in words."""
+    """The objects found beside the model, in words."""
 
 
 def load_target(text: str, arguments: Mapping[str, str], *, seed: int = 0) -> Loaded:
@@ -52,7 +52,7 @@ def load_target(text: str, arguments: Mapping[str, str], *, seed: int = 0) -> Lo
     place, name = split(text)
     if not place:
         raise TargetError("the target is empty; name a file, as in steadygrad check net.py")
-    linecache.checkcache()  # A file that was edited since it was last looked at is read anew.
+    linecache.checkcache()  # A file that was edited since it was last looked at is read again.
     _seed(seed)
     with recording_constructions():
         module = import_place(place)

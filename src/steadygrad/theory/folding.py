@@ -1,4 +1,4 @@
-"""Where on an activation a plain net of any depth can work: scale and shift of the pre-activation, by depth.
+"""The place on an activation where a plain net of any depth can work: scale and shift of the pre-activation, by depth.
 
 Let u = α z + β, z ~ N(0, 1), and let m, v be mean and variance of φ(u). Behind the activation the layer is centred and
 scaled to unit variance again, so two samples' correlation c moves by a map C with slope C′(1) = α² E[φ′(u)²] ÷ v at
@@ -94,7 +94,7 @@ def _at(phi: Activation, shift: float, target: float) -> Folding | None:
 
 
 def moments(phi: Activation, scale: float, shift: float) -> Folding:
-    """What u = scale · z + shift, z ~ N(0, 1), leads to; the slope is NaN where φ(u) does not vary."""
+    """The moments that u = scale · z + shift, z ~ N(0, 1), leads to; the slope is NaN where φ(u) does not vary."""
     kinks = sorted((kink - shift) / scale for kink in phi.kinks)
     nodes, weights = _gaussian_nodes(tuple(kinks))
     inputs = scale * nodes + shift

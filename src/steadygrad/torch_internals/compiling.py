@@ -1,4 +1,4 @@
-"""What torch's compiler leaves as it is, and what it has compiled.
+"""The parts of torch's compiler that we use: code it leaves alone, and what it has compiled.
 
 May rely on torch's frame evaluation. Must not know what is replaced, or measured.
 """
@@ -24,7 +24,7 @@ Function = Callable[..., Any]
 _frames: Any = torch._C._dynamo.eval_frame
 
 COMPILED_PREFIX = "_orig_mod."
-"""What ``torch.compile`` puts before the name of every parameter of a module that it wraps."""
+"""The prefix that ``torch.compile`` puts before the name of every parameter of a module that it wraps."""
 _WRAPPED = COMPILED_PREFIX.rstrip(".")
 
 # Modules of torch's that note, when they are first imported, what ``nn.Module.__call__`` is.
@@ -39,13 +39,13 @@ _changing = threading.Lock()
 
 
 def passed_over(function: Function) -> Function:
-    """For what passes a call on: torch's compiler leaves it as it is, and compiles what it calls; no warning counts it."""
+    """Let torch's compiler leave this call alone and compile what it calls; no warning counts it."""
     not_counted(inspect.unwrap(function))
     return _run_as_it_is(function, "DEFAULT")
 
 
 def never_compiled(function: Function) -> Function:
-    """Where compiled code has this function called, torch's compiler leaves it as it is, and all that it calls."""
+    """Keep torch's compiler from compiling this function, which compiled code calls, and all that it calls."""
     return _run_as_it_is(function, "SKIP")
 
 
@@ -66,12 +66,12 @@ def this_thread() -> int | None:
 
 
 def runs_in(thread: int | None) -> bool:
-    """Whether this is the thread that ``this_thread`` gave; code that is being compiled counts as running there."""
+    """Return whether this is the thread that ``this_thread`` gave; code that is being compiled counts as running there."""
     return thread is None or is_dynamo_compiling() or get_ident() == thread
 
 
 def correct_notes(noted: Any, call: Any) -> None:
-    """Where a module of torch's has noted ``noted`` as what ``nn.Module.__call__`` is, let it note ``call``.
+    """Let a module of torch's that has noted ``noted`` as ``nn.Module.__call__`` note ``call`` instead.
 
     A call that torch's compiler has noted is not traced: it goes to ``forward`` at once, where there are no hooks.
     """
@@ -88,12 +88,12 @@ def inside_compiled(model: nn.Module) -> nn.Module | None:
 
 
 def is_compiled_in_place(module: nn.Module) -> bool:
-    """Whether ``module.compile()`` was called."""
+    """Return whether ``module.compile()`` was called."""
     return module._compiled_call_impl is not None
 
 
 def anything_is_compiled() -> bool:
-    """Whether this process has compiled anything yet; imports nothing."""
+    """Return whether this process has compiled anything yet; imports nothing."""
     compiler = sys.modules.get("torch._dynamo.eval_frame")
     return any(one is not None for one in getattr(compiler, "cached_backends", {}).values())
 

@@ -1,4 +1,4 @@
-"""What modules, optimizers, loss scalers and loaders of torch's hold, read without their public methods.
+"""The contents of torch's modules, optimizers, loss scalers and loaders, read without their public methods.
 
 A user's class may override ``parameters`` or ``children``; these tables it may not.
 """
@@ -56,18 +56,18 @@ def child_table(module: nn.Module) -> dict[str, nn.Module | None]:
 
 
 def is_constructed(module: nn.Module) -> bool:
-    """Whether ``nn.Module.__init__`` has been called on it."""
+    """Return whether ``nn.Module.__init__`` has been called on it."""
     return "_modules" in module.__dict__
 
 
 def own_parameters(module: nn.Module) -> list[nn.Parameter]:
-    """Those registered on the module itself; none where it is not constructed yet."""
+    """Return those registered on the module itself; none where it is not constructed yet."""
     held = module.__dict__.get("_parameters")
     return [parameter for parameter in held.values() if parameter is not None] if held else []
 
 
 def own_children(module: nn.Module) -> list[nn.Module]:
-    """Those registered on the module itself; none where it is not constructed yet."""
+    """Return those registered on the module itself; none where it is not constructed yet."""
     held = module.__dict__.get("_modules")
     return [child for child in held.values() if child is not None] if held else []
 
@@ -88,29 +88,29 @@ def global_hooks() -> Iterable[Any]:
 
 
 def step_pre_hooks(optimizer: torch.optim.Optimizer) -> dict[int, Any]:
-    """What an optimizer calls before each step, the very table."""
+    """Return the very table of what an optimizer calls before each step."""
     return optimizer._optimizer_step_pre_hooks
 
 
 def step_post_hooks(optimizer: torch.optim.Optimizer) -> dict[int, Any]:
-    """What it calls after each step."""
+    """Return the table of what it calls after each step."""
     return optimizer._optimizer_step_post_hooks
 
 
 def list_parameters_again(optimizer: torch.optim.Optimizer) -> None:
-    """After its groups were changed: LBFGS keeps a list of its own, and how many elements it has."""
+    """Renew LBFGS's own list of parameters and its count of elements, after its groups were changed."""
     if isinstance(optimizer, torch.optim.LBFGS):
         optimizer._params = optimizer.param_groups[0]["params"]
         optimizer._numel_cache = None
 
 
 def steps_with_loss_scale(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether a loss scaler leaves it to the optimizer to divide by the scale."""
+    """Return whether a loss scaler leaves it to the optimizer to divide by the scale."""
     return bool(getattr(optimizer, "_step_supports_amp_scaling", False))
 
 
 def loss_scale_of(scaler: Any, optimizer: torch.optim.Optimizer) -> Tensor | None:
-    """What a ``GradScaler`` multiplies by; None where it has unscaled this optimizer's gradients, or not begun."""
+    """Return the factor of a ``GradScaler``; None where it has unscaled this optimizer's gradients, or not begun."""
     # Its table makes an entry for whoever asks, so it is asked first.
     states = getattr(scaler, "_per_optimizer_states", {})
     state = states.get(id(optimizer), {}) if id(optimizer) in states else {}
@@ -120,6 +120,6 @@ def loss_scale_of(scaler: Any, optimizer: torch.optim.Optimizer) -> Tensor | Non
 
 
 def loader_at_work() -> bool:
-    """Whether a ``DataLoader`` is in the middle of giving batches. Judged by types alone: an object may be anything."""
+    """Return whether a ``DataLoader`` is in the middle of giving batches. Judged by types alone: an object may be anything."""
     base = torch.utils.data.dataloader._BaseDataLoaderIter
     return any(issubclass(type(one), base) for one in gc.get_objects())

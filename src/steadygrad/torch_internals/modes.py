@@ -10,7 +10,7 @@ _stack: Any = overrides
 
 
 def push_mode(mode: overrides.TorchFunctionMode) -> None:
-    """From now on ``mode`` sees the functions of torch's that this thread calls."""
+    """Let ``mode`` see the functions of torch's that this thread calls from now on."""
     _stack._push_mode(mode)
 
 

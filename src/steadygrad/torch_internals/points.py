@@ -1,4 +1,4 @@
-"""Which of torch's functions stand replaced while something is watched, each as its owner and name.
+"""The functions of torch that are replaced while something is watched, each as its owner and name.
 
 The second home of a function, where torch exports it under another name, stands beside the first.
 """
@@ -27,7 +27,7 @@ INFERENCE_ENTER: Point = (torch.inference_mode, "__enter__")
 INFERENCE_EXIT: Point = (torch.inference_mode, "__exit__")
 
 FILLS: tuple[Point, ...] = ((nn.init, "_no_grad_zero_"), (nn.init, "_no_grad_fill_"))
-"""What ``zeros_`` and ``constant_`` call, under whatever name they were imported."""
+"""The function that ``zeros_`` and ``constant_`` call, under whatever name they were imported."""
 
 CLIP_TOTAL: Point = (clip_grad, "_get_total_norm")
 CLIP_SCALE: Point = (clip_grad, "_clip_grads_with_norm_")
@@ -45,6 +45,6 @@ _ALSO: dict[Point, tuple[ModuleType, str]] = {
 
 
 def also(point: Point) -> tuple[ModuleType, str] | None:
-    """Where torch exports the same function publicly; None where it does not, or this torch has no such name."""
+    """Find where torch exports the same function publicly; None where it does not, or this torch has no such name."""
     home = _ALSO.get(point)
     return home if home is not None and hasattr(*home) else None

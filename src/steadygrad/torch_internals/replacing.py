@@ -27,13 +27,13 @@ _changing = threading.Lock()
 
 
 class _Cover:
-    """What stands in the place of one function: each thread is sent to its own replacement, or to the original."""
+    """The stand-in for one function: it sends each thread to its own replacement, or to the original."""
 
     def __init__(self, owner: type | ModuleType, name: str) -> None:
         self.owner = owner
         self.name = name
         self.found: Any = vars(owner)[name]
-        """What stood there, a ``classmethod`` or ``staticmethod`` as such."""
+        """The original, a ``classmethod`` or ``staticmethod`` as such."""
         kind = type(self.found) if isinstance(self.found, (classmethod, staticmethod)) else None
         original: Function = self.found if kind is None else self.found.__func__
         replacements: dict[int, list[Function]] = {}
@@ -51,12 +51,12 @@ class _Cover:
         self.put: Any = self.function if kind is None else kind(self.function)
 
     def stands(self) -> bool:
-        """Whether it is still what callers meet first, and nobody has put something else over it."""
+        """Return whether it is still what callers meet first, and nobody has put something else over it."""
         return vars(self.owner).get(self.name) is self.put
 
 
 _covers: dict[tuple[int, str], list[_Cover]] = {}
-"""Those that stand, by owner and name; the last one was put on last."""
+"""The covers in place, by owner and name; the last one was put on last."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What torch keeps private about tensors, autograd nodes and lists of tensors, as plain functions.
+"""The private parts of torch about tensors, autograd nodes and lists of tensors, as plain functions.
 
 Each is torch's own function where a call through one of ours would cost on the path of a step.
 """
@@ -52,7 +52,7 @@ any_autocast = torch._C._is_any_autocast_enabled
 next_sequence_number: Callable[[], int] = torch._C._autograd._get_sequence_nr
 """The number that the next autograd node of this thread will get."""
 sequence_number: Callable[[Any], int] = operator.methodcaller("_sequence_nr")
-"""That of an autograd node."""
+"""The number of an autograd node."""
 
 version_of: Callable[[Tensor], int] = operator.attrgetter("_version")
 """How often a tensor was written to. Raises ``RuntimeError`` for a tensor of inference mode, which counts nothing."""
@@ -76,7 +76,7 @@ def hook_node_with(node: Any, holder: Tensor) -> None:
 
 
 def writes_to(tensor: Any) -> int:
-    """How often a tensor was written to; 0 for a tensor of inference mode, which counts nothing."""
+    """Return how often a tensor was written to; 0 for a tensor of inference mode, which counts nothing."""
     try:
         return version_of(tensor)
     except RuntimeError:
@@ -84,7 +84,7 @@ def writes_to(tensor: Any) -> int:
 
 
 def versions_of(tensors: Sequence[Tensor]) -> list[int]:
-    """How often each was written to; nothing where one of them is of inference mode."""
+    """Return how often each was written to; nothing where one of them is of inference mode."""
     try:
         return list(map(version_of, tensors))
     except RuntimeError:

@@ -45,7 +45,7 @@ _depth = _Depth()
 
 
 def listen(listener: Listener) -> None:
-    """From now on, until it is collected or ``leave`` is called. Held weakly."""
+    """Listen from now on, until it is collected or ``leave`` is called. Held weakly."""
     _listeners.append(weakref.ref(listener, _forget))
     _cover()
 

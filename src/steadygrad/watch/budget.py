@@ -17,10 +17,10 @@ class Budget:
         self._spent = {"looks": 0.0, "updates": 0.0}
 
     def spend(self, what: str, seconds: float) -> None:
-        """So long it took; ``what`` is "looks" or "updates"."""
+        """Record the time spent; ``what`` is "looks" or "updates"."""
         self._spent[what] += seconds
 
     def allows(self, what: str, now: float) -> bool:
-        """Whether what was spent on it so far is within its part of the time since the beginning."""
+        """Return whether what was spent on it so far is within its part of the time since the beginning."""
         part = self.SAMPLES if what == "updates" else 1 - self.SAMPLES
         return self._spent[what] <= part * self.share * (now - self._began)

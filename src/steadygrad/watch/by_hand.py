@@ -35,7 +35,7 @@ class HandScaling:
 
 
 def factors(raw: np.ndarray[Any, Any], now: np.ndarray[Any, Any]) -> tuple[float, float]:
-    """Of norms before and after: the factor on all of them together, and the greatest on any."""
+    """Return, from norms before and after, the factor on all of them together, and the greatest on any."""
     before, after = raw.astype(np.float64), now.astype(np.float64)
     whole = float(np.linalg.norm(before))
     parts = np.divide(after, before, out=np.zeros_like(after), where=before > 0)

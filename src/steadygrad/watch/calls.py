@@ -25,10 +25,10 @@ class Called(Protocol):
     """Hears of the calls of one module, which it holds. Not of those in a graph that is being compiled."""
 
     def before(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """The module is called with these."""
+        """Note that the module is called with these."""
 
     def after(self, output: Any) -> None:
-        """It has given this."""
+        """Note the module's output."""
 
 
 _listeners: dict[int, list[weakref.ref[Any]]] = {}
@@ -38,7 +38,7 @@ _stands: list[Any] = []
 
 
 def listen(module: nn.Module, listener: Called) -> None:
-    """From now on, until it is collected or ``leave`` is called. Held weakly."""
+    """Listen from now on, until it is collected or ``leave`` is called. Held weakly."""
     key = id(module)
     _listeners.setdefault(key, []).append(weakref.ref(listener, lambda gone: _forget(key, gone)))
     if not _stands:

@@ -38,7 +38,7 @@ class UserClip:
     """ "norm" or "value"."""
     bound: float
     count: int
-    """How many of the watched gradients it was given."""
+    """The number of watched gradients that it was given."""
     scaled: bool = False
     """Whether the gradients were still multiplied by a loss scale."""
     used: bool = False
@@ -55,16 +55,16 @@ class Clipped(Protocol):
     """Whether its norms may stand for those that a clip would take."""
 
     def own(self, gradients: Sequence[Tensor]) -> int:
-        """How many of these gradients are of its parameters."""
+        """Count how many of these gradients are of its parameters."""
 
     def before_touch(self) -> None:
-        """Something is about to change gradients: they are read, if they have not been since the last backward pass."""
+        """Read the gradients before something changes them, if they have not been read since the last backward pass."""
 
     def norms_of(self, gradients: Sequence[Tensor]) -> Tensor | None:
         """The L2 norms of exactly these gradients in this order, as torch's clip computes them; None where they differ."""
 
     def was_clipped(self, kind: str, bound: float, count: int, factor: Any, *, wrote: bool = True) -> None:
-        """A clip was called. ``factor``: what it multiplies by, or a function that reads it later; None where it differs.
+        """Note a call of a clip. ``factor``: what it multiplies by, or a function that reads it later; None where it differs.
 
         ``wrote``: whether it has multiplied, be it by 1.
         """
@@ -92,7 +92,7 @@ _busy = _Busy()
 
 
 def listen(watch: Clipped) -> None:
-    """From now on, until it is collected or ``leave`` is called. Held weakly."""
+    """Listen from now on, until it is collected or ``leave`` is called. Held weakly."""
     _watches.append(weakref.ref(watch, _forget))
     _cover()
 
@@ -128,7 +128,7 @@ def _uncover() -> None:
 
 
 def _touched(gradients: Sequence[Tensor]) -> list[tuple[Clipped, int]]:
-    """Watches that own some of these gradients, each with how many."""
+    """Find the watches that own some of these gradients, each with how many."""
     found: list[tuple[Clipped, int]] = []
     for reference in tuple(_watches):
         watch: Any = reference()
@@ -139,12 +139,12 @@ def _touched(gradients: Sequence[Tensor]) -> list[tuple[Clipped, int]]:
 
 
 def _passes() -> bool:
-    # What is being compiled must read nothing else: it is compiled anew for what it reads.
+    # What is being compiled must read nothing else: whatever it reads makes it compile again.
     return is_compiling() or _busy.on or not _watches
 
 
 def _alone(original: Callable[..., Any], *args: Any) -> Any:
-    """What a cover stands for; torch's helpers call one another, and are then left alone."""
+    """Call torch's own clip; torch's helpers call one another, and are then left alone."""
     before, _busy.on = _busy.on, True
     try:
         return original(*args)
@@ -225,12 +225,12 @@ def _group_over(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _flushes() -> bool:
-    """Whether this thread flushes denormals: multiplying by 1 is then not nothing."""
+    """Return whether this thread flushes denormals: multiplying by 1 is then not nothing."""
     return _DENORMAL * _ONE == 0.0
 
 
 def _replicated(total: Any) -> Tensor:
-    """A norm that is a part in each process, made whole in all of them, as any operation on it would."""
+    """Turn a norm that is a part in each process into the whole one in all of them, as any operation on it would."""
     from torch.distributed.tensor import Replicate
 
     with torch.no_grad():
@@ -239,5 +239,5 @@ def _replicated(total: Any) -> Tensor:
 
 
 def factor_of(total: Tensor, bound: float) -> float:
-    """What a clip to ``bound`` multiplied by, from the norm that it found; waits for the device."""
+    """Compute the factor of a clip to ``bound`` from the norm that it found; waits for the device."""
     return min(1.0, bound / (float(total) + EPSILON))

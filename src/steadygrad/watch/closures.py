@@ -7,7 +7,7 @@ from typing import Any
 
 
 def closure_of(args: Any, kwargs: Any, place: int | None) -> Callable[..., Any] | None:
-    """From the arguments of a step hook, ``args[0]`` being the optimizer; None where there is none.
+    """Return the closure among the arguments of a step hook, ``args[0]`` being the optimizer; None where there is none.
 
     ``place``: how many arguments come before it, by the signature of ``step``; None where that has none by place.
     """

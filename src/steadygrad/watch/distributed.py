@@ -19,7 +19,7 @@ from steadygrad.clip.shards import groups_of, is_distributed
 
 
 class Meshes:
-    """Which columns of a row are parts, to be added up over which process groups."""
+    """The columns of a row that are parts, and the process groups over which they are added up."""
 
     def __init__(self, groups: dict[int, tuple[Any, list[int]]], width: int) -> None:
         self._groups = [(group, torch.tensor(columns)) for group, columns in groups.values()]
@@ -49,7 +49,7 @@ def meshes_of(gradients: Sequence[Tensor]) -> Meshes | None:
 
 
 def is_shared(roots: Sequence[nn.Module], parameters: Sequence[Tensor]) -> bool:
-    """Whether other processes train the same parameters, so that all must decide the same."""
+    """Return whether other processes train the same parameters, so that all must decide the same."""
     if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
         return False
     wrapped = any(isinstance(m, nn.parallel.DistributedDataParallel) for root in roots for m in root.modules())
@@ -57,7 +57,7 @@ def is_shared(roots: Sequence[nn.Module], parameters: Sequence[Tensor]) -> bool:
 
 
 def holds_a_part(roots: Sequence[nn.Module]) -> bool:
-    """Whether this process has a part of the parameters as plain tensors, and the others theirs: FSDP as it was first."""
+    """Return whether this process has a part of the parameters as plain tensors, and the others theirs: FSDP as it was first."""
     kind: Any = getattr(sys.modules.get("torch.distributed.fsdp"), "FullyShardedDataParallel", None)
     if kind is None or world() == 1:
         return False
@@ -71,7 +71,7 @@ def rank() -> int:
 
 
 def world() -> int:
-    """How many processes there are."""
+    """Return the number of processes."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 

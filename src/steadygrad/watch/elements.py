@@ -57,7 +57,7 @@ class Elements:
         self._each[0].copy_(self._each[late])
 
     def norms(self) -> Tensor:
-        """Of row 0, for each weight."""
+        """The norm of row 0, for each weight."""
         found: Tensor = torch.linalg.vector_norm(self._each[0].view(-1, ELEMENTS), dim=1, dtype=self.wide)
         return found
 

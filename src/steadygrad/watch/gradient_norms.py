@@ -51,7 +51,7 @@ class Ring:
         """The parameters that have a gradient, in the order of the open row."""
         self._idle: list[Tensor] = self.parameters
         self.columns: np.ndarray[Any, np.dtype[np.int64]] = np.zeros(0, np.int64)
-        """Which columns the numbers of an open row are."""
+        """The columns of the numbers of an open row."""
         self._meshes: Meshes | None = None
         self._store = torch.zeros(ROWS, 0)
         self.on_host = True
@@ -107,7 +107,7 @@ class Ring:
         return now
 
     def raise_to(self, now: Tensor) -> None:
-        """The open row becomes the greater of itself and ``now``; what is NaN in either is NaN."""
+        """Raise the open row to the greater of itself and ``now``; NaN in either stays NaN."""
         row = self.row
         torch.maximum(row, now, out=row)
 
@@ -144,7 +144,7 @@ class Ring:
         self.filled += 1
 
     def clipped(self, factor: float) -> None:
-        """A clip has multiplied the gradients of the row that was committed last by this."""
+        """Note that a clip has multiplied the gradients of the row committed last by this."""
         step, now, before, rate, loss, numbers = self._marks[-1]
         self._marks[-1] = (step, now, before * factor, rate, loss, numbers)
 

@@ -1,4 +1,4 @@
-"""What the watch of an optimizer calls in each of its steps."""
+"""The calls that the watch of an optimizer makes in each of its steps."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ class Handler(Protocol):
     """Whoever made the watch, and reads it when it is called."""
 
     def before_step(self) -> None:
-        """The row of the step is closed; the gradients are as the optimizer will find them."""
+        """Handle the closed row of the step; the gradients are as the optimizer will find them."""
 
     def again(self) -> None:
-        """A closure was evaluated once more in the same step: its gradients are there."""
+        """Handle another evaluation of the closure in the same step: its gradients are there."""
 
     def after_step(self) -> None:
-        """The step is taken."""
+        """Handle the end of the step."""
 
     def after_unseen_step(self) -> None:
-        """A step was taken that called no hook; its row is closed, and nothing can be done about it any more."""
+        """Handle a step that called no hook: its row is closed, and it is too late to act on it."""
 
     def left_out(self, step: int, loss: Any) -> None:
-        """A loss scale left this step out, whose gradients were not finite. ``loss``: a number, or a function that reads it."""
+        """Handle a step that a loss scale skipped for non-finite gradients. ``loss``: a number, or a function that reads it."""
 
     def judge(self) -> None:
-        """The loop makes a mistake that is worth a judgement at once."""
+        """Handle a mistake of the loop that deserves a judgement at once."""
 
     def guarded(self, work: Callable[[], None]) -> None:
         """Call ``work``; nothing that it raises may reach the training, other than what the user asked for."""

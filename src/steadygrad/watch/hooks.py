@@ -22,7 +22,7 @@ class StepHook:
 
     @never_compiled
     def __call__(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> Any:
-        # Asked for first: whatever else a compiled step reads, it is compiled anew for when it changes.
+        # Asked for first: whatever else a compiled step reads, a change of it makes it compile again.
         if torch.compiler.is_compiling():
             return None
         return self._call(optimizer, args, kwargs)

@@ -1,4 +1,4 @@
-"""What a training loop does with its gradients between two steps: clears them, adds to them, uses them twice.
+"""The use of gradients between two steps of a training loop: it clears them, adds to them, uses them twice.
 
 Known from the identity and the version counter of one gradient, which cost nothing to look at; nothing is read.
 """
@@ -77,7 +77,7 @@ class Loop:
         return True
 
     def _holds_something(self, parameters: Sequence[Tensor]) -> bool:
-        """Whether the gradient is not all zero: ``p.grad.data.zero_()`` clears it and leaves its version as it is.
+        """Return whether the gradient is not all zero: ``p.grad.data.zero_()`` clears it and leaves its version as it is.
 
         Read until it is known, so that a loop on a device waits for it a few times at most.
         """
@@ -85,7 +85,7 @@ class Loop:
         return self.added >= NEWS or bool(gradient.detach().any())
 
     def backward_ended(self, parameters: Sequence[Tensor]) -> bool:
-        """Whether this backward pass reached the parameters."""
+        """Return whether this backward pass reached the parameters."""
         self._heard = True
         mark = self._after = _mark(parameters)
         if mark == self._before or mark == _NONE:
@@ -94,7 +94,7 @@ class Loop:
         return True
 
     def clipping(self, parameters: Sequence[Tensor]) -> bool:
-        """The program clips: whether a step has used the gradients that are there, and nothing was added to them since."""
+        """Note that the program clips; return whether a step has used the present gradients, with nothing added since."""
         if not self._clipped:
             self._clipped, self.clip_place = True, place_of_call()
         if self._backwards != 0:
@@ -111,7 +111,7 @@ class Loop:
         *,
         emptied: bool = False,
     ) -> None:
-        """A step begins, with so many gradients, of these norms where they are known, after these clips. ``emptied``: they were
+        """Note that a step begins, with so many gradients, their norms where known, after these clips. ``emptied``: they were
         set to zero since they were read."""
         self.steps += 1
         none = backwards == 0 and self._backwards == 0
@@ -152,17 +152,17 @@ class Loop:
                     self.since.setdefault(name, self.steps)
 
     def untouched(self, parameters: Sequence[Tensor]) -> bool:
-        """Whether nobody has written to the gradients since the backward pass."""
+        """Return whether nobody has written to the gradients since the backward pass."""
         return self._backwards > 0 and _mark(parameters) == self._after
 
     def steps_scaled(self) -> None:
-        """The coming step finds gradients that hold a loss scale, and takes them as they are."""
+        """Note that the coming step finds gradients that hold a loss scale, and takes them unchanged."""
         self.unscaled_since = self.steps + 1 if self.unscaled == 0 else self.unscaled_since
         self.unscaled += 1
         self._scaled = True
 
     def taken(self, parameters: Sequence[Tensor]) -> None:
-        """The step has been taken."""
+        """Note that the step has been taken."""
         gradient = _first(parameters)
         self._at_step = self._after = _NONE if gradient is None else (id(gradient), writes_to(gradient))
         self._used = _nothing if gradient is None else weakref.ref(gradient)
@@ -170,12 +170,12 @@ class Loop:
         self._heard = self._dirty = False
 
     def forget_step(self) -> None:
-        """It is not known what the step has used: nothing is told of the gradients that it left."""
+        """Forget what the step has used, which is unknown: the gradients that it left are not judged."""
         self._at_step = _NONE
 
 
 def _mark(parameters: Sequence[Any]) -> Mark:
-    """Of the first gradient that there is."""
+    """Return the mark of the first gradient that there is."""
     gradient = _first(parameters)
     return _NONE if gradient is None else (id(gradient), writes_to(gradient))
 

@@ -1,4 +1,4 @@
-"""What a ``GradScaler`` has multiplied the gradients by at this moment, and whether it leaves the step out."""
+"""The factor by which a ``GradScaler`` has multiplied the gradients at this moment, and whether it skips the step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from steadygrad.torch_internals.held import loss_scale_of, steps_with_loss_scale
 
 
 def at_read(watch: Any) -> Tensor | None:
-    """``of`` the optimizer of a ``StepWatch``, whose loop is told where a step is about to take what holds the scale."""
+    """``of`` the optimizer of a ``StepWatch``, whose loop hears of a step that is about to take gradients that hold the scale."""
     gradients = watch.ring.active or watch.parameters
     held = of(watch.optimizer, watch.scaler, touched=watch.inside and not watch.loop.untouched(gradients))
     if watch.inside and held is not None and not unscales(watch.optimizer):
@@ -35,17 +35,17 @@ def of(optimizer: torch.optim.Optimizer, scaler: Any, *, touched: bool) -> Tenso
 
 
 def unscales(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether the optimizer divides by the loss scale in its own step, as fused ones do."""
+    """Return whether the optimizer divides by the loss scale in its own step, as fused ones do."""
     return steps_with_loss_scale(optimizer) or "grad_scale" in optimizer.__dict__
 
 
 def of_backward(scaler: Any) -> float:
-    """What the ``GradScaler`` of the last backward pass, if there was one, multiplied the loss by. Waits for the device."""
+    """Return the factor of the ``GradScaler`` of the last backward pass, 1 without one. Waits for the device."""
     return 1.0 if scaler is None else float(scaler.get_scale())
 
 
 def leaves_out(optimizer: torch.optim.Optimizer, norms: Sequence[float] | None) -> bool:
-    """Whether a fused optimizer is called only to change nothing, because the scale was too large."""
+    """Return whether a fused optimizer is called only to change nothing, because the scale was too large."""
     found = getattr(optimizer, "found_inf", None)
     if found is None or norms is None or all(map(math.isfinite, norms)):
         return False

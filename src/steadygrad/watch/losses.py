@@ -14,7 +14,7 @@ from steadygrad.torch_internals.tensors import version_of
 
 
 def kept(loss: Tensor) -> Any:
-    """The loss, as a number where that needs no waiting, else to be read later."""
+    """The loss, as a number where that needs no waiting, else a value to read later."""
     if type(loss) is Tensor and loss.is_cpu:
         return loss.item()  # A third of what a detached copy and numpy take on cold caches.
     held = loss.detach()
@@ -40,7 +40,7 @@ def total(losses: Sequence[Any]) -> Any:
 
 
 def product(one: Any, other: Any) -> Any:
-    """Of two factors, each a number or a function that gives it later."""
+    """Multiply two factors, each a number or a function that gives it later."""
     if callable(one) or callable(other):
         return lambda: (one() if callable(one) else one) * (other() if callable(other) else other)
     return one * other

@@ -1,4 +1,4 @@
-"""What the parameters of guarded models are called, and in which order they stand from the input to the output."""
+"""The names of the parameters of guarded models, and their order from the input to the output."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Names:
 
     def __init__(self, roots: Sequence[nn.Module]) -> None:
         self.prefixes = _prefixes(roots)
-        """What the names of each root's parameters begin with: "" for one alone, "Net." or "Net#2." among several."""
+        """The prefix of the names of each root's parameters: "" for one alone, "Net." or "Net#2." among several."""
         self._known = _known(roots, self.prefixes)
 
     def of(self, parameter: Tensor) -> str:
@@ -25,12 +25,12 @@ class Names:
         return known[0] if known is not None else f"parameter of shape {tuple(parameter.shape)}"
 
     def depth(self, parameter: Tensor) -> int:
-        """Its place between the input and the output, as far as the order of registration tells."""
+        """Its place between the input and the output, as far as the order of registration shows."""
         known = self._known.get(id(parameter))
         return 10**12 if known is None else known[1]
 
     def in_depth(self, parameters: Sequence[Tensor]) -> list[Tensor]:
-        """From the input to the output."""
+        """Sort from the input to the output."""
         return sorted(parameters, key=self.depth)
 
     def columns(self, parameters: Sequence[Tensor]) -> Columns:
@@ -53,7 +53,7 @@ def smallest_half(dtype: torch.dtype) -> float:
 
 def _prefixes(roots: Sequence[nn.Module]) -> list[str]:
     kinds = [type(root).__name__ for root in roots]
-    # A number tells two models of one class apart.
+    # A number distinguishes two models of one class.
     numbered = [
         kind if kinds.count(kind) == 1 else f"{kind}#{kinds[: at + 1].count(kind)}" for at, kind in enumerate(kinds)
     ]

@@ -1,4 +1,4 @@
-"""Where in the program a step is taken or a clip called: found when it is asked for, by walking the frames, and at no other step.
+"""The place in the program where a step is taken or a clip called, found by walking the frames only when asked for.
 
 May rely on frames and on what ``source.spans`` knows of files. Must not be called on every step.
 """
@@ -13,7 +13,7 @@ from steadygrad.source.spans import is_user_file, location_of
 
 _INSTALLED = ("site-packages", "dist-packages")
 _STEP = "torch/optim/optimizer.py"
-"""What calls the hooks of a step."""
+"""The function that calls the hooks of a step."""
 
 
 def place_of_call() -> Location | None:
@@ -23,7 +23,7 @@ def place_of_call() -> Location | None:
 
 
 def place_of_step() -> Location | None:
-    """The same of the step that we are called from; None where we are called from none."""
+    """Return the same for the step that we are called from; None where we are called from none."""
     frame: FrameType | None = sys._getframe(1)
     own = _own(frame)
     while frame is not own and frame is not None:

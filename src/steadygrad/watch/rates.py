@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def greatest(optimizer: torch.optim.Optimizer) -> float:
-    """Of all groups; NaN where reading it would wait for a device."""
+    """Return the greatest rate of all groups; NaN where reading it would wait for a device."""
     groups = optimizer.param_groups
     rate = groups[0].get("lr", math.nan)
     if len(groups) > 1:

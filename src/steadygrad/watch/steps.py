@@ -85,14 +85,14 @@ class StepWatch:
         self.moved: list[float] | None = None
         """The greatest norms of what the last steps changed, as the monitor has them; None on most steps: see ``at_once``."""
         self.at_once = True
-        """Whether what a step changes is to be known right after it, and not with the next steps'."""
+        """Whether a step's change must be known right after it, and not with the next steps'."""
         self.rate = math.nan
         """The greatest learning rate when the row was closed; NaN where reading it would wait for a device."""
         self.now = 0.0
         """When the row was closed, in seconds of ``clock``."""
         self._place_of_closure = place_of_closure(optimizer)
         self.evaluations = 0
-        """How often the last step that was given a closure has called it."""
+        """The number of calls of the closure in the last step that had one."""
         self.watch(parameters, columns)
         before, after = StepHook(self._before), StepHook(self._after)
         self._handles = [optimizer.register_step_pre_hook(before), optimizer.register_step_post_hook(after)]
@@ -219,7 +219,7 @@ class StepWatch:
 
     @never_compiled
     def _evaluated(self, loss: Any) -> None:
-        """The gradients of this step come into being inside of it: its row is closed where its closure has given this."""
+        """Let the closure of this step close its row: its gradients come into being inside of the step."""
         self.evaluations += 1
         if self.off:
             return
@@ -295,7 +295,7 @@ class StepWatch:
         self.handler.after_step()
 
     def left_out_by_scaler(self) -> bool:
-        """Whether an overflow is the loss scale's own search: a fused optimizer is then called, and changes nothing."""
+        """Return whether an overflow is the loss scale's own search: a fused optimizer is then called, and changes nothing."""
         if not loss_scale.leaves_out(self.optimizer, self.norms):
             return False
         self.ring.take_back()
@@ -316,7 +316,7 @@ class StepWatch:
         self._fresh, self._places, self._factor, self._valued = True, {}, 1.0, False
 
     def _unchanged(self) -> bool:
-        """Whether the gradients are those that were read, and nobody has written to them since."""
+        """Return whether the gradients are those that were read, and nobody has written to them since."""
         now = map(_gradient, self.ring.active)
         return all(map(operator.is_, now, self.gradients)) and versions_of(self.gradients) == self._versions
 

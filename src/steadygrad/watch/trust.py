@@ -1,4 +1,4 @@
-"""Whether norms that were read after the backward pass still are those of the gradients when the program clips.
+"""A test that norms read after the backward pass still are those of the gradients when the program clips.
 
 Writes through ``p.grad.data``, numpy or a raw pointer count in no version, so that a clip is handed norms only where the first
 ``FIRST`` clips, which torch computed by itself, came to the same total to the bit; one in ``AGAIN`` is compared for ever.
@@ -26,7 +26,7 @@ class Trust:
         """On a device: whether one of the clips since the last ``settle`` came to something else."""
 
     def holds(self, total: Tensor) -> bool:
-        """Whether this clip may be handed ``total``. Else torch computes its own, and ``compare`` is told."""
+        """Return whether this clip may be handed ``total``. Else torch computes its own, and ``compare`` gets it."""
         self._calls += 1
         if self._broken or self._calls <= FIRST or self._calls % AGAIN == 0 or self._differs is not None:
             return False
@@ -34,7 +34,7 @@ class Trust:
         return not total.is_cpu or math.isfinite(_number(total))
 
     def compare(self, total: Tensor, theirs: Tensor) -> None:
-        """What was read, and what torch found. Waits for no device."""
+        """Compare what was read with what torch found. Waits for no device."""
         if total.is_cpu:
             one, other = _number(total), _number(theirs)
             self._broken = self._broken or not (one == other or (math.isnan(one) and math.isnan(other)))

@@ -1,4 +1,4 @@
-"""How far a program's own clip by value turns the gradient: cosines between it and the raw one, on some steps.
+"""The angle by which a program's own clip by value turns the gradient: cosines between it and the raw one, on some steps.
 
 Keeps a copy of the gradients between the clip and the step, on one step in ``EVERY``, and on the CPU alone, where nothing waits.
 """
@@ -23,14 +23,14 @@ class Turns:
         self._before: list[Tensor] | None = None
 
     def before(self, gradients: Sequence[Tensor]) -> bool:
-        """A clip by value is about to act on these. Always True."""
+        """Note that a clip by value is about to act on these. Always True."""
         due, self._calls = self._calls % EVERY == 0, self._calls + 1
         plain = due and all(type(one) is Tensor and one.is_cpu and not one.is_sparse for one in gradients)
         self._before = [one.detach().clone() for one in gradients] if plain else None
         return True
 
     def after(self, gradients: Sequence[Tensor], factor: float) -> float:
-        """It has; these are what it left, with this ``factor`` on their norm, which is given back."""
+        """Note what the clip left, with this ``factor`` on their norm, and return the factor."""
         before, self._before = self._before, None
         if before is None or len(before) != len(gradients):
             return factor

@@ -17,7 +17,7 @@ from steadygrad.watch import losses
 from steadygrad.watch.steps import StepWatch
 
 _unhooked: weakref.WeakSet[AllSteps] = weakref.WeakSet()
-"""Those of which no step has called its hooks so far."""
+"""Optimizers whose steps have called no hook so far."""
 
 
 class AllSteps(StepWatch):
@@ -42,7 +42,7 @@ class AllSteps(StepWatch):
         super()._finish()
 
     def written_by(self, other: StepWatch) -> None:
-        """Another optimizer has taken a step: what it wrote to weights of both is no step of this one."""
+        """Note that another optimizer has taken a step: what it wrote to weights of both is no step of this one."""
         trained, before = self._versions_before
         theirs = set(map(id, other.parameters)) if before else set()
         if any(id(parameter) in theirs for parameter in trained):

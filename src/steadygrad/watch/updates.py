@@ -1,4 +1,4 @@
-"""What one step does to the weights: exactly, by a bounded copy of them, or on a few elements of each, which costs little.
+"""The effect of one step on the weights: exact, by a bounded copy of them, or on a few elements of each, which costs little.
 
 Nothing here waits for a device before it is asked for numbers.
 """
@@ -39,7 +39,7 @@ class Sample:
     """The weights themselves."""
     kept: list[Tensor]
     count: int
-    """How many parameters there are."""
+    """The number of parameters."""
     _norms: tuple[Tensor, Tensor] | None = field(default=None, repr=False)
 
     @classmethod
@@ -59,7 +59,7 @@ class Sample:
         return cls(step, rate, columns, now, [tensor.clone() for tensor in now], len(parameters))
 
     def finish(self) -> None:
-        """After the step: norms of the weights before it and of their change. Stays on the device."""
+        """Take the norms of the weights before the step and of their change. Stays on the device."""
         if self.kept:
             before = _stacked(self.kept)
             for kept, now in zip(self.kept, self.now, strict=True):
@@ -148,11 +148,11 @@ class Monitor:
         return len(self._marks) == ROWS
 
     def forget(self) -> None:
-        """The weights were changed by us meanwhile: what was kept of this step no longer holds."""
+        """Forget what was kept of this step: we changed the weights meanwhile."""
         self.known = False
 
     def take(self) -> Estimates | None:
-        """What was taken since the last call, for every parameter. Waits for the device."""
+        """Return the measurements since the last call, for every parameter. Waits for the device."""
         self._distill()
         count = len(self._marks)
         if count == 0:
@@ -170,11 +170,11 @@ class Monitor:
         return Estimates(np.array(steps, np.int64), np.array(rates, np.float64), weights, ratios)
 
     def _moved_away(self) -> bool:
-        """Whether a weight lies elsewhere in memory than it did."""
+        """Return whether a weight lies elsewhere in memory than it did."""
         return list(map(Tensor.data_ptr, self._parameters)) != self._places
 
     def _distill(self) -> list[float] | None:
-        """The norms of the changes that are not taken yet, into the store; the greatest of each weight."""
+        """Move the norms of the changes that are not taken yet into the store; keep the greatest of each weight."""
         late, self._late = self._late, 0
         if late == 0:
             return None
@@ -207,7 +207,7 @@ def norms_of(tensors: Sequence[Tensor]) -> np.ndarray[Any, Any]:
 
 
 def to_host(tensor: Tensor) -> np.ndarray[Any, Any]:
-    """As an array; on the CPU the very memory, without an operation of torch's."""
+    """View a tensor as an array; on the CPU the very memory, without an operation of torch's."""
     tensor = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
     found: np.ndarray[Any, Any] = (tensor if tensor.device.type == "cpu" else tensor.cpu()).numpy()
     return found
@@ -219,7 +219,7 @@ def _ratio(moved: np.ndarray[Any, Any], before: np.ndarray[Any, Any]) -> np.ndar
 
 
 def _wide(dtype: torch.dtype) -> torch.dtype:
-    """In which squares are summed: those of one weight of 1e30 do not fit into float32."""
+    """Return the number format in which squares are summed: those of one weight of 1e30 do not fit into float32."""
     return torch.complex128 if dtype.is_complex else torch.float64
 
 

@@ -42,13 +42,13 @@ MANY = 30
 
 
 def check(path: str) -> None:
-    """Raises ``OutputError`` where a picture cannot be drawn into ``path``, before anything is measured for it."""
+    """Raise ``OutputError`` where a picture cannot be drawn into ``path``, before anything is measured for it."""
     check_kind(path)
     check_drawing()
 
 
 def check_drawing() -> None:
-    """Raises ``OutputError`` where matplotlib is not there."""
+    """Raise ``OutputError`` where matplotlib is not installed."""
     _pyplot()
 
 
@@ -180,7 +180,7 @@ def _curve(axes: Any, curve: Curve, index: int) -> None:
         axes.fill_between(x, curve.low, curve.high, color=colour, alpha=0.18, linewidth=0)
     line = {"line": "-", "dashed": (0, (4, 3)), "points": ""}[curve.style]
     marked = marker if (curve.style != "dashed" and len(x) <= MANY) or curve.style == "points" else ""
-    # What theory expects lies over what was measured: where the two agree both are to be seen.
+    # What theory expects lies over what was measured: where the two agree both stay visible.
     above = 3 if curve.style == "dashed" else 2
     axes.plot(
         x,

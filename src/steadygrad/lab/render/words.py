@@ -1,4 +1,4 @@
-"""What a run says, in the words that every form of it shares: expectations, verdicts, descriptions for who cannot see.
+"""The words of a run that every form of it shares: expectations, verdicts, descriptions for who cannot see.
 
 Knows nothing of terminals, pages or pictures.
 """

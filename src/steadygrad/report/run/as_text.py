@@ -31,7 +31,7 @@ FEWEST_LAYERS = 4
 """Of a screen that is followed live: where there is no room for so many, it has the curves alone."""
 
 TOLD_APART = ("optimizers", "optimizer", "clip")
-"""Entries of ``about`` that the header tells."""
+"""Entries of ``about`` that the header shows."""
 
 
 def render(
@@ -128,7 +128,7 @@ def _tally(run: Run) -> Iterator[str]:
 
 
 def _facts(run: Run) -> Iterator[tuple[str, str]]:
-    """What is worth a line and has no picture."""
+    """List the facts that are worth a line and have no picture."""
     updates = _updates(run)
     if updates:
         yield "updates", updates
@@ -160,7 +160,7 @@ def _updates(run: Run) -> str:
 
 
 def _ranks(run: Run) -> str:
-    """Which process had the greatest norm most often, and by how much."""
+    """Say which process had the greatest norm most often, and by how much."""
     extremes = run.extremes
     if not len(extremes.steps):
         return ""

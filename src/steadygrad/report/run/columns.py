@@ -31,13 +31,13 @@ class Axis:
     own; a column between two points shows the one before it."""
 
     def column(self, step: float) -> int:
-        """Where the step is, within the picture."""
+        """Return the column of the step within the picture."""
         at = int((step - self.begin) * self.columns / max(1, self.end - self.begin))
         return max(0, min(self.columns - 1, at))
 
 
 def axis(run: Run, columns: int) -> Axis:
-    """So many columns over all steps of the run."""
+    """Divide all steps of the run into so many columns."""
     series = run.series
     begin, end = int(series.steps[0]), int(series.last_steps.max()) + 1
     edges = begin + (end - begin) * np.arange(columns + 1) / columns

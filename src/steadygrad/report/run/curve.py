@@ -39,7 +39,7 @@ def band(low: Floats, high: Floats, bottom: float, top: float, rows: int) -> lis
 
 
 def line(low: Floats, high: Floats, bottom: float, top: float, rows: int) -> list[tuple[int, int] | None]:
-    """For each value, one a cell, the rows (from the top) of its greatest and its least; None where it is not finite."""
+    """Return, for each value, one a cell, the rows (from the top) of its greatest and its least; None where not finite."""
     span = 4 * rows - 1
     found: list[tuple[int, int] | None] = []
     for a, b in zip(low, high, strict=True):

@@ -16,7 +16,7 @@ from steadygrad.report.colour import Paint
 
 SHADES = ".:-=+*#%@"
 
-# Indices of the 256-colour palette that come nearest to matplotlib's viridis, which is even in lightness and told apart
+# Indices of the 256-colour palette that come nearest to matplotlib's viridis, which is even in lightness and distinguished
 # by colour-blind readers: dark purple, blue, green, yellow.
 HUES = (53, 54, 55, 61, 25, 31, 37, 36, 71, 113, 149, 184, 220, 227)
 

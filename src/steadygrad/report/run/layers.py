@@ -1,4 +1,4 @@
-"""Which parameters share a row of the heat map: single ones where they fit, else modules, else neighbouring modules.
+"""The parameters that share a row of the heat map: single ones where they fit, else modules, else neighbouring modules.
 
 May rely on the standard library; must not know what is drawn.
 """
@@ -22,7 +22,7 @@ class Row:
 
 
 def rows(names: Sequence[str], most: int) -> list[Row]:
-    """At most ``most`` rows in the order of the names; a prefix that all of them have is left out of the labels.
+    """Return at most ``most`` rows in the order of the names; labels omit a prefix that all of them have.
 
     The deepest grouping by module that fits is taken; where it says little (three rows for fifty blocks), the next deeper
     one is, with neighbours of one parent together.
@@ -55,7 +55,7 @@ Group = list[tuple[Path, list[int]]]
 
 
 def _common(paths: Sequence[Path]) -> int:
-    """How many leading parts all paths share, leaving each at least its own name."""
+    """Count the leading parts that all paths share, leaving each at least its own name."""
     shortest = min(map(len, paths)) - 1
     return next((level for level in range(shortest) if len({path[level] for path in paths}) > 1), max(0, shortest))
 

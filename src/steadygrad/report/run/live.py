@@ -25,13 +25,13 @@ LINE_EVERY = 5.0
 """Seconds between the lines that say where the run is."""
 
 SILENT = 10.0
-"""Seconds without a word after which it is looked whether the process is still there."""
+"""Seconds without a word after which the view checks whether the process still runs."""
 
 Reader = Callable[[], Run]
 
 
 def over(run: Run, now: float) -> bool:
-    """Whether nothing more will be written."""
+    """Return whether nothing more will be written."""
     this = run.this
     if run.finished:
         return True
@@ -102,7 +102,7 @@ def follow_in_lines(read: Reader, *, every: float, say: Callable[[str], None]) -
 
 
 def status(run: Run, now: float) -> str:
-    """Where the run is, in a line."""
+    """Say where the run is, in a line."""
     series = run.series
     each = phrases.step_seconds(run)
     parts = [f"step {run.steps:,}"]

@@ -32,7 +32,7 @@ CURVES_SHOWN = 3
 """Of so many optimizers the norm and the loss are drawn."""
 
 RAW, CLIPPED, BOTH = "⣿", "─", "═"
-"""How the two curves of a norm look, and where they are in one cell."""
+"""The look of the two curves of a norm, and their place in one cell."""
 
 
 def losses(run: Run, axis: Axis, margin: int, paint: Paint, *, low: bool = False) -> Iterator[str]:
@@ -48,7 +48,7 @@ def losses(run: Run, axis: Axis, margin: int, paint: Paint, *, low: bool = False
 
 
 def losses_of(run: Run) -> list[tuple[str, Floats, Floats]]:
-    """Whose, and the range; nobody's where there is one loss alone."""
+    """Name the loss and its range; no name where there is one loss alone."""
     series = run.series
     found = [(0, series.loss_low, series.loss_high)] if (~np.isnan(series.loss_high)).any() else []
     found += [(one.optimizer, one.low, one.high) for one in series.other_losses]
@@ -136,7 +136,7 @@ def _head(told: str, room: int, paint: Paint, *, strong: bool) -> str:
 
 
 def _clip_marks(rows: Sequence[tuple[int, int] | None], drawn: Sequence[str]) -> list[dict[int, tuple[str, str]]]:
-    """For each row the cells of the clipped curve: its upper edge, and below it what is empty."""
+    """Draw, for each row, the cells of the clipped curve: its upper edge, and below it what is empty."""
     marks: list[dict[int, tuple[str, str]]] = [{} for _ in drawn]
     for at, found in enumerate(rows):
         if found is None:
@@ -169,7 +169,7 @@ def _power(exponent: int) -> str:
 
 
 def _bridged(values: Floats) -> Floats:
-    """What is not known between two known values is the one before it: rows that are read rarely make one curve."""
+    """Fill a gap between two known values with the one before it: rows that are read rarely make one curve."""
     known = ~np.isnan(values)
     if not known.any():
         return values

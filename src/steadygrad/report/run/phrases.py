@@ -1,4 +1,4 @@
-"""What a run's header and lists say, as plain phrases: durations, intervals, what was watched.
+"""The header and lists of a run as plain phrases: durations, intervals, what was watched.
 
 Beside ``report/words.py``, which says what a check's do. May rely on the run's record; must not know of widths or colours.
 """
@@ -47,7 +47,7 @@ def step_seconds(run: Run) -> float:
 
 
 def run_seconds(run: Run) -> float:
-    """From the first step to the last that was read, by the clock where it ran evenly. NaN: not known."""
+    """Return the time from the first step to the last that was read, by the clock where it ran evenly. NaN: not known."""
     times = run.series.times[np.isfinite(run.series.times)]
     if not len(times):
         return math.nan
@@ -57,7 +57,7 @@ def run_seconds(run: Run) -> float:
 
 
 def interval(run: Run) -> str:
-    """How many of the steps were read: ``every step was read``, ``every 3rd step was read (1,334 of 4,000)``."""
+    """Say how many of the steps were read: ``every step was read``, ``every 3rd step was read (1,334 of 4,000)``."""
     if not math.isfinite(run.interval):
         return ""
     rows = int(run.series.counts.sum(axis=0).max(initial=0))
@@ -75,7 +75,7 @@ def of(part: int, whole: int, noun: str) -> str:
 
 
 def clipping(run: Run) -> str:
-    """What clips, and how often it did: ``clip norm ≤ 0.2: acted in 7 of 4,000 steps (0.175 %)``."""
+    """Name the clip, and how often it acted: ``clip norm ≤ 0.2: acted in 7 of 4,000 steps (0.175 %)``."""
     clip = words.clean(str(run.about.get("clip", ""))).removeprefix("none")
     acted, rows = int(run.series.clipped.sum()), int(run.series.counts.sum())
     if not clip and not acted:
@@ -98,14 +98,14 @@ def pace(seconds: float) -> str:
 
 
 def optimizers(run: Run) -> str:
-    """What was guarded: ``AdamW, 148 parameter tensors``."""
+    """Say what was guarded: ``AdamW, 148 parameter tensors``."""
     named = run.about.get("optimizers", run.about.get("optimizer", ""))
     count = numerals.count(len(run.watched), "parameter tensor")
     return f"{words.clean(str(named))}, {count}" if named else count
 
 
 def optimizer_names(run: Run) -> list[str]:
-    """For each optimizer what its parameters' names begin with ("Generator"), in as few parts as tell all apart.
+    """Name each optimizer by what its parameters' names begin with ("Generator"), in as few parts as distinguish all.
 
     Where nothing does: "optimizer 1", "optimizer 2", in the order in which they were given.
     """
@@ -137,7 +137,7 @@ def constant_rate(run: Run, optimizer: int = 0) -> float | None:
 
 
 def state(run: Run, now: float | None) -> str:
-    """Whether it is over; ``now`` makes the last write an age."""
+    """Return whether it is over; ``now`` makes the last write an age."""
     this = run.this
     if this.finished is not None:
         return "finished"

@@ -96,7 +96,7 @@ def _layers(
 
 
 def _owners(run: Run, found: list[Row]) -> list[str]:
-    """For each row the name of the optimizer whose rows begin with it, where several follow one another in whole."""
+    """Name, for each row, the optimizer whose rows begin with it, where several follow one another in whole."""
     numbers = [run.watched[one.members[0]].optimizer for one in found]
     begins = [at == 0 or numbers[at - 1] != number for at, number in enumerate(numbers)]
     if run.optimizers == 1 or sum(begins) != run.optimizers:
@@ -106,7 +106,7 @@ def _owners(run: Run, found: list[Row]) -> list[str]:
 
 
 def _legend(values: list[Floats], width: int, paint: Paint, *, alarms: bool, broken: bool) -> Iterator[str]:
-    """What the shades and marks mean, as far as they occur."""
+    """Explain the shades and marks that occur."""
     low, high = heat.bounds(values)
     every = np.concatenate(values)
     told = [
@@ -128,7 +128,7 @@ def _legend(values: list[Floats], width: int, paint: Paint, *, alarms: bool, bro
 
 
 def _fitted(label: str, room: int) -> str:
-    """The label, or as many of its last parts as fit: what tells layers apart stands there."""
+    """The label, or as many of its last parts as fit: layers differ there."""
     if cell_len(label) <= room:
         return label
     parts = label.split(".")
@@ -150,7 +150,7 @@ def _power(level: float) -> str:
 
 
 def _began(run: Run, found: list[Row], axis: Axis) -> dict[int, Mapping[int, tuple[str, str]]]:
-    """For each row of the heat map, the columns in which an alarm began in it."""
+    """Return, for each row of the heat map, the columns in which an alarm began in it."""
     names = [one.name for one in run.watched]
     row_of = {member: number for number, one in enumerate(found) for member in one.members}
     began: dict[int, dict[int, tuple[str, str]]] = {}
@@ -204,7 +204,7 @@ def _time_axis(axis: Axis, margin: int, paint: Paint) -> Iterator[str]:
 
 
 def _column_note(axis: Axis, margin: int, width: int, paint: Paint) -> Iterator[str]:
-    """What a column is, where it is more than a step."""
+    """Say how many steps a column spans, where it is more than one."""
     each = (axis.end - axis.begin) / axis.columns
     if each > 1:
         size = numerals.count(round(each), "step") if each >= 1.5 else f"{each:.1f} steps"

@@ -1,4 +1,4 @@
-"""What is told of one alarm under its head, line by line: what moved first, why, for how long, what was done, what to do.
+"""The lines under the head of one alarm: what moved first, why, for how long, what was done, what to do.
 
 May rely on the run's record and the room's words; must not know of widths or colours.
 """
@@ -25,7 +25,7 @@ SIGNS = {
     "weights": "update",
     "rate": "learning rate",
 }
-"""What moved, by the kind of a sign."""
+"""The quantity that moved, by the kind of a sign."""
 
 
 def remarks(run: Run, alarm: Alarm) -> Iterator[tuple[str, str]]:
@@ -66,7 +66,7 @@ def samples(rows: tuple[int, ...]) -> str:
 
 
 def answer(run: Run, alarm: Alarm) -> str:
-    """What the guard did about it: each action with its step, else what the alarm says."""
+    """Say what the guard did about it: each action with its step, else what the alarm says."""
     done = [one for one in run.actions if one.alarm == alarm.number]
     if not done:
         return "the guard warned and changed nothing" if alarm.action in ("", "warned") else alarm.action
@@ -90,7 +90,7 @@ def _number(values: dict[str, float], name: str) -> str:
 
 
 def lasted(run: Run, alarm: Alarm) -> str:
-    """For how many steps it was seen, and whether it is over."""
+    """Say for how many steps it was seen, and whether it is over."""
     last = max(alarm.last_step, alarm.step)
     steps = numerals.count(last - alarm.step + 1, "step")
     span = f"{steps} ({alarm.step:,} to {last:,})" if last > alarm.step else steps

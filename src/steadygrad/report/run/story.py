@@ -1,4 +1,4 @@
-"""What was said and done in a run, as lists: alarms in the manner of a check's findings, actions, looks and notes.
+"""The story of a run, as lists: alarms in the manner of a check's findings, actions, looks and notes.
 
 May rely on the run's record and on the room's words and excerpts; must not know of the picture.
 """
@@ -93,7 +93,7 @@ def actions(run: Run, width: int, paint: Paint) -> list[str]:
 
 
 def looks(run: Run, width: int, paint: Paint) -> list[str]:
-    """What the looks came to: verdicts in a line, then each finding once, with the steps at which it was seen."""
+    """Sum up the looks: verdicts in a line, then each finding once, with the steps at which it was seen."""
     if not run.looks:
         return []
     verdicts: dict[str, int] = {}
