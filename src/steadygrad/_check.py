@@ -97,7 +97,7 @@ def check(
         ignore: Codes, code prefixes or names of the rules not to run.
 
     Returns:
-        A report: ``verdict``, ``findings``, ``trunk``, ``trial``; ``to_json()``, ``raise_for("error")``.
+        What was found, with ``verdict``, ``findings``, ``trunk``, ``trial``, ``to_json()`` and ``raise_for("error")``.
 
     Raises:
         SteadygradError: No check could be made; the message says what to do.
