@@ -23,6 +23,7 @@ autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 autodoc_member_order = "bysource"
 autodoc_class_signature = "separated"
+autodoc_default_options = {"exclude-members": "__init__, __new__"}
 add_module_names = False
 python_use_unqualified_type_names = True
 # Types of other libraries, and parts of a record, have no page here.
