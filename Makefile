@@ -88,5 +88,9 @@ site: $(SITE)
 	$(BIN)/python -m sphinx -W --keep-going -n -q -E -b html docs build/site
 	@echo build/site/index.html
 
+dist: $(READY)
+	$(BIN)/python -m pip install --quiet --group dist
+	recipe/dist.sh $(abspath $(BIN))/python
+
 clean:
 	rm -rf $(VENV) $(OLDEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
