@@ -29,7 +29,7 @@ python_use_unqualified_type_names = True
 # Types of other libraries, and parts of a record, have no page here.
 nitpick_ignore_regex = [
     ("py:class", r"(collections\.abc|torch|nn|os|pathlib|numpy)\..*"),
-    ("py:class", r"(Callable|Iterable|PathLike|Journal|optional)"),
+    ("py:class", r"(Callable|Iterable|PathLike|Journal|Listener|optional)"),
     ("py:class", r"steadygrad\.(record|journal|lab|_fix|cures|clip)\..*"),
     ("py:exc", r"\w*Error"),
 ]
