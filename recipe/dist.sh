@@ -12,11 +12,12 @@ rm -rf dist
 "$python" -m twine check --strict dist/*
 "$python" -m check_wheel_contents dist/*.whl
 
+# What lies on the path beside the environment would hide a dependency that the wheel does not name.
+unset PYTHONPATH
 "$python" -m venv "$apart/venv"
 "$apart/venv/bin/python" -m pip install --quiet --constraint constraints.txt torch
 "$apart/venv/bin/python" -m pip install --quiet --constraint constraints.txt dist/*.whl
 
-unset PYTHONPATH
 cd "$apart"
 cat > net.py <<'NET'
 from torch import nn
