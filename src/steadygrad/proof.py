@@ -80,21 +80,21 @@ def prove(
     """Train ``model`` as it is and cured, side by side, on copies: the same data in the same order, the same seeds.
 
     Args:
-        model: The module, or a function without arguments that makes one: each seed then draws weights of its own, where a
-            module begins each training with the weights that it has.
-        batch, loss_fn, optimizer, clip, seed: As for ``check``. Nothing that is given is changed.
-        cured: What ``cure`` gave for this model; None: it is looked for.
+        model: The module, or a function without arguments that makes one: a function draws new weights for each seed, and
+            a module begins each training with its present weights.
+        batch, loss_fn, optimizer, clip, seed: As for ``check``. They stay as they are.
+        cured: The result of ``cure`` for this model. None: ``prove`` looks for a cure.
         steps: Optimizer steps of each training.
         seeds: Trainings of each, from ``seed`` on.
-        batches: What both are trained on, again from the start when it ends: a list, a ``DataLoader``, or a function of the
+        batches: Training data of both, repeated from the start at its end: a list, a ``DataLoader``, or a function of the
             step. None: fresh batches where ``batch`` is a loader, else the one batch.
-        budget: As for ``cure``, where the cure is looked for.
+        budget: As for ``cure``, if ``prove`` looks for one.
 
     Returns:
         ``.proven``, ``.before`` and ``.after`` with the losses of every run; ``print(proof)`` draws both curves.
 
     Raises:
-        SteadygradError: Nothing could be trained; the message says what to do.
+        SteadygradError: The model cannot be trained; the message says what to do.
         Exception: Whatever the model itself raises.
 
     Example:

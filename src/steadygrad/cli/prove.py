@@ -40,7 +40,7 @@ def command(
 ) -> None:
     """Cure TARGET on a copy, then train both, with the same data in the same order and the same seeds. Writes nothing.
 
-    Without --batches both train on the one batch, and the report says so. Every seed builds TARGET anew.
+    Without --batches both train on the one batch, and the report says so. Every seed builds TARGET again.
 
     Exit code: 0 the cured model ends below the other; 1 it does not, or nothing was taken; 2 could not check.
     """

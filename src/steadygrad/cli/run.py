@@ -50,16 +50,16 @@ def divide(words: list[str], taking_values: set[str]) -> tuple[list[str], list[s
 @click.option("--notify", metavar="WHERE", help="Send each alarm: to an address as JSON, or to a command's input.")
 @click.option("--no-check", "check", flag_value=False, default=None, help="Do not check the first step on a copy.")
 @click.option("--cure", metavar="WHEN", help="at-start: cure before the first step, where numbers alone do it.")
-@click.option("--quiet", "-q", is_flag=True, default=None, help="Tell findings and alarms only.")
+@click.option("--quiet", "-q", is_flag=True, default=None, help="Print findings and alarms only.")
 @click.argument("program", nargs=-1, type=click.UNPROCESSED, metavar="PROGRAM [ARGUMENTS]...")
 def command(program: tuple[str, ...], **options: Any) -> Callable[[], int]:
-    """Run PROGRAM as `python` would, guard every optimizer that it makes, and tell what its gradients did.
+    """Run PROGRAM as `python` would, guard every optimizer that it makes, and report what its gradients did.
 
     PROGRAM is script.py, -m package.module, or a command on PATH that is a script of Python; what follows it is its own.
     Its output, exit code and result are those of a plain run; all lines of steadygrad's go to standard error. Works under
     torchrun: torchrun --no-python steadygrad run train.py.
 
-    Exit code: the program's; 1 where the guard stopped it, as --on-alarm told; 2 where it could not be started.
+    Exit code: the program's; 1 where the guard stopped it, as --on-alarm asks; 2 where it could not be started.
     """
     from steadygrad.act.on_alarm import OnAlarm
     from steadygrad.errors import SettingsError
