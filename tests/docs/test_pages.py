@@ -75,25 +75,15 @@ def test_findings_and_cures_link_each_other() -> None:
 
 
 def helped() -> dict[str, set[str]]:
-    """Names in brackets at or in the help lines of each rule's file."""
+    """Names of cures that each rule's file refers to, by the rule's code."""
     found = {}
     for path in Path(rules.__file__).parent.glob("sg*.py"):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        texts = [
-            node.value
-            for call in ast.walk(tree)
-            if isinstance(call, (ast.keyword, ast.FunctionDef))
-            and (call.arg == "cures" if isinstance(call, ast.keyword) else call.name == "_initialiser")
-            for node in ast.walk(call)
-            if isinstance(node, ast.Constant) and isinstance(node.value, str)
-        ]
-        names = {
-            name
-            for text in texts
-            for group in re.findall(r" \(([a-z-]+(?:, [a-z-]+)*)\)", text)
-            for name in group.split(", ")
+        found[path.name[:5].upper()] = {
+            call.args[1].value
+            for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "CureRef"
+            if len(call.args) > 1 and isinstance(call.args[1], ast.Constant) and isinstance(call.args[1].value, str)
         }
-        found[path.name[:5].upper()] = names
     return found
 
 
