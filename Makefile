@@ -64,7 +64,8 @@ imports: $(READY)
 tests: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not long"
 
-tests-all: $(READY)
+# The site is built by a test, which is left out where Sphinx is not installed.
+tests-all: $(READY) $(SITE)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 fuzz: $(READY)
