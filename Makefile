@@ -4,12 +4,15 @@
 # make test-oldest: the suite's core on the oldest releases of torch and the rest that steadygrad works with, in .venv-oldest.
 #   From PyPI torch 2.6 for Linux comes with CUDA's libraries, which it loads without a GPU too: 5 GB on disk.
 # make fuzz: 20,000 made-up journals, reports, settings, targets and command lines, where make test takes 500.
+# make site: the documentation as web pages, in build/site. make figures: the figures of the lab, measured again.
+# make dist: sdist and wheel, checked, and run from an environment that has the wheel alone.
 # All need Python 3.11 or newer and nothing else; everything goes into .venv.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+SITE := $(VENV)/.site
 OLDEST := .venv-oldest
 # The files that define the public names: their docstrings follow Google's convention.
 PUBLIC := $(addprefix src/steadygrad/,__init__.py _check.py _fix/apply.py _fix/fix.py _guard/attach.py _guard/guard.py \
@@ -20,7 +23,7 @@ CORE := tests/test_torch_internals.py tests/test_api.py tests/clip tests/probe t
 # The nets of the demo and the tests are small: one thread each is fastest, above all beside other work.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-all test-oldest lint types imports tests tests-all fuzz mutants docs clean
+.PHONY: demo test test-all test-oldest lint types imports tests tests-all fuzz mutants docs figures site dist clean
 
 demo: $(READY)
 	$(BIN)/steadygrad check examples/deep_sigmoid.py --exit-zero
@@ -65,7 +68,8 @@ imports: $(READY)
 tests: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not long"
 
-tests-all: $(READY)
+# The site is built by a test, which is left out where Sphinx is not installed.
+tests-all: $(READY) $(SITE)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 fuzz: $(READY)
@@ -76,6 +80,22 @@ mutants: $(READY)
 
 docs: $(READY)
 	$(BIN)/python docs/make.py
+
+figures: $(READY)
+	$(BIN)/python docs/figures.py
+
+$(SITE): pyproject.toml $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group docs
+	touch $(SITE)
+
+# Warnings are errors: a link that leads nowhere, a page that no contents lists, a name that a docstring gets wrong.
+site: $(SITE)
+	$(BIN)/python -m sphinx -W --keep-going -n -q -E -b html docs build/site
+	@echo build/site/index.html
+
+dist: $(READY)
+	$(BIN)/python -m pip install --quiet --group dist
+	recipe/dist.sh $(abspath $(BIN))/python
 
 clean:
 	rm -rf $(VENV) $(OLDEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -21,7 +21,7 @@ def pages() -> dict[str, str]:
         {"rules/README.md": _rules(), "cures/README.md": _cures(), "lab/README.md": _lab()}
         | {f"rules/{rule.code}.md": _linked(page_of(rule)) for rule in rules.load()}
         | {f"cures/{cure.name}.md": _linked(cure.page) for cure in cures.load()}
-        | {f"lab/{one.name}.md": one.page for one in lab.load()}
+        | {f"lab/{one.name}.md": _pictured(one.name, one.page) for one in lab.load()}
     )
 
 
@@ -121,6 +121,14 @@ def _lab() -> str:
         where = ", ".join(f"{name} {value}" for name, value in one.refuted.items())
         rows.append(f"| [{one.name}]({one.name}.md) | {one.summary} | {where} |")
     return LAB.format(rows="\n".join(rows))
+
+
+def _pictured(name: str, page: str) -> str:
+    """The page with the figures of a quick run, which ``figures.py`` draws, after its first sentence."""
+    figures = sorted(path.name for path in (HERE / "lab" / "figures").glob(f"{name}-[0-9].svg"))
+    shown = "\n".join(f"![Figure {number} of {name}](figures/{file})" for number, file in enumerate(figures, start=1))
+    head, claim, rest = page.partition("\n## Claim\n")
+    return f"{head}\n{shown}\n{claim}{rest}"
 
 
 def _linked(page: str) -> str:

@@ -79,25 +79,25 @@ def check(
     """Find where and why gradients vanish or explode in ``model``, from one batch.
 
     Args:
-        model: Any module that runs. It is copied; the one passed in is left bit for bit as it was.
+        model: Any module that runs. The check works on a copy, and yours stays bit for bit the same.
         batch: ``(x, y)`` with ``loss_fn``: the loss is ``loss_fn(model(x), y)``, where a tuple ``x`` becomes positional
             and a dict keyword arguments. Without ``loss_fn`` the whole batch is the model's input and the output's
-            ``.loss`` (or ``["loss"]``) is the loss. Better: where such batches come from, a ``DataLoader``, another
-            iterable or a function of the step; then every step takes a fresh one, and what they brought is read on one
-            that they did not see. The loader is left as it was; an iterator has moved on. None: a batch is made from
-            the model's first layers, and the report says so.
-        loss_fn: From output and target to a scalar tensor.
-        optimizer: The one that will train the model, or what it is in words, "sgd:0.1,momentum=0.9", or a function that
-            makes one from the parameters; AdamW at 1e-3 when not given. It is copied too.
-        clip: What the training loop clips by before each step: ``Clip.norm(1.0)``, or in words, "norm:1.0".
-        seed: For whatever the model or the made batch draws.
+            ``.loss`` (or ``["loss"]``) is the loss. A ``DataLoader``, another iterable or a function of the step is
+            better: each step takes a fresh batch, and batches that no step saw show what the steps learned. A loader
+            stays as it was; an iterator loses the batches taken. None: the check makes a batch from the model's first
+            layers, and the report says so.
+        loss_fn: Function of output and target that returns a scalar tensor.
+        optimizer: The optimizer that will train the model; or its name in words, "sgd:0.1,momentum=0.9"; or a function that
+            makes one from the parameters. None: AdamW at 1e-3. The check copies it too.
+        clip: The clip of the training loop before each step: ``Clip.norm(1.0)``, or in words, "norm:1.0".
+        seed: Seed of every random draw.
         trial: Steps of the step test; 0 for the probe alone, more than 100 for a trial. None: as many as settle it:
             on one batch ten or a hundred, on fresh ones from three to three hundred.
         select: Codes, code prefixes or names of the rules to run, "SG101,SG3" or a list; all when None.
         ignore: Codes, code prefixes or names of the rules not to run.
 
     Returns:
-        A report: ``verdict``, ``findings``, ``trunk``, ``trial``; ``to_json()``, ``raise_for("error")``.
+        What was found, with ``verdict``, ``findings``, ``trunk``, ``trial``, ``to_json()`` and ``raise_for("error")``.
 
     Raises:
         SteadygradError: No check could be made; the message says what to do.

@@ -92,15 +92,15 @@ def prove(
         cured: The result of ``cure`` for this model; None: a cure is looked for.
         steps: Optimizer steps of each training.
         seeds: Trainings of each, from ``seed`` on.
-        batches: What both are trained on, again from the start when it ends: a list, a ``DataLoader``, or a function of the
+        batches: Training data of both, repeated from the start at its end: a list, a ``DataLoader``, or a function of the
             step. None: fresh batches where ``batch`` is a loader, else the one batch.
-        budget: As for ``cure``, where the cure is looked for.
+        budget: As for ``cure``, if ``prove`` looks for one.
 
     Returns:
         ``.proven``, ``.before`` and ``.after`` with the losses of every run; ``print(proof)`` draws both curves.
 
     Raises:
-        SteadygradError: Nothing could be trained; the message says what to do.
+        SteadygradError: The model cannot be trained; the message says what to do.
         Exception: Whatever the model itself raises.
 
     Example:

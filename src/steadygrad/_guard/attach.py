@@ -45,30 +45,32 @@ def guard(
     Args:
         model: The module whose call makes the forward pass (wrapped as it is used), or several of them.
         optimizer: One, or several that train together; as they are, or as ``accelerator.prepare`` gives them.
-        clip: Bounds gradients before each step: ``Clip.norm(1.0)``, or in words, "norm:1.0". The norms that it needs are
-            those that are watched.
+        clip: Bound on the gradients before each step: ``Clip.norm(1.0)``, or in words, "norm:1.0". The clip uses the norms
+            that the guard has read.
         on_alarm: "warn", "skip" the step, "lower" the rate, "clip" harder, "rollback" to the last good snapshot, "stop";
             with limits "skip:5/100:stop", five times in a hundred steps and then stop; an ``OnAlarm``; or a function of
             the alarm.
-        journal: File that the run is recorded in (SQLite); None keeps alarms in memory alone.
-        trackers: Where steps and alarms are shown while they happen: ``steadygrad.integrations.tensorboard.Tracker("logs")``;
-            one or several. They get what the journal gets, on threads of their own.
+        journal: File that records the run (SQLite). None: alarms stay in memory.
+        trackers: One or several trackers that show steps and alarms live:
+            ``steadygrad.integrations.tensorboard.Tracker("logs")``. Each gets the rows of the journal on its own thread.
         notify: Address that each alarm is sent to as JSON, or a command that gets it on its standard input.
-        probe_every: Steps between two full probes of the step at hand; the first step is always looked at. 0: none, on alarms
-            neither; the guard then keeps only the inputs of a step, and can say less about causes.
-        overhead: Share of the run's time for what is beyond reading the gradients: looks, exact updates, each tracker.
+        probe_every: Steps between two full probes; the guard always probes the first step. 0: no probe, not even on an
+            alarm;
+            the guard then names fewer causes.
+        overhead: Share of the run's time for looks, exact updates and each tracker. It does not bound the reading of
+            gradients.
         every: Read each ``every``-th step; 1 reads all.
-        snapshot_every: Steps between two snapshots, where ``on_alarm`` rolls back or stops, be it at its limit.
-        snapshot_bytes: Most that one snapshot may take.
+        snapshot_every: Steps between two snapshots, if ``on_alarm`` can roll back or stop.
+        snapshot_bytes: Greatest size of one snapshot, in bytes.
         quiet: Print alarms only.
-        say: Where lines for the user go; standard error when None.
+        say: Function that takes each line for the user. None: print to standard error.
 
     Returns:
-        The guard. An optimizer that is already guarded in the same way gives the guard that it has.
+        The guard. If the optimizer already has a guard with the same settings, that one.
 
     Raises:
-        SteadygradError: Something given cannot be; the message says what. Never raised by a step, but for
-            ``TrainingStopped`` where ``on_alarm`` says "stop".
+        SteadygradError: An argument is wrong; the message names it. A step raises only ``TrainingStopped``, and only if
+            ``on_alarm`` can stop.
 
     Example:
         >>> import torch, steadygrad as sg

@@ -53,7 +53,7 @@ def divide(words: list[str], taking_values: set[str]) -> tuple[list[str], list[s
 @click.option("--quiet", "-q", is_flag=True, default=None, help="Print findings and alarms only.")
 @click.argument("program", nargs=-1, type=click.UNPROCESSED, metavar="PROGRAM [ARGUMENTS]...")
 def command(program: tuple[str, ...], **options: Any) -> Callable[[], int]:
-    """Run PROGRAM as `python` would, guard every optimizer that it makes, and print what its gradients did.
+    """Run PROGRAM as `python` would, guard every optimizer that it makes, and report what its gradients did.
 
     PROGRAM is script.py, -m package.module, or a command on PATH that is a script of Python; what follows it goes to the program.
     Its output, exit code and result are those of a plain run; all lines of steadygrad's go to standard error. Works under

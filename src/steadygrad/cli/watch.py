@@ -15,10 +15,10 @@ LONGEST = 86_400
 @click.option("--every", type=click.FloatRange(min=0.1), default=1.0, show_default=True, help="Seconds between looks.")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
 def command(journal: str, every: float, color: Any) -> None:
-    """Follow JOURNAL until its run is over, or until Ctrl-C; the run is not affected.
+    """Follow JOURNAL until its run ends, or until Ctrl-C. The run goes on as before.
 
-    A terminal shows the picture of `steadygrad show`, drawn again and again. Elsewhere each new alarm is a line, and
-    every few seconds a line says how far the run is.
+    A terminal shows the picture of `steadygrad show`, drawn again and again. Elsewhere each new alarm is a line, and a
+    line every few seconds shows how far the run is.
 
     Exit code: 0, or 2 where the journal cannot be read.
     """

@@ -86,7 +86,7 @@ def cure(
     compare: bool = False,
     budget: float | str | None = None,
 ) -> Cured:
-    """Find the least intrusive change that makes ``model`` healthy, by trying them on copies.
+    """Try cures on copies of ``model`` and find the least intrusive one that makes it healthy.
 
     Args:
         model: As for ``check``.
@@ -98,17 +98,17 @@ def cure(
         trial: As for ``check``.
         keep: What must stay: "activation", "architecture", "optimizer", "numbers", "set-up".
         allow: Groups of cures that may be used; all by default.
-        only: Names of cures (``steadygrad cures``) or candidates; nothing else is tried.
+        only: Names of cures (``steadygrad cures``) or candidates to try, and no others.
         best: Try all, and take the fastest learner of those that heal.
         compare: After the first that heals, try one of each group that changes more.
-        budget: Time after which nothing further is tried: seconds, or "60s", "5m".
+        budget: Time after which no further cure is tried: seconds, or "60s", "5m".
 
     Returns:
         ``.model`` (a new one), ``.optimizer`` (same class, on the new parameters, rate step-tested), ``.changes``,
-        ``.before``, ``.after``, ``.tried``. Where nothing helped, ``.taken`` is None and the model is a plain copy.
+        ``.before``, ``.after``, ``.tried``. If no cure helps, ``.taken`` is None and the model is a plain copy.
 
     Raises:
-        SteadygradError: No check could be made, the model cannot be copied, or options contradict each other.
+        SteadygradError: The model cannot be checked or copied, or options contradict each other.
         Exception: Whatever the model itself raises.
 
     Example:
