@@ -18,17 +18,17 @@ from . import records
 
 def test_concise_is_one_line_a_finding_and_the_verdict() -> None:
     assert render(records.vanishing(), "concise").split("\n") == [
-        "net.py:9:17: SG102 sigmoid passes less than 1/4 of the gradient, 20 times in a row",
-        "net.py:9:31: SG105 all 32 samples leave fcs.19 alike",
-        "train.py:31:12: SG303 cross_entropy applies softmax to an output that softmax has made",
+        "net.py:9:17: error SG102 sigmoid passes less than 1/4 of the gradient, 20 times in a row",
+        "net.py:9:31: error SG105 all 32 samples leave fcs.19 alike",
+        "train.py:31:12: warning SG303 cross_entropy applies softmax to an output that softmax has made",
         "will not train as set up · 2 errors, 1 warning",
     ]
 
 
 def test_concise_names_the_module_where_no_line_is_known() -> None:
     first, second, _ = render(records.nonfinite(), "concise").split("\n")
-    assert first.startswith("head.temperature: SG203 ")
-    assert second.startswith("model: SG203 ")
+    assert first.startswith("head.temperature: error SG203 ")
+    assert second.startswith("model: error SG203 ")
 
 
 def test_github_annotates_the_expression() -> None:

@@ -22,7 +22,7 @@ from steadygrad.cli.subject import settings_for, subject_of, subject_options
 @click.option("--ignore", metavar="CODES", help="Rules to leave out.")
 @click.option("--fail-on", metavar="LEVEL", help="error (default), warning or never.")
 @click.option("--exit-zero", is_flag=True, help="The same as --fail-on never.")
-@click.option("--output-format", metavar="FORMAT", help="text, concise, json, github, html.")
+@click.option("--output-format", metavar="FORMAT", help="text, concise, json, github, sarif, junit, agent, html.")
 @click.option("--output-file", metavar="PATH", help="Write the report there instead of printing it.")
 @click.option("--quiet", "-q", is_flag=True, help="Print findings only, and nothing where there are none.")
 @click.option("--verbose", "-v", is_flag=True, help="Print all that was measured of a healthy model too.")
@@ -73,7 +73,11 @@ def command(
             text = "\n".join(findings(report))
         else:
             text = render(
-                report, settings.output_format, color="never" if output_file is not None else color, verbose=verbose
+                report,
+                settings.output_format,
+                color="never" if output_file is not None else color,
+                verbose=verbose,
+                fail_on=settings.fail_on,
             )
         if output_file is not None:
             write_atomically(output_file, text)

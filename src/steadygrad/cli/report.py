@@ -11,7 +11,11 @@ import click
 @click.command(name="report", short_help="Show a saved report again, in any format.")
 @click.argument("file")
 @click.option(
-    "--output-format", metavar="FORMAT", default="text", show_default=True, help="text, concise, json, github, html."
+    "--output-format",
+    metavar="FORMAT",
+    default="text",
+    show_default=True,
+    help="text, concise, json, github, sarif, junit, agent, html.",
 )
 @click.option("--output-file", metavar="PATH", help="Write there instead of printing.")
 @click.option("--verbose", "-v", is_flag=True, help="Print all that was measured of a healthy model too.")

@@ -17,7 +17,14 @@ NAME = "github"
 _LEVEL = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
 
 
-def render(record: CheckRecord, *, width: int | None = None, color: Color = "never", verbose: bool = False) -> str:
+def render(
+    record: CheckRecord,
+    *,
+    width: int | None = None,
+    color: Color = "never",
+    verbose: bool = False,
+    fail_on: str = "error",
+) -> str:
     """One command a finding, then the verdict as a plain line."""
     lines = [_annotation(finding) for finding in words.worst_first(record)]
     return "\n".join([*lines, f"{words.verdict(record)} · {words.tally(record)}"])
@@ -38,14 +45,8 @@ def _annotation(finding: Finding) -> str:
 
 def _message(finding: Finding) -> str:
     where = finding.module if finding.location is None else ""
-    parts = [
-        f"{where}: {finding.message}" if where else finding.message,
-        finding.label,
-        f"measured: {words.evidence(finding.evidence)}" if finding.evidence else "",
-        f"so: {finding.consequence}" if finding.consequence else "",
-        f"help: {words.help_for(finding)}" if finding.cures else "",
-    ]
-    return "\n".join(words.clean(part) for part in parts if part)
+    said = f"{where}: {finding.message}" if where else finding.message
+    return "\n".join((words.clean(said), *words.remarks(finding)))
 
 
 def _escape(text: str, *, more: str = "") -> str:

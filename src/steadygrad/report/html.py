@@ -39,7 +39,14 @@ _POINTS = 200
 _WIDTH, _HEIGHT, _MARGIN = 600, 100, 44
 
 
-def render(record: CheckRecord, *, width: int | None = None, color: Color = "never", verbose: bool = False) -> str:
+def render(
+    record: CheckRecord,
+    *,
+    width: int | None = None,
+    color: Color = "never",
+    verbose: bool = False,
+    fail_on: str = "error",
+) -> str:
     """An HTML fragment for ``_repr_html_``."""
     verdict = record.verdict
     head = (
