@@ -32,7 +32,7 @@ def plan_options(command: Any) -> Any:
 @click.argument("target")
 @subject_options
 @plan_options
-@click.option("--output-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--output-format", type=click.Choice(["text", "json", "html"]), default="text", show_default=True)
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
 @click.pass_context
@@ -56,6 +56,10 @@ def command(ctx: click.Context, /, target: str, output_format: str, color: Any, 
         from steadygrad.report.as_json import cure_as_json
 
         click.echo(cure_as_json(cured))
+    elif output_format == "html":
+        from steadygrad.report import cured_page
+
+        click.echo(cured_page.render(cured))
     else:
         from steadygrad.report.cured import render
 
