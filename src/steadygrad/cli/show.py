@@ -13,7 +13,9 @@ import click
 @click.option("--session", type=click.IntRange(min=1), metavar="N", help="Which of several sessions (the newest).")
 @click.option("--series", is_flag=True, help="With json: the series of every parameter too.")
 @click.option("--points", type=click.IntRange(min=1), metavar="N", help="Points of the series, at most.")
-@click.option("--output-format", metavar="FORMAT", default="text", show_default=True, help="text, json, csv, parquet.")
+@click.option(
+    "--output-format", metavar="FORMAT", default="text", show_default=True, help="text, json, html, csv, parquet."
+)
 @click.option("--output-file", metavar="PATH", help="Write there instead of printing.")
 @click.option("--plot", metavar="PATH", help="Draw the curves into a .png, .svg or .pdf as well.")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
