@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 import pytest
 
 from steadygrad.record import Location
-from steadygrad.report import render
+from steadygrad.report import html, render
 
 from . import records
 
@@ -87,7 +87,7 @@ class Tags(HTMLParser):
 
 @pytest.mark.parametrize("name", records.ALL)
 def test_html_is_well_formed_self_contained_and_escaped(name: str) -> None:
-    fragment = render(records.ALL[name](), "html")
+    fragment = html.fragment(records.ALL[name]())
     tags = Tags()
     tags.feed(fragment)
     tags.close()

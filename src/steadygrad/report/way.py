@@ -22,7 +22,7 @@ STYLE = """
 .sg-way td.b{width:22%;min-width:4rem}.sg-way td.n{width:1%}.sg-way small{opacity:.7;display:block}
 """
 
-COLUMNS = 100
+COLUMNS = 80
 """Of the picture; of more steps several share a column."""
 
 LINES = 8

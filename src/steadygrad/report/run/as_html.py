@@ -27,7 +27,7 @@ section p{margin:.1em 0}dl{display:grid;grid-template-columns:max-content 1fr;ga
 dt{opacity:.65}dd{margin:0;overflow-wrap:anywhere}
 .heat{display:grid;grid-template-columns:minmax(4rem,22%) 1fr;gap:1px .6em;align-items:center;font-size:12px}
 .heat svg{display:block;width:100%;height:1.1em}.heat rect{fill:currentColor}.heat .gone{fill:var(--e)}
-.heat span{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
+.heat span{overflow-wrap:anywhere}
 """
 
 COLUMNS = 120
@@ -73,6 +73,8 @@ def _losses(run: Run) -> Iterator[str]:
             continue
         log = bool(known.min() > 0 and known.max() >= LOG_FROM * known.min())
         name = f"loss{f' of {who}' if who else ''}{', log scale' if log else ''}"
+        if on.columns < run.steps:
+            name += "; blue: the least within each stretch"
         yield f"<h2>{safe(name)}</h2>" + _panel(run, on, [most, least], ["", "second"], "loss", log=log)
 
 
@@ -120,7 +122,7 @@ def _panel(
 
 
 def _layers(run: Run) -> Iterator[str]:
-    """A strip for each layer, from the input down: the darker the greater its gradient; red: exactly zero, or not finite."""
+    """A strip for each layer, from the input down: the stronger the greater its gradient; red: exactly zero, or not finite."""
     names = [one.name for one in run.watched]
     if not names:
         return
@@ -131,8 +133,9 @@ def _layers(run: Run) -> Iterator[str]:
         return
     low, high = float(finite.min()), max(float(finite.max()), float(finite.min()) + 1.0)
     drawn = "".join(f"<span>{safe(row.label)}</span>{_strip(on, row.label, values, low, high)}" for row, values in rows)
-    scale = f"from 1e{low:+.0f} (faint) to 1e{high:+.0f} (dark); red: exactly zero or not finite"
-    begun = f", names begin with {lead}" if lead else ""
+    faint, strong = (numerals.power_of_ten(round(level)) for level in (low, high))
+    scale = f"from {faint} (faint) to {strong} (strong); red: exactly zero, or not finite"
+    begun = f" of {lead}" if lead else ""
     yield f'<h2>{safe(f"gradient of each layer{begun}")}</h2><p><small>{scale}</small></p><div class="heat">{drawn}</div>'
 
 
