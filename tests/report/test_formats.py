@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from steadygrad.record import Location
+from steadygrad.record import Location, Severity
 from steadygrad.report import html, render
 
 from . import records
@@ -115,3 +115,11 @@ def test_reports_are_rendered_without_torch() -> None:
 
 def test_the_test_for_torch_can_fail() -> None:
     assert _loads_torch("import steadygrad.report, torch")
+
+
+def test_github_gets_ten_annotations_of_a_level_and_the_number_of_the_others() -> None:
+    errors = 12 * (records.saturated(),)
+    warnings = 3 * (replace(records.saturated(), severity=Severity.WARNING),)
+    lines = render(replace(records.vanishing(), findings=errors + warnings), "github").split("\n")
+    assert [sum(line.startswith(f"::{level} ") for line in lines) for level in ("error", "warning")] == [10, 3]
+    assert " · 2 without an annotation" in lines[-1]

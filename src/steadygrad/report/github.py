@@ -14,6 +14,9 @@ from steadygrad.report.colour import Color
 
 NAME = "github"
 
+MOST = 10
+"""Annotations of one level that GitHub shows of a step; it drops further ones without a word."""
+
 _LEVEL = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
 
 
@@ -25,9 +28,14 @@ def render(
     verbose: bool = False,
     fail_on: str = "error",
 ) -> str:
-    """One command a finding, then the verdict as a plain line."""
-    lines = [_annotation(finding) for finding in words.worst_first(record)]
-    return "\n".join([*lines, f"{words.verdict(record)} · {words.tally(record)}"])
+    """One command a finding, ``MOST`` of a level, then the verdict as a plain line."""
+    by_level = {level: [one for one in record.findings if one.severity is level] for level in Severity}
+    lines = [_annotation(finding) for found in by_level.values() for finding in found[:MOST]]
+    left = sum(len(found[MOST:]) for found in by_level.values())
+    last = f"{words.verdict(record)} · {words.tally(record)}"
+    return "\n".join(
+        [*lines, f"{last} · {left} without an annotation: a step shows {MOST} of a level" if left else last]
+    )
 
 
 def _annotation(finding: Finding) -> str:
