@@ -9,23 +9,43 @@ from typing import Any
 
 import click
 
+from steadygrad.cli import completing
 from steadygrad.cli.subject import settings_for, subject_of, subject_options
 
 
 @click.command(name="check", short_help="Find where and why gradients vanish or explode.")
-@click.argument("target")
+@click.argument("target", shell_complete=completing.files)
 @subject_options
 @click.option(
     "--trial", type=int, help="Optimizer steps on a copy (10, or 100 where 10 leave it open); 0 = the probe alone."
 )
-@click.option("--select", metavar="CODES", help="Rules to run: codes, prefixes or names.")
-@click.option("--ignore", metavar="CODES", help="Rules to leave out.")
-@click.option("--baseline", metavar="FILE", help="Known findings: only new ones are printed and fail.")
+@click.option(
+    "--select", metavar="CODES", help="Rules to run: codes, prefixes or names.", shell_complete=completing.rules
+)
+@click.option("--ignore", metavar="CODES", help="Rules to leave out.", shell_complete=completing.rules)
+@click.option(
+    "--baseline",
+    metavar="FILE",
+    help="Known findings: only new ones are printed and fail.",
+    shell_complete=completing.files,
+)
 @click.option("--update-baseline", is_flag=True, help="Write what is found into the baseline, and fail for none of it.")
-@click.option("--fail-on", metavar="LEVEL", help="error (default), warning or never.")
+@click.option(
+    "--fail-on", metavar="LEVEL", help="error (default), warning or never.", shell_complete=completing.fail_on
+)
 @click.option("--exit-zero", is_flag=True, help="The same as --fail-on never.")
-@click.option("--output-format", metavar="FORMAT", help="text, concise, json, github, sarif, junit, agent, html.")
-@click.option("--output-file", metavar="PATH", help="Write the report there instead of printing it.")
+@click.option(
+    "--output-format",
+    metavar="FORMAT",
+    help="text, concise, json, github, sarif, junit, agent, html.",
+    shell_complete=completing.formats,
+)
+@click.option(
+    "--output-file",
+    metavar="PATH",
+    help="Write the report there instead of printing it.",
+    shell_complete=completing.files,
+)
 @click.option("--quiet", "-q", is_flag=True, help="Print findings only, and nothing where there are none.")
 @click.option("--verbose", "-v", is_flag=True, help="Print all that was measured of a healthy model too.")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)

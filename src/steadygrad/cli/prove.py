@@ -9,12 +9,13 @@ from typing import Any
 
 import click
 
+from steadygrad.cli import completing
 from steadygrad.cli.cure import plan_options, planner_options
 from steadygrad.cli.subject import asked, settings_for, subject_of, subject_options
 
 
 @click.command(name="prove", short_help="Train before and after the cure, side by side.")
-@click.argument("target")
+@click.argument("target", shell_complete=completing.files)
 @subject_options
 @plan_options
 @click.option("--batches", metavar="FILE.py:FUNCTION", help="Function that returns batches (a list or a DataLoader).")
