@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from steadygrad.report import render
+from steadygrad.report import FORMATS, render
 from tests.cli.test_check import SICK, WELL
 from tests.report import records
 
@@ -98,3 +98,14 @@ def test_the_problem_matcher_reads_concise_lines() -> None:
 def test_the_hook_runs_a_command_that_there_is() -> None:
     (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
     assert hook["entry"] == "steadygrad check" and hook["pass_filenames"] is False and hook["language"] == "system"
+
+
+def test_the_page_uses_what_there_is() -> None:
+    page = (ROOT / "docs" / "ci.md").read_text()
+    workflow, hooks = (yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL))
+    (used,) = [step["with"] for step in workflow["steps"] if "steadygrad" in step.get("uses", "")]
+    assert set(used) <= set(yaml.safe_load((ROOT / "action.yml").read_text())["inputs"])
+    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    assert [one["id"] for one in hooks["repos"][0]["hooks"]] == [hook["id"]]
+    formats = set(re.findall(r"^\| `(\w+)` \|", page, flags=re.MULTILINE))
+    assert formats == set(FORMATS)
