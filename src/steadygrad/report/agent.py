@@ -81,7 +81,7 @@ def _finding(finding: Finding, name: str) -> dict[str, Any]:
             }
             for number, one in enumerate(finding.evidence[:MOST_NUMBERS], 1)
         ],
-        "cures": [_cut(one, SENTENCE) for one in finding.cures[:MOST_CURES]],
+        "cures": [{"name": one.name, "what": _cut(one.why, SENTENCE)} for one in finding.cures[:MOST_CURES]],
         "page": f"steadygrad explain {finding.code}",
     }
     return {key: value for key, value in told.items() if value not in ("", [])}
