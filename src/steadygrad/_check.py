@@ -59,9 +59,9 @@ class Report(CheckRecord):
         return render(self, "text")
 
     def _repr_html_(self) -> str:
-        from steadygrad.report.html import render
+        from steadygrad.report.html import fragment
 
-        return render(self)
+        return fragment(self)
 
 
 def check(

@@ -47,6 +47,8 @@ class Settings:
     device: str | None = None
     dtype: str | None = None
     output_format: str = "text"
+    baseline: str | None = None
+    """File of known findings, relative to ``root`` where pyproject.toml names it."""
     root: Path | None = None
     """Folder of the pyproject.toml that was read."""
 
@@ -91,6 +93,8 @@ def load_settings(start: Path, options: Mapping[str, Any] | None = None) -> Sett
         path, table = where
         own = {name: value for name, value in table.items() if name != RUN}
         found = {**_checked(own, f"[tool.steadygrad] in {path}", Settings), "root": path.parent}
+        if "baseline" in found:
+            found["baseline"] = str(path.parent / found["baseline"])
     given = {name: value for name, value in (options or {}).items() if value is not None}
     return Settings(**{**found, **_checked(given, "the options", Settings)})
 
@@ -189,6 +193,7 @@ _EXAMPLES = {
     "device": "cpu",
     "dtype": "float64",
     "output_format": "concise",
+    "baseline": "steadygrad-baseline.json",
     "clip": "norm:1.0",
     "on_alarm": "skip:5/100:stop",
     "journal": "runs/today.sgj",

@@ -195,7 +195,7 @@ def test_settings_from_the_file(folder, capsys):
     ("form", "sign"),
     [
         ("text", "error[SG102]"),
-        ("concise", "sick.py:14:17: SG102"),
+        ("concise", "sick.py:14:17: error SG102"),
         ("json", '"version": 1'),
         ("github", "::error "),
         ("html", "<"),

@@ -53,7 +53,7 @@ def test_without_torch(arguments: list[str]) -> None:
 def test_a_saved_report_is_shown_without_torch(tmp_path: Path) -> None:
     saved = tmp_path / "report.json"
     saved.write_text(vanishing().to_json())
-    for form in ("text", "concise", "github", "html", "json"):
+    for form in ("text", "concise", "github", "junit", "agent", "html", "json"):
         done = run("report", str(saved), "--output-format", form)
         assert (done.returncode, done.stderr) == (0, "no torch")
 

@@ -157,7 +157,7 @@ def reports(draw: st.DrawFn, texts: tuple[str, ...]) -> Given:
         content = draw(
             st.sampled_from((b"[" * 20_000, b'{"version": ' + b"9" * 5_000 + b"}", b"\xff\xfe", b'{"version": 1e999}'))
         )
-    shown = draw(st.sampled_from(("text", "concise", "json", "github", "html")))
+    shown = draw(st.sampled_from(("text", "concise", "json", "github", "junit", "agent", "html")))
     return Given(("report", "{}/report.json", "--output-format", shown), {"report.json": content})
 
 

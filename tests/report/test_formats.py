@@ -10,25 +10,25 @@ from html.parser import HTMLParser
 
 import pytest
 
-from steadygrad.record import Location
-from steadygrad.report import render
+from steadygrad.record import Location, Severity
+from steadygrad.report import html, render
 
 from . import records
 
 
 def test_concise_is_one_line_a_finding_and_the_verdict() -> None:
     assert render(records.vanishing(), "concise").split("\n") == [
-        "net.py:9:17: SG102 sigmoid passes less than 1/4 of the gradient, 20 times in a row",
-        "net.py:9:31: SG105 all 32 samples leave fcs.19 alike",
-        "train.py:31:12: SG303 cross_entropy applies softmax to an output that softmax has made",
+        "net.py:9:17: error SG102 sigmoid passes less than 1/4 of the gradient, 20 times in a row",
+        "net.py:9:31: error SG105 all 32 samples leave fcs.19 alike",
+        "train.py:31:12: warning SG303 cross_entropy applies softmax to an output that softmax has made",
         "will not train as set up · 2 errors, 1 warning",
     ]
 
 
 def test_concise_names_the_module_where_no_line_is_known() -> None:
     first, second, _ = render(records.nonfinite(), "concise").split("\n")
-    assert first.startswith("head.temperature: SG203 ")
-    assert second.startswith("model: SG203 ")
+    assert first.startswith("head.temperature: error SG203 ")
+    assert second.startswith("model: error SG203 ")
 
 
 def test_github_annotates_the_expression() -> None:
@@ -87,7 +87,7 @@ class Tags(HTMLParser):
 
 @pytest.mark.parametrize("name", records.ALL)
 def test_html_is_well_formed_self_contained_and_escaped(name: str) -> None:
-    fragment = render(records.ALL[name](), "html")
+    fragment = html.fragment(records.ALL[name]())
     tags = Tags()
     tags.feed(fragment)
     tags.close()
@@ -115,3 +115,11 @@ def test_reports_are_rendered_without_torch() -> None:
 
 def test_the_test_for_torch_can_fail() -> None:
     assert _loads_torch("import steadygrad.report, torch")
+
+
+def test_github_gets_ten_annotations_of_a_level_and_the_number_of_the_others() -> None:
+    errors = 12 * (records.saturated(),)
+    warnings = 3 * (replace(records.saturated(), severity=Severity.WARNING),)
+    lines = render(replace(records.vanishing(), findings=errors + warnings), "github").split("\n")
+    assert [sum(line.startswith(f"::{level} ") for line in lines) for level in ("error", "warning")] == [10, 3]
+    assert " · 2 without an annotation" in lines[-1]

@@ -115,7 +115,7 @@ def test_parquet_has_the_columns_of_the_csv(name: str) -> None:
 
 
 def test_every_format_is_a_file() -> None:
-    assert FORMATS == ("text", "json", "csv", "parquet")
+    assert FORMATS == ("text", "json", "html", "csv", "parquet")
     for name in FORMATS:
         assert render(made("three steps"), name)
 

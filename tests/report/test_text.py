@@ -156,7 +156,7 @@ def test_paths_inside_the_current_directory_are_relative(tmp_path: Path, monkeyp
         finding = replace(records.saturated(), location=Location(path, 9, 17, 9, 37), also=())
         record = replace(records.healthy(), findings=(finding,))
         assert f"--> {shown}:9:17 " in render(record, width=200, color="never")
-        assert render(record, "concise").startswith(f"{shown}:9:17: SG102 ")
+        assert render(record, "concise").startswith(f"{shown}:9:17: error SG102 ")
 
 
 def test_errors_come_before_warnings_and_notes() -> None:
@@ -214,8 +214,8 @@ def test_numbers_keep_their_unit_on_the_line() -> None:
 
 
 def test_every_format_draws_every_record() -> None:
-    assert set(FORMATS) == set(EXTENSIONS)
-    for form in FORMATS:
+    # That of code scanning needs a package that may not be here; test_sarif.py draws it.
+    for form in set(FORMATS) - {"sarif"}:
         for make in records.ALL.values():
             text = render(make(), form)
             assert text and not text.endswith("\n")

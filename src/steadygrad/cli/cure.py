@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from steadygrad.cli import completing
 from steadygrad.cli.subject import settings_for, subject_of, subject_options
 
 
@@ -18,8 +19,22 @@ def plan_options(command: Any) -> Any:
             click.option(
                 "--keep", multiple=True, metavar="WHAT", help="activation, architecture, optimizer, numbers or set-up."
             ),
-            click.option("--allow", multiple=True, metavar="GROUP", help="Groups of cures that may be used (all)."),
-            click.option("--only", "--cure", "only", multiple=True, metavar="NAME", help="Try these cures alone."),
+            click.option(
+                "--allow",
+                multiple=True,
+                metavar="GROUP",
+                help="Groups of cures that may be used (all).",
+                shell_complete=completing.groups,
+            ),
+            click.option(
+                "--only",
+                "--cure",
+                "only",
+                multiple=True,
+                metavar="NAME",
+                help="Try these cures alone.",
+                shell_complete=completing.cures,
+            ),
             click.option("--best", is_flag=True, help="Try all; take the fastest learner of those that heal."),
             click.option("--budget", metavar="TIME", help="Try nothing further after 60s or 5m."),
         )
@@ -29,10 +44,10 @@ def plan_options(command: Any) -> Any:
 
 
 @click.command(name="cure", short_help="Find the least intrusive change that makes a model healthy.")
-@click.argument("target")
+@click.argument("target", shell_complete=completing.files)
 @subject_options
 @plan_options
-@click.option("--output-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--output-format", type=click.Choice(["text", "json", "html"]), default="text", show_default=True)
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
 @click.pass_context
@@ -56,6 +71,10 @@ def command(ctx: click.Context, /, target: str, output_format: str, color: Any, 
         from steadygrad.report.as_json import cure_as_json
 
         click.echo(cure_as_json(cured))
+    elif output_format == "html":
+        from steadygrad.report import cured_page
+
+        click.echo(cured_page.render(cured))
     else:
         from steadygrad.report.cured import render
 

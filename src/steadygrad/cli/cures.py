@@ -6,9 +6,11 @@ import json
 
 import click
 
+from steadygrad.cli import completing
+
 
 @click.command(name="cures", short_help="List every cure, or explain one.")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completing.cures)
 @click.option("--output-format", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
 def command(name: str | None, output_format: str) -> None:
     """List the cures, least intrusive first, each with its group, its safety and what it does; or print the page of NAME.

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from steadygrad.cli import completing
+
 if TYPE_CHECKING:
     from steadygrad.rules import Rule
 
 
 @click.command(name="explain", short_help="Explain a rule, or a word: trunk, decade, spread.")
-@click.argument("rule")
+@click.argument("rule", shell_complete=completing.words)
 @click.option("--output-format", type=click.Choice(["text", "markdown"]), default="text", show_default=True)
 def command(rule: str, output_format: str) -> None:
     """Explain RULE, given by code or name (SG102, saturated-activation), or a word of the reports (trunk, decade)."""

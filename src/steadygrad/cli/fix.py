@@ -9,12 +9,13 @@ from typing import Any
 
 import click
 
+from steadygrad.cli import completing
 from steadygrad.cli.cure import plan_options, planner_options
 from steadygrad.cli.subject import asked, settings_for, subject_of, subject_options
 
 
 @click.command(name="fix", short_help="Write the cure into the source.")
-@click.argument("target")
+@click.argument("target", shell_complete=completing.files)
 @subject_options
 @plan_options
 @click.option("--diff", "only_diff", is_flag=True, help="Print the patch (the default) and nothing else.")

@@ -8,11 +8,12 @@ from typing import Any
 
 import click
 
+from steadygrad.cli import completing
 from steadygrad.cli.subject import settings_for, subject_of, subject_options
 
 
 @click.command(name="lr", short_help="Find the learning rate by real steps on copies.")
-@click.argument("target")
+@click.argument("target", shell_complete=completing.files)
 @subject_options
 @click.option("--steps", type=click.IntRange(min=1), default=30, show_default=True, help="Steps at each rate.")
 @click.option("--output-format", type=click.Choice(["text", "json"]), default="text", show_default=True)

@@ -9,19 +9,20 @@ from typing import Any
 
 import click
 
+from steadygrad.cli import completing
 from steadygrad.cli.cure import plan_options, planner_options
 from steadygrad.cli.subject import asked, settings_for, subject_of, subject_options
 
 
 @click.command(name="prove", short_help="Train before and after the cure, side by side.")
-@click.argument("target")
+@click.argument("target", shell_complete=completing.files)
 @subject_options
 @plan_options
 @click.option("--batches", metavar="FILE.py:FUNCTION", help="Function that returns batches (a list or a DataLoader).")
 @click.option("--steps", type=click.IntRange(min=1), default=200, show_default=True, help="Steps of each training.")
 @click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Trainings of each.")
 @click.option("--plot", metavar="PATH", help="Draw the curves into a .png, .svg or .pdf.")
-@click.option("--output-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--output-format", type=click.Choice(["text", "json", "html"]), default="text", show_default=True)
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
 @click.pass_context
@@ -71,6 +72,10 @@ def command(
         from steadygrad.report.as_json import proof_as_json
 
         click.echo(proof_as_json(proof))
+    elif output_format == "html":
+        from steadygrad.report import proof_page
+
+        click.echo(proof_page.render(proof))
     else:
         click.echo(render(proof, color=color), color=True)
     ctx.exit(0 if proof.proven else 1)

@@ -7,11 +7,18 @@ from typing import Any
 
 import click
 
+from steadygrad.cli import completing
+
 
 @click.command(name="report", short_help="Show a saved report again, in any format.")
-@click.argument("file")
+@click.argument("file", shell_complete=completing.files)
 @click.option(
-    "--output-format", metavar="FORMAT", default="text", show_default=True, help="text, concise, json, github, html."
+    "--output-format",
+    metavar="FORMAT",
+    default="text",
+    show_default=True,
+    help="text, concise, json, github, sarif, junit, agent, html.",
+    shell_complete=completing.formats,
 )
 @click.option("--output-file", metavar="PATH", help="Write there instead of printing.")
 @click.option("--verbose", "-v", is_flag=True, help="Print all that was measured of a healthy model too.")

@@ -7,13 +7,22 @@ from typing import Any
 
 import click
 
+from steadygrad.cli import completing
+
 
 @click.command(name="show", short_help="Show a run from its journal: loss, gradient norm, layers, alarms.")
-@click.argument("journal")
+@click.argument("journal", shell_complete=completing.files)
 @click.option("--session", type=click.IntRange(min=1), metavar="N", help="Which of several sessions (the newest).")
 @click.option("--series", is_flag=True, help="With json: the series of every parameter too.")
 @click.option("--points", type=click.IntRange(min=1), metavar="N", help="Points of the series, at most.")
-@click.option("--output-format", metavar="FORMAT", default="text", show_default=True, help="text, json, csv, parquet.")
+@click.option(
+    "--output-format",
+    metavar="FORMAT",
+    default="text",
+    show_default=True,
+    help="text, json, html, csv, parquet.",
+    shell_complete=completing.run_formats,
+)
 @click.option("--output-file", metavar="PATH", help="Write there instead of printing.")
 @click.option("--plot", metavar="PATH", help="Draw the curves into a .png, .svg or .pdf as well.")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)

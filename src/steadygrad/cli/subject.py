@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from steadygrad.cli import completing
+
 _OPTIONS = (
     click.option(
         "--arg",
@@ -22,7 +24,9 @@ _OPTIONS = (
         "--batch", metavar="FILE.py:NAME", help="A batch (x, y), a DataLoader, or a function that gives either."
     ),
     click.option("--loss", metavar="NAME", help="cross_entropy, MSELoss, or FILE.py:FUNCTION."),
-    click.option("--optimizer", metavar="SPEC", help="adamw:3e-4 or sgd:0.1,momentum=0.9."),
+    click.option(
+        "--optimizer", metavar="SPEC", help="adamw:3e-4 or sgd:0.1,momentum=0.9.", shell_complete=completing.optimizers
+    ),
     click.option("--clip", metavar="SPEC", help="Clip that the loop has before each step: norm:1.0 or value:-1,1."),
     click.option("--device", metavar="DEVICE", help="cpu, cuda, mps."),
     click.option("--dtype", metavar="DTYPE", help="float32, bfloat16, float64."),

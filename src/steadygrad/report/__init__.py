@@ -1,7 +1,7 @@
 """Formats: functions from a record to text.
 
 A format is one file here with a ``NAME`` and ``render(record, *, width, color, verbose) -> str``; adding one is adding a file.
-May rely on the records and on rich; must not import torch, know a rule, measure or judge.
+May rely on the records and on rich; must not import torch, measure or judge; of rules it knows their pages alone.
 """
 
 from __future__ import annotations
@@ -24,11 +24,18 @@ __all__ = ["FORMATS", "Color", "Format", "render", "wants_colour", "write_atomic
 class Format(Protocol):
     """The interface of a format, ``render``: ``width`` in cells (None = the terminal's), ``color`` as in ``colour.py``.
 
-    ``verbose`` asks for all that is known of a healthy model; a format that shows all in any case ignores it.
+    ``verbose`` asks for all that is known of a healthy model; ``fail_on`` is the level that fails the check. A format
+    takes all of them, and ignores what it has no use for.
     """
 
     def __call__(
-        self, record: CheckRecord, *, width: int | None = None, color: Color = ..., verbose: bool = ...
+        self,
+        record: CheckRecord,
+        *,
+        width: int | None = None,
+        color: Color = ...,
+        verbose: bool = ...,
+        fail_on: str = ...,
     ) -> str: ...
 
 
@@ -39,7 +46,7 @@ def _find() -> Mapping[str, Format]:
 
 
 FORMATS: Mapping[str, Format] = _find()
-"""Every format by its name: concise, github, html, json, text."""
+"""Every format by its name: agent, concise, github, html, json, junit, sarif, text."""
 
 
 def render(
@@ -49,6 +56,7 @@ def render(
     width: int | None = None,
     color: Color = "auto",
     verbose: bool = False,
+    fail_on: str = "error",
 ) -> str:
     """The record in a format of ``FORMATS``, without a newline at its end."""
-    return FORMATS[format_name](record, width=width, color=color, verbose=verbose)
+    return FORMATS[format_name](record, width=width, color=color, verbose=verbose, fail_on=fail_on)

@@ -16,7 +16,14 @@ from steadygrad.report.colour import Color
 NAME = "json"
 
 
-def render(record: CheckRecord, *, width: int | None = None, color: Color = "never", verbose: bool = False) -> str:
+def render(
+    record: CheckRecord,
+    *,
+    width: int | None = None,
+    color: Color = "never",
+    verbose: bool = False,
+    fail_on: str = "error",
+) -> str:
     """The JSON text, indented; ``CheckRecord.from_json`` reads it back."""
     return record.to_json()
 

@@ -41,7 +41,7 @@ def render(record: CureRecord, *, width: int | None = None, color: Color = "auto
                 rows += _hung("gone keys", _keys(change.removed), width, paint)
             for warning in change.warnings:
                 rows += _hung("warning", warning, width, paint)
-        for place in _places(record.taken):
+        for place in places(record.taken):
             rows += _hung("where", place, width, paint)
     rows += _hung(
         "took", f"{record.seconds:.1f} s, {numerals.count(len(record.tried), 'candidate')} tried", width, paint
@@ -59,16 +59,16 @@ def _keys(keys: tuple[str, ...]) -> str:
     return f"{len(keys)}: {shown}{', …' if len(keys) > 4 else ''}"
 
 
-def _places(taken: Tried) -> list[str]:
-    places = []
+def places(taken: Tried) -> list[str]:
+    found: list[str] = []
     for edit in taken.candidate.edits:
         for site in edit.sites:
             at = site.construction or site.call
             if at is not None:
                 text = f"{words.shown_path(at.path)}:{at.line}:{at.column} {' '.join(at.text.split())}"
-                if text not in places:
-                    places.append(text)
-    return places[:PLACES_SHOWN] + ([f"and {len(places) - PLACES_SHOWN} more"] if len(places) > PLACES_SHOWN else [])
+                if text not in found:
+                    found.append(text)
+    return found[:PLACES_SHOWN] + ([f"and {len(found) - PLACES_SHOWN} more"] if len(found) > PLACES_SHOWN else [])
 
 
 def _table(record: CureRecord, width: int, coloured: bool) -> str:
@@ -77,33 +77,44 @@ def _table(record: CureRecord, width: int, coloured: bool) -> str:
     table.add_column("verdict", no_wrap=True)
     table.add_column("decades", justify="right", no_wrap=True)
     table.add_column("spread", justify="right", no_wrap=True)
-    table.add_column(f"{_steps(record)} steps", justify="right", no_wrap=True)
+    table.add_column(f"{steps(record)} steps", justify="right", no_wrap=True)
     table.add_column("changes")
     for one in record.tried:
-        title = words.clean(one.candidate.title)
-        style = "bold" if one.taken else ""
-        if one.verdict is None:
-            table.add_row(
-                Text(title), Text("not applied", style="dim"), "", "", "", Text(words.clean(one.why_not), style="dim")
-            )
-            continue
+        title, verdict, decades, spread, fall, changes = row(one)
+        faint = "dim" if one.verdict is None else ""
         table.add_row(
-            Text(title, style=style),
-            Text(one.verdict.value, style=_STYLES.get(one.verdict.value, "")),
-            "" if one.decades is None else numerals.one_decimal(one.decades),
-            "" if one.spread is None else f"{one.spread:.2g}" if 0 < one.spread < 0.01 else f"{one.spread:.2f}",
-            "" if one.fall is None else _change(one.fall),
-            Text(words.clean(_short(one))),
+            Text(title, style="bold" if one.taken else ""),
+            Text(verdict, style=_STYLES.get(verdict, faint)),
+            decades,
+            spread,
+            fall,
+            Text(changes, style=faint),
         )
     out = io.StringIO()
     Console(file=out, width=width, force_terminal=coloured, no_color=not coloured, highlight=False).print(table)
     return "\n".join(row.rstrip() for row in out.getvalue().rstrip("\n").splitlines())
 
 
+def row(one: Tried) -> tuple[str, str, str, str, str, str]:
+    """One candidate in the columns of the table."""
+    title = words.clean(one.candidate.title)
+    if one.verdict is None:
+        return title, "not applied", "", "", "", words.clean(one.why_not)
+    return (
+        title,
+        one.verdict.value,
+        "" if one.decades is None else numerals.one_decimal(one.decades),
+        "" if one.spread is None else f"{one.spread:.2g}" if 0 < one.spread < 0.01 else f"{one.spread:.2f}",
+        "" if one.fall is None else _change(one.fall),
+        words.clean(_short(one)),
+    )
+
+
 _STYLES = {"healthy": "green", "at risk": "yellow", "will not train": "red"}
 
 
-def _steps(record: CureRecord) -> int:
+def steps(record: CureRecord) -> int:
+    """Of the step test that the candidates are judged by."""
     return record.before.trial.first.steps if record.before.trial is not None else 0
 
 

@@ -14,13 +14,28 @@ from steadygrad.report.colour import Color
 
 NAME = "github"
 
+MOST = 10
+"""Annotations of one level that GitHub shows of a step; it drops further ones without a word."""
+
 _LEVEL = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
 
 
-def render(record: CheckRecord, *, width: int | None = None, color: Color = "never", verbose: bool = False) -> str:
-    """One command a finding, then the verdict as a plain line."""
-    lines = [_annotation(finding) for finding in words.worst_first(record)]
-    return "\n".join([*lines, f"{words.verdict(record)} · {words.tally(record)}"])
+def render(
+    record: CheckRecord,
+    *,
+    width: int | None = None,
+    color: Color = "never",
+    verbose: bool = False,
+    fail_on: str = "error",
+) -> str:
+    """One command a finding, ``MOST`` of a level, then the verdict as a plain line."""
+    by_level = {level: [one for one in record.findings if one.severity is level] for level in Severity}
+    lines = [_annotation(finding) for found in by_level.values() for finding in found[:MOST]]
+    left = sum(len(found[MOST:]) for found in by_level.values())
+    last = f"{words.verdict(record)} · {words.tally(record)}"
+    return "\n".join(
+        [*lines, f"{last} · {left} without an annotation: a step shows {MOST} of a level" if left else last]
+    )
 
 
 def _annotation(finding: Finding) -> str:
@@ -38,14 +53,8 @@ def _annotation(finding: Finding) -> str:
 
 def _message(finding: Finding) -> str:
     where = finding.module if finding.location is None else ""
-    parts = [
-        f"{where}: {finding.message}" if where else finding.message,
-        finding.label,
-        f"measured: {words.evidence(finding.evidence)}" if finding.evidence else "",
-        f"so: {finding.consequence}" if finding.consequence else "",
-        f"help: {words.help_for(finding)}" if finding.cures else "",
-    ]
-    return "\n".join(words.clean(part) for part in parts if part)
+    said = f"{where}: {finding.message}" if where else finding.message
+    return "\n".join((words.clean(said), *words.remarks(finding)))
 
 
 def _escape(text: str, *, more: str = "") -> str:

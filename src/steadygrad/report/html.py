@@ -1,4 +1,4 @@
-"""The notebook representation: one self-contained fragment, without scripts, for light and dark themes.
+"""A check as HTML without scripts, for light and dark: a whole page, and for a notebook a fragment.
 
 Every string of the record is escaped here, where it enters. May rely on the record and on the words and the picture
 of its neighbours; must not know of terminals, widths or colours, which it takes and passes over.
@@ -6,19 +6,22 @@ of its neighbours; must not know of terminals, widths or colours, which it takes
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from html import escape
+import math
+from collections.abc import Iterable, Sequence
 
-from steadygrad.record import CheckRecord, Finding, Location, Trunk
-from steadygrad.report import words
+from steadygrad import numerals
+from steadygrad.record import CheckRecord, Finding, Location
+from steadygrad.report import svg, way, words
 from steadygrad.report.colour import Color
 from steadygrad.report.facts import facts
-from steadygrad.report.profile import caption, levels, sample, span
+from steadygrad.report.headline import headline, next_step
+from steadygrad.report.page import VERDICT_CLASS, page
+from steadygrad.report.svg import safe as _safe
 
 NAME = "html"
 
 # The text takes the notebook's own colour; only the three severities bring one, legible on white and on black.
-_STYLE = """<style>
+_STYLE = """
 .sg-report{--e:#c9303e;--w:#a86500;--i:#2277aa;--h:#20854a;font:13px/1.5 system-ui,sans-serif;max-width:60rem}
 @media(prefers-color-scheme:dark){.sg-report{--e:#ff7b85;--w:#f0b040;--i:#6cc0f0;--h:#5fd08a}}
 [data-jp-theme-light=true] .sg-report{--e:#c9303e;--w:#a86500;--i:#2277aa;--h:#20854a}
@@ -29,29 +32,62 @@ _STYLE = """<style>
 .sg-report pre{margin:.3em 0;padding:.4em .6em;overflow-x:auto;background:rgba(128,128,128,.12);color:inherit}
 .sg-report mark{background:none;color:inherit;border-bottom:2px solid var(--c)}
 .sg-report dl{display:grid;grid-template-columns:max-content 1fr;gap:0 1em;margin:.4em 0}
-.sg-report dt{opacity:.65}.sg-report dd{margin:0}.sg-report svg{width:100%;max-width:40rem}
-.sg-report svg text{font-size:11px;fill:currentColor;opacity:.65}
-</style>"""
+.sg-report dt{opacity:.65}.sg-report dd{margin:0;overflow-wrap:anywhere}
+"""
 
 _CLASS = {"error": "e", "warning": "w", "info": "i", "healthy": "h", "at risk": "w", "will not train": "e"}
 
-_POINTS = 200
-_WIDTH, _HEIGHT, _MARGIN = 600, 100, 44
+
+def render(
+    record: CheckRecord,
+    *,
+    width: int | None = None,
+    color: Color = "never",
+    verbose: bool = False,
+    fail_on: str = "error",
+) -> str:
+    """A whole page."""
+    after = next_step(record)
+    title = f'<h1 class="{VERDICT_CLASS[record.verdict.value]}">{_safe(headline(record))}</h1>'
+    then = f"<p>next: <code>{_safe(after)}</code></p>" if after else ""
+    body = f'{title}{then}<div class="sg-report">{_report(record, opened=verbose)}</div>'
+    return page(f"{words.verdict(record)}: {record.setup.model}", body, style=_STYLE + way.STYLE)
 
 
-def render(record: CheckRecord, *, width: int | None = None, color: Color = "never", verbose: bool = False) -> str:
-    """An HTML fragment for ``_repr_html_``."""
+def fragment(record: CheckRecord) -> str:
+    """An HTML fragment for ``_repr_html_``, with the style of its own."""
+    style = f"<style>{_STYLE}{svg.STYLE}{way.STYLE}</style>"
     verdict = record.verdict
     head = (
         f'<p class="{_CLASS[verdict.value]}"><b class="c">{_safe(words.verdict(record))}</b> · '
         f"{_safe(words.tally(record))} · {_safe(words.price(record))}</p>"
     )
-    parts = [_STYLE, head, *map(_finding, words.worst_first(record))]
+    return f'{style}<div class="sg-report">{head}{_report(record, opened=False)}</div>'
+
+
+def _report(record: CheckRecord, *, opened: bool) -> str:
+    parts = [*map(_finding, words.worst_first(record))]
     if record.trunk is not None:
-        parts.append(_picture(record.trunk))
+        parts.append(way.way(record.trunk, record.findings))
+    if record.trial is not None:
+        parts.append(_losses(record.trial.losses))
     about = _definitions(facts(record))
-    parts.append(f"<details><summary>what was examined, assumed and seen</summary>{about}</details>")
-    return f'<div class="sg-report">{"".join(parts)}</div>'
+    shown = " open" if opened else ""
+    parts.append(f"<details{shown}><summary>what was examined, assumed and seen</summary>{about}</details>")
+    return "".join(parts)
+
+
+def _losses(losses: Sequence[float]) -> str:
+    """The loss of the step test, a column a step."""
+    finite = [value for value in losses if math.isfinite(value)]
+    if len(finite) < 2:
+        return ""
+    low, high = min(0.0, *finite), max(finite)
+    titles = [f"step {step}: loss {numerals.number(value)}" for step, value in enumerate(losses)]
+    labels = (numerals.number(high), numerals.number(low))
+    ends = ("step 0", f"step {len(losses) - 1}")
+    drawn = svg.curves([svg.Curve(losses)], titles, labels=labels, span=(low, high), ends=ends)
+    return f"<p><b>loss on a copy, with your optimizer</b></p>{drawn}"
 
 
 def _finding(finding: Finding) -> str:
@@ -77,37 +113,14 @@ def _source(at: Location) -> str:
     if not at.text:
         return ""
     before, after = at.lines[0][: at.column - 1], at.lines[-1][at.end_column - 1 :]
+    indent = len(before) - len(before.lstrip()) if at.line == at.end_line else 0
+    before = before[indent:]
     return f"<pre>{_safe_lines(before)}<mark>{_safe_lines(at.text)}</mark>{_safe_lines(after)}</pre>"
-
-
-def _picture(trunk: Trunk) -> str:
-    values = levels(trunk)
-    low, high = span(values)
-    drawn = sample(values, min(len(values), _POINTS))
-    step = (_WIDTH - _MARGIN) / max(len(drawn) - 1, 1)
-    # A gradient of exactly zero (or no number at all) ends the line.
-    points = " ".join(
-        f"{_MARGIN + column * step:.1f},{_HEIGHT * (high - value) / (high - low):.1f}"
-        for column, value in enumerate(drawn)
-        if low <= value <= high
-    )
-    labels = "".join(
-        f'<text x="0" y="{y}">1e{round(value):+03d}</text>'
-        for y, value in ((10, high), (54, (low + high) / 2), (98, low))
-    )
-    return (
-        f'<p>{_safe(caption(trunk))}</p><svg viewBox="0 -4 {_WIDTH} {_HEIGHT + 8}" role="img">'
-        f'{labels}<polyline points="{points}" fill="none" stroke="currentColor" stroke-width="2"/></svg>'
-    )
 
 
 def _definitions(items: Iterable[tuple[str, str]]) -> str:
     rows = "".join(f"<dt>{_safe(name)}</dt><dd>{_safe(text)}</dd>" for name, text in items if text)
     return f"<dl>{rows}</dl>" if rows else ""
-
-
-def _safe(text: str) -> str:
-    return escape(words.clean(text))
 
 
 def _safe_lines(text: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import io
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,7 @@ def render(proof: ProofRecord, *, width: int | None = None, color: Color = "auto
     width, coloured = resolve_width(width), wants_colour(color)
     paint = Paint(coloured)
     parts = [_plot(proof, width, coloured), _table(proof, width, coloured)]
-    verdict = "proven" if proof.proven else "not proven"
-    seeds = numerals.count(len(proof.after.runs), "seed")
-    line = f"{verdict}: {proof.cure or 'nothing was taken'} · {proof.steps} steps · {seeds} · data: {proof.data}"
+    verdict, line = outcome(proof)
     first, *rest = fill(words.clean(line), width)
     parts.append(
         "\n".join([paint(verdict, "healthy" if proof.proven else "at risk") + first.removeprefix(verdict), *rest])
@@ -50,6 +49,16 @@ def render(proof: ProofRecord, *, width: int | None = None, color: Color = "auto
     if not proof.cure:
         parts.append("\n".join(fill(words.clean(proof.words), width)))
     return "\n\n".join(parts)
+
+
+def outcome(proof: ProofRecord) -> tuple[str, str]:
+    """ "proven" or "not proven", and the line that begins with it."""
+    verdict = "proven" if proof.proven else "not proven"
+    seeds = numerals.count(len(proof.after.runs), "seed")
+    return (
+        verdict,
+        f"{verdict}: {proof.cure or 'nothing was taken'} · {proof.steps} steps · {seeds} · data: {proof.data}",
+    )
 
 
 def _plot(proof: ProofRecord, width: int, coloured: bool) -> str:
@@ -94,6 +103,15 @@ def _table(proof: ProofRecord, width: int, coloured: bool) -> str:
     table.add_column("")
     for arm in (proof.before, proof.after):
         table.add_column(arm.name, justify="right")
+    for row in comparison(proof):
+        table.add_row(*row)
+    out = io.StringIO()
+    Console(file=out, width=width, force_terminal=coloured, no_color=not coloured, highlight=False).print(table)
+    return "\n".join(row.rstrip() for row in out.getvalue().rstrip("\n").splitlines())
+
+
+def comparison(proof: ProofRecord) -> Iterator[tuple[str, str, str]]:
+    """What is compared, before and after."""
     for name, value in (
         ("optimizer", lambda arm: arm.optimizer),
         ("loss, first", lambda arm: f"{arm.middle[0]:.4g}"),
@@ -102,12 +120,9 @@ def _table(proof: ProofRecord, width: int, coloured: bool) -> str:
         ("accuracy, training data", lambda arm: "" if arm.accuracy is None else numerals.percent(arm.accuracy)),
         ("smallest update ratios,\nfirst step", _smallest),
     ):
-        cells = [value(proof.before), value(proof.after)]
-        if any(cells):
-            table.add_row(name, *cells)
-    out = io.StringIO()
-    Console(file=out, width=width, force_terminal=coloured, no_color=not coloured, highlight=False).print(table)
-    return "\n".join(row.rstrip() for row in out.getvalue().rstrip("\n").splitlines())
+        before, after = value(proof.before), value(proof.after)
+        if before or after:
+            yield name, before, after
 
 
 def _last(arm: Arm) -> str:

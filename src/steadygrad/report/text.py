@@ -29,7 +29,14 @@ LABEL = 11
 CAUSES_SHOWN = 6
 
 
-def render(record: CheckRecord, *, width: int | None = None, color: Color = "auto", verbose: bool = False) -> str:
+def render(
+    record: CheckRecord,
+    *,
+    width: int | None = None,
+    color: Color = "auto",
+    verbose: bool = False,
+    fail_on: str = "error",
+) -> str:
     """The report, ``width`` cells wide (default: the terminal's), without a newline at its end.
 
     A healthy model without findings is one line, and what was assumed or not seen; ``verbose`` adds the rest.

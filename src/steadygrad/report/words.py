@@ -73,6 +73,17 @@ def evidence(items: Iterable[Evidence]) -> str:
     return "; ".join(": ".join(measured(item)) for item in items)
 
 
+def remarks(finding: Finding) -> list[str]:
+    """What follows the message, a line each: what the expression does, the numbers, the effect, the help."""
+    parts = (
+        finding.label,
+        f"measured: {evidence(finding.evidence)}" if finding.evidence else "",
+        f"so: {finding.consequence}" if finding.consequence else "",
+        f"help: {help_for(finding)}" if finding.cures else "",
+    )
+    return [clean(part) for part in parts if part]
+
+
 def shown_path(path: str) -> str:
     """The path relative to the current directory where it lies inside it, as it is otherwise."""
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-FORMATS = ("text", "json", "csv", "parquet")
+FORMATS = ("text", "json", "html", "csv", "parquet")
 """Each is a file here of the name ``as_…`` with ``render(run, **options)``; parquet gives bytes, the others text."""
 
 

@@ -1,0 +1,134 @@
+"""The HTML pages: whole, inert, and quiet; opened in a real browser over HTTP where one is installed."""
+
+from __future__ import annotations
+
+import functools
+import re
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from steadygrad.record import CureRecord
+from steadygrad.record.proof import Arm, ProofRecord, Run
+from steadygrad.report import cured_page, html, proof_page, render
+from steadygrad.report.run import render as render_run
+from tests.report import records, runs
+from tests.report.test_formats import Tags
+
+BAD = "<script>alert(1)</script>"
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+def cured() -> str:
+    sick, well = records.vanishing(), records.healthy()
+    return cured_page.render(CureRecord((), sick, well, f"taken: {BAD}", 0, 1.5))
+
+
+def proof() -> str:
+    before = Arm("before", "AdamW", (Run(0, (2.3, 2.3, float("inf")), None, ()),))
+    after = Arm("after", "AdamW", (Run(0, (2.3, 1.0, 0.5), 0.9, ()),))
+    return proof_page.render(ProofRecord(before, after, 3, 1.15, BAD, "folded initialisation", ""))
+
+
+def pages() -> dict[str, str]:
+    checks = {f"check-{name}": render(make(), "html") for name, make in records.ALL.items()}
+    shown = {f"run-{name.replace(' ', '-')}": str(render_run(make(), "html")) for name, make in runs.ALL.items()}
+    return {**checks, **shown, "cure": cured(), "prove": proof()}
+
+
+PAGES = functools.cache(pages)
+
+
+@pytest.mark.parametrize("name", pages())
+def test_a_page_is_whole_and_asks_for_nothing(name: str) -> None:
+    text = PAGES()[name]
+    assert text.startswith('<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"/>')
+    assert "prefers-color-scheme:dark" in text and "default-src 'none'" in text
+    assert re.search(r"<title>[^<]+</title><style>", text)
+    tags = Tags()
+    tags.feed(text)
+    tags.close()
+    assert not tags.open
+    assert not tags.seen & {"script", "img", "iframe", "object"}
+    assert not re.search(r"https?:|url\(|@import|src=", text)
+
+
+def test_names_that_are_tags_stay_text() -> None:
+    for text in (cured(), proof()):
+        assert BAD not in text and "&lt;script&gt;alert(1)" in text
+    record = replace(records.vanishing(), setup=records.setup(BAD))
+    assert BAD not in render(record, "html")
+
+
+def test_the_lines_that_take_most_come_first_and_what_is_found_there_is_red() -> None:
+    text = render(records.vanishing(), "html")
+    rows = re.findall(r'class="(bar[a-z ]*)" style="width:(\d+)%"', text)
+    assert rows[0] == ("bar blamed", "100")
+    assert text.count('class="blamed"') == 40
+    assert "blamed" not in render(records.healthy(), "html").split("</style>")[1]
+
+
+def test_the_notebook_gets_a_fragment_with_a_style_of_its_own() -> None:
+    text = html.fragment(records.vanishing())
+    assert text.startswith("<style>") and "<html" not in text and "<body" not in text
+
+
+class _Asked(SimpleHTTPRequestHandler):
+    asked: list[str]
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        self.asked.append(self.path)
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[str, list[str], Path]]:
+    asked: list[str] = []
+    handler = functools.partial(type("Asked", (_Asked,), {"asked": asked}), directory=str(tmp_path))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", asked, tmp_path
+    server.shutdown()
+    server.server_close()
+
+
+def opened(url: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    assert BROWSER is not None
+    command = [BROWSER, "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}"]
+    return subprocess.run(
+        [*command, "--enable-logging=stderr", "--dump-dom", url],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium is here")
+def test_a_browser_asks_for_the_page_alone_and_has_nothing_to_complain_of(
+    served: tuple[str, list[str], Path],
+) -> None:
+    url, asked, folder = served
+    for name in ("check-hostile", "run-story", "cure", "prove"):
+        (folder / f"{name}.html").write_text(PAGES()[name], encoding="utf-8")
+        asked.clear()
+        done = opened(f"{url}/{name}.html", folder)
+        assert asked == [f"/{name}.html"]
+        assert "CONSOLE" not in done.stderr
+        assert "Ã" not in done.stdout and "â€" not in done.stdout
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium is here")
+def test_the_browser_does_say_what_is_wrong(served: tuple[str, list[str], Path]) -> None:
+    url, asked, folder = served
+    (folder / "bad.html").write_text(
+        '<img src="/other.png"><script>console.error("CONSOLE")</script>', encoding="utf-8"
+    )
+    done = opened(f"{url}/bad.html", folder)
+    assert "/other.png" in asked
+    assert "CONSOLE" in done.stderr
