@@ -61,13 +61,13 @@ class _Lines:
         self.seconds: dict[str, float] = {}
         self._inside: dict[CodeType, bool] = {}
 
-    def _call(self, frame: FrameType, event: str, argument: Any) -> Any:
+    def _call(self, frame: FrameType, _event: str, _argument: Any) -> Any:
         code = frame.f_code
         if code not in self._inside:
             self._inside[code] = code.co_filename.startswith(self.folder)
         return self._line if self._inside[code] else None
 
-    def _line(self, frame: FrameType, event: str, argument: Any) -> Any:
+    def _line(self, frame: FrameType, _event: str, _argument: Any) -> Any:
         self.here.add((frame.f_code.co_filename, frame.f_lineno))
         return self._line
 
