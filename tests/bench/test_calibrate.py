@@ -39,6 +39,7 @@ NOT_FITTED = {
         "HARDLY_ANY",
         "UNITS_LEFT",
     },  # Of dropouts, measured beside it.
+    "sg301_init_activation_mismatch": {"FAR_TOO_LARGE"},  # On one batch: nine calibration rows, measured beside it.
     "sg302_batch_norm_without_skip": {"FEW_VALUES", "A_HANDFUL", "DEEP"},  # Counts, of values and of layers.
     "sg304_unscaled_input": {"SATURATED"},  # Words a label.
     "sg308_one_sided_output": {"FEW"},  # Keeps noise around 0 out.
