@@ -202,7 +202,7 @@ def test_out_of_memory(tmp_path: Path, capsys: pytest.CaptureFixture[str], monke
     def exhausted(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(steadygrad._check, "probe", exhausted)
+    monkeypatch.setattr(steadygrad._check, "probe_copy", exhausted)
     net = tmp_path / "net.py"
     net.write_text(TINY)
     assert main(["check", str(net)]) == 2
