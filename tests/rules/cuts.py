@@ -1124,14 +1124,14 @@ FUNCTION = [
     Case(
         "Function without a gradient",
         "statement",
-        "no gradient back",
+        "returns no gradient for its input",
         helpers=NONE_BACK,
         forward="h = self.body(x)\nh = «Binary.apply(h)»\nreturn self.head(h)",
     ),
     Case(
         "Function without a gradient",
         "another module",
-        "no gradient back",
+        "returns no gradient for its input",
         helpers=NONE_BACK
         + "class Hard(nn.Module):\n    def forward(self, h):\n        return 2 * «Binary.apply(h)» - 1\n",
         init="self.body.append(Hard())",
@@ -1139,7 +1139,7 @@ FUNCTION = [
     Case(
         "Function without a gradient",
         "in the loss, several lines",
-        "no gradient back",
+        "returns no gradient for its input",
         helpers=NONE_BACK,
         forward="return self.body(x)[:, :3], self.scale",
         loss="return F.cross_entropy(\n    out[1] * «Binary.apply(\n        out[0]\n    )»,\n    y,\n)",
@@ -1147,7 +1147,7 @@ FUNCTION = [
     Case(
         "Function without a gradient",
         "of two inputs, one without",
-        "no gradient back",
+        "returns no gradient for its input",
         helpers="""
         class Scaled(torch.autograd.Function):
             @staticmethod
