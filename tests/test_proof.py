@@ -11,8 +11,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from steadygrad.clip import Clip, ClipBeforeStep
+from steadygrad.cures.cured import Cured
 from steadygrad.cures.evaluate import Options
-from steadygrad.cures.plan import Cured, cure_subject
+from steadygrad.cures.plan import cure_subject
 from steadygrad.errors import BatchError, SubjectError, UserCodeError
 from steadygrad.proof import Proof, Stream, prove_subject, stream_for, train
 from steadygrad.record import from_jsonable, to_jsonable

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
         clip_value_,
         clip_zscore_,
     )
+    from steadygrad.cures.cured import Cured
     from steadygrad.cures.learning_rate import find_lr
-    from steadygrad.cures.plan import Cured, cure
+    from steadygrad.cures.plan import cure
     from steadygrad.errors import SteadygradError, TrainingStopped
     from steadygrad.proof import Proof, prove
     from steadygrad.record import Alarm, Evidence, Finding, Location, Severity, Verdict
@@ -44,7 +45,7 @@ _HOME = {
     "clip_quantile_": "steadygrad.clip",
     "clip_value_": "steadygrad.clip",
     "clip_zscore_": "steadygrad.clip",
-    "Cured": "steadygrad.cures.plan",
+    "Cured": "steadygrad.cures.cured",
     "cure": "steadygrad.cures.plan",
     "find_lr": "steadygrad.cures.learning_rate",
     "RateSearch": "steadygrad.record.rates",

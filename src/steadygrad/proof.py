@@ -20,9 +20,10 @@ from steadygrad.clip import Clip
 from steadygrad.clip.hook import hook_for
 from steadygrad.copies.copying import Copied, clone_batch, unwrapped
 from steadygrad.copies.randomness import same_randomness, seed_torch
+from steadygrad.cures.cured import Cured
 from steadygrad.cures.editable_copy import editable_copy_of, rate_of
 from steadygrad.cures.evaluate import Options, treat, without_rate
-from steadygrad.cures.plan import Cured, cure_subject
+from steadygrad.cures.plan import cure_subject
 from steadygrad.errors import BatchError, SubjectError, UserCodeError
 from steadygrad.objective import with_loss
 from steadygrad.probe.backward import gradients_outside, put_back

@@ -21,9 +21,9 @@ from torch.nn import functional as F
 import steadygrad as sg
 from steadygrad import cures
 from steadygrad._check import check_subject
+from steadygrad.cures.cured import Cured
 from steadygrad.cures.editable_copy import EditableCopy, editable_copy_of
 from steadygrad.cures.evaluate import treat
-from steadygrad.cures.plan import Cured
 from steadygrad.errors import CannotCureError
 from steadygrad.record import Candidate, CheckRecord, Tried
 from steadygrad.subject.subject import Subject, make_subject

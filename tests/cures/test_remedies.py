@@ -13,9 +13,9 @@ from torch.nn import functional as F
 import steadygrad as sg
 from steadygrad._check import check_subject
 from steadygrad.cures.candidates import candidates_for
+from steadygrad.cures.cured import Cured
 from steadygrad.cures.editable_copy import editable_copy_of
 from steadygrad.cures.evaluate import Options, treat
-from steadygrad.cures.plan import Cured
 from steadygrad.subject.subject import make_subject
 
 WIDTH = 64

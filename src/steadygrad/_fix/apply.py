@@ -18,8 +18,9 @@ from steadygrad._fix.source import Source, libcst
 from steadygrad._fix.training import assumed
 from steadygrad._fix.verify import operations_of, request, verify
 from steadygrad._fix.writer import UNWRITABLE, by_hand, write
+from steadygrad.cures.cured import Cured
 from steadygrad.cures.evaluate import Options
-from steadygrad.cures.plan import Cured, cure_subject
+from steadygrad.cures.plan import cure_subject
 from steadygrad.errors import CannotFixError, SettingsError
 from steadygrad.record import Verdict
 from steadygrad.subject.subject import Subject

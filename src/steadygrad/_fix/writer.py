@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from steadygrad._fix import expressions, numbers, residual, training, transformers
 from steadygrad._fix.draft import Draft
+from steadygrad.cures.cured import Cured
 from steadygrad.cures.layers import Net
-from steadygrad.cures.plan import Cured
 from steadygrad.record import Edit
 from steadygrad.subject.subject import Subject
 

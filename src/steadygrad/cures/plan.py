@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -23,12 +23,12 @@ from steadygrad.clip import Clip
 from steadygrad.clip.hook import hook_for
 from steadygrad.copies.copying import unwrapped
 from steadygrad.cures.candidates import candidates_for, check_options, join
+from steadygrad.cures.cured import Cured
 from steadygrad.cures.editable_copy import editable_copy_of
 from steadygrad.cures.evaluate import BEGINS, LEARNS, Options, Outcome, Progress, try_out, without_rate
 from steadygrad.cures.long_run import GENERALISES
 from steadygrad.numerals import percent
-from steadygrad.record import Candidate, CheckRecord, CureRecord, Verdict
-from steadygrad.report.cured import render
+from steadygrad.record import Candidate, CheckRecord, Verdict
 from steadygrad.source.inferred_constructions import infer_constructions
 from steadygrad.source.user_errors import raised_as_theirs
 from steadygrad.subject.optimizers import OptimizerLike
@@ -40,34 +40,6 @@ CLIP = "clip"
 
 JOINED = 3
 """Candidates in one plan at most."""
-
-
-@dataclass(frozen=True)
-class Cured(CureRecord):
-    """A cured copy, and the record of how it came about. ``print(cured)`` shows the table."""
-
-    model: nn.Module = field(repr=False, kw_only=True)
-    """A new module; the one passed in is untouched."""
-    optimizer: torch.optim.Optimizer = field(repr=False, kw_only=True)
-    """Same class and options, on the new parameters, with a learning rate that was step-tested."""
-    loss_fn: Callable[..., Any] | None = field(default=None, repr=False, kw_only=True)
-    """Another loss, where that was a part of the cure; None = the one given."""
-
-    def __repr__(self) -> str:
-        """Return the verdicts before and after, on one line."""
-        after = f"{self.before.verdict.value} → {self.after.verdict.value}"
-        return f"<Cured: {after}, {self.words}; .model is the cured copy, print this to see what was tried>"
-
-    def __str__(self) -> str:
-        """Return the report."""
-        return render(self)
-
-    def translate(self, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """An old checkpoint of the model under the new names; what it lacks is filled in from the cured model."""
-        names = dict(pair for change in self.changes for pair in change.keys)
-        removed = {key for change in self.changes for key in change.removed}
-        old = {names.get(key, key): value for key, value in state.items() if key not in removed}
-        return {**self.model.state_dict(), **old}
 
 
 def cure(

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from steadygrad.copies.copying import unwrapped
-from steadygrad.cures.plan import Cured, cure
+from steadygrad.cures.cured import Cured
+from steadygrad.cures.plan import cure
 from steadygrad.errors import CannotCureError, SteadygradError, in_one_line
 from steadygrad.launch.first_batch import FirstBatch
 from steadygrad.record import Verdict
