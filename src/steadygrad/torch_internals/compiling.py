@@ -85,7 +85,7 @@ def inside_compiled(model: nn.Module) -> nn.Module | None:
     """The module that ``torch.compile`` was given, where ``model`` is what it made; else None."""
     # Not by hasattr: a ``__getattr__`` of the user's own may answer everything.
     modules = model._modules  # A traced module's has no get.
-    return modules[_WRAPPED] if _WRAPPED in modules else None
+    return modules[_WRAPPED] if _WRAPPED in modules else None  # noqa: SIM401
 
 
 def is_compiled_in_place(module: nn.Module) -> bool:
