@@ -42,22 +42,19 @@ def render(
     A healthy model without findings is one line, and what was assumed or not seen; ``verbose`` adds the rest.
     """
     width, paint = resolve_width(width), Paint(wants_colour(color))
-    findings = words.worst_first(record)
+    findings, head = words.worst_first(record), _headline(record, width, paint)
+    clear = record.verdict is Verdict.HEALTHY and not findings
+    if clear and not verbose:
+        about = [row for name, text in limits(record) for row in _fact(name, text, width, paint)]
+        return "\n".join(row.rstrip() for row in (*head, *about))
     numbers = [at.end_line for finding in findings if (at := finding.location)]
     gutter = max((len(str(number)) for number in numbers), default=1)
-    brief = record.verdict is Verdict.HEALTHY and not findings and not verbose
-    head = _headline(record, width, paint)
-    blocks = [list(_finding(finding, gutter, width, paint)) for finding in findings]
-    if record.trunk is not None and not brief:
-        blocks.append(list(_picture(record, width, paint)))
-        if record.verdict is not Verdict.HEALTHY or findings:
-            blocks.append(list(_blame(record, width, paint)))
-    limits_or_all = limits(record) if brief else facts(record)
-    about = [row for name, text in limits_or_all for row in _fact(name, text, width, paint)]
-    if brief:
-        return "\n".join(row.rstrip() for row in (*head, *about))
-    closing = [] if record.verdict is Verdict.HEALTHY and not findings else list(_closing(record, width, paint))
-    blocks = [head, *blocks, about, closing]
+    blocks = [head, *(list(_finding(finding, gutter, width, paint)) for finding in findings)]
+    if record.trunk is not None:
+        blocks += [list(_picture(record, width, paint)), [] if clear else list(_blame(record, width, paint))]
+    blocks.append([row for name, text in facts(record) for row in _fact(name, text, width, paint)])
+    if not clear:
+        blocks.append(list(_closing(record, width, paint)))
     return "\n\n".join("\n".join(row.rstrip() for row in block) for block in blocks if block)
 
 
