@@ -21,7 +21,7 @@ from steadygrad.errors import SteadygradError, UserCodeError
 CLEAN, FINDINGS, FAILED, INTERRUPTED = 0, 1, 2, 130
 """Exit codes: nothing found, something found at the fail level, could not check, stopped by the user."""
 
-_HELPERS = ("completing", "failing", "progress", "subject")
+_HELPERS = ("completing", "failing", "formats", "progress", "subject")
 
 
 class Commands(click.Group):

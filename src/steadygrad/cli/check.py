@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from steadygrad.cli import completing
+from steadygrad.cli.formats import OF_A_REPORT, require_format
 from steadygrad.cli.subject import settings_for, subject_of, subject_options
 
 
@@ -37,7 +38,7 @@ from steadygrad.cli.subject import settings_for, subject_of, subject_options
 @click.option(
     "--output-format",
     metavar="FORMAT",
-    help="text, concise, json, github, sarif, junit, agent, html.",
+    help=OF_A_REPORT,
     shell_complete=completing.formats,
 )
 @click.option(
@@ -81,8 +82,7 @@ def command(
             "--update-baseline needs a file: give --baseline FILE, or set baseline in [tool.steadygrad]"
         )
     known = read_baseline(known_at) if known_at is not None and not options["update_baseline"] else ()
-    if settings.output_format not in FORMATS:
-        raise SettingsError(f"unknown output format {settings.output_format!r}; known are {', '.join(FORMATS)}")
+    require_format(settings.output_format, FORMATS)
     if output_file is not None and not Path(output_file).resolve().parent.is_dir():
         raise SettingsError(f"cannot write {output_file}: its folder does not exist; make it first")
     with progress(target, quiet=quiet) as say, contextlib.redirect_stdout(sys.stderr):

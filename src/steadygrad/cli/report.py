@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from steadygrad.cli import completing
+from steadygrad.cli.formats import OF_A_REPORT, require_format
 
 
 @click.command(name="report", short_help="Show a saved report again, in any format.")
@@ -17,7 +18,7 @@ from steadygrad.cli import completing
     metavar="FORMAT",
     default="text",
     show_default=True,
-    help="text, concise, json, github, sarif, junit, agent, html.",
+    help=OF_A_REPORT,
     shell_complete=completing.formats,
 )
 @click.option("--output-file", metavar="PATH", help="Write there instead of printing.")
@@ -25,12 +26,11 @@ from steadygrad.cli import completing
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
 def command(file: str, output_format: str, output_file: str | None, verbose: bool, color: Any) -> None:
     """Show FILE, which `steadygrad check --output-format json` wrote, in another format."""
-    from steadygrad.errors import CorruptReportError, SettingsError
+    from steadygrad.errors import CorruptReportError
     from steadygrad.record import CheckRecord
     from steadygrad.report import FORMATS, render, write_atomically
 
-    if output_format not in FORMATS:
-        raise SettingsError(f"unknown output format {output_format!r}; known are {', '.join(FORMATS)}")
+    require_format(output_format, FORMATS)
     try:
         text = Path(file).read_text(encoding="utf-8")
     except FileNotFoundError:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from steadygrad.cli import completing
+from steadygrad.cli.formats import require_format
 
 
 @click.command(name="show", short_help="Show a run from its journal: loss, gradient norm, layers, alarms.")
@@ -51,8 +52,7 @@ def command(
     from steadygrad.report import write_atomically, write_bytes_atomically
     from steadygrad.report.run import FORMATS, render
 
-    if output_format not in FORMATS:
-        raise SettingsError(f"unknown output format {output_format!r}; known are {', '.join(FORMATS)}")
+    require_format(output_format, FORMATS)
     if series and output_format != "json":
         raise SettingsError(f"--series is for --output-format json; {output_format} has what it can hold without it")
     if output_format == "parquet" and output_file is None and sys.stdout.isatty():
