@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import HealthCheck, settings
 
+from steadygrad.torch_internals.compiling import anything_is_compiled
 from tests.forgetting import forget
 
 # Read once, when torch is loaded; what a test starts inherits it.
@@ -39,3 +41,11 @@ def _what_was_imported_from_a_folder_of_the_tests_is_forgotten(
     """The next test may write a file of the same name, and would be given the module of this one."""
     yield
     forget(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(autouse=True)
+def _what_was_compiled_is_forgotten() -> Iterator[None]:
+    """A process that has compiled anything may have compiled a part of the next test's model, which is then not checked."""
+    yield
+    if anything_is_compiled():
+        torch._dynamo.reset()
