@@ -14,6 +14,7 @@ import steadygrad
 from bench.faults.table import FAULTS
 from steadygrad.detect.depth import began_at
 from steadygrad.record import Alarm, Severity
+from steadygrad.record.fault_kind import FaultKind
 from steadygrad.record.rows import Columns
 from steadygrad.report import alarms
 
@@ -103,6 +104,8 @@ def plain(line: str) -> str:
     line = re.sub(r" \(/[^)]*\)", "", line)
     line = re.sub(r"; first sign: [^;]*", "", line)
     line = re.sub(r"layers\.\d\.(weight|bias)", "LAYER", line)
+    # Of parameters whose norms are nearly equal, which is the greatest depends on the order of sums.
+    line = line.replace("its gradient norm is ×", "the gradient norm of LAYER is ×")
     line = re.sub(r"[\d,.]*\d(e[+-]?\d+)?", "#", line)
     return re.sub(r"; without rows? [^;]* the norm is usual", "", line)
 
@@ -114,14 +117,19 @@ def test_an_alarm_names_the_rows_of_the_batch() -> None:
 
 @pytest.mark.parametrize("code", ["SG101", "SG106", "SG108", "SG201", "SG203", "SG204", "SG206", "SG207", "SG999"])
 def test_every_code_has_advice(code: str) -> None:
-    assert alarms.advice(code, "", "")
+    assert alarms.advice(code, "")
 
 
-TABLES = (alarms._BY_CAUSE, alarms._BY_CODE, alarms._STUCK, alarms._LOOP)
+@pytest.mark.parametrize("kind", [one for one in FaultKind if one])
+def test_every_kind_of_fault_has_advice(kind: FaultKind) -> None:
+    assert alarms.advice("SG999", kind) != alarms.advice("SG999", "")
+
+
+TABLES = (alarms._BY_KIND, alarms._BY_CODE)
 NOTES = (alarms.LEFT_OUT.format(0.01), alarms.UNSEEN.format(3), alarms.PARTS.format(2))
 
 
-@pytest.mark.parametrize("text", [alarms._OPTIMIZER, *(one for table in TABLES for one in table.values())])
+@pytest.mark.parametrize("text", [one for table in TABLES for one in table.values()])
 def test_each_next_step_is_a_command_or_a_line_of_code(text: str) -> None:
     assert re.search(r"steadygrad [a-z]+ |--[a-z]+|torch\.|grep |[\w.]+\(|\w+=|loss \+ ", text), text
     assert not BANNED.search(text)

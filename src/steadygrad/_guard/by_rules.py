@@ -21,6 +21,6 @@ def tell(guard: Guard, findings: Iterable[Finding]) -> None:
         symptom = Symptom(finding.code, finding.severity, one.step, None, message, last_step=one.step)
         alarm, new, _ = incidents.gather(guard.book, symptom, one.columns, optimizer=one.index, step=one.step, delay=0)
         if new:
-            next_step = advice(finding.code, "", finding.message)
+            next_step = advice(finding.code, "")
             alarm = replace(alarm, cause=finding.consequence, location=finding.location, advice=next_step)
         guard.answer(one, symptom, alarm, new=new, tell=new)

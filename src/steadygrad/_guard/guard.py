@@ -323,7 +323,7 @@ class Guard:
         if found.by_rank is not None:
             self.writing.extremes(one.step, found.by_rank)
         explained = replace(found.alarm, rank=rank()) if self.apart else found.alarm
-        return replace(explained, advice=words_of.next_step(explained, found.kind))
+        return replace(explained, advice=words_of.advice(explained.code, found.kind, line=bool(explained.location)))
 
     # Printing and the journal
 

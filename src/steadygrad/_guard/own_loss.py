@@ -48,7 +48,7 @@ class OwnLoss:
             alarm, is_new, _ = gather(self.book, symptom, state.columns, optimizer=self._index, step=steps[-1], delay=0)
             if is_new:
                 # The gradient is that of all ranks, and shows nothing.
-                alarm = replace(alarm, rank=rank(), advice=advice(alarm.code, "", alarm.message))
+                alarm = replace(alarm, rank=rank(), advice=advice(alarm.code, symptom.kind))
                 self.book.alarms[alarm.number - 1] = alarm
                 new.append(alarm)
         close_quiet(self.book, optimizer=self._index, step=steps[-1], interval=1)

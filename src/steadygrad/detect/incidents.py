@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from steadygrad.detect.clips import CLEARED
 from steadygrad.detect.symptoms import Symptom
 from steadygrad.record import Alarm, Severity
+from steadygrad.record.fault_kind import FaultKind
 from steadygrad.record.rows import Columns
 from steadygrad.rules import find
 
@@ -25,8 +24,8 @@ class Book:
     """All alarms of a run, and which are still open."""
 
     alarms: list[Alarm] = field(default_factory=list)
-    open: dict[tuple[int, str], int] = field(default_factory=dict)
-    """By optimizer and kind of incident: the index of the alarm."""
+    open: dict[tuple[int, str, FaultKind], int] = field(default_factory=dict)
+    """By optimizer, "sudden", "lasting" or the code of a mistake of the loop, and its kind: the index of the alarm."""
     usual: dict[int, float] = field(default_factory=dict)
     """By index of the alarm: log10 of the total norm up to which the run is back at its old level."""
 
@@ -55,7 +54,7 @@ def gather(
     usual: float = math.inf,
 ) -> Gathered:
     """The alarm that this symptom belongs to; the book has it from now on."""
-    key = (optimizer, _kind(symptom))
+    key = (optimizer, *_sort(symptom))
     at = _belongs(book, symptom, optimizer, delay + 1)
     if at is None:
         alarm = Alarm(
@@ -113,11 +112,11 @@ def gather(
     return Gathered(alarm, False, sharper)
 
 
-def _kind(symptom: Symptom) -> str:
+def _sort(symptom: Symptom) -> tuple[str, FaultKind]:
     """Return what counts as one incident: everything sudden, everything lasting, and each mistake of the loop by itself."""
     if symptom.of_the_loop:
-        return f"{symptom.code} {symptom.cause or re.sub('[0-9]', '', symptom.message)}"
-    return "sudden" if symptom.code in _SUDDEN else "lasting"
+        return symptom.code, symptom.kind
+    return "sudden" if symptom.code in _SUDDEN else "lasting", FaultKind.UNKNOWN
 
 
 def _severity(alarm: Alarm, symptom: Symptom) -> Severity:
@@ -133,14 +132,13 @@ def _belongs(book: Book, symptom: Symptom, optimizer: int, interval: int) -> int
     What had begun before the last one ended is still that one: a drift comes back when the weights were rolled back.
     """
     sudden = symptom.code in _SUDDEN
-    at = book.open.get((optimizer, _kind(symptom)))
+    at = book.open.get((optimizer, *_sort(symptom)))
     if at is not None or symptom.of_the_loop:
         return at
     if symptom.code in ("SG201", "SG106") and symptom.lasting:
         # Gradients that are added to those of earlier steps grow; those that are cleared are zero.
-        mistake = "SG307" if symptom.code == "SG201" else f"SG307 {CLEARED}"
-        for (of, kind), at in book.open.items():
-            if of == optimizer and kind.startswith(mistake):
+        for (of, code, kind), at in book.open.items():
+            if (of, code) == (optimizer, "SG307") and (symptom.code == "SG201" or kind is FaultKind.CLEARED):
                 return at
     if symptom.code == "SG207" and symptom.lasting:
         # What stops the gradients stops the loss, and so does a step too large after which it stays up.
@@ -167,7 +165,7 @@ def _belongs(book: Book, symptom: Symptom, optimizer: int, interval: int) -> int
 
 def is_ill(book: Book) -> bool:
     """Return whether something is wrong with the training itself; a mistake of the loop, such as a clip of a part, is a habit."""
-    return any(kind in ("sudden", "lasting") for _, kind in book.open)
+    return any(sort in ("sudden", "lasting") for _, sort, _ in book.open)
 
 
 def close_quiet(book: Book, *, optimizer: int, step: int, interval: int, level: float = -math.inf) -> list[Alarm]:

@@ -21,6 +21,7 @@ from steadygrad.detect.spikes import RECENT, STUCK, far_above, idle, non_finite
 from steadygrad.detect.symptoms import Symptom
 from steadygrad.detect.updates import confirmed, leaps
 from steadygrad.record import Severity
+from steadygrad.record.fault_kind import FaultKind
 from steadygrad.record.rows import ABSENT, Array, Rows, part, totals
 
 LOWEST = -45.0
@@ -126,7 +127,16 @@ def _rates(state: State, rows: Rows) -> Iterator[Symptom]:
         if state.still % STUCK == 0:
             message = f"the learning rate has been 0 for {state.still} steps: no weight changes"
             yield Symptom(
-                "SG106", Severity.ERROR, state.still_since, None, message, (), step, lasting=True, of_the_loop=True
+                "SG106",
+                Severity.ERROR,
+                state.still_since,
+                None,
+                message,
+                (),
+                step,
+                lasting=True,
+                of_the_loop=True,
+                kind=FaultKind.RATE_IS_ZERO,
             )
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from steadygrad.detect.history import FIRST, WINDOW, LossHistory, State
 from steadygrad.detect.symptoms import Symptom, times
 from steadygrad.record import Severity
+from steadygrad.record.fault_kind import FaultKind
 from steadygrad.record.rows import Array
 
 CODE = "SG207"
@@ -222,4 +223,4 @@ def stands_still(state: State, step: int, spread: float | None) -> Symptom | Non
         f"the loss has stayed at {usual:.4g} for {step - begun + 1:,} steps{rose}, the loss of a constant answer: "
         f"all samples get the same output (spread {spread:.1g})"
     )
-    return Symptom(CODE, Severity.ERROR, begun, None, message, (), step, lasting=True)
+    return Symptom(CODE, Severity.ERROR, begun, None, message, (), step, lasting=True, kind=FaultKind.CONSTANT_ANSWER)

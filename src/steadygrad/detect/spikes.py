@@ -11,6 +11,7 @@ from steadygrad.detect.depth import began_at
 from steadygrad.detect.history import TRAIL, WARM, State
 from steadygrad.detect.symptoms import Symptom, times
 from steadygrad.record import Severity
+from steadygrad.record.fault_kind import FaultKind
 from steadygrad.record.rows import ABSENT, Array, Columns
 
 EXPLOSION_DECADES = 3.0
@@ -102,15 +103,18 @@ def far_above(state: State, step: int, row: Array, gap: int, recent: Array) -> I
     if state.above >= STAYED:
         message += f", for {state.above} steps now"
     code, severity = ("SG201", Severity.ERROR) if exploding else ("SG206", Severity.WARNING)
+    kind = FaultKind.UNKNOWN
     begun = state.above_since
     slack = state.above_slack
     leapt, before, after = state.leap
     if 0 <= begun - leapt <= AFTER_LEAP:
         code, severity, begun = "SG204", Severity.ERROR, leapt
-        cause = f"the learning rate jumped from {before:.3g} to {after:.3g}"
+        kind, cause = FaultKind.RATE, f"the learning rate jumped from {before:.3g} to {after:.3g}"
     norm = 10.0 ** float(row[first])
     column = None if origin == "loss" else first
-    yield Symptom(code, severity, begun, column, message, tuple(which.tolist()), step, norm, cause, slack, origin)
+    yield Symptom(
+        code, severity, begun, column, message, tuple(which.tolist()), step, norm, cause, slack, origin, kind=kind
+    )
 
 
 def _bursts(state: State, step: int) -> Array:
@@ -147,7 +151,9 @@ def idle(state: State, step: int, norms: np.ndarray[Any, Any], asked: Mask, aliv
     # Biases count: a net whose last bias still learns is not dead as a whole.
     code, place = "SG106", None if gone[asked & alive].all() else first
     lasted = int(state.idle[first])
+    kind = FaultKind.UNKNOWN
     if place is None:
+        kind = FaultKind.NO_GRADIENT
         words = (
             f"no parameter has had a gradient for {lasted} steps"
             if absent
@@ -166,4 +172,6 @@ def idle(state: State, step: int, norms: np.ndarray[Any, Any], asked: Mask, aliv
         cause = "it is detached from the loss" if absent else ""
     if tiny and not absent:
         code, cause = "SG108", f"it is smaller than the smallest number of its format ({tiny:.1g})"
-    yield Symptom(code, Severity.ERROR, begun, place, words, tuple(which.tolist()), step, cause=cause, lasting=True)
+    yield Symptom(
+        code, Severity.ERROR, begun, place, words, tuple(which.tolist()), step, cause=cause, lasting=True, kind=kind
+    )

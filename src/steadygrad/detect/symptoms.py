@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from steadygrad.record import Location, Severity
+from steadygrad.record.fault_kind import FaultKind
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Symptom:
     """Whether it is a state that goes on, and not one step's doing."""
     of_the_loop: bool = False
     """Whether it is a mistake of the loop itself: nothing in the step shows more of it."""
+    kind: FaultKind = FaultKind.UNKNOWN
     location: Location | None = None
     """Its place in the program, where that is known already; of the loop else where steps are taken."""
 

@@ -10,6 +10,7 @@ import numpy as np
 from steadygrad.detect.history import TRAIL, WARM, PendingUpdate, State, medians
 from steadygrad.detect.symptoms import Symptom, plain, times
 from steadygrad.record import Severity
+from steadygrad.record.fault_kind import FaultKind
 from steadygrad.record.rows import Array, Estimates, Rows, Updates
 
 RATE_JUMP = 5.0
@@ -117,12 +118,17 @@ def judge_update(
         message = f"one step changes this weight by {plain(float(ratios[worst]), 2)} times its norm"
         if before is not None and np.isfinite(grown[worst]):
             message += f", {times(float(grown[worst]))} the usual update"
-        why = f"the learning rate jumped from {state.leap[1]:.3g} to {state.leap[2]:.3g}" if leapt else ""
-        if not why and abs(total - float(state.median[-1])) < USUAL:
+        kind, why = FaultKind.UNKNOWN, ""
+        if leapt:
+            kind, why = FaultKind.RATE, f"the learning rate jumped from {state.leap[1]:.3g} to {state.leap[2]:.3g}"
+        elif abs(total - float(state.median[-1])) < USUAL:
+            kind = FaultKind.MOMENTS
             why = "the gradient of this step is usual: the update comes from the optimizer's moments (exp_avg, exp_avg_sq)"
         which = tuple(np.flatnonzero(large).tolist())
         slack = 0 if leapt else slack
-        found.append(Symptom("SG204", Severity.ERROR, step, worst, message, which, step, cause=why, slack=slack))
+        found.append(
+            Symptom("SG204", Severity.ERROR, step, worst, message, which, step, cause=why, slack=slack, kind=kind)
+        )
     elif state.pending_update is None:
         state.pending_update = _suspect(state, updates, known, loss, total)
     if updates.exact and not may_rest:
@@ -174,12 +180,21 @@ def confirmed(state: State, rows: Rows, decades: Array, *, ending: bool = False)
         elif alone:
             effect = "; the run ends right after it"
         message = f"one step changes this weight by {plain(pending.ratio, 2)} times its norm{more}{effect}"
-        cause = f"the learning rate of {pending.rate:.3g} is too high for this optimizer"
+        kind, cause = FaultKind.RATE, f"the learning rate of {pending.rate:.3g} is too high for this optimizer"
         if math.isnan(pending.rate):
+            kind = FaultKind.UNKNOWN
             cause = "what the program subtracts from its weights at each step is too large"
         last = int(rows.steps[-1]) if len(rows) else pending.step
         yield Symptom(
-            "SG204", Severity.ERROR, pending.step, pending.column, message, pending.columns, last, cause=cause
+            "SG204",
+            Severity.ERROR,
+            pending.step,
+            pending.column,
+            message,
+            pending.columns,
+            last,
+            cause=cause,
+            kind=kind,
         )
     elif len(rows) and rows.steps[-1] >= pending.step + WAIT:
         state.pending_update = None
@@ -215,17 +230,16 @@ def _not_a_number(
     first = int(which[0])
     more = f" and {len(which) - 1} more" if len(which) > 1 else ""
     if any(at == step for at, _, _ in state.trail):
-        message, cause = (
+        kind, message = (
+            FaultKind.OPTIMIZER,
             f"the optimizer's step makes this weight{more} infinite or NaN, from finite gradients",
-            "optimizer",
         )
     else:
-        message, cause = f"this weight{more} became infinite or NaN in step {step:,}, whose gradients were not read", ""
+        kind = FaultKind.UNREAD
+        message = f"this weight{more} became infinite or NaN in step {step:,}, whose gradients were not read"
     # Weights are sampled at each step, whether or not its gradients are read.
     known = measured == step - 1
-    yield Symptom(
-        "SG203", Severity.ERROR, step, first, message, tuple(which.tolist()), step, cause=cause, at_step=known
-    )
+    yield Symptom("SG203", Severity.ERROR, step, first, message, tuple(which.tolist()), step, at_step=known, kind=kind)
 
 
 def _unmoved(
@@ -244,4 +258,6 @@ def _unmoved(
         message = f"the optimizer's step changes no weight at all, at a learning rate of {updates.rate:.3g}"
         begun = state.unmoved[0]
         slack = begun - 1 - state.sampled
-        yield Symptom("SG106", Severity.ERROR, begun, None, message, (), step, slack=slack, lasting=True)
+        yield Symptom(
+            "SG106", Severity.ERROR, begun, None, message, (), step, slack=slack, lasting=True, kind=FaultKind.UNMOVED
+        )

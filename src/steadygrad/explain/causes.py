@@ -31,6 +31,7 @@ from steadygrad.explain.replay import changed_since, place_of
 from steadygrad.explain.view import StepView
 from steadygrad.numerals import with_factors
 from steadygrad.record import Alarm, Finding, Location, Look, Severity, Sign
+from steadygrad.record.fault_kind import FaultKind
 from steadygrad.record.rows import Array
 from steadygrad.watch.distributed import rank
 
@@ -73,7 +74,7 @@ def explain(alarm: Alarm, symptom: Symptom, view: StepView, looks: Looks) -> Exp
     if symptom.of_the_loop:
         # A clip stands where it is called, or nowhere; what else a loop does wrong shows at its step.
         place = symptom.location if symptom.code == "SG306" else symptom.location or view.place
-        return Explanation(replace(alarm, cause=symptom.cause, location=place), "loop")
+        return Explanation(replace(alarm, cause=symptom.cause, location=place), symptom.kind)
     # What is sudden is gone with its step; what lasts is still there in the step at hand.
     at_hand = (symptom.last_step >= view.step and not view.taken) or symptom.lasting
     draft = _Draft(alarm.code, alarm.parameter)
@@ -82,7 +83,7 @@ def explain(alarm: Alarm, symptom: Symptom, view: StepView, looks: Looks) -> Exp
     numbers = by_rank(given, view.parameters[0].device) if view.shared and at_hand else None
     if symptom.code == "SG203" and given:
         draft.found(batch_at_fault(given), "batch")
-    if symptom.cause == "optimizer" and symptom.column is not None:
+    if symptom.kind is FaultKind.OPTIMIZER and symptom.column is not None:
         draft.found(optimizer_at_fault(view.optimizer, view.parameters[symptom.column]), "optimizer")
     growth = looks.input_growth() if at_hand and symptom.code in _OF_A_BATCH else math.nan
     made = looks.on_alarm(view.index, view.step, alarm.number, view.scale) if at_hand and _may_look(view) else None
@@ -98,9 +99,6 @@ def explain(alarm: Alarm, symptom: Symptom, view: StepView, looks: Looks) -> Exp
         _from_look(draft, symptom, view, report, look, grown, growth)
     if growth > OUTGROWN and (symptom.origin == "input" or not symptom.cause):
         draft.found(f"the input of the model is {times(growth)} its usual size", "large batch")
-    kind = {"loss": "large loss", "input": "large batch"}.get(symptom.origin, "numbers")
-    if symptom.code == "SG204" and "moments" in symptom.cause:
-        kind = "moments"
     if symptom.code == "SG106" and report is not None and symptom.column is not None:
         unused = [p for p in report.trace.parameters if p.name == view.own(draft.parameter) and not p.used]
         if unused and draft.kind not in ("weights", "broken weights"):
@@ -108,7 +106,8 @@ def explain(alarm: Alarm, symptom: Symptom, view: StepView, looks: Looks) -> Exp
                 "the model did not use it in this step, like an expert that no sample is routed to",
                 "unused",
             )
-    draft.found(symptom.cause, "rate" if "learning rate" in symptom.cause else kind)
+    of_origin = {"loss": "large loss", "input": "large batch"}.get(symptom.origin, "numbers")
+    draft.found(symptom.cause, symptom.kind or of_origin)
     signs = _signs(draft, symptom, view, growth, grown)
     if (
         not draft.cause
@@ -136,7 +135,8 @@ def explain(alarm: Alarm, symptom: Symptom, view: StepView, looks: Looks) -> Exp
         rows=rows,
     )
     back = numbers[:, 1] if numbers is not None and numbers[:, 1].any() else None
-    return Explanation(explained, draft.kind, look, back)
+    decided = symptom.kind in (FaultKind.UNREAD, FaultKind.CONSTANT_ANSWER) or not draft.kind
+    return Explanation(explained, symptom.kind if decided else draft.kind, look, back)
 
 
 def _may_look(view: StepView) -> bool:
@@ -145,7 +145,7 @@ def _may_look(view: StepView) -> bool:
 
 def _weights(draft: _Draft, symptom: Symptom, view: StepView) -> None:
     """Weights that were not finite before the step, or that somebody else changed."""
-    if symptom.code == "SG204" or symptom.cause == "optimizer":
+    if symptom.code == "SG204" or symptom.kind is FaultKind.OPTIMIZER:
         return
     at_fault = changed_weights(view.parameters, view.weights, view.step)
     if at_fault is not None:
@@ -185,10 +185,10 @@ def _from_look(
         if symptom.code == "SG203" and broken is not None and broken.direction == "forward":
             before = weight_before(report.trace, broken.operation)
             draft.parameter = view.prefix + before if before else draft.parameter
-        own = "" if symptom.cause == "optimizer" else symptom.cause
         forward = symptom.code == "SG203" and broken is not None and broken.direction == "forward"
         draft.found(
-            ": ".join(one for one in (own, with_factors(finding.message)) if one), "forward" if forward else "look"
+            ": ".join(one for one in (symptom.cause, with_factors(finding.message)) if one),
+            "forward" if forward else "look",
         )
         draft.location = finding.location
     draft.location = draft.location or place_of(report, view.own(draft.parameter))

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from steadygrad.detect.symptoms import Symptom
 from steadygrad.launch.models import modules_alive, outermost_with, parameters_of
 from steadygrad.record import Severity
+from steadygrad.record.fault_kind import FaultKind
 from steadygrad.source.spans import construction_of
 from steadygrad.torch_internals.held import own_parameters
 from steadygrad.torch_internals.tensors import writes_to
@@ -135,6 +136,7 @@ def _symptom(
         cause=CAUSE,
         lasting=True,
         of_the_loop=True,
+        kind=FaultKind.OTHER_COPY,
         location=construction_of(optimizer),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from steadygrad import numerals
 from steadygrad.record import Alarm, Look
+from steadygrad.record.fault_kind import FaultKind
 
 
 def in_words(alarm: Alarm) -> str:
@@ -35,22 +36,45 @@ def rows(numbers: tuple[int, ...]) -> str:
     return f"rows {', '.join(shown[:-1])} and {shown[-1]}"
 
 
-_BY_CAUSE = {
+_BY_KIND = {
     "batch": "find the bad samples, x[~x.flatten(1).isfinite().all(1)], and drop or clean them before the model sees them",
     "large batch": "print the batch of this step and scale or drop its outliers; as a safeguard, clip: --clip quantile:0.9",
     "large loss": "print the loss and its target at this step; check its weight, and that it is a mean: reduction='mean'",
-    "moments": "lower beta2, so that old moments fade sooner: betas=(0.9, 0.95); or start them again: optimizer.state.clear()",
+    FaultKind.MOMENTS: "lower beta2, so that old moments fade sooner: betas=(0.9, 0.95); or start them again: "
+    "optimizer.state.clear()",
     "unused": "if it is meant to be used, add a load-balancing loss that gives it samples: loss + 0.01 * balance",
-    "still": "steadygrad check FILE says why all samples get one answer; steadygrad cure FILE fixes it",
+    FaultKind.CONSTANT_ANSWER: "steadygrad check FILE says why all samples get one answer; steadygrad cure FILE fixes it",
     "broken weights": "run again with --on-alarm stop: it ends where the weights break, and saves the last good state",
     "weights": "search the code for whatever else writes to weights: grep -nE '\\.data|no_grad|copy_' FILE",
     "loss": "print the loss and its target at this step; keep logs and divisions away from 0: torch.log(p.clamp_min(1e-8)); "
     "skip empty masks",
     "outside": "check the lines between loss.backward() and optimizer.step(), and hooks on this weight (register_hook)",
-    "rate": "lower the learning rate (steadygrad lr FILE finds one), or warm it up: LinearLR(optimizer, 0.01, total_iters=500)",
+    FaultKind.RATE: "lower the learning rate (steadygrad lr FILE finds one), or warm it up: "
+    "LinearLR(optimizer, 0.01, total_iters=500)",
     "zero": "print(loss.grad_fn): the loss must come from the output of the model; with 16-bit numbers use torch.amp.GradScaler",
+    FaultKind.OPTIMIZER: "keep the weights in float32 and use autocast, or pass eps=1e-4 to the optimizer",
+    FaultKind.UNMOVED: "raise the learning rate (steadygrad lr FILE finds one), or keep the weights in float32, "
+    "where small steps are not rounded away",
+    FaultKind.UNREAD: "run again with --every 1, which names the layer and the cause",
+    FaultKind.NO_GRADIENT: "print(loss.grad_fn): the loss must come from the model; and no zero_grad() may stand between "
+    "backward() and step()",
+    FaultKind.CLEARED: "call optimizer.zero_grad() before loss.backward(), not between loss.backward() and optimizer.step()",
+    FaultKind.SCALED: "call scaler.step(optimizer) and scaler.update() in place of optimizer.step()",
+    FaultKind.NOT_CLEARED: "call optimizer.zero_grad() before loss.backward()",
+    FaultKind.NO_BACKWARD: "call loss.backward() before each optimizer.step()",
+    FaultKind.SCALED_CLIP: "call scaler.unscale_(optimizer) before the clip",
+    FaultKind.LATE_CLIP: "move the clip between loss.backward() and optimizer.step()",
+    FaultKind.OTHER_COPY: "make the optimizer after the model is complete, from model.parameters(), or give it what "
+    "came later: optimizer.add_param_group({'params': model.head.parameters()})",
+    FaultKind.RATE_IS_ZERO: "give the scheduler as many steps as the run takes (T_max, total_steps), or call "
+    "scheduler.step() once an epoch",
+    FaultKind.CONSTANT_CLIP: "raise the bound, or let it follow the norms: --clip quantile:0.9",
+    FaultKind.IDLE_CLIP: "lower the bound below the median norm (steadygrad show draws it), or remove the clip",
+    FaultKind.TURNING_CLIP: "clip by norm instead: clip_grad_norm_(parameters, max_norm)",
+    FaultKind.TWO_CLIPS: "keep one of the two: remove --clip, or the call of clip_grad_norm_() or clip_grad_value_() "
+    "that is not needed",
+    FaultKind.PART_CLIP: "pass all parameters to the clip: model.parameters()",
 }
-_OPTIMIZER = "keep the weights in float32 and use autocast, or pass eps=1e-4 to the optimizer"
 _BY_CODE = {
     "SG101": "steadygrad check FILE names the layer that loses the gradient; steadygrad cure FILE fixes it",
     "SG106": "remove detach(), no_grad() or .data between this weight and the loss; for dead units use LeakyReLU or a lower rate",
@@ -62,55 +86,15 @@ _BY_CODE = {
     "SG206": "print the batch of this step and drop its outliers; as a safeguard, clip: --clip quantile:0.9",
     "SG207": "print the batch of this step; try a lower learning rate (steadygrad lr FILE finds one)",
 }
-_NOTHING_COMES = (
-    "print(loss.grad_fn): the loss must come from the model; and no zero_grad() may stand between backward() and step()"
-)
-_STUCK = {
-    "no parameter has": _NOTHING_COMES,
-    "all gradients have": _NOTHING_COMES,
-    "changes no weight": "raise the learning rate (steadygrad lr FILE finds one), or keep the weights in float32, "
-    "where small steps are not rounded away",
-}
-_LOOP = {
-    "scaler.step(optimizer)": "call scaler.step(optimizer) and scaler.update() in place of optimizer.step()",
-    "zero_grad": "call optimizer.zero_grad() before loss.backward()",
-    "backward": "call loss.backward() before each optimizer.step()",
-    "unscale_": "call scaler.unscale_(optimizer) before the clip",
-    "optimizer.step()": "move the clip between loss.backward() and optimizer.step()",
-    "optimizer was made before": "make the optimizer after the model is complete, from model.parameters(), or give it what "
-    "came later: optimizer.add_param_group({'params': model.head.parameters()})",
-    "learning rate has been 0": "give the scheduler as many steps as the run takes (T_max, total_steps), or call "
-    "scheduler.step() once an epoch",
-    "sets the step size": "raise the bound, or let it follow the norms: --clip quantile:0.9",
-    "bounds nothing": "lower the bound below the median norm (steadygrad show draws it), or remove the clip",
-    "changes the direction": "clip by norm instead: clip_grad_norm_(parameters, max_norm)",
-    "two clips": "keep one of the two: remove --clip, or the call of clip_grad_norm_() or clip_grad_value_() that is not needed",
-    "are not clipped": "pass all parameters to the clip: model.parameters()",
-}
 
 
-def next_step(alarm: Alarm, kind: str) -> str:
-    """Advise the next thing to do about an alarm with a cause of this kind."""
-    text = f"{alarm.message} {alarm.cause}"
-    kind = "still" if alarm.code == "SG207" and "constant answer" in text else kind
-    return advice(alarm.code, kind, text, line=alarm.location is not None)
-
-
-def advice(code: str, kind: str, text: str, *, line: bool = True) -> str:
-    """The next step a person would take. ``kind``: of the cause; ``text``: what was seen; ``line``: whether one is named."""
-    if "were not read" in text:
-        return "run again with --every 1, which names the layer and the cause"
-    if kind == "loop" or code in ("SG306", "SG307"):
-        return next((line for word, line in _LOOP.items() if word in text), "read docs/guard.md on clips and zero_grad")
-    if kind == "optimizer":
-        return _OPTIMIZER
-    if code == "SG106" and kind in ("", "numbers"):
-        return next((line for word, line in _STUCK.items() if word in text), _BY_CODE[code])
-    if kind == "zero" and code == "SG108":
-        return _BY_CODE["SG108"]
-    if code == "SG203" and not line and kind not in _BY_CAUSE:
+def advice(code: str, kind: str, *, line: bool = True) -> str:
+    """The next step a person would take. ``kind``: of the symptom or its cause; ``line``: whether one is named."""
+    if code == "SG108" and kind == "zero":
+        return _BY_CODE[code]
+    if code == "SG203" and not line and kind not in _BY_KIND:
         return "run again under torch.autograd.detect_anomaly(), which shows the line; --on-alarm skip leaves such steps out"
-    return _BY_CAUSE.get(kind) or _BY_CODE.get(code, f"steadygrad explain {code}")
+    return _BY_KIND.get(kind) or _BY_CODE.get(code, f"steadygrad explain {code}")
 
 
 LEFT_OUT = (
