@@ -104,7 +104,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_as_python(words: str, folder: Path) -> None:
-    same(pair(words.split(), folder))
+    same(pair(words.split(), folder, fresh=True))
 
 
 def same(both: Pair) -> None:
@@ -129,19 +129,19 @@ def test_flags_of_the_interpreter_hold(folder: Path) -> None:
 def test_a_console_entry_found_on_path(folder: Path) -> None:
     entry = Path(sys.executable).parent / "accelerate"
     direct = subprocess.run([str(entry), "env", "--help"], cwd=folder, capture_output=True, text=True, check=True)
-    ours = watched(["accelerate", "env", "--help"], folder)
+    ours = watched(["accelerate", "env", "--help"], folder, fresh=True)
     assert (ours.stdout, ours.code) == (direct.stdout, 0)
 
 
 def test_what_imports_no_torch_gets_none(folder: Path) -> None:
-    ran = watched(["seen.py"], folder)
+    ran = watched(["seen.py"], folder, fresh=True)
     assert "'torch'" not in ran.stdout
     assert ran.ours == ["steadygrad: no optimizer was made; nothing was watched"]
 
 
 def test_what_needs_torch_does_get_it(folder: Path) -> None:
     (folder / "uses.py").write_text("import sys\nimport torch\nprint('torch' in sys.modules)\n")
-    assert watched(["uses.py"], folder).stdout == "True\n"
+    assert watched(["uses.py"], folder, fresh=True).stdout == "True\n"
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, -2), (signal.SIGTERM, -15)])
