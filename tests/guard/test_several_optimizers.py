@@ -106,7 +106,7 @@ class Plain(nn.Module):
 
 
 def test_an_alarm_about_the_second_of_two_models_has_its_line_and_what_was_seen_there() -> None:
-    """Names of two models of one class begin with a number; what a second run of the step shows has the model's own."""
+    """Two models of one class that no variables hold get a number; what a second run of the step shows has the model's own."""
     torch.manual_seed(0)
     models = [Plain(), Plain()]
     both = [torch.optim.Adam(model.parameters()) for model in models]
@@ -125,6 +125,29 @@ def test_an_alarm_about_the_second_of_two_models_has_its_line_and_what_was_seen_
     assert (alarm.step, alarm.parameter, alarm.optimizer) == (70, "Plain#2.second.weight", 1)
     assert alarm.location is not None
     assert "changed it after backward()" in alarm.cause
+
+
+def test_two_models_of_one_class_are_told_apart_by_their_variables() -> None:
+    generator, critic = nn.Sequential(nn.Linear(4, 4)), nn.Sequential(nn.Linear(4, 1))
+    both = [torch.optim.Adam(generator.parameters()), torch.optim.SGD(critic.parameters(), 0.1)]
+    guard = steadygrad.guard([generator, critic], both, quiet=True)
+    assert guard.which == ["generator's Adam", "critic's SGD"]
+    assert guard.optimizers[1].columns.names == ("critic.0.weight", "critic.0.bias")
+    guard.detach()
+
+
+def test_attributes_of_self_tell_two_models_of_one_class_apart() -> None:
+    class Trainer:
+        def __init__(self) -> None:
+            self.student, self.teacher = Plain(), Plain()
+
+        def start(self) -> steadygrad.Guard:
+            models = [self.student, self.teacher]
+            return steadygrad.guard(models, [torch.optim.Adam(one.parameters()) for one in models], quiet=True)
+
+    guard = Trainer().start()
+    assert guard.which == ["student's Adam", "teacher's Adam"]
+    guard.detach()
 
 
 def test_steps_of_another_optimizer_of_the_same_weights_are_not_its_own() -> None:

@@ -6,6 +6,7 @@ program's streams; the answer is the process's number, then its exit status.
 
 from __future__ import annotations
 
+import builtins
 import importlib
 import io
 import json
@@ -14,6 +15,7 @@ import signal
 import socket
 import sys
 import types
+from importlib.machinery import SourceFileLoader
 from typing import Any
 
 
@@ -72,12 +74,13 @@ def run(request: dict[str, Any]) -> None:
     path = os.path.join(os.getcwd(), program)
     sys.path[0] = os.path.dirname(os.path.realpath(path))
     main = types.ModuleType("__main__")
-    vars(main).update(__file__=path, __builtins__=__builtins__)
+    loader = SourceFileLoader("__main__", path)
+    vars(main).update(__annotations__={}, __builtins__=builtins, __cached__=None, __file__=path, __loader__=loader)
     _kept.append(sys.modules["__main__"])
     sys.modules["__main__"] = main
     with open(path, "rb") as file:
         source = file.read()
-    exec(compile(source, path, "exec", dont_inherit=True), vars(main))  # noqa: S102
+    exec(compile(source, path, "exec", dont_inherit=True), vars(main))
 
 
 _kept: list[types.ModuleType] = []

@@ -22,7 +22,13 @@ BIN = Path(sys.executable).parent
 STEADYGRAD = str(BIN / "steadygrad")
 THEIRS = ("torch._dynamo",)
 """The modules that a program's process has from the start: every optimizer imports torch's compiler."""
-OURS = (*THEIRS, "steadygrad.cli.run", "steadygrad.launch.start", "steadygrad.launch.checking", "steadygrad.report.text")
+OURS = (
+    *THEIRS,
+    "steadygrad.cli.run",
+    "steadygrad.launch.start",
+    "steadygrad.launch.checking",
+    "steadygrad.report.text",
+)
 """Those of a watched one."""
 PATIENCE = 240.0
 """Seconds."""
@@ -68,7 +74,10 @@ def pair(
     torchrun: bool = False,
     fresh: bool = False,
 ) -> Pair:
-    """Both at once; ``words`` are the script or ``-m module``, and its arguments. ``fresh``: each in an interpreter of its own."""
+    """Both at once; ``words`` are the script or ``-m module``, and its arguments.
+
+    ``fresh``: each in an interpreter of its own.
+    """
     bare, watched = [sys.executable, *words], [STEADYGRAD, "run", *options, *words]
     if torchrun:
         start = [str(BIN / "torchrun"), "--standalone", "--nproc-per-node", "2"]
@@ -100,7 +109,7 @@ class Begun:
     def __init__(
         self, command: Sequence[str], cwd: Path, environment: dict[str, str], stdin: str, *, fresh: bool
     ) -> None:
-        self._files = [tempfile.TemporaryFile() for _ in range(3)]
+        self._files = [tempfile.TemporaryFile() for _ in range(3)]  # noqa: SIM115
         self._files[0].write(stdin.encode())
         self._files[0].seek(0)
         self._connection: socket.socket | None = None

@@ -82,7 +82,7 @@ class Guard:
         )
         self.acts, self.rests, self.keeps = self.answers.on, options.every > 1, self.answers.keeps
         holders = [holder_of(root, optimizers) for root in roots]
-        self.which = labels(roots, optimizers, holders)
+        self.which = labels(names.models, optimizers, holders)
         self._unseen = without_looks(self.which, holders) if options.probe_every else []
         self.looking = Looks(roots, options.probe_every, holders, names.prefixes)
         for index, optimizer in enumerate(optimizers):

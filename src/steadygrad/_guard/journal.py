@@ -75,7 +75,7 @@ class Writing:
         """The journal of a guard, with what it is about. ``here``: whether this process writes it, and is listened to."""
         about: dict[str, str | float] = {
             "torch": torch.__version__,
-            "model": ", ".join(type(root).__name__ for root in roots),
+            "model": ", ".join(names.models),
             "optimizer": ", ".join(type(one.optimizer).__name__ for one in optimizers),
             "clip": "" if options.clip is None else str(options.clip),
             "on_alarm": getattr(options.on_alarm.kind, "__name__", str(options.on_alarm.kind)),

@@ -6,16 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 
 import torch
-from torch import nn
 
 
-def labels(
-    roots: Sequence[nn.Module], optimizers: Sequence[torch.optim.Optimizer], holders: Sequence[int]
-) -> list[str]:
+def labels(names: Sequence[str], optimizers: Sequence[torch.optim.Optimizer], holders: Sequence[int]) -> list[str]:
     """ "Generator's Adam": for each the model that it holds most of, where ``holders[i]`` is model i's optimizer; "" if alone."""
     if len(optimizers) == 1:
         return [""]
-    models = {holder: type(root).__name__ for root, holder in zip(roots, holders, strict=True)}
+    models = dict(zip(holders, names, strict=True))
     plain = [
         f"{models[at]}'s {type(one).__name__}" if at in models else type(one).__name__
         for at, one in enumerate(optimizers)

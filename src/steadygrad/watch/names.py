@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from steadygrad.record.rows import Columns
+from steadygrad.source.variables import variable_of
 from steadygrad.torch_internals.compiling import COMPILED_PREFIX
 
 
@@ -15,8 +17,9 @@ class Names:
     """Of all parameters that the roots have now; one added later is named by its shape."""
 
     def __init__(self, roots: Sequence[nn.Module]) -> None:
-        self.prefixes = _prefixes(roots)
-        """The prefix of the names of each root's parameters: "" for one alone, "Net." or "Net#2." among several."""
+        self.models = names_of_models(roots)
+        self.prefixes = [""] if len(roots) == 1 else [f"{name}." for name in self.models]
+        """The prefix of the names of each root's parameters: "" for one alone; "Net.", "generator." or "Net#2." among several."""
         self._known = _known(roots, self.prefixes)
 
     def of(self, parameter: Tensor) -> str:
@@ -51,13 +54,21 @@ def smallest_half(dtype: torch.dtype) -> float:
     return 0.0
 
 
-def _prefixes(roots: Sequence[nn.Module]) -> list[str]:
+def names_of_models(roots: Sequence[nn.Module]) -> list[str]:
+    """The class of each; of several of one class the user's variable, or a number where there is none for each."""
     kinds = [type(root).__name__ for root in roots]
-    # A number distinguishes two models of one class.
-    numbered = [
-        kind if kinds.count(kind) == 1 else f"{kind}#{kinds[: at + 1].count(kind)}" for at, kind in enumerate(kinds)
-    ]
-    return [""] if len(roots) == 1 else [f"{name}." for name in numbered]
+    found = []
+    for at, kind in enumerate(kinds):
+        alike = [root for root in roots if type(root).__name__ == kind]
+        variables = [variable_of(root, sys._getframe(1)) for root in alike] if len(alike) > 1 else []
+        place = kinds[:at].count(kind)
+        if len(alike) == 1:
+            found.append(kind)
+        elif all(variables) and len({*variables}) == len(variables) and not {*variables} & {*kinds}:
+            found.append(variables[place])
+        else:
+            found.append(f"{kind}#{place + 1}")
+    return found
 
 
 def _known(roots: Sequence[nn.Module], prefixes: Sequence[str]) -> dict[int, tuple[str, int]]:
