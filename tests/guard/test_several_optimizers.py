@@ -118,7 +118,7 @@ def test_an_alarm_about_the_second_of_two_models_has_its_line_and_what_was_seen_
             if step == 70 and model is models[1]:
                 weight = model.second.weight
                 assert weight.grad is not None
-                weight.grad *= 1e4
+                weight.grad *= 1e6
             optimizer.step()
     guard.detach()
     (alarm,) = guard.alarms
