@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 from steadygrad import cures, lab, rules
-from steadygrad.cli.explain import page_of
 
 HERE = Path(__file__).parent
 
@@ -19,7 +18,7 @@ def pages() -> dict[str, str]:
     """Every file by its path in the folder."""
     return (
         {"rules/README.md": _rules(), "cures/README.md": _cures(), "lab/README.md": _lab()}
-        | {f"rules/{rule.code}.md": _linked(page_of(rule)) for rule in rules.load()}
+        | {f"rules/{rule.code}.md": _linked(cures.rule_page(rule)) for rule in rules.load()}
         | {f"cures/{cure.name}.md": _linked(cure.page) for cure in cures.load()}
         | {f"lab/{one.name}.md": _pictured(one.name, one.page) for one in lab.load()}
     )

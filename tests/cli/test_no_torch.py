@@ -32,6 +32,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         ["check", "--help"],
         ["show", "--help"],
         ["watch", "--help"],
+        ["mcp", "--help"],
         ["rules"],
         ["explain", "SG102"],
         ["cures"],

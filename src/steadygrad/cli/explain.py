@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
 from steadygrad.cli import completing
-
-if TYPE_CHECKING:
-    from steadygrad.rules import Rule
 
 
 @click.command(name="explain", short_help="Explain a rule, or a word: trunk, decade, spread.")
@@ -18,31 +14,9 @@ if TYPE_CHECKING:
 @click.option("--output-format", type=click.Choice(["text", "markdown"]), default="text", show_default=True)
 def command(rule: str, output_format: str) -> None:
     """Explain RULE, given by code or name (SG102, saturated-activation), or a word of the reports (trunk, decade)."""
-    from steadygrad.glossary import TERMS, meaning
+    from steadygrad.cures import explained
 
-    said = meaning(rule)
-    if said is not None:
-        term, text = said
-        show(f"**{term}**: {text}\n", output_format)
-        return
-    from steadygrad.errors import UnknownRuleError
-    from steadygrad.rules import find
-
-    try:
-        found = find(rule)
-    except UnknownRuleError as error:
-        raise UnknownRuleError(f"{error}; words that it explains: {', '.join(TERMS)}") from None
-    show(page_of(found), output_format)
-
-
-def page_of(rule: Rule) -> str:
-    """Markdown: the docstring, and the cures that ``steadygrad cure`` tries for this finding."""
-    from steadygrad.cures import for_finding
-
-    rows = [f"- {cure.name} ({cure.group}, {cure.safety}): {cure.summary}" for cure in for_finding(rule.code)]
-    tried = "\n".join(rows) or "None: what is wrong here is for a person to change."
-    parts = (f"# {rule.code} {rule.name}", rule.summary, rule.doc, "## What `steadygrad cure` tries", tried)
-    return "\n\n".join(parts) + "\n"
+    show(explained(rule), output_format)
 
 
 def show(page: str, output_format: str) -> None:

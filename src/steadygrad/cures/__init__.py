@@ -20,8 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from steadygrad.errors import UnknownCureError
+from steadygrad.errors import UnknownCureError, UnknownRuleError
+from steadygrad.glossary import TERMS, meaning
 from steadygrad.record import GROUPS
+from steadygrad.rules import Rule
 from steadygrad.rules import find as find_rule
 from steadygrad.written import nearest
 
@@ -108,6 +110,26 @@ _CONSTANTS = ("GROUP", "SAFETY", "PHASE", "SEARCHES_RATE", "FINDINGS", "CANDIDAT
 def for_finding(code: str) -> tuple[Cure, ...]:
     """The cures that can help with a finding, least intrusive first."""
     return tuple(cure for cure in load() if code in cure.findings)
+
+
+def rule_page(rule: Rule) -> str:
+    """The page of a rule as Markdown: its docstring, and the cures that ``steadygrad cure`` tries for its finding."""
+    rows = [f"- {cure.name} ({cure.group}, {cure.safety}): {cure.summary}" for cure in for_finding(rule.code)]
+    tried = "\n".join(rows) or "None: what is wrong here is for a person to change."
+    parts = (f"# {rule.code} {rule.name}", rule.summary, rule.doc, "## What `steadygrad cure` tries", tried)
+    return "\n\n".join(parts) + "\n"
+
+
+def explained(word: str) -> str:
+    """The page of a rule, or what a word of the reports means. Raises ``UnknownRuleError`` naming the words."""
+    said = meaning(word)
+    if said is not None:
+        term, text = said
+        return f"**{term}**: {text}\n"
+    try:
+        return rule_page(find_rule(word))
+    except UnknownRuleError as error:
+        raise UnknownRuleError(f"{error}; words that it explains: {', '.join(TERMS)}") from None
 
 
 def spelt(name: str) -> str:
