@@ -13,6 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SITE := $(VENV)/.site
+DIST := $(VENV)/.dist
 OLDEST := .venv-oldest
 # The files that define the public names: their docstrings follow Google's convention.
 PUBLIC := $(addprefix src/steadygrad/,__init__.py _check.py _fix/apply.py _fix/fix.py _guard/attach.py _guard/guard.py \
@@ -68,8 +69,8 @@ imports: $(READY)
 tests: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not long"
 
-# The site is built by a test, which is left out where Sphinx is not installed.
-tests-all: $(READY) $(SITE)
+# Tests build the site and the wheel; they are left out where what they need is not installed.
+tests-all: $(READY) $(SITE) $(DIST)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 fuzz: $(READY)
@@ -93,8 +94,11 @@ site: $(SITE)
 	$(BIN)/python -m sphinx -W --keep-going -n -q -E -b html docs build/site
 	@echo build/site/index.html
 
-dist: $(READY)
-	$(BIN)/python -m pip install --quiet --group dist
+$(DIST): pyproject.toml $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dist
+	touch $(DIST)
+
+dist: $(DIST)
 	recipe/dist.sh $(abspath $(BIN))/python
 
 clean:
