@@ -114,6 +114,13 @@ def training_step(model: nn.Module, batch: Any) -> tuple[Any, Any]:
     try:
         with _without_trainer(model):
             result = step(batch, 0) if _takes_two(step) else step(batch)
+    except (RuntimeError, AttributeError) as error:
+        if any(words in str(error) for words in _MISSES_TRAINER):
+            raise SubjectError(
+                f"training_step of {type(model).__name__} uses its trainer, its logger or its optimizers ({error}), and a "
+                "check has none of them; check it where it trains: steadygrad run --only-check train.py"
+            ) from error
+        raise
     finally:
         hook.remove()
     loss = result.get("loss") if isinstance(result, Mapping) else result
@@ -122,12 +129,27 @@ def training_step(model: nn.Module, batch: Any) -> tuple[Any, Any]:
     return loss, outputs[0] if outputs else None
 
 
+_MISSES_TRAINER = ("is not attached to a `Trainer`", "'NoneType' object has no attribute 'experiment'")
+"""In what Lightning raises, or its absent logger, where no trainer is attached."""
+
+
+def has_training_step(model: nn.Module) -> bool:
+    """Return whether the module says itself how it trains, as Lightning's do."""
+    return callable(getattr(model, "training_step", None))
+
+
+def has_forward(model: nn.Module) -> bool:
+    """Return whether the module has a ``forward`` of its own; one of torch's or Lightning's base class only raises."""
+    home = getattr(model.forward, "__module__", None) or ""
+    return not home.startswith(("torch.nn.modules.module", "lightning.", "pytorch_lightning."))
+
+
 def check_training_step(model: nn.Module) -> None:
     """Refuse a module whose ``training_step`` makes its own optimizer steps."""
     if getattr(model, "automatic_optimization", True) is False:
         raise SubjectError(
-            f"{type(model).__name__} steps its optimizers by hand (automatic_optimization=False); "
-            "give a batch (x, y) and a loss_fn instead"
+            f"{type(model).__name__} steps its optimizers by hand (automatic_optimization=False), so there is no one loss to "
+            "check; give a batch (x, y) and a loss_fn instead, or watch it train with steadygrad run train.py"
         )
 
 
@@ -141,14 +163,20 @@ def _takes_two(step: Callable[..., Any]) -> bool:
 
 @contextmanager
 def _without_trainer(model: nn.Module) -> Iterator[None]:
-    """``self.log`` and its kin do nothing: there is no trainer to log to."""
-    own = vars(model)
-    names = [name for name in ("log", "log_dict") if callable(getattr(model, name, None)) and name not in own]
-    own.update(dict.fromkeys(names, _say_nothing))
+    """``self.log`` and its kin do nothing, also in a part that is such a module itself: there is no trainer to log to."""
+    muted = [
+        (vars(module), name)
+        for module in model.modules()
+        if module is model or has_training_step(module)
+        for name in ("log", "log_dict")
+        if callable(getattr(module, name, None)) and name not in vars(module)
+    ]
+    for own, name in muted:
+        own[name] = _say_nothing
     try:
         yield
     finally:
-        for name in names:
+        for own, name in muted:
             own.pop(name, None)
 
 

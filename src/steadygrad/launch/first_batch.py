@@ -102,12 +102,31 @@ class FirstBatch:
         args, kwargs = self._given
         if self._output is None or self._loss is None:
             raise SubjectError("the model was not called, or backward not called on a scalar, before the first step")
-        if loss_in(self._output) is self._loss and not (args and kwargs):
-            return (args[0] if len(args) == 1 else args) or kwargs, None
-        if kwargs or not args or not all(isinstance(one, Tensor) and one.dim() for one in args):
+        if args and kwargs:
+            raise SubjectError("the model is called with arguments of both kinds, by place and by name")
+        inputs = (args[0] if len(args) == 1 else args) if args else kwargs
+        if self._is_its_own():
+            return inputs, None
+        samples = [len(one) for one in (*args, *kwargs.values()) if isinstance(one, Tensor) and one.dim()]
+        if not samples or (args and len(samples) < len(args)):
             raise SubjectError("the model is not called with tensors alone, and does not compute its own loss")
-        replay = Replay(self._output, self._loss, self._calls, len(args[0]))
-        return (args[0] if len(args) == 1 else args, tuple(replay.targets)), replay
+        replay = Replay(self._output, self._loss, self._calls, samples[0])
+        return (inputs, tuple(replay.targets)), replay
+
+    def _is_its_own(self) -> bool:
+        """Return whether the program goes backward from the loss in the output, or from a share of it (accumulation)."""
+        own = loss_in(self._output)
+        if own is self._loss:
+            return True
+        if not isinstance(own, Tensor) or self._loss is None or own.dim():
+            return False
+        known = {id(own)}
+        for _, args, kwargs, given, _ in _leading_to(id(self._loss), self._calls):
+            if any(id(t) not in known and t.requires_grad for t in _tensors((args, kwargs))):
+                return False
+            known.update(id(t) for t in _tensors(given))
+        # Of what the output holds besides, nothing was read; a share is no more than the whole.
+        return id(self._loss) in known and 0 < float(self._loss.detach() / own.detach()) <= 1
 
 
 def _patched() -> bool:

@@ -46,6 +46,8 @@ class Batches:
 
     def __init__(self, source: Any, *, seed: int = 0, prepare: Callable[[Any], Any] = lambda batch: batch) -> None:
         """``prepare`` is given each batch that was drawn, and gives what is kept."""
+        # Accelerate wraps a loader to move its batches, and a copy of the wrapper is none of the loader.
+        source = getattr(source, "base_dataloader", source)
         self.words = type(source).__name__
         self.is_iterator = isinstance(source, Iterator)
         self._source, self._seed, self._prepare = source, seed, prepare

@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 from steadygrad.record import Assumption
 from steadygrad.subject.device_and_dtype import place_batch
 from steadygrad.subject.dry_run import attempts, in_short
+from steadygrad.subject.lightning_data import is_data_module
 from steadygrad.subject.model_candidates import is_loss
 
 _LOSSES = ("criterion", "loss_fn", "loss_func", "loss_function", "lossfn", "loss")
@@ -137,6 +138,16 @@ def companions(module: ModuleType, model: nn.Module) -> Companions:
         words["loss"] = loss_name
     words["batch"], data = _data(values)
     return Companions(optimizer, values.get(loss_name), data, words)
+
+
+def data_beside(module: ModuleType) -> tuple[str, Any]:
+    """Name and value of a file's data module or loader of training batches, for a model that says itself how it trains."""
+    values = {name: value for name, value in vars(module).items() if not name.startswith("_")}
+    modules = [name for name, value in values.items() if is_data_module(value)]
+    if len(modules) == 1:
+        return modules[0], values[modules[0]]
+    name, data = _data(values)
+    return (name, data) if isinstance(data, DataLoader) else ("", None)
 
 
 def _loss(values: Mapping[str, Any]) -> str:

@@ -66,7 +66,7 @@ def subject_of(target: str, options: Mapping[str, Any]) -> Subject:
         seed=options["seed"],
         inputs=inputs,
         target=loaded.words,
-        before_step=hook_for(options["clip"]),
+        before_step=hook_for(options["clip"] or loaded.clip),
         said=loaded.said,
     )
     return replace(subject, typed=(target, *_typed(options)))

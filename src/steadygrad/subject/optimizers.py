@@ -98,15 +98,22 @@ def _configured(model: nn.Module) -> tuple[Chosen | None, str]:
     configure: Callable[[], Any] | None = getattr(model, "configure_optimizers", None)
     if not hasattr(model, "training_step") or not callable(configure):
         return None, ""
+    before = dict(vars(model))
     try:
         found = _optimizers_in(configure())
     except Exception as error:
         # Without a trainer, a schedule that asks for its number of steps cannot be made.
         return None, f"configure_optimizers raised {type(error).__name__} without a trainer"
+    finally:
+        # Some keep the schedule as an attribute.
+        vars(model).clear()
+        vars(model).update(before)
     if not found:
         return None, "configure_optimizers gave none"
-    which = f"first of the {len(found)}" if len(found) > 1 else "one"
-    return (found[0], Assumption("optimizer", f"the {which} that configure_optimizers gives", by_default=False)), ""
+    if len(found) > 1:
+        first = f"the first of the {len(found)} that configure_optimizers gives"
+        return (found[0], Assumption("optimizer", first, by_default=False)), ""
+    return (found[0], Assumption("file", "the optimizer of configure_optimizers", by_default=False)), ""
 
 
 def _optimizers_in(value: Any) -> list[torch.optim.Optimizer]:

@@ -19,6 +19,8 @@ from steadygrad.objective import (
     Objective,
     check_batch,
     check_training_step,
+    has_forward,
+    has_training_step,
     loss_in,
     own_loss,
     training_step,
@@ -30,6 +32,7 @@ from steadygrad.subject.default_loss import Assumed, assume_for_target, assume_l
 from steadygrad.subject.device_and_dtype import place_batch
 from steadygrad.subject.dry_run import Attempts, attempts, in_short
 from steadygrad.subject.inputs import TensorSpec, draw, in_words
+from steadygrad.subject.lightning_data import is_data_module, loader_of, own_loader
 from steadygrad.subject.made_inputs import Inputs, synthesise
 from steadygrad.subject.optimizers import OptimizerLike, choose_optimizer, trainable_parameters
 from steadygrad.torch_internals.tensors import tree_leaves
@@ -97,6 +100,11 @@ def make_subject(
             "the model is on the meta device and has no numbers; call to_empty and initialise it, or load it"
         )
     trainable_parameters(model)
+    if is_data_module(batch):
+        batch = loader_of(batch)
+    elif batch is None and loss_fn is None and not inputs and _has_training_step(model):
+        batch, own = own_loader(model)
+        said = said or own
     batches = None
     if is_source(batch):
         batches = Batches(batch, seed=seed, prepare=lambda drawn: _ready(drawn, model, with_target=loss_fn is not None))
@@ -235,6 +243,11 @@ def _target_for(
 
 def _for_training_step(attempt: Attempts, specs: Sequence[TensorSpec], seed: int) -> _Task:
     """A batch for ``training_step``: (x, y) with y as the output of ``forward`` suggests, else x alone."""
+    if not has_forward(attempt.model):
+        raise BatchError(
+            f"{type(attempt.model).__name__} has no forward and no train_dataloader, so no batch can be made for it; give "
+            "one with --batch file.py:name, a DataLoader or a LightningDataModule, or as batch="
+        )
     made = _drawn(attempt, specs, seed) if specs else synthesise(attempt, seed)
     assumed = assume_loss(made.output, made.values, torch.Generator().manual_seed(seed))
     failed: Exception | None = None
@@ -271,7 +284,7 @@ def _drawn(attempt: Attempts, specs: Sequence[TensorSpec], seed: int) -> Inputs:
 
 
 def _has_training_step(model: nn.Module) -> bool:
-    if not callable(getattr(unwrapped(model), "training_step", None)):
+    if not has_training_step(unwrapped(model)):
         return False
     check_training_step(unwrapped(model))
     return True

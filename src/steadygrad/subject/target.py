@@ -20,12 +20,14 @@ from torch import nn
 
 from steadygrad.copies.randomness import seed_torch
 from steadygrad.errors import SteadygradError, TargetError, UserCodeError
+from steadygrad.objective import has_training_step
 from steadygrad.record import Assumption
 from steadygrad.source.spans import recording_constructions
 from steadygrad.subject.arguments import arguments_for, missing, taken, unknown
-from steadygrad.subject.companions import companions
+from steadygrad.subject.companions import companions, data_beside
 from steadygrad.subject.loading import as_program, import_place, is_script, named, split
 from steadygrad.subject.model_candidates import candidates, roots
+from steadygrad.subject.transformers_trainer import is_trainer, trainer_parts, trainers_in
 
 _PARTS = ("model", "batch", "loss_fn", "optimizer")
 _OTHER_NAMES = {"loss": "loss_fn", "criterion": "loss_fn", "opt": "optimizer", "net": "model", "data": "batch"}
@@ -42,6 +44,8 @@ class Loaded:
     words: str
     said: Assumption | None = None
     """The objects found beside the model, in words."""
+    clip: str | None = None
+    """The clip of the loop that came along, as ``--clip`` takes it."""
 
 
 def load_target(text: str, arguments: Mapping[str, str], *, seed: int = 0) -> Loaded:
@@ -59,12 +63,21 @@ def load_target(text: str, arguments: Mapping[str, str], *, seed: int = 0) -> Lo
         if not name:
             name = _only_candidate(module, place, arguments)
         value = named(module, name, place)
+        if is_trainer(value):
+            parts = trainer_parts(value, name, place)
+            return Loaded(
+                parts.model, parts.batch, None, parts.optimizer, f"{place}:{name}", said=parts.said, clip=parts.clip
+            )
         with as_program(place):
             told: list[str] = []
             loaded = _loaded(_built(value, name, place, arguments, module, told), f"{place}:{name}")
             loaded = replace(loaded, said=Assumption("", "; ".join(told), by_default=False) if told else None)
             if not isinstance(value, nn.Module):
                 return loaded
+            if has_training_step(value):
+                named_so, data = data_beside(module)
+                taken_from = Assumption("file", f"from {place}: {named_so}", by_default=False) if named_so else None
+                return replace(loaded, batch=data, said=taken_from)
             batch, loss_fn, optimizer, said = companions(module, value).fitting(value, place, seed)
             return replace(loaded, batch=batch, loss_fn=loss_fn, optimizer=optimizer, said=said)
 
@@ -132,6 +145,9 @@ def _only_candidate(module: ModuleType, place: str, typed: Mapping[str, str]) ->
     found = candidates(module)
     if "setup" in found and isinstance(found["setup"], FunctionType):
         return "setup"
+    trainers = trainers_in(module)
+    if len(trainers) == 1:
+        return trainers[0]
     remaining = roots(found)
     objects = [name for name in remaining if isinstance(found[name], nn.Module)]
     trained = [name for name in objects if companions(module, found[name]).optimizer is not None]
