@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from torch import Tensor, nn
@@ -115,7 +116,7 @@ def training_step(model: nn.Module, batch: Any) -> tuple[Any, Any]:
         with _without_trainer(model):
             result = step(batch, 0) if _takes_two(step) else step(batch)
     except (RuntimeError, AttributeError) as error:
-        if any(words in str(error) for words in _MISSES_TRAINER):
+        if _trainer.get() is None and any(words in str(error) for words in _MISSES_TRAINER):
             raise SubjectError(
                 f"training_step of {type(model).__name__} uses its trainer, its logger or its optimizers ({error}), and a "
                 "check has none of them; check it where it trains: steadygrad run --only-check train.py"
@@ -128,6 +129,8 @@ def training_step(model: nn.Module, batch: Any) -> tuple[Any, Any]:
         raise SubjectError("training_step returned no loss; return the loss, or a dict with the key 'loss'")
     return loss, outputs[0] if outputs else None
 
+
+_trainer: ContextVar[Any] = ContextVar("trainer", default=None)
 
 _MISSES_TRAINER = ("is not attached to a `Trainer`", "'NoneType' object has no attribute 'experiment'")
 """In what Lightning raises, or its absent logger, where no trainer is attached."""
@@ -163,7 +166,10 @@ def _takes_two(step: Callable[..., Any]) -> bool:
 
 @contextmanager
 def _without_trainer(model: nn.Module) -> Iterator[None]:
-    """``self.log`` and its kin do nothing, also in a part that is such a module itself: there is no trainer to log to."""
+    """``self.log`` and its kin do nothing, also in a part that is such a module itself: there is no trainer to log to.
+
+    A trainer at hand can be read all the same.
+    """
     muted = [
         (vars(module), name)
         for module in model.modules()
@@ -173,11 +179,26 @@ def _without_trainer(model: nn.Module) -> Iterator[None]:
     ]
     for own, name in muted:
         own[name] = _say_nothing
+    attached = vars(model).get("_trainer")
+    if _trainer.get() is not None:
+        vars(model)["_trainer"] = _trainer.get()
     try:
         yield
     finally:
+        if _trainer.get() is not None:
+            vars(model)["_trainer"] = attached
         for own, name in muted:
             own.pop(name, None)
+
+
+@contextmanager
+def with_trainer(trainer: Any) -> Iterator[None]:
+    """Within the block a ``training_step`` finds this trainer, which a copy of its module has not; None: none."""
+    token = _trainer.set(trainer)
+    try:
+        yield
+    finally:
+        _trainer.reset(token)
 
 
 def _say_nothing(*_: Any, **__: Any) -> None:

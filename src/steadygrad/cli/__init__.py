@@ -21,7 +21,7 @@ from steadygrad.errors import SteadygradError, UserCodeError
 CLEAN, FINDINGS, FAILED, INTERRUPTED = 0, 1, 2, 130
 """Exit codes: nothing found, something found at the fail level, could not check, stopped by the user."""
 
-_HELPERS = ("completing", "failing", "formats", "progress", "subject")
+_HELPERS = ("completing", "delivering", "failing", "formats", "progress", "subject")
 
 
 class Commands(click.Group):
@@ -56,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return done()
     except SteadygradError as error:
+        if isinstance(error, UserCodeError) and error.__cause__ is not None:
+            show_user_traceback(error.__cause__)
         complain(str(error))
         return FAILED
 

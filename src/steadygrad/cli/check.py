@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
 from steadygrad.cli import completing
-from steadygrad.cli.formats import OF_A_REPORT, require_format
+from steadygrad.cli.delivering import Delivery
+from steadygrad.cli.formats import OF_A_REPORT
 from steadygrad.cli.subject import settings_for, subject_of, subject_options
 
 
@@ -64,11 +64,7 @@ def command(
     """
     from steadygrad import rules
     from steadygrad.cli.progress import progress
-    from steadygrad.errors import SettingsError, SubjectError
-    from steadygrad.record import CheckRecord
-    from steadygrad.report import FORMATS, render, write_atomically
-    from steadygrad.report.baseline import read_baseline, update_baseline, without_known
-    from steadygrad.report.concise import findings
+    from steadygrad.errors import SubjectError
 
     names = ("device", "dtype", "seed", "trial", "select", "ignore", "fail_on", "output_format", "baseline")
     given = {name: options[name] for name in names}
@@ -76,15 +72,8 @@ def command(
         given["fail_on"] = "never"
     settings = settings_for(target, given)
     rules.resolve(settings.selectors)
-    known_at = Path(settings.baseline) if settings.baseline else None
-    if known_at is None and options["update_baseline"]:
-        raise SettingsError(
-            "--update-baseline needs a file: give --baseline FILE, or set baseline in [tool.steadygrad]"
-        )
-    known = read_baseline(known_at) if known_at is not None and not options["update_baseline"] else ()
-    require_format(settings.output_format, FORMATS)
-    if output_file is not None and not Path(output_file).resolve().parent.is_dir():
-        raise SettingsError(f"cannot write {output_file}: its folder does not exist; make it first")
+    deliver = Delivery(settings, output_file, quiet, verbose, color, options["update_baseline"])
+    deliver.require()
     with progress(target, quiet=quiet) as say, contextlib.redirect_stdout(sys.stderr):
         import torch
 
@@ -97,26 +86,4 @@ def command(
             raise SubjectError(
                 "the device's memory is not enough; try a smaller batch (--input) or --trial 0"
             ) from None
-    shown: CheckRecord = report
-    if known_at is not None:
-        if options["update_baseline"]:
-            known, changed = update_baseline(known_at, report)
-            click.echo(changed, err=True)
-        shown = without_known(report, known, known_at)
-    failed = settings.fail_on != "never" and bool(shown.at_least(settings.fail_on))
-    if not (quiet and not shown.findings):
-        if quiet and settings.output_format in ("text", "concise"):
-            text = "\n".join(findings(shown))
-        else:
-            text = render(
-                shown,
-                settings.output_format,
-                color="never" if output_file is not None else color,
-                verbose=verbose,
-                fail_on=settings.fail_on,
-            )
-        if output_file is not None:
-            write_atomically(output_file, text)
-        elif text:
-            click.echo(text, color=True)
-    ctx.exit(1 if failed else 0)
+    ctx.exit(deliver(report))

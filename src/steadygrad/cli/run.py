@@ -9,6 +9,9 @@ from typing import Any
 
 import click
 
+from steadygrad.cli import completing
+from steadygrad.cli.formats import OF_A_REPORT
+
 
 class ProgramCommand(click.Command):
     """Options end where the program begins: at the first word that is no option, or at ``-m``."""
@@ -49,6 +52,20 @@ def divide(words: list[str], taking_values: set[str]) -> tuple[list[str], list[s
 @click.option("--no-journal", is_flag=True, default=None, help="Keep no record.")
 @click.option("--notify", metavar="WHERE", help="Send each alarm: to an address as JSON, or to a command's input.")
 @click.option("--no-check", "check", flag_value=False, default=None, help="Do not check the first step on a copy.")
+@click.option("--only-check", is_flag=True, help="Check the first step on a copy, report as check does, and end there.")
+@click.option("--trial", type=int, help="With --only-check: optimizer steps on a copy, as for check.", metavar="STEPS")
+@click.option(
+    "--fail-on",
+    metavar="LEVEL",
+    help="With --only-check: error (default), warning or never.",
+    shell_complete=completing.fail_on,
+)
+@click.option(
+    "--output-format", metavar="FORMAT", help=f"With --only-check: {OF_A_REPORT}", shell_complete=completing.formats
+)
+@click.option(
+    "--output-file", metavar="PATH", help="With --only-check: write the report there.", shell_complete=completing.files
+)
 @click.option("--cure", metavar="WHEN", help="at-start: cure before the first step, where numbers alone do it.")
 @click.option("--quiet", "-q", is_flag=True, default=None, help="Print findings and alarms only.")
 @click.argument("program", nargs=-1, type=click.UNPROCESSED, metavar="PROGRAM [ARGUMENTS]...")
@@ -59,16 +76,25 @@ def command(program: tuple[str, ...], **options: Any) -> Callable[[], int]:
     Its output, exit code and result are those of a plain run; all lines of steadygrad's go to standard error. Works under
     torchrun: torchrun --no-python steadygrad run train.py.
 
-    Exit code: the program's; 1 where the guard stopped it, as --on-alarm asks; 2 where it could not be started.
+    With --only-check PROGRAM runs up to its first optimizer step. What it trains there is checked as `check` does it, on a copy
+    with PROGRAM's own model, batch, loss, optimizer and clip, and PROGRAM ends without training.
+
+    Exit code: the program's; 1 where the guard stopped it, as --on-alarm asks; 2 where it could not be started. With
+    --only-check that of a check: 0 nothing found, 1 findings at the fail level, 2 could not check.
     """
     from steadygrad.act.on_alarm import OnAlarm
     from steadygrad.errors import SettingsError
     from steadygrad.launch.program import find_program
     from steadygrad.settings import load_run_settings
 
+    found = find_program(program)
+    ours = {name: options.pop(name) for name in _OF_A_CHECK}
+    if options.pop("only_check"):
+        return _only_check(found, options, ours)
+    if given := [name for name, value in ours.items() if value is not None]:
+        raise SettingsError(f"{_option(given[0])} is of a check; give --only-check with it")
     if options["journal"] is not None and options["no_journal"]:
         raise SettingsError("--journal and --no-journal contradict each other; give one")
-    found = find_program(program)
     settings = load_run_settings(found.folder, options)
     OnAlarm.parse(settings.on_alarm)
     if settings.notify is not None:
@@ -86,3 +112,42 @@ def command(program: tuple[str, ...], **options: Any) -> Callable[[], int]:
         return start(found, settings)
 
     return run
+
+
+_OF_A_CHECK = ("trial", "fail_on", "output_format", "output_file")
+_OF_BOTH = ("clip", "quiet")
+
+
+def _only_check(found: Any, of_a_run: dict[str, Any], given: dict[str, Any]) -> Callable[[], int]:
+    """Return what runs the program up to its first step, and checks that."""
+    from steadygrad import rules
+    from steadygrad.cli.delivering import Delivery
+    from steadygrad.errors import SettingsError
+    from steadygrad.settings import load_run_settings, load_settings
+
+    idle = [
+        name for name, value in of_a_run.items() if value is not None and value is not False and name not in _OF_BOTH
+    ]
+    if of_a_run["check"] is False:
+        raise SettingsError("--no-check and --only-check contradict each other; give one")
+    if idle:
+        raise SettingsError(
+            f"{_option(idle[0])} does nothing with --only-check, which ends before the training; leave it out"
+        )
+    output_file = given.pop("output_file")
+    checks = load_settings(found.folder, given)
+    rules.resolve(checks.selectors)
+    settings = load_run_settings(found.folder, {name: of_a_run[name] for name in _OF_BOTH})
+    deliver = Delivery(checks, output_file, settings.quiet)
+    deliver.require()
+
+    def run() -> int:
+        from steadygrad.launch.start import check_first_step
+
+        return check_first_step(found, settings, checks, deliver)
+
+    return run
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

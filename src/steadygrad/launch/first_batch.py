@@ -190,6 +190,8 @@ class Replay:
             raise SubjectError("the calls from the model's output to the loss could not be followed")
         if any(tensor.requires_grad for tensor in outside.values()):
             raise SubjectError("the loss reads parameters beside the model's output")
+        last = getattr(self._calls[-1][0], "__name__", "") if self._calls else ""
+        self.__name__ = last if last in F_NAMES else "the program's own loss"
         self.targets = [t for t in outside.values() if t.dim() > 0 and len(t) == samples]
 
     def __call__(self, output: Any, targets: tuple[Tensor, ...]) -> Tensor:

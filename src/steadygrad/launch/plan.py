@@ -16,3 +16,5 @@ class Plan:
     """Where the program was started: paths are printed, and journals kept, relative to it."""
     began: float
     """Seconds since the epoch."""
+    alone: bool = False
+    """Whether the first step is checked in place of the training."""

@@ -22,19 +22,11 @@ from steadygrad.launch.console import Teller, end_lines
 from steadygrad.launch.journals import FOLDER, journal_path
 from steadygrad.launch.optimizers import ours_at_work
 from steadygrad.launch.plan import Plan
-from steadygrad.launch.tallies import Tally, finished, tally_of
+from steadygrad.launch.tallies import Watched, finished, tally_of
 from steadygrad.launch.unwatched import no_step_seen, nothing_watched
 
 SEVERAL = 4
 """Guards of one process that are each reported; of further ones only findings and alarms, and how many they were."""
-
-
-@dataclass(slots=True)
-class _Watched:
-    """One guard, as long as it is alive, and what was last known of it."""
-
-    guard: weakref.ref[Any]
-    tally: Tally
 
 
 @dataclass(slots=True)
@@ -68,17 +60,26 @@ class Session:
         """The watch of a program that has no optimizer; False where there is nothing to watch."""
         self._process = os.getpid()
         self._made: list[_Made] = []
-        self._watched: list[_Watched] = []
+        self._watched: list[Watched] = []
         self._told_of: set[str] = set()
         self._cure: Any = None
         self._check: Any = None
+        self.alone: Any = None
+        """What checks the first step in place of the training, once there is an optimizer; None where nothing does."""
+        self._make_alone: Callable[[], Any] | None = None
         self._closed = False
         self._busy = False
+
+    def check_alone(self, make: Callable[[], Any]) -> None:
+        """Have the first step checked by what ``make`` makes, and the program ended there."""
+        self._make_alone, self._by_hand = make, False
 
     def made(self, optimizer: Any, frame: FrameType | None) -> None:
         """Note a new optimizer. It is guarded before a model is next used, or before its own first step."""
         try:
             self._ever_made += 1
+            if self._make_alone is not None and self.alone is None:
+                self._check = self.alone = self._make_alone()
             self._leave_by_hand()
             self._made.append(_Made(weakref.ref(optimizer), frame))
             self._note_held(optimizer)
@@ -159,6 +160,8 @@ class Session:
                 )
                 continue
             optimizers.append(optimizer)
+            if self.alone is not None:
+                self.alone.expect(optimizer, found, lambda: self._watched[-1].guard() if self._watched else None)
             models.update((id(model), model) for model in found)
             for model in found:
                 infer_constructions(unwrapped(model), frame)
@@ -197,7 +200,7 @@ class Session:
             # What guards a run does not depend on what records it.
             self._once(f"no journal: {error}; the run is guarded without one")
             guarded = as_told(journal=None)
-        self._watched.append(_Watched(weakref.ref(guarded), tally_of(guarded)))
+        self._watched.append(Watched(weakref.ref(guarded), tally_of(guarded)))
         if len(self._watched) == 1 and os.getpid() != self._process:
             at_end_of_child(self.close)
         return guarded

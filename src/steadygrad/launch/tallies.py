@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,14 @@ class Tally:
     """Of several optimizers what each is called, and its steps."""
     unheard: int = 0
     """Steps whose gradients came from no backward pass that was seen."""
+
+
+@dataclass(slots=True)
+class Watched:
+    """One guard, as long as it is alive, and what was last known of it."""
+
+    guard: weakref.ref[Any]
+    tally: Tally
 
 
 def tally_of(guard: Any) -> Tally:

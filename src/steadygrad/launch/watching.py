@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import os
 from types import ModuleType
+from typing import Any
 
 from steadygrad.errors import SettingsError
 from steadygrad.launch.children import Token, follow_children
@@ -18,6 +19,7 @@ from steadygrad.launch.launchers import follow_launchers
 from steadygrad.launch.optimizers import tell_of_optimizers
 from steadygrad.launch.plan import Plan
 from steadygrad.launch.session import Session
+from steadygrad.settings import Settings
 
 
 def watch_this_process(plan: Plan, *, child: bool = False) -> Session:
@@ -36,7 +38,16 @@ def watch_this_process(plan: Plan, *, child: bool = False) -> Session:
 
 def watch_child(plan: Plan) -> None:
     """Watch a process that the program has started by ``spawn``."""
-    watch_this_process(plan, child=True)
+    session = watch_this_process(plan, child=True)
+    if plan.alone:
+        session.check_alone(_refusing)
+
+
+def _refusing() -> Any:
+    """End a process that trains where only the first one's step is checked."""
+    from steadygrad.launch.check_alone import CheckAlone
+
+    return CheckAlone(Settings(), "", None, elsewhere=True)
 
 
 def _torch_is_here(torch: ModuleType, session: Session) -> None:
