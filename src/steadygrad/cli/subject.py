@@ -18,6 +18,12 @@ _OPTIONS = (
         help="Argument of the class or function: depth=20, config.depth=20, config=Config(depth=20).",
     ),
     click.option(
+        "--config",
+        metavar="FILE",
+        help="Its configuration: conf.yaml, conf.json or FILE.py:NAME.",
+        shell_complete=completing.files,
+    ),
+    click.option(
         "--input", "inputs", multiple=True, metavar="SHAPE", help="64,3,32,32 or 8,128:long or 8,128:0-50257."
     ),
     click.option(
@@ -59,5 +65,5 @@ def asked(settings: Any, options: dict[str, Any]) -> dict[str, Any]:
     """The options that a subject is made from, as plain values."""
     from steadygrad.subject.from_options import plain_options
 
-    given = {name: options[name] for name in ("arguments", "inputs", "batch", "loss", "optimizer", "clip")}
+    given = {name: options[name] for name in ("arguments", "config", "inputs", "batch", "loss", "optimizer", "clip")}
     return plain_options(**given, device=settings.device, dtype=settings.dtype, seed=settings.seed)

@@ -17,17 +17,18 @@ from typing import Any
 
 from steadygrad.errors import TargetError, UserCodeError
 from steadygrad.subject.config_files import FileConfig, config_beside
+from steadygrad.subject.given_config import given_config
 
 _CONFIGS = re.compile(r"\w*(config|cfg|conf|args|hparams|hps?|params|options|opts?)", re.IGNORECASE)
 _CONFIG_CLASSES = re.compile(r"\w*(Config|Cfg|Conf|Args|Arguments|HParams|Hyperparameters|Hyper|Params|Options)")
 
 
 def arguments_for(
-    callee: Any, name: str, module: ModuleType, typed: Mapping[str, str], told: list[str]
+    callee: Any, name: str, module: ModuleType, typed: Mapping[str, str], told: list[str], config_at: str | None = None
 ) -> dict[str, Any]:
     """Typed arguments as values, and a configuration for each argument that wants one and was not given.
 
-    ``told`` gets a word on each that was read from a file.
+    ``config_at`` is where the user says that the configuration is; ``told`` gets a word on each that was found in a file.
     """
     given = {key: _value(key, text, module) for key, text in typed.items() if "." not in key}
     fields: dict[str, dict[str, Any]] = {}
@@ -35,6 +36,8 @@ def arguments_for(
         owner, dot, field = key.partition(".")
         if dot:
             fields.setdefault(owner, {})[field] = _value(key, text, module)
+    if config_at is not None:
+        given = {**_from_given(config_at, callee, name, module, fields, given), **given}
     for parameter in _parameters(callee):
         wanted = parameter.name in fields
         if parameter.name in given or (parameter.default is not parameter.empty and not wanted):
@@ -144,14 +147,49 @@ def _config_class(parameter: inspect.Parameter, module: ModuleType) -> type | No
     return own[0] if len(own) == 1 else None
 
 
-def _from_file(parameter: inspect.Parameter, module: ModuleType, values: dict[str, Any]) -> Any:
-    """Build the dataclass that the argument expects, else an object with access by key and by attribute."""
+def _from_given(
+    config_at: str,
+    callee: Any,
+    name: str,
+    module: ModuleType,
+    fields: dict[str, dict[str, Any]],
+    given: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The configuration as the argument that takes one; as all arguments where its names are theirs."""
+    parameters = _parameters(callee)
+    needed = [p for p in parameters if p.default is p.empty and p.name not in given]
+    wanted = [p for p in parameters if _CONFIGS.fullmatch(p.name) or _dataclass_of(p, module) is not None]
+    if not wanted:
+        values = given_config(config_at, None, {})
+        if isinstance(values, Mapping) and values and set(values) <= {p.name for p in parameters}:
+            return {str(key): values[key] for key in values}
+        wanted = needed if len(needed) == 1 else []
+    if not wanted:
+        raise TargetError(
+            f"{name} takes no configuration, so {config_at} has nothing to go to; it takes "
+            f"{', '.join(taken(callee)) or 'nothing'}"
+        )
+    owner = wanted[0]
+    own = fields.pop(owner.name, {})
+    kind = _dataclass_of(owner, module)
+    made = given_config(config_at, kind, own)
+    if kind is not None and type(made) is FileConfig:
+        return {owner.name: _made(kind, made)}
+    # An object of a file of Python is as it is there.
+    return {owner.name: made if isinstance(made, Mapping) else replaced(made, own)}
+
+
+def _dataclass_of(parameter: inspect.Parameter, module: ModuleType) -> type | None:
     wanted = parameter.annotation
     if isinstance(wanted, str):
         wanted = getattr(module, wanted.strip("'\""), None)
-    return (
-        _made(wanted, values) if isinstance(wanted, type) and dataclasses.is_dataclass(wanted) else FileConfig(values)
-    )
+    return wanted if isinstance(wanted, type) and dataclasses.is_dataclass(wanted) else None
+
+
+def _from_file(parameter: inspect.Parameter, module: ModuleType, values: dict[str, Any]) -> Any:
+    """Build the dataclass that the argument expects, else an object with access by key and by attribute."""
+    wanted = _dataclass_of(parameter, module)
+    return FileConfig(values) if wanted is None else _made(wanted, values)
 
 
 def _is_config(kind: type) -> bool:

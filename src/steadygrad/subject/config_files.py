@@ -14,7 +14,7 @@ from typing import Any
 
 from steadygrad.errors import TargetError, in_one_line
 
-_ENDINGS = ("json", "yaml", "yml")
+ENDINGS = ("json", "yaml", "yml")
 LARGEST = 2**20
 """Bytes; what is larger is no configuration."""
 
@@ -44,19 +44,20 @@ def config_beside(module: ModuleType, argument: str) -> tuple[str, FileConfig] |
         return None
     stems = dict.fromkeys((argument, "config", Path(source).stem))
     found = [
-        path for stem in stems for ending in _ENDINGS if (path := Path(source).parent / f"{stem}.{ending}").is_file()
+        path for stem in stems for ending in ENDINGS if (path := Path(source).parent / f"{stem}.{ending}").is_file()
     ]
     if not found:
         return None
     path = found[0]
     try:
-        values = _values(path)
+        values = read_config(path)
     except (OSError, ValueError, RecursionError) as error:
         raise TargetError(f"cannot read {path.name} for {argument} ({in_one_line(error)}); give --arg") from None
     return None if values is None else (path.name, values)
 
 
-def _values(path: Path) -> FileConfig | None:
+def read_config(path: Path) -> FileConfig | None:
+    """Values of a file of JSON or YAML; None for what is no mapping, or too large for a configuration."""
     if path.stat().st_size > LARGEST:
         return None
     text = path.read_text(encoding="utf-8")
@@ -66,7 +67,9 @@ def _values(path: Path) -> FileConfig | None:
         try:
             yaml: Any = importlib.import_module("yaml")
         except ImportError:
-            raise TargetError(f"to read {path.name}, install PyYAML, or give --arg") from None
+            raise TargetError(
+                f'to read {path.name}, install PyYAML (pip install "steadygrad[config]"), or give --arg'
+            ) from None
         try:
             read = yaml.safe_load(text)
         except yaml.YAMLError as error:

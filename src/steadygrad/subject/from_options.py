@@ -20,6 +20,7 @@ from steadygrad.subject.target import load_target
 def plain_options(
     *,
     arguments: Iterable[str] = (),
+    config: str | None = None,
     inputs: Iterable[str] = (),
     batch: str | None = None,
     loss: str | None = None,
@@ -32,6 +33,7 @@ def plain_options(
     """The arguments of ``subject_of`` in the command line's form: values that a fresh process can take as JSON."""
     return {
         "arguments": list(arguments),
+        "config": config,
         "inputs": list(inputs),
         "batch": batch,
         "loss": loss,
@@ -48,7 +50,8 @@ def subject_of(target: str, options: Mapping[str, Any]) -> Subject:
     inputs = [parse_input(text) for text in options["inputs"]]
     loss_fn = loss_named(options["loss"]) if options["loss"] else None
     own_batch = load_object(options["batch"], "--batch") if options["batch"] else None
-    loaded = load_target(target, dict(_pair(text) for text in options["arguments"]), seed=options["seed"])
+    arguments = dict(_pair(text) for text in options["arguments"])
+    loaded = load_target(target, arguments, seed=options["seed"], config=options["config"])
     model = place_model(loaded.model, options["device"], options["dtype"])
     batch = None if inputs else loaded.batch
     if own_batch is not None:

@@ -140,7 +140,7 @@ def _imported(place: str, run: Callable[[], ModuleType], folder: str) -> ModuleT
     except SystemExit as error:
         raise TargetError(
             f"{place} ends the program when it is imported (exit {error.code}); put what a script does under "
-            f'if __name__ == "__main__":, or watch it train with steadygrad run {place} and its own arguments'
+            f'if __name__ == "__main__":, or check it as it runs: steadygrad run --only-check {place} [ARGS]'
         ) from None
     except (UnicodeDecodeError, PermissionError) as error:
         raise TargetError(f"cannot read {place}: {error}") from None

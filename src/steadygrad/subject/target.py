@@ -27,6 +27,7 @@ from steadygrad.subject.arguments import arguments_for, missing, taken, unknown
 from steadygrad.subject.companions import companions, data_beside
 from steadygrad.subject.loading import as_program, import_place, is_script, named, split
 from steadygrad.subject.model_candidates import candidates, roots
+from steadygrad.subject.named_models import is_named, named_model
 from steadygrad.subject.transformers_trainer import is_trainer, trainer_parts, trainers_in
 
 _PARTS = ("model", "batch", "loss_fn", "optimizer")
@@ -48,8 +49,10 @@ class Loaded:
     """The clip of the loop that came along, as ``--clip`` takes it."""
 
 
-def load_target(text: str, arguments: Mapping[str, str], *, seed: int = 0) -> Loaded:
+def load_target(text: str, arguments: Mapping[str, str], *, seed: int = 0, config: str | None = None) -> Loaded:
     """Load what ``text`` means; ``arguments`` are handed to the class or function, which draws its weights from ``seed``.
+
+    ``config`` is where its configuration is, as ``--config`` takes it.
 
     Raises ``TargetError`` where there is no one thing to check, ``UserCodeError`` where the user's code raises.
     """
@@ -59,9 +62,13 @@ def load_target(text: str, arguments: Mapping[str, str], *, seed: int = 0) -> Lo
     linecache.checkcache()  # A file that was edited since it was last looked at is read again.
     _seed(seed)
     with recording_constructions():
+        if is_named(text):
+            if config is not None:
+                raise TargetError(f"{text} takes no --config; give --arg KEY=VALUE")
+            return Loaded(named_model(text, arguments), None, None, None, text)
         module = import_place(place)
         if not name:
-            name = _only_candidate(module, place, arguments)
+            name = _only_candidate(module, place, arguments, config)
         value = named(module, name, place)
         if is_trainer(value):
             parts = trainer_parts(value, name, place)
@@ -70,7 +77,7 @@ def load_target(text: str, arguments: Mapping[str, str], *, seed: int = 0) -> Lo
             )
         with as_program(place):
             told: list[str] = []
-            loaded = _loaded(_built(value, name, place, arguments, module, told), f"{place}:{name}")
+            loaded = _loaded(_built(value, name, place, arguments, module, told, config), f"{place}:{name}")
             loaded = replace(loaded, said=Assumption("", "; ".join(told), by_default=False) if told else None)
             if not isinstance(value, nn.Module):
                 return loaded
@@ -90,11 +97,20 @@ def _seed(seed: int) -> None:
         numpy.random.seed(seed % 2**32)
 
 
-def _built(value: Any, name: str, place: str, typed: Mapping[str, str], module: ModuleType, told: list[str]) -> Any:
+def _built(
+    value: Any,
+    name: str,
+    place: str,
+    typed: Mapping[str, str],
+    module: ModuleType,
+    told: list[str],
+    config: str | None,
+) -> Any:
     """The value itself, or what calling it gives; ``told`` gets a word on what it was given unasked."""
     if isinstance(value, (nn.Module, tuple, Mapping)):
-        if typed:
-            raise TargetError(f"{name} in {place} is an object that is built already, so --arg has nothing to go to")
+        if typed or config is not None:
+            option = "--arg" if typed else "--config"
+            raise TargetError(f"{name} in {place} is an object that is built already, so {option} has nothing to go to")
         return value
     if not callable(value):
         raise TargetError(
@@ -102,14 +118,14 @@ def _built(value: Any, name: str, place: str, typed: Mapping[str, str], module: 
         )
     if isinstance(value, type) and not (issubclass(value, nn.Module) or hasattr(value, "training_step")):
         raise TargetError(f"{name} in {place} is a class, but not of torch.nn.Module; name one that is")
-    given = arguments_for(value, name, module, typed, told)
+    given = arguments_for(value, name, module, typed, told, config)
     if wrong := unknown(value, given):
         raise TargetError(f"{name} takes no argument {wrong[0]!r}; it takes {', '.join(taken(value)) or 'none'}")
     if needed := missing(value, given, module):
         example = " ".join(f"--arg {word}=..." for word in needed)
         raise TargetError(
             f"{name} in {place} needs {_listed(needed)}; give {example}, or name a function that builds it"
-            + (f"; to watch it train as the file builds it, use steadygrad run {place}" if is_script(place) else "")
+            + (f"; as the script builds it: steadygrad run --only-check {place} [ARGS]" if is_script(place) else "")
         )
     try:
         return value(**given)
@@ -141,7 +157,7 @@ def _loaded(made: Any, words: str) -> Loaded:
     return Loaded(words=words, **parts)
 
 
-def _only_candidate(module: ModuleType, place: str, typed: Mapping[str, str]) -> str:
+def _only_candidate(module: ModuleType, place: str, typed: Mapping[str, str], config: str | None) -> str:
     found = candidates(module)
     if "setup" in found and isinstance(found["setup"], FunctionType):
         return "setup"
@@ -155,18 +171,22 @@ def _only_candidate(module: ModuleType, place: str, typed: Mapping[str, str]) ->
         return trained[0]
     given = {key.partition(".")[0]: None for key in typed}
     ready = [name for name in remaining if name in objects or not missing(found[name], given, module)]
+    classes = [name for name in remaining if name not in objects]
+    if config is not None and len(classes) == 1:
+        return classes[0]
     if len(ready) == 1 or (len(remaining) == 1 and not ready):
         return (ready or remaining)[0]
-    run = f"steadygrad run {place}"
+    run = f"steadygrad run --only-check {place}"
     if not found:
         raise TargetError(
-            f"no model in {place}: it defines no torch.nn.Module, no object of one, and no function that builds one"
-            + (f"; to watch it train, use {run}" if is_script(place) else "")
+            f"no model in {place}: the script makes it when it runs, inside of main; next: {run} [ARGS]"
+            if is_script(place)
+            else f"no model in {place}: it defines no torch.nn.Module, no object of one, and no function that builds one"
         )
     choices = ready or remaining
     raise TargetError(
-        f"several models in {place}: {_listed(choices)}; choose one, as in {place}:{choices[0]}, or watch them train "
-        f"with {run}"
+        f"several models in {place}: {_listed(choices)}; choose one, as in {place}:{choices[0]}, or check the "
+        f"one that a script trains with {run}"
     )
 
 
