@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import torch
@@ -109,7 +108,7 @@ class CheckAlone:
     def _subject(self, step: FirstStep, trainer: Any) -> Subject:
         cast = ", without its autocast" if step.batch.autocast else ""
         said = Assumption("file", f"the first step of {self._words}{cast}", by_default=False)
-        more = partial(dict, seed=self._settings.seed, target=self._words, said=said)
+        more: dict[str, Any] = {"seed": self._settings.seed, "target": self._words, "said": said}
         own = unwrapped(step.model)
         if not step.batch.seen and trainer is not None and has_training_step(own):
             # Its parts are called, it itself is not: its step is what trains.
@@ -118,10 +117,10 @@ class CheckAlone:
                 trainer.train_dataloader,
                 optimizer=step.optimizer,
                 before_step=step.clip_hook(),
-                **more(),
+                **more,
             )
         try:
-            return step.subject(**more())
+            return step.subject(**more)
         except SubjectError as error:
             raise SubjectError(
                 f"the first step cannot be checked on a copy: {error}; next: steadygrad run {self._words}, which watches it"

@@ -53,7 +53,7 @@ def _plain(path: Path, fields: Mapping[str, Any]) -> Any:
             f"omegaconf is not installed, and {path} refers to values of its own by ${{…}}; "
             'next: pip install "steadygrad[config]"'
         )
-    read = read_config(path)
+    read: Any = read_config(path)
     _refuse(path, read)
     return type(read)({**read, **fields})
 
