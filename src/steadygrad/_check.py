@@ -84,8 +84,9 @@ def check(
             and a dict keyword arguments. Without ``loss_fn`` the whole batch is the model's input and the output's
             ``.loss`` (or ``["loss"]``) is the loss. A ``DataLoader``, another iterable or a function of the step is
             better: each step takes a fresh batch, and batches that no step saw show what the steps learned. A loader
-            stays as it was; an iterator loses the batches taken. None: the check makes a batch from the model's first
-            layers, and the report says so.
+            stays as it was; an iterator loses the batches taken. A LightningDataModule gives those of its
+            ``train_dataloader``. None: the batches of a LightningModule's own; else the check makes a batch from the
+            model's first layers, and the report says so.
         loss_fn: Function of output and target that returns a scalar tensor.
         optimizer: The optimizer that will train the model; or its name in words, "sgd:0.1,momentum=0.9"; or a function that
             makes one from the parameters. None: AdamW at 1e-3. The check copies it too.

@@ -111,7 +111,7 @@ def test_arguments_of_ours_are_not_the_files(write, capsys):
     assert sys.argv is before
     text = text.replace("default=16", "required=True")
     error = refusal(capsys, write(text, "strict.py") + ":Net")
-    assert "ends the program" in error and "steadygrad run strict.py" in error
+    assert "ends the program" in error and "steadygrad run --only-check strict.py" in error
 
 
 def test_a_function_that_parses_arguments_when_it_builds(write, capsys):
@@ -324,9 +324,9 @@ def test_a_file_of_a_package_works_by_its_path(write, capsys, deep):
 
 def test_where_there_is_no_one_model_run_is_named(write, capsys):
     script = HEAD + 'def main():\n    model = nn.Linear(4, 2)\n\n\nif __name__ == "__main__":\n    main()\n'
-    assert "steadygrad run made.py" in refusal(capsys, write(script, "made.py"))
+    assert "steadygrad run --only-check made.py" in refusal(capsys, write(script, "made.py"))
     two = HEAD + NET + NET.replace("Net", "Other")
-    assert "steadygrad run two.py" in refusal(capsys, write(two, "two.py"))
+    assert "steadygrad run --only-check two.py" in refusal(capsys, write(two, "two.py"))
 
 
 def test_the_text_of_an_import_error_is_kept(write, capsys):
