@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from steadygrad.cures.cured import Cured
     from steadygrad.cures.learning_rate import find_lr
     from steadygrad.cures.plan import cure
+    from steadygrad.cures.rate_search import RateSearch
     from steadygrad.errors import SteadygradError, TrainingStopped
     from steadygrad.proof import Proof, prove
     from steadygrad.record import Alarm, Evidence, Finding, Location, Severity, Verdict
-    from steadygrad.record.rates import RateSearch
 
 _HOME = {
     "check": "steadygrad._check",
@@ -48,7 +48,7 @@ _HOME = {
     "Cured": "steadygrad.cures.cured",
     "cure": "steadygrad.cures.plan",
     "find_lr": "steadygrad.cures.learning_rate",
-    "RateSearch": "steadygrad.record.rates",
+    "RateSearch": "steadygrad.cures.rate_search",
     "Proof": "steadygrad.proof",
     "prove": "steadygrad.proof",
     "Fixed": "steadygrad._fix.apply",

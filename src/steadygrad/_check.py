@@ -36,7 +36,7 @@ from steadygrad.steptest.second_look import look_again
 from steadygrad.subject.optimizers import OptimizerLike, innermost
 from steadygrad.subject.subject import Subject, make_subject
 from steadygrad.subject.with_copy import SubjectCopy, with_copy
-from steadygrad.written import names
+from steadygrad.written import in_short, names
 
 Progress = Callable[[str], None]
 Again = Callable[[Trace, Stepped], tuple[Trace, StepTest]]
@@ -51,7 +51,7 @@ class Report(CheckRecord):
     """The outcome of a check. ``print(report)`` shows it as the terminal does; a notebook shows it by itself."""
 
     def __repr__(self) -> str:
-        return f"<Report: {self.in_short}; print it to see all>"
+        return f"<Report: {in_short(self.in_short)}; print it to see all>"
 
     def __str__(self) -> str:
         from steadygrad.report import render  # Formats are many, and most checks are never printed by themselves.

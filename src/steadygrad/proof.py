@@ -30,6 +30,7 @@ from steadygrad.probe.backward import gradients_outside, put_back
 from steadygrad.probe.graph import graph_of
 from steadygrad.probe.run_probe import probe_copy, scalar
 from steadygrad.record.proof import Arm, LayerUpdate, ProofRecord, Run
+from steadygrad.report import proof_page
 from steadygrad.report.proof import render
 from steadygrad.source.inferred_constructions import infer_constructions
 from steadygrad.source.user_errors import raised_as_theirs, running_theirs
@@ -45,7 +46,10 @@ Batches = Callable[[int], Any]
 
 
 class Proof(ProofRecord):
-    """The same training before and after a cure. ``print(proof)`` draws the two curves, and a table of where they end."""
+    """The same training before and after a cure. ``print(proof)`` draws the two curves, and a table of where they end.
+
+    A notebook shows both by itself.
+    """
 
     def __repr__(self) -> str:
         """Return the result on one line."""
@@ -56,6 +60,9 @@ class Proof(ProofRecord):
     def __str__(self) -> str:
         """Return the report with both curves."""
         return render(self)
+
+    def _repr_html_(self) -> str:
+        return proof_page.fragment(self)
 
 
 @dataclass(frozen=True)

@@ -256,7 +256,8 @@ class IgnoreComment:
 
     def __str__(self) -> str:
         codes = f"[{', '.join(self.selectors)}]" if self.selectors else ""
-        return f"'# steadygrad: ignore{codes}' at {self.path}:{self.line}"
+        at = Location(self.path, self.line, 1, self.line, 1)
+        return f"'# steadygrad: ignore{codes}' at {at if at.cell else f'{self.path}:{self.line}'}"
 
 
 _COMMENT = re.compile(r"#\s*steadygrad:\s*ignore\b(?:\s*\[([^\]]*)\])?", re.IGNORECASE)
@@ -300,7 +301,7 @@ def _by_comment(finding: Finding, comments: Iterable[IgnoreComment]) -> Iterable
 
 def _by_glob(finding: Finding, settings: Settings) -> Iterable[tuple[object, str]]:
     for glob, words in settings.per_file_ignores:
-        if any(_file_matches(place.path, glob, settings.root) for place in _places(finding)[:1]):
+        if any(_file_matches(place.file or place.path, glob, settings.root) for place in _places(finding)[:1]):
             yield from (((("file", glob), w), f"per-file-ignores {glob!r}") for w in words if matches(w, finding))
     for glob, words in settings.per_module_ignores:
         if fnmatchcase(finding.module, glob) or fnmatchcase(finding.module, f"{glob}.*"):

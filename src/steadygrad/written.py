@@ -57,3 +57,13 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 def _bare(word: str) -> str:
     return word.lower().replace("-", "").replace("_", "").strip()
+
+
+MOST = 1_500
+"""Characters of a result on one line: a log, a debugger and a notebook show it as it is."""
+
+
+def in_short(text: str) -> str:
+    """The text on one line, at most ``MOST`` characters of it."""
+    line = " ".join(text.split())
+    return line if len(line) <= MOST else f"{line[: MOST - 1]}…"

@@ -17,7 +17,7 @@ import pytest
 from steadygrad.cli import main
 from steadygrad.record import CureRecord, from_jsonable
 from steadygrad.record.proof import ProofRecord
-from steadygrad.record.rates import RateSearch
+from steadygrad.record.rates import RateSearchRecord
 from tests.cli.nets import SICK, setup
 from tests.families import always
 
@@ -142,10 +142,12 @@ def test_lr_prints_each_rate_and_the_chosen_one(net: Path, monkeypatch: pytest.M
 
 def test_lr_as_json_is_the_record(net: Path) -> None:
     done = run("lr", str(net), "--steps", "12", "--output-format", "json")
-    found = from_jsonable(RateSearch, done.json)
+    found = from_jsonable(RateSearchRecord, done.json)
     assert found.rate in [one.rate for one in found.tried]
     assert [one["rate"] for one in done.json["tried"]] == sorted(one["rate"] for one in done.json["tried"])
-    assert from_jsonable(RateSearch, run("lr", str(net), "--steps", "12", "--output-format", "json").json) == found
+    assert (
+        from_jsonable(RateSearchRecord, run("lr", str(net), "--steps", "12", "--output-format", "json").json) == found
+    )
 
 
 def test_lr_without_a_rate_exits_with_one(tmp_path: Path) -> None:

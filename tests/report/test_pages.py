@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import re
 import shutil
 import subprocess
@@ -16,7 +17,9 @@ import pytest
 
 from steadygrad.record import CureRecord
 from steadygrad.record.proof import Arm, ProofRecord, Run
-from steadygrad.report import cured_page, html, proof_page, render
+from steadygrad.record.rates import RateSearchRecord, RateTried
+from steadygrad.report import cured_page, html, patch_in_notebook, proof_page, rates_in_notebook, render
+from steadygrad.report.run import as_html
 from steadygrad.report.run import render as render_run
 from tests.report import records, runs
 from tests.report.test_formats import Tags
@@ -30,10 +33,14 @@ def cured() -> str:
     return cured_page.render(CureRecord((), sick, well, f"taken: {BAD}", 0, 1.5))
 
 
-def proof() -> str:
+def proven() -> ProofRecord:
     before = Arm("before", "AdamW", (Run(0, (2.3, 2.3, float("inf")), None, ()),))
     after = Arm("after", "AdamW", (Run(0, (2.3, 1.0, 0.5), 0.9, ()),))
-    return proof_page.render(ProofRecord(before, after, 3, 1.15, BAD, "folded initialisation", ""))
+    return ProofRecord(before, after, 3, 1.15, BAD, "folded initialisation", "")
+
+
+def proof() -> str:
+    return proof_page.render(proven())
 
 
 def pages() -> dict[str, str]:
@@ -74,9 +81,52 @@ def test_the_lines_that_take_most_come_first_and_what_is_found_there_is_red() ->
     assert "blamed" not in render(records.healthy(), "html").split("</style>")[1]
 
 
-def test_the_notebook_gets_a_fragment_with_a_style_of_its_own() -> None:
-    text = html.fragment(records.vanishing())
+def fragments() -> dict[str, str]:
+    sick, well = records.vanishing(), records.healthy()
+    tried = (RateTried(1e-3, (2.0, 1.0), False), RateTried(1.0, (2.0, math.inf), True))
+    return {
+        **{f"check-{name}": html.fragment(make()) for name, make in records.ALL.items()},
+        "cure": cured_page.fragment(CureRecord((), sick, well, f"taken: {BAD}", 0, 1.5)),
+        "prove": proof_page.fragment(proven()),
+        "lr": rates_in_notebook.fragment(RateSearchRecord(tried, 10, 1e-3, BAD)),
+        "lr-none": rates_in_notebook.fragment(RateSearchRecord(tried[1:], 10, None, BAD)),
+        "fix": patch_in_notebook.fragment(BAD, f"--- a\n+++ b\n-x\n+{BAD}\n", (BAD,), BAD, healthy=False),
+        **{f"run-{name.replace(' ', '-')}": as_html.fragment(make()) for name, make in runs.ALL.items()},
+    }
+
+
+FRAGMENTS = functools.cache(fragments)
+
+
+@pytest.mark.parametrize("name", fragments())
+def test_a_notebook_gets_a_fragment_with_a_style_of_its_own(name: str) -> None:
+    text = FRAGMENTS()[name]
     assert text.startswith("<style>") and "<html" not in text and "<body" not in text
+    assert "[data-jp-theme-light=false] .sg-report" in text and "prefers-color-scheme:dark" in text
+    assert BAD not in text and len(text) < 200_000
+    tags = Tags()
+    tags.feed(text)
+    tags.close()
+    assert not tags.open
+    assert not tags.seen & {"script", "img", "iframe", "object", "h1"}
+    assert not re.search(r"https?:|url\(|@import|src=", text)
+
+
+def test_a_fragment_keeps_to_itself() -> None:
+    """Every rule of its style is for what stands in the fragment: a notebook has one page for all outputs."""
+    for name, text in FRAGMENTS().items():
+        style = text[len("<style>") : text.index("</style>")]
+        selectors = re.findall(r"([^{}]+)\{", re.sub(r"@media\([^)]*\)\{", "", style))
+        outside = [one.strip() for each in selectors for one in re.split(r",(?![^(]*\))", each) if ".sg-" not in one]
+        assert outside == [], name
+
+
+def test_a_fragment_leaves_out_what_is_too_long_and_says_so() -> None:
+    (finding,) = records.vanishing().findings[:1]
+    many = replace(records.vanishing(), findings=(replace(finding, message="m" * 1000),) * 400)
+    text = html.fragment(many)
+    assert 100_000 < len(text) < 200_000
+    assert re.search(r"\d+ of \d+ parts are too long for a notebook; print the result to see all", text)
 
 
 class _Asked(SimpleHTTPRequestHandler):

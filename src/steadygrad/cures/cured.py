@@ -10,12 +10,14 @@ import torch
 from torch import nn
 
 from steadygrad.record import CureRecord
+from steadygrad.report import cured_page
 from steadygrad.report.cured import render
+from steadygrad.written import in_short
 
 
 @dataclass(frozen=True)
 class Cured(CureRecord):
-    """A cured copy, and the record of how it came about. ``print(cured)`` shows the table."""
+    """A cured copy, and the record of how it came about. ``print(cured)`` shows the table; a notebook shows it by itself."""
 
     model: nn.Module = field(repr=False, kw_only=True)
     """A new module; the one passed in is untouched."""
@@ -27,11 +29,14 @@ class Cured(CureRecord):
     def __repr__(self) -> str:
         """Return the verdicts before and after, on one line."""
         after = f"{self.before.verdict.value} → {self.after.verdict.value}"
-        return f"<Cured: {after}, {self.words}; .model is the cured copy, print this to see what was tried>"
+        return f"<Cured: {after}, {in_short(self.words)}; .model is the cured copy, print this to see what was tried>"
 
     def __str__(self) -> str:
         """Return the report."""
         return render(self)
+
+    def _repr_html_(self) -> str:
+        return cured_page.fragment(self)
 
     def translate(self, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """An old checkpoint of the model under the new names; what it lacks is filled in from the cured model."""

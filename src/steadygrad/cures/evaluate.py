@@ -16,10 +16,10 @@ from steadygrad.cures.constant_baseline import constant_loss, learned
 from steadygrad.cures.editable_copy import EditableCopy, editable_copy_of, rate_of
 from steadygrad.cures.learning_rate import BEGUN, EARLY, ENOUGH, STEPS, search
 from steadygrad.cures.long_run import Settling, settle
+from steadygrad.cures.rate_search import RateSearch
 from steadygrad.errors import CannotCureError, SteadygradError
 from steadygrad.numerals import percent
 from steadygrad.record import Candidate, Change, CheckRecord, Edit, Tried, Verdict
-from steadygrad.record.rates import RateSearch
 from steadygrad.rules import thresholds
 from steadygrad.rules.read_steptest import left_open
 from steadygrad.subject.subject import Subject

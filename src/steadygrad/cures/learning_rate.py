@@ -41,10 +41,11 @@ from steadygrad.clip.hook import hook_for
 from steadygrad.copies.nested import size_of
 from steadygrad.cures.batch_subsets import adds_up, as_whole, with_fewer
 from steadygrad.cures.editable_copy import EditableCopy, rate_of, set_rate
+from steadygrad.cures.rate_search import RateSearch
 from steadygrad.errors import CannotCureError, SubjectError
 from steadygrad.probe.run_probe import probe_copy
 from steadygrad.record import Candidate, Change, CheckRecord, Edit
-from steadygrad.record.rates import RateSearch, RateTried
+from steadygrad.record.rates import RateTried
 from steadygrad.source.user_errors import raised_as_theirs, running_theirs
 from steadygrad.steptest.run_steptest import step_test
 from steadygrad.subject.optimizers import OptimizerLike

@@ -12,6 +12,7 @@ from steadygrad.record.codec import SCHEMA_VERSION, from_jsonable, json_text, to
 from steadygrad.record.finding import Finding, Severity, Verdict
 from steadygrad.record.steptest import StepTest
 from steadygrad.record.trace import BlindSpot, Trace, Trunk
+from steadygrad.written import in_short
 
 TRUNK_SUMMARY = ("end", "decades", "blame")
 """The part of the trunk that JSON repeats at the top, where ``report.trunk`` is; its steps are in the trace."""
@@ -102,6 +103,10 @@ class CheckRecord:
     notes: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     """Findings that settings or a comment suppressed, one line each."""
+
+    def __repr__(self) -> str:
+        """Return the verdict, the model and the codes, on one line."""
+        return f"<{type(self).__name__}: {in_short(self.in_short)}>"
 
     @property
     def in_short(self) -> str:

@@ -29,7 +29,7 @@ class RateTried:
 
 
 @dataclass(frozen=True)
-class RateSearch:
+class RateSearchRecord:
     """The rates that were tried, in order, and the one that was chosen."""
 
     tried: tuple[RateTried, ...]
@@ -37,11 +37,6 @@ class RateSearch:
     rate: float | None
     """None where no rate made the loss fall."""
     words: str
-
-    def __repr__(self) -> str:
-        """Return the rate and how many were tried, on one line."""
-        rate = "none found" if self.rate is None else f"{self.rate:g}"
-        return f"<RateSearch: rate {rate}, {self.words}; {len(self.tried)} rates tried>"
 
     @classmethod
     def chosen(cls, tried: tuple[RateTried, ...], steps: int, enough: float) -> Self:

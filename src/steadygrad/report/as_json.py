@@ -10,7 +10,7 @@ from typing import Any
 
 from steadygrad.record import SCHEMA_VERSION, CheckRecord, CureRecord, json_text, to_jsonable
 from steadygrad.record.proof import ProofRecord
-from steadygrad.record.rates import RateSearch
+from steadygrad.record.rates import RateSearchRecord
 from steadygrad.report.colour import Color
 
 NAME = "json"
@@ -43,7 +43,7 @@ def cure_as_json(record: CureRecord) -> str:
     return _dumped(body)
 
 
-def rates_as_json(found: RateSearch) -> str:
+def rates_as_json(found: RateSearchRecord) -> str:
     """Every rate with its losses and its fall."""
     body = to_jsonable(found)
     for row, one in zip(body["tried"], found.tried, strict=True):

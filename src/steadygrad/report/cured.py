@@ -65,7 +65,7 @@ def places(taken: Tried) -> list[str]:
         for site in edit.sites:
             at = site.construction or site.call
             if at is not None:
-                text = f"{words.shown_path(at.path)}:{at.line}:{at.column} {' '.join(at.text.split())}"
+                text = f"{words.shown_place(at)} {' '.join(at.text.split())}"
                 if text not in found:
                     found.append(text)
     return found[:PLACES_SHOWN] + ([f"and {len(found) - PLACES_SHOWN} more"] if len(found) > PLACES_SHOWN else [])

@@ -97,5 +97,5 @@ def _joined(*parts: str) -> str:
 
 def _blind_spot(spot: BlindSpot) -> str:
     at = spot.location
-    where = f"{words.shown_path(at.path)}:{at.line}" if at else ""
+    where = words.shown_place(at, column=False) if at else ""
     return ", ".join(filter(None, (spot.what, spot.where, where)))

@@ -22,7 +22,7 @@ def repository() -> Path:
 
 
 def repository_path(path: str, root: Path) -> str:
-    """The path from ``root`` with forward slashes; as it is where it lies elsewhere or is no file (a notebook's cell)."""
+    """The path from ``root`` with forward slashes; as it is where it lies elsewhere or is no file."""
     whole = Path(os.path.abspath(path))  # noqa: PTH100  (a link keeps its own name)
     if not whole.is_relative_to(root) or path.startswith("<"):
         return PurePath(path).as_posix()
@@ -34,7 +34,7 @@ def identity(finding: Finding, root: Path) -> tuple[str, str, str]:
     at = finding.location
     if at is None:
         return finding.code, "", words.clean(finding.module)
-    return finding.code, words.clean(repository_path(at.path, root)), " ".join(words.clean(at.text).split())
+    return finding.code, words.clean(repository_path(at.file or at.path, root)), " ".join(words.clean(at.text).split())
 
 
 def fingerprints(findings: Sequence[Finding], root: Path) -> list[str]:

@@ -42,17 +42,19 @@ def _annotation(finding: Finding) -> str:
     at = finding.location
     properties: dict[str, str | int] = {}
     if at is not None:
-        properties = {"file": PurePath(words.shown_path(at.path)).as_posix(), "line": at.line}
+        properties = {"file": PurePath(words.shown_path(at.file or at.path)).as_posix()}
         # Columns are shown only for an expression on one line; GitHub drops them otherwise.
         columns = {"col": at.column, "endLine": at.end_line, "endColumn": at.end_column}
-        properties |= columns if at.line == at.end_line else {"endLine": at.end_line}
+        if not at.cell:
+            properties |= {"line": at.line} | (columns if at.line == at.end_line else {"endLine": at.end_line})
     properties["title"] = words.clean(f"{finding.code} {finding.name}")
     listed = ",".join(f"{name}={_escape(str(value), more=':,')}" for name, value in properties.items())
     return f"::{_LEVEL[finding.severity]} {listed}::{_escape(_message(finding))}"
 
 
 def _message(finding: Finding) -> str:
-    where = finding.module if finding.location is None else ""
+    at = finding.location
+    where = finding.module if at is None else f"{at.cell}, line {at.line}" if at.cell else ""
     said = f"{where}: {finding.message}" if where else finding.message
     return "\n".join((words.clean(said), *words.remarks(finding)))
 

@@ -1,4 +1,4 @@
-"""A proof as a whole HTML page: both learning curves, and where they end.
+"""A proof as HTML, a whole page and for a notebook a fragment: both learning curves, and where they end.
 
 May rely on the record and on the words of the text report beside it.
 """
@@ -6,10 +6,13 @@ May rely on the record and on the words of the text report beside it.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from steadygrad import numerals
 from steadygrad.record.proof import ProofRecord
 from steadygrad.report import svg
+from steadygrad.report.fragment import fragment as in_notebook
+from steadygrad.report.fragment import headline
 from steadygrad.report.page import page, table
 from steadygrad.report.profile import sample
 from steadygrad.report.proof import comparison, outcome
@@ -20,16 +23,22 @@ COLUMNS = 200
 def render(proof: ProofRecord) -> str:
     """The page."""
     verdict, line = outcome(proof)
-    kind = "healthy" if proof.proven else "risk"
-    parts = [f'<h1 class="{kind}">{svg.safe(line)}</h1>']
+    head = f'<h1 class="{"healthy" if proof.proven else "risk"}">{svg.safe(line)}</h1>'
+    return page(f"{verdict}: {proof.cure or 'nothing was taken'}", "".join((head, *_parts(proof))))
+
+
+def fragment(proof: ProofRecord) -> str:
+    """An HTML fragment for ``_repr_html_``, with the style of its own."""
+    verdict, line = outcome(proof)
+    head = headline(verdict, line.removeprefix(f"{verdict}: "), kind="healthy" if proof.proven else "at risk")
+    return in_notebook([head, *_parts(proof)])
+
+
+def _parts(proof: ProofRecord) -> Iterator[str]:
     if not proof.cure:
-        parts.append(f"<p>{svg.safe(proof.words)}</p>")
-    parts += [
-        "<h2>loss: before in red, after in green</h2>",
-        _curves(proof),
-        table(("", "before", "after"), comparison(proof)),
-    ]
-    return page(f"{verdict}: {proof.cure or 'nothing was taken'}", "".join(parts))
+        yield f"<p>{svg.safe(proof.words)}</p>"
+    yield f"<h2>loss: before in red, after in green</h2>{_curves(proof)}"
+    yield table(("", "before", "after"), comparison(proof))
 
 
 def _curves(proof: ProofRecord) -> str:

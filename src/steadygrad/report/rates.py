@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 
 from steadygrad.numerals import percent
-from steadygrad.record.rates import RateSearch
+from steadygrad.record.rates import RateSearchRecord
 from steadygrad.report.colour import Color, Paint, wants_colour
 from steadygrad.report.layout import fill, resolve_width
 
 
-def render(found: RateSearch, *, width: int | None = None, color: Color = "auto") -> str:
+def render(found: RateSearchRecord, *, width: int | None = None, color: Color = "auto") -> str:
     """The table and the curve, ``width`` cells wide."""
     width, paint = resolve_width(width), Paint(wants_colour(color))
     greatest = max((one.fall for one in found.tried), default=0.0)

@@ -118,7 +118,9 @@ def _result(finding: Finding, index: int | None, mark: str, target: str, root: P
 
 def _message(finding: Finding) -> str:
     """The first sentence stands in lists; the others follow it."""
-    sentences = [words.clean(finding.message), *words.remarks(finding)]
+    at = finding.location
+    sentences = [words.clean(finding.message), *([f"{at.cell}, line {at.line}"] if at and at.cell else [])]
+    sentences += words.remarks(finding)
     return "\n".join(f"{one.rstrip('.')}." for one in sentences)
 
 
@@ -129,9 +131,12 @@ def _place(at: Location, root: Path) -> dict[str, Any]:
         "endLine": at.end_line,
         "endColumn": at.end_column,
     }
+    if at.cell:
+        # A line of a cell is none of the notebook's file.
+        region = {"startLine": 1}
     if at.text:
         region["snippet"] = {"text": at.text.encode(errors="replace").decode()}
-    return {"physicalLocation": {"artifactLocation": _artifact(at.path, root), "region": region}}
+    return {"physicalLocation": {"artifactLocation": _artifact(at.file or at.path, root), "region": region}}
 
 
 def _artifact(path: str, root: Path) -> dict[str, str]:
@@ -144,4 +149,4 @@ def _artifact(path: str, root: Path) -> dict[str, str]:
 def _target(record: CheckRecord) -> str:
     """The file that was checked: the place of what has none of its own."""
     path = record.setup.target.rpartition(":")[0] or record.setup.target
-    return path if path.endswith(".py") else ""
+    return path if path.endswith((".py", ".ipynb")) else ""

@@ -122,7 +122,7 @@ def _remarks(finding: Finding, *, shown: bool) -> Iterator[tuple[str, str]]:
         yield "explains", words.clean(", ".join(finding.explains))
     for place in finding.also:
         text = " ".join(words.clean(place.text).split())
-        yield "also", f"{words.shown_path(place.path)}:{place.line}:{place.column} {shorten(text, 50)}".rstrip()
+        yield "also", f"{words.shown_place(place)} {shorten(text, 50)}".rstrip()
 
 
 def _picture(record: CheckRecord, width: int, paint: Paint) -> Iterator[str]:

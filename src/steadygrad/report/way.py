@@ -74,7 +74,7 @@ def _title(steps: Sequence[Step], behind: float) -> str:
 
 
 def _place(step: Step) -> str:
-    return f"{words.shown_path(step.location.path)}:{step.location.line}" if step.location else step.module or "model"
+    return words.shown_place(step.location, column=False) if step.location else step.module or "model"
 
 
 def _lines(steps: Sequence[Step], marked: Collection[Location]) -> str:

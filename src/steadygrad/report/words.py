@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from steadygrad.numerals import count, number, percent, seconds
-from steadygrad.record import CheckRecord, Evidence, Finding, Severity, Verdict
+from steadygrad.record import CheckRecord, Evidence, Finding, Location, Severity, Verdict
 
 VERDICTS = {
     Verdict.HEALTHY: "healthy",
@@ -94,10 +94,16 @@ def shown_path(path: str) -> str:
     return clean(shown)
 
 
+def shown_place(at: Location, *, column: bool = True) -> str:
+    """Return a place as editors read it, ``net.py:9:17``, or as a notebook shows it, ``cell [2], line 9``."""
+    if at.cell:
+        return f"{shown_path(at.path)}, line {at.line}"
+    return f"{shown_path(at.path)}:{at.line}" + (f":{at.column}" if column else "")
+
+
 def place(finding: Finding) -> str:
     """Return the place of a finding on one line: ``net.py:9:17``, else its module, else "model"."""
-    at = finding.location
-    return f"{shown_path(at.path)}:{at.line}:{at.column}" if at else clean(finding.module) or "model"
+    return shown_place(finding.location) if finding.location else clean(finding.module) or "model"
 
 
 def worst_first(record: CheckRecord) -> list[Finding]:

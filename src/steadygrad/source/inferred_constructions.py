@@ -14,6 +14,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from steadygrad.record import Location
+from steadygrad.source.cells import cells
 from steadygrad.source.spans import (
     Constructed,
     construction_of,
@@ -66,6 +67,8 @@ def _files(bodies: Iterable[Scope], frame: FrameType | None) -> Iterator[str]:
     while frame is not None:
         if is_user_file(frame.f_code.co_filename):
             yield frame.f_code.co_filename
+            # What a cell builds is checked in another one.
+            yield from cells()
             for value in list(frame.f_globals.values()):
                 path = _file_of(value)
                 if path is not None and is_user_file(path):

@@ -76,7 +76,7 @@ def memory_of(tensor: Tensor) -> int:
 
 def _sentence(name: str, place: Location | None, *, more: int) -> str:
     others = f" and {more} more" if more > 0 else ""
-    at = "" if place is None else f" at {place.path}:{place.line}"
+    at = "" if place is None else f" at {place}"
     expression = "" if place is None or not place.text or "\n" in place.text else f", `{place.text}`"
     return (
         f"a copy of the model still computes with {name}{others} of the model itself{at}{expression}: it reaches them by a way "

@@ -25,6 +25,7 @@ from torch import Tensor, UntypedStorage, nn
 from torch.optim import Optimizer
 
 from steadygrad.record import Location
+from steadygrad.source.cells import named
 from steadygrad.source.originals import memory_of
 from steadygrad.torch_internals.compiling import never_compiled, passed_over
 from steadygrad.torch_internals.held import own_parameters
@@ -130,7 +131,7 @@ def replaying(location: Location | None) -> Iterator[None]:
 
 def location_of(frame: FrameType | None) -> Location | None:
     """The expression that ``frame`` is evaluating now; None for our own, unless it plays one of the user's again."""
-    return _replayed.at if frame is None else _locate(frame.f_code.co_filename, frame.f_code, frame.f_lasti)
+    return _replayed.at if frame is None else _locate(named(frame.f_code.co_filename), frame.f_code, frame.f_lasti)
 
 
 @functools.lru_cache(maxsize=100_000)
@@ -159,7 +160,7 @@ def characters(line: str, utf8_offset: int) -> int:
 
 def location_of_node(path: str, node: ast.expr | ast.stmt) -> Location:
     """The place of an expression or a statement of a file's syntax tree."""
-    end_line = node.end_lineno or node.lineno
+    path, end_line = named(path), node.end_lineno or node.lineno
     lines = [linecache.getline(path, number) for number in range(node.lineno, end_line + 1)]
     return Location(
         path=path,

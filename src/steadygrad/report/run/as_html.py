@@ -1,6 +1,7 @@
-"""A run as a whole HTML page: loss and gradient norm with the alarms in them, the layers over time, each alarm's story.
+"""A run as HTML, a whole page and for a notebook a fragment.
 
-May rely on the run's record, on the room's columns and remarks, and on the SVG of the room around.
+Loss and gradient norm with the alarms in them, the layers over time, and the story of each alarm. May rely on the run's
+record, on the room's columns and remarks, and on the SVG of the room around.
 """
 
 from __future__ import annotations
@@ -15,19 +16,17 @@ from steadygrad import numerals
 from steadygrad.record.run import Run
 from steadygrad.record.training import Alarm
 from steadygrad.report import svg, words
+from steadygrad.report.fragment import CLASS, STYLE, headline
+from steadygrad.report.fragment import fragment as in_notebook
 from steadygrad.report.page import page
 from steadygrad.report.run import columns as over
 from steadygrad.report.run import layers, panels, phrases, remarks
 from steadygrad.report.svg import safe
 
-STYLE = """
-section{border-left:3px solid var(--c);padding-left:.8em;margin:1em 0}
-.error{--c:var(--e)}.warning{--c:var(--w)}.info{--c:var(--i)}
-section p{margin:.1em 0}dl{display:grid;grid-template-columns:max-content 1fr;gap:0 1em;margin:.3em 0;font-size:14px}
-dt{opacity:.65}dd{margin:0;overflow-wrap:anywhere}
-.heat{display:grid;grid-template-columns:minmax(4rem,22%) 1fr;gap:1px .6em;align-items:center;font-size:12px}
-.heat svg{display:block;width:100%;height:1.1em}.heat rect{fill:currentColor}.heat .gone{fill:var(--e)}
-.heat span{overflow-wrap:anywhere}
+_HEAT = """
+.sg-heat{display:grid;grid-template-columns:minmax(4rem,22%) 1fr;gap:1px .6em;align-items:center;font-size:12px}
+.sg-heat svg{display:block;width:100%;height:1.1em}.sg-heat rect{fill:currentColor}.sg-heat .gone{fill:var(--e)}
+.sg-heat span{overflow-wrap:anywhere}
 """
 
 COLUMNS = 120
@@ -44,24 +43,34 @@ def render(run: Run) -> str:
     """The page."""
     state = phrases.state(run, None)
     head = " · ".join((words.shown_path(run.path), numerals.count(run.steps, "step"), state))
-    parts = [f"<h1>{safe(head)}</h1>"]
+    body = f'<h1>{safe(head)}</h1><div class="sg-report">{"".join(_parts(run))}</div>'
+    return page(f"{words.shown_path(run.path)}: {state}", body, style=STYLE + _HEAT)
+
+
+def fragment(run: Run) -> str:
+    """An HTML fragment for ``_repr_html_``, with the style of its own."""
+    worst = min((alarm.severity for alarm in run.alarms), key=lambda one: one.rank, default=None)
+    strong = numerals.count(len(run.alarms), "alarm") if run.alarms else "no alarm"
+    steps = numerals.count(run.steps, "step") if run.steps else "no step yet"
+    head = headline(strong, steps, words.shown_path(run.path), kind="healthy" if worst is None else worst.value)
+    return in_notebook([head, *_parts(run)], style=_HEAT)
+
+
+def _parts(run: Run) -> Iterator[str]:
     told = [phrases.optimizers(run), phrases.clipping(run), phrases.interval(run)]
     told.append(numerals.count(len(run.alarms), "alarm") if run.alarms else "no alarm")
-    parts.append(f"<p>{safe(' · '.join(part for part in told if part))}</p>")
+    yield f"<p>{safe(' · '.join(part for part in told if part))}</p>"
     if len(run.series):
-        parts += [*_losses(run), *_norms(run), *_layers(run)]
-    parts += [_alarm(run, alarm) for alarm in run.alarms[:ALARMS]]
+        yield from (*_losses(run), *_norms(run), *_layers(run))
+    yield from (_alarm(run, alarm) for alarm in run.alarms[:ALARMS])
     if len(run.alarms) > ALARMS:
-        parts.append(
-            f"<p>and {numerals.count(len(run.alarms) - ALARMS, 'more alarm')}; --output-format json lists all</p>"
-        )
+        yield f"<p>and {numerals.count(len(run.alarms) - ALARMS, 'more alarm')}; --output-format json lists all</p>"
     if run.actions:
         rows = "".join(f"<li>step {one.step:,}: {safe(remarks.acted(one))}</li>" for one in run.actions[:ALARMS])
-        parts.append(f"<h2>{safe(numerals.count(len(run.actions), 'action'))}</h2><ul>{rows}</ul>")
+        yield f"<h2>{safe(numerals.count(len(run.actions), 'action'))}</h2><ul>{rows}</ul>"
     if run.notes:
         rows = "".join(f"<li>step {one.step:,}: {safe(one.text)}</li>" for one in run.notes[:ALARMS])
-        parts.append(f"<h2>notes</h2><ul>{rows}</ul>")
-    return page(f"{words.shown_path(run.path)}: {state}", "".join(parts), style=STYLE)
+        yield f"<h2>notes</h2><ul>{rows}</ul>"
 
 
 def _losses(run: Run) -> Iterator[str]:
@@ -136,7 +145,7 @@ def _layers(run: Run) -> Iterator[str]:
     faint, strong = (numerals.power_of_ten(round(level)) for level in (low, high))
     scale = f"from {faint} (faint) to {strong} (strong); red: exactly zero, or not finite"
     begun = f" of {lead}" if lead else ""
-    yield f'<h2>{safe(f"gradient of each layer{begun}")}</h2><p><small>{scale}</small></p><div class="heat">{drawn}</div>'
+    yield f'<h2>{safe(f"gradient of each layer{begun}")}</h2><p><small>{scale}</small></p><div class="sg-heat">{drawn}</div>'
 
 
 def _strip(on: over.Axis, name: str, values: NDArray[np.float64], low: float, high: float) -> str:
@@ -155,12 +164,12 @@ def _strip(on: over.Axis, name: str, values: NDArray[np.float64], low: float, hi
 
 def _alarm(run: Run, alarm: Alarm) -> str:
     at = alarm.location
-    where = f"{words.shown_path(at.path)}:{at.line}:{at.column}" if at else ""
+    where = words.shown_place(at) if at else ""
     place = " · ".join(filter(None, (where, alarm.parameter or "the whole model")))
     source = f"<p><code>{safe(' '.join(at.text.split()))}</code></p>" if at and at.text else ""
     rows = "".join(f"<dt>{safe(name)}</dt><dd>{safe(text)}</dd>" for name, text in remarks.remarks(run, alarm))
     return (
-        f'<section class="{alarm.severity.value}"><p><b>step {alarm.step:,} {alarm.severity.value}[{safe(alarm.code)}] '
+        f'<section class="{CLASS[alarm.severity.value]}"><p><b>step {alarm.step:,} {alarm.severity.value}[{safe(alarm.code)}] '
         f"{safe(alarm.name)}: {safe(alarm.message)}</b></p><p>{safe(place)}</p>{source}<dl>{rows}</dl></section>"
     )
 

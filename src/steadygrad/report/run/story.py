@@ -48,7 +48,7 @@ def one_line(alarm: Alarm) -> str:
 
 def _place(alarm: Alarm) -> str:
     at = alarm.location
-    return f"{words.shown_path(at.path)}:{at.line}:{at.column}" if at else ""
+    return words.shown_place(at) if at else ""
 
 
 def _alarm(run: Run, alarm: Alarm, gutter: int, width: int, paint: Paint) -> Iterator[str]:
