@@ -47,13 +47,34 @@ def watched(**options: Any) -> tuple[nn.Module, torch.optim.Optimizer, steadygra
     return model, optimizer, guard, said
 
 
-def test_attaching_twice_gives_the_same_guard() -> None:
-    model, optimizer, guard, _ = watched()
-    assert steadygrad.guard(model, optimizer, every=1, probe_every=0) is guard
-    with pytest.raises(steadygrad.SteadygradError, match="already guarded with other settings"):
-        steadygrad.guard(model, optimizer, every=2, probe_every=0)
-    guard.detach()
-    assert steadygrad.guard(model, optimizer, every=2, probe_every=0) is not guard
+@pytest.mark.parametrize("every", [1, 2])
+def test_a_second_guard_takes_the_place_of_the_first_and_says_so(every: int) -> None:
+    model, optimizer, first, _ = watched()
+    train(model, optimizer, 0, 3)
+    said: list[str] = []
+    second = steadygrad.guard(model, optimizer, every=every, probe_every=0, say=said.append)
+    assert said == ["this optimizer had a guard, which is detached after 3 steps; the new guard begins at step 1"]
+    train(model, optimizer, 3, 8)
+    assert (first.steps, second.steps) == (3, 5)
+    second.detach()
+    assert not optimizer._optimizer_step_pre_hooks and not optimizer._optimizer_step_post_hooks
+
+
+def test_a_guard_stays_where_the_settings_of_a_second_are_wrong() -> None:
+    model, optimizer, first, _ = watched()
+    with pytest.raises(steadygrad.SteadygradError, match="every is 0"):
+        steadygrad.guard(model, optimizer, every=0)
+    train(model, optimizer, 0, 2)
+    assert first.steps == 2
+
+
+def test_a_journal_goes_on_in_another_session_where_its_cell_is_run_again(tmp_path: Path) -> None:
+    model, optimizer, _, _ = watched(journal=str(tmp_path / "run.sgj"))
+    train(model, optimizer, 0, 3)
+    with steadygrad.guard(model, optimizer, probe_every=0, journal=str(tmp_path / "run.sgj"), quiet=True):
+        train(model, optimizer, 3, 5)
+    runs = [journal.read(tmp_path / "run.sgj", session=number) for number in (1, 2)]
+    assert [run.steps for run in runs] == [3, 2] and all(run.finished for run in runs)
 
 
 def test_detaching_leaves_no_hook() -> None:

@@ -48,3 +48,17 @@ def test_a_check_that_the_program_asks_for_is_what_it_is_bare(ask: str, tmp_path
     assert both.watched.stdout == both.bare.stdout
     assert both.watched.ours[-1] == "steadygrad: 5 steps · no alarm"
     assert any("first step: healthy" in line for line in both.watched.ours)
+
+
+OWN_GUARD = "guard = sg.guard(model, optimizer, quiet=True, probe_every=0)\n"
+USED = "model(batch[0])\n"
+
+
+@pytest.mark.parametrize("before", ["", USED], ids=["before ours", "after ours"])
+def test_a_guard_of_the_programs_own_goes_on(before: str, tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(BEGIN + before + OWN_GUARD + TRAIN + "print(guard.steps)\n")
+    both = pair(["train.py"], tmp_path, options=["--no-journal", "--no-check"])
+    assert both.bare.code == both.watched.code == 0, both.watched.stderr
+    assert both.watched.stdout == both.bare.stdout and both.bare.stdout.endswith("\n5\n")
+    if not before:
+        assert any("the program has a guard of its own around it" in line for line in both.watched.ours)

@@ -19,6 +19,11 @@ class Forgettable(Detachable, Protocol):
     @property
     def looking(self) -> Removable: ...
 
+    @property
+    def voice(self) -> Complaining: ...
+
+
+class Complaining(Protocol):
     def complain(self, line: str) -> None: ...
 
 
@@ -53,7 +58,7 @@ def detach_forgotten(made: Forgettable) -> None:
     try:
         made.detach()
     except Exception as error:
-        made.complain(f"the last steps could not be read ({type(error).__name__}: {error})")
+        made.voice.complain(f"the last steps could not be read ({type(error).__name__}: {error})")
 
 
 def weakly(method: Callable[[str], None]) -> Callable[[str], None]:

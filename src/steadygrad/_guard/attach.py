@@ -1,4 +1,4 @@
-"""``guard``: one line that makes a training loop watched. Checks what it is given, and never guards an optimizer twice."""
+"""``guard``: one line that makes a training loop watched. Checks what it is given; an optimizer has one guard at a time."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from steadygrad import numerals
 from steadygrad._guard.guard import Guard, guards
 from steadygrad._guard.options import SNAPSHOT_BYTES, SNAPSHOT_EVERY, Options, check_parts, check_subjects, several
 from steadygrad.act.on_alarm import OnAlarm
 from steadygrad.clip import Clip
-from steadygrad.errors import SettingsError
 from steadygrad.listen.listener import Listener
 from steadygrad.record import Alarm
 from steadygrad.subject.optimizers import innermost
@@ -66,7 +66,8 @@ def guard(
         say: Function that takes each line for the user. None: print to standard error.
 
     Returns:
-        The guard. If the optimizer already has a guard with the same settings, that one.
+        The guard. It takes the place of one that the optimizer has already, as where a cell of a notebook is run again: that one
+        is detached, and a line says so.
 
     Raises:
         SteadygradError: An argument is wrong; the message names it. A step raises only ``TrainingStopped``, and only if
@@ -101,19 +102,21 @@ def guard(
     check_subjects(roots, optimizers)
     if holds_a_part(roots):
         check_parts(options)
-    known = {id(found): found for one in optimizers if (found := _guard_of(one)) is not None}
-    if known:
-        (first, *more) = known.values()
-        if not more and first.options == options and all(_guard_of(one) is first for one in optimizers):
-            return first
-        raise SettingsError("this optimizer is already guarded with other settings; call detach() of that guard first")
-    return Guard(roots, optimizers, options, quiet=quiet, say=say)
+    before = list({id(found): found for one in optimizers if (found := guard_of(one)) is not None}.values())
+    for one in before:
+        one.detach()
+    made = Guard(roots, optimizers, options, quiet=quiet, say=say)
+    if before and not quiet:
+        steps = numerals.count(max(one.steps for one in before), "step")
+        made.voice.say(f"this optimizer had a guard, which is detached after {steps}; the new guard begins at step 1")
+    return made
 
 
 def _on_alarm(given: Callable[[Alarm], Any] | OnAlarm) -> OnAlarm:
     return given if isinstance(given, OnAlarm) else OnAlarm(given)
 
 
-def _guard_of(optimizer: torch.optim.Optimizer) -> Guard | None:
+def guard_of(optimizer: torch.optim.Optimizer) -> Guard | None:
+    """The guard of an optimizer; None where it has none."""
     kept = guards.get(optimizer)
     return None if kept is None else kept()

@@ -7,7 +7,6 @@ and writes.
 from __future__ import annotations
 
 import atexit
-import sys
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -23,8 +22,10 @@ from steadygrad._guard.habits import clip_counts, habits_of, symptoms_at_end
 from steadygrad._guard.journal import Writing
 from steadygrad._guard.one_optimizer import GuardedOptimizer
 from steadygrad._guard.options import Options
+from steadygrad._guard.showing import Showing, as_html
 from steadygrad._guard.state import load_plain, plain_state, summary_of
 from steadygrad._guard.views import view_of
+from steadygrad._guard.voice import Voice
 from steadygrad._guard.which import labels, without_looks
 from steadygrad.act.answers import Answers
 from steadygrad.act.clipping import Clipper
@@ -37,7 +38,6 @@ from steadygrad.numerals import percent
 from steadygrad.record import Action, Alarm, Look
 from steadygrad.record.rows import Rows, Updates
 from steadygrad.report import alarms as words_of
-from steadygrad.terminal import wrapped
 from steadygrad.watch import loss_scale
 from steadygrad.watch.distributed import holds_a_part, is_shared, rank, world
 from steadygrad.watch.names import Names
@@ -64,14 +64,13 @@ class Guard:
         quiet: bool,
         say: Callable[[str], None] | None,
     ) -> None:
-        self.options, self.quiet, self._say = options, quiet, say
+        self.options, self.quiet, self.showing = options, quiet, Showing()
         self.book = incidents.Book()
         names = Names(roots)
         parameters = [p for o in optimizers for group in o.param_groups for p in group["params"]]
         self.shared = is_shared(roots, parameters)
         self.apart = not self.shared and holds_a_part(roots)
-        self._speaks = rank() == 0 or not self.shared
-        self._notes: set[str] = set()
+        self.voice = Voice(say, speaks=rank() == 0 or not self.shared)
         self.optimizers: list[GuardedOptimizer] = []
         self.answers = Answers(
             options.on_alarm,
@@ -95,7 +94,9 @@ class Guard:
             self.optimizers.append(one)
         try:
             here = rank() == 0 or not (self.shared or self.apart)
-            self.writing = Writing.opened(roots, self.optimizers, names, options, weakly(self.complain), here=here)
+            self.writing = Writing.opened(
+                roots, self.optimizers, names, options, weakly(self.voice.complain), here=here
+            )
         except BaseException:
             self._unhook()
             raise
@@ -157,6 +158,20 @@ class Guard:
         self._summarise()
         self.writing.flush()
 
+    def show(self) -> None:
+        """Show loss, gradient norms and alarms so far.
+
+        In a notebook the picture stays live while the guard is attached: it is drawn on a thread of its own, at most twice a
+        second and within the share of the time that ``overhead`` gives. This needs the extra "notebook" (anywidget); without
+        it the picture is drawn once. Elsewhere this prints what ``steadygrad show`` prints of a journal.
+        """
+        if not self.showing.over and not self.shared:
+            self.flush()
+        self.showing.show(self)
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
+
     def detach(self) -> None:
         """Take every hook away and close the journal. A second call does nothing."""
         # The training is over: there is nothing to act upon, and nothing to raise.
@@ -170,6 +185,7 @@ class Guard:
         self._unhook()
         self._summarise()
         self.writing.close()
+        self.showing.end()
         atexit.unregister(self._at_exit)
 
     def _unhook(self) -> None:
@@ -205,16 +221,6 @@ class Guard:
 
     # What the optimizers ask and report
 
-    def say(self, line: str) -> None:
-        if self._speaks:
-            self._print(line)
-
-    def complain(self, line: str) -> None:
-        """Report something about the guard itself, once."""
-        if line not in self._notes:
-            self._notes.add(line)
-            self._print(line)
-
     def about_to_read(self) -> None:
         """Have what the models are given kept, where a coming step is read."""
         self.looking.arm(any(one.watch.due and not one.off for one in self.optimizers))
@@ -226,7 +232,7 @@ class Guard:
         self.rests = True
         for capture in one.captures:
             capture.given = None
-        self.complain(f"the guard failed and stands aside ({type(error).__name__}: {error}); training goes on")
+        self.voice.complain(f"the guard failed and stands aside ({type(error).__name__}: {error}); training goes on")
         return False
 
     def look(self, one: GuardedOptimizer, norm: float) -> None:
@@ -242,7 +248,7 @@ class Guard:
                 self._note_once(found.step, self._of(one, f"step {found.step:,}: {found.note}"))
             for line in words_of.look_lines(found):
                 if not self.quiet or "[SG" in line:
-                    self.say(self._of(one, line))
+                    self.voice.say(self._of(one, line))
             while one.step == 1 and self._unseen:
                 self._note_once(1, self._unseen.pop())
 
@@ -275,7 +281,7 @@ class Guard:
         for alarm in alarms:
             line = self._of(one, words_of.in_words(alarm))
             self.writing.note(alarm.step, line)
-            self._print(line)
+            self.voice.print(line)
 
     def stepped(self, one: GuardedOptimizer) -> None:
         """Take a snapshot after a step, where snapshots are kept, it is time and nothing is wrong."""
@@ -307,12 +313,12 @@ class Guard:
         if done is not None:
             self.writing.action(done)
             if any(each.alarm == alarm.number for each in self.actions[:-1]):
-                self.say(self._of(one, f"step {one.step:,}: {done.message}"))
+                self.voice.say(self._of(one, f"step {one.step:,}: {done.message}"))
             alarm = replace(alarm, action=done.message)
         self.book.alarms[alarm.number - 1] = alarm
         self.writing.alarm(alarm)
         if tell:
-            self.say(self._of(one, words_of.in_words(alarm)))
+            self.voice.say(self._of(one, words_of.in_words(alarm)))
         if self.answers.stopped is not None and self.answers.on:
             raise self.answers.stopped
 
@@ -327,13 +333,6 @@ class Guard:
 
     # Printing and the journal
 
-    def _print(self, line: str) -> None:
-        if self._say is not None:
-            self._say(line)
-        else:
-            sys.stderr.write(f"{wrapped(f'steadygrad: {line}', sys.stderr, ' ' * 12)}\n")
-            sys.stderr.flush()
-
     def _summarise(self) -> None:
         steps, acted = clip_counts(self.optimizers)
         values = {"steps": self.steps, "clipped": acted, "clip_steps": steps, "interval": self.options.every}
@@ -343,8 +342,7 @@ class Guard:
         return f"{self.which[one.index]}: {line}" if self.which[one.index] else line
 
     def _note_once(self, step: int, line: str) -> None:
-        if line not in self._notes:
-            self._notes.add(line)
+        if self.voice.is_new(line):
             self.writing.note(step, line)
             if not self.quiet:
-                self.say(line)
+                self.voice.say(line)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from steadygrad._guard.course import Course
 from steadygrad._guard.one_optimizer import GuardedOptimizer
 from steadygrad._guard.options import Options
 from steadygrad.journal.columns import points
@@ -27,7 +28,7 @@ Array = np.ndarray[Any, Any]
 class Writing:
     """One journal and the columns in it. ``columns``: for each optimizer its parameters and their names, in order.
 
-    ``couriers`` carry the same to whoever listens. Without them and without a journal nothing goes anywhere.
+    ``couriers`` carry the same to whoever listens, and ``course`` keeps it on few points.
     """
 
     def __init__(
@@ -40,6 +41,13 @@ class Writing:
     ) -> None:
         self.couriers = couriers
         self._names = [[name for _, name in one] for one in columns]
+        self.about = about
+        self.watched = tuple(
+            Watched(name, tuple(p.shape), str(p.dtype).removeprefix("torch."), index)
+            for index, one in enumerate(columns)
+            for p, name in one
+        )
+        self.course = Course([len(one) for one in columns])
         self._places: dict[int, Array] = {}
         self._own = isinstance(given, str)
         self._journal: Journal | None = None
@@ -49,12 +57,7 @@ class Writing:
         else:
             from steadygrad.journal import Journal  # With SQLite: for a run that is recorded.
 
-            watched = [
-                Watched(name, tuple(p.shape), str(p.dtype).removeprefix("torch."), index)
-                for index, one in enumerate(columns)
-                for p, name in one
-            ]
-            self._journal = Journal(given, about=about, watched=watched, complain=complain)
+            self._journal = Journal(given, about=about, watched=list(self.watched), complain=complain)
 
     @property
     def path(self) -> str | None:
@@ -88,20 +91,20 @@ class Writing:
 
     def rows(self, index: int, names: Sequence[str], rows: Rows) -> None:
         """Rows of one optimizer, ``names`` their columns, with the losses of those of which they are known."""
-        if self._journal is None and not self.couriers:
-            return
         # In the journal NaN stands for no gradient; one that is NaN is written as infinite: it is not finite.
         known = np.where(np.isnan(rows.norms), np.float32(np.inf), rows.norms)
         norms = self._wide(index, names, np.where(rows.norms < 0, np.float32(np.nan), known))
         columns = rows.steps, rows.times, norms, totals(rows.norms), rows.factors, rows.rates
+        own = self._names[index]
+        kept = points(*columns, width=len(own))
+        self.course.add(index, kept, rows.losses)
         if self._journal is not None:
             self._journal.rows(index, *columns)
             known_losses = ~np.isnan(rows.losses) if len(rows.losses) else np.zeros(0, bool)
             if known_losses.any():
                 self._journal.losses(rows.steps[known_losses], rows.losses[known_losses], optimizer=index)
         if self.couriers:
-            own = self._names[index]
-            batch = written(index, len(self._names) > 1, own, points(*columns, width=len(own)), rows.losses)
+            batch = written(index, len(self._names) > 1, own, kept, rows.losses)
             for one in self.couriers:
                 one.rows(batch)
 

@@ -1,7 +1,6 @@
 """``read``: a session of a journal as a ``Run``, on as many points as a reader wants.
 
-Rows of several optimizers are brought to common points by their steps. May rely on the schema, ``thin`` and the records;
-must not know who writes the file, nor what a number means.
+May rely on the schema, ``series`` and the records; must not know who writes the file, nor what a number means.
 """
 
 from __future__ import annotations
@@ -19,10 +18,11 @@ from numpy.typing import NDArray
 from steadygrad.errors import CorruptReportError, JournalError
 from steadygrad.journal import schema, sound
 from steadygrad.journal.opening import opened
+from steadygrad.journal.series import series_of
 from steadygrad.journal.store import as_columns
-from steadygrad.journal.thin import SERIES, Columns, merge
+from steadygrad.journal.thin import SERIES, Columns
 from steadygrad.record import from_jsonable
-from steadygrad.record.run import Extremes, LossSeries, Run, Series, Weights
+from steadygrad.record.run import Extremes, Run, Weights
 from steadygrad.record.training import Action, Alarm, Look
 
 Counts = NDArray[np.int64]
@@ -74,7 +74,7 @@ def _run(db: sqlite3.Connection, path: Path, session: int | None, most: int) -> 
         steps=max(int(summary.get("steps", 0)), *(int(part["last"].max(initial=0)) for part in parts)),
         interval=summary.get("interval", _interval(parts)),
         clipped_share=sum(int(part["clipped"].sum()) for part in parts) / rows if rows else 0.0,
-        series=_series(parts, owned, [_rows(db, "losses", number, part) for part in range(optimizers)], most),
+        series=series_of(parts, owned, [_rows(db, "losses", number, part) for part in range(optimizers)], most),
         weights=_weights(db, number, owned),
         extremes=Extremes(
             extremes["first"],
@@ -113,75 +113,6 @@ def _interval(parts: Sequence[Columns]) -> float:
         if len(single) > 1:
             return float(np.median(np.diff(single)))
     return float("nan")
-
-
-def _edges(parts: Sequence[Columns], most: int) -> Counts:
-    """The first steps of the points: all there are, or ``most`` equal parts of the run."""
-    firsts = np.unique(np.concatenate([part["first"] for part in parts]))
-    if len(firsts) <= most:
-        return firsts
-    even = np.linspace(firsts[0], firsts[-1] + 1, most + 1)[:-1]
-    return firsts[np.unique(np.searchsorted(firsts, even))]
-
-
-def _series(parts: Sequence[Columns], owned: Sequence[Counts], losses: Sequence[Columns], most: int) -> Series:
-    edges = _edges(parts, most)
-    points, optimizers, parameters = len(edges), len(parts), sum(map(len, owned))
-
-    def empty(columns: int, kind: Any = np.float64) -> NDArray[Any]:
-        return np.full((points, columns), 0 if kind is np.int64 else np.nan, dtype=kind)
-
-    lasts, times = edges.copy(), np.full(points, np.nan)
-    wide = {name: empty(optimizers) for name in ("high", "low", "after_high", "after_low", "factor", "rate")}
-    wide |= {name: empty(optimizers, np.int64) for name in ("count", "clipped")}
-    long = {name: empty(parameters, np.float32) for name in ("norms", "peaks")}
-    for number, (part, columns) in enumerate(zip(parts, owned, strict=True)):
-        at, merged = _binned(part, edges, "points")
-        lasts[at] = np.maximum(lasts[at], merged["last"])
-        times[at] = np.where(np.isnan(times[at]), merged["time"], times[at])
-        for name, array in wide.items():
-            array[at, number] = merged[name]
-        for name, array in long.items():
-            if len(at):
-                array[np.ix_(at, columns)] = merged[name]
-    loss, *others = [_losses(own, number, edges) for number, own in enumerate(losses)]
-    return Series(
-        steps=edges,
-        last_steps=lasts,
-        times=times,
-        counts=wide["count"],
-        high=wide["high"],
-        low=wide["low"],
-        after_high=wide["after_high"],
-        after_low=wide["after_low"],
-        factors=wide["factor"],
-        clipped=wide["clipped"],
-        rates=wide["rate"],
-        norms=long["norms"],
-        peaks=long["peaks"],
-        losses=loss.mean,
-        loss_low=loss.low,
-        loss_high=loss.high,
-        other_losses=tuple(one for one in others if not np.isnan(one.high).all()),
-    )
-
-
-def _losses(rows: Columns, optimizer: int, edges: Counts) -> LossSeries:
-    found = {name: np.full(len(edges), np.nan) for name in ("mean", "low", "high")}
-    if len(edges):
-        at, merged = _binned(rows, edges, "losses")
-        for name, array in found.items():
-            array[at] = merged[name]
-    return LossSeries(optimizer, **found)
-
-
-def _binned(columns: Columns, edges: Counts, table: str) -> tuple[Counts, Columns]:
-    """The points that have rows, and the rows merged into them."""
-    at = np.maximum(np.searchsorted(edges, columns["first"], side="right") - 1, 0)
-    starts = np.flatnonzero(np.diff(at, prepend=-1)).astype(np.int64)
-    if not len(starts):
-        return starts, columns
-    return at[starts], merge(columns, starts, SERIES[table]) if len(starts) < len(at) else columns
 
 
 def _weights(db: sqlite3.Connection, session: int, owned: Sequence[Counts]) -> Weights:

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from steadygrad.errors import JournalError, TrainingStopped, in_one_line
+from steadygrad.errors import JournalError, SettingsError, TrainingStopped, in_one_line
 from steadygrad.launch.children import at_end_of_child, name_of_child
 from steadygrad.launch.console import Teller, end_lines
 from steadygrad.launch.journals import FOLDER, journal_path
@@ -176,10 +176,12 @@ class Session:
             self._cure_at_start(list(models.values()), optimizers)
 
     def _guard_together(self, models: list[Any], optimizers: list[Any]) -> Any:
-        from steadygrad._guard.attach import guard
+        from steadygrad._guard.attach import guard, guard_of
         from steadygrad.act.on_alarm import OnAlarm
         from steadygrad.clip import Clip
 
+        if any(guard_of(optimizer) is not None for optimizer in optimizers):
+            raise SettingsError("the program has a guard of its own around it, which goes on")
         settings = self.settings
         as_told = partial(
             guard,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,9 +30,17 @@ _HEAT = """
 .sg-heat span{overflow-wrap:anywhere}
 """
 
-COLUMNS = 120
-HEAT_COLUMNS = 60
-LAYERS = 16
+
+@dataclass(frozen=True, slots=True)
+class _Size:
+    columns: int
+    heat_columns: int
+    layers: int
+
+
+_PAGE, _NOTEBOOK = _Size(120, 60, 16), _Size(100, 40, 12)
+"""A notebook's is drawn again and again."""
+
 ALARMS = 50
 """Drawn and told; of more the first ones."""
 
@@ -43,7 +52,7 @@ def render(run: Run) -> str:
     """The page."""
     state = phrases.state(run, None)
     head = " · ".join((words.shown_path(run.path), numerals.count(run.steps, "step"), state))
-    body = f'<h1>{safe(head)}</h1><div class="sg-report">{"".join(_parts(run))}</div>'
+    body = f'<h1>{safe(head)}</h1><div class="sg-report">{"".join(_parts(run, _PAGE))}</div>'
     return page(f"{words.shown_path(run.path)}: {state}", body, style=STYLE + _HEAT)
 
 
@@ -53,15 +62,15 @@ def fragment(run: Run) -> str:
     strong = numerals.count(len(run.alarms), "alarm") if run.alarms else "no alarm"
     steps = numerals.count(run.steps, "step") if run.steps else "no step yet"
     head = headline(strong, steps, words.shown_path(run.path), kind="healthy" if worst is None else worst.value)
-    return in_notebook([head, *_parts(run)], style=_HEAT)
+    return in_notebook([head, *_parts(run, _NOTEBOOK)], style=_HEAT)
 
 
-def _parts(run: Run) -> Iterator[str]:
+def _parts(run: Run, size: _Size) -> Iterator[str]:
     told = [phrases.optimizers(run), phrases.clipping(run), phrases.interval(run)]
     told.append(numerals.count(len(run.alarms), "alarm") if run.alarms else "no alarm")
     yield f"<p>{safe(' · '.join(part for part in told if part))}</p>"
     if len(run.series):
-        yield from (*_losses(run), *_norms(run), *_layers(run))
+        yield from (*_losses(run, size), *_norms(run, size), *_layers(run, size))
     yield from (_alarm(run, alarm) for alarm in run.alarms[:ALARMS])
     if len(run.alarms) > ALARMS:
         yield f"<p>and {numerals.count(len(run.alarms) - ALARMS, 'more alarm')}; --output-format json lists all</p>"
@@ -73,8 +82,8 @@ def _parts(run: Run) -> Iterator[str]:
         yield f"<h2>notes</h2><ul>{rows}</ul>"
 
 
-def _losses(run: Run) -> Iterator[str]:
-    on = _axis(run, COLUMNS)
+def _losses(run: Run, size: _Size) -> Iterator[str]:
+    on = _axis(run, size.columns)
     for who, low, high in panels.losses_of(run):
         least, most = over.least(low, on), over.greatest(high, on)
         known = np.concatenate([least[np.isfinite(least)], most[np.isfinite(most)]])
@@ -87,8 +96,8 @@ def _losses(run: Run) -> Iterator[str]:
         yield f"<h2>{safe(name)}</h2>" + _panel(run, on, [most, least], ["", "second"], "loss", log=log)
 
 
-def _norms(run: Run) -> Iterator[str]:
-    on, names = _axis(run, COLUMNS), phrases.optimizer_names(run)
+def _norms(run: Run, size: _Size) -> Iterator[str]:
+    on, names = _axis(run, size.columns), phrases.optimizer_names(run)
     for number in range(run.optimizers):
         lines, kinds = [over.greatest(run.series.high[:, number], on)], [""]
         acted = over.clipped(run.series, on, number) > 0
@@ -130,13 +139,13 @@ def _panel(
     )
 
 
-def _layers(run: Run) -> Iterator[str]:
+def _layers(run: Run, size: _Size) -> Iterator[str]:
     """A strip for each layer, from the input down: the stronger the greater its gradient; red: exactly zero, or not finite."""
     names = [one.name for one in run.watched]
     if not names:
         return
-    on, series, lead = _axis(run, HEAT_COLUMNS), over.held(run), layers.lead(names)
-    rows = [(row, over.levels(series, np.array(row.members), on)) for row in layers.rows(names, LAYERS)]
+    on, series, lead = _axis(run, size.heat_columns), over.held(run), layers.lead(names)
+    rows = [(row, over.levels(series, np.array(row.members), on)) for row in layers.rows(names, size.layers)]
     finite = np.concatenate([values[np.isfinite(values)] for _, values in rows])
     if not len(finite):
         return
