@@ -52,6 +52,8 @@ class Source:
     @classmethod
     def read(cls, path: str | Path) -> Source:
         """Read a file. Raises ``CannotFixError`` where it is not Python text."""
+        if Location(str(path), 1, 1, 1, 1).cell:
+            raise CannotFixError(f"{path} is in a notebook; move the model into a file of its own")
         path = Path(path).resolve()
         try:
             data = path.read_bytes()

@@ -58,6 +58,8 @@ def _kind(name: str) -> tuple[str, str]:
                 f"cannot run the folder {name}: it has no __main__.py; name a file, or -m package.module"
             )
         return BUNDLE, name
+    if path.suffix == ".ipynb":
+        raise ProgramError(f"{name} is a notebook; guard its loop with sg.guard(model, optimizer), or name a script")
     if path.exists():
         return (BUNDLE if _is_archive(path) else SCRIPT), name
     found = shutil.which(name) if os.sep not in name else None

@@ -16,22 +16,25 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from steadygrad.errors import TargetError, UserCodeError
+from steadygrad.errors import SteadygradError, TargetError, UserCodeError
+from steadygrad.subject import notebook
 from steadygrad.written import nearest
+
+_ENDINGS = (".py", notebook.ENDING)
 
 
 def split(text: str) -> tuple[str, str]:
     """Place and name: ("net.py", "Net"); the name is empty where there is none."""
     place, colon, name = text.rpartition(":")
     # C:\net.py has a colon that separates nothing.
-    if not colon or name.startswith(("\\", "/")) or name.endswith(".py"):
+    if not colon or name.startswith(("\\", "/")) or name.endswith(_ENDINGS):
         return text, ""
     return place, name
 
 
 def is_file(place: str) -> bool:
     """Return whether the place is meant as a file: it ends as one, holds a separator, or is there."""
-    return place.endswith(".py") or "/" in place or "\\" in place or Path(place).is_file()
+    return place.endswith(_ENDINGS) or "/" in place or "\\" in place or Path(place).is_file()
 
 
 def import_place(place: str) -> ModuleType:
@@ -46,9 +49,11 @@ def import_place(place: str) -> ModuleType:
         raise TargetError(f"{place} is a folder; name a file in it, such as {path / 'net.py'}")
     if not path.exists():
         raise TargetError(f"no such file: {place}{_near_file(path)}")
-    if path.suffix != ".py":
-        raise TargetError(f"{place} is not a Python file; name a file that ends in .py")
+    if path.suffix not in _ENDINGS:
+        raise TargetError(f"{place} is not a Python file; name a file that ends in .py or .ipynb")
     path = path.resolve()
+    if path.suffix == notebook.ENDING:
+        return _imported(place, lambda: notebook.run(path, _name_for(path)), str(path.parent))
     inside = _package_of(path)
     if inside is None:
         return _imported(place, lambda: _run(path), str(path.parent))
@@ -96,13 +101,17 @@ def parsed(path: Path) -> ast.Module | None:
 
 def _near_file(path: Path) -> str:
     folder = path.parent
-    names = [item.name for item in folder.iterdir() if item.suffix == ".py"] if folder.is_dir() else []
+    names = [item.name for item in folder.iterdir() if item.suffix in _ENDINGS] if folder.is_dir() else []
     close = nearest(path.name, names)
     return f"; did you mean {folder / close}?" if close else "; check the path"
 
 
+def _name_for(path: Path) -> str:
+    return path.stem if path.stem.isidentifier() and path.stem not in sys.modules else f"checked_{abs(hash(path))}"
+
+
 def _run(path: Path) -> ModuleType:
-    name = path.stem if path.stem.isidentifier() and path.stem not in sys.modules else f"checked_{abs(hash(path))}"
+    name = _name_for(path)
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
@@ -142,6 +151,8 @@ def _imported(place: str, run: Callable[[], ModuleType], folder: str) -> ModuleT
             f"{place} ends the program when it is imported (exit {error.code}); put what a script does under "
             f'if __name__ == "__main__":, or check it as it runs: steadygrad run --only-check {place} [ARGS]'
         ) from None
+    except SteadygradError:
+        raise
     except (UnicodeDecodeError, PermissionError) as error:
         raise TargetError(f"cannot read {place}: {error}") from None
     except Exception as error:

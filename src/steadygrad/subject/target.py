@@ -28,6 +28,7 @@ from steadygrad.subject.companions import companions, data_beside
 from steadygrad.subject.loading import as_program, import_place, is_script, named, split
 from steadygrad.subject.model_candidates import candidates, roots
 from steadygrad.subject.named_models import is_named, named_model
+from steadygrad.subject.notebook import ENDING, left_out
 from steadygrad.subject.transformers_trainer import is_trainer, trainer_parts, trainers_in
 
 _PARTS = ("model", "batch", "loss_fn", "optimizer")
@@ -80,13 +81,24 @@ def load_target(text: str, arguments: Mapping[str, str], *, seed: int = 0, confi
             loaded = _loaded(_built(value, name, place, arguments, module, told, config), f"{place}:{name}")
             loaded = replace(loaded, said=Assumption("", "; ".join(told), by_default=False) if told else None)
             if not isinstance(value, nn.Module):
-                return loaded
+                return _with_left_out(loaded, module)
             if has_training_step(value):
                 named_so, data = data_beside(module)
                 taken_from = Assumption("file", f"from {place}: {named_so}", by_default=False) if named_so else None
-                return replace(loaded, batch=data, said=taken_from)
+                return _with_left_out(replace(loaded, batch=data, said=taken_from), module)
             batch, loss_fn, optimizer, said = companions(module, value).fitting(value, place, seed)
-            return replace(loaded, batch=batch, loss_fn=loss_fn, optimizer=optimizer, said=said)
+            loaded = replace(loaded, batch=batch, loss_fn=loss_fn, optimizer=optimizer, said=said)
+            return _with_left_out(loaded, module)
+
+
+def _with_left_out(loaded: Loaded, module: ModuleType) -> Loaded:
+    """Add to what is said of a notebook the lines of it that did not run."""
+    left = left_out(module)
+    if not left:
+        return loaded
+    before = "" if loaded.said is None else f"{loaded.said.words}; "
+    about = "file" if loaded.said is None else loaded.said.about
+    return replace(loaded, said=Assumption(about, f"{before}{left}", by_default=False))
 
 
 def _seed(seed: int) -> None:
@@ -184,10 +196,8 @@ def _only_candidate(module: ModuleType, place: str, typed: Mapping[str, str], co
             else f"no model in {place}: it defines no torch.nn.Module, no object of one, and no function that builds one"
         )
     choices = ready or remaining
-    raise TargetError(
-        f"several models in {place}: {_listed(choices)}; choose one, as in {place}:{choices[0]}, or check the "
-        f"one that a script trains with {run}"
-    )
+    watch = "" if place.endswith(ENDING) else f", or check the one that a script trains with {run}"
+    raise TargetError(f"several models in {place}: {_listed(choices)}; choose one, as in {place}:{choices[0]}{watch}")
 
 
 def _listed(names: list[str]) -> str:
