@@ -13,9 +13,18 @@ author = "the authors of steadygrad"
 release = version = steadygrad.__version__
 html_title = "steadygrad"
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_click"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_click"]
 
 myst_enable_extensions = ["colon_fence"]
+# The tutorial is kept without outputs: its cells run when the site is built, and write where nothing is kept.
+nb_execution_mode = "force"
+nb_execution_in_temp = True
+nb_execution_timeout = 600
+nb_execution_raise_on_error = True
+nb_execution_show_tb = True
+# A page of the site asks for nothing outside of it: the live picture, which needs scripts, stands in the notebook alone.
+nb_ipywidgets_js = {}
+nb_output_stderr = "remove"
 # Pages link to headings of other pages.
 myst_heading_anchors = 3
 

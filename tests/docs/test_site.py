@@ -15,7 +15,7 @@ import pytest
 DOCS = Path(__file__).parents[2] / "docs"
 
 needs_sphinx = pytest.mark.skipif(
-    any(importlib.util.find_spec(name) is None for name in ("sphinx", "furo", "myst_parser", "sphinx_click")),
+    any(importlib.util.find_spec(name) is None for name in ("sphinx", "furo", "myst_nb", "sphinx_click")),
     reason="the group docs is not installed; make site installs it",
 )
 
@@ -63,6 +63,8 @@ def test_the_site_builds_without_a_warning_and_its_links_lead_somewhere(tmp_path
     done = build(DOCS, tmp_path / "site")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "site" / "rules" / "SG102.html").is_file()
+    tutorial = (tmp_path / "site" / "tutorial.html").read_text(encoding="utf-8")
+    assert tutorial.count('<div class="sg-report">') >= 5 and "unpkg.com" not in tutorial
     assert broken(tmp_path / "site") == []
 
 

@@ -110,7 +110,8 @@ def _read(path: Path) -> Any:
 
 def _as_python(text: str) -> tuple[str, list[str]]:
     """The cell with ``pass`` in place of each line for IPython, so that no other line moves, and those lines."""
-    lines, dropped = text.split("\n"), []
+    lines = text.split("\n")
+    dropped: list[str] = []
     first = next(at for at, line in enumerate(lines) if line.strip())
     if lines[first].startswith("%%"):
         if lines[first].split()[0] not in _TIMES_PYTHON:
