@@ -66,7 +66,7 @@ def guard(
         say: Function that takes each line for the user. None: print to standard error.
 
     Returns:
-        The guard. It takes the place of one that the optimizer has already, as where a cell of a notebook is run again: that one
+        The guard. It takes the place of one that the optimizer has already, as where a cell of a notebook is run again. That one
         is detached, and a line says so.
 
     Raises:

@@ -34,8 +34,9 @@ STYLE = f"""
 .sg-report :not(pre)>code{{background:none;color:inherit;padding:0}}
 .sg-report mark{{background:none;color:inherit;border-bottom:2px solid var(--c)}}
 .sg-report dl{{display:grid;grid-template-columns:max-content 1fr;gap:0 1em;margin:.4em 0}}
-.sg-report dt{{opacity:.65;font-weight:400}}.sg-report dd{{margin:0;overflow-wrap:anywhere}}
-.sg-report h2{{font-size:1em;font-weight:600;margin:1em 0 .2em}}.sg-report ul{{margin:.3em 0;padding-left:1.3em}}
+.sg-report dt{{opacity:.65;font-weight:400;margin:0}}.sg-report dd{{margin:0;overflow-wrap:anywhere}}
+.sg-report h2{{font:inherit;font-weight:600;margin:1em 0 .2em;padding:0}}
+.sg-report ul{{margin:.3em 0;padding-left:1.3em}}
 .sg-report table{{border-collapse:collapse;font-size:inherit;margin:.3em 0;table-layout:auto}}
 .sg-report.sg-report :is(td,th){{padding:.1em .9em .1em 0;text-align:left;vertical-align:top;border:none;line-height:inherit}}
 .sg-report.sg-report .n{{text-align:right;white-space:nowrap}}
