@@ -63,5 +63,5 @@ def test_the_command_that_the_tutorial_names_marks_the_same_line(
     pytest.importorskip("nbformat", reason=REASON)
     (tmp_path / TUTORIAL.name).write_bytes(TUTORIAL.read_bytes())
     monkeypatch.chdir(tmp_path)
-    assert main(["check", f"{TUTORIAL.name}:Deep", "--input", "64,16", "--trial", "0"]) == 1
+    assert main(["check", f"{TUTORIAL.name}:Deep", "--input", "64,16", "--trial", "0", "--fail-on", "warning"]) == 1
     assert " --> tutorial.ipynb:cell [1], line 18 · " in capsys.readouterr().out

@@ -149,7 +149,7 @@ def in_short(run: Run, alarm: Alarm) -> dict[str, Any]:
         "name": cut(alarm.name, NAMED),
         "severity": alarm.severity.value,
         "layer": cut(alarm.parameter, NAMED) or "the whole model",
-        "line": cut(f"{words.shown_path(at.path)}:{at.line}:{at.column}", 2 * NAMED) if at else "",
+        "line": cut(words.shown_place(at), 2 * NAMED) if at else "",
         "expression": cut(at.text, EXPRESSION) if at else "",
         "seen": cut(alarm.message, SENTENCE),
         "cause": cut(alarm.cause, SENTENCE),

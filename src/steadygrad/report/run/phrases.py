@@ -58,7 +58,7 @@ def run_seconds(run: Run) -> float:
 
 def interval(run: Run) -> str:
     """Say how many of the steps were read: ``every step was read``, ``every 3rd step was read (1,334 of 4,000)``."""
-    if not math.isfinite(run.interval):
+    if not math.isfinite(run.interval) or not len(run.series):
         return ""
     rows = int(run.series.counts.sum(axis=0).max(initial=0))
     # A run that was resumed begins at a later step than 1.
