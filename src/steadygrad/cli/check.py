@@ -57,9 +57,10 @@ def command(
     """Find where and why gradients vanish or explode in TARGET, before training.
 
     TARGET is file.py, file.py:name, notebook.ipynb:name or package.module:name: a torch.nn.Module, its class, or a function
-    that returns one or (model, batch, loss_fn, optimizer); or a library's model, timm:resnet18 or hf:gpt2. The optimizer, loss
-    and loader of a script or notebook are used, and those of a Lightning module or a transformers Trainer. steadygrad makes the parts that are
-    missing, and the report says so. A script that makes its model when it runs: steadygrad run --only-check train.py.
+    that returns one or (model, batch, loss_fn, optimizer); or a library's model, timm:resnet18 or hf:gpt2. The check uses
+    the optimizer, loss and loader of a script or notebook, of a Lightning module or of a transformers Trainer. steadygrad
+    makes the parts that are missing, and the report says so. For a script that makes its model when it runs, use
+    steadygrad run --only-check train.py.
 
     Exit code: 0 nothing found, 1 findings at the fail level, 2 could not check.
     """
