@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from steadygrad.errors import SteadygradError, TrainingStopped
     from steadygrad.proof import Proof, prove
     from steadygrad.record import Alarm, Evidence, Finding, Location, Severity, Verdict
+    from steadygrad.scaling.check_scale import Scaled, scale
 
 _HOME = {
     "check": "steadygrad._check",
@@ -49,6 +50,8 @@ _HOME = {
     "cure": "steadygrad.cures.plan",
     "find_lr": "steadygrad.cures.learning_rate",
     "RateSearch": "steadygrad.cures.rate_search",
+    "Scaled": "steadygrad.scaling.check_scale",
+    "scale": "steadygrad.scaling.check_scale",
     "Proof": "steadygrad.proof",
     "prove": "steadygrad.proof",
     "Fixed": "steadygrad._fix.apply",
@@ -79,6 +82,7 @@ __all__ = [
     "Proof",
     "QuantileState",
     "RateSearch",
+    "Scaled",
     "Report",
     "Severity",
     "SteadygradError",
@@ -100,6 +104,7 @@ __all__ = [
     "integrations",
     "lab",
     "prove",
+    "scale",
 ]
 
 

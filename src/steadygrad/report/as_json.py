@@ -11,6 +11,7 @@ from typing import Any
 from steadygrad.record import SCHEMA_VERSION, CheckRecord, CureRecord, json_text, to_jsonable
 from steadygrad.record.proof import ProofRecord
 from steadygrad.record.rates import RateSearchRecord
+from steadygrad.record.scale import ScaleRecord
 from steadygrad.report.colour import Color
 
 NAME = "json"
@@ -49,6 +50,11 @@ def rates_as_json(found: RateSearchRecord) -> str:
     for row, one in zip(body["tried"], found.tried, strict=True):
         row["fall"] = to_jsonable(one.fall)
     return _dumped(body)
+
+
+def scale_as_json(found: ScaleRecord) -> str:
+    """Every weight with its exponents, and the findings."""
+    return _dumped({**to_jsonable(found), "stable": found.stable})
 
 
 def proof_as_json(proof: ProofRecord) -> str:

@@ -1,0 +1,197 @@
+"""A family of models to its coordinate check: build, measure each, fit, judge. ``scale`` is the public function."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from steadygrad.copies.randomness import same_randomness, seed_torch
+from steadygrad.errors import SubjectError
+from steadygrad.record.scale import AttentionScale, ScaleRecord, WeightScale
+from steadygrad.scaling import parametrise
+from steadygrad.scaling.fit import exponent
+from steadygrad.scaling.judge import judged
+from steadygrad.scaling.member import Member, measure
+from steadygrad.source.spans import recording_constructions
+from steadygrad.source.user_errors import raised_as_theirs, running_theirs
+from steadygrad.subject.optimizers import OptimizerLike
+from steadygrad.subject.subject import Subject, make_subject
+
+STEPS = 3
+SEEDS = 2
+
+ADAPTIVE = ("adam", "lion", "rmsprop", "adagrad", "adadelta", "rprop", "sophia", "lamb")
+"""Parts of the names of optimizers whose step is as large whatever the gradient's norm is."""
+
+
+class Scaled(ScaleRecord):
+    """The outcome of ``scale``. ``print(found)`` shows it as the terminal does."""
+
+    def __str__(self) -> str:
+        from steadygrad.report.scale import render
+
+        return render(self)
+
+    def initialise_(self, model: nn.Module, size: int) -> None:
+        """Scale the start of each weight of ``model`` for its ``size``, in place; the smallest size stays as it is.
+
+        Args:
+            model: A model of the family, as it was built.
+            size: Its size.
+        """
+        parametrise.initialise_(self, model, size)
+
+    def groups(self, model: nn.Module, size: int, lr: float) -> list[dict[str, Any]]:
+        """Return the parameter groups of an optimizer, each with the learning rate that its weights need at this size.
+
+        Args:
+            model: A model of the family. It is not changed.
+            size: Its size.
+            lr: The learning rate that is right at the smallest size.
+
+        Returns:
+            ``[{"params": [...], "lr": ...}, ...]``, for the optimizer's constructor.
+        """
+        return parametrise.groups(self, model, size, lr)
+
+
+def scale(
+    build: Callable[[int], nn.Module],
+    sizes: Sequence[int],
+    batch: Any = None,
+    loss_fn: Callable[..., torch.Tensor] | None = None,
+    *,
+    optimizer: OptimizerLike = None,
+    argument: str = "width",
+    steps: int = STEPS,
+    seeds: int = SEEDS,
+) -> Scaled:
+    """Measure how outputs and updates grow when the model does, before the large one is trained.
+
+    Args:
+        build: Function of a size that builds the model.
+        sizes: At least two sizes, such as ``(64, 128, 256)``.
+        batch: As for ``check``; the same for every size.
+        loss_fn: As for ``check``.
+        optimizer: The optimizer in words, "adam:1e-3", or a function that makes one from parameters. None: AdamW at 1e-3.
+        argument: The name of what grows, for the report.
+        steps: Real steps before the updates are measured.
+        seeds: Models of each size.
+
+    Returns:
+        For each weight the exponents of its output and of its update, what is off and why in ``findings``, and the cure as
+        numbers: ``initialise_`` and ``groups``.
+
+    Raises:
+        SteadygradError: The family cannot be measured; the message says why.
+        Exception: Whatever the models themselves raise.
+
+    Example:
+        >>> import torch, steadygrad as sg
+        >>> from torch import nn
+        >>> def build(width):
+        ...     return nn.Sequential(nn.Linear(8, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 2))
+        >>> batch = torch.randn(32, 8), torch.randint(0, 2, (32,))
+        >>> found = sg.scale(build, (64, 128, 256), batch, nn.functional.cross_entropy, optimizer="adam:1e-3")
+        >>> [one.weights for one in found.findings if one.kind == "rate"]
+        [('2.weight',), ('4.weight',)]
+        >>> model = build(1024)
+        >>> found.initialise_(model, 1024)
+        >>> optimizer = torch.optim.Adam(found.groups(model, 1024, lr=1e-3))
+    """
+
+    def member(size: int, seed: int) -> Subject:
+        seed_torch(seed)
+        return make_subject(build(size), batch, loss_fn, optimizer=optimizer, seed=seed)
+
+    with raised_as_theirs(), same_randomness(), recording_constructions():
+        return scale_of(member, sizes, argument, steps=steps, seeds=seeds)
+
+
+def scale_of(
+    member: Callable[[int, int], Subject],
+    sizes: Sequence[int],
+    argument: str,
+    *,
+    target: str = "",
+    steps: int = STEPS,
+    seeds: int = SEEDS,
+    progress: Callable[[str], None] | None = None,
+) -> Scaled:
+    """``scale`` of a family whose members, by size and seed, are subjects: what the command line shares."""
+    sizes = tuple(sorted(set(sizes)))
+    if len(sizes) < 2 or sizes[0] < 1 or steps < 1 or seeds < 1:
+        raise SubjectError(
+            "give at least two sizes above 0, and one or more steps and seeds, as in sizes=(64, 128, 256)"
+        )
+    begun, found, optimizer = time.monotonic(), dict[tuple[int, int], Member](), ""
+    for size in sizes:
+        for seed in range(seeds):
+            if progress is not None:
+                progress(f"{argument} {size}, seed {seed + 1} of {seeds}")
+            subject = member(size, seed)
+            optimizer = type(subject.optimizer).__name__
+            with running_theirs("the model, its loss or its optimizer raised this while it was stepped"):
+                found[size, seed] = measure(subject, steps)
+            target = target or type(subject.model).__name__
+    at = [[found[size, seed] for seed in range(seeds)] for size in sizes]
+    _refuse_other_weights(at, sizes, argument)
+    adaptive = any(part in optimizer.lower() for part in ADAPTIVE)
+    weights, attentions = tuple(_weights(at, sizes)), tuple(_attentions(at, sizes))
+    if all(one.role == "fixed" for one in weights):
+        raise SubjectError(f"{argument} changes the shape of no weight; name an argument that makes the model wider")
+    return Scaled(
+        target=target,
+        argument=argument,
+        sizes=sizes,
+        steps=steps,
+        seeds=seeds,
+        optimizer=optimizer,
+        adaptive=adaptive,
+        weights=weights,
+        attentions=attentions,
+        findings=judged(weights, attentions, sizes, argument, adaptive=adaptive),
+        seconds=time.monotonic() - begun,
+    )
+
+
+def _refuse_other_weights(at: Sequence[Sequence[Member]], sizes: Sequence[int], argument: str) -> None:
+    first = at[0][0].uses
+    for size, members in zip(sizes, at, strict=True):
+        for one in members:
+            if other := sorted(first.keys() ^ one.uses.keys()):
+                raise SubjectError(
+                    f"the models of {argument} {sizes[0]} and {size} train different weights ({', '.join(other[:2])}); name an "
+                    "argument that makes the model wider, not deeper"
+                )
+
+
+def _weights(at: Sequence[Sequence[Member]], sizes: Sequence[int]) -> Iterable[WeightScale]:
+    for name, use in at[0][0].uses.items():
+        largest = at[-1][0].uses[name]
+        grown = sum(now > was for was, now in zip(use.shape, largest.shape, strict=True))
+        fan_in = largest.fan_in > use.fan_in
+        role = "fixed" if not grown else "input" if not fan_in else "hidden" if grown > 1 else "output"
+        yield WeightScale(
+            name,
+            role,
+            use.location,
+            exponent(sizes, [[one.uses[name].output for one in members] for members in at]),
+            exponent(sizes, [[one.uses[name].update for one in members] for members in at]),
+        )
+
+
+def _attentions(at: Sequence[Sequence[Member]], sizes: Sequence[int]) -> Iterable[AttentionScale]:
+    counts = {len(one.attentions) for members in at for one in members}
+    for number in range(min(counts)):
+        first = at[0][0].attentions[number]
+        yield AttentionScale(
+            first.queries,
+            first.location,
+            tuple(members[0].attentions[number].size for members in at),
+            exponent(sizes, [[one.attentions[number].logits for one in members] for members in at]),
+        )
