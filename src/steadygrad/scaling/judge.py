@@ -6,11 +6,12 @@ outputs neither grow nor fade (Yang et al. 2022, arXiv:2203.03466, desiderata J.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from steadygrad.numerals import number
 from steadygrad.record import Severity
-from steadygrad.record.scale import AttentionScale, ScaleFinding, WeightScale
+from steadygrad.record.scale import AttentionScale, Exponent, ScaleFinding, WeightScale
 
 OFF = 0.25
 """Exponents beyond this are off. An MLP and a transformer at torch's defaults, widths 64 to 512: what theory has at 0 reads at
@@ -39,7 +40,7 @@ def _rates(
 ) -> Iterator[ScaleFinding]:
     for role in ("input", "hidden", "output"):
         for grows in (True, False):
-            off = [one for one in weights if one.role == role and _beyond(one.update.value, grows=grows)]
+            off = [one for one in weights if one.role == role and _beyond(one.update, grows=grows)]
             if not off:
                 continue
             worst = max(off, key=lambda one: abs(one.update.value))
@@ -68,9 +69,7 @@ def _advice(role: str, argument: str, *, adaptive: bool, grows: bool) -> str:
 def _outputs(weights: Sequence[WeightScale], sizes: Sequence[int], argument: str) -> Iterator[ScaleFinding]:
     for grows in (True, False):
         off = [
-            one
-            for one in weights
-            if _beyond(one.output.value, grows=grows) and (grows or one.role in ("input", "hidden"))
+            one for one in weights if _beyond(one.output, grows=grows) and (grows or one.role in ("input", "hidden"))
         ]
         if not off:
             continue
@@ -83,7 +82,8 @@ def _outputs(weights: Sequence[WeightScale], sizes: Sequence[int], argument: str
             tuple(one.name for one in off),
             power,
             worst.location,
-            f"{_names(off)}: {_its(off)} output before the first step {what} as {argument}^{_power(power)}{_at(worst.output.at, sizes)}",
+            f"{_names(off)}: {_its(off)} output before the first step {what} as "
+            f"{argument}^{_power(power)}{_at(worst.output.at, sizes)}",
             "draw the weights with a variance that falls as 1/fan-in: nn.init.kaiming_normal_ for ReLU, xavier for tanh",
         )
 
@@ -106,8 +106,10 @@ def _attention(attentions: Sequence[AttentionScale], argument: str) -> Iterator[
     )
 
 
-def _beyond(power: float, *, grows: bool) -> bool:
-    return power > OFF if grows else power < -OFF
+def _beyond(one: Exponent, *, grows: bool) -> bool:
+    """Return whether the exponent is off by more than its own standard error."""
+    margin = OFF if math.isnan(one.error) else OFF + one.error
+    return one.value > margin if grows else one.value < -margin
 
 
 def _power(value: float) -> str:

@@ -135,20 +135,23 @@ def _heads(operations: Sequence[Taped]) -> Iterator[Heads]:
     for operation in operations:
         if operation.attention is None:
             continue
-        if operation.attention.logits:
-            product, logits = operation, operation.attention.rows
-        else:
-            inside = _made_by(
-                operations, operation.parents[:1], lambda one: one.kind == "linear" and len(one.parents) > 1
-            )
-            if inside is None:
-                continue
-            product, logits = inside, operations[operation.parents[0]].sample
-        sides = [_made_by(operations, (parent,), lambda one: bool(one.weight)) for parent in product.parents[:2]]
-        if len(sides) == 2 and sides[0] is not None and sides[1] is not None:
-            sizes = [_root_mean_square(side.sample) for side in sides]
+        product: Taped | None = operation
+        logits: Tensor | None = operation.attention.rows
+        if not operation.attention.logits:
+            product = _made_by(operations, operation.parents[:1], _is_product)
+            logits = operations[operation.parents[0]].sample if operation.parents else None
+        if product is None:
+            continue
+        makers = [_made_by(operations, (parent,), lambda one: bool(one.weight)) for parent in product.parents[:2]]
+        known = [one for one in makers if one is not None]
+        if len(known) == 2:
+            sizes = math.prod(_root_mean_square(one.sample) for one in known)
             head = operations[product.parents[0]].shape[-1]
-            yield Heads(head, operation.location, _root_mean_square(logits) / math.prod(sizes), sides[0].weight)
+            yield Heads(head, product.location, _root_mean_square(logits) / sizes, known[0].weight)
+
+
+def _is_product(operation: Taped) -> bool:
+    return operation.kind == "linear" and not operation.weight and len(operation.parents) > 1
 
 
 def _made_by(operations: Sequence[Taped], start: Iterable[int], wanted: Callable[[Taped], bool]) -> Taped | None:

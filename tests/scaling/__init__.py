@@ -1,0 +1,1 @@
+"""The coordinate check, against the exponents that theory has."""
