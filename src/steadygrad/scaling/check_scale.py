@@ -32,6 +32,7 @@ class Scaled(ScaleRecord):
     """The outcome of ``scale``. ``print(found)`` shows it as the terminal does."""
 
     def __str__(self) -> str:
+        """Return the report as text."""
         from steadygrad.report.scale import render
 
         return render(self)
