@@ -78,6 +78,8 @@ class RunSettings:
     no_journal: bool = False
     notify: str | None = None
     """Where each alarm is sent: an address, or a command."""
+    tracker: str | None = None
+    """What shows the run live: "tensorboard", "wandb:PROJECT"."""
     quiet: bool = False
     check: bool = True
     """Whether the first step is checked on a copy, as ``steadygrad check`` does it."""

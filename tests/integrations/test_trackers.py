@@ -25,6 +25,7 @@ import steadygrad as sg
 from steadygrad.cli import main
 from steadygrad.journal import read
 from steadygrad.listen.batch import read_back
+from tests.launch.pairs import watched
 
 STEPS, BAD = 70, 60
 
@@ -253,3 +254,33 @@ def wait_until(true: Callable[[], bool], log: Path) -> None:
                 return
         time.sleep(0.5)
     pytest.fail(f"the server does not answer: {log.read_text()[-2000:]}")
+
+
+TRAIN = """
+import torch
+model = torch.nn.Linear(4, 1)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for _ in range(20):
+    optimizer.zero_grad()
+    (model(torch.randn(16, 4)) - 1).square().mean().backward()
+    optimizer.step()
+"""
+
+
+@pytest.mark.long
+def test_a_tracker_that_the_command_names_gets_what_the_journal_has(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard", reason="tensorboard is not installed")
+    (tmp_path / "train.py").write_text(TRAIN)
+    options = ["--journal", "run.sgj", "--tracker", "tensorboard:board", "--overhead", "1"]
+    ran = watched(["train.py"], tmp_path, options=options)
+    assert ran.code == 0, ran.stderr
+    scalars, _ = events(tmp_path / "board")
+    for name, values in kept_numbers(tmp_path / "run.sgj").items():
+        assert list(scalars[name]) == list(values) == list(range(1, 21)), name
+
+
+def test_a_tracker_that_there_is_not_starts_no_program(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "train.py").write_text("print('it ran')\n")
+    assert main(["run", "--tracker", "comet", str(tmp_path / "train.py")]) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and "unknown tracker 'comet'; known are tensorboard, wandb, mlflow, trackio" in said.err

@@ -51,6 +51,7 @@ def divide(words: list[str], taking_values: set[str]) -> tuple[list[str], list[s
 @click.option("--journal", metavar="PATH", help="Where the run is recorded (a new file in runs/).")
 @click.option("--no-journal", is_flag=True, default=None, help="Keep no record.")
 @click.option("--notify", metavar="WHERE", help="Send each alarm: to an address as JSON, or to a command's input.")
+@click.option("--tracker", metavar="NAME[:PLACE]", help="Show the run live: tensorboard:logs, wandb, mlflow, trackio.")
 @click.option("--no-check", "check", flag_value=False, default=None, help="Do not check the first step on a copy.")
 @click.option("--only-check", is_flag=True, help="Check the first step on a copy, report as check does, and end there.")
 @click.option("--trial", type=int, help="With --only-check: optimizer steps on a copy, as for check.", metavar="STEPS")
@@ -106,10 +107,16 @@ def command(program: tuple[str, ...], **options: Any) -> Callable[[], int]:
 
         refuse_unwritable(Path.cwd() / settings.journal)
 
+    tracker = None
+    if settings.tracker is not None:
+        from steadygrad.integrations import live
+
+        tracker = live(settings.tracker)
+
     def run() -> int:
         from steadygrad.launch.start import start
 
-        return start(found, settings)
+        return start(found, settings, tracker)
 
     return run
 

@@ -7,12 +7,14 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from typing import Any
 
-from steadygrad.errors import MissingPackageError
+from steadygrad.errors import MissingPackageError, SettingsError
 
 TRACKERS = ("tensorboard", "wandb", "mlflow", "trackio")
-"""Modules here that have a ``Tracker``, and ``new(into, name)``, which makes one for a run of the past."""
+"""Modules here that have a ``Tracker``, ``new(into, name)``, which makes one for a run of the past, and ``beginning(place)``,
+which gives what makes one for a run that begins."""
 
 
 def optional(*modules: str, extra: str) -> Any:
@@ -25,6 +27,20 @@ def optional(*modules: str, extra: str) -> Any:
                 raise
     package = modules[0].partition(".")[0]
     raise MissingPackageError(f'{package} is not installed; next: pip install "steadygrad[{extra}]"')
+
+
+def live(text: str) -> Callable[[], Any]:
+    """Return what makes a tracker of a run that is beginning: "tensorboard:logs", "wandb", "mlflow:EXPERIMENT".
+
+    Raises ``SettingsError`` for an unknown name, ``MissingPackageError`` where its package is not installed.
+    """
+    name, _, place = text.partition(":")
+    if name not in TRACKERS:
+        raise SettingsError(
+            f"unknown tracker {name!r}; known are {', '.join(TRACKERS)}, as in --tracker tensorboard:logs"
+        )
+    made: Callable[[], Any] = importlib.import_module(f"{__name__}.{name}").beginning(place or None)
+    return made
 
 
 def __getattr__(name: str) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from steadygrad.integrations import optional
@@ -75,6 +77,12 @@ class Tracker:
         number = found.experiment_id if found is not None else self._client.create_experiment(experiment)
         made: str = self._client.create_run(number, run_name=name).info.run_id
         return made
+
+
+def beginning(place: str | None) -> Callable[[], Tracker]:
+    """Return what makes a tracker for a run that begins: the program's own run, else one in the experiment ``place``."""
+    optional("mlflow", extra="mlflow")
+    return partial(Tracker, experiment=place or "steadygrad")
 
 
 def new(into: str | None, name: str) -> Tracker:

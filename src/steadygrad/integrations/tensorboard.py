@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from steadygrad.integrations import optional
@@ -67,6 +69,12 @@ class Tracker:
         self._writer.flush()
         if self._own:
             self._writer.close()
+
+
+def beginning(place: str | None) -> Callable[[], Tracker]:
+    """Return what makes a tracker for a run that begins: in the folder ``place``, or in ``logs``."""
+    optional("tensorboard.compat.proto.summary_pb2", extra="tensorboard")
+    return partial(Tracker, place or "logs")
 
 
 def new(into: str | None, name: str) -> Tracker:

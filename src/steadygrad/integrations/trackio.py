@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from steadygrad.integrations import optional
@@ -61,6 +63,12 @@ class Tracker:
         """Finish a run of its own; leave one that was given open."""
         if self._own:
             self._run.finish()
+
+
+def beginning(place: str | None) -> Callable[[], Tracker]:
+    """Return what makes a tracker for a run that begins: the program's own run, else one in the project ``place``."""
+    optional("trackio", extra="trackio")
+    return partial(Tracker, project=place or "steadygrad")
 
 
 def new(into: str | None, name: str) -> Tracker:

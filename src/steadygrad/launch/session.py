@@ -167,12 +167,11 @@ class Session:
                 infer_constructions(unwrapped(model), frame)
         if not optimizers:
             return
-        settings = self.settings
         if not self._watched and len(models) == len(optimizers) == 1:
             # Before the guard: what it says of the first step is then known when the guard comes to it.
             self._check_at_start(next(iter(models.values())), optimizers[0])
         self._guard_together(list(models.values()), optimizers)
-        if settings.cure is not None and len(self._watched) == 1:
+        if self.settings.cure is not None and len(self._watched) == 1:
             self._cure_at_start(list(models.values()), optimizers)
 
     def _guard_together(self, models: list[Any], optimizers: list[Any]) -> Any:
@@ -193,6 +192,7 @@ class Session:
             overhead=settings.overhead,
             every=settings.every,
             notify=settings.notify,
+            trackers=self.plan.trackers(wanted=self._is_first_rank() and not self._watched),
             quiet=settings.quiet or not self._is_first_rank() or len(self._watched) >= SEVERAL,
             say=self._say,
         )

@@ -26,9 +26,12 @@ STOPPED = 1
 """Exit code of a program that the guard stopped on request."""
 
 
-def start(program: Program, settings: RunSettings) -> int:
-    """Run the program, watched, and give its exit code. Raises what ends a program otherwise: ``SystemExit``, Ctrl-C."""
-    session = watch_this_process(Plan(settings, str(Path.cwd()), time.time()))
+def start(program: Program, settings: RunSettings, tracker: Callable[[], Any] | None = None) -> int:
+    """Run the program, watched, and give its exit code; ``tracker`` makes what shows it live.
+
+    Raises what ends a program otherwise: ``SystemExit``, Ctrl-C.
+    """
+    session = watch_this_process(Plan(settings, str(Path.cwd()), time.time(), tracker))
     try:
         return run_program(program)
     except TrainingStopped as error:
