@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from steadygrad.theory.activations import ACTIVATIONS, Activation, find
+from steadygrad.theory.meanfield import chi, fixed_point, variance_map
 from steadygrad.theory.table import needed_weight_variance, row_for, row_for_known, rows
 
 TORCH = {"linear": lambda x: x, "sin": torch.sin, "erf": torch.erf, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
@@ -104,3 +105,40 @@ def test_a_function_that_is_not_finite_is_told() -> None:
         pytest.raises(ValueError, match="mine is not finite everywhere"),
     ):
         row_for("mine", lambda x: 1 / (x - x))
+
+
+@pytest.mark.parametrize("name", ["tanh", "elu", "selu", "gelu", "silu", "hardswish", "tanhshrink", "sigmoid"])
+def test_a_variance_comes_back_exactly_where_the_row_says_so(name: str) -> None:
+    """The map itself, step by step, from 5 % to either side of the critical variance."""
+    row, phi = row_for_known(name), find(name)
+    assert row is not None and phi is not None
+    for side in (0.95, 1.05):
+        variance = start = side * row.critical_variance
+        for _ in range(20):
+            variance = variance_map(phi, variance, row.critical_weight_std, row.critical_bias_std)
+        nearer = abs(variance - row.critical_variance) < abs(start - row.critical_variance)
+        assert nearer == (row.variance_slope < 1), name
+    assert (row.from_above == pytest.approx(row.critical_variance)) == (row.variance_slope < 1)
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "hardsigmoid"])
+def test_where_no_bias_holds_1_the_critical_point_is_one_that_a_net_settles_on(name: str) -> None:
+    row, phi = row_for_known(name), find(name)
+    assert row is not None and phi is not None
+    settled = fixed_point(phi, row.critical_weight_std, 0.0)
+    assert settled == pytest.approx(row.critical_variance, rel=1e-6)
+    assert chi(phi, settled, row.critical_weight_std) == pytest.approx(1.0, rel=1e-6)
+
+
+def test_the_slope_at_torchs_default_is_what_a_deep_net_measures() -> None:
+    """A tanh net of torch's default layers without bias: decades of the gradient a layer, once the variance has settled."""
+    row = row_for_known("tanh")
+    assert row is not None
+    torch.manual_seed(0)
+    layers = [torch.nn.Linear(1024, 1024, bias=False) for _ in range(24)]
+    points = [torch.randn(8, 1024)]
+    for layer in layers:
+        points.append(layer(torch.tanh(points[-1])))
+    early, late = torch.autograd.grad(points[-1].sum(), [points[8], points[20]])
+    measured = (early.norm().log10() - late.norm().log10()).item() / 12
+    assert 0.5 * math.log10(row.slope) == pytest.approx(measured, abs=0.01)

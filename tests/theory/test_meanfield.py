@@ -23,6 +23,7 @@ from steadygrad.theory.meanfield import (
     probability_outside,
     second_moment,
     variance_map,
+    variance_slope,
 )
 
 
@@ -197,3 +198,18 @@ def test_what_makes_no_sense_is_told(call) -> None:
 
 def test_a_linear_net_is_its_gain_to_the_power_of_its_depth() -> None:
     assert expected_decades(LINEAR, 100, 0.9) == pytest.approx(100 * math.log10(0.9))
+
+
+@pytest.mark.parametrize("name", ["tanh", "gelu", "silu", "selu", "hardtanh"])
+@pytest.mark.parametrize("variance", [0.3, 1.0, 4.0])
+def test_the_slope_of_the_variance_map_is_its_difference_quotient(name: str, variance: float) -> None:
+    phi = find(name)
+    assert phi is not None
+    step = 1e-4 * variance
+    rise = variance_map(phi, variance + step, 1.3) - variance_map(phi, variance - step, 1.3)
+    assert variance_slope(phi, variance, 1.3) == pytest.approx(rise / (2 * step), rel=1e-4)
+
+
+def test_relu_holds_every_variance() -> None:
+    assert variance_slope(RELU, 1.0, math.sqrt(2)) == pytest.approx(1.0, abs=1e-9)
+    assert variance_slope(RELU, 7.0, math.sqrt(2)) == pytest.approx(1.0, abs=1e-9)

@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+_CELLS = 7
+
 
 @click.command(name="activations", short_help="A table of activations: derivatives, critical scales, depth scales.")
 @click.argument("names", nargs=-1)
@@ -17,10 +19,11 @@ import click
 def command(names: tuple[str, ...], output_format: str) -> None:
     """Tabulate NAMES (sigmoid, relu, ... or file.py:function for your own); all known ones without NAMES.
 
-    φ′ rms and max: root mean square under N(0, 1), and greatest value, of the derivative. σ_w, σ_b: critical scales at
-    which the gradient neither shrinks nor grows and the variance stays 1 (σ_b = - where none does). Q fixed: the
-    variance that the map settles on there. C′(1), depth: slope of the correlation map at torch's default weights, and
-    the layers over which it changes a gradient's square e-fold.
+    φ′ rms and max: root mean square under N(0, 1), and greatest value, of the derivative. σ_w, σ_b: critical scales, at which
+    the gradient neither shrinks nor grows while the variance stays at q: 1, or where σ_b is 0 (-: nowhere). Q′: slope of
+    the variance map at q; above 1 a net leaves q, and "below" and "above" are where it ends from 0.9 q and 1.1 q. C′, depth:
+    slope of the correlation map where a net of torch's default weights ends, and the layers over which it changes a
+    gradient's square e-fold.
     """
     from steadygrad.theory.table import rows
 
@@ -29,13 +32,15 @@ def command(names: tuple[str, ...], output_format: str) -> None:
         bodies = [{key: _finite(value) for key, value in asdict(row).items()} for row in found]
         click.echo(json.dumps(bodies, indent=2, ensure_ascii=False))
         return
-    widest = max(10, *(len(row.name) for row in found))
-    click.echo(f"{'activation':{widest}s} φ′ rms  φ′ max     σ_w     σ_b  Q fixed   C′(1)    depth")
+    widest = max(11, *(len(row.name) for row in found))
+    heads = ("φ′ rms", "φ′ max", "σ_w", "σ_b", "q", "Q′", "below", "above", "C′", "depth")
+    click.echo("activation".ljust(widest) + "".join(f"{head:>{_CELLS}s}" for head in heads)[1:])
     for row in found:
-        values = (row.derivative_rms, row.derivative_max, row.critical_weight_std, row.critical_bias_std)
-        shown = "".join(f"{_number(value):>8s}" for value in values)
-        tail = f"{_number(row.fixed_point):>9s}{_number(row.slope):>8s}{_number(row.depth_scale):>9s}"
-        click.echo(f"{row.name:{widest}s}{shown[1:]}{tail}")
+        values = (
+            *(row.derivative_rms, row.derivative_max, row.critical_weight_std, row.critical_bias_std),
+            *(row.critical_variance, row.variance_slope, row.from_below, row.from_above, row.slope, row.depth_scale),
+        )
+        click.echo(row.name.ljust(widest) + "".join(f"{_number(value):>{_CELLS}s}" for value in values)[1:])
 
 
 def _row(name: str) -> Any:

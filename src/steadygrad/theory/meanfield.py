@@ -63,6 +63,15 @@ def variance_map(phi: Activation, variance: float, weight_std: float, bias_std: 
     return weight_std**2 * second_moment(phi, variance) + bias_std**2
 
 
+def variance_slope(phi: Activation, variance: float, weight_std: float) -> float:
+    """Q′ at ``variance``: a deviation of the variance shrinks from layer to layer below 1, and grows above 1.
+
+    By Stein's lemma dE[φ²(√q z)] ÷ dq = E[φ²(√q z) (z² − 1)] ÷ 2q, so φ″ is not needed.
+    """
+    weighted = gaussian_mean(lambda x: phi.function(x) ** 2 * (x * x / variance - 1.0), variance, phi.kinks)
+    return weight_std**2 * weighted / (2.0 * variance)
+
+
 def fixed_point(phi: Activation, weight_std: float, bias_std: float = 0.0, start: float = 1.0) -> float:
     """The variance q* that the map settles on from ``start``; inf where it grows without bound, 0 where it dies."""
     variance = start
@@ -107,19 +116,27 @@ def critical_point(phi: Activation, variance: float) -> tuple[float, float | Non
 
 def critical_weight_std(phi: Activation, bias_std: float) -> float | None:
     """σ_w on the critical line at this σ_b (Schoenholz et al. 2017, fig. 1); None where the line does not reach it."""
+    variance = critical_variance(phi, bias_std)
+    return None if variance is None else 1.0 / derivative_rms(phi, variance)
+
+
+def critical_variance(phi: Activation, bias_std: float) -> float | None:
+    """The fixed point q* on the critical line at this σ_b; None where the line does not reach it."""
     from scipy import optimize  # As above.
 
     def excess(log_variance: float) -> float:
         variance = 10.0**log_variance
-        weight_std = 1.0 / derivative_rms(phi, variance)
-        return float(variance - weight_std**2 * second_moment(phi, variance) - bias_std**2)
+        rms = derivative_rms(phi, variance)
+        if rms == 0.0:
+            return math.nan
+        return float(variance - second_moment(phi, variance) / rms**2 - bias_std**2)
 
     grid = np.linspace(-8, 3, 45)
     values = [excess(point) for point in grid]
     for (a, fa), (b, fb) in zip(zip(grid, values, strict=True), list(zip(grid, values, strict=True))[1:], strict=False):
         if fa == 0 or fa * fb < 0:
             root = optimize.brentq(excess, a, b, xtol=1e-10) if fa != 0 else a
-            return 1.0 / derivative_rms(phi, 10.0**root)
+            return float(10.0**root)
     return None
 
 
