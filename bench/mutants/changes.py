@@ -104,6 +104,8 @@ def _code(place: _Place) -> Iterator[_Place]:
                 inner = getattr(child, "body", None)
                 end = inner[0].lineno - 1 if inner else child.end_lineno or child.lineno
                 lines = range(child.lineno, max(end, child.lineno) + 1)
+            if isinstance(place.node, ast.Lambda) and isinstance(child, ast.expr):
+                lines = range(child.lineno, (child.end_lineno or child.lineno) + 1)
             later = isinstance(place.node, (ast.FunctionDef, ast.Lambda)) and name == "body"
             yield from _code(_Place(child, lines, place.at_import and not later))
 

@@ -22,7 +22,20 @@ import pytest
 from bench.mutants.changes import Mutant, mutated
 
 ROOT = Path(__file__).parents[2]
-OPTIONS = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header", "-W", "ignore", "-m", "not long")
+OPTIONS = (
+    "-q",
+    "--assert=plain",
+    "-p",
+    "no:cacheprovider",
+    "-p",
+    "no:xdist",
+    "--no-header",
+    "-W",
+    "ignore",
+    "-m",
+    "not long",
+)
+"""Asserts stay plain: pytest's own loader, which rewrites them, also loads a package that has a plugin, and not as changed."""
 ENOUGH = 30.0
 """Seconds of tests that one mutant gets, in undisturbed time; the quickest tests first."""
 
@@ -59,13 +72,15 @@ class _Lines:
         self.folder, self.here = f"{folder}{os.sep}", set[tuple[str, int]]()
         self.found: dict[str, list[tuple[str, int]]] = {}
         self.seconds: dict[str, float] = {}
-        self._inside: dict[CodeType, bool] = {}
+        self._lines: dict[CodeType, set[tuple[str, int]]] = {}
 
     def _call(self, frame: FrameType, _event: str, _argument: Any) -> Any:
+        """Follow the lines of a function until each was seen: those of an integrand run a million times."""
         code = frame.f_code
-        if code not in self._inside:
-            self._inside[code] = code.co_filename.startswith(self.folder)
-        return self._line if self._inside[code] else None
+        if code not in self._lines:
+            inside = code.co_filename.startswith(self.folder)
+            self._lines[code] = {(code.co_filename, line) for _, _, line in code.co_lines() if line and inside}
+        return None if self._lines[code] <= self.here else self._line
 
     def _line(self, frame: FrameType, _event: str, _argument: Any) -> Any:
         self.here.add((frame.f_code.co_filename, frame.f_lineno))
@@ -130,17 +145,25 @@ def killed(mutant: Mutant, tests: Sequence[str], seconds: float) -> str:
         seconds: Of the tests without the change; ten times as long, and a minute, is too long.
     """
 
-    def work() -> int:
+    loaded = []
+
+    def work() -> list[int]:
         path, code = str(mutant.path), compile(mutated(mutant), mutant.path, "exec")
         get_code = importlib.machinery.SourceFileLoader.get_code
 
         def changed(loader: Any, name: str) -> CodeType | None:
-            return code if loader.get_filename(name) == path else get_code(loader, name)
+            if loader.get_filename(name) != path:
+                return get_code(loader, name)
+            loaded.append(name)
+            return code
 
         importlib.machinery.SourceFileLoader.get_code = changed  # type: ignore[method-assign]
-        return int(pytest.main(["-x", *OPTIONS, *tests]))
+        return [int(pytest.main(["-x", *OPTIONS, *tests])), len(loaded)]
 
     answer = in_a_fork(work, 60 + 10 * seconds)
     if isinstance(answer, str):
         return answer
-    return "" if answer in (PASSED, NO_TESTS) else "failed"
+    code, times = answer
+    if not times:
+        raise RuntimeError(f"the tests did not load {mutant.path} as it was changed: {mutant}")
+    return "" if code in (PASSED, NO_TESTS) else "failed"

@@ -5,7 +5,10 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import pytest
+
 from bench.mutants.changes import mutants, mutated
+from bench.mutants.running import killed
 
 SOURCE = '''"""At most 3 words."""
 
@@ -49,3 +52,31 @@ def test_a_mutant_differs_in_its_one_place_and_keeps_its_lines(tmp_path: Path) -
         assert len(different) == 1, one
         assert one.at_import == (one.before == "0.5")
         assert SOURCE.splitlines()[one.lines.start - 1].strip().startswith(different[0][0].strip()[:6])
+
+
+def test_a_change_in_a_lambda_is_on_the_lambdas_own_line(tmp_path: Path) -> None:
+    """So that only the tests that call it are run, not all that import the table that holds it."""
+    path = tmp_path / "made_up.py"
+    path.write_text("TABLE = (\n    abs,\n    lambda x: x + 1,\n)\n")
+    assert {(tuple(one.lines), one.at_import) for one in mutants(path)} == {((3,), False)}
+
+
+def test_a_test_that_says_what_is_changed_kills_it_and_no_other_does(tmp_path: Path) -> None:
+    path, test = tmp_path / "made_up_sum.py", tmp_path / "test_made_up_sum.py"
+    path.write_text("def total(a, b):\n    return a + b\n")
+    test.write_text(
+        f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\nimport made_up_sum\n"
+        "def test_bites():\n    assert made_up_sum.total(2, 3) == 5\n"
+        "def test_does_not():\n    assert made_up_sum.total(2, 0) == 2\n"
+    )
+    minus = next(one for one in mutants(path) if one.after == "a - b")
+    assert killed(minus, [f"{test}::test_bites"], 1.0) == "failed"
+    assert killed(minus, [f"{test}::test_does_not"], 1.0) == ""
+
+
+def test_tests_that_never_load_the_changed_file_are_an_error(tmp_path: Path) -> None:
+    path, test = tmp_path / "made_up_sum.py", tmp_path / "test_elsewhere.py"
+    path.write_text("LIMIT = 1\n")
+    test.write_text("def test_passes():\n    pass\n")
+    with pytest.raises(RuntimeError, match=r"did not load .* as it was changed"):
+        killed(mutants(path)[0], [str(test)], 1.0)

@@ -276,6 +276,23 @@ def test_a_hooked_clip_acts_before_the_step(clip: sg.Clip) -> None:
     assert all(norm([m]) < norm([p.grad]) / 2 for m, p in zip(moved, plain.parameters(), strict=True))
 
 
+DIRECT: dict[sg.Clip, Callable[[list[nn.Parameter]], object]] = {
+    sg.Clip.value(-0.1, 0.2): lambda p: sg.clip_value_(p, -0.1, 0.2),
+    sg.Clip.norm(0.1): lambda p: torch.nn.utils.clip_grad_norm_(p, 0.1),
+    sg.Clip.norm(0.1, math.inf): lambda p: torch.nn.utils.clip_grad_norm_(p, 0.1, math.inf),
+    sg.Clip.per_parameter(0.1): lambda p: [torch.nn.utils.clip_grad_norm_([one], 0.1) for one in p],
+    sg.Clip.adaptive(0.01): lambda p: sg.clip_adaptive_(p, 0.01),
+}
+
+
+@pytest.mark.parametrize("clip", DIRECT, ids=str)
+def test_a_hooked_clip_is_the_clip_of_its_name(clip: sg.Clip) -> None:
+    hooked, direct = parameters(0, scale=10), parameters(0, scale=10)
+    ClipBeforeStep(clip)(torch.optim.SGD(hooked), (), {})
+    DIRECT[clip](direct)
+    assert same(gradients(hooked), gradients(direct))
+
+
 @EVERY
 def test_nothing_is_warned_of(kind: str) -> None:
     with warnings.catch_warnings():

@@ -87,6 +87,23 @@ def test_per_parameter_is_torchs_one_by_one(seed: int, scale: float, bound: floa
     assert same(gradients(ours), gradients(theirs))
 
 
+@pytest.mark.parametrize("bound", [1e-7, 1e-6, 1e-5])
+@pytest.mark.parametrize("times", [0.5, 0.89, 1.5, 3.0])
+def test_a_bound_as_small_as_torchs_epsilon_is_torchs(bound: float, times: float) -> None:
+    """There the epsilon that torch adds to a norm decides whether it is clipped."""
+    clips: list[tuple[Callable, Callable]] = [
+        (sg.clip_norm_, torch.nn.utils.clip_grad_norm_),
+        (sg.clip_per_parameter_, one_by_one),
+    ]
+    for mine, torchs in clips:
+        ours, theirs = parameters(0, shapes=[(5,)]), parameters(0, shapes=[(5,)])
+        for one in (*ours, *theirs):
+            one.grad *= times * bound / one.grad.norm()
+        mine(ours, bound)
+        torchs(theirs, bound)
+        assert same(gradients(ours), gradients(theirs))
+
+
 MIXTURES = {
     "bfloat16": [torch.bfloat16],
     "float16": [torch.float16],

@@ -113,6 +113,14 @@ def test_quantile_of_a_window_is_that_of_the_last_norms() -> None:
     assert state.norms == norms[-40:]
 
 
+def test_without_a_window_of_its_own_the_last_thousand_norms_count() -> None:
+    """As in the authors' package, whose history has 1,000 entries."""
+    state, norms = QuantileState(0.5), np.random.default_rng(0).uniform(1, 2, 1100)
+    bounds = [state.bound(total) for total in norms]
+    assert bounds[-1] == pytest.approx(np.quantile(norms[-1000:], 0.5), rel=1e-14)
+    assert state.norms == norms[-1000:].tolist()
+
+
 # --- ZClip: Kumar et al. 2025, algorithm 1 with reciprocal clipping; variance about the new mean, as in the authors' code.
 
 

@@ -126,3 +126,20 @@ def test_only_what_learns_has_a_state() -> None:
 @pytest.mark.parametrize("kind", ["norm", "per_parameter", "adaptive", "quantile", "zscore"])
 def test_what_has_no_lower_bound_holds_zero_in_its_place(kind: str) -> None:
     assert getattr(Clip, kind)().low == 0.0
+
+
+def test_a_kind_alone_has_the_numbers_of_its_sources() -> None:
+    """1 as in most recipes, 0.01 of Brock et al. 2021, a score of 2.5 of Kumar et al. 2025."""
+    texts = ["value:-1,1", "norm:1", "per-parameter:1", "adaptive:0.01", "quantile:0.9", "zscore:2.5"]
+    assert [str(Clip.parse(text.partition(":")[0])) for text in texts] == texts
+    made = [Clip.value(), Clip.norm(), Clip.per_parameter(), Clip.adaptive(), Clip.quantile(), Clip.zscore()]
+    assert [str(clip) for clip in made] == texts
+    assert Clip("norm", 0.0, 1.0) == Clip.norm(1.0, 2.0)
+
+
+@pytest.mark.parametrize("text", ["value:1", "value:-1,1,2", "norm:1,2,2", *(
+    f"{kind}:0.5,0.5" for kind in ("per-parameter", "adaptive", "quantile", "zscore")
+)])  # fmt: skip
+def test_a_number_too_few_or_too_many_is_counted(text: str) -> None:
+    with pytest.raises(BoundsError, match=rf"has {text.count(',') + 1} numbers?, expected"):
+        Clip.parse(text)

@@ -142,3 +142,53 @@ def test_the_slope_at_torchs_default_is_what_a_deep_net_measures() -> None:
     early, late = torch.autograd.grad(points[-1].sum(), [points[8], points[20]])
     measured = (early.norm().log10() - late.norm().log10()).item() / 12
     assert 0.5 * math.log10(row.slope) == pytest.approx(measured, abs=0.01)
+
+
+def torch_slopes(name: str, x: np.ndarray) -> np.ndarray:
+    """Torch's derivative of a function at some points, in float64."""
+    given = torch.tensor(x, dtype=torch.float64, requires_grad=True)
+    return torch.autograd.grad(torch_function(name)(given).sum(), given)[0].numpy()
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda activation: activation.name)
+def test_the_kinks_are_where_torchs_slope_or_curvature_jumps(activation: Activation) -> None:
+    """Every bend of these functions lies at a multiple of a half."""
+    places, step = np.arange(-24, 25) / 2, 1e-4
+    near, far = [(torch_slopes(activation.name, places - k * step), torch_slopes(activation.name, places + k * step))
+                 for k in (1, 2)]  # fmt: skip
+    slopes = np.abs(near[1] - near[0]) > 1e-2
+    curvatures = np.abs((far[1] - near[1]) - (near[0] - far[0])) / step > 1e-2
+    assert activation.kinks == tuple(places[slopes | curvatures])
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda activation: activation.name)
+def test_the_slope_at_a_kink_is_the_one_torch_takes(activation: Activation) -> None:
+    kinks = np.array([*activation.kinks, 0.0])
+    np.testing.assert_allclose(activation.derivative(kinks), torch_slopes(activation.name, kinks), atol=1e-12)
+
+
+def test_a_names_other_spellings_are_the_same_activation() -> None:
+    for word, name in [
+        ("identity", "linear"),
+        ("expit", "sigmoid"),
+        ("LogSigmoid", "logsigmoid"),
+        ("__tanh__", "tanh"),
+    ]:
+        assert find(word) is find(name) is not None
+
+
+def test_the_row_of_relu_is_he_in_closed_form() -> None:
+    """He et al. 2015: E[relu(z)²] = E[relu′(z)²] = 1/2; at torch's default variance of 1/3 the slope is 1/6."""
+    row = row_for_known("relu")
+    assert row is not None and row_for_known("unknown") is None
+    assert (row.derivative_rms, row.second_moment) == pytest.approx((math.sqrt(0.5), 0.5), rel=1e-9)
+    assert (row.critical_weight_std, row.critical_bias_std) == pytest.approx((math.sqrt(2), 0.0), abs=1e-4)
+    assert (row.critical_variance, row.variance_slope) == pytest.approx((1.0, 1.0), rel=1e-6)
+    assert (row.from_below, row.from_above, row.default_variance) == pytest.approx((0.9, 1.1, 0.0))
+    assert (row.slope, row.depth_scale) == pytest.approx((1 / 6, 1 / math.log(6)), rel=1e-9)
+
+
+def test_a_function_without_a_slope_has_no_scale_that_hands_a_gradient_on() -> None:
+    row = row_for("flat", np.zeros_like)
+    assert row.derivative_rms == row.derivative_max == row.slope == row.depth_scale == 0.0
+    assert math.isnan(row.critical_weight_std) and math.isnan(row.critical_variance) and math.isnan(row.from_above)

@@ -213,3 +213,57 @@ def test_the_slope_of_the_variance_map_is_its_difference_quotient(name: str, var
 def test_relu_holds_every_variance() -> None:
     assert variance_slope(RELU, 1.0, math.sqrt(2)) == pytest.approx(1.0, abs=1e-9)
     assert variance_slope(RELU, 7.0, math.sqrt(2)) == pytest.approx(1.0, abs=1e-9)
+
+
+@pytest.mark.parametrize(("weight_std", "bias_std"), [(0.8, 0.5), (0.5, 2.0), (0.0, 1.0)])
+def test_a_linear_net_settles_on_its_geometric_series(weight_std: float, bias_std: float) -> None:
+    """q* = σ_b² ÷ (1 - σ_w²), from any start."""
+    for start in (0.01, 100.0):
+        settled = fixed_point(LINEAR, weight_std, bias_std, start)
+        assert settled == pytest.approx(bias_std**2 / (1 - weight_std**2), rel=1e-8)
+    assert fixed_point(LINEAR, 0.9) == 0.0 and fixed_point(LINEAR, 1.1) == math.inf
+    assert fixed_point(LINEAR, 1.0, start=3.0) == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize(("weight_std", "end"), [(1e-100, -math.inf), (1e100, math.inf)])
+def test_beyond_the_range_of_floats_a_gain_is_infinite(weight_std: float, end: float) -> None:
+    assert expected_decades(LINEAR, 1, weight_std) == pytest.approx(math.log10(weight_std))
+    assert expected_decades(LINEAR, 5, weight_std) == end
+
+
+FLAT = Activation("flat", np.zeros_like, np.zeros_like, 0.0)
+
+
+def test_what_is_flat_hands_no_gradient_on() -> None:
+    assert expected_decades(FLAT, 1, 1.0, 1.0) == -math.inf and expected_decades(FLAT, 0, 1.0) == 0.0
+    assert critical_point(FLAT, 1.0) == (math.inf, None)
+
+
+def test_no_bias_is_real_where_the_net_alone_exceeds_the_variance() -> None:
+    """The sigmoid's mean of a half adds more than 1 at its critical σ_w; the linear net adds just all."""
+    weight_std, bias_std = critical_point(known("sigmoid"), 1.0)
+    assert weight_std**2 * second_moment(known("sigmoid")) > 1 and bias_std is None
+    assert critical_point(LINEAR, 4.0) == pytest.approx((1.0, 0.0), abs=1e-4)
+    assert critical_weight_std(RELU, 0.5) is None
+
+
+@pytest.mark.parametrize(("deviations", "inside"), [(1, 0.6826894921), (2, 0.9544997361), (3, 0.9973002039)])
+def test_a_product_stays_within_the_bounds_of_the_normal_law(deviations: int, inside: float) -> None:
+    """68-95-99.7: of 4 factors whose logs deviate by a half the log of the product deviates by 1."""
+    chance = probability_outside(4, 0.75, 0.5, 3 - deviations, 3 + deviations)
+    assert chance == pytest.approx(1 - inside, abs=1e-9)
+
+
+def test_a_product_that_does_not_vary_is_where_it_is() -> None:
+    assert probability_outside(0, 1.0, 1.0, -3, 3) == 0.0
+    assert probability_outside(3, 1.0, 0.0, 3, 3) == probability_outside(3, 1.0, 0.0, 3, 4) == 0.0
+    assert probability_outside(3, 1.0, 0.0, 3.5, 4) == probability_outside(3, 1.0, 0.0, 2, 2.5) == 1.0
+
+
+def test_a_mean_reaches_into_the_tails() -> None:
+    """E[1{z > k}] = erfc(k ÷ √2) ÷ 2, the step split at its kink."""
+    for k in (0.5, 3.0, 6.0):
+        share = gaussian_mean(lambda x, k=k: (x > k).astype(float), 1.0, [k])
+        assert share == pytest.approx(math.erfc(k / math.sqrt(2)) / 2, rel=1e-8)
+        assert gaussian_mean(lambda x, k=k: (x > 2 * k).astype(float), 4.0, [2 * k]) == pytest.approx(share, rel=1e-9)
+    assert gaussian_mean(np.cos, 0.0) == 1.0
