@@ -20,14 +20,7 @@ from bench.mutants.running import ROOT, Coverage, covered, killed
 
 TESTS = {
     "clip": ("tests/clip", "--ignore=tests/clip/test_meshes.py"),
-    "detect": (
-        "tests/guard/test_usual_ranges.py",
-        "tests/guard/test_drift_onset.py",
-        "tests/guard/test_last_step.py",
-        "tests/guard/test_messages.py",
-        "tests/guard/test_policy.py",
-        "tests/guard/test_loop_mistakes.py",
-    ),
+    "detect": ("tests/guard",),
     "rules": ("tests/rules",),
     "theory": ("tests/theory",),
 }
