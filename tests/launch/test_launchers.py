@@ -44,7 +44,7 @@ def test_what_a_launcher_starts_is_watched(name: str, tmp_path: Path) -> None:
     if name == "accelerate" and find_spec("accelerate") is None:
         pytest.skip("accelerate is not installed")
     (tmp_path / "train.py").write_text(SCRIPT)
-    both = pair(LAUNCHERS[name], tmp_path, options=["--no-journal", "--every", "2"])
+    both = pair(LAUNCHERS[name], tmp_path, options=["--no-journal", "--every", "2"], fresh=True)
     assert both.bare.code == both.watched.code == 0, both.watched.stderr
     assert both.watched.stdout == both.bare.stdout != ""
     assert "steadygrad: 5 steps · no alarm" in both.watched.ours
