@@ -6,7 +6,7 @@ import atexit
 import sys
 import weakref
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Detachable(Protocol):
@@ -15,6 +15,7 @@ class Detachable(Protocol):
 
 class Forgettable(Detachable, Protocol):
     shared: bool
+    ending: Ending
 
     @property
     def looking(self) -> Removable: ...
@@ -31,17 +32,25 @@ class Removable(Protocol):
     def remove(self) -> None: ...
 
 
-def detach_at_exit(made: Detachable) -> Callable[[], None]:
-    """Detach it when the process ends, if it is still alive then; gives what was registered."""
-    reference = weakref.ref(made)
+class Ending:
+    """Detaches a guard when the process ends, if it is still alive then; and says when it is over, however it ended."""
 
-    def finish() -> None:
-        alive = reference()
+    def __init__(self, made: Detachable) -> None:
+        self._made = weakref.ref(made)
+        self.then: Callable[[Any], None] | None = None
+        """Called with the guard when it is detached, or collected with its optimizers."""
+        atexit.register(self._finish)
+
+    def _finish(self) -> None:
+        alive = self._made()
         if alive is not None:
             alive.detach()
 
-    atexit.register(finish)
-    return finish
+    def over(self, made: Any) -> None:
+        """Note that the guard is detached, or about to go."""
+        atexit.unregister(self._finish)
+        if self.then is not None:
+            self.then(made)
 
 
 def detach_forgotten(made: Forgettable) -> None:
@@ -54,6 +63,7 @@ def detach_forgotten(made: Forgettable) -> None:
         return
     made.looking.remove()
     if made.shared:
+        made.ending.over(made)
         return
     try:
         made.detach()

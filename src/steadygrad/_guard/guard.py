@@ -6,7 +6,6 @@ and writes.
 
 from __future__ import annotations
 
-import atexit
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -17,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from steadygrad import numerals
-from steadygrad._guard.at_exit import detach_at_exit, detach_forgotten, weakly
+from steadygrad._guard.at_exit import Ending, detach_forgotten, weakly
 from steadygrad._guard.habits import clip_counts, habits_of, symptoms_at_end
 from steadygrad._guard.journal import Writing
 from steadygrad._guard.one_optimizer import GuardedOptimizer
@@ -102,7 +101,7 @@ class Guard:
             raise
         for optimizer in optimizers:
             guards[optimizer] = weakref.ref(self)
-        self._at_exit = detach_at_exit(self)
+        self.ending = Ending(self)
         if self.apart and rank() == 0:
             self._note_once(0, words_of.PARTS.format(world()))
 
@@ -186,7 +185,7 @@ class Guard:
         self._summarise()
         self.writing.close()
         self.showing.end()
-        atexit.unregister(self._at_exit)
+        self.ending.over(self)
 
     def _unhook(self) -> None:
         for one in self.optimizers:
@@ -201,7 +200,7 @@ class Guard:
         self.detach()
 
     def __del__(self) -> None:
-        if hasattr(self, "_at_exit"):
+        if hasattr(self, "ending"):
             detach_forgotten(self)
 
     def state_dict(self) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from steadygrad.launch.console import Teller, end_lines
 from steadygrad.launch.journals import FOLDER, journal_path
 from steadygrad.launch.optimizers import ours_at_work
 from steadygrad.launch.plan import Plan
-from steadygrad.launch.tallies import Watched, finished, tally_of
+from steadygrad.launch.tallies import Watched, finished, tally_of, watched
 from steadygrad.launch.unwatched import no_step_seen, nothing_watched
 
 SEVERAL = 4
@@ -202,7 +202,7 @@ class Session:
             # What guards a run does not depend on what records it.
             self._once(f"no journal: {error}; the run is guarded without one")
             guarded = as_told(journal=None)
-        self._watched.append(Watched(weakref.ref(guarded), tally_of(guarded)))
+        self._watched.append(watched(guarded))
         if len(self._watched) == 1 and os.getpid() != self._process:
             at_end_of_child(self.close)
         return guarded

@@ -30,6 +30,17 @@ class Watched:
     guard: weakref.ref[Any]
     tally: Tally
 
+    def note(self, guard: Any) -> None:
+        """Note the numbers of the guard."""
+        self.tally = tally_of(guard)
+
+
+def watched(guard: Any) -> Watched:
+    """Watch a guard, whose last numbers are noted when it ends, also where the program drops it."""
+    one = Watched(weakref.ref(guard), tally_of(guard))
+    guard.ending.then = one.note
+    return one
+
 
 def tally_of(guard: Any) -> Tally:
     first = tuple(one for look in guard.looks if look.step == 1 for one in look.findings if one.severity != "info")
