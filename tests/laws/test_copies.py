@@ -117,7 +117,7 @@ def test_what_cannot_be_made_the_copys_is_refused(way: type[Way], what: Any) -> 
     assert "1." in message and "\n" not in message
     if way in (roundabout.InRegistry, roundabout.ClassCache, roundabout.CachedAlias):
         line = inspect.getsourcelines(way)[1]
-        used = int(message.partition("roundabout.py:")[2].split(",")[0])
+        used = int(message.partition("roundabout.py:")[2].split(":")[0])
         assert line < used < line + 12
     assert bits(model) == before
 
