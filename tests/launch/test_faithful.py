@@ -161,7 +161,9 @@ def test_a_signal_ends_it_as_it_ends_a_plain_run(number: signal.Signals, code: i
         stdout, stderr = process.communicate(timeout=240)
         told.append((stdout, stderr, process.returncode))
     (plain_stdout, plain_stderr, plain_code), (stdout, stderr, ours_code) = told
-    assert (stdout, ours_code, plain_code) == (plain_stdout, code, code)
+    assert (stdout, ours_code) == (plain_stdout, plain_code)
+    # Where tabulate is installed, torch imports it at the exit, and an interpreter that was interrupted then ends with 1.
+    assert plain_code == code or (plain_code, number) == (1, signal.SIGINT)
     traceback = stderr[stderr.index("Traceback") : stderr.index("KeyboardInterrupt")] if "Traceback" in stderr else ""
     assert ("Traceback" in plain_stderr) == (number == signal.SIGINT) == bool(traceback)
     assert "/steadygrad/" not in traceback
