@@ -121,3 +121,22 @@ def test_the_bad_batch_of_a_framework_s_loop_is_named(framework: str, tmp_path: 
     assert "SG306" not in both.watched.stderr
     assert "SG307" not in both.watched.stderr
     assert "training goes on" not in both.watched.stderr
+
+
+def test_a_guard_that_is_collected_before_the_end_is_summed_up(tmp_path: Path) -> None:
+    """A program may drop model and optimizer, or something may collect them while the interpreter ends."""
+    (tmp_path / "train.py").write_text(
+        "import gc\n"
+        "import torch\n"
+        "def main():\n"
+        "    model = torch.nn.Linear(4, 1)\n"
+        "    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)\n"
+        "    for _ in range(5):\n"
+        "        optimizer.zero_grad()\n"
+        "        model(torch.randn(8, 4)).square().mean().backward()\n"
+        "        optimizer.step()\n"
+        "main()\n"
+        "gc.collect()\n"
+    )
+    ran = watched(["train.py"], tmp_path, options=["--no-journal", "--no-check"])
+    assert ran.ours[-1] == "steadygrad: 5 steps · no alarm"
