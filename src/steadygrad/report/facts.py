@@ -69,7 +69,7 @@ def _seen(record: CheckRecord, tier: Tier) -> str:
     if tier is Tier.PROBE:
         if trunk is None:
             return "no path from the loss to the input"
-        return f"{trunk.decades:+.1f} decades over {len(trunk.steps)} steps of the trunk"
+        return f"{numerals.decades(trunk.decades)} over {len(trunk.steps)} steps of the trunk"
     if trial is None or not trial.losses:
         return ""
     change = f"the loss {'fell' if trial.fall >= 0 else 'rose'} by {numerals.percent(abs(trial.fall))}"
