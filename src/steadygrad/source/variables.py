@@ -5,11 +5,14 @@ Knows frames; knows nothing of what the object is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import Any
 
+from torch import nn
+
 from steadygrad.source.spans import is_user_file
+from steadygrad.torch_internals.held import child_table, is_constructed
 
 
 def variable_of(value: object, frame: FrameType | None) -> str:
@@ -25,10 +28,10 @@ def variable_of(value: object, frame: FrameType | None) -> str:
     return ""
 
 
-def _namespaces(frame: FrameType) -> Iterator[dict[str, Any]]:
+def _namespaces(frame: FrameType) -> Iterator[Mapping[str, Any]]:
     yield frame.f_locals
-    own = getattr(frame.f_locals.get("self"), "__dict__", {})
-    yield own
-    # Modules are kept apart from other attributes.
-    yield own.get("_modules", {})
+    holder = frame.f_locals.get("self")
+    yield getattr(holder, "__dict__", {})
+    if isinstance(holder, nn.Module) and is_constructed(holder):
+        yield child_table(holder)  # Modules are kept apart from other attributes.
     yield frame.f_globals
