@@ -184,7 +184,7 @@ def test_the_row_of_relu_is_he_in_closed_form() -> None:
     assert (row.derivative_rms, row.second_moment) == pytest.approx((math.sqrt(0.5), 0.5), rel=1e-9)
     assert (row.critical_weight_std, row.critical_bias_std) == pytest.approx((math.sqrt(2), 0.0), abs=1e-4)
     assert (row.critical_variance, row.variance_slope) == pytest.approx((1.0, 1.0), rel=1e-6)
-    assert (row.from_below, row.from_above, row.default_variance) == pytest.approx((0.9, 1.1, 0.0))
+    assert (row.from_below, row.from_above) == pytest.approx((0.9, 1.1))
     assert (row.slope, row.depth_scale) == pytest.approx((1 / 6, 1 / math.log(6)), rel=1e-9)
 
 

@@ -47,10 +47,8 @@ class Row:
     """Variance on which the map settles from 0.9 of the critical one: 0 = it dies, inf = it grows without bound."""
     from_above: float
     """The same from 1.1 of it."""
-    default_variance: float
-    """Variance on which a wide net at torch's default scale settles, σ_w² = 1/3 (Kaiming uniform with a = √5), from 1."""
     slope: float
-    """C′(1) = χ₁ at torch's default scale and that variance."""
+    """C′(1) = χ₁ at torch's default scale, σ_w² = 1/3 (Kaiming uniform with a = √5), and the variance it settles on from 1."""
     depth_scale: float
     """Layers over which that slope shrinks a difference e-fold."""
 
@@ -122,7 +120,6 @@ def _row(activation: Activation) -> Row:
         variance_slope=steepness,
         from_below=_ends(activation, weight_std, bias_std, variance, steepness, 0.9),
         from_above=_ends(activation, weight_std, bias_std, variance, steepness, 1.1),
-        default_variance=settled if settled > _NEARLY_NONE else 0.0,
         slope=slope,
         depth_scale=depth_scale(slope),
     )
