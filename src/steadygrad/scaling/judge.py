@@ -43,18 +43,9 @@ def _rates(
             off = [one for one in weights if one.role == role and _beyond(one.update, grows=grows)]
             if not off:
                 continue
-            worst = max(off, key=lambda one: abs(one.update.value))
-            power = worst.update.value
-            yield ScaleFinding(
-                Severity.ERROR if grows else Severity.WARNING,
-                "rate",
-                tuple(one.name for one in off),
-                power,
-                worst.location,
-                f"{_names(off)}: the change of {_its(off)} output in a step {'grows' if grows else 'shrinks'} as "
-                f"{argument}^{_power(power)}{_at(worst.update.at, sizes)}",
-                _advice(role, argument, adaptive=adaptive, grows=grows),
-            )
+            what = f"the change of {_its(off)} output in a step"
+            advice = _advice(role, argument, adaptive=adaptive, grows=grows)
+            yield _finding("rate", off, [one.update for one in off], what, sizes, argument, advice)
 
 
 def _advice(role: str, argument: str, *, adaptive: bool, grows: bool) -> str:
@@ -73,19 +64,35 @@ def _outputs(weights: Sequence[WeightScale], sizes: Sequence[int], argument: str
         ]
         if not off:
             continue
-        worst = max(off, key=lambda one: abs(one.output.value))
-        power = worst.output.value
-        what = "grows" if grows else "shrinks"
-        yield ScaleFinding(
-            Severity.ERROR if grows else Severity.WARNING,
-            "initialisation",
-            tuple(one.name for one in off),
-            power,
-            worst.location,
-            f"{_names(off)}: {_its(off)} output before the first step {what} as "
-            f"{argument}^{_power(power)}{_at(worst.output.at, sizes)}",
-            "draw the weights with a variance that falls as 1/fan-in: nn.init.kaiming_normal_ for ReLU, xavier for tanh",
+        what = f"{_its(off)} output before the first step"
+        advice = (
+            "draw the weights with a variance that falls as 1/fan-in: nn.init.kaiming_normal_ for ReLU, xavier for tanh"
         )
+        yield _finding("initialisation", off, [one.output for one in off], what, sizes, argument, advice)
+
+
+def _finding(
+    kind: str,
+    off: Sequence[WeightScale],
+    exponents: Sequence[Exponent],
+    what: str,
+    sizes: Sequence[int],
+    argument: str,
+    advice: str,
+) -> ScaleFinding:
+    """The finding about weights that are off by these exponents, all of one sign; it stands at the worst."""
+    worst, weight = max(zip(exponents, off, strict=True), key=lambda pair: abs(pair[0].value))
+    grows = worst.value > 0
+    how = f"{'grows' if grows else 'shrinks'} as {argument}^{_power(worst.value)}{_at(worst.at, sizes)}"
+    return ScaleFinding(
+        Severity.ERROR if grows else Severity.WARNING,
+        kind,
+        tuple(one.name for one in off),
+        worst.value,
+        weight.location,
+        f"{_names(off)}: {what} {how}",
+        advice,
+    )
 
 
 def _attention(attentions: Sequence[AttentionScale], argument: str) -> Iterator[ScaleFinding]:

@@ -51,7 +51,7 @@ class Heads:
     logits: float
     """Root mean square of the logits ÷ (that of the queries × that of the keys)."""
     queries: str
-    """The weight that makes the queries, or them and more; "" where it is not known."""
+    """The weight that makes the queries, or them and more."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,9 @@ def measure(subject: Subject, steps: int) -> Member:
         _put(run.copied, start)
         uses: dict[str, Use] = {}
         for name, first in _first_uses(before).items():
-            moved = trained.get(name)
-            if moved is None or torch.equal(moved, start[name]):
+            if torch.equal(trained[name], start[name]):
                 continue
-            _put(run.copied, {name: moved})
+            _put(run.copied, {name: trained[name]})
             after = _forward(run)[first]
             _put(run.copied, {name: start[name]})
             operation = before[first]

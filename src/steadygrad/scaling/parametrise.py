@@ -6,7 +6,6 @@ it is: hidden and output weights, input weights and vectors each with their powe
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -23,8 +22,7 @@ _STARTS = {"output": -0.5}
 
 def factors(found: ScaleRecord, name: str, size: int) -> tuple[float, float]:
     """The factors for the start and for the rate of one parameter in a model of this size."""
-    roles = {one.name: one.role for one in found.weights}
-    role = roles.get(name, "vector")
+    role = next((one.role for one in found.weights if one.name == name), "vector")
     grown = size / found.sizes[0]
     start, rate = _STARTS.get(role, 0.0), _RATES[found.adaptive].get(role, 0.0)
     if any(one.kind == "attention" and name in one.weights for one in found.findings):
@@ -43,10 +41,7 @@ def initialise_(found: ScaleRecord, model: nn.Module, size: int) -> None:
 def groups(found: ScaleRecord, model: nn.Module, size: int, rate: float) -> list[dict[str, Any]]:
     """Groups of the optimizer, one for each rate."""
     by_rate: dict[float, list[nn.Parameter]] = {}
-    for name, parameter in _trainable(model):
-        by_rate.setdefault(rate * factors(found, name, size)[1], []).append(parameter)
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            by_rate.setdefault(rate * factors(found, name, size)[1], []).append(parameter)
     return [{"params": parameters, "lr": own} for own, parameters in by_rate.items()]
-
-
-def _trainable(model: nn.Module) -> Iterable[tuple[str, nn.Parameter]]:
-    return ((name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad)
