@@ -27,22 +27,11 @@ from steadygrad.cures import evaluate, learning_rate, plan
 from steadygrad.cures.editable_copy import set_rate
 from steadygrad.cures.evaluate import Options
 from steadygrad.record import Verdict
-from steadygrad.subject.from_options import subject_of
+from steadygrad.subject.from_options import plain_options, subject_of
 from steadygrad.subject.subject import Subject
 from tests.forgetting import forget
 
-PLAIN: dict[str, Any] = {
-    "inputs": [],
-    "loss": None,
-    "batch": None,
-    "arguments": [],
-    "optimizer": None,
-    "clip": None,
-    "device": None,
-    "dtype": None,
-    "seed": 0,
-}
-
+PLAIN = plain_options()
 
 LAYERS = {b"12": (b"8", b"20"), b"9": (b"6", b"15"), b"24": (b"16", b"40")}
 """How many layers the files here have, and other numbers of them."""
