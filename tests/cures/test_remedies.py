@@ -120,6 +120,19 @@ def test_residual(span: int, act: type[nn.Module]) -> None:
     assert accuracy(cured.model, cured.optimizer, 200) >= 0.9
 
 
+@pytest.mark.parametrize("act", [nn.Sigmoid, nn.ReLU], ids=str)
+def test_residual_with_gates(act: type[nn.Module]) -> None:
+    """They begin shut, so the input passes through unchanged; they are trained, so they open."""
+    model = plain(act, 24)
+    assert fails(model)
+    cured = cured_by(model, "residual-gates")
+    gates = {name: gate for name, gate in cured.model.named_parameters() if name.endswith(".gate")}
+    assert [float(gate.detach()) for gate in gates.values()] == [0.0] * 24
+    assert {id(gate) for gate in gates.values()} <= {id(p) for group in cured.optimizer.param_groups for p in group["params"]}
+    assert accuracy(cured.model, cured.optimizer, 200) >= 0.9
+    assert all(float(gate.detach().abs()) > 0 for gate in gates.values())
+
+
 def test_clip_to_an_interval() -> None:
     """Heavy-tailed errors: now and then a gradient thousands of times the usual throws the weights away."""
 

@@ -8,6 +8,7 @@ from typing import Any
 from steadygrad._fix import names
 from steadygrad._fix.draft import Draft
 from steadygrad._fix.source import Source, libcst
+from steadygrad.cures.residual import GATED
 from steadygrad.errors import CannotFixError
 from steadygrad.record import Edit, Location
 
@@ -15,6 +16,8 @@ from steadygrad.record import Edit, Location
 def residual(draft: Draft, edit: Edit) -> None:
     """``x = f(layer(x))`` becomes ``x = x + scale * f(layer(x))``; over several statements the first ``x`` is kept."""
     cst = libcst()
+    if edit.to == GATED:
+        raise CannotFixError("a gate is a new parameter, which fix cannot write; sg.cure returns the model that has it")
     scale = f"{edit.value or 1.0:.4g}"
     for first, last in zip(edit.sites[::2], edit.sites[1::2], strict=True):
         if last.call is None or first.call is None:

@@ -22,6 +22,19 @@ class Plus(nn.Module):
         return f"scale={self.scale:.4g}"
 
 
+class Gated(nn.Module):
+    """A trained gate, 0 at first, times the branch, plus what went into it (Bachlechner et al. 2021, arXiv:2003.04887)."""
+
+    def __init__(self, projection: nn.Module | None = None) -> None:
+        super().__init__()
+        self.gate = nn.Parameter(torch.zeros(()))
+        self.projection = projection if projection is not None else nn.Identity()
+
+    def forward(self, branch: Tensor, skip: Tensor) -> Tensor:
+        carried: Tensor = self.projection(skip)
+        return self.gate * branch + carried
+
+
 class Resize(nn.Module):
     """The skip in the branch's shape without a weight: channels padded with zeros or left out, pixels averaged over strides.
 

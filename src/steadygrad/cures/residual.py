@@ -3,17 +3,18 @@
 ## What it does
 
 Adds the input of a layer to its output (span 1), or to the output of the second or third layer (span 2, 3). It scales
-branches by 1 ÷ √blocks. Where shapes differ, it pads the skip with zeros (channels) and averages it (strides). A block whose
+branches by 1 ÷ √blocks, or by a gate that is trained and begins at 0. Where shapes differ, it pads the skip with zeros (channels) and averages it (strides). A block whose
 shapes cannot be matched gets no skip.
 
 ## Mathematics
 
 h + f(h) has the derivative 1 + f′(h): the 1 passes the gradient on unchanged, whatever f does. Unscaled branches double the
-variance block by block. With 1 ÷ √blocks the variance grows by a constant factor over all blocks.
+variance block by block. With 1 ÷ √blocks the variance grows by a constant factor over all blocks. A gate of 0 makes the model its skips alone: each gain is exactly 1, whatever the depth,
+and every gate gets a gradient from the first step on. The branches follow as the gates open.
 
 ## What it changes
 
-The function of the model. state_dict keys and shapes stay.
+The function of the model. state_dict keys and shapes stay; gates are new parameters.
 
 ## When it is wrong
 
@@ -22,7 +23,7 @@ Some layers are to forget their input, as in a bottleneck. Skips without a branc
 ## References
 
 - He et al. 2016, arXiv:1512.03385 and arXiv:1603.05027; Balduzzi et al. 2017, arXiv:1702.08591 (branch scale).
-- Bachlechner et al. 2021, arXiv:2003.04887 (branches that begin at zero).
+- Bachlechner et al. 2021, arXiv:2003.04887 (gates that begin at 0).
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from collections.abc import Iterable, Sequence
 from steadygrad import numerals
 from steadygrad.cures.editable_copy import EditableCopy
 from steadygrad.cures.layers import Layer, Net
-from steadygrad.cures.modules import Plus, Resize
+from steadygrad.cures.modules import Gated, Plus, Resize
 from steadygrad.cures.surgery import Wire
 from steadygrad.errors import CannotCureError
 from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation
@@ -46,20 +47,26 @@ CANDIDATES = {
     "residual-span-2": ("residual", "unsafe"),
     "residual-span-1": ("residual", "unsafe"),
     "residual-span-3": ("residual", "unsafe"),
+    "residual-gates": ("residual", "unsafe"),
 }
 
-SPANS = (2, 1, 3)
+GATED = "gated"
+"""What an edit says whose branches are multiplied by trained gates."""
 
 
 def propose(copy: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
-    """Span 2, 1 and 3 with scaled branches, for the plain layers of the trunk."""
+    """Span 2, 1 and 3 with scaled branches, then a gate around each layer, for the plain layers of the trunk."""
     plain = plain_layers(copy.net)
-    for span in SPANS:
+    for span, gated in ((2, False), (1, False), (3, False), (1, True)):
         blocks = spans(copy.net, plain, span)
         if blocks:
             sites = tuple(copy.net.site(o) for first, last in blocks for o in (first, last))
-            edit = Edit("residual", "scaled", sites, value=1.0 / math.sqrt(len(blocks)), span=span)
-            yield Candidate(f"residual-span-{span}", f"residual, span {span}, scaled", GROUP, SAFETY, (edit,))
+            if gated:
+                edit = Edit("residual", GATED, sites, value=0.0)
+                yield Candidate("residual-gates", "residual, gates that begin at 0", GROUP, SAFETY, (edit,))
+            else:
+                edit = Edit("residual", "scaled", sites, value=1.0 / math.sqrt(len(blocks)), span=span)
+                yield Candidate(f"residual-span-{span}", f"residual, span {span}, scaled", GROUP, SAFETY, (edit,))
 
 
 def plain_layers(net: Net) -> list[tuple[Layer, Operation]]:
@@ -124,9 +131,11 @@ def apply_(copy: EditableCopy, edit: Edit) -> Change:
         if need is None:
             raise CannotCureError(f"the skip around {source.module or source.name} cannot be brought into shape")
         resize = Resize(need[0], need[1], channel_dimension=need[2]) if need else None
-        wires.append(Wire("join", site, Plus(edit.value or 1.0, resize), source))
+        joint = Gated(resize) if edit.to == GATED else Plus(edit.value or 1.0, resize)
+        wires.append(Wire("join", site, joint, source))
     if not wires:
         raise CannotCureError("there is no layer that a skip can go around")
     copy.wires.extend(wires)
     adds = f"adds {numerals.count(len(wires), 'addition')}"
-    return Change(f"{adds}, each branch × {edit.value or 1.0:.3g}", adds)
+    branches = "each branch × a gate that begins at 0" if edit.to == GATED else f"each branch × {edit.value or 1.0:.3g}"
+    return Change(f"{adds}, {branches}", adds)
