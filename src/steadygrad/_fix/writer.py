@@ -19,6 +19,7 @@ UNWRITABLE = (
     "data-driven-initialisation",
     "residual-span-2",
     "residual-span-3",
+    "residual-gates",
     "clip-adaptive",
     "clip-quantile",
 )
