@@ -128,7 +128,9 @@ def test_residual_with_gates(act: type[nn.Module]) -> None:
     cured = cured_by(model, "residual-gates")
     gates = {name: gate for name, gate in cured.model.named_parameters() if name.endswith(".gate")}
     assert [float(gate.detach()) for gate in gates.values()] == [0.0] * 24
-    assert {id(gate) for gate in gates.values()} <= {id(p) for group in cured.optimizer.param_groups for p in group["params"]}
+    assert {id(gate) for gate in gates.values()} <= {
+        id(p) for group in cured.optimizer.param_groups for p in group["params"]
+    }
     assert accuracy(cured.model, cured.optimizer, 200) >= 0.9
     assert all(float(gate.detach().abs()) > 0 for gate in gates.values())
 

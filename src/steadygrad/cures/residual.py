@@ -3,14 +3,15 @@
 ## What it does
 
 Adds the input of a layer to its output (span 1), or to the output of the second or third layer (span 2, 3). It scales
-branches by 1 ÷ √blocks, or by a gate that is trained and begins at 0. Where shapes differ, it pads the skip with zeros (channels) and averages it (strides). A block whose
-shapes cannot be matched gets no skip.
+branches by 1 ÷ √blocks, or by a gate that is trained and begins at 0. Where shapes differ, it pads the skip with zeros
+(channels) and averages it (strides). A block whose shapes cannot be matched gets no skip.
 
 ## Mathematics
 
 h + f(h) has the derivative 1 + f′(h): the 1 passes the gradient on unchanged, whatever f does. Unscaled branches double the
-variance block by block. With 1 ÷ √blocks the variance grows by a constant factor over all blocks. A gate of 0 makes the model its skips alone: each gain is exactly 1, whatever the depth,
-and every gate gets a gradient from the first step on. The branches follow as the gates open.
+variance block by block. With 1 ÷ √blocks the variance grows by a constant factor over all blocks. With gates of 0 the model
+is its skips alone: each gain is exactly 1 at any depth, and every gate gets a gradient from the first step on. The branches
+follow as the gates open.
 
 ## What it changes
 
