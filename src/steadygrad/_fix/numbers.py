@@ -16,7 +16,7 @@ from steadygrad._fix.draft import Draft, paths_of
 from steadygrad._fix.selecting import Lists
 from steadygrad._fix.source import Source, libcst
 from steadygrad.cures.gates import shut
-from steadygrad.cures.initialise import WORKING_VARIANCE, drawn_again, heads, last_of_branches
+from steadygrad.cures.initialise import WORKING_VARIANCE, ZEROED, drawn_again
 from steadygrad.errors import CannotFixError
 from steadygrad.record import Edit
 from steadygrad.source.spans import construction_of, is_user_file
@@ -102,14 +102,19 @@ def _own_init(draft: Draft) -> tuple[Source, Any, str]:
     raise CannotFixError(f"the __init__ of {kind.__name__} has no lines to end with a call")
 
 
+_BEGIN = {
+    "zero-branches": "Residual branches begin at zero (Zhang et al. 2019, arXiv:1901.09321).",
+    "unit-factors": "Factors exp(·) begin at 1 (Kingma and Dhariwal 2018, arXiv:1807.03039).",
+    "zero-head": "The head begins at zero (Zhang et al. 2019, arXiv:1901.09321).",
+}
+
+
 def initialise(draft: Draft, edit: Edit) -> None:
     net = draft.net
-    if edit.to in ("zero-branches", "zero-head"):
-        branches = edit.to == "zero-branches"
-        chosen = set(last_of_branches(net) if branches else heads(net))
+    if edit.to in ZEROED:
+        chosen = set(ZEROED[edit.to](net))
         paths = paths_of(layer for layer in net.layers if layer.operation.index in chosen)
-        what = "Residual branches begin" if branches else "The head begins"
-        words = f"{what} at zero (Zhang et al. 2019, arXiv:1901.09321)."
+        words = _BEGIN[edit.to]
         scale_ = partial(functions.scaled, factor=0.0, words=words)
         add_function(draft, lambda torch, _, lists: scale_(lists.of(paths), lists.rows, torch=torch))
         return

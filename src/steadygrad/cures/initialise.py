@@ -4,8 +4,8 @@
 
 Draws the weights of the layers again so that forward signals and gradients keep their size. The schemes are He, Xavier and
 LeCun (by fan-in), orthogonal (at the activation's critical scale), and data-driven (on a batch, layer by layer). Residual
-branches and the head can begin at zero. Biases begin at 0. Layers with a norm behind them, heads (unless they are to begin
-at zero) and frozen weights keep their values.
+branches, the head, and the layers in front of factors exp(·) can begin at zero. Biases begin at 0. Layers with a norm behind
+them, heads (unless they are to begin at zero) and frozen weights keep their values.
 
 ## Mathematics
 
@@ -13,7 +13,8 @@ A layer multiplies the squared gradient by χ = σ_w² E[φ′(u)²], where σ_w
 = 2, for ReLU, which passes half of the units. Xavier has the variance 2 ÷ (fan-in + fan-out). LeCun has σ_w² = 1, for SELU.
 The critical line has χ = 1 for the layer's own activation, by quadrature. Orthogonal weights have equal singular values,
 not only the right mean. Data-driven scales the pre-activation of each layer to variance 1 on the batch, one layer after the
-other.
+other. A factor exp(s) of a coupling or a scale begins at exp(0) = 1: n random factors multiply to e^(sum of s), which leaves
+the range of numbers within few layers.
 
 ## What it changes
 
@@ -32,12 +33,13 @@ that shrinks the signal. A layer that was initialised on purpose loses its purpo
 - He et al. 2015, arXiv:1502.01852; Saxe et al. 2014, arXiv:1312.6120 (orthogonal).
 - Mishkin and Matas 2016, arXiv:1511.06422 (data-driven); Xiao et al. 2018, arXiv:1806.05393 (delta-orthogonal).
 - Zhang et al. 2019, arXiv:1901.09321 (branches that begin at zero).
+- Kingma and Dhariwal 2018, arXiv:1807.03039, section 3.3 (couplings that begin as the identity).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -61,6 +63,7 @@ CANDIDATES = {
     "orthogonal-initialisation": ("numbers", "safe"),
     "data-driven-initialisation": ("numbers", "safe"),
     "zero-branches": ("numbers", "safe"),
+    "unit-factors": ("numbers", "safe"),
     "zero-head": ("numbers", "safe"),
 }
 AT_FIRST = 4
@@ -77,6 +80,7 @@ SCHEMES = {
     "orthogonal": "orthogonal, on the critical line",
     "data-driven": "data-driven initialisation",
     "zero-branches": "residual branches that begin at zero",
+    "unit-factors": "factors exp(·) that begin at 1",
     "zero-head": "a head that begins at zero",
 }
 
@@ -87,11 +91,13 @@ SUITED = {"tanh": "xavier", "softsign": "xavier", "hardtanh": "xavier", "sigmoid
 
 
 def propose(copy: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
-    """Zero branches where there are skips; the scheme that suits the most frequent activation, orthogonal, data-driven, a
-    zero head; then the schemes derived for other activations."""
+    """Zero branches where there are skips, unit factors where an exp(·) multiplies; the scheme that suits the most frequent
+    activation, orthogonal, data-driven, a zero head; then the schemes derived for other activations."""
     net = copy.net
     if net.skips:
         yield _candidate("zero-branches", net)
+    if behind_factors(net):
+        yield _candidate("unit-factors", net)
     layers = drawn_again(net)
     if not layers or not mostly_plain(net):
         return
@@ -103,7 +109,7 @@ def propose(copy: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
 
 def _candidate(scheme: str, net: Net) -> Candidate:
     sites = tuple(net.site(layer.operation) for layer in drawn_again(net))
-    name = scheme if scheme.startswith("zero") else f"{scheme}-initialisation"
+    name = scheme if scheme in ZEROED else f"{scheme}-initialisation"
     return Candidate(name, SCHEMES[scheme], GROUP, SAFETY, (Edit("initialise", scheme, sites),))
 
 
@@ -121,12 +127,8 @@ def mostly_plain(net: Net) -> bool:
 def apply_(copy: EditableCopy, edit: Edit) -> Change:
     """Draw the weights again, in place, from the subject's seed. Raises ``CannotCureError`` where none can be drawn."""
     generator = torch.Generator().manual_seed(copy.subject.seed)
-    if edit.to == "zero-branches":
-        count = _zero(copy, last_of_branches(copy.net))
-    elif edit.to == "zero-head":
-        count = _zero(copy, heads(copy.net))
-    else:
-        count = _draw(copy, edit.to, generator)
+    zeroed = ZEROED.get(edit.to)
+    count = _zero(copy, zeroed(copy.net)) if zeroed is not None else _draw(copy, edit.to, generator)
     if not count:
         raise CannotCureError("no weight here can be drawn again: they are frozen, or normalised behind")
     return copy.numbers_changed(f"{numerals.count(count, 'weight')} drawn again")
@@ -241,14 +243,37 @@ def last_of_branches(net: Net) -> list[int]:
     return found
 
 
-def _last_layer(net: Net, index: int) -> int | None:
-    """The multiplication by a weight that the operation's result comes from, through shapes, dropout and scalings alone."""
+def behind_factors(net: Net) -> list[int]:
+    """Layers whose result becomes a factor exp(·) of something, through shapes, a scale and what keeps 0 at 0."""
+    found = []
+    for operation in net.trace.operations:
+        if operation.name.strip("_") != "exp" or not net.gates(operation):
+            continue
+        layer = _last_layer(net, operation.parents[0], through=_KEEPS_ZERO) if operation.parents else None
+        if layer is not None and layer not in found:
+            found.append(layer)
+    return found
+
+
+_KEEPS_ZERO = ("tanh", "softsign", "hardtanh", "clamp", "arctan")
+
+ZEROED: dict[str, Callable[[Net], list[int]]] = {
+    "zero-branches": last_of_branches,
+    "unit-factors": behind_factors,
+    "zero-head": heads,
+}
+"""The schemes that set weights and biases to 0, with the layers of which they do."""
+
+
+def _last_layer(net: Net, index: int, through: tuple[str, ...] = ()) -> int | None:
+    """The multiplication by a weight that the operation's result comes from, through shapes, dropout, scalings and the named."""
     layers = {layer.operation.index for layer in net.layers}
     operation = net.operations.get(index)
     while operation is not None:
         if operation.index in layers:
             return operation.index
-        if operation.kind not in ("shape", "dropout", "arithmetic") or len(operation.parents) != 1:
+        passes = operation.kind in ("shape", "dropout", "arithmetic") or operation.name.strip("_") in through
+        if not passes or len(operation.parents) != 1:
             return None
         operation = net.operations.get(operation.parents[0])
     return None
