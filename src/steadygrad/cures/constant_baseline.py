@@ -68,7 +68,7 @@ class _Constant(Answer):
         return self.row[0].to(self.answer.dtype).expand_as(self.answer)
 
 
-def learned(loss: float, constant: float | None, start: float) -> float:
-    """Share of the constant answer's loss that is gone; of the start's, where there is no constant."""
-    reference = start if constant is None else constant
+def learned(loss: float, trivial: float | None, start: float) -> float:
+    """Share of the trivial answer's loss that is gone; of the start's, where there is no trivial answer."""
+    reference = start if trivial is None else trivial
     return (reference - loss) / (abs(reference) or 1.0)

@@ -14,6 +14,7 @@ from steadygrad._check import Report, check_subject
 from steadygrad.copies.randomness import same_randomness, seed_torch
 from steadygrad.cures.constant_baseline import constant_loss, learned
 from steadygrad.cures.editable_copy import EditableCopy, editable_copy_of, rate_of
+from steadygrad.cures.identity_baseline import identity_loss
 from steadygrad.cures.learning_rate import BEGUN, EARLY, ENOUGH, STEPS, search
 from steadygrad.cures.long_run import Settling, settle
 from steadygrad.cures.rate_search import RateSearch
@@ -39,7 +40,7 @@ ALIKE = 1e-6
 """Spread of the output under which no learning rate is looked for: float32 tells samples apart down to 1e-7 of their size."""
 
 LEARNS = 0.5
-"""Share of the best constant answer's loss that a hundred steps on parts of the batch must remove, and keep away."""
+"""Share of the best trivial answer's loss that a hundred steps on parts of the batch must remove, and keep away."""
 
 HOLDS = 0.25
 """Share that is to be gone on held-out samples too, for no other candidate of the group to be looked at. Of 44 set-ups of the
@@ -86,7 +87,7 @@ class Outcome:
     copy: EditableCopy | None = None
     report: Report | None = None
     held: float | None = None
-    """Share of the best constant answer's loss that the longer run removed on samples held out; None where none were."""
+    """Share of the best trivial answer's loss that the longer run removed on samples held out; None where none were."""
     slowed: bool = False
     """Whether the longer run diverged at the rate that thirty steps had found, and a lower one was taken."""
 
@@ -142,14 +143,14 @@ def try_out(
             if found is None:
                 say(f"{candidate.title}: learning rate")
                 found = search(copy.subject, steps=EARLY if briefly else STEPS, impatient=True)
-            constant = None if all(one.dropped for one in found.tried) else constant_loss(copy)
-            found = _beyond(found, constant)
+            trivial = None if all(one.dropped for one in found.tried) else _trivial_loss(copy)
+            found = _beyond(found, trivial)
             if edits and not _rate_stays(options):
-                report = _at_tested_rate(copy, report, found, constant, options)
-            share = _learned_in(found, rate_of(copy.optimizer), constant)
+                report = _at_tested_rate(copy, report, found, trivial, options)
+            share = _learned_in(found, rate_of(copy.optimizer), trivial)
             if not briefly and report.verdict is Verdict.HEALTHY and share is not None and share >= STIRS:
                 say(f"{candidate.title}: a hundred steps")
-                report, settling = _settled(copy, report, rate_of(subject.optimizer), constant, options)
+                report, settling = _settled(copy, report, rate_of(subject.optimizer), trivial, options)
                 share, held = settling.best.trained, settling.best.held
                 slowed = not settling.at_hand.lasts and settling.best.rate < settling.at_hand.rate
         if brief and report is at_first and report.trial is not None and left_open(report.trial):
@@ -173,6 +174,12 @@ def try_out(
     return Outcome(tried, copy, report, held, slowed)
 
 
+def _trivial_loss(copy: EditableCopy) -> float | None:
+    """Loss of the best constant answer; where the loss takes none, of the input itself as the answer; None for neither."""
+    constant = constant_loss(copy)
+    return identity_loss(copy) if constant is None else constant
+
+
 def _at_rate(edit: Edit, found: RateSearch) -> Edit:
     """The edit with the rate that was found. Raises ``CannotCureError`` where no rate makes the loss fall."""
     if found.rate is None:
@@ -188,28 +195,28 @@ def without_rate(edits: Iterable[Edit]) -> tuple[Edit, ...]:
     return tuple(edit for edit in edits if not cures.find(edit.action).searches_rate)
 
 
-def _beyond(found: RateSearch, constant: float | None) -> RateSearch:
-    """Where the rate that was found gets no further than a constant answer and others do: the smallest that does nearly as
-    well as the best of them. A start far above the constant falls a long way without anything being learned."""
-    shares = {one.rate: learned(one.losses[-1], constant, one.losses[0]) for one in found.tried if not one.dropped}
+def _beyond(found: RateSearch, trivial: float | None) -> RateSearch:
+    """Where the rate that was found gets no further than a trivial answer and others do: the smallest that does nearly as
+    well as the best of them. A start far above it falls a long way without anything being learned."""
+    shares = {one.rate: learned(one.losses[-1], trivial, one.losses[0]) for one in found.tried if not one.dropped}
     if found.rate is None or shares[found.rate] > 0.0 or max(shares.values()) <= 0.0:
         return found
     enough = ENOUGH * max(shares.values())
     return replace(found, rate=next(rate for rate, share in shares.items() if share >= enough))
 
 
-def _learned_in(found: RateSearch, rate: float, constant: float | None) -> float | None:
+def _learned_in(found: RateSearch, rate: float, trivial: float | None) -> float | None:
     """What the search saw at a rate; None where it went no further there."""
     at = next((one for one in found.tried if one.rate == rate and not one.dropped), None)
-    return None if at is None else learned(at.losses[-1], constant, at.losses[0])
+    return None if at is None else learned(at.losses[-1], trivial, at.losses[0])
 
 
 def _settled(
-    copy: EditableCopy, report: Report, own: float, constant: float | None, options: Options
+    copy: EditableCopy, report: Report, own: float, trivial: float | None, options: Options
 ) -> tuple[Report, Settling]:
     """The longer run; where another rate does better there and the check agrees, the copy has that rate from now on."""
     rate = rate_of(copy.optimizer)
-    settling = settle(copy, constant, move=not _rate_stays(options), own=own, enough=LEARNS)
+    settling = settle(copy, trivial, move=not _rate_stays(options), own=own, enough=LEARNS)
     if settling.best.rate == rate:
         return report, settling
     copy.set_rate(settling.best.rate)
@@ -221,7 +228,7 @@ def _settled(
 
 
 def _at_tested_rate(
-    copy: EditableCopy, report: Report, found: RateSearch, constant: float | None, options: Options
+    copy: EditableCopy, report: Report, found: RateSearch, trivial: float | None, options: Options
 ) -> Report:
     """The user's own rate stays where the model learns with it; another must not make the verdict worse."""
     rate = rate_of(copy.optimizer)
@@ -229,8 +236,8 @@ def _at_tested_rate(
         return report
     kept = next((one for one in found.tried if one.rate == rate and not one.dropped), None)
     if report.verdict is Verdict.HEALTHY and kept is not None:
-        share = learned(kept.losses[-1], constant, kept.losses[0])
-        no_better = share > 0.0 or (_learned_in(found, found.rate, constant) or 0.0) <= 0.0
+        share = learned(kept.losses[-1], trivial, kept.losses[0])
+        no_better = share > 0.0 or (_learned_in(found, found.rate, trivial) or 0.0) <= 0.0
         if share >= LEARNS or (no_better and kept.fall >= ENOUGH * max(one.fall for one in found.tried)):
             return report
     order = list(Verdict)

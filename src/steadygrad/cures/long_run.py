@@ -34,7 +34,7 @@ FEWEST = 32
 """Samples from which a quarter is held out; of fewer, all are trained on whole."""
 
 GENERALISES = 0.1
-"""Share of a constant's loss that must be gone on held-out samples at some rate; under it the labels are noise (a batch
+"""Share of the trivial answer's loss that must be gone on held-out samples at some rate; under it the labels are noise (a batch
 that was made up), and rates are judged by the samples trained on."""
 
 NEARLY_BEST = 0.97
@@ -54,7 +54,7 @@ LOWEST = 6
 
 @dataclass(frozen=True)
 class Settled:
-    """What a hundred steps at one rate made of the loss; shares of the best constant answer's loss that are gone."""
+    """What a hundred steps at one rate made of the loss; shares of the best trivial answer's loss that are gone."""
 
     rate: float
     trained: float
@@ -86,10 +86,10 @@ class _Parts:
     """Samples in the batch, where the loss adds up over them: parts are then counted as the whole."""
 
 
-def settle(copy: EditableCopy, constant: float | None, *, move: bool, own: float, enough: float) -> Settling:
+def settle(copy: EditableCopy, trivial: float | None, *, move: bool, own: float, enough: float) -> Settling:
     """The run at the copy's rate, and where ``move`` allows it at the rate about it that does best.
 
-    A run fails where it diverges or has learned less than ``enough`` of ``constant``, the best constant answer's loss.
+    A run fails where it diverges or has learned less than ``enough`` of ``trivial``, the best trivial answer's loss.
     ``own`` is the user's rate: it stays where it does nearly as well as the best. The copy is not changed.
     """
     middle = rate_of(copy.optimizer)
@@ -99,7 +99,7 @@ def settle(copy: EditableCopy, constant: float | None, *, move: bool, own: float
     def at(notch: int) -> Settled:
         if notch not in known:
             rate = middle * 10.0 ** (notch / 2)
-            known[notch] = _run(copy.subject, rate, parts, constant)
+            known[notch] = _run(copy.subject, rate, parts, trivial)
         return known[notch]
 
     first = at(0)
@@ -146,7 +146,7 @@ def _chosen(known: dict[int, Settled], own: float, enough: float) -> Settled | N
     return users or near.get(0) or near[min(near)]
 
 
-def _run(subject: Subject, rate: float, parts: _Parts, constant: float | None) -> Settled:
+def _run(subject: Subject, rate: float, parts: _Parts, trivial: float | None) -> Settled:
     held: list[float] = []
 
     def give_up(losses: list[float]) -> bool:
@@ -163,7 +163,7 @@ def _run(subject: Subject, rate: float, parts: _Parts, constant: float | None) -
         if record.diverged or len(record.losses) <= STEPS:
             return Settled(rate, -math.inf, None)
     first, last = record.losses[0], fmean(record.losses[-LAST - 1 : -1])
-    return Settled(rate, learned(last, constant, first), learned(min(held), constant, first) if held else None)
+    return Settled(rate, learned(last, trivial, first), learned(min(held), trivial, first) if held else None)
 
 
 def _cut(subject: Subject) -> _Parts:

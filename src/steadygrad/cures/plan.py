@@ -294,8 +294,8 @@ def _why(taken: Outcome, outcomes: Sequence[Outcome], options: Options) -> str:
         how = "because only slow steps stay stable without the clip, and they learn less"
     if not taken.heals:
         how = (
-            f"the best of those that the check calls healthy; in a hundred steps it removed {percent(taken.learned)} of the "
-            "loss of the best constant answer"
+            f"the best of those that the check calls healthy; in a hundred steps it removed {percent(taken.learned)} of "
+            f"{_TRIVIAL}"
         )
     return f"taken: {taken.tried.candidate.title}, {how}"
 
@@ -315,12 +315,15 @@ def _why_none(outcomes: Sequence[Outcome], candidates: Sequence[Candidate], late
     return f"not cured: the best seen was {best.tried.candidate.title} ({best.tried.verdict.value}{because}){end}"
 
 
+_TRIVIAL = "the loss of the best trivial answer (a constant, or the input itself)"
+
+
 def _too_little(best: Outcome) -> str:
     """Why what is healthy is not taken."""
     if best.tried.learned is None:
-        return "but it got no longer run, because its loss has no constant answer to compare with"
+        return "but it got no longer run, because its loss has no trivial answer to compare with"
     return (
-        f"but in its longest run {percent(max(0.0, best.learned))} of the loss of the best constant answer is gone, "
+        f"but in its longest run {percent(max(0.0, best.learned))} of {_TRIVIAL} is gone, "
         f"and a cure has to remove {percent(LEARNS)}; train it for longer (--trial 500), or check that the "
         "inputs determine the targets"
     )

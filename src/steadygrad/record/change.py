@@ -99,7 +99,7 @@ class Tried:
     fall: float | None
     """Relative fall of the loss in the step test."""
     learned: float | None
-    """Share of the best constant answer's loss that training on the batch removed: a hundred steps on parts of it where the
+    """Share of the best trivial answer's loss that training on the batch removed: a hundred steps on parts of it where the
     candidate heals, 30 on the whole elsewhere; below 0 = worse than a constant."""
     rate: float | None
     """Learning rate it was judged at, where the step test chose another than the user's."""
