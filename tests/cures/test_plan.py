@@ -60,7 +60,10 @@ def test_nothing_less_intrusive_would_have_done(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("learned", "told"),
-    [(0.04, "4% of the loss of the best trivial answer (a constant, or the input itself) is gone"), (None, "but it got no longer run")],
+    [
+        (0.04, "4% of the loss of the best trivial answer (a constant, or the input itself) is gone"),
+        (None, "but it got no longer run"),
+    ],
 )
 def test_what_is_healthy_and_not_taken_has_its_reason(learned: float | None, told: str) -> None:
     candidate = Candidate("learning-rate", "learning rate 1", "learning rate", "safe", ())

@@ -49,7 +49,9 @@ def test_a_net_that_dies_in_the_steps_is_told_at_the_expression_where_it_died() 
     assert report.trial is not None and report.trial.second is not None and report.trial.second.gone
 
 
-def test_what_is_learned_to_the_end_has_no_gradient_either_and_is_healthy() -> None:
+@pytest.mark.parametrize("seed", [2, 3, 4])
+def test_what_is_learned_to_the_end_has_no_gradient_either_and_is_healthy(seed: int) -> None:
+    torch.manual_seed(seed)
     x = torch.eye(4)
     model = nn.Linear(4, 1, bias=False).double()
     optimizer = torch.optim.LBFGS(model.parameters(), lr=1, max_iter=50)

@@ -8,6 +8,7 @@ the command line share.
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -37,6 +38,9 @@ from steadygrad.written import names, seconds
 
 CLIP = "clip"
 """The group of which one may join what was taken."""
+
+NOISE = 0.02
+"""Share of the loss by which trainings of one set-up differ between seeds."""
 
 JOINED = 3
 """Candidates in one plan at most."""
@@ -151,7 +155,7 @@ def cure_subject(subject: Subject, options: Options | None = None, progress: Pro
         if taken is None and not late() and not options.only:
             taken = _joined(subject, before, candidates, options, outcomes, late, say)
         if taken is None:
-            taken = max((one for one in outcomes if one.healthy and one.learned >= BEGINS), key=_rank, default=None)
+            taken = _nearly_best([one for one in outcomes if one.healthy and one.learned >= BEGINS])
         words = _why(taken, outcomes, options) if taken is not None else _why_none(outcomes, candidates, late())
     if taken is None:
         model, optimizer, after = start.model, start.optimizer, before
@@ -240,9 +244,15 @@ def _holds_more(one: Outcome, other: Outcome) -> bool:
     return one.held is not None and one.held >= max(GENERALISES, other.held or 0.0)
 
 
+def _nearly_best(outcomes: Sequence[Outcome]) -> Outcome | None:
+    """The least intrusive of those that learn as much as the best, to within the noise between seeds; None of none."""
+    best = max((one.learned for one in outcomes), default=-math.inf)
+    return next((one for one in outcomes if one.learned >= best - NOISE), None)
+
+
 def _faster(one: Outcome, other: Outcome) -> bool:
-    """Whether it learns faster by more than the noise between seeds (2 % of the start's loss)."""
-    return one.learned > other.learned + 0.02
+    """Whether it learns faster by more than the noise between seeds."""
+    return one.learned > other.learned + NOISE
 
 
 def _joined(

@@ -116,8 +116,10 @@ def outweighed(trial: StepTest) -> bool:
 
 def gone(trial: StepTest | None) -> SecondLook | None:
     """The second look, where every gradient has become exactly zero, and not because all is learned."""
-    second = trial.second if trial is not None else None
-    return second if trial is not None and second is not None and second.gone and not recovered(trial) else None
+    if trial is None or trial.second is None or not trial.second.gone:
+        return None
+    learned = recovered(trial) or abs(trial.losses[-1]) <= thresholds.NOTHING_LEFT
+    return None if learned else trial.second
 
 
 def outcome(trial: StepTest | None) -> str:

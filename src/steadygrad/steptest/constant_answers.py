@@ -5,17 +5,19 @@ Runs objectives; trains nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from steadygrad.copies.copying import clone_batch
 from steadygrad.copies.nested import size_of
 from steadygrad.objective import Objective
 from steadygrad.probe.run_probe import output_spread, scalar
+from steadygrad.torch_internals.tensors import tree_leaves
 
 
 class Answer(nn.Module):
@@ -72,6 +74,35 @@ def exchange_targets(batch: Any, by: int) -> Any:
         if x.dim() and y.dim() and len(x) == len(y) and by % len(y):
             return x, y.roll(by, 0)
     return None
+
+
+def reads_target(objective: Objective, model: nn.Module, batch: Any) -> bool:
+    """Whether the loss uses the batch's target: "labels" of a dict, the second of a pair. One forward pass."""
+    own = clone_batch(batch)
+    target = (
+        own.get("labels") if isinstance(own, dict) else own[1] if isinstance(own, (tuple, list)) and own[1:] else None
+    )
+    if not isinstance(target, Tensor):
+        return False
+    reading = _Reading(target)
+    with torch.no_grad(), reading:
+        objective(model, own)
+    return reading.seen
+
+
+class _Reading(TorchFunctionMode):
+    """Notes whether a function takes the tensor."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        super().__init__()
+        self.tensor = tensor
+        self.seen = False
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Iterable[type], args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        self.seen = self.seen or any(one is self.tensor for one in tree_leaves((args, kwargs or {})))
+        return func(*args, **(kwargs or {}))
 
 
 def _together(outputs: Sequence[Any], sizes: Sequence[int | None]) -> Tensor | None:

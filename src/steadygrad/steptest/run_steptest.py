@@ -27,7 +27,7 @@ from steadygrad.probe.run_probe import scalar
 from steadygrad.record import StepTest
 from steadygrad.record.steptest import Unseen
 from steadygrad.steptest.clipped import clipped, clips_of
-from steadygrad.steptest.constant_answers import constant_losses, exchange_targets, spread_of
+from steadygrad.steptest.constant_answers import constant_losses, exchange_targets, reads_target, spread_of
 from steadygrad.steptest.first_update import decay_of, first_update
 from steadygrad.steptest.own_targets import loss_against_others, loss_of_mean_answer
 from steadygrad.steptest.plain_step import all_zero, one_step
@@ -213,8 +213,10 @@ def _constant(walk: _Walk, batches: Sequence[Any]) -> float | None:
 def _against_others(walk: _Walk, batches: Sequence[Any]) -> float | None:
     """Mean loss where every sample is held against the target of another one; None where the targets are not known."""
     losses: list[float] = []
+    # A loss that is made of the output alone is the same with any target, which says nothing of the model.
+    read = reads_target(walk.run.objective, walk.run.model, batches[0])
     for by in range(1, 1 + EXCHANGES):
-        others = [exchange_targets(batch, by) for batch in batches]
+        others = [exchange_targets(batch, by) for batch in batches] if read else [None]
         known = None not in others
         losses += [_look(walk, others)[0]] if known else _losses(walk, batches, partial(loss_against_others, by=by))
     return fmean(losses) if losses else None
