@@ -44,6 +44,7 @@ def run(job: Path, targets: str, **more: str) -> subprocess.CompletedProcess[str
     return subprocess.run(["bash", script], cwd=job, env=environment, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.long
 def test_the_script_annotates_uploads_and_sums_up(job: Path) -> None:
     pytest.importorskip("sarif_pydantic")
     done = run(job, "sick.py:Net\nwell.py:build", STEADYGRAD_ARGS="--trial 10")

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from steadygrad.cli import main
+from tests.families import always
 
 NET = """import dataclasses
 import torch
@@ -136,7 +137,7 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("case", BAD)
+@pytest.mark.parametrize("case", always(BAD, "nothing takes it", "no model", "a wrong field", "no name"))
 def test_what_cannot_be_used_is_one_sentence(folder, capsys, monkeypatch, case):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     if case in ("hydra", "a wrong field"):

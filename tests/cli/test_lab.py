@@ -156,6 +156,7 @@ def test_what_ran_before_the_user_stopped_is_written(
     assert (tmp_path / "book.html").read_text(encoding="utf-8").count("<article") == 1
 
 
+@pytest.mark.long
 def test_a_reader_that_goes_away_is_no_error() -> None:
     command = f"{sys.executable} -m steadygrad lab run blame --quick | head -1"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}

@@ -70,6 +70,7 @@ def test_a_journal_is_shown_and_watched_without_torch(tmp_path: Path) -> None:
         assert done.stdout
 
 
+@pytest.mark.long
 def test_check_does_import_it(tmp_path: Path) -> None:
     net = tmp_path / "net.py"
     net.write_text("from torch import nn\n\nmodel = nn.Linear(4, 2)\n")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
@@ -153,5 +154,6 @@ def test_every_clip_over_every_layout_is_the_clip_of_one_process(tmp_path: Path)
     mp.spawn(check, (str(tmp_path),), RANKS)
 
 
+@pytest.mark.long
 def test_a_fully_sharded_training_is_that_of_one_process(tmp_path: Path) -> None:
     mp.spawn(check_training, (str(tmp_path),), RANKS)

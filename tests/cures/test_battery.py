@@ -219,6 +219,7 @@ def test_an_error_of_the_models_own_leaves_no_mark() -> None:
     assert all(p.grad is None for p in model.parameters())
 
 
+@pytest.mark.long
 def test_saved_and_loaded_weights_only() -> None:
     torch.manual_seed(0)
     model = Functional(20)

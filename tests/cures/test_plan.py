@@ -44,7 +44,7 @@ def made(name: str) -> Made:
     return SICK[name].make()
 
 
-@pytest.mark.parametrize("name", always(PLANNED, "softmax-into-cross-entropy-sgd", "weights-all-alike"))
+@pytest.mark.parametrize("name", always(PLANNED, "softmax-into-cross-entropy-sgd"))
 def test_nothing_less_intrusive_would_have_done(name: str) -> None:
     one = made(name)
     cured = sg.cure(one.model, one.batch, one.loss_fn, optimizer=one.optimizer)
@@ -82,6 +82,7 @@ def sigmoids(depth: int = 12) -> tuple[nn.Module, tuple[torch.Tensor, torch.Tens
     return Functional(depth), (x, (x[:, :2] > 0).long() @ torch.tensor([1, 2]))
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_plan() -> None:
     model, batch = sigmoids()
     torch.manual_seed(1)
@@ -100,6 +101,7 @@ def test_what_is_to_be_kept_rules_candidates_out() -> None:
     assert kept.taken.candidate.group in ("normalisation", "residual")
 
 
+@pytest.mark.long
 def test_what_is_not_allowed_is_not_tried() -> None:
     model, batch = sigmoids()
     allowed = sg.cure(model, batch, F.cross_entropy, allow="activation")
@@ -114,6 +116,7 @@ def test_keeping_the_optimizer_keeps_its_rate() -> None:
     assert cured.optimizer.param_groups[0]["lr"] == 2e-3
 
 
+@pytest.mark.long
 def test_the_best_learns_no_slower_than_the_least_intrusive() -> None:
     model, batch = sigmoids()
     names = ("folded-initialisation", "relu", "residual-span-2")
@@ -173,6 +176,7 @@ def test_a_clip_joins_what_diverges_in_all_but_slow_steps() -> None:
     assert unclipped.taken.candidate.name == "folded-initialisation"
 
 
+@pytest.mark.long
 def test_a_cure_of_two_is_named_by_both() -> None:
     model, batch = sigmoids(20)
     cured = sg.cure(model, batch, F.cross_entropy, only="xavier-initialisation+batch-norm-before")

@@ -17,6 +17,7 @@ from steadygrad.cures.cured import Cured
 from steadygrad.cures.editable_copy import editable_copy_of
 from steadygrad.cures.evaluate import Options, treat
 from steadygrad.subject.subject import make_subject
+from tests.families import always
 
 WIDTH = 64
 
@@ -72,7 +73,7 @@ def cured_by(model: nn.Module, cure: str) -> Cured:
     return cured
 
 
-@pytest.mark.parametrize("cure", ["relu", "leaky-relu", "elu", "gelu"])
+@pytest.mark.parametrize("cure", always(["relu", "leaky-relu", "elu", "gelu"], "elu"))
 def test_another_activation(cure: str) -> None:
     model = plain(nn.Sigmoid, 12)
     assert fails(model)
@@ -89,6 +90,7 @@ SQUASHES = {
 
 
 @pytest.mark.parametrize("name", SQUASHES)
+@pytest.mark.long
 def test_initialisation_and_batch_norm_make_layer_outputs_standard_normal(name: str) -> None:
     act, derivative, greatest = SQUASHES[name]
     model = plain(act, 30)
@@ -112,6 +114,7 @@ def test_initialisation_and_batch_norm_make_layer_outputs_standard_normal(name: 
 
 
 @pytest.mark.parametrize(("span", "act"), [(1, nn.ReLU), (2, nn.Sigmoid), (2, nn.Tanh), (3, nn.ReLU)], ids=str)
+@pytest.mark.long
 def test_residual(span: int, act: type[nn.Module]) -> None:
     model = plain(act, 36)
     assert fails(model)
@@ -121,6 +124,7 @@ def test_residual(span: int, act: type[nn.Module]) -> None:
 
 
 @pytest.mark.parametrize("act", [nn.Sigmoid, nn.ReLU], ids=str)
+@pytest.mark.long
 def test_residual_with_gates(act: type[nn.Module]) -> None:
     """They begin shut, so the input passes through unchanged; they are trained, so they open."""
     model = plain(act, 24)
@@ -167,6 +171,7 @@ def test_clip_to_an_interval() -> None:
     assert far(clipped, optimizer) < 0.6
 
 
+@pytest.mark.long
 def test_folded_initialisation_keeps_modules_and_keys() -> None:
     model = plain(nn.Sigmoid, 100)
     assert fails(model, 30)
@@ -176,6 +181,7 @@ def test_folded_initialisation_keeps_modules_and_keys() -> None:
     assert accuracy(cured.model, cured.optimizer, 200) >= 0.9
 
 
+@pytest.mark.long
 def test_folded_convolutions() -> None:
     torch.manual_seed(0)
     layers = [m for i in range(30) for m in (nn.Conv2d(8 if i else 1, 8, 3, padding=1), nn.Tanh())]
@@ -186,7 +192,7 @@ def test_folded_convolutions() -> None:
 
 
 @pytest.mark.parametrize("act", [nn.Sigmoid, nn.Tanh, nn.ReLU, nn.GELU, nn.Softsign, nn.Hardtanh], ids=str)
-@pytest.mark.parametrize("depth", [10, 300])
+@pytest.mark.parametrize("depth", [10, pytest.param(300, marks=pytest.mark.long)])
 def test_folding_lets_neither_signal_nor_gradient_go(act: type[nn.Module], depth: int) -> None:
     subject = make_subject(plain(act, depth), BATCH, F.cross_entropy)
     before = check_subject(subject, trial=0)

@@ -144,7 +144,9 @@ def test_what_needs_torch_does_get_it(folder: Path) -> None:
     assert watched(["uses.py"], folder, fresh=True).stdout == "True\n"
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, -2), (signal.SIGTERM, -15)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, -2), pytest.param(signal.SIGTERM, -15, marks=pytest.mark.long)]
+)
 def test_a_signal_ends_it_as_it_ends_a_plain_run(number: signal.Signals, code: int, tmp_path: Path) -> None:
     told: list[tuple[str, str, int]] = []
     for start in ([sys.executable], [STEADYGRAD, "run"]):

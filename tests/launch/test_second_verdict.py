@@ -99,6 +99,7 @@ def test_where_no_loader_gives_batches_nothing_is_judged(tmp_path: Path) -> None
 REPORTS = Path(__file__).parents[2] / "bench" / "reports" / "scripts"
 
 
+@pytest.mark.long
 def test_what_the_first_step_warns_of_is_an_error_as_soon_as_the_run_has_shown_it_twice(tmp_path: Path) -> None:
     """Ten steps on one batch leave it open; ten and a hundred of the run's own do not."""
     (tmp_path / "train.py").write_text((REPORTS / "plain_conv_sick.py").read_text())

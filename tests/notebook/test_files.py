@@ -167,6 +167,7 @@ def test_without_nbformat_the_extra_is_named(
     assert code == 2 and 'pip install "steadygrad[notebook]"' in err
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("found")
 def test_a_run_and_a_fix_say_that_they_are_for_files_of_python(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

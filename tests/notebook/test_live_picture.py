@@ -72,6 +72,7 @@ guard = sg.guard(model, optimizer)
 """.strip()
 
 
+@pytest.mark.long
 def test_a_picture_follows_the_run_or_is_drawn_once(tmp_path: Path) -> None:
     pytest.importorskip("anywidget", reason=REASON)
     book = run([SET_UP, FOLLOWED, HELD, ONCE, TWICE], tmp_path)

@@ -206,6 +206,7 @@ def test_what_is_not_a_report_is_told_in_one_sentence(text: str, why: str) -> No
     assert "\n" not in message
 
 
+@pytest.mark.long
 def test_ten_thousand_operations_are_read_quickly() -> None:
     record = records.vanishing()
     record = replace(record, trace=replace(record.trace, operations=record.trace.operations * 5000))
