@@ -66,6 +66,11 @@ class OperationRounding:
     kept: bool
     """Whether it must stay higher."""
 
+    @property
+    def label(self) -> str:
+        """What the report calls it: "blocks.0.fc", by its weight, or "blocks.0 matmul"."""
+        return self.weight.removesuffix(".weight") if self.weight else f"{self.module or 'model'} {self.name}"
+
 
 @dataclass(frozen=True, slots=True)
 class UpdateRounding:

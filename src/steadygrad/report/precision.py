@@ -53,7 +53,7 @@ def _table(found: PrecisionRecord, width: int, paint: Paint) -> list[str]:
     ranked = sorted(found.operations, key=lambda one: (not one.kept, -one.harm))
     shown = set(map(id, ranked[:ROWS]))
     rows = [one for one in found.operations if id(one) in shown]
-    named = [_name(one) for one in rows]
+    named = [one.label for one in rows]
     longest = min(max(map(cell_len, [*named, "operation"])), width - 56)
     what = "rounding error" if width >= 80 else "error"
     lines = [
@@ -94,10 +94,6 @@ def _share(value: float) -> str:
 
 def _decades(value: float) -> str:
     return "-" if math.isnan(value) else one_decimal(value)
-
-
-def _name(one: OperationRounding) -> str:
-    return f"{one.module or 'model'} {one.name}" if not one.weight else one.weight.removesuffix(".weight")
 
 
 def _finding(finding: PrecisionFinding, width: int, paint: Paint) -> list[str]:

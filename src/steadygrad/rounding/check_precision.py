@@ -125,7 +125,8 @@ def precision_of(
         noise = 0.0
         if HIGHER[to] in RECIPES:
             say(f"as it is: {steps} steps")
-            noise = abs(behind(losses_of(subject, as_it_is, steps), reference))
+            apart = abs(behind(losses_of(subject, as_it_is, steps), reference))
+            noise = apart if math.isfinite(apart) else 0.0
         search = Search(subject, recipe, steps, tolerance, reference, noise, say)
         ranked = sorted(found, key=lambda site: -harms[site])
         largest = max(seen.gradient.largest for seen in found.values())

@@ -41,7 +41,7 @@ def _operations(
         return
     worst = max(kept, key=lambda one: one.harm)
     many = f"{count(len(kept), 'operation')} of {len(operations)} must stay in {higher}"
-    names = ", ".join(name_of(one) for one in kept[:ENOUGH_SHOWN]) + (", …" if len(kept) > ENOUGH_SHOWN else "")
+    names = ", ".join(one.label for one in kept[:ENOUGH_SHOWN]) + (", …" if len(kept) > ENOUGH_SHOWN else "")
     yield PrecisionFinding(
         Severity.ERROR,
         "operations",
@@ -85,7 +85,7 @@ def _loss_scale(
     yield PrecisionFinding(
         Severity.ERROR,
         "loss-scale",
-        f"{percent(worst.gradient.flushed)} of the gradient's elements become zero in {precision} at {name_of(worst)}; without a "
+        f"{percent(worst.gradient.flushed)} of the gradient's elements become zero in {precision} at {worst.label}; without a "
         f"loss scale {lag(trained[0].behind)}",
         () if worst.location is None else (worst.location,),
         f"multiply the loss by {number(loss_scale)} and divide the gradients by it: "
@@ -110,8 +110,3 @@ def _weights(precision: str, updates: Sequence[UpdateRounding], weights: str) ->
         (),
         "keep float32 weights, and let autocast round what is multiplied",
     )
-
-
-def name_of(one: OperationRounding) -> str:
-    """The module's path, or torch's name of the operation in the model itself."""
-    return f"{one.module}.{one.name}" if one.module and not one.weight else one.module or one.name

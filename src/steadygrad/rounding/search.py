@@ -103,7 +103,7 @@ class Search:
             return tuple(kept)
         for site in reversed(kept[:-1]):
             fewer = [one for one in kept if one != site]
-            if self.follows(fewer, f"{self._words(len(fewer))}, without {site.module or site.name}"):
+            if self.follows(fewer, f"{self._words(len(fewer))}, without {site.weight or site.name}"):
                 kept = fewer
         return tuple(kept)
 
