@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from steadygrad.errors import SteadygradError, TrainingStopped
     from steadygrad.proof import Proof, prove
     from steadygrad.record import Alarm, Evidence, Finding, Location, Severity, Verdict
+    from steadygrad.rounding.check_precision import Rounded, precision
     from steadygrad.scaling.check_scale import Scaled, scale
 
 _HOME = {
@@ -50,6 +51,8 @@ _HOME = {
     "cure": "steadygrad.cures.plan",
     "find_lr": "steadygrad.cures.learning_rate",
     "RateSearch": "steadygrad.cures.rate_search",
+    "Rounded": "steadygrad.rounding.check_precision",
+    "precision": "steadygrad.rounding.check_precision",
     "Scaled": "steadygrad.scaling.check_scale",
     "scale": "steadygrad.scaling.check_scale",
     "Proof": "steadygrad.proof",
@@ -82,6 +85,7 @@ __all__ = [
     "Proof",
     "QuantileState",
     "RateSearch",
+    "Rounded",
     "Scaled",
     "Report",
     "Severity",
@@ -103,6 +107,7 @@ __all__ = [
     "guard",
     "integrations",
     "lab",
+    "precision",
     "prove",
     "scale",
 ]

@@ -27,6 +27,7 @@ def offered(*words: str) -> list[str]:
         (["check", "net.py", "--ignore", "SG101,SG10"], [f"SG101,SG10{number}" for number in range(1, 10)]),
         (["check", "net.py", "--fail-on", "w"], ["warning"]),
         (["check", "net.py", "--optimizer", "ada"], ["adadelta", "adagrad", "adam", "adamax", "adamw"]),
+        (["precision", "net.py", "--to", "n"], ["nvfp4"]),
         (["cure", "net.py", "--only", "fo"], ["fold"]),
         (["cures", "fo"], ["fold"]),
         (["show", "run.sgj", "--output-format", "p"], ["parquet"]),

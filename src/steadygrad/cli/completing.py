@@ -87,6 +87,13 @@ def fail_on(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
     return _items(FAIL_ON.items(), incomplete)
 
 
+def precisions(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Formats of numbers."""
+    from steadygrad.record.precision import PRECISIONS
+
+    return _items(PRECISIONS.items(), incomplete)
+
+
 def files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The shell's own completion of files."""
     return [CompletionItem(incomplete, type="file")]

@@ -112,7 +112,7 @@ def is_sampled(name: str, kind: str, tensors: int) -> bool:
     return kind in _SAMPLED or name in SUMS or bare in GROWING or (tensors == 1 and bare in SCALINGS)
 
 
-def _without_dispatch(function: Any) -> Any:
+def without_dispatch(function: Any) -> Any:
     """The same Python function, whose own look-out for torch-function modes is switched off, so that its body is seen."""
     blind = {name: (lambda *_: False) for name in function.__globals__ if name.startswith("has_torch_function")}
     twin = types.FunctionType(
@@ -126,7 +126,7 @@ def _without_dispatch(function: Any) -> Any:
     return twin
 
 
-COMPOSITES = {F.multi_head_attention_forward: _without_dispatch(F.multi_head_attention_forward)}
+COMPOSITES = {F.multi_head_attention_forward: without_dispatch(F.multi_head_attention_forward)}
 """Functions that are whole layers: what runs inside them is recorded, not they."""
 
 

@@ -9,6 +9,7 @@ import json
 from typing import Any
 
 from steadygrad.record import SCHEMA_VERSION, CheckRecord, CureRecord, json_text, to_jsonable
+from steadygrad.record.precision import PrecisionRecord
 from steadygrad.record.proof import ProofRecord
 from steadygrad.record.rates import RateSearchRecord
 from steadygrad.record.scale import ScaleRecord
@@ -55,6 +56,11 @@ def rates_as_json(found: RateSearchRecord) -> str:
 def scale_as_json(found: ScaleRecord) -> str:
     """Every weight with its exponents, and the findings."""
     return _dumped({**to_jsonable(found), "stable": found.stable})
+
+
+def precision_as_json(found: PrecisionRecord) -> str:
+    """Every operation with what the format does to it, every training with its losses, and the findings."""
+    return _dumped({**to_jsonable(found), "modules": list(found.modules), "as_it_is": found.as_it_is})
 
 
 def proof_as_json(proof: ProofRecord) -> str:

@@ -42,6 +42,7 @@ _INSTRUMENTS = tuple(
         "probe/flow.py",
         "probe/grad_mode.py",
         "source/spans.py",
+        "rounding/emulation.py",
         "steptest/mixing.py",
         "torch_internals/",
     )

@@ -1,0 +1,1 @@
+"""The verdict at another precision."""
