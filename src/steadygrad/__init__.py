@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from steadygrad.errors import SteadygradError, TrainingStopped
     from steadygrad.proof import Proof, prove
     from steadygrad.record import Alarm, Evidence, Finding, Location, Severity, Verdict
+    from steadygrad.scaling.check_depth import DepthScaled, scale_depth
     from steadygrad.scaling.check_scale import Scaled, scale
 
 _HOME = {
@@ -50,6 +51,8 @@ _HOME = {
     "cure": "steadygrad.cures.plan",
     "find_lr": "steadygrad.cures.learning_rate",
     "RateSearch": "steadygrad.cures.rate_search",
+    "DepthScaled": "steadygrad.scaling.check_depth",
+    "scale_depth": "steadygrad.scaling.check_depth",
     "Scaled": "steadygrad.scaling.check_scale",
     "scale": "steadygrad.scaling.check_scale",
     "Proof": "steadygrad.proof",
@@ -73,6 +76,7 @@ __all__ = [
     "Alarm",
     "Clip",
     "Cured",
+    "DepthScaled",
     "Evidence",
     "Finding",
     "Fixed",
@@ -105,6 +109,7 @@ __all__ = [
     "lab",
     "prove",
     "scale",
+    "scale_depth",
 ]
 
 

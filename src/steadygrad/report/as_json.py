@@ -9,6 +9,7 @@ import json
 from typing import Any
 
 from steadygrad.record import SCHEMA_VERSION, CheckRecord, CureRecord, json_text, to_jsonable
+from steadygrad.record.depth import DepthRecord
 from steadygrad.record.proof import ProofRecord
 from steadygrad.record.rates import RateSearchRecord
 from steadygrad.record.scale import ScaleRecord
@@ -54,6 +55,11 @@ def rates_as_json(found: RateSearchRecord) -> str:
 
 def scale_as_json(found: ScaleRecord) -> str:
     """Every weight with its exponents, and the findings."""
+    return _dumped({**to_jsonable(found), "stable": found.stable})
+
+
+def depth_as_json(found: DepthRecord) -> str:
+    """Every law, the trainings, and the findings."""
     return _dumped({**to_jsonable(found), "stable": found.stable})
 
 
