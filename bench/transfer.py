@@ -24,7 +24,7 @@ import steadygrad as sg
 from bench.transfer_nets import CLASSES, FEATURES, TOKENS, WORDS, Conv, Mlp, Recurrent, ResidualMlp, Transformer
 
 RECORD = Path(__file__).with_name("transfer.jsonl")
-SEEDS = 3
+SEEDS = 2
 VARIANTS = ("small", "before", "after")
 
 Draw = Callable[[torch.Generator], tuple[Tensor, Tensor]]
@@ -94,21 +94,23 @@ def _words_loss(output: Tensor, target: Tensor) -> Tensor:
     return F.cross_entropy(output.flatten(0, 1), target.flatten())
 
 
-def _text(build: Callable[[int], nn.Module], small: int = 24, **options: Any) -> Family:
-    return Family(build, _lines, _words_loss, small, "adam", (2**-11, 2**-4), **options)
-
+ADAM = (2**-10, 2**-4)
 
 FAMILIES = {
-    "MLP, Adam": Family(Mlp, _vectors, F.cross_entropy, 64, "adam", (2**-11, 2**-4)),
-    "MLP, SGD": Family(Mlp, _vectors, F.cross_entropy, 64, "sgd", (2**-5, 2**3)),
-    "convolutional net": Family(Conv, _images, F.cross_entropy, 12, "adam", (2**-10, 2**-3)),
-    "transformer": _text(lambda width: Transformer(width)),
-    "transformer, tied embedding": _text(lambda width: Transformer(width, tied=True, base=24)),
-    "LSTM": _text(Recurrent, 16),
+    "MLP, Adam": Family(Mlp, _vectors, F.cross_entropy, 32, "adam", ADAM),
+    "MLP, SGD": Family(Mlp, _vectors, F.cross_entropy, 32, "sgd", (2**-4, 2**2)),
     "residual MLP, depth": Family(
-        lambda depth: ResidualMlp(48, depth), _vectors, F.cross_entropy, 4, "adam", (2**-11, 2**-4), deep=True
+        lambda depth: ResidualMlp(32, depth), _vectors, F.cross_entropy, 4, "adam", ADAM, deep=True
     ),
-    "transformer, depth": _text(lambda depth: Transformer(32, layers=depth), 2, deep=True),
+    "transformer": Family(Transformer, _lines, _words_loss, 16, "adam", ADAM),
+    "LSTM": Family(Recurrent, _lines, _words_loss, 16, "adam", ADAM),
+    "convolutional net": Family(Conv, _images, F.cross_entropy, 12, "adam", ADAM),
+    "transformer, tied embedding": Family(
+        lambda width: Transformer(width, tied=True, base=16), _lines, _words_loss, 16, "adam", ADAM
+    ),
+    "transformer, depth": Family(
+        lambda depth: Transformer(16, layers=depth), _lines, _words_loss, 2, "adam", ADAM, deep=True
+    ),
 }
 
 

@@ -14,7 +14,7 @@ from steadygrad.copies.randomness import same_randomness, seed_torch
 from steadygrad.errors import SubjectError
 from steadygrad.record.depth import DepthRecord, LayerScale
 from steadygrad.scaling import deepen
-from steadygrad.scaling.check_scale import ADAPTIVE
+from steadygrad.scaling.adaptive import is_adaptive
 from steadygrad.scaling.judge_depth import judged
 from steadygrad.scaling.laws import law
 from steadygrad.scaling.layers import Deep, Pattern, mean_update, measure_deep, of_pattern, repeated, stream
@@ -129,7 +129,7 @@ def depth_of(
             "give at least two depths above 0, one or more seeds, and no seconds below 0, as in depths=(4, 8, 16)"
         )
     say = progress or (lambda _: None)
-    begun, at, optimizer = time.monotonic(), list[list[Deep]](), ""
+    begun, at, optimizer, adaptive = time.monotonic(), list[list[Deep]](), "", False
     with running_theirs("the model, its loss or its optimizer raised this while it was stepped"):
         for depth in depths:
             at.append([])
@@ -138,6 +138,7 @@ def depth_of(
                 subject = member(depth, seed)
                 optimizer = type(subject.optimizer).__name__
                 target = target or type(subject.model).__name__
+                adaptive = is_adaptive(subject) if depth == depths[0] and not seed else adaptive
                 at[-1].append(measure_deep(subject, STEPS))
     patterns = repeated(at[0][0], at[-1][0])
     if not patterns:
@@ -152,7 +153,6 @@ def depth_of(
     if seconds:
         with running_theirs("the model, its loss or its optimizer raised this while it was trained"):
             limit = limit_of(member, depths, (activations, gradient, spread), seconds=seconds, progress_of=say)
-    adaptive = any(part in optimizer.lower() for part in ADAPTIVE)
     residual = any(one.ends_branch for one in layers)
     return DepthScaled(
         target=target,

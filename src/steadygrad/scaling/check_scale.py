@@ -13,6 +13,7 @@ from steadygrad.copies.randomness import same_randomness, seed_torch
 from steadygrad.errors import SubjectError
 from steadygrad.record.scale import AttentionScale, Exponent, ScaleRecord, WeightScale
 from steadygrad.scaling import parametrise
+from steadygrad.scaling.adaptive import is_adaptive
 from steadygrad.scaling.fit import exponent
 from steadygrad.scaling.judge import judged
 from steadygrad.scaling.member import Member, Use, measure
@@ -23,9 +24,6 @@ from steadygrad.subject.subject import Subject, make_subject
 
 STEPS = 3
 SEEDS = 2
-
-ADAPTIVE = ("adam", "lion", "rmsprop", "adagrad", "adadelta", "rprop", "sophia", "lamb", "muon", "shampoo", "soap")
-"""Parts of the names of optimizers whose step is as large whatever the gradient's norm is."""
 
 
 class Scaled(ScaleRecord):
@@ -142,7 +140,7 @@ def scale_of(
         raise SubjectError(
             "give at least two sizes above 0, and one or more steps and seeds, as in sizes=(64, 128, 256)"
         )
-    begun, found, optimizer = time.monotonic(), dict[tuple[int, int], Member](), ""
+    begun, found, optimizer, adaptive = time.monotonic(), dict[tuple[int, int], Member](), "", False
     for size in sizes:
         for seed in range(seeds):
             if progress is not None:
@@ -150,11 +148,11 @@ def scale_of(
             subject = member(size, seed)
             optimizer = type(subject.optimizer).__name__
             with running_theirs("the model, its loss or its optimizer raised this while it was stepped"):
+                adaptive = is_adaptive(subject) if not found else adaptive
                 found[size, seed] = measure(subject, steps)
             target = target or type(subject.model).__name__
     at = [[found[size, seed] for seed in range(seeds)] for size in sizes]
     _refuse_other_weights(at, sizes, argument)
-    adaptive = any(part in optimizer.lower() for part in ADAPTIVE)
     weights, attentions = tuple(_weights(at, sizes)), tuple(_attentions(at, sizes))
     if all(one.role == "fixed" for one in weights):
         raise SubjectError(f"{argument} changes the shape of no weight; name an argument that makes the model wider")
