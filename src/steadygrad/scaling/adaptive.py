@@ -1,4 +1,4 @@
-"""Whether the size of an optimizer's step goes with that of the gradient: one step of a loss is taken, and one of a smaller loss."""
+"""Whether the size of an optimizer's step goes with that of the gradient: a step of a loss is taken, and one of a smaller one."""
 
 from __future__ import annotations
 
