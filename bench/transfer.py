@@ -189,32 +189,49 @@ def sweep(name: str) -> None:
 
 
 def curve(name: str, variant: str) -> dict[float, float]:
-    """The mean loss at each rate at which every seed was trained."""
+    """The mean loss of all seeds at each rate; empty until every training is there."""
     known = rows()
     found = {}
     for rate in FAMILIES[name].grid():
-        losses = [known.get((name, variant, rate, seed)) for seed in range(SEEDS)]
-        if None not in losses:
-            found[rate] = sum(loss for loss in losses if loss is not None) / SEEDS
+        losses = [known.get((name, variant, rate, seed), math.nan) for seed in range(SEEDS)]
+        found[rate] = sum(losses) / SEEDS
+    return {} if any(math.isnan(loss) for loss in found.values()) else found
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """The outcome of one family."""
+
+    best: dict[str, float]
+    """The best rate of each variant."""
+    cost: dict[str, float]
+    """Of the large net, by variant: its loss at the small net's best rate ÷ that at its own best, − 1."""
+
+
+def outcomes() -> dict[str, Transfer]:
+    """Of every family that is trained whole."""
+    found = {}
+    for name in FAMILIES:
+        curves = {variant: curve(name, variant) for variant in VARIANTS}
+        if not all(curves.values()):
+            continue
+        best = {variant: min(losses, key=lambda rate: losses[rate]) for variant, losses in curves.items()}
+        small = best["small"]
+        cost = {variant: curves[variant][small] / curves[variant][best[variant]] - 1 for variant in VARIANTS[1:]}
+        found[name] = Transfer(best, cost)
     return found
 
 
 def table() -> Iterator[str]:
     """The best rate and what the small net's best rate costs the large one, before and after the cure."""
-    yield "| family | sizes | best rate, small | large, before | large, after | small's rate costs: before | after |"
+    yield "| family | sizes | best rate: small | large, before | large, after | cost of the small's rate: before | after |"
     yield "|---|---|---|---|---|---|---|"
-    for name, family in FAMILIES.items():
-        curves = {variant: curve(name, variant) for variant in VARIANTS}
-        if not all(curves.values()):
-            continue
-        best = {variant: min(found, key=lambda rate: found[rate]) for variant, found in curves.items()}
-        cost = {
-            variant: curves[variant][best["small"]] / curves[variant][best[variant]] - 1 for variant in VARIANTS[1:]
-        }
-        moved = [f"{best[variant]:.2g} (×{best[variant] / best['small']:.2g})" for variant in VARIANTS[1:]]
+    for name, found in outcomes().items():
+        family, small = FAMILIES[name], found.best["small"]
+        moved = [f"{found.best[variant]:.2g} (×{found.best[variant] / small:.2g})" for variant in VARIANTS[1:]]
         yield (
-            f"| {name} | {family.small}, {family.large} | {best['small']:.2g} | {moved[0]} | {moved[1]} "
-            f"| {cost['before']:.1%} | {cost['after']:.1%} |"
+            f"| {name} | {family.small}, {family.large} | {small:.2g} | {moved[0]} | {moved[1]} "
+            f"| {found.cost['before']:.1%} | {found.cost['after']:.1%} |"
         )
 
 

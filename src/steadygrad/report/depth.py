@@ -26,12 +26,12 @@ def render(found: DepthRecord, *, width: int | None = None, color: Color = "auto
         ("change by all updates", found.change),
         *((f"update of {one.pattern}", one.update) for one in found.layers),
     ]
-    longest = min(max(cell_len(name) for name, _ in rows), width - 38)
+    longest = min(max(cell_len(name) for name, _ in rows), width - 42)
     over = f"{found.depths[0]} to {found.depths[-1]}"
-    lines.append(paint(f"{'':<{longest}}  {'goes as':<24} {over:>10}", "faint"))
+    lines.append(paint(f"{'':<{longest}}  {'goes as':<30} {over:>9}", "faint"))
     for name, law in rows:
         shown = name if len(name) <= longest else "…" + name[-longest + 1 :]
-        lines.append(f"{shown:<{longest}}  {_law(law, found.argument):<24} {_times(law):>10}")
+        lines.append(f"{shown:<{longest}}  {_law(law, found.argument):<30} {_times(law):>9}")
     if found.limit is not None:
         lines += ["", *_limit(found.limit, found.argument, width)]
     for finding in found.findings:
@@ -51,8 +51,8 @@ def render(found: DepthRecord, *, width: int | None = None, color: Color = "auto
 def _law(law: Law, argument: str) -> str:
     if law.kind == "none":
         return "-"
-    error = "" if math.isnan(law.error) else f" ±{law.error:.2g}"
-    value = f"{law.value:.2g}".replace("-", "−")
+    error = "" if math.isnan(law.error) else f" ±{law.error:.2f}"
+    value = f"{law.value:.2f}".replace("-", "−")
     return f"{argument}^{value}{error}" if law.kind == "power" else f"{value}{error} decades each"
 
 

@@ -46,14 +46,15 @@ def judged(
 def _limit(limit: DepthLimit | None, argument: str) -> Iterator[DepthFinding]:
     if limit is None or limit.fails_at is None:
         return
-    trains = f"it trains at {argument} {limit.trains_at} and" if limit.trains_at is not None else "it"
-    told = f"; {limit.why}, which ends it from {_whole(limit.predicted[0])} on" if limit.predicted else ""
+    fails = f"training fails at {argument} {limit.fails_at}"
+    trains = f" and goes well up to {limit.trains_at}" if limit.trains_at is not None else ""
+    told = f": {limit.why}" if limit.predicted else ""
     yield DepthFinding(
         Severity.ERROR,
         "limit",
         (),
         None,
-        f"{trains} does not at {limit.fails_at}{told}",
+        f"{fails}{trains}{told}",
         "steadygrad cure at that depth: skips, or numbers that hold at any depth (folded initialisation)",
     )
 
@@ -108,7 +109,3 @@ def _powers(
 
 def _margin(law: Law) -> float:
     return 0.0 if math.isnan(law.error) else law.error
-
-
-def _whole(value: float) -> str:
-    return f"{value:,.0f}"

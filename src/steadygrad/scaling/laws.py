@@ -9,6 +9,11 @@ import numpy as np
 
 from steadygrad.record.depth import Law
 
+STEEPEST = 3.5
+"""Theory has no greater power of the number of layers: what goes faster has a factor in every layer."""
+LITTLE = 1.0
+"""Decades in all within which the two laws are not told apart: that is a power."""
+
 
 def law(depths: Sequence[int], logs: Sequence[Sequence[float]]) -> Law:
     """Fit log10 of a quantity, for each depth those of all seeds, both ways, and take the one that leaves less.
@@ -19,17 +24,16 @@ def law(depths: Sequence[int], logs: Sequence[Sequence[float]]) -> Law:
     points = [(d, one) for d, found in zip(depths, logs, strict=True) for one in found if math.isfinite(one)]
     if len({depth for depth, _ in points}) < 2:
         return Law("none", math.nan, math.nan, at)
-    fits = {
-        "power": line([math.log10(depth) for depth, _ in points], [one for _, one in points]),
-        "exponential": line([float(depth) for depth, _ in points], [one for _, one in points]),
-    }
-    kind = min(fits, key=lambda name: fits[name][3])
-    slope, _, error, _ = fits[kind]
-    return Law(kind, slope, error, at)
+    values = [one for _, one in points]
+    power = line([math.log10(depth) for depth, _ in points], values)
+    each = line([float(depth) for depth, _ in points], values)
+    fast = max(values) - min(values) > LITTLE and (each[2] < power[2] or abs(power[0]) > STEEPEST)
+    slope, error, _ = each if fast else power
+    return Law("exponential" if fast else "power", slope, error, at)
 
 
-def line(x: Sequence[float], y: Sequence[float]) -> tuple[float, float, float, float]:
-    """Slope, value at 0, standard error of the slope (NaN where nothing is left to tell it), and the squares that are left."""
+def line(x: Sequence[float], y: Sequence[float]) -> tuple[float, float, float]:
+    """Slope, its standard error (NaN where nothing is left to tell it), and the squares that are left."""
     across, up = np.array(x), np.array(y)
     centred = across - across.mean()
     slope = float(centred @ up / (centred @ centred))
@@ -37,7 +41,7 @@ def line(x: Sequence[float], y: Sequence[float]) -> tuple[float, float, float, f
     left = float(rest @ rest)
     freedom = len(x) - 2
     error = math.sqrt(left / freedom / float(centred @ centred)) if freedom > 0 else math.nan
-    return slope, float(up.mean() - slope * across.mean()), error, left
+    return slope, error, left
 
 
 def reaches(depths: Sequence[int], found: Law, level: float) -> tuple[float, float] | None:

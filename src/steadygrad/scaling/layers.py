@@ -80,8 +80,9 @@ def repeated(shallow: Deep, deep: Deep) -> list[Pattern]:
             if part.isdecimal() and any(matches(pattern, other) for other in shallow.shapes):
                 found[pattern, deep.shapes[name]] = None
                 break
+    more = [one for one in found if len(of_pattern(deep, one)) > len(of_pattern(shallow, one))]
     order = {name: index for index, name in enumerate(deep.shapes)}
-    return sorted(found, key=lambda one: min(order[name] for name in of_pattern(deep, one)))
+    return sorted(more, key=lambda one: min(order[name] for name in of_pattern(deep, one)))
 
 
 def of_pattern(member: Deep, pattern: Pattern) -> tuple[str, ...]:
