@@ -70,7 +70,7 @@ class ScaleFinding:
 
     severity: Severity
     kind: str
-    """ "rate", "initialisation" or "attention"."""
+    """ "rate", "initialisation", "attention" or "multiplier"."""
     weights: tuple[str, ...]
     exponent: float
     """Of the worst of them."""
