@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from steadygrad.proof import Proof, prove
     from steadygrad.record import Alarm, Evidence, Finding, Location, Severity, Verdict
     from steadygrad.rounding.check_precision import Rounded, precision
+    from steadygrad.scaling.check_depth import DepthScaled, scale_depth
     from steadygrad.scaling.check_scale import Scaled, scale
 
 _HOME = {
@@ -53,6 +54,8 @@ _HOME = {
     "RateSearch": "steadygrad.cures.rate_search",
     "Rounded": "steadygrad.rounding.check_precision",
     "precision": "steadygrad.rounding.check_precision",
+    "DepthScaled": "steadygrad.scaling.check_depth",
+    "scale_depth": "steadygrad.scaling.check_depth",
     "Scaled": "steadygrad.scaling.check_scale",
     "scale": "steadygrad.scaling.check_scale",
     "Proof": "steadygrad.proof",
@@ -76,6 +79,7 @@ __all__ = [
     "Alarm",
     "Clip",
     "Cured",
+    "DepthScaled",
     "Evidence",
     "Finding",
     "Fixed",
@@ -110,6 +114,7 @@ __all__ = [
     "precision",
     "prove",
     "scale",
+    "scale_depth",
 ]
 
 

@@ -181,6 +181,40 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     assert sum(line.startswith("error[rate]: ") for line in lines) == 2
     assert main(["scale", *options, "--output-format", "json"]) == 1
     said = json.loads(capsys.readouterr().out)
-    assert [one["role"] for one in said["weights"]] == ["input", "hidden", "output"] and said["stable"] is False
+    matrices = [one["role"] for one in said["weights"] if one["name"].endswith("weight")]
+    assert matrices == ["input", "hidden", "output"] and said["stable"] is False
     assert main(["scale", "net.py:build", "--width", "hidden=64"]) == 2
     assert "write it as --width hidden=64,128,256" in capsys.readouterr().err
+
+
+CONFIGURED = """
+from dataclasses import dataclass
+from torch import nn
+
+
+@dataclass
+class Config:
+    hidden: int = 64
+    inner: int = 128
+
+
+class Net(nn.Sequential):
+    def __init__(self, config: Config):
+        layers = nn.Linear(8, config.hidden), nn.Linear(config.hidden, config.inner), nn.Linear(config.inner, 3)
+        super().__init__(*layers)
+"""
+
+
+def test_a_field_of_a_configuration_grows_and_others_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "net.py").write_text(CONFIGURED)
+    monkeypatch.chdir(tmp_path)
+    both = ["--width", "config.hidden=64,128", "--width", "config.inner=128,256", "--quiet", "--output-format", "json"]
+    assert main(["scale", "net.py:Net", *both]) == 1
+    said = json.loads(capsys.readouterr().out)
+    assert said["argument"] == "config.hidden" and said["sizes"] == [64, 128]
+    roles = [one["role"] for one in said["weights"] if one["name"].endswith("weight")]
+    assert roles == ["input", "hidden", "output"]
+    assert main(["scale", "net.py:Net", "--width", "config.hidden=64,128", "--width", "config.inner=128,256,512"]) == 2
+    assert "give as many of each" in capsys.readouterr().err

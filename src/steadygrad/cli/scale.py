@@ -12,9 +12,24 @@ from steadygrad.cli import completing
 from steadygrad.cli.subject import asked, settings_for, subject_options
 
 
-@click.command(name="scale", short_help="Measure what grows when the model is made wider.")
+@click.command(name="scale", short_help="Measure what grows when the model is made wider or deeper.")
 @click.argument("target", shell_complete=completing.files)
-@click.option("--width", required=True, metavar="NAME=SIZES", help="The argument that grows: hidden=64,128,256,512.")
+@click.option(
+    "--width",
+    multiple=True,
+    metavar="NAME=SIZES",
+    help="The argument that grows: hidden=64,128,256, or config.hidden=64,128,256; again for others that grow with it.",
+)
+@click.option(
+    "--depth", metavar="NAME=DEPTHS", help="The number of layers instead: layers=4,8,16 or config.layers=4,8,16."
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    help="With --depth: time for short trainings that find where it stops training.",
+)
 @subject_options
 @click.option(
     "--steps", type=click.IntRange(min=1), default=3, show_default=True, help="Steps before updates are measured."
@@ -28,7 +43,9 @@ def command(
     ctx: click.Context,
     /,
     target: str,
-    width: str,
+    width: tuple[str, ...],
+    depth: str | None,
+    seconds: float,
     steps: int,
     seeds: int,
     output_format: str,
@@ -39,39 +56,61 @@ def command(
     """Build TARGET at each size, take a few real steps on copies, and fit how outputs and updates grow.
 
     An exponent of 0 stays the same at every width; an update of 1 doubles where the width doubles, and the wide model needs
-    half the learning rate. Writes nothing.
+    half the learning rate. With --depth: what grows from layer to layer, and the depth at which it stops training. Writes
+    nothing.
 
     Exit code: 0 nothing grows; 1 something does; 2 could not check.
     """
     from steadygrad.cli.progress import progress
 
+    if bool(width) == bool(depth):
+        raise click.UsageError("give --width hidden=64,128,256 or --depth layers=4,8,16, one of them")
     settings = settings_for(target, {name: options[name] for name in ("device", "dtype", "seed")})
-    argument, sizes = _read(width)
+    grown = _read(width, "--width", "hidden=64,128,256") or _read((depth or "",), "--depth", "layers=4,8,16")
+    argument, sizes = next(iter(grown.items()))
     with progress(target, quiet=quiet) as say, contextlib.redirect_stdout(sys.stderr):
+        from steadygrad.scaling.check_depth import depth_of
         from steadygrad.scaling.check_scale import scale_of
         from steadygrad.subject.from_options import subject_of
 
         given = asked(settings, options)
 
         def member(size: int, seed: int) -> Any:
-            arguments = [*given["arguments"], f"{argument}={size}"]
+            at = {name: values[sizes.index(size)] for name, values in grown.items()} if width else {argument: size}
+            arguments = [*given["arguments"], *(f"{name}={value}" for name, value in at.items())]
             return subject_of(target, {**given, "arguments": arguments, "seed": given["seed"] + seed})
 
-        found = scale_of(member, sizes, argument, target=target, steps=steps, seeds=seeds, progress=say)
+        found: Any
+        if depth:
+            found = depth_of(member, sizes, argument, target=target, seeds=seeds, seconds=seconds, progress=say)
+        else:
+            found = scale_of(member, sizes, argument, target=target, steps=steps, seeds=seeds, progress=say)
     if output_format == "json":
-        from steadygrad.report.as_json import scale_as_json
+        from steadygrad.report.as_json import depth_as_json, scale_as_json
 
-        click.echo(scale_as_json(found))
+        click.echo(depth_as_json(found) if depth else scale_as_json(found))
     else:
-        from steadygrad.report.scale import render
+        from steadygrad.report import depth as depth_report
+        from steadygrad.report import scale as scale_report
 
-        click.echo(render(found, color=color), color=True)
+        click.echo((depth_report if depth else scale_report).render(found, color=color), color=True)
     ctx.exit(0 if found.stable else 1)
 
 
-def _read(text: str) -> tuple[str, list[int]]:
-    name, equals, sizes = text.partition("=")
-    parts = [part.strip() for part in sizes.split(",")]
-    if not (equals and name and all(part.isdecimal() for part in parts) and len(set(parts)) > 1):
-        raise click.UsageError(f"cannot read --width {text!r}; write it as --width hidden=64,128,256")
-    return name, [int(part) for part in parts]
+def _read(texts: tuple[str, ...], option: str, example: str) -> dict[str, list[int]]:
+    """Sizes by argument; those of the first are the sizes of the model."""
+    found: dict[str, list[int]] = {}
+    for text in texts:
+        name, equals, sizes = text.partition("=")
+        parts = [part.strip() for part in sizes.split(",")]
+        if not (equals and name and all(part.isdecimal() for part in parts) and len(set(parts)) > 1):
+            raise click.UsageError(f"cannot read {option} {text!r}; write it as {option} {example}")
+        found[name] = [int(part) for part in parts]
+    if found:
+        first, *others = found
+        for name in others:
+            if len(found[name]) != len(found[first]):
+                raise click.UsageError(
+                    f"{option} has {len(found[first])} sizes of {first} and {len(found[name])} of {name}; give as many of each"
+                )
+    return found

@@ -25,16 +25,28 @@ class Exponent:
 
 @dataclass(frozen=True, slots=True)
 class WeightScale:
-    """One weight: what its operation gives before the first step, and how much its own update changes that."""
+    """One weight in one kind of call: what the call gives before the first step, and how much the weight's updates change that.
+
+    Numbers that only multiply what the call takes or gives count as part of it.
+    """
 
     name: str
+    call: str
+    """ "linear", "embedding", "conv2d": a weight that embeds and reads out is there twice."""
     role: str
-    """ "input" (only its outputs grow in number), "hidden" (both grow), "output" (only its inputs grow) or "fixed"."""
+    """ "input" (only its outputs grow in number), "hidden" (both grow), "output" (only its inputs grow), "vector" (a bias or a
+    gain that grows) or "fixed"."""
     location: Location | None
     output: Exponent
     """Of the root mean square of the output before the first step."""
+    gain: Exponent
+    """Of the same ÷ that of the input."""
+    gradient: Exponent
+    """Of the root mean square of the loss's gradient at the output."""
     update: Exponent
-    """Of the root mean square of the change that this weight's update alone makes in its output."""
+    """Of the root mean square of the change of the output, along that gradient, by this weight's own updates."""
+    relative: Exponent
+    """Of the norm of those updates ÷ that of the weight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +55,8 @@ class AttentionScale:
 
     queries: str
     """The weight that makes its queries."""
+    packed: bool
+    """Whether the same weight makes its keys: then no number of its own stands for a factor of the logits."""
     location: Location | None
     heads: tuple[int, ...]
     """The size of a head at each size."""
@@ -56,7 +70,7 @@ class ScaleFinding:
 
     severity: Severity
     kind: str
-    """ "rate", "initialisation" or "attention"."""
+    """ "rate", "initialisation", "attention" or "multiplier"."""
     weights: tuple[str, ...]
     exponent: float
     """Of the worst of them."""

@@ -9,6 +9,7 @@ import json
 from typing import Any
 
 from steadygrad.record import SCHEMA_VERSION, CheckRecord, CureRecord, json_text, to_jsonable
+from steadygrad.record.depth import DepthRecord
 from steadygrad.record.precision import PrecisionRecord
 from steadygrad.record.proof import ProofRecord
 from steadygrad.record.rates import RateSearchRecord
@@ -61,6 +62,11 @@ def scale_as_json(found: ScaleRecord) -> str:
 def precision_as_json(found: PrecisionRecord) -> str:
     """Every operation with what the format does to it, every training with its losses, and the findings."""
     return _dumped({**to_jsonable(found), "modules": list(found.modules), "as_it_is": found.as_it_is})
+
+
+def depth_as_json(found: DepthRecord) -> str:
+    """Every law, the trainings, and the findings."""
+    return _dumped({**to_jsonable(found), "stable": found.stable})
 
 
 def proof_as_json(proof: ProofRecord) -> str:

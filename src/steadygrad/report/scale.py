@@ -7,6 +7,7 @@ import math
 from rich.cells import cell_len
 
 from steadygrad.numerals import count
+from steadygrad.record.depth import DepthFinding
 from steadygrad.record.scale import Exponent, ScaleFinding, ScaleRecord
 from steadygrad.report.colour import Color, Paint, wants_colour
 from steadygrad.report.layout import fill, resolve_width
@@ -24,21 +25,24 @@ def render(found: ScaleRecord, *, width: int | None = None, color: Color = "auto
         f"how each grows: 0 = the same at every {found.argument}, 1 = doubles where {found.argument} doubles", width
     )
     off = {name: one for one in reversed(found.findings) for name in one.weights}
-    longest = min(max(cell_len(one.name) for one in found.weights), width - 44)
+    shown = [one for one in found.weights if one.role in ("input", "hidden", "output") or one.name in off]
+    longest = min(max(cell_len(one.name) for one in shown), width - 44)
     lines.append(paint(f"{'weight':<{longest}}  {'role':<7} {'output':>14} {'its update':>14}", "faint"))
-    for one in found.weights:
+    for one in shown:
         name = one.name if len(one.name) <= longest else "…" + one.name[-longest + 1 :]
         row = f"{name:<{longest}}  {one.role:<7} {_shown(one.output):>14} {_shown(one.update):>14}"
         lines.append(paint(row, off[one.name].severity.value) if one.name in off else row)
+    if rest := len(found.weights) - len(shown):
+        lines.append(paint(f"and {rest} more, biases, gains and weights that do not grow: stable", "faint"))
     for finding in found.findings:
-        lines += ["", *_finding(finding, width, paint)]
+        lines += ["", *finding_lines(finding, width, paint)]
     lines.append("")
     if found.stable:
         lines += fill(f"stable: nothing grows with {found.argument}", width)
     else:
         lines += fill(
             "try: found = sg.scale(...); found.initialise_(model, size) and found.groups(model, size, lr) set the start and the "
-            "rate of each weight",
+            "rate of each weight; found.multipliers(size) has what no weight can hold",
             width,
         )
     return "\n".join(lines)
@@ -51,7 +55,8 @@ def _shown(one: Exponent) -> str:
     return f"{one.value:.2f}".replace("-", "−") + error
 
 
-def _finding(finding: ScaleFinding, width: int, paint: Paint) -> list[str]:
+def finding_lines(finding: ScaleFinding | DepthFinding, width: int, paint: Paint) -> list[str]:
+    """A finding with its expression, and what to do."""
     style = finding.severity.value
     head = fill(f"{style}[{finding.kind}]: {finding.message}", width)
     lines = [paint(line, style) for line in head]

@@ -1,5 +1,7 @@
-"""The coordinate check: what of a model grows when the model does, measured on a family of small ones.
+"""What of a model grows when the model does, measured on a family of small ones: over its width, and over its depth.
 
-``family`` measures one member, ``fit`` makes exponents of many, ``judge`` says which are off and why, ``parametrise`` is the
-cure as numbers, ``check_scale`` puts them together. Knows the subject and the probe's tape; judges no single model.
+Over width: ``uses`` sees where weights are used, ``member`` measures one model, ``fit`` makes exponents of many, ``judge`` says
+which are off and why, ``parametrise`` is the cure as numbers, ``check_scale`` puts them together. Over depth likewise: ``layers``
+and ``branches``, ``laws``, ``judge_depth``, ``limit`` (where training ends), ``deepen``, ``check_depth``. Knows the subject and
+the probe; judges no single model.
 """

@@ -11,11 +11,12 @@ from torch import nn
 
 from steadygrad.copies.randomness import same_randomness, seed_torch
 from steadygrad.errors import SubjectError
-from steadygrad.record.scale import AttentionScale, ScaleRecord, WeightScale
+from steadygrad.record.scale import AttentionScale, Exponent, ScaleRecord, WeightScale
 from steadygrad.scaling import parametrise
+from steadygrad.scaling.adaptive import is_adaptive
 from steadygrad.scaling.fit import exponent
 from steadygrad.scaling.judge import judged
-from steadygrad.scaling.member import Member, measure
+from steadygrad.scaling.member import Member, Use, measure
 from steadygrad.source.spans import recording_constructions
 from steadygrad.source.user_errors import raised_as_theirs, running_theirs
 from steadygrad.subject.optimizers import OptimizerLike
@@ -23,9 +24,6 @@ from steadygrad.subject.subject import Subject, make_subject
 
 STEPS = 3
 SEEDS = 2
-
-ADAPTIVE = ("adam", "lion", "rmsprop", "adagrad", "adadelta", "rprop", "sophia", "lamb")
-"""Parts of the names of optimizers whose step is as large whatever the gradient's norm is."""
 
 
 class Scaled(ScaleRecord):
@@ -39,6 +37,8 @@ class Scaled(ScaleRecord):
 
     def initialise_(self, model: nn.Module, size: int) -> None:
         """Scale the start of each weight of ``model`` for its ``size``, in place; the smallest size stays as it is.
+
+        What is tied needs a multiplier beside it, see ``multipliers``.
 
         Args:
             model: A model of the family, as it was built.
@@ -58,6 +58,17 @@ class Scaled(ScaleRecord):
             ``[{"params": [...], "lr": ...}, ...]``, for the optimizer's constructor.
         """
         return parametrise.groups(self, model, size, lr)
+
+    def multipliers(self, size: int) -> dict[str, float]:
+        """Return the numbers that no start and no rate can stand for, by the weight: where one embeds and reads out.
+
+        Args:
+            size: The size of the model.
+
+        Returns:
+            For each such weight the factor of the logits that it makes; empty where no weight is tied.
+        """
+        return parametrise.multipliers(self, size)
 
 
 def scale(
@@ -129,7 +140,7 @@ def scale_of(
         raise SubjectError(
             "give at least two sizes above 0, and one or more steps and seeds, as in sizes=(64, 128, 256)"
         )
-    begun, found, optimizer = time.monotonic(), dict[tuple[int, int], Member](), ""
+    begun, found, optimizer, adaptive = time.monotonic(), dict[tuple[int, int], Member](), "", False
     for size in sizes:
         for seed in range(seeds):
             if progress is not None:
@@ -137,11 +148,11 @@ def scale_of(
             subject = member(size, seed)
             optimizer = type(subject.optimizer).__name__
             with running_theirs("the model, its loss or its optimizer raised this while it was stepped"):
+                adaptive = is_adaptive(subject) if not found else adaptive
                 found[size, seed] = measure(subject, steps)
             target = target or type(subject.model).__name__
     at = [[found[size, seed] for seed in range(seeds)] for size in sizes]
     _refuse_other_weights(at, sizes, argument)
-    adaptive = any(part in optimizer.lower() for part in ADAPTIVE)
     weights, attentions = tuple(_weights(at, sizes)), tuple(_attentions(at, sizes))
     if all(one.role == "fixed" for one in weights):
         raise SubjectError(f"{argument} changes the shape of no weight; name an argument that makes the model wider")
@@ -161,10 +172,10 @@ def scale_of(
 
 
 def _refuse_other_weights(at: Sequence[Sequence[Member]], sizes: Sequence[int], argument: str) -> None:
-    first = at[0][0].uses
+    first = set(at[0][0].names)
     for size, members in zip(sizes, at, strict=True):
         for one in members:
-            if other := sorted(first.keys() ^ one.uses.keys()):
+            if other := sorted(first ^ set(one.names)):
                 raise SubjectError(
                     f"the models of {argument} {sizes[0]} and {size} train different weights ({', '.join(other[:2])}); name an "
                     "argument that makes the model wider, not deeper"
@@ -172,18 +183,36 @@ def _refuse_other_weights(at: Sequence[Sequence[Member]], sizes: Sequence[int], 
 
 
 def _weights(at: Sequence[Sequence[Member]], sizes: Sequence[int]) -> Iterable[WeightScale]:
-    for name, use in at[0][0].uses.items():
-        largest = at[-1][0].uses[name]
-        grown = sum(now > was for was, now in zip(use.shape, largest.shape, strict=True))
-        fan_in = largest.fan_in > use.fan_in
-        role = "fixed" if not grown else "input" if not fan_in else "hidden" if grown > 1 else "output"
+    """Every use; one that some members lack, as of an expert that no sample went to, has what the others give."""
+    for key in dict.fromkeys(key for members in at for one in members for key in one.uses):
+        using = [[one.uses[key] for one in members if key in one.uses] for members in at]
+        known = [uses[0] for uses in using if uses]
+
+        def power(quantity: str, using: list[list[Use]] = using) -> Exponent:
+            return exponent(sizes, [[getattr(one, quantity) for one in uses] for uses in using])
+
         yield WeightScale(
-            name,
-            role,
-            use.location,
-            exponent(sizes, [[one.uses[name].output for one in members] for members in at]),
-            exponent(sizes, [[one.uses[name].update for one in members] for members in at]),
+            *key,
+            _role(known[0], known[-1]),
+            known[0].location,
+            power("output"),
+            power("gain"),
+            power("gradient"),
+            power("update"),
+            power("relative"),
         )
+
+
+def _role(smallest: Use, largest: Use) -> str:
+    grown = [pair for pair in zip(smallest.shape, largest.shape, strict=True) if pair[1] > pair[0]]
+    if not grown:
+        return "fixed"
+    if sum(size > 1 for size in largest.shape) == 1:
+        return "vector"
+    if len(grown) > 1:
+        return "hidden"
+    # Of what a layer gives, the number of samples may grow as well, as of those that go to an expert.
+    return "input" if grown[0] in zip(smallest.given, largest.given, strict=False) else "output"
 
 
 def _attentions(at: Sequence[Sequence[Member]], sizes: Sequence[int]) -> Iterable[AttentionScale]:
@@ -192,6 +221,7 @@ def _attentions(at: Sequence[Sequence[Member]], sizes: Sequence[int]) -> Iterabl
         first = at[0][0].attentions[number]
         yield AttentionScale(
             first.queries,
+            first.packed,
             first.location,
             tuple(members[0].attentions[number].size for members in at),
             exponent(sizes, [[one.attentions[number].logits for one in members] for members in at]),

@@ -1,8 +1,8 @@
-"""One member of a family, measured: outputs before the first step, and what each weight's own update changes in them.
+"""One member of a family, measured: outputs before the first step, and what each weight's own updates change in them.
 
-A few real steps are taken on a copy. Then the weights are put back, and each is given its update alone: what that changes in
-its own operation's output is its own doing, and none of what its neighbours did (Yang et al. 2022, arXiv:2203.03466, appendix
-D.1, looks at all updates together).
+A few real steps are taken on a copy. What the first step that reaches a weight does to the outputs of its calls is read along
+the weight's gradient: that is the part that adds up as a model grows. The rest of the change is noise, which at small widths
+hides the law (Yang et al. 2022, arXiv:2203.03466, appendix D.1, looks at all of the change, of all weights together).
 """
 
 from __future__ import annotations
@@ -11,18 +11,19 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from steadygrad.copies.copying import Copied, clone_batch
+from steadygrad.copies.copying import clone_batch
 from steadygrad.copies.nested import size_of
 from steadygrad.copies.randomness import seed_torch
 from steadygrad.errors import SubjectError
 from steadygrad.probe.attention import MASKED
 from steadygrad.probe.backward import put_back
+from steadygrad.probe.calls import SCALINGS
 from steadygrad.probe.tape import Tape
 from steadygrad.probe.taped import Taped
 from steadygrad.record import Location
+from steadygrad.scaling.uses import Gradients, Key, Outputs
 from steadygrad.steptest.plain_step import one_step
 from steadygrad.subject.subject import Subject
 from steadygrad.subject.with_copy import SubjectCopy, with_copy
@@ -30,15 +31,22 @@ from steadygrad.subject.with_copy import SubjectCopy, with_copy
 
 @dataclass(frozen=True)
 class Use:
-    """The first operation that multiplies by a weight."""
+    """The calls of one name that take a weight."""
 
     shape: tuple[int, ...]
-    fan_in: int
+    given: tuple[int, ...]
+    """Shape of the first output."""
     location: Location | None
     output: float
-    """Root mean square of the output before the first step."""
+    """Root mean square of the outputs before the first step, times the numbers that only multiply them."""
+    gain: float
+    """The same without the bias ÷ that of what goes in, before the numbers that only multiply it; of an embedding, ``output``."""
+    gradient: float
+    """Root mean square of the loss's gradient at the outputs, at the first step that brings one."""
     update: float
-    """Root mean square of the change that the weight's update alone makes there."""
+    """Root mean square of the change of the outputs by that step's change of the weight, times those numbers."""
+    relative: float
+    """Norm of the weight's change in all steps ÷ norm of the weight."""
 
 
 @dataclass(frozen=True)
@@ -52,81 +60,155 @@ class Heads:
     """Root mean square of the logits ÷ (that of the queries × that of the keys)."""
     queries: str
     """The weight that makes the queries, or them and more."""
+    packed: bool
+    """Whether it makes the keys as well."""
 
 
 @dataclass(frozen=True)
 class Member:
     """One member of the family."""
 
-    uses: dict[str, Use]
-    """By the name of the weight; those that a step moves."""
+    names: tuple[str, ...]
+    """Of all weights."""
+    uses: dict[Key, Use]
+    """Those of weights that a step moves."""
     attentions: tuple[Heads, ...]
+    operations: tuple[Taped, ...]
+    """Of the pass before the first step."""
+    falls: dict[Key, float]
+    """Fall of the loss by each weight's change in the first step, in these calls, to first order."""
 
 
 def measure(subject: Subject, steps: int) -> Member:
     """Take ``steps`` real steps on a copy and measure what they change. Raises ``SubjectError`` where none can be taken."""
     with with_copy(subject) as run:
-        before = _forward(run)
-        start = {name: p.detach().clone() for name, p in run.copied.named_parameters()}
-        _train(run, steps)
-        trained = {name: p.detach().clone() for name, p in run.copied.named_parameters()}
-        _put(run.copied, start)
-        uses: dict[str, Use] = {}
-        for name, first in _first_uses(before).items():
-            if torch.equal(trained[name], start[name]):
+        weights: dict[str, Tensor] = dict(run.copied.named_parameters())
+        operations, given = _outputs(run, weights)
+        start = {name: weight.detach().clone() for name, weight in weights.items()}
+        walked = _train(run, weights, steps)
+        scaled = _Scaled(operations, given.sizes)
+        uses: dict[Key, Use] = {}
+        for key, use in given.uses.items():
+            moved = float((weights[key[0]].detach() - start[key[0]]).double().norm())
+            if not moved or use.operation >= len(operations):
                 continue
-            _put(run.copied, {name: trained[name]})
-            after = _forward(run)[first]
-            _put(run.copied, {name: start[name]})
-            operation = before[first]
-            uses[name] = Use(
-                shape=tuple(start[name].shape),
-                fan_in=operation.fan_in or 0,
+            operation = operations[use.operation]
+            after, before = scaled.behind(operation), scaled.before(operation)
+            output = math.sqrt(use.squares / use.count) * after if use.count else math.nan
+            uses[key] = Use(
+                shape=tuple(start[key[0]].shape),
+                given=use.shape,
                 location=operation.location,
-                output=_root_mean_square(operation.sample),
-                update=_change(operation.sample, after.sample),
+                output=output,
+                gain=output if operation.kind == "embedding" else use.gain * before * after,
+                gradient=walked.gradient(key),
+                update=walked.update(key) * after,
+                relative=moved / float(start[key[0]].double().norm()) if start[key[0]].any() else math.nan,
             )
-        return Member(uses, tuple(_heads(before)))
+        return Member(tuple(weights), uses, tuple(_heads(operations)), tuple(operations), walked.falls)
 
 
-def _train(run: SubjectCopy, steps: int) -> None:
+class _Walk:
+    """The first step that brings each use a gradient: its gradient and its change.
+
+    Later ones say more of how far the net has come than of how it grows: wide ones come further, and their gradients turn.
+    """
+
+    def __init__(self) -> None:
+        self._gradient: dict[Key, float] = {}
+        self._update: dict[Key, float] = {}
+        self.falls: dict[Key, float] = {}
+
+    def take(self, seen: Gradients, changes: dict[str, Tensor]) -> None:
+        """Add one step: what its backward pass saw, and how it changed each weight."""
+        self.falls = self.falls or {key: use.along(changes[key[0]]) for key, use in seen.uses.items()}
+        for key, use in seen.uses.items():
+            change = changes[key[0]]
+            if key not in self._gradient and use.squares > 0 and bool(change.any()):
+                self._gradient[key] = math.sqrt(use.squares / use.numel)
+                self._update[key] = use.change(change)
+
+    def gradient(self, key: Key) -> float:
+        return self._gradient.get(key, math.nan)
+
+    def update(self, key: Key) -> float:
+        return self._update.get(key, math.nan)
+
+
+def _train(run: SubjectCopy, weights: dict[str, Tensor], steps: int) -> _Walk:
     outside: list[tuple[Tensor, Tensor | None]] = []
+    walk = _Walk()
     try:
         for step in range(steps):
             batches = run.subject.batches
             batch = run.batch if batches is None else batches.at(step)
-            loss, _ = one_step(run.copied, run.objective, batch, run.seed + step, outside, None)
+            before = {name: weight.detach().clone() for name, weight in weights.items()}
+            with Gradients(weights) as seen:
+                loss, _ = one_step(run.copied, run.objective, batch, run.seed + step, outside, None)
             if not math.isfinite(loss):
                 raise SubjectError(f"the loss is {loss} before step {step + 1}; lower the learning rate first")
+            walk.take(seen, {name: weight.detach() - before[name] for name, weight in weights.items()})
     finally:
         put_back(outside)
+    return walk
 
 
-@torch.no_grad()
-def _put(copied: Copied, values: dict[str, Tensor]) -> None:
-    for name, parameter in copied.named_parameters():
-        if name in values:
-            parameter.copy_(values[name])
-
-
-def _forward(run: SubjectCopy) -> list[Taped]:
-    """The operations of one pass on the batch, always with the same random numbers."""
-    names = {id(parameter): name for name, parameter in run.copied.named_parameters()}
-    tape = Tape(names, size_of(run.batch))
+def _outputs(run: SubjectCopy, weights: dict[str, Tensor]) -> tuple[list[Taped], Outputs]:
+    """The operations of one pass on the batch, and what each gives."""
+    tape = Tape({id(weight): name for name, weight in weights.items()}, size_of(run.batch))
+    given = Outputs(weights, lambda: len(tape.operations))
     seed_torch(run.seed)
-    with tape.recording(run.model):
+    with given, tape.recording(run.model):
         run.objective(run.model, clone_batch(run.batch))
     for operation in tape.operations:
         operation.node = None
-    return tape.operations
+    return tape.operations, given
 
 
-def _first_uses(operations: Sequence[Taped]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for operation in operations:
-        if operation.weight and operation.sample is not None:
-            found.setdefault(operation.weight, operation.index)
-    return found
+class _Scaled:
+    """The numbers that multiply what goes into a layer and what comes out: of one layer with them, as of one without."""
+
+    def __init__(self, operations: Sequence[Taped], sizes: dict[int, float]) -> None:
+        self._operations, self._sizes = operations, sizes
+        self._children: dict[int, list[Taped]] = {}
+        for operation in operations:
+            for parent in operation.parents:
+                self._children.setdefault(parent, []).append(operation)
+
+    def behind(self, operation: Taped) -> float:
+        """The factor behind a layer; 1 where what it makes meets another activation in a product, as queries and keys do."""
+        factor, at = 1.0, operation
+        while len(children := self._children.get(at.index, [])) == 1:
+            (child,) = children
+            if _is_product(child):
+                return 1.0
+            if not (_scales(child) or (child.kind == "shape" and len(child.parents) == 1)):
+                break
+            factor *= self._factor(at, child)
+            at = child
+        return factor
+
+    def before(self, operation: Taped) -> float:
+        """The factor in front of a layer."""
+        factor, at = 1.0, operation
+        while len(at.parents) == 1:
+            parent = self._operations[at.parents[0]]
+            if not (_scales(parent) or (parent.kind == "shape" and len(parent.parents) == 1)):
+                break
+            if parent.parents:
+                factor *= self._factor(self._operations[parent.parents[0]], parent)
+            at = parent
+        return factor
+
+    def _factor(self, parent: Taped, child: Taped) -> float:
+        if not _scales(child):
+            return 1.0
+        was, now = self._sizes.get(parent.index, math.nan), self._sizes.get(child.index, math.nan)
+        return now / was if was > 0 and now > 0 else 1.0
+
+
+def _scales(operation: Taped) -> bool:
+    return operation.kind == "arithmetic" and operation.passes_through and operation.name in SCALINGS
 
 
 def _heads(operations: Sequence[Taped]) -> Iterator[Heads]:
@@ -146,7 +228,11 @@ def _heads(operations: Sequence[Taped]) -> Iterator[Heads]:
         if len(known) == 2:
             sizes = math.prod(_root_mean_square(one.sample) for one in known)
             head = operations[product.parents[0]].shape[-1]
-            yield Heads(head, product.location, _root_mean_square(logits) / sizes, known[0].weight)
+            yield Heads(head, product.location, _root_mean_square(logits) / sizes, *_makers(known))
+
+
+def _makers(known: Sequence[Taped]) -> tuple[str, bool]:
+    return known[0].weight, known[0].weight == known[1].weight
 
 
 def _is_product(operation: Taped) -> bool:
@@ -165,14 +251,8 @@ def _made_by(operations: Sequence[Taped], start: Iterable[int], wanted: Callable
     return None
 
 
-def _change(before: Tensor | None, after: Tensor | None) -> float:
-    if before is None or after is None or before.shape != after.shape:
-        return math.nan
-    return _root_mean_square(after.double() - before.double(), where=before)
-
-
-def _root_mean_square(values: Tensor | None, where: Tensor | None = None) -> float:
+def _root_mean_square(values: Tensor | None) -> float:
     if values is None:
         return math.nan
-    known = values.isfinite() & ((values if where is None else where) > MASKED)
+    known = values.isfinite() & (values > MASKED)
     return float(values[known].double().square().mean().sqrt()) if bool(known.any()) else math.nan
