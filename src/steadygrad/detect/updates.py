@@ -65,8 +65,8 @@ class Traits(NamedTuple):
 def traits_of(defaults: Mapping[str, Any]) -> Traits:
     """Read the settings of an optimizer. One of Adam's kind has an ``eps`` beside its betas; one that takes signs has none."""
     betas = defaults.get("betas")
-    adam = isinstance(betas, (tuple, list)) and len(betas) == 2 and "eps" in defaults
-    return Traits("tolerance_change" in defaults, float(betas[1]) if adam else None)
+    pair = betas if isinstance(betas, (tuple, list)) and len(betas) == 2 and "eps" in defaults else None
+    return Traits("tolerance_change" in defaults, None if pair is None else float(pair[1]))
 
 
 def leaps(state: State, rate: float) -> bool:
@@ -84,7 +84,7 @@ def judge_updates(
     traits: Traits,
 ) -> list[Symptom]:
     """Judge the updates of these steps. ``at`` gives loss and log10 total norm of a step; ``leapt_at``: when the rate leapt."""
-    seen, found = list(exact), []
+    seen, found = list(exact), list[Symptom]()
     if estimates is not None:
         found += [] if traits.beta2 is None else judge_lengths(state, estimates, beta2=traits.beta2)
         if _is_quiet(state, estimates):
