@@ -21,7 +21,7 @@ from bench.faults.table import FAULTS
 from bench.faults.training import Script, fingerprint
 from steadygrad.record import Action, Alarm
 
-LATER = ("SG106", "SG204", "SG306", "SG307")
+LATER = ("SG102", "SG106", "SG204", "SG305", "SG306", "SG307")
 """Codes that are told by what a step did, or by several: it cannot be skipped any more."""
 POLICIES = ("warn", "skip", "lower", "clip", "rollback", "stop", "callable")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.faults import bookkeeping, losses, sick, spikes, updates
+from bench.faults import bookkeeping, diseases, losses, sick, spikes, updates
 from bench.faults.fault import Fault
 
 THEMES: dict[str, dict[str, Fault]] = {
@@ -11,5 +11,6 @@ THEMES: dict[str, dict[str, Fault]] = {
     "update": updates.FAULTS,
     "loop": bookkeeping.FAULTS,
     "spike": spikes.FAULTS,
+    "disease": diseases.FAULTS,
 }
 FAULTS: dict[str, Fault] = {name: fault for theme in THEMES.values() for name, fault in theme.items()}

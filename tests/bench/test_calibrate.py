@@ -39,6 +39,8 @@ NOT_FITTED = {
         "HARDLY_ANY",
         "UNITS_LEFT",
     },  # Of dropouts, measured beside it.
+    # The truth table has no mixture whose experts die; measured beside them.
+    "sg110_dead_experts": {"LOST", "ENOUGH", "COLLAPSED", "SHOWN"},
     "sg301_init_activation_mismatch": {"FAR_TOO_LARGE"},  # On one batch: nine calibration rows, measured beside it.
     "sg302_batch_norm_without_skip": {"FEW_VALUES", "A_HANDFUL", "DEEP"},  # Counts, of values and of layers.
     "sg304_unscaled_input": {"SATURATED"},  # Words a label.

@@ -243,6 +243,8 @@ class Guard:
             scale = loss_scale.of_backward(one.watch.scaler)
             found = self.looking.by_the_clock(one.index, one.step, norm, scale)
             self.writing.look(found)
+            for symptom in self.looking.over_looks(one.index, one.step, one.columns):
+                self._symptom(one, symptom)
             if found.note and not found.verdict:
                 self._note_once(found.step, self._of(one, f"step {found.step:,}: {found.note}"))
             for line in words_of.look_lines(found):

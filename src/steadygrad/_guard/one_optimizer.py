@@ -71,7 +71,7 @@ class GuardedOptimizer:
         self._rates = LoweredRates(optimizer)
         self._exact = exact_updates.ExactUpdates(self.budget)
         self._leapt_at = 0
-        self._may_rest = "tolerance_change" in optimizer.defaults
+        self._traits = updates.traits_of(optimizer.defaults)
         self._unwritten: list[Rows] = []
         self._frozen = np.zeros(0, bool)
         self._shared = owner.shared
@@ -249,7 +249,7 @@ class GuardedOptimizer:
             self.owner.updated(self, one)
             self.weights.add(one.step, one.weights, one.ratios)
         found += updates.judge_updates(
-            self.state, exact, estimates, leapt_at=self._leapt_at, at=self._at, may_rest=self._may_rest
+            self.state, exact, estimates, leapt_at=self._leapt_at, at=self._at, traits=self._traits
         )
         if rows is not None and self.state.pending_update is not None:
             found += updates.confirmed(self.state, rows, judge.logs(rows))

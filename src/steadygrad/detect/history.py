@@ -131,6 +131,14 @@ class State:
     """The last step whose updates were measured, and which moved something."""
     unmoved: tuple[int, ...] = ()
     """The steps measured since that changed no weight."""
+    long_steps: list[tuple[int, int, float]] = field(default_factory=list)
+    """The last steps longer than the learning rate by much: step, parameter, and length in learning rates."""
+    swallowed: tuple[int, ...] = ()
+    """The measured steps in a row that most 16-bit weights rounded away."""
+    swallowed_rate: float = 0.0
+    """The learning rate of the last of them."""
+    not_swallowed: int = 0
+    """The last measured step that they did not."""
     ratios: list[Array] = field(default_factory=list)
     """Update ÷ weight of the last measured steps that were not too large."""
     highest: float = -math.inf

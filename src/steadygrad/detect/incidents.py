@@ -40,7 +40,7 @@ class Gathered(NamedTuple):
     alarm: Alarm
     new: bool
     sharper: bool = False
-    """Whether an alarm about the loss now says which layer it comes from."""
+    """Whether an alarm about the loss now says which layer it comes from, or one about a gradient what its update does."""
 
 
 def gather(
@@ -81,6 +81,19 @@ def gather(
     if alarm.ended and alarm.code == symptom.code:
         book.open[key] = at
         alarm = replace(alarm, ended=False)
+    if symptom.kind is FaultKind.STALE_MOMENT and alarm.code in ("SG201", "SG206", "SG207"):
+        # The gradient has risen, and what makes it worse is known now.
+        alarm = book.alarms[at] = replace(
+            alarm,
+            code=symptom.code,
+            name=name_of(symptom.code),
+            parameter="" if symptom.column is None else columns.names[symptom.column],
+            message=symptom.message,
+            cause=symptom.cause,
+            last_step=max(alarm.last_step, symptom.last_step, symptom.step),
+            symptoms=(*alarm.symptoms, alarm.code),
+        )
+        return Gathered(alarm, False, True)
     sharper = alarm.code == "SG207" and symptom.code in _SHARPER and symptom.lasting
     if sharper:
         alarm = replace(

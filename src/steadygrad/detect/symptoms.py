@@ -36,6 +36,8 @@ class Symptom:
     """Whether it is a state that goes on, and not one step's doing."""
     of_the_loop: bool = False
     """Whether it is a mistake of the loop itself: nothing in the step shows more of it."""
+    explained: bool = False
+    """Whether cause and place are known already: a look at the step would show nothing more."""
     kind: FaultKind = FaultKind.UNKNOWN
     location: Location | None = None
     """Its place in the program, where that is known already; of the loop else where steps are taken."""

@@ -75,6 +75,8 @@ def explain(alarm: Alarm, symptom: Symptom, view: StepView, looks: Looks) -> Exp
         # A clip stands where it is called, or nowhere; what else a loop does wrong shows at its step.
         place = symptom.location if symptom.code == "SG306" else symptom.location or view.place
         return Explanation(replace(alarm, cause=symptom.cause, location=place), symptom.kind)
+    if symptom.explained:
+        return Explanation(replace(alarm, cause=symptom.cause, location=symptom.location), symptom.kind)
     # What is sudden is gone with its step; what lasts is still there in the step at hand.
     at_hand = (symptom.last_step >= view.step and not view.taken) or symptom.lasting
     draft = _Draft(alarm.code, alarm.parameter)

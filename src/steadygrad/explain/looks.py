@@ -10,10 +10,14 @@ import torch
 from torch import nn
 
 from steadygrad._check import Report
+from steadygrad.detect.looked import Course, judge_look
+from steadygrad.detect.symptoms import Symptom
 from steadygrad.explain.batch_rows import RowsAtFault, rows_at_fault
 from steadygrad.explain.capture import Capture, Given
+from steadygrad.explain.over_looks import seen_in
 from steadygrad.explain.replay import look
 from steadygrad.record import CheckRecord, Location, Look, Operation
+from steadygrad.record.rows import Columns
 from steadygrad.record.trace import Trace
 from steadygrad.rules.read_steptest import left_open
 
@@ -51,6 +55,9 @@ class _Root:
     """Norms of the inputs of some steps."""
     usual: dict[int, float] = field(default_factory=dict)
     """By operation: root mean square of its output at the last look by the clock."""
+    course: Course = field(default_factory=Course)
+    trace: Trace | None = None
+    """Of the last look by the clock, until it is compared with those before."""
 
 
 class Looks:
@@ -139,8 +146,14 @@ class Looks:
             found, report = look(root.capture.root, root.capture.given, step=step, norm=norm, cut=self.cut, scale=scale)
         self.made.append(found)
         if report is not None:
-            root.usual = sizes_of(report.trace)
+            root.usual, root.trace = sizes_of(report.trace), report.trace
         return found
+
+    def over_looks(self, index: int, step: int, columns: Columns) -> list[Symptom]:
+        """Judge what the look that was just made shows beside those before it."""
+        root = self._of(index)
+        trace, root.trace = root.trace, None
+        return [] if trace is None else judge_look(root.course, step, seen_in(trace), columns, prefix=root.prefix)
 
     def on_alarm(
         self, index: int, step: int, alarm: int, scale: float = 1.0

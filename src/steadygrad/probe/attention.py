@@ -78,7 +78,9 @@ def entropy(seen: Look | None) -> tuple[float | None, float | None]:
     if seen is None:
         return None, None
     weights, spread = seen.rows, math.nan
-    if seen.logits:
+    if not seen.logits:
+        spread = _spread_of_logs(weights)
+    else:
         finite = seen.rows[torch.isfinite(seen.rows).all(-1)]
         if not len(finite):
             return None, None
@@ -93,3 +95,13 @@ def entropy(seen: Look | None) -> tuple[float | None, float | None]:
     else:
         share = float(each.mean()) / math.log(weights.shape[-1])
     return (share if math.isfinite(share) else None), (spread if math.isfinite(spread) else None)
+
+
+def _spread_of_logs(weights: Tensor) -> float:
+    """Standard deviation of the logits, which the weights' logarithms are but for one number a row; what is 0 was shut out."""
+    open_ = weights > 0
+    logs = torch.where(open_, weights, 1.0).log()
+    keys = open_.sum(-1, keepdim=True)
+    chooses = keys.squeeze(-1) > 1
+    apart = torch.where(open_, logs - logs.sum(-1, keepdim=True) / keys, 0.0).square().sum(-1) / keys.squeeze(-1)
+    return float(apart[chooses].mean().sqrt()) if bool(chooses.any()) else math.nan

@@ -28,6 +28,7 @@ from steadygrad.probe.backward import (
     watch_backward,
 )
 from steadygrad.probe.blame import blamed
+from steadygrad.probe.choices import routings
 from steadygrad.probe.first_nonfinite import first_nonfinite
 from steadygrad.probe.graph import Graph, graph_of
 from steadygrad.probe.likelihood import watch_likelihoods
@@ -129,6 +130,7 @@ def _probe(
         blind_spots=tuple(spots),
         underflow_operation=operation,
         cuts=to_records.cuts(tape),
+        routings=routings(tape.choices.values(), list(named_parameters(model, loss_module))),
     )
 
 

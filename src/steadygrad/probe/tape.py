@@ -19,7 +19,7 @@ from torch.autograd.graph import Node
 from torch.overrides import TorchFunctionMode
 
 from steadygrad.copies.nested import first_of, is_dense, path_name, tensors_in
-from steadygrad.probe import calls, layout, sampling, units
+from steadygrad.probe import calls, choices, layout, sampling, units
 from steadygrad.probe.attention import look
 from steadygrad.probe.calls import COMPOSITES, CUTS, DATA, ENDS, EXITS, NUMBERS, QUIET, SET_DATA, fan_in
 from steadygrad.probe.conversions import name_of_cut
@@ -51,6 +51,7 @@ class Tape(TorchFunctionMode):
         self.taken: set[str] = set()
         self.reuse: dict[str, Reuse] = {}
         self.sequences: list[SequenceCall] = []
+        self.choices: dict[tuple[Any, ...], choices.Choice] = {}
         self.flow = Flow(names, self._cut)
         self.made: dict[int, tuple[Tensor, Location | None]] = {}
         """Parameters made during the pass, by id: each with the expression."""
@@ -199,6 +200,8 @@ class Tape(TorchFunctionMode):
             called = "data" if func == DATA else name
             cut = self.flow.call(called, args, kwargs, output, tensors, needed and not self._by_design())
         first = first_of(output)
+        if name in choices.CHOOSES and (counted := choices.counts(name, args, kwargs, output)) is not None:
+            choices.add(self.choices, self._draft(name, counted, None), counted)
         if first is None or name in QUIET:
             if name in NUMBERS and cut is not None:
                 self.cuts.append(cut)

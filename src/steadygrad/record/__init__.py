@@ -8,6 +8,7 @@ from steadygrad.record.change import GROUPS, SAFETIES, Candidate, Change, CureRe
 from steadygrad.record.check import Assumption, CheckRecord, Cost, Setup, Tier
 from steadygrad.record.codec import SCHEMA_VERSION, from_jsonable, json_text, to_jsonable
 from steadygrad.record.finding import CureRef, Evidence, Finding, Severity, Verdict
+from steadygrad.record.routing import Routing
 from steadygrad.record.span import Location
 from steadygrad.record.steptest import StepTest
 from steadygrad.record.trace import (
@@ -48,6 +49,7 @@ __all__ = [
     "OutputStatistics",
     "Parameter",
     "Recurrence",
+    "Routing",
     "Saturation",
     "Setup",
     "Severity",

@@ -12,12 +12,16 @@ class FaultKind(StrEnum):
     # The rate and the optimizer.
     RATE = "rate"
     MOMENTS = "moments"
+    STALE_MOMENT = "stale moment"
     OPTIMIZER = "optimizer"
     UNMOVED = "unmoved"
     UNREAD = "unread"
     # The model and its loss.
     NO_GRADIENT = "no gradient"
     CONSTANT_ANSWER = "constant answer"
+    LOGITS = "logits"
+    GAIN = "gain"
+    SWALLOWED = "swallowed"
     # The loop.
     RATE_IS_ZERO = "rate is zero"
     NOT_CLEARED = "not cleared"

@@ -72,6 +72,8 @@ class Updates:
     exact: bool
     """Measured on all elements, and not on a sample of them."""
     rate: float = float("nan")
+    still: dict[int, float] = field(default_factory=dict)
+    """Of 16-bit weights, by column: share of the elements with a gradient that the step did not change."""
 
 
 @dataclass(frozen=True)

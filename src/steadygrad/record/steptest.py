@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from steadygrad.record.routing import Routing
 from steadygrad.record.span import Location
 
 
@@ -59,6 +60,8 @@ class SecondLook:
     end_location: Location | None
     died: tuple[Died, ...]
     """By the order of the forward pass; those a probe saw."""
+    routings: tuple[Routing, ...] = ()
+    """The choices of a model that has some, on the batch of the probe."""
 
 
 @dataclass(frozen=True, slots=True)

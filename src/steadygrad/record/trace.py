@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from steadygrad.record.routing import Routing
 from steadygrad.record.span import Location
 
 
@@ -272,3 +273,5 @@ class Trace:
     """Spread of the model's first input over the samples of the batch; None where it holds no numbers to compare."""
     mixing: Mixing | None = None
     """The operation that mixes samples which must stay apart (None = nothing, or not looked)."""
+    routings: tuple[Routing, ...] = ()
+    """Choices among alike parts of the model: experts by a router, entries of a codebook."""

@@ -42,7 +42,14 @@ _BY_KIND = {
     "large loss": "print the loss and its target at this step; check its weight, and that it is a mean: reduction='mean'",
     FaultKind.MOMENTS: "lower beta2, so that old moments fade sooner: betas=(0.9, 0.95); or start them again: "
     "optimizer.state.clear()",
+    FaultKind.STALE_MOMENT: "lower beta2, so that exp_avg_sq follows the gradient: betas=(0.9, 0.95); or bound what a rise does: "
+    "--clip quantile:0.9",
     "unused": "if it is meant to be used, add a load-balancing loss that gives it samples: loss + 0.01 * balance",
+    FaultKind.LOGITS: "normalise queries and keys before their product (QK-norm: steadygrad cure FILE --only qk-norm), or lower "
+    "the learning rate",
+    FaultKind.GAIN: "give the gains of norms a lower rate: torch.optim.AdamW([{'params': gains, 'lr': rate / 10}, "
+    "{'params': others}])",
+    FaultKind.SWALLOWED: "keep the weights in float32 and compute under torch.autocast(device, torch.bfloat16)",
     FaultKind.CONSTANT_ANSWER: "steadygrad check FILE says why all samples get one answer; steadygrad cure FILE fixes it",
     "broken weights": "run again with --on-alarm stop: it ends where the weights break, and saves the last good state",
     "weights": "search the code for whatever else writes to weights: grep -nE '\\.data|no_grad|copy_' FILE",

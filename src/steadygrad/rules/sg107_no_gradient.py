@@ -166,7 +166,9 @@ LOOPED = 8
 
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     """One finding for each way of getting no gradient."""
-    trainable = [parameter for parameter in trace.parameters if parameter.requires_grad and parameter.registered]
+    trainable = [p for p in trace.parameters if p.requires_grad and p.registered]
+    # Experts that no router picks are another rule's.
+    trainable = [p for p in trainable if not any(one.holds(p.name) for one in trace.routings)]
     total = elements(trace.parameters)
     missed = [p for p in trainable if not p.connected or (p.log10_gradient == -math.inf and p.opened is not True)]
     yield from _cut(trace, trial, missed, trainable)

@@ -1,7 +1,7 @@
 """After the steps of a step test: what has opened, what has died, and where.
 
 One plain pass shows whether any gradient is left. The copy is probed once more where none is, or where one was exactly zero
-before the steps. Judges nothing.
+before the steps, or a router picks its experts. Judges nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ WORTH_TELLING = 0.1
 
 def look_again(run: SubjectCopy, trace: Trace, stepped: Stepped) -> tuple[Trace, StepTest]:
     """The trace with ``opened`` filled in where a gradient was exactly zero, and the step test with its second look."""
-    if not _shut(trace) and _alive(run):
+    if not _shut(trace) and not trace.routings and _alive(run):
         alive = SecondLook(None, False, stepped.silent, "", "", None, ())
         return trace, replace(stepped.record, second=alive)
     later = probe(run.model, run.objective, run.batch, seed=run.seed, loss=run.copied.loss)
@@ -51,6 +51,7 @@ def look_again(run: SubjectCopy, trace: Trace, stepped: Stepped) -> tuple[Trace,
         end_module=end.module if end is not None else "",
         end_location=end.location if end is not None else None,
         died=tuple(_died(trace, later)),
+        routings=later.routings,
     )
     return replace(trace, parameters=parameters), replace(stepped.record, second=second)
 

@@ -18,6 +18,9 @@ from steadygrad.record.rows import Estimates, Updates
 from steadygrad.torch_internals.tensors import foreach_norm
 from steadygrad.watch.elements import ELEMENTS, Elements
 
+HALVES = (torch.bfloat16, torch.float16)
+"""Formats in which a step may be smaller than the distance to the next number."""
+
 MOST_BYTES = 256 * 2**20
 """Of weights that are cloned for one sample; larger models are sampled in turns."""
 
@@ -40,7 +43,10 @@ class Sample:
     kept: list[Tensor]
     count: int
     """The number of parameters."""
+    pushed: dict[int, Tensor] = field(default_factory=dict)
+    """By place among the kept: which elements of a 16-bit weight have a gradient."""
     _norms: tuple[Tensor, Tensor] | None = field(default=None, repr=False)
+    _still: dict[int, Tensor] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, parameters: Sequence[Tensor], step: int, rate: float, start: int = 0) -> Sample:
@@ -56,7 +62,9 @@ class Sample:
             left -= size
             columns.append(at)
         now = [local(parameters[at].detach()) for at in columns]
-        return cls(step, rate, columns, now, [tensor.clone() for tensor in now], len(parameters))
+        halves = {at: parameters[column] for at, column in enumerate(columns) if now[at].dtype in HALVES}
+        pushed = {at: local(p.grad.detach()) != 0 for at, p in halves.items() if p.grad is not None}
+        return cls(step, rate, columns, now, [tensor.clone() for tensor in now], len(parameters), pushed)
 
     def finish(self) -> None:
         """Take the norms of the weights before the step and of their change. Stays on the device."""
@@ -65,7 +73,9 @@ class Sample:
             for kept, now in zip(self.kept, self.now, strict=True):
                 kept.sub_(now)
             self._norms = before, _stacked(self.kept)
-        self.kept, self.now = [], []
+            for at, pushed in self.pushed.items():
+                self._still[at] = (pushed & (self.kept[at] == 0)).sum() / pushed.sum()
+        self.kept, self.now, self.pushed = [], [], {}
 
     @property
     def on_host(self) -> bool:
@@ -78,7 +88,8 @@ class Sample:
             before, moved = (to_host(one) for one in self._norms)
             weights[self.columns] = before
             ratios[self.columns] = _ratio(moved, before)
-        return Updates(self.step, weights, ratios, True, self.rate)
+        still = {self.columns[at]: float(share) for at, share in self._still.items()}
+        return Updates(self.step, weights, ratios, True, self.rate, still)
 
 
 class Monitor:
