@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from steadygrad.cli import completing
+from steadygrad.cli.formats import output_options
 from steadygrad.cli.subject import settings_for, subject_of, subject_options
 
 
@@ -47,9 +48,7 @@ def plan_options(command: Any) -> Any:
 @click.argument("target", shell_complete=completing.files)
 @subject_options
 @plan_options
-@click.option("--output-format", type=click.Choice(["text", "json", "html"]), default="text", show_default=True)
-@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
-@click.option("--quiet", "-q", is_flag=True, help="No progress.")
+@output_options("text", "json", "html")
 @click.pass_context
 def command(ctx: click.Context, /, target: str, output_format: str, color: Any, quiet: bool, **options: Any) -> None:
     """Try cures on copies of TARGET, least intrusive first, and print what each did to the verdict. Writes nothing.

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from steadygrad.cli import completing
+from steadygrad.cli.formats import output_options
 from steadygrad.cli.subject import settings_for, subject_of, subject_options
 
 
@@ -16,9 +17,7 @@ from steadygrad.cli.subject import settings_for, subject_of, subject_options
 @click.argument("target", shell_complete=completing.files)
 @subject_options
 @click.option("--steps", type=click.IntRange(min=1), default=30, show_default=True, help="Steps at each rate.")
-@click.option("--output-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
-@click.option("--quiet", "-q", is_flag=True, help="No progress.")
+@output_options("text", "json")
 @click.pass_context
 def command(
     ctx: click.Context, /, target: str, steps: int, output_format: str, color: Any, quiet: bool, **options: Any

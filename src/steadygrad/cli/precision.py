@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from steadygrad.cli import completing
+from steadygrad.cli.formats import output_options
 from steadygrad.cli.subject import settings_for, subject_of, subject_options
 
 
@@ -23,9 +24,7 @@ from steadygrad.cli.subject import settings_for, subject_of, subject_options
 )
 @subject_options
 @click.option("--steps", type=click.IntRange(min=1), default=30, show_default=True, help="Steps of each training.")
-@click.option("--output-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
-@click.option("--quiet", "-q", is_flag=True, help="No progress.")
+@output_options("text", "json")
 @click.pass_context
 def command(
     ctx: click.Context,

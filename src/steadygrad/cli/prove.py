@@ -11,6 +11,7 @@ import click
 
 from steadygrad.cli import completing
 from steadygrad.cli.cure import plan_options, planner_options
+from steadygrad.cli.formats import output_options
 from steadygrad.cli.subject import asked, settings_for, subject_of, subject_options
 
 
@@ -22,9 +23,7 @@ from steadygrad.cli.subject import asked, settings_for, subject_of, subject_opti
 @click.option("--steps", type=click.IntRange(min=1), default=200, show_default=True, help="Steps of each training.")
 @click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Trainings of each.")
 @click.option("--plot", metavar="PATH", help="Draw the curves into a .png, .svg or .pdf.")
-@click.option("--output-format", type=click.Choice(["text", "json", "html"]), default="text", show_default=True)
-@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
-@click.option("--quiet", "-q", is_flag=True, help="No progress.")
+@output_options("text", "json", "html")
 @click.pass_context
 def command(
     ctx: click.Context,

@@ -7,8 +7,10 @@ import sys
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from steadygrad.cli import completing
+from steadygrad.cli.formats import output_options
 from steadygrad.cli.subject import asked, settings_for, subject_options
 
 
@@ -32,12 +34,14 @@ from steadygrad.cli.subject import asked, settings_for, subject_options
 )
 @subject_options
 @click.option(
-    "--steps", type=click.IntRange(min=1), default=3, show_default=True, help="Steps before updates are measured."
+    "--steps",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="With --width: steps before updates are measured.",
 )
 @click.option("--seeds", type=click.IntRange(min=1), default=2, show_default=True, help="Models of each size.")
-@click.option("--output-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
-@click.option("--quiet", "-q", is_flag=True, help="No progress.")
+@output_options("text", "json")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -63,6 +67,11 @@ def command(
     """
     from steadygrad.cli.progress import progress
 
+    unread = ctx.get_parameter_source("steps" if depth else "seconds") is ParameterSource.COMMANDLINE
+    if unread:
+        raise click.UsageError(
+            "--steps goes with --width, --seconds with --depth; leave out the one that has no effect"
+        )
     if bool(width) == bool(depth):
         raise click.UsageError("give --width hidden=64,128,256 or --depth layers=4,8,16, one of them")
     settings = settings_for(target, {name: options[name] for name in ("device", "dtype", "seed")})
