@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -127,6 +129,12 @@ PARTS: dict[str, Callable[[], nn.Module]] = {
     "raises in the step test": lambda: Raising(3),
     "raises in the backward pass": RaisingBackward,
 }
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_guard_is_left() -> None:
+    """A guard that another test left to the collector gives torch's functions back when it is collected: before, not during."""
+    gc.collect()
 
 
 def snapshot(model: nn.Module, optimizer: torch.optim.Optimizer, batch: tuple[Tensor, Tensor]) -> dict[str, Any]:
