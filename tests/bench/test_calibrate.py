@@ -22,8 +22,9 @@ from steadygrad.rules import thresholds
 CHOSEN = json.loads(CALIBRATED.read_text())["thresholds"]
 
 NOT_FITTED = {
-    # How many steps are taken, which decides what is measured; what the rule says was measured beside it.
-    "thresholds": {"STEPS", "MOST_STEPS", "CHANCE", "FRESH_LEARNED_LONG"},
+    # How many steps are taken, which decides what is measured; what the rule says was measured beside it; no row of the table
+    # that trains ends at a gradient of exactly zero.
+    "thresholds": {"STEPS", "MOST_STEPS", "CHANCE", "FRESH_LEARNED_LONG", "NOTHING_LEFT"},
     # Of what was seen after hundreds of steps, or in the first: on the few rows of the calibration part that show it.
     "sg104_vanishing_through_time": {"DECADES_SUSPECT", "AT_ONCE"},
     "sg204_oversized_update": {"REPLACED"},
