@@ -215,8 +215,8 @@ def table(results: list[Result]) -> str:
     worse = sum(one.fewer is not None and one.fewer > WITHIN for one in needed)
     rows += [
         "",
-        f"With what is kept {good} of {len(results)} trainings are within 1 % of bf16's fall. With one operation fewer {worse} of "
-        f"{len(needed)} are further from it than that.",
+        f"With what is kept {good} of {len(results)} trainings are within 1 % of bf16's fall. With one operation fewer "
+        f"{worse} of {len(needed)} are further from it than that.",
     ]
     return "\n".join(rows).replace("| -", "| −")
 
