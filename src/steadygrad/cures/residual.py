@@ -126,13 +126,14 @@ def apply_(copy: EditableCopy, edit: Edit) -> Change:
     """Add the skips. Raises ``CannotCureError`` where a pair of sites is not to be found in the trace."""
     operations = {copy.net.site(operation): operation for operation in copy.net.trace.operations}
     pairs = list(zip(edit.sites[::2], edit.sites[1::2], strict=True))
+    example = next(p for p in copy.model.parameters() if p.is_floating_point())
     wires = []
     for source, site in pairs:
         need = _resize(copy.net, operations[source], operations[site])
         if need is None:
             raise CannotCureError(f"the skip around {source.module or source.name} cannot be brought into shape")
         resize = Resize(need[0], need[1], channel_dimension=need[2]) if need else None
-        joint = Gated(resize) if edit.to == GATED else Plus(edit.value or 1.0, resize)
+        joint = Gated(resize).to(example) if edit.to == GATED else Plus(edit.value or 1.0, resize)
         wires.append(Wire("join", site, joint, source))
     if not wires:
         raise CannotCureError("there is no layer that a skip can go around")
