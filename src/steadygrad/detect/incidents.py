@@ -81,8 +81,9 @@ def gather(
     if alarm.ended and alarm.code == symptom.code:
         book.open[key] = at
         alarm = replace(alarm, ended=False)
-    if symptom.kind is FaultKind.STALE_MOMENT and alarm.code in ("SG201", "SG206", "SG207"):
-        # The gradient has risen, and what makes it worse is known now.
+    damaged = any(sign.kind == "weights" for sign in alarm.signs)
+    if symptom.kind is FaultKind.STALE_MOMENT and alarm.code in ("SG201", "SG206", "SG207") and not damaged:
+        # The gradient has risen, and what makes it worse is known now; of weights that something overwrote, that is the cause.
         alarm = book.alarms[at] = replace(
             alarm,
             code=symptom.code,

@@ -7,9 +7,9 @@ the hardware; sums are exact to float32. Knows calls and formats; judges nothing
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,8 +48,13 @@ Look = Callable[[Site, Product, Tensor], None]
 _SEEN_INSIDE = COMPOSITES | {func: without_dispatch(func) for func in (Tensor.backward, torch.autograd.backward)}
 """Functions that a mode sees as one call, each in a form in which it sees what runs inside."""
 
-_in_backward = ContextVar("in_backward", default=False)
-"""Whether our own products of a backward pass run, which a mode shall not see."""
+
+class _Backward(threading.local):
+    inside = False
+    """Whether our own products of a backward pass run, which a mode shall not see."""
+
+
+_backward = _Backward()
 
 
 class Products(TorchFunctionMode):
@@ -87,7 +92,7 @@ class Products(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if _in_backward.get():
+        if _backward.inside:
             return func(*args, **kwargs)
         if func in _SEEN_INSIDE:
             with self:
@@ -157,13 +162,14 @@ class _Multiplied(torch.autograd.Function):
 
 def _gradient(linear: Callable[[Tensor], Tensor], at: Tensor, arrived: Tensor) -> Tensor:
     """What ``arrived`` is behind a linear function; differentiable itself, where a model asks for it."""
-    again, token = torch.is_grad_enabled(), _in_backward.set(True)
+    again, before = torch.is_grad_enabled(), _backward.inside
+    _backward.inside = True
     try:
         with torch.enable_grad():
             point = at.detach().requires_grad_()
             return torch.autograd.grad(linear(point), point, arrived, create_graph=again)[0]
     finally:
-        _in_backward.reset(token)
+        _backward.inside = before
 
 
 class _StraightThrough(torch.autograd.Function):
