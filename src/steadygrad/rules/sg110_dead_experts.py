@@ -32,7 +32,8 @@ class Mixture(nn.Module):
     def __init__(self, width=16, count=8):
         super().__init__()
         self.router = nn.Linear(width, count)
-        self.experts = nn.ModuleList(nn.Linear(width, width) for _ in range(count))
+        experts = [nn.Linear(width, width) for _ in range(count)]
+        self.experts = nn.ModuleList(experts)
         self.head = nn.Linear(width, 4)
 
     def forward(self, x):
@@ -69,7 +70,8 @@ class Mixture(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.router = nn.Linear(width, count)
-        self.experts = nn.ModuleList(nn.Linear(width, width) for _ in range(count))
+        experts = [nn.Linear(width, width) for _ in range(count)]
+        self.experts = nn.ModuleList(experts)
         self.head = nn.Linear(width, 4)
 
     def forward(self, x):
