@@ -59,6 +59,32 @@ def test_what_is_learned_to_the_end_has_no_gradient_either_and_is_healthy(seed: 
     assert report.verdict is sg.Verdict.HEALTHY, report.findings
 
 
+class Force(nn.Module):
+    """Answers with a gradient of its own output, so that its pass needs gradients enabled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden, self.head = nn.Linear(4, 16), nn.Linear(16, 1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        x = x.clone().requires_grad_()
+        energy = self.head(torch.tanh(self.hidden(x)))
+        (force,) = torch.autograd.grad(energy.sum(), x, create_graph=True)
+        return energy, force
+
+
+def test_a_model_that_needs_gradients_in_its_pass_is_held_against_other_targets() -> None:
+    def batch(step: int) -> tuple[Tensor, Tensor]:
+        x = torch.randn(64, 4, generator=torch.Generator().manual_seed(step))
+        return x, x.sin()
+
+    torch.manual_seed(0)
+    report = sg.check(Force(), batch, lambda out, y: F.mse_loss(out[1], y), optimizer="adam:1e-2")
+    assert report.verdict is sg.Verdict.HEALTHY, report.findings
+    assert report.trial is not None and report.trial.unseen is not None
+    assert report.trial.unseen.exchanged is not None and report.trial.unseen.exchanged > report.trial.unseen.after
+
+
 @pytest.mark.parametrize(
     ("last", "loss", "target", "severity"),
     [

@@ -10,13 +10,14 @@ import math
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from steadygrad.copies.copying import clone_batch
 from steadygrad.copies.nested import tensors_in
 from steadygrad.copies.randomness import same_randomness, seed_torch
 from steadygrad.cures.editable_copy import EditableCopy
 from steadygrad.probe.run_probe import scalar
+from steadygrad.steptest.constant_answers import Answer
 from steadygrad.torch_internals.tensors import tree_map
 
 
@@ -43,20 +44,9 @@ def identity_loss(copy: EditableCopy) -> float | None:
     try:
         with torch.no_grad(), same_randomness():
             seed_torch(subject.seed)
-            found = float(scalar(subject.objective(_Identity(answer), clone_batch(subject.batch))[0]))
+            found = float(scalar(subject.objective(Answer(answer), clone_batch(subject.batch))[0]))
     except (AttributeError, TypeError, RuntimeError, ValueError, IndexError):
         # An objective that asks for more than an output: there is nothing to compare with.
         return None
     # A model that computes its own loss would answer 0 for it.
     return found if math.isfinite(found) and found != 0.0 else None
-
-
-class _Identity(nn.Module):
-    """A model that gives its answer whatever it is asked."""
-
-    def __init__(self, answer: Any) -> None:
-        super().__init__()
-        self.answer = answer
-
-    def forward(self, *_: Any, **__: Any) -> Any:
-        return self.answer

@@ -23,11 +23,11 @@ from steadygrad.torch_internals.tensors import tree_leaves
 class Answer(nn.Module):
     """A model that answers the same whatever it is asked."""
 
-    def __init__(self, answer: Tensor) -> None:
+    def __init__(self, answer: Any) -> None:
         super().__init__()
         self.answer = answer
 
-    def forward(self, *_: Any, **__: Any) -> Tensor:
+    def forward(self, *_: Any, **__: Any) -> Any:
         return self.answer
 
 
@@ -64,28 +64,34 @@ def spread_of(outputs: Sequence[Any], sizes: Sequence[int | None]) -> float | No
     return output_spread(outputs[0], sizes[0]) if together is None else output_spread(together, len(together))
 
 
-def exchange_targets(batch: Any, by: int) -> Any:
-    """The batch with its targets moved ``by`` samples on: "labels" of a dict, the second of a pair. None: there are none."""
-    if isinstance(batch, dict) and isinstance(batch.get("labels"), Tensor):
-        labels = batch["labels"]
-        return {**batch, "labels": labels.roll(by, 0)} if labels.dim() and by % len(labels) else None
-    if isinstance(batch, (tuple, list)) and len(batch) == 2 and all(isinstance(one, Tensor) for one in batch):
+def _target_of(batch: Any) -> Tensor | None:
+    """The batch's targets, by sample: "labels" of a dict, the second of a pair. None: there are none."""
+    target = None
+    if isinstance(batch, dict):
+        target = batch.get("labels")
+    elif isinstance(batch, (tuple, list)) and len(batch) == 2 and all(isinstance(one, Tensor) for one in batch):
         x, y = batch
-        if x.dim() and y.dim() and len(x) == len(y) and by % len(y):
-            return x, y.roll(by, 0)
-    return None
+        target = y if x.dim() and y.dim() and len(x) == len(y) else None
+    return target if isinstance(target, Tensor) and target.dim() else None
+
+
+def exchange_targets(batch: Any, by: int) -> Any:
+    """The batch with its targets moved ``by`` samples on. None: there are none, or each would be its own."""
+    target = _target_of(batch)
+    if target is None or not by % len(target):
+        return None
+    moved = target.roll(by, 0)
+    return {**batch, "labels": moved} if isinstance(batch, dict) else (batch[0], moved)
 
 
 def reads_target(objective: Objective, model: nn.Module, batch: Any) -> bool:
-    """Whether the loss uses the batch's target: "labels" of a dict, the second of a pair. One forward pass."""
+    """Whether the loss uses the batch's targets. One forward pass with gradients enabled, as some models need them."""
     own = clone_batch(batch)
-    target = (
-        own.get("labels") if isinstance(own, dict) else own[1] if isinstance(own, (tuple, list)) and own[1:] else None
-    )
-    if not isinstance(target, Tensor):
+    target = _target_of(own)
+    if target is None:
         return False
     reading = _Reading(target)
-    with torch.no_grad(), reading:
+    with reading:
         objective(model, own)
     return reading.seen
 

@@ -214,6 +214,7 @@ def _against_others(walk: _Walk, batches: Sequence[Any]) -> float | None:
     """Mean loss where every sample is held against the target of another one; None where the targets are not known."""
     losses: list[float] = []
     # A loss that is made of the output alone is the same with any target, which says nothing of the model.
+    seed_torch(walk.run.seed)
     read = reads_target(walk.run.objective, walk.run.model, batches[0])
     for by in range(1, 1 + EXCHANGES):
         others = [exchange_targets(batch, by) for batch in batches] if read else [None]
