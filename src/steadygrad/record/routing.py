@@ -32,6 +32,11 @@ class Routing:
     lost: tuple[int, ...]
     """Options never picked whose gradient is exactly zero; of entries the first thousand."""
 
+    @property
+    def unpicked(self) -> int:
+        """Options never picked."""
+        return self.options - self.used
+
     def holds(self, parameter: str) -> bool:
         """Return whether a parameter is one of a lost module's."""
         if self.kind != "modules" or not parameter.startswith(f"{self.parts}."):

@@ -16,7 +16,7 @@ from steadygrad.probe.backward import put_back
 from steadygrad.record.precision import UpdateRounding
 from steadygrad.rounding.emulation import Plan, Products
 from steadygrad.rounding.formats import Element, nearest
-from steadygrad.steptest.plain_step import gradients_of, needs_closure, one_step
+from steadygrad.steptest.plain_step import one_step
 from steadygrad.subject.subject import Subject
 from steadygrad.subject.with_copy import SubjectCopy, with_copy
 
@@ -45,7 +45,11 @@ def losses_of(
         try:
             for step in range(steps):
                 batch, seed = _batch(subject, step)
-                losses.append(loss := _step(run, products, batch, seed, outside))
+                # The passes alone are rounded, not what the optimizer computes.
+                loss, _ = one_step(
+                    run.copied, run.objective, batch, seed, outside, None, lambda: products.running(run.model)
+                )
+                losses.append(loss)
                 if not math.isfinite(loss) or give_up(losses):
                     break
                 if store is not None:
@@ -53,26 +57,6 @@ def losses_of(
         finally:
             put_back(outside)
     return tuple(losses)
-
-
-def _step(
-    run: SubjectCopy, products: Products, batch: object, seed: int, outside: list[tuple[Tensor, Tensor | None]]
-) -> float:
-    """One step as a training loop takes it, whose forward and backward passes alone are rounded; the loss before it."""
-    losses: list[float] = []
-
-    def closure() -> float:
-        with products.running(run.model):
-            loss, _ = gradients_of(run.copied, run.objective, batch, seed, None if losses else outside)
-        losses.append(float(loss.detach()))
-        return losses[-1]
-
-    if needs_closure(run.optimizer):
-        run.optimizer.step(closure)
-    else:
-        closure()
-        run.optimizer.step()
-    return losses[0]
 
 
 def _batch(subject: Subject, step: int) -> tuple[object, int]:

@@ -163,13 +163,13 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     yield Finding(
         *RULE,
         Severity.WARNING if sick else Severity.INFO,
-        f"{steps}{first.name} never picks {first.options - first.used} of {first.options} {_noun(first)} in "
+        f"{steps}{first.name} never picks {first.unpicked} of {first.options} {_noun(first)} in "
         f"{first.picks:,} choices and gives {percent(first.most)} of them to one: {_lost(first)} a gradient of exactly zero",
         location=first.location,
         module=first.module,
-        label=f"{first.options - first.used} of its {first.options} options are never picked",
+        label=f"{first.unpicked} of its {first.options} options are never picked",
         evidence=(
-            Evidence("options never picked", (first.options - first.used) / first.options, "share", "0%"),
+            Evidence("options never picked", first.unpicked / first.options, "share", "0%"),
             Evidence("share of the most popular option", first.most, "share", f"near {percent(1 / first.options)}"),
             Evidence("effective number of options", first.effective, "options", f"near {first.options}"),
         ),
@@ -198,7 +198,7 @@ def _tells(one: Routing) -> bool:
     """Whether there are so many choices that chance would not have left so many options out."""
     if one.used <= COLLAPSED * min(one.options, one.picks):
         return True
-    few = one.picks < ENOUGH * one.options or one.options - one.used < LOST * one.options
+    few = one.picks < ENOUGH * one.options or one.unpicked < LOST * one.options
     return one.kind != "entries" and not few
 
 
@@ -214,6 +214,6 @@ def _noun(one: Routing) -> str:
 def _lost(one: Routing) -> str:
     """The first of the dead in words, with their verb."""
     names = [f"{one.parts}.{at}" if one.kind == "modules" else f"{one.parts}[{at}]" for at in one.lost[:SHOWN]]
-    more = one.options - one.used - len(names)
+    more = one.unpicked - len(names)
     shown = ", ".join(names) + (f" and {more:,} more" if more else "")
     return f"{shown} {'gets' if len(names) == 1 and not more else 'get'}"

@@ -13,7 +13,7 @@ from torch import nn
 from steadygrad.copies.randomness import same_randomness, seed_torch
 from steadygrad.errors import SubjectError
 from steadygrad.record.depth import DepthRecord, LayerScale
-from steadygrad.scaling import deepen
+from steadygrad.scaling import deepen, parameters
 from steadygrad.scaling.adaptive import is_adaptive
 from steadygrad.scaling.judge_depth import judged
 from steadygrad.scaling.laws import law
@@ -45,7 +45,7 @@ class DepthScaled(DepthRecord):
             model: A model of the family, as it was built.
             depth: Its depth.
         """
-        deepen.initialise_(self, model, depth)
+        parameters.initialise_(model, lambda name: deepen.factors(self, name, depth))
 
     def groups(self, model: nn.Module, depth: int, lr: float) -> list[dict[str, Any]]:
         """Return the parameter groups of an optimizer, each with the learning rate that its weights need at this depth.
@@ -58,7 +58,7 @@ class DepthScaled(DepthRecord):
         Returns:
             ``[{"params": [...], "lr": ...}, ...]``, for the optimizer's constructor.
         """
-        return deepen.groups(self, model, depth, lr)
+        return parameters.groups(model, lambda name: deepen.factors(self, name, depth), lr)
 
 
 def scale_depth(

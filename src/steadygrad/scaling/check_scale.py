@@ -12,7 +12,7 @@ from torch import nn
 from steadygrad.copies.randomness import same_randomness, seed_torch
 from steadygrad.errors import SubjectError
 from steadygrad.record.scale import AttentionScale, Exponent, ScaleRecord, WeightScale
-from steadygrad.scaling import parametrise
+from steadygrad.scaling import parameters, parametrise
 from steadygrad.scaling.adaptive import is_adaptive
 from steadygrad.scaling.fit import exponent
 from steadygrad.scaling.judge import judged
@@ -44,7 +44,7 @@ class Scaled(ScaleRecord):
             model: A model of the family, as it was built.
             size: Its size.
         """
-        parametrise.initialise_(self, model, size)
+        parameters.initialise_(model, lambda name: parametrise.factors(self, name, size))
 
     def groups(self, model: nn.Module, size: int, lr: float) -> list[dict[str, Any]]:
         """Return the parameter groups of an optimizer, each with the learning rate that its weights need at this size.
@@ -57,7 +57,7 @@ class Scaled(ScaleRecord):
         Returns:
             ``[{"params": [...], "lr": ...}, ...]``, for the optimizer's constructor.
         """
-        return parametrise.groups(self, model, size, lr)
+        return parameters.groups(model, lambda name: parametrise.factors(self, name, size), lr)
 
     def multipliers(self, size: int) -> dict[str, float]:
         """Return the numbers that no start and no rate can stand for, by the weight: where one embeds and reads out.

@@ -7,11 +7,6 @@ once where a step is as large whatever the gradient, twice where it goes with th
 
 from __future__ import annotations
 
-from typing import Any
-
-import torch
-from torch import nn
-
 from steadygrad.record.depth import DepthRecord
 from steadygrad.scaling.judge_depth import POWER
 from steadygrad.scaling.layers import matches
@@ -30,19 +25,3 @@ def power(found: DepthRecord) -> float:
     if not found.residual or found.change.kind != "power" or found.change.value < POWER:
         return 0.0
     return round(2 * found.change.value) / 2 if found.adaptive else 0.5
-
-
-@torch.no_grad()
-def initialise_(found: DepthRecord, model: nn.Module, depth: int) -> None:
-    """Scale the parameters of ``model``, in place."""
-    for name, parameter in model.named_parameters():
-        parameter.mul_(factors(found, name, depth)[0])
-
-
-def groups(found: DepthRecord, model: nn.Module, depth: int, rate: float) -> list[dict[str, Any]]:
-    """Groups of the optimizer, one for each rate."""
-    by_rate: dict[float, list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            by_rate.setdefault(rate * factors(found, name, depth)[1], []).append(parameter)
-    return [{"params": parameters, "lr": own} for own, parameters in by_rate.items()]

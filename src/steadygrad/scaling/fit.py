@@ -24,13 +24,20 @@ def exponent(sizes: Sequence[int], values: Sequence[Sequence[float]]) -> Exponen
     ]
     if len({x for x, _ in points}) < 2:
         return Exponent(math.nan, math.nan, at)
-    x, y = (np.array(column) for column in zip(*points, strict=True))
-    centred = x - x.mean()
-    slope = float(centred @ y / (centred @ centred))
-    rest = y - y.mean() - slope * centred
-    freedom = len(points) - 2
-    error = math.sqrt(float(rest @ rest) / freedom / float(centred @ centred)) if freedom > 0 else math.nan
+    slope, error, _ = line([x for x, _ in points], [y for _, y in points])
     return Exponent(slope, error, at)
+
+
+def line(x: Sequence[float], y: Sequence[float]) -> tuple[float, float, float]:
+    """Slope, its standard error (NaN where nothing is left to tell it), and the squares that are left."""
+    across, up = np.array(x), np.array(y)
+    centred = across - across.mean()
+    slope = float(centred @ up / (centred @ centred))
+    rest = up - up.mean() - slope * centred
+    left = float(rest @ rest)
+    freedom = len(x) - 2
+    error = math.sqrt(left / freedom / float(centred @ centred)) if freedom > 0 else math.nan
+    return slope, error, left
 
 
 def _geometric_mean(values: Sequence[float]) -> float:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from steadygrad.record.depth import Law
+from steadygrad.scaling.fit import line
 
 STEEPEST = 3.5
 """Theory has no greater power of the number of layers: what goes faster has a factor in every layer."""
@@ -30,18 +29,6 @@ def law(depths: Sequence[int], logs: Sequence[Sequence[float]]) -> Law:
     fast = max(values) - min(values) > LITTLE and (each[2] < power[2] or abs(power[0]) > STEEPEST)
     slope, error, _ = each if fast else power
     return Law("exponential" if fast else "power", slope, error, at)
-
-
-def line(x: Sequence[float], y: Sequence[float]) -> tuple[float, float, float]:
-    """Slope, its standard error (NaN where nothing is left to tell it), and the squares that are left."""
-    across, up = np.array(x), np.array(y)
-    centred = across - across.mean()
-    slope = float(centred @ up / (centred @ centred))
-    rest = up - up.mean() - slope * centred
-    left = float(rest @ rest)
-    freedom = len(x) - 2
-    error = math.sqrt(left / freedom / float(centred @ centred)) if freedom > 0 else math.nan
-    return slope, error, left
 
 
 def reaches(depths: Sequence[int], found: Law, level: float) -> tuple[float, float] | None:

@@ -9,10 +9,6 @@ from __future__ import annotations
 
 import math
 from statistics import median
-from typing import Any
-
-import torch
-from torch import nn
 
 from steadygrad.record.scale import ScaleRecord, WeightScale
 from steadygrad.scaling.judge import reading_out
@@ -82,19 +78,3 @@ def _update(found: ScaleRecord, one: WeightScale) -> float:
 
 def _halves(power: float) -> float:
     return round(2 * power) / 2
-
-
-@torch.no_grad()
-def initialise_(found: ScaleRecord, model: nn.Module, size: int) -> None:
-    """Scale the parameters of ``model``, in place."""
-    for name, parameter in model.named_parameters():
-        parameter.mul_(factors(found, name, size)[0])
-
-
-def groups(found: ScaleRecord, model: nn.Module, size: int, rate: float) -> list[dict[str, Any]]:
-    """Groups of the optimizer, one for each rate."""
-    by_rate: dict[float, list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            by_rate.setdefault(rate * factors(found, name, size)[1], []).append(parameter)
-    return [{"params": parameters, "lr": own} for own, parameters in by_rate.items()]

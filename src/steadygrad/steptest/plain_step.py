@@ -6,6 +6,8 @@ Leaves the gradients in the parameters' ``.grad``; measures nothing.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -28,17 +30,19 @@ def one_step(
     seed: int,
     outside: list[tuple[Tensor, Tensor | None]],
     norms: list[float] | None,
+    inside: Callable[[], AbstractContextManager[Any]] = nullcontext,
 ) -> tuple[float, Any]:
     """Loss and output before a step, made by the optimizer's own closure: those that look several times (LBFGS) are right too.
 
     ``outside`` is filled at the first step with the leaves beyond the copy that get a gradient, to put back; ``norms`` with
-    the norm of the gradient before and after the hooks of the step.
+    the norm of the gradient before and after the hooks of the step. Each forward and backward pass runs ``inside`` what it makes.
     """
     assert copied.optimizer is not None
     first: list[tuple[float, Any]] = []
 
     def closure() -> float:
-        loss, output = gradients_of(copied, objective, batch, seed, None if first else outside)
+        with inside():
+            loss, output = gradients_of(copied, objective, batch, seed, None if first else outside)
         if not first:
             tensor = first_tensor(output)
             first.append((float(loss.detach()), tensor.detach() if tensor is output and tensor is not None else None))
