@@ -250,6 +250,18 @@ def _copied_or_same(value: Any, memo: dict[int, Any]) -> Any:
 
 
 @contextmanager
+def same_buffers(model: nn.Module) -> Iterator[None]:
+    """Put the buffers of a copy back, which a pass in training mode moves."""
+    before = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, value in before:
+                buffer.copy_(value)
+
+
+@contextmanager
 def _same_tensors(model: nn.Module) -> Iterator[None]:
     """Put back gradients, flags and buffers of the user's tensors, which a forward may reach through a closure."""
     parameters = [(parameter, parameter.grad, parameter.requires_grad) for parameter in model.parameters()]

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from steadygrad.copies.copying import clone_batch
+from steadygrad.copies.copying import clone_batch, same_buffers
 from steadygrad.copies.randomness import same_randomness, seed_torch
 from steadygrad.cures.layers import Net
 from steadygrad.cures.surgery import Wire, put_in
@@ -50,15 +50,9 @@ class EditableCopy:
     def run(self, model: nn.Module | None = None) -> Any:
         """Output of the model (or another) on the batch, from the same seed each time; no gradient, no change of buffers kept."""
         target = self.model if model is None else model
-        buffers = [(buffer, buffer.detach().clone()) for buffer in target.buffers()]
-        try:
-            with same_randomness(), torch.no_grad():
-                seed_torch(self.subject.seed)
-                return self.subject.objective(target, clone_batch(self.subject.batch))[1]
-        finally:
-            with torch.no_grad():
-                for buffer, value in buffers:
-                    buffer.copy_(value)
+        with same_buffers(target), same_randomness(), torch.no_grad():
+            seed_torch(self.subject.seed)
+            return self.subject.objective(target, clone_batch(self.subject.batch))[1]
 
     def become(self, model: nn.Module) -> None:
         """Take another model (the same one with modules put in); the optimizer holds its parameters from now on."""

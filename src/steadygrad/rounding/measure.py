@@ -9,10 +9,9 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor
 
-from steadygrad.copies.copying import Copied
+from steadygrad.copies.copying import Copied, same_buffers
 from steadygrad.probe.backward import put_back
 from steadygrad.record.precision import OperandRounding
 from steadygrad.rounding.emulation import Plan, Products, Site
@@ -90,16 +89,12 @@ def one_pass(run: SubjectCopy, plan: Plan, look: Callable[[Site, Product, Tensor
 
     products = Products(plan, watch)
     outside: list[tuple[Tensor, Tensor | None]] = []
-    before = [(buffer, buffer.detach().clone()) for buffer in run.model.buffers()]
     try:
-        with products.running(run.model):
+        with same_buffers(run.model), products.running(run.model):
             gradients_of(run.copied, run.objective, run.batch, run.seed, outside)
         return Pass(dict(_taken(run.copied)), arrived, tuple(products.fused))
     finally:
         put_back(outside)
-        with torch.no_grad():
-            for buffer, value in before:
-                buffer.copy_(value)
 
 
 def _taken(copied: Copied) -> Iterable[tuple[str, Tensor]]:

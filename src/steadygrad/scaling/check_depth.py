@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from steadygrad.copies.randomness import same_randomness, seed_torch
+from steadygrad.copies.randomness import same_randomness
 from steadygrad.errors import SubjectError
 from steadygrad.record.depth import DepthRecord, LayerScale
 from steadygrad.scaling import deepen, parameters
 from steadygrad.scaling.adaptive import is_adaptive
+from steadygrad.scaling.family import family
 from steadygrad.scaling.judge_depth import judged
 from steadygrad.scaling.laws import law
 from steadygrad.scaling.layers import Deep, Pattern, mean_update, measure_deep, of_pattern, repeated, stream
@@ -22,7 +23,7 @@ from steadygrad.scaling.limit import limit_of
 from steadygrad.source.spans import recording_constructions
 from steadygrad.source.user_errors import raised_as_theirs, running_theirs
 from steadygrad.subject.optimizers import OptimizerLike
-from steadygrad.subject.subject import Subject, make_subject
+from steadygrad.subject.subject import Subject
 
 STEPS = 1
 SEEDS = 2
@@ -103,11 +104,7 @@ def scale_depth(
         >>> found.gradient.kind, found.gradient.value < -0.5
         ('exponential', True)
     """
-
-    def member(depth: int, seed: int) -> Subject:
-        seed_torch(seed)
-        return make_subject(build(depth), batch, loss_fn, optimizer=optimizer, seed=seed)
-
+    member = family(build, batch, loss_fn, optimizer)
     with raised_as_theirs(), same_randomness(), recording_constructions():
         return depth_of(member, depths, argument, seeds=seeds, seconds=seconds)
 

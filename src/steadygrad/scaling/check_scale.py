@@ -9,18 +9,19 @@ from typing import Any
 import torch
 from torch import nn
 
-from steadygrad.copies.randomness import same_randomness, seed_torch
+from steadygrad.copies.randomness import same_randomness
 from steadygrad.errors import SubjectError
 from steadygrad.record.scale import AttentionScale, Exponent, ScaleRecord, WeightScale
 from steadygrad.scaling import parameters, parametrise
 from steadygrad.scaling.adaptive import is_adaptive
+from steadygrad.scaling.family import family
 from steadygrad.scaling.fit import exponent
 from steadygrad.scaling.judge import judged
 from steadygrad.scaling.member import Member, Use, measure
 from steadygrad.source.spans import recording_constructions
 from steadygrad.source.user_errors import raised_as_theirs, running_theirs
 from steadygrad.subject.optimizers import OptimizerLike
-from steadygrad.subject.subject import Subject, make_subject
+from steadygrad.subject.subject import Subject
 
 STEPS = 3
 SEEDS = 2
@@ -115,11 +116,7 @@ def scale(
         >>> found.initialise_(model, 1024)
         >>> optimizer = torch.optim.Adam(found.groups(model, 1024, lr=1e-3))
     """
-
-    def member(size: int, seed: int) -> Subject:
-        seed_torch(seed)
-        return make_subject(build(size), batch, loss_fn, optimizer=optimizer, seed=seed)
-
+    member = family(build, batch, loss_fn, optimizer)
     with raised_as_theirs(), same_randomness(), recording_constructions():
         return scale_of(member, sizes, argument, steps=steps, seeds=seeds)
 
