@@ -10,11 +10,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, TensorDataset
 
+import steadygrad as sg
 from steadygrad.listen.batch import NAMES, PREFIX
 from tests.docs.test_readme import commands, parse
 
 PAGE = (Path(__file__).parents[2] / "docs" / "integrations.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
 NEEDED = ("lightning", "transformers", "accelerate", "ignite", "tensorboard")
 
 
@@ -23,11 +28,30 @@ def test_the_code_prints_what_its_comments_say(
 ) -> None:
     for name in NEEDED:
         pytest.importorskip(name, reason=f"{name} is not installed")
+    assert len(BLOCKS) == 6
+    _run([block for block in BLOCKS if "fastai" not in block], capsys, tmp_path, monkeypatch)
+
+
+def test_the_code_for_fastai_prints_what_its_comments_say(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("fastai", reason="fastai is not installed: it needs torchvision")
+    x = torch.randn(320, 8)
+    loader = DataLoader(TensorDataset(x, x.sum(1, keepdim=True)), batch_size=16)
+    names = {"torch": torch, "nn": nn, "F": F, "loader": loader, "sg": sg}
+    _run([block for block in BLOCKS if "fastai" in block], capsys, tmp_path, monkeypatch, names)
+
+
+def _run(
+    blocks: list[str],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    names: dict[str, object] | None = None,
+) -> None:
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
-    names: dict[str, object] = {"__name__": "integrations"}
-    blocks = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
-    assert len(blocks) == 5
+    names = {"__name__": "integrations", **(names or {})}
     for block in blocks:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -15,6 +15,7 @@ from steadygrad.clip import Clip
 from steadygrad.errors import SettingsError, SubjectError
 from steadygrad.listen.listener import Listener
 from steadygrad.listen.notify import Notify
+from steadygrad.subject.optimizers import kind_of
 
 if TYPE_CHECKING:
     from steadygrad.journal import Journal
@@ -100,7 +101,7 @@ def check_subjects(roots: Sequence[Any], optimizers: Sequence[Any]) -> None:
     for optimizer in optimizers:
         if not isinstance(optimizer, torch.optim.Optimizer):
             hint = "; pass its .optimizer" if hasattr(optimizer, "optimizer") else ""
-            raise SubjectError(f"the optimizer is {type(optimizer).__name__}, expected a torch.optim.Optimizer{hint}")
+            raise SubjectError(f"the optimizer is {kind_of(optimizer)}, expected one of torch.optim{hint}")
         held = [p for group in optimizer.param_groups for p in group["params"]]
         if not held:
             raise SubjectError("the optimizer holds no parameters; make it with model.parameters()")

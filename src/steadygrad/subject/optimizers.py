@@ -35,15 +35,28 @@ Chosen = tuple[torch.optim.Optimizer, Assumption | None]
 """An optimizer, and what was assumed with it (None = the user chose it)."""
 
 
-_WRAPPERS = ("AcceleratedOptimizer", "LightningOptimizer", "_FabricOptimizer")
-"""Classes of trainers that hold the optimizer that steps, as ``.optimizer``."""
+_WRAPPERS = {
+    "AcceleratedOptimizer": "optimizer",
+    "LightningOptimizer": "optimizer",
+    "_FabricOptimizer": "optimizer",
+    "OptimWrapper": "opt",
+}
+"""Classes of trainers that hold the optimizer that steps, with the attribute that it is in."""
 
 
 def innermost(optimizer: Any) -> Any:
     """The optimizer that a trainer's wrapper holds; any other as it is."""
-    while any(kind.__name__ in _WRAPPERS for kind in type(optimizer).__mro__):
-        optimizer = optimizer.optimizer
+    while held := next(
+        (_WRAPPERS[kind.__name__] for kind in type(optimizer).__mro__ if kind.__name__ in _WRAPPERS), None
+    ):
+        optimizer = getattr(optimizer, held)
     return optimizer
+
+
+def kind_of(given: Any) -> str:
+    """The class in words, with its package: a library's own ``Optimizer`` is not torch's."""
+    package = type(given).__module__.partition(".")[0]
+    return type(given).__name__ if package == "builtins" else f"{package}'s {type(given).__name__}"
 
 
 def choose_optimizer(model: nn.Module, given: Any) -> Chosen:
@@ -60,7 +73,7 @@ def choose_optimizer(model: nn.Module, given: Any) -> Chosen:
             raise SubjectError(f"the optimizer's function returned {type(made).__name__}, expected an optimizer")
         return made, None
     if given is not None:
-        raise SubjectError(f"the optimizer is {type(given).__name__}, expected one of torch.optim")
+        raise SubjectError(f"the optimizer is {kind_of(given)}, expected one of torch.optim")
     configured, why_not = _configured(model)
     if configured is not None:
         return configured
