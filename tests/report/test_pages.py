@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import math
 import re
 import shutil
@@ -10,11 +11,13 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from html import unescape
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from steadygrad._guard.live import widget
 from steadygrad.record import CureRecord
 from steadygrad.record.proof import Arm, ProofRecord, Run
 from steadygrad.record.rates import RateSearchRecord, RateTried
@@ -182,3 +185,34 @@ def test_the_browser_does_say_what_is_wrong(served: tuple[str, list[str], Path])
     done = opened(f"{url}/bad.html", folder)
     assert "/other.png" in asked
     assert "CONSOLE" in done.stderr
+
+
+AS_A_NOTEBOOK_DOES = """<!DOCTYPE html><meta charset="utf-8"><link rel="icon" href="data:,"><div id="cell"></div>
+<script type="module">
+import picture from "./picture.js";
+import pages from "./pages.js";
+const state = { html: pages[0] }, listening = {};
+const model = { get: name => state[name], on: (event, then) => { listening[event] = then; } };
+picture.render({ model, el: document.getElementById("cell") });
+state.html = pages[1];
+listening["change:html"]();
+</script>
+"""
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium is here")
+def test_the_live_picture_becomes_what_the_run_is(served: tuple[str, list[str], Path]) -> None:
+    pytest.importorskip("anywidget", reason="the extra notebook is not installed")
+    url, _, folder = served
+    first, last = as_html.fragment(runs.ALL["three steps"]()), as_html.fragment(runs.ALL["story"]())
+    shown = widget(first)
+    assert shown is not None
+    given = f"export default {json.dumps([first, last])};"
+    files = {"picture.js": shown._esm, "pages.js": given, "index.html": AS_A_NOTEBOOK_DOES}
+    for name, text in files.items():
+        (folder / name).write_text(str(text), encoding="utf-8")
+    done = opened(f"{url}/index.html", folder)
+    assert "CONSOLE" not in done.stderr
+    cell = done.stdout.partition('<div id="cell">')[2].rpartition('<script type="module">')[0]
+    said, before, after = (" ".join(unescape(re.sub("<[^>]+>", " ", page)).split()) for page in (cell, first, last))
+    assert said == after != before
