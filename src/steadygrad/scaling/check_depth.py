@@ -14,8 +14,7 @@ from steadygrad.copies.randomness import same_randomness
 from steadygrad.errors import SubjectError
 from steadygrad.record.depth import DepthRecord, LayerScale
 from steadygrad.scaling import deepen, parameters
-from steadygrad.scaling.adaptive import is_adaptive
-from steadygrad.scaling.family import family
+from steadygrad.scaling.family import family, measured
 from steadygrad.scaling.judge_depth import judged
 from steadygrad.scaling.laws import law
 from steadygrad.scaling.layers import Deep, Pattern, mean_update, measure_deep, of_pattern, repeated, stream
@@ -126,17 +125,9 @@ def depth_of(
             "give at least two depths above 0, one or more seeds, and no seconds below 0, as in depths=(4, 8, 16)"
         )
     say = progress or (lambda _: None)
-    begun, at, optimizer, adaptive = time.monotonic(), list[list[Deep]](), "", False
-    with running_theirs("the model, its loss or its optimizer raised this while it was stepped"):
-        for depth in depths:
-            at.append([])
-            for seed in range(seeds):
-                say(f"{argument} {depth}, seed {seed + 1} of {seeds}")
-                subject = member(depth, seed)
-                optimizer = type(subject.optimizer).__name__
-                target = target or type(subject.model).__name__
-                adaptive = is_adaptive(subject) if depth == depths[0] and not seed else adaptive
-                at[-1].append(measure_deep(subject, STEPS))
+    begun = time.monotonic()
+    found = measured(member, depths, seeds, lambda one: measure_deep(one, STEPS), say, argument)
+    at = found.at
     patterns = repeated(at[0][0], at[-1][0])
     if not patterns:
         raise SubjectError(f"{argument} adds no weights; name an argument that makes the model deeper")
@@ -152,13 +143,13 @@ def depth_of(
             limit = limit_of(member, depths, (activations, gradient, spread), seconds=seconds, progress_of=say)
     residual = any(one.ends_branch for one in layers)
     return DepthScaled(
-        target=target,
+        target=target or found.model,
         argument=argument,
         depths=depths,
         steps=STEPS,
         seeds=seeds,
-        optimizer=optimizer,
-        adaptive=adaptive,
+        optimizer=found.optimizer,
+        adaptive=found.adaptive,
         activations=activations,
         gradient=gradient,
         spread=spread,

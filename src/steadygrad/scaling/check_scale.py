@@ -13,13 +13,12 @@ from steadygrad.copies.randomness import same_randomness
 from steadygrad.errors import SubjectError
 from steadygrad.record.scale import AttentionScale, Exponent, ScaleRecord, WeightScale
 from steadygrad.scaling import parameters, parametrise
-from steadygrad.scaling.adaptive import is_adaptive
-from steadygrad.scaling.family import family
+from steadygrad.scaling.family import family, measured
 from steadygrad.scaling.fit import exponent
 from steadygrad.scaling.judge import judged
 from steadygrad.scaling.member import Member, Use, measure
 from steadygrad.source.spans import recording_constructions
-from steadygrad.source.user_errors import raised_as_theirs, running_theirs
+from steadygrad.source.user_errors import raised_as_theirs
 from steadygrad.subject.optimizers import OptimizerLike
 from steadygrad.subject.subject import Subject
 
@@ -137,29 +136,20 @@ def scale_of(
         raise SubjectError(
             "give at least two sizes above 0, and one or more steps and seeds, as in sizes=(64, 128, 256)"
         )
-    begun, found, optimizer, adaptive = time.monotonic(), dict[tuple[int, int], Member](), "", False
-    for size in sizes:
-        for seed in range(seeds):
-            if progress is not None:
-                progress(f"{argument} {size}, seed {seed + 1} of {seeds}")
-            subject = member(size, seed)
-            optimizer = type(subject.optimizer).__name__
-            with running_theirs("the model, its loss or its optimizer raised this while it was stepped"):
-                adaptive = is_adaptive(subject) if not found else adaptive
-                found[size, seed] = measure(subject, steps)
-            target = target or type(subject.model).__name__
-    at = [[found[size, seed] for seed in range(seeds)] for size in sizes]
+    begun = time.monotonic()
+    found = measured(member, sizes, seeds, lambda one: measure(one, steps), progress or (lambda _: None), argument)
+    at, adaptive = found.at, found.adaptive
     _refuse_other_weights(at, sizes, argument)
     weights, attentions = tuple(_weights(at, sizes)), tuple(_attentions(at, sizes))
     if all(one.role == "fixed" for one in weights):
         raise SubjectError(f"{argument} changes the shape of no weight; name an argument that makes the model wider")
     return Scaled(
-        target=target,
+        target=target or found.model,
         argument=argument,
         sizes=sizes,
         steps=steps,
         seeds=seeds,
-        optimizer=optimizer,
+        optimizer=found.optimizer,
         adaptive=adaptive,
         weights=weights,
         attentions=attentions,
