@@ -19,7 +19,7 @@ from torch.autograd.graph import Node
 from torch.overrides import TorchFunctionMode
 
 from steadygrad.copies.nested import first_of, is_dense, path_name, tensors_in
-from steadygrad.probe import calls, choices, layout, sampling, units
+from steadygrad.probe import calls, choices, layout, positions, sampling, units
 from steadygrad.probe.attention import look
 from steadygrad.probe.calls import COMPOSITES, CUTS, DATA, ENDS, EXITS, NUMBERS, QUIET, SET_DATA, fan_in
 from steadygrad.probe.conversions import name_of_cut
@@ -318,6 +318,7 @@ class Tape(TorchFunctionMode):
         note_operands(taped, name, tensors, args, kwargs)
         if calls.is_sampled(name, taped.kind, len(tensors)):
             taped.sample = sampling.take(first, self.batch_size, taped.layout)
+            taped.positions = positions.take(name, first, taped.layout)
         if taped.kind == "activation":
             taped.inputs, taped.function, taped.options = before, func, (args[1:], kwargs)
         elif taped.kind == "attention":

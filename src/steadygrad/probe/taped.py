@@ -40,6 +40,8 @@ class Taped:
     passes_through: bool
     """Whether the gradient goes through it unweighed: sums, views, dropout."""
     sample: Tensor | None = None
+    positions: Tensor | None = None
+    """A few elements as (samples, positions, features), where the call has positions."""
     inputs: Inputs | None = None
     """Of an activation: what went in."""
     layout: Layout | None = None

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from steadygrad.copies.nested import tensors_in
-from steadygrad.probe import attention, units
+from steadygrad.probe import attention, positions, units
 from steadygrad.probe.backward import Watch
 from steadygrad.probe.calls import NUMBERS
 from steadygrad.probe.graph import Graph
@@ -44,9 +44,10 @@ def operations(tape: Tape, graph: Graph | None, watch: Watch) -> tuple[Operation
         [taped.layout is not None for taped in tape.operations],
         tape.batch_size,
     )
+    apart = positions.apart([taped.positions for taped in tape.operations])
     saturations = _saturations(tape.operations)
     records = []
-    for taped, output in zip(tape.operations, outputs, strict=True):
+    for taped, output, distance in zip(tape.operations, outputs, apart, strict=True):
         entropy, logit_std = attention.entropy(taped.attention)
         position = graph.position.get(taped.node) if graph is not None and taped.node is not None else None
         records.append(
@@ -73,6 +74,7 @@ def operations(tape: Tape, graph: Graph | None, watch: Watch) -> tuple[Operation
                 target=taped.target,
                 dropped=taped.dropped,
                 likelihood=taped.likelihood,
+                positions_apart=distance,
             )
         )
     return tuple(records)

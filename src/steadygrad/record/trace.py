@@ -91,6 +91,9 @@ class Operation:
     likelihood: float | None = None
     """Of log-probabilities of which one entry a row gets a gradient, the same in all rows: its sign; 1 = steps make those
     entries smaller. None where that is not so."""
+    positions_apart: float | None = None
+    """How far the directions of a sample's positions (tokens, frames, nodes) lie apart: 1 − ‖mean of their unit vectors‖², in
+    [0, 1]. Of a matrix whose rows are the samples: theirs. None where the output has no positions, or it was not measured."""
 
 
 KINDS = (
