@@ -30,6 +30,7 @@ from steadygrad.settings import Settings, apply_ignores
 from steadygrad.source.inferred_constructions import infer_constructions
 from steadygrad.source.spans import construction_of
 from steadygrad.source.user_errors import raised_as_theirs, running_theirs
+from steadygrad.steptest.curvature import with_curvature
 from steadygrad.steptest.mixing import may_mix, mixing_in
 from steadygrad.steptest.run_steptest import Stepped, in_words, step_test
 from steadygrad.steptest.second_look import look_again
@@ -135,8 +136,9 @@ def check_subject(
         "the model, its loss or its optimizer raised this while it was checked; fix it, or pass the batch it expects"
     ):
         measured = _measure(subject, trial, progress)
-    trace, stepped = measured.trace, measured.stepped
-    record, notes = stepped.record if stepped is not None else None, list(measured.notes)
+        trace, stepped = measured.trace, measured.stepped
+        record = with_curvature(subject, stepped.record, stepped.seconds) if stepped is not None else None
+    notes = list(measured.notes)
     found = rules.run(trace, record, settings)
     kept, ignored, unused = apply_ignores(found, settings, sources=_sources(trace))
     verdict = rules.verdict(kept)

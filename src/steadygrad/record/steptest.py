@@ -84,6 +84,26 @@ class Clipped:
 
 
 @dataclass(frozen=True, slots=True)
+class Curvature:
+    """The largest curvature of the loss in front of the first step of gradient descent that makes it leap."""
+
+    step: int
+    """The step that does, from 0."""
+    largest: float
+    """Greatest eigenvalue of the Hessian there, on the batch of the step."""
+    rate: float
+    limit: float
+    """Rate × curvature above which gradient descent with this momentum is unstable on a quadratic: 2 × (1 + momentum)."""
+    stable: float | None
+    """A rate at which none of the first steps makes the loss leap, 2 ÷ a curvature; None where none was found."""
+
+    @property
+    def product(self) -> float:
+        """Rate × curvature."""
+        return self.rate * self.largest
+
+
+@dataclass(frozen=True, slots=True)
 class StepTest:
     """Steps of the real optimizer on a copy, on one batch or on fresh ones.
 
@@ -121,6 +141,8 @@ class StepTest:
     """Where the steps were taken on fresh batches: what they brought on others."""
     optimizer_class: str = ""
     """Name of the optimizer's class: "SGD"."""
+    curvature: Curvature | None = None
+    """Of plain gradient descent whose loss leapt in the first steps."""
 
     @property
     def first(self) -> StepTest:

@@ -9,6 +9,11 @@ predicts for this update, beside the actual fall:
 
     predicted = -(gradient · update) ÷ |loss|        actual = (loss before - loss after) ÷ |loss|
 
+Where the optimizer is SGD with one rate, the first 30 steps are taken once more, up to the leap. A few power iterations
+give the largest curvature λ there, or a little less. If rate × λ is over 2 × (1 + momentum), the curvature is
+the cause: the finding says so, with a rate at which none of 30 steps makes the loss leap. It is 2 ÷ λ, lowered until it holds.
+For other optimizers, and where a step takes over 0.1 s, the finding says nothing of the curvature.
+
 The finding is a warning where the loss comes down in spite of the bounces, else an error. It stands at the expression that
 makes the optimizer: the cause is not a line of the model.
 
@@ -82,6 +87,7 @@ def setup():
   so only the jumps of the batch are left.
 - A loss near 0 at the start (a trained model) rises by a large *share* in a harmless step.
 - Some set-ups bounce once and then train well. The finding is therefore a warning where the loss falls in the end.
+- The curvature is that of one batch. Nets that grow sharper may leap later than after 30 steps: take the rate as a bound.
 - In training, the guard does not report an update of a fifth of the weight that does harm slowly. It reports a loss that then
   runs away (SG207). An estimate on 256 elements is within 0.8 to 1.25 times the exact ratio on 95 of 100 steps.
 - Growth of the gradient over depth (SG201), a large input (SG304) or large outputs (SG205) cause the same bounce. Their
@@ -111,6 +117,7 @@ from collections.abc import Iterable
 from steadygrad.numerals import number
 from steadygrad.record import CureRef, Evidence, Finding, Severity, StepTest, Trace
 from steadygrad.rules import thresholds
+from steadygrad.rules.findings import sentence
 from steadygrad.rules.read_steptest import Progress, outcome, outweighed, progress, recovered
 
 RULE = "SG204", "oversized-update"
@@ -151,8 +158,9 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
                 "like the actual one",
             ),
             Evidence("fall of the loss in the first step", trial.actual_first, "relative", "like the predicted one"),
+            *_curved(trial),
         ),
-        consequence=outcome(trial),
+        consequence=sentence(outcome(trial), _bears(trial)),
         cures=(
             CureRef("a learning rate found by real steps", "learning-rate"),
             CureRef("clipping by global norm, if it happens only now and then", "clip-norm"),
@@ -160,3 +168,24 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         ),
         explains=("SG106", "SG105"),
     )
+
+
+def _curved(trial: StepTest) -> Iterable[Evidence]:
+    """The product of rate and curvature, where it is the cause: above what gradient descent bears."""
+    edge = trial.curvature
+    if edge is not None and edge.product > edge.limit:
+        yield Evidence(
+            f"learning rate × largest curvature before step {edge.step + 1}",
+            edge.product,
+            "ratio",
+            f"under {edge.limit:g}",
+        )
+
+
+def _bears(trial: StepTest) -> str:
+    """The cause and the rate that was seen to be stable, in words."""
+    edge = trial.curvature
+    if edge is None or edge.product <= edge.limit:
+        return ""
+    cause = f"rate × curvature is {number(edge.product, 2)}, over the {edge.limit:g} that gradient descent bears"
+    return cause + (f": at a rate of {number(edge.stable, 2)} no step leaps" if edge.stable is not None else "")
