@@ -56,6 +56,7 @@ def setup():
 
 - *A learning rate found by the step test*: changes one number and not the model. Safe.
 - *Adam in place of SGD*, because Adam is scale-free: safe before training; needs two more numbers per parameter.
+- *A smaller eps of Adam*: safe. Where eps is above the size of the gradients, the steps shrink with them, as SGD's do.
 - *Less weight decay, or AdamW's decoupled one in place of Adam's*: safe.
 
 ## When it is wrong
@@ -100,6 +101,9 @@ UPDATE = 0.0002
 # train: at least 0.0017; stuck by the scale of targets or updates: median 3e-6.
 FLAT = 5e-4
 FLAT_LATE = 0.4
+
+ADAM_LIKE = ("Adam", "NAdam", "RAdam")
+"""Classes of optimizers that divide by the root of the second moment plus ``eps``, by how their names begin."""
 
 # Share of the elements that get a gradient and are held, yet do not move at all.
 HELD_STILL = 0.3
@@ -149,7 +153,9 @@ def _stuck(trace: Trace, trial: StepTest, moved: Sequence[Parameter]) -> Iterabl
         consequence=sentence(slowest(trace) if not tiny else "", outcome(trial)),
         cures=(
             CureRef("a learning rate found by real steps", "learning-rate"),
-            CureRef("Adam in place of SGD, because it is scale-free"),
+            CureRef("a smaller eps: above the size of the gradients it makes Adam's steps shrink with them")
+            if trial.optimizer_class.startswith(ADAM_LIKE)
+            else CureRef("Adam in place of SGD, because it is scale-free"),
         )
         if tiny
         else (
