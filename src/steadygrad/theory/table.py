@@ -61,6 +61,7 @@ DEFAULT_WEIGHT_STD = math.sqrt(1.0 / 3.0)
 _NEARLY_NONE = 1e-8
 """A variance at which an activation is as straight as it is at 0, and has both sides of its kink."""
 
+
 def rows() -> tuple[Row, ...]:
     """A row for every known activation."""
     return tuple(_row(activation) for activation in ACTIVATIONS)
