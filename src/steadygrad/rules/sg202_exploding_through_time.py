@@ -115,6 +115,7 @@ from collections.abc import Iterable
 
 from steadygrad.numerals import number
 from steadygrad.record import CureRef, Evidence, Finding, Severity, StepTest, Trace
+from steadygrad.rules.plateau import came_late
 from steadygrad.rules.read_steptest import Progress, outcome, progress
 
 RULE = "SG202", "exploding-through-time"
@@ -127,12 +128,13 @@ DECADES_GAINED = 4.0
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     """One finding for the recurrence that gains most."""
     sick = [one for one in trace.recurrences if one.decades >= DECADES_GAINED]
-    if not sick or progress(trial) is Progress.LEARNS:
+    learns = progress(trial) is Progress.LEARNS
+    if not sick or (learns and not came_late(trial)):
         return
     worst = max(sick, key=lambda one: one.decades)
     yield Finding(
         *RULE,
-        Severity.WARNING if progress(trial) is Progress.SLOW else Severity.ERROR,
+        Severity.WARNING if learns or progress(trial) is Progress.SLOW else Severity.ERROR,
         f"the gradient grows {number(10**worst.decades_per_step, 2)}-fold at each of {worst.steps} steps back in time",
         location=worst.location,
         module=worst.name,
