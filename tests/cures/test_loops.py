@@ -1,6 +1,8 @@
-"""A loss that begins far above that of the mean answer, whose mean is as far off: a few steps say little of it."""
+"""A loop h + f(h) that multiplies the signal: its loss begins far above that of the mean answer, and falls without learning."""
 
 from __future__ import annotations
+
+import math
 
 import pytest
 import torch
@@ -52,3 +54,25 @@ def test_a_loop_that_multiplies_the_signal_is_at_risk_though_the_loss_falls() ->
     assert report.trial is not None and report.trial.steps >= 100 and report.trial.fall > 0.97
     assert report.verdict is not sg.Verdict.HEALTHY
     assert [one.code for one in report.findings] == ["SG202"]
+
+
+@pytest.mark.long
+def test_such_a_loop_is_cured_by_smaller_steps_and_ends_where_steps_of_one_nth_do() -> None:
+    cured = sg.cure(looped(1.0), digits, nn.functional.cross_entropy, optimizer="adam:1e-3", only="depth-scale")
+    assert cured.taken is not None, cured.words
+    by_hand = looped(1 / 50)
+    ends = []
+    for model, optimizer in ((cured.model, cured.optimizer), (by_hand, torch.optim.Adam(by_hand.parameters(), 1e-3))):
+        for step in range(200):
+            optimizer.zero_grad()
+            x, y = digits(step + 1000)
+            nn.functional.cross_entropy(model(x), y).backward()
+            optimizer.step()
+        x, y = digits(1)
+        with torch.no_grad():
+            answers = model(x)
+        ends.append(
+            (1 - float(nn.functional.cross_entropy(answers, y)) / math.log(10), (answers.argmax(1) == y).float().mean())
+        )
+    for own, other in zip(*ends, strict=True):
+        assert own >= 0.95 * other, ends
