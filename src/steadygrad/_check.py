@@ -22,6 +22,7 @@ from steadygrad.copies.copying import Copied, unwrapped
 from steadygrad.copies.memory import fits_in_memory
 from steadygrad.errors import SteadygradError, SubjectError, UserCodeError, in_one_line
 from steadygrad.probe.run_probe import hunt, needs_hunt, probe_copy
+from steadygrad.probe.wide import in_float64
 from steadygrad.record import BlindSpot, CheckRecord, Cost, Setup, Severity, StepTest, Tier, Trace, Verdict
 from steadygrad.rules import thresholds
 from steadygrad.rules.plateau import FEW, LONGER, in_doubt, lasts, unsettled, well_begun
@@ -198,7 +199,7 @@ def _observe(run: SubjectCopy, progress: Progress | None) -> Trace:
     if needs_hunt(trace):
         say("looking for the first inf, NaN or underflow")
         trace = replace(trace, nonfinite=hunt(run.model, run.objective, run.batch, seed=run.seed))
-    return trace
+    return in_float64(run, trace)
 
 
 def _why_no_steps(run: SubjectCopy) -> str:

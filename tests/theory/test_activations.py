@@ -7,11 +7,13 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy import optimize
 from torch.nn import functional as F
 
 from steadygrad.theory.activations import ACTIVATIONS, Activation, find
-from steadygrad.theory.meanfield import chi, fixed_point, variance_map
-from steadygrad.theory.table import needed_weight_variance, row_for, row_for_known, rows
+from steadygrad.theory.meanfield import chi, critical_point, derivative_rms, fixed_point, variance_map
+from steadygrad.theory.needed import needed_weight_variance
+from steadygrad.theory.table import row_for, row_for_known, rows
 
 TORCH = {"linear": lambda x: x, "sin": torch.sin, "erf": torch.erf, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
 
@@ -57,15 +59,55 @@ def test_names_are_found_as_torch_spells_them() -> None:
 
 
 def test_published_scales() -> None:
-    """He et al. 2015: 2 for ReLU; Glorot & Bengio 2010: 1 for tanh near 0; LeCun et al.: 16 for the sigmoid (slope 1/4)."""
+    """He et al. 2015: 2 for ReLU; Glorot & Bengio 2010: 1 for tanh near 0."""
     assert needed_weight_variance("relu") == pytest.approx(2.0, rel=1e-9)
     assert needed_weight_variance("tanh") == pytest.approx(1.0, rel=1e-9)
     assert needed_weight_variance("linear") == pytest.approx(1.0, rel=1e-9)
-    assert needed_weight_variance("sigmoid") == pytest.approx(16.0, rel=1e-9)
     # nn.init.calculate_gain("leaky_relu", 0.01)² is torch's own statement of He's rule.
     gain = torch.nn.init.calculate_gain("leaky_relu", 0.01)
     assert needed_weight_variance("leaky_relu") == pytest.approx(gain**2, rel=1e-9)
     assert needed_weight_variance("unknown") is None
+
+
+STABLE = {"gelu": 5.0, "silu": 30.0, "mish": 3.0, "hardswish": 6.0}
+"""Where the critical point at N(0, 1) is unstable: a variance above that of the needed scale."""
+
+
+@pytest.mark.parametrize("name", STABLE)
+def test_at_the_needed_scale_a_net_stays_where_at_that_of_a_unit_variance_it_runs_off(name: str) -> None:
+    phi = find(name)
+    needed = needed_weight_variance(name)
+    assert phi is not None and needed is not None
+    variance = float(optimize.brentq(lambda q: 1 / derivative_rms(phi, q) ** 2 - needed, 1.0, STABLE[name]))
+    for at, stays in ((variance, True), (1.0, False)):
+        weight_std, bias_std = critical_point(phi, at)
+        assert bias_std is not None
+        start = now = 1.1 * at
+        for _ in range(60):
+            now = variance_map(phi, now, weight_std, bias_std)
+        assert (abs(now - at) < abs(start - at)) == stays, (at, now)
+
+
+def test_the_sigmoid_needs_the_scale_at_which_its_own_fixed_point_is_critical() -> None:
+    for name in ("sigmoid", "hardsigmoid"):
+        phi, needed = find(name), needed_weight_variance(name)
+        assert phi is not None and needed is not None
+        assert chi(phi, fixed_point(phi, math.sqrt(needed)), math.sqrt(needed)) == pytest.approx(1.0, rel=1e-6)
+
+
+def test_softplus_settles_under_its_needed_scale_and_runs_off_above() -> None:
+    phi, needed = find("softplus"), needed_weight_variance("softplus")
+    assert phi is not None and needed == pytest.approx(2.0, rel=1e-2)
+    assert math.isfinite(fixed_point(phi, math.sqrt(0.9 * needed)))
+    assert fixed_point(phi, math.sqrt(1.1 * needed)) == math.inf
+
+
+@pytest.mark.parametrize("name", ["tanhshrink", "hardshrink"])
+def test_under_what_dies_or_runs_off_at_every_scale_none_is_needed(name: str) -> None:
+    phi = find(name)
+    assert phi is not None and needed_weight_variance(name) is None
+    ends = {fixed_point(phi, math.sqrt(scale)) for scale in (0.3, 1.0, 1.5, 3.0, 10.0)}
+    assert ends <= {0.0, math.inf}
 
 
 def test_selu_keeps_mean_0_and_variance_1() -> None:

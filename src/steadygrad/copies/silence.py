@@ -1,7 +1,7 @@
 """A thread that prints nothing and warns of nothing, while the others print and warn as before.
 
-Standard output and the filters of warnings are shared by all threads; what is put in their place looks up who writes.
-May rely on the standard library alone.
+Standard output, standard error and the filters of warnings are shared by all threads; what is put in their place looks up who
+writes. May rely on the standard library alone.
 """
 
 from __future__ import annotations
@@ -21,30 +21,38 @@ _turn = threading.Lock()
 
 @contextmanager
 def silent() -> Iterator[None]:
-    """Within the block, this thread's standard output and warnings go nowhere."""
+    """Within the block, this thread's standard output, standard error and warnings go nowhere."""
     thread = get_ident()
     of_this_thread = _OfThread(thread)
     ignore: Any = ("ignore", of_this_thread, Warning, None, 0)
     filters: Any = warnings.filters
     with _turn:
-        output = sys.stdout if isinstance(sys.stdout, _Output) else _Output(sys.stdout)
-        output.silent.append(thread)
-        sys.stdout = output
+        covers = []
+        for name in _STREAMS:
+            stream = getattr(sys, name)
+            cover = stream if isinstance(stream, _Output) else _Output(stream)
+            cover.silent.append(thread)
+            setattr(sys, name, cover)
+            covers.append((name, cover))
         filters.insert(0, ignore)
     try:
         yield
     finally:
         with _turn:
-            output.silent.remove(thread)
-            if not output.silent and sys.stdout is output:
-                sys.stdout = output.beneath
+            for name, cover in covers:
+                cover.silent.remove(thread)
+                if not cover.silent and getattr(sys, name) is cover:
+                    setattr(sys, name, cover.beneath)
             of_this_thread.ended = True
             with suppress(ValueError):
                 filters.remove(ignore)
 
 
+_STREAMS = ("stdout", "stderr")
+
+
 class _Output:
-    """Stands in for ``sys.stdout``: a sink for the threads named, what it covers for all others."""
+    """Stands in for ``sys.stdout`` or ``sys.stderr``: a sink for the threads named, what it covers for all others."""
 
     def __init__(self, beneath: Any) -> None:
         self.beneath = beneath

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from steadygrad.copies.copying import clone_batch
 from steadygrad.copies.nested import size_of
 from steadygrad.copies.randomness import same_randomness, seed_torch
+from steadygrad.copies.silence import silent
 from steadygrad.objective import Objective
 from steadygrad.probe.run_probe import scalar
 from steadygrad.subject.subject import Subject
@@ -27,7 +28,7 @@ def divisible(subject: Subject, smallest: int) -> int | None:
     tensors = [leaf for leaf in tree_leaves(batch) if isinstance(leaf, Tensor) and leaf.dim()]
     if count is None or count < smallest or any(tensor.shape[0] != count for tensor in tensors):
         return None
-    with with_copy(subject, optimizer=False) as run, torch.no_grad():
+    with silent(), with_copy(subject, optimizer=False) as run, torch.no_grad():
         try:
             run.objective(run.model, clone_batch(rows(batch, torch.arange(smallest))))
         except Exception:
@@ -61,7 +62,7 @@ def adds_up(subject: Subject) -> bool:
     half = torch.arange((size_of(subject.batch) or 0) // 2)
     losses = []
     for chosen in (half, torch.cat([half, half])):
-        with with_copy(subject, optimizer=False) as run, same_randomness(), torch.no_grad():
+        with silent(), with_copy(subject, optimizer=False) as run, same_randomness(), torch.no_grad():
             seed_torch(subject.seed)
             try:
                 loss = run.objective(run.model, clone_batch(rows(subject.batch, chosen)))[0]

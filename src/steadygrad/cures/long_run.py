@@ -85,6 +85,10 @@ class _Parts:
     count: int | None = None
     """Samples in the batch, where the loss adds up over them: parts are then counted as the whole."""
 
+    def later(self) -> _Parts:
+        """The parts that another run is given, where there are others."""
+        return replace(self, batch_of=lambda step: self.batch_of(STEPS + 1 + step))
+
 
 def settle(copy: EditableCopy, trivial: float | None, *, move: bool, own: float, enough: float) -> Settling:
     """The run at the copy's rate, and where ``move`` allows it at the rate about it that does best.
@@ -96,10 +100,12 @@ def settle(copy: EditableCopy, trivial: float | None, *, move: bool, own: float,
     parts = _cut(copy.subject)
     known: dict[int, Settled] = {}
 
+    def run(notch: int, parts: _Parts) -> Settled:
+        return _run(copy.subject, middle * 10.0 ** (notch / 2), parts, trivial)
+
     def at(notch: int) -> Settled:
         if notch not in known:
-            rate = middle * 10.0 ** (notch / 2)
-            known[notch] = _run(copy.subject, rate, parts, trivial)
+            known[notch] = run(notch, parts)
         return known[notch]
 
     first = at(0)
@@ -116,7 +122,22 @@ def settle(copy: EditableCopy, trivial: float | None, *, move: bool, own: float,
             for far in range(1, farthest + 1):
                 if _worth(at(step * far), known) < _worth(at(step * (far - 1)), known):
                     break
-    return Settling(first, _chosen(known, own, enough) or first)
+    # A rate that learns where the half-decade below it does not is at the edge: on other samples it has to learn again.
+    doubtful = [notch for notch in known if _alone(known, notch, enough)] if parts.held is not None else []
+    for notch in doubtful:
+        known[notch] = min(known[notch], run(notch, parts.later()), key=lambda one: one.trained)
+    chosen = _chosen(known, own, enough)
+    if chosen is None and doubtful:
+        lowest = min(known)
+        for notch in range(lowest - 1, lowest - 1 - DOWN, -1):
+            at(notch)
+        chosen = max(known.values(), key=lambda one: one.trained)
+    return Settling(known[0], chosen or known[0])
+
+
+def _alone(known: dict[int, Settled], notch: int, enough: float) -> bool:
+    """Whether a rate learns enough, and the half-decade below it, where that was looked at, less than half of it."""
+    return known[notch].trained >= enough and notch - 1 in known and known[notch - 1].trained < FAR_FROM * enough
 
 
 def _judge(known: dict[int, Settled]) -> tuple[Callable[[Settled], float], float]:

@@ -6,7 +6,8 @@ Does one of four things:
 
 - It puts the norm of ``nn.TransformerEncoderLayer`` and ``DecoderLayer`` in front of each branch (pre-norm), with one norm at
   the end.
-- It scales each branch's last weights by 1 ÷ √branches.
+- It scales each branch's last weights by 1 ÷ √branches; in a loop h + f(h), whose steps add up, by less where the measured gain
+  would let the gradient grow by more than one decade.
 - It scales the queries down so that the attention's logits begin with deviation 1.
 - It puts an RMS norm on queries and keys (QK-norm).
 
@@ -47,13 +48,14 @@ from steadygrad.cures.editable_copy import EditableCopy
 from steadygrad.cures.initialise import last_of_branches
 from steadygrad.cures.surgery import Wire
 from steadygrad.cures.surgery.weights import Held, visit
+from steadygrad.cures.through_time import GROWS
 from steadygrad.errors import CannotCureError
 from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation, Site
 
 GROUP = "numbers"
 SAFETY = "safe"
 PHASE = 7
-FINDINGS = ("SG101", "SG105", "SG106", "SG201", "SG203", "SG204", "SG305")
+FINDINGS = ("SG101", "SG105", "SG106", "SG201", "SG202", "SG203", "SG204", "SG305")
 CANDIDATES = {
     "attention-scale": ("numbers", "safe"),
     "qk-norm": ("normalisation", "unsafe"),
@@ -88,12 +90,22 @@ def propose(copy: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
     # Attention and feed-forward: two branches in a block whose skips the trunk does not show one by one.
     branches = copy.net.skips or 2 * len(_post_norm(copy))
     if branches > 1:
-        edit = Edit("transformer", "depth scale", value=1.0 / math.sqrt(branches))
+        edit = Edit("transformer", "depth scale", value=_factor(copy, branches))
         yield Candidate("depth-scale", "branches scaled by 1 ÷ √branches", GROUP, SAFETY, (edit,))
     if _post_norm(copy):
         sites = tuple(Site(name, type(layer).__name__, 0) for name, layer in _post_norm(copy))
         edit = Edit("transformer", "pre-norm", sites)
         yield Candidate("pre-norm", "pre-norm in place of post-norm", "normalisation", "unsafe", (edit,))
+
+
+def _factor(copy: EditableCopy, branches: int) -> float:
+    """1 ÷ √branches; in a loop, whose steps add up, no more than what lets its gradient gain ``GROWS`` decades."""
+    factor = 1.0 / math.sqrt(branches)
+    for loop in copy.net.trace.recurrences:
+        if loop.kind == "loop" and loop.decades > GROWS:
+            grows = math.pow(10.0, loop.decades_per_step) - 1.0
+            factor = min(factor, (math.pow(10.0, GROWS / loop.steps) - 1.0) / grows)
+    return factor
 
 
 def _post_norm(copy: EditableCopy) -> list[tuple[str, nn.Module]]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from steadygrad.record import Finding, Severity, StepTest
 from steadygrad.rules import thresholds
-from steadygrad.rules.read_steptest import informed_fall
+from steadygrad.rules.read_steptest import from_far, informed_fall
 
 FEW, WELL_BEGUN = (3, 5, 7), 0.02
 """Steps on fresh batches that are enough where so much was learned in them and nothing is wrong. Of 543 calibration rows 134
@@ -50,7 +50,8 @@ are fewer than five rows each."""
 
 def well_begun(trial: StepTest) -> bool:
     """Whether so much was learned of fresh batches in a few steps that further ones would change nothing."""
-    return trial.unseen is not None and not trial.diverged and trial.fall > 0 and informed_fall(trial) >= WELL_BEGUN
+    begun = trial.unseen is not None and not trial.diverged and trial.fall > 0 and informed_fall(trial) >= WELL_BEGUN
+    return begun and not from_far(trial)
 
 
 def lasts(found: Iterable[Finding]) -> bool:
@@ -84,6 +85,11 @@ def comes_down(trial: StepTest | None) -> bool:
     if unseen is None or unseen.constant is None or not unseen.before > FAR * unseen.constant > 0:
         return False
     return 0 < unseen.after - unseen.constant < NEARER * (unseen.before - unseen.constant)
+
+
+def came_late(trial: StepTest | None) -> bool:
+    """Whether a hundred steps on fresh batches went by before the loss had come down to that of the mean answer."""
+    return trial is not None and trial.hundred is not None and comes_down(trial.hundred)
 
 
 def never_begins(trial: StepTest, samples: int | None) -> bool:

@@ -97,9 +97,20 @@ def left_open(trial: StepTest) -> bool:
     if trial.diverged or trial.steps >= thresholds.MOST_STEPS:
         return False
     enough = thresholds.OPEN if trial.unseen is None else max(thresholds.FRESH_OPEN, thresholds.FRESH_LEARNED_LATE)
-    if trial.unseen is not None and trial.fall < 0:
+    if trial.unseen is not None and (trial.fall < 0 or from_far(trial)):
         return True
     return informed_fall(trial) < enough or (trial.greatest_rise > thresholds.LEAP and not recovered(trial))
+
+
+def from_far(trial: StepTest) -> bool:
+    """Whether the loss began so far above that of the mean answer that this answer too may still be a bad one.
+
+    Outputs that begin far too large have a mean that is far too large: a loss below the mean's is then no sign of learning.
+    """
+    unseen = trial.unseen
+    if unseen is None or unseen.constant is None or not unseen.before > thresholds.FAR_ABOVE * unseen.constant > 0:
+        return False
+    return informed_fall(trial) < thresholds.FRESH_RECOVERED
 
 
 def recovered(trial: StepTest) -> bool:

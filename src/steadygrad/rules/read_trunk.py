@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from steadygrad.numerals import number
 from steadygrad.record import Operation, Severity, Step, StepTest, Trace
 from steadygrad.rules import thresholds
+from steadygrad.rules.plateau import came_late
 from steadygrad.rules.read_steptest import Progress, at_first, progress
 
 
@@ -147,7 +148,8 @@ def exploding(trace: Trace, trial: StepTest | None) -> Severity | None:
     now = progress(trial)
     if math.isnan(gained) or gained < thresholds.DECADES_GAINED:
         return None
-    if now is Progress.LEARNS and (gained < thresholds.DECADES_AT_ONCE or not _reaches_weights(trace)):
+    least = thresholds.DECADES_GAINED if came_late(trial) else thresholds.DECADES_AT_ONCE
+    if now is Progress.LEARNS and (gained < least or not _reaches_weights(trace)):
         return None
     return Severity.ERROR if now in (Progress.BOUNCES, Progress.STALLED, Progress.UNKNOWN) else Severity.WARNING
 

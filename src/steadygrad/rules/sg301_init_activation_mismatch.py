@@ -7,13 +7,14 @@ there, beside the gain that the activation behind it needs:
 
     measured σ_w² = fan-in × mean(w²)        needed σ_w²: the critical one, where σ_w² E[φ′(√q z)²] = 1, z ~ N(0, 1)
 
-(2 for ReLU, 1 for tanh and between two linear layers). A layer with the ratio r = measured ÷ needed adds ½ |log10 r|
-decades to the loss or gain. The finding is raised where the gradient vanishes or explodes on the trunk and mismatched
-layers explain a good part of the decades. It takes the place of SG101 or SG201 and their severity. A model that learns in
-the step test gets no finding, with one exception on one batch. There the finding is an error where the median layer's
-variance is 10 times too large or more and the gradient gains 3 decades, even if the steps learn the batch: such a net
-learns one batch by heart and no more. On one batch it is also an error where a hundred steps teach nothing and 9.5 decades
-are lost (SG101).
+(2 for ReLU, 1 for tanh and between two linear layers). q is the variance at which a net stays: 0 for tanh, 46 for the
+sigmoid, else the first from 1 upwards from which the net does not run off (Q′ ≤ 1; 4 for GELU, whose needed σ_w² is 1.98).
+A layer with the ratio r = measured ÷ needed adds ½ |log10 r| decades to the loss or gain. The finding is raised where the
+gradient vanishes or explodes on the trunk and mismatched layers explain a good part of the decades. It takes the place of
+SG101 or SG201 and their severity. A model that learns in the step test gets no finding, with one exception on one batch.
+There the finding is an error where the median layer's variance is 10 times too large or more and the gradient gains 3
+decades, even if the steps learn the batch: such a net learns one batch by heart and no more. On one batch it is also an
+error where a hundred steps teach nothing and 9.5 decades are lost (SG101).
 
 A layer whose output is normalised has no scale of its own and does not count. In a layer of your own the finding marks the
 `nn.Parameter(…)` of its weights, if steadygrad loads the file. Weights that are all zero are marked at the call of
@@ -103,7 +104,7 @@ def setup():
 
 - The needed scale is that of a wide net with zero biases. Narrow layers fluctuate around it; large biases move it.
 - The rule does not judge layers inside a residual block, because they are not on the trunk. It does not judge activations
-  without a critical scale, such as the sigmoid; SG102 judges them by their derivative.
+  under which every variance dies or grows without bound, such as tanhshrink; SG102 judges squashing ones by their derivative.
 - The mean square does not describe weights with structure (low rank, much sparsity, one shared value).
 
 ## Where the threshold comes from
@@ -293,7 +294,7 @@ def _adds_a_bias(operation: Operation) -> bool:
 
 def _needed(follower: Operation) -> float | None:
     """Critical σ_w² of the activation; 1 for a layer that feeds another directly."""
-    from steadygrad.theory.table import (
+    from steadygrad.theory.needed import (
         needed_weight_variance,  # numpy and scipy: ``explain`` and ``rules`` need neither
     )
 

@@ -19,6 +19,9 @@ from steadygrad.theory.activations import Activation, Array
 TAIL = 12.0
 """Standard deviations of the Gaussian that quadrature covers: what is left out weighs less than 1e-32."""
 
+MARGINAL = 1e-6
+"""Q′ nearer to 1 than this is 1: a positively homogeneous activation holds any variance."""
+
 
 def gaussian_mean(function: Callable[[Array], Array], variance: float = 1.0, kinks: Sequence[float] = ()) -> float:
     """E[f(z)], z ~ N(0, variance). Raises ``ValueError`` for a negative variance or an f that is not finite."""

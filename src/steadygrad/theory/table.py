@@ -1,6 +1,6 @@
 """The rows of ``steadygrad activations``: what theory says of each activation, known or the user's own.
 
-Numbers only; drawing them is the command line's. Rules read ``critical_scale`` for what an activation needs.
+Numbers only; drawing them is the command line's.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 
 from steadygrad.theory.activations import ACTIVATIONS, Activation, Array, find
 from steadygrad.theory.meanfield import (
+    MARGINAL,
     chi,
     critical_point,
     critical_variance,
@@ -60,9 +61,6 @@ DEFAULT_WEIGHT_STD = math.sqrt(1.0 / 3.0)
 _NEARLY_NONE = 1e-8
 """A variance at which an activation is as straight as it is at 0, and has both sides of its kink."""
 
-_MARGINAL = 1e-6
-"""Q′ nearer to 1 than this is 1: a positively homogeneous activation holds any variance."""
-
 
 def rows() -> tuple[Row, ...]:
     """A row for every known activation."""
@@ -86,20 +84,6 @@ def row_for(name: str, function: Callable[[Array], Array]) -> Row:
     if not np.isfinite(slopes).all():
         raise ValueError(f"{name} is not finite everywhere between -12 and 12")
     return _row(Activation(name, lambda x: np.asarray(function(x), dtype=float), derivative, float(slopes.max())))
-
-
-@functools.lru_cache(maxsize=256)
-def needed_weight_variance(name: str) -> float | None:
-    """σ_w² at which an activation hands the gradient on unshrunk; None for an unknown one.
-
-    A squashing activation works near 0, where φ′ is greatest: 1 ÷ φ′(0)² (the end of its critical line at σ_b = 0,
-    Schoenholz et al. 2017). Any other is taken at N(0, 1): 1 ÷ E[φ′²], which is 2 for ReLU (He et al. 2015).
-    """
-    activation = find(name)
-    if activation is None:
-        return None
-    steepness = float(activation.derivative(np.zeros(1))[0]) if activation.squashing else derivative_rms(activation)
-    return math.inf if steepness == 0 else 1.0 / steepness**2
 
 
 @functools.lru_cache(maxsize=256)
@@ -142,7 +126,7 @@ def _ends(
     """Return where the variance settles from ``start`` times the critical one."""
     if math.isnan(steepness):
         return math.nan
-    if abs(steepness - 1.0) < _MARGINAL:
+    if abs(steepness - 1.0) < MARGINAL:
         return start * variance
     if steepness < 1.0:
         return variance

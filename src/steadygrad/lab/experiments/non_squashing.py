@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 from steadygrad.lab import Curve, Outcome, Panel, experiment, mean_reading
 from steadygrad.lab.nets import Stack, gradients
 from steadygrad.numerals import number
-from steadygrad.theory.table import DEFAULT_WEIGHT_STD, needed_weight_variance
+from steadygrad.theory.activations import find
+from steadygrad.theory.meanfield import derivative_rms
+from steadygrad.theory.table import DEFAULT_WEIGHT_STD
 
 NON_SQUASHING = ("relu", "leaky_relu", "elu", "selu", "gelu")
 SQUASHING = ("sigmoid", "tanh")
@@ -88,6 +88,7 @@ def non_squashing(
 
 
 def _scale(name: str, init: str) -> float:
-    needed = needed_weight_variance(name)
-    assert needed is not None
-    return math.sqrt(needed) if init == "own" else DEFAULT_WEIGHT_STD
+    activation = find(name)
+    assert activation is not None
+    steepness = activation.greatest_derivative if activation.squashing else derivative_rms(activation)
+    return 1.0 / steepness if init == "own" else DEFAULT_WEIGHT_STD
