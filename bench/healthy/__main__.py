@@ -46,8 +46,8 @@ def setups() -> Iterator[tuple[str, str, Callable[[], Setup]]]:
             )
 
 
-def _transformer(model: str, config: str, task: str, overrides: dict[str, Any]) -> Setup:
-    return build(model, config, overrides), data.loader(getattr(data, task)()), None, 1e-3
+def _transformer(model: str, config: str, task: Callable[[], data.Dicts], overrides: dict[str, Any]) -> Setup:
+    return build(model, config, overrides), data.loader(task()), None, 1e-3
 
 
 def examine(make: Callable[[], Setup]) -> dict[str, Any]:

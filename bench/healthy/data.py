@@ -44,6 +44,14 @@ def counting(rows: int = 2048) -> Dicts:
     return Dicts(input_ids=ids, labels=ids)
 
 
+def continuing(rows: int = 2048) -> Dicts:
+    """Sequences that count up from anywhere, and how they go on, to be written by a decoder."""
+    start = torch.randint(0, 20, (rows, 1), generator=torch.Generator().manual_seed(0))
+    steps = start + torch.arange(2 * LENGTH)
+    ids = steps % 20 + 5
+    return Dicts(input_ids=ids[:, :LENGTH].clone(), labels=ids[:, LENGTH:].clone())
+
+
 def families(rows: int = 2048) -> Dicts:
     """Sequences half of whose tokens are of one of four families: which?"""
     draw = torch.Generator().manual_seed(0)

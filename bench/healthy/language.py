@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-Row = tuple[str, str, str, str, dict[str, Any]]
+from bench.healthy import data
+
+Row = tuple[str, str, str, Callable[[], data.Dicts], dict[str, Any]]
 
 
 def _causal(name: str, prefix: str, **overrides: Any) -> Row:
-    return name, f"{prefix}ForCausalLM", f"{prefix}Config", "counting", overrides
+    return name, f"{prefix}ForCausalLM", f"{prefix}Config", data.counting, overrides
 
 
 def _classifier(name: str, prefix: str, **overrides: Any) -> Row:
-    return name, f"{prefix}ForSequenceClassification", f"{prefix}Config", "families", overrides
+    return name, f"{prefix}ForSequenceClassification", f"{prefix}Config", data.families, overrides
 
 
 def _writer(name: str, prefix: str, **overrides: Any) -> Row:
-    return name, f"{prefix}ForConditionalGeneration", f"{prefix}Config", "continuing", overrides
+    return name, f"{prefix}ForConditionalGeneration", f"{prefix}Config", data.continuing, overrides
 
 
 TABLE: tuple[Row, ...] = (
-    ("gpt2", "GPT2LMHeadModel", "GPT2Config", "counting", {}),
+    ("gpt2", "GPT2LMHeadModel", "GPT2Config", data.counting, {}),
     _causal("gpt-neo", "GPTNeo", attention_types=[[["global", "local"], 1]], num_layers=2),
     _causal("gpt-j", "GPTJ"),
     _causal("gpt-neox", "GPTNeoX"),
@@ -40,7 +43,7 @@ TABLE: tuple[Row, ...] = (
     _causal("phi3", "Phi3"),
     _causal("gemma", "Gemma"),
     _causal("gemma2", "Gemma2"),
-    ("gemma3", "Gemma3ForCausalLM", "Gemma3TextConfig", "counting", {}),
+    ("gemma3", "Gemma3ForCausalLM", "Gemma3TextConfig", data.counting, {}),
     _causal("stablelm", "StableLm"),
     _causal("starcoder2", "Starcoder2"),
     _causal("cohere", "Cohere"),
@@ -55,7 +58,7 @@ TABLE: tuple[Row, ...] = (
     _causal("smollm3", "SmolLM3"),
     _causal("biogpt", "BioGpt"),
     _causal("xglm", "XGLM"),
-    ("ctrl", "CTRLLMHeadModel", "CTRLConfig", "counting", {}),
+    ("ctrl", "CTRLLMHeadModel", "CTRLConfig", data.counting, {}),
     _causal("mamba", "Mamba"),
     _causal("mamba2", "Mamba2", num_heads=8, head_dim=8, n_groups=1),
     _causal("falcon-mamba", "FalconMamba"),
@@ -87,7 +90,7 @@ TABLE: tuple[Row, ...] = (
     _classifier("canine", "Canine"),
     _writer("bart", "Bart"),
     _writer("pegasus", "Pegasus", scale_embedding=True),
-    ("marian", "MarianMTModel", "MarianConfig", "continuing", {"scale_embedding": True}),
+    ("marian", "MarianMTModel", "MarianConfig", data.continuing, {"scale_embedding": True}),
     _writer("mbart", "MBart"),
     _writer("plbart", "PLBart"),
     _writer("blenderbot", "Blenderbot"),

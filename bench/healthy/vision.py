@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from bench.healthy import data
 from bench.healthy.language import Row
 
 
 def _pictures(name: str, prefix: str, **overrides: Any) -> Row:
-    return name, f"{prefix}ForImageClassification", f"{prefix}Config", "pictures", {"num_labels": 10, **overrides}
+    return name, f"{prefix}ForImageClassification", f"{prefix}Config", data.pictures, {"num_labels": 10, **overrides}
 
 
 def _tones(name: str, prefix: str) -> Row:
@@ -22,7 +23,7 @@ def _tones(name: str, prefix: str) -> Row:
         "classifier_proj_size": 32,
         "apply_spec_augment": False,
     }
-    return name, f"{prefix}ForSequenceClassification", f"{prefix}Config", "tones", small
+    return name, f"{prefix}ForSequenceClassification", f"{prefix}Config", data.tones, small
 
 
 TABLE: tuple[Row, ...] = (

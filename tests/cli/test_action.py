@@ -58,6 +58,7 @@ def test_the_script_annotates_uploads_and_sums_up(job: Path) -> None:
     assert "    error[SG102]" in summary and "torch.sigmoid(fc(x))" in summary
 
 
+@pytest.mark.long
 def test_the_worst_exit_code_wins_and_a_target_that_fails_is_named(job: Path) -> None:
     pytest.importorskip("sarif_pydantic")
     done = run(job, "nope.py well.py:build", STEADYGRAD_ARGS="--trial 0")

@@ -150,6 +150,7 @@ def check_training(rank: int, folder: str) -> None:
         dist.destroy_process_group()
 
 
+@pytest.mark.long
 def test_every_clip_over_every_layout_is_the_clip_of_one_process(tmp_path: Path) -> None:
     mp.spawn(check, (str(tmp_path),), RANKS)
 

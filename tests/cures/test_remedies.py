@@ -230,6 +230,7 @@ def sequences(steps: int, seed: int) -> tuple[Tensor, Tensor]:
     return x, y
 
 
+@pytest.mark.long
 def test_a_skip_through_time_goes_around_a_factor_in_the_code() -> None:
     torch.manual_seed(0)
     model = Keeping(0.6)
@@ -247,6 +248,7 @@ def test_a_skip_through_time_goes_around_a_factor_in_the_code() -> None:
         assert float((cured.model(x).argmax(1) == y).float().mean()) >= 0.9, steps
 
 
+@pytest.mark.long
 def test_a_loop_whose_source_has_moved_says_so() -> None:
     torch.manual_seed(0)
     model = Keeping(0.6)

@@ -36,6 +36,7 @@ def test_every_example_is_here() -> None:
     assert {path.stem for path in FOLDER.glob("*.py")} - {"digits", "spike"} == set(EXPECTED)
 
 
+@pytest.mark.long
 def test_the_spike_is_caught(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "steadygrad", "run", "--on-alarm", "skip"]
     journal = ["--journal", str(tmp_path / "run.sgj")]

@@ -78,6 +78,7 @@ def test_written_once_and_then_left_alone(workshop: Workshop, capfd: pytest.Capt
     assert workshop.bytes() == written
 
 
+@pytest.mark.long
 def test_what_changes_the_model_is_shown_and_not_written(workshop: Workshop, capfd: pytest.CaptureFixture[str]) -> None:
     workshop.lay_out({"net.py": LOOP})
     words = ("net.py", "--cure", "batch-norm-before", "--input", "32,16", "-q")
@@ -90,6 +91,7 @@ def test_what_changes_the_model_is_shown_and_not_written(workshop: Workshop, cap
     assert "to write it give --unsafe-fixes" in refused(capfd, *words, "--write")
 
 
+@pytest.mark.long
 def test_what_has_no_form_in_the_source_is_told_with_the_python(
     workshop: Workshop, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -148,6 +150,7 @@ def test_without_libcst_the_extra_is_named(tmp_path: Path) -> None:
 NOISY = "import atexit\nimport os\n\natexit.register(print, 'bye')\nos.write(1, b'hello')\n" + LOOP.lstrip("\n")
 
 
+@pytest.mark.long
 def test_the_proof_is_a_process_of_its_own(tmp_path: Path) -> None:
     """The real thing: a file that prints, beside one that is called as a module of Python's own."""
     (tmp_path / "net.py").write_text(NOISY)
@@ -159,6 +162,7 @@ def test_the_proof_is_a_process_of_its_own(tmp_path: Path) -> None:
     assert "model = fold_(Net())" in (tmp_path / "net.py").read_text()
 
 
+@pytest.mark.long
 def test_a_patch_that_does_not_run_is_not_offered(workshop: Workshop) -> None:
     """Weights that the file reads behind the construction are gone where a layer is wrapped."""
     workshop.lay_out({"net.py": LOOP + "assert all(fc.weight.dim() == 2 for fc in model.fcs)\n"})
@@ -167,6 +171,7 @@ def test_a_patch_that_does_not_run_is_not_offered(workshop: Workshop) -> None:
     assert "cannot run: " in found.tried[0]
 
 
+@pytest.mark.long
 def test_a_patch_on_a_terminal_moves_no_cursor(
     workshop: Workshop, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

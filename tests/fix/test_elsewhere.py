@@ -113,6 +113,7 @@ def test_what_is_offered_holds_with_other_numbers(name: str, workshop: Workshop)
         assert check_subject(subject).verdict is Verdict.HEALTHY, words
 
 
+@pytest.mark.long
 def test_what_holds_for_the_one_model_alone_is_refused(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     """The proof sees it: names as they were in the model at hand, as a fix might have written them."""
     monkeypatch.setattr(Lists, "of", lambda _, paths: _literal(list(paths)))
@@ -123,6 +124,7 @@ def test_what_holds_for_the_one_model_alone_is_refused(workshop: Workshop, monke
     assert why.startswith("folded initialisation: written into the source it does not hold with depth=10 (cannot run: ")
 
 
+@pytest.mark.long
 def test_a_width_is_written_as_the_layer_in_front_has_it(workshop: Workshop) -> None:
     workshop.lay_out({"net.py": SIZED})
     found = workshop.fixed("net.py:Net", only="batch-norm-before", unsafe=True, inputs=["32,16"])

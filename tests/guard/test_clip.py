@@ -269,6 +269,7 @@ def _spread(rank: int, port: int, folder: str) -> None:
         dist.destroy_process_group()
 
 
+@pytest.mark.long
 def test_ddp_and_fsdp2_clip_as_one_process_does(tmp_path: Path) -> None:
     mp.spawn(_spread, (free_port(), str(tmp_path)), nprocs=2)
     assert (tmp_path / "done-0").exists() and (tmp_path / "done-1").exists()

@@ -77,6 +77,7 @@ def said() -> dict[str, list[str]]:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SHORT)
 def test_each_has_a_number_and_a_next_step(name: str, said: dict[str, list[str]]) -> None:
     assert said[name], "an alarm is printed, with what to do next"
@@ -89,12 +90,14 @@ def test_each_has_a_number_and_a_next_step(name: str, said: dict[str, list[str]]
         assert not BANNED.search(line), line
 
 
+@pytest.mark.long
 def test_decades_stand_beside_a_factor(said: dict[str, list[str]]) -> None:
     for line in (one for lines in said.values() for one in lines):
         for found in re.finditer(r"decades?", line):
             assert re.search(r"×[\d.,e]+ \([\d.−]+ $", line[: found.start()]), line
 
 
+@pytest.mark.long
 def test_the_words_are_those_of_the_snapshot(said: dict[str, list[str]]) -> None:
     """Numbers and places differ from machine to machine, and are left out. Write it again with ``REWRITE=1``."""
     text = "".join(f"{name}\n    {plain(said[name][0])}\n" for name in SHORT if name not in BY_THE_CLOCK)

@@ -63,6 +63,7 @@ def _worker(rank: int, port: int, folder: str) -> None:
         dist.destroy_process_group()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_a_loss_of_one_process_is_told_by_it(tmp_path: Path) -> None:
     mp.spawn(_worker, (free_port(), str(tmp_path)), nprocs=2)

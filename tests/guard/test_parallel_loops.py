@@ -40,6 +40,7 @@ def _worker(rank: int, port: int, name: str, folder: str) -> None:
         dist.destroy_process_group()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", always(parallel_loops.LOOPS, "ddp"))
 def test_a_loop_of_two_processes(name: str, tmp_path: Path) -> None:
@@ -64,6 +65,7 @@ def _refused(rank: int, port: int, folder: str) -> None:
         dist.destroy_process_group()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_what_all_must_do_alike_is_refused_where_each_sees_a_part(tmp_path: Path) -> None:
     mp.spawn(_refused, (free_port(), str(tmp_path)), nprocs=2)

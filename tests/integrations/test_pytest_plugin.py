@@ -47,6 +47,9 @@ def test_a_marker_that_is_wrong(steadygrad):
 """
 
 
+HOW = [pytest.param((), id="plain"), pytest.param(("-n", "2"), id="xdist", marks=pytest.mark.long)]
+
+
 @pytest.fixture
 def project(pytester: pytest.Pytester) -> pytest.Pytester:
     pytester.makepyfile(nets=NETS, test_nets=TESTS)
@@ -55,7 +58,7 @@ def project(pytester: pytest.Pytester) -> pytest.Pytester:
     return pytester
 
 
-@pytest.mark.parametrize("how", [(), ("-n", "2")], ids=["plain", "xdist"])
+@pytest.mark.parametrize("how", HOW)
 def test_the_fixture_fails_a_red_model_with_the_report(project: pytest.Pytester, how: tuple[str, ...]) -> None:
     ran = project.runpytest_subprocess("--strict-markers", *how)
     ran.assert_outcomes(passed=2, failed=1, errors=1)
@@ -66,7 +69,7 @@ def test_the_fixture_fails_a_red_model_with_the_report(project: pytest.Pytester,
     assert "steadygrad_fixture" not in ran.stdout.str() or "FoundError" not in ran.stdout.str()
 
 
-@pytest.mark.parametrize("how", [(), ("-n", "2")], ids=["plain", "xdist"])
+@pytest.mark.parametrize("how", HOW)
 def test_models_are_items(project: pytest.Pytester, how: tuple[str, ...]) -> None:
     targets = ("--steadygrad", "nets.py:green", "--steadygrad", "nets.py:red", "--steadygrad", "nets.py:absent")
     ran = project.runpytest_subprocess(*targets, "--deselect", "test_nets.py", *how)
@@ -74,6 +77,7 @@ def test_models_are_items(project: pytest.Pytester, how: tuple[str, ...]) -> Non
     ran.stdout.fnmatch_lines(["*steadygrad nets.py:red*", "*error?SG102?*", "*steadygrad: *absent*"])
 
 
+@pytest.mark.long
 def test_fail_on_makes_a_warning_fail(project: pytest.Pytester) -> None:
     project.makepyprojecttoml("""[tool.steadygrad]\nfail-on = "never"\n""")
     red = ("--steadygrad", "nets.py:red", "--deselect", "test_nets.py")

@@ -161,6 +161,7 @@ def records(data: bytes) -> Iterator[bytes]:
             whole = b""
 
 
+@pytest.mark.long
 def test_trackio_s_database_has_what_the_journal_has(tmp_path: Path) -> None:
     pytest.importorskip("trackio", reason="trackio is not installed")
     # It reads its folder when it is imported, so a process of its own.
@@ -197,6 +198,7 @@ def into_trackio(path: str) -> None:
         assert [one["title"].split()[0] for one in alerts] == codes, alerts
 
 
+@pytest.mark.long
 def test_an_mlflow_server_has_what_the_journal_has(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     mlflow = pytest.importorskip("mlflow", reason="mlflow is not installed")
     journal = tmp_path / "run.sgj"

@@ -45,6 +45,7 @@ def told(run: Run) -> list[tuple[Any, ...]]:
     return [(one.step, one.code, one.parameter, one.message, one.cause) for one in run.alarms]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("module", "kind"), RUNS, ids=[f"{module}-{kind}" for module, kind in RUNS])
 def test_a_run_is_seen_the_same_in_every_way(module: str, kind: str, tmp_path: Path) -> None:
     main = importlib.import_module(f"tests.integrations.programs.{module}").main
