@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import get_ident
-from types import FrameType, ModuleType
+from types import ClassMethodDescriptorType, FrameType, ModuleType
 from typing import Any
 
 from torch.compiler import is_dynamo_compiling
@@ -34,8 +34,10 @@ class _Cover:
         self.name = name
         self.found: Any = vars(owner)[name]
         """The original, a ``classmethod`` or ``staticmethod`` as such."""
-        kind = type(self.found) if isinstance(self.found, (classmethod, staticmethod)) else None
+        kind = next((kind for kind in (classmethod, staticmethod) if isinstance(self.found, kind)), None)
         original: Function = self.found if kind is None else self.found.__func__
+        if isinstance(self.found, ClassMethodDescriptorType):  # From torch 2.14, Function.apply is C's.
+            kind = classmethod
         replacements: dict[int, list[Function]] = {}
         self.original = original
         self.replacements = replacements
