@@ -83,8 +83,14 @@ def test_a_tied_table_without_a_factor_is_told_where_it_makes_the_logits(std: fl
 
 
 def test_a_head_of_pictures_is_told_too() -> None:
-    report = checked(lambda: Picture(1.0), pictures())
+    report = checked(lambda: Picture(1.0), pictures(), optimizer="adam:1e-4")
     assert codes(report) == ["SG312"] and report.findings[0].module == "head"
+
+
+def test_what_the_steps_put_right_is_a_note() -> None:
+    report = checked(lambda: Picture(1.0), pictures())
+    assert [one.code for one in report.findings] == ["SG312"]
+    assert codes(report) == [] and report.verdict is sg.Verdict.HEALTHY
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ three numbers off the first pass, and the step test a fourth:
 
 The finding is raised if the loss begins at more than `TIMES` of log(classes), and the gain of the head is over `GAIN` and more
 than `BEYOND` of the others' median. It stands at the call that makes the logits. The rule looks at the mean of a
-cross-entropy over classes, and at no other loss.
+cross-entropy over classes, and at no other loss. Where the steps of the step test already take the loss below log(classes), or
+none are taken, it is a note and changes no verdict.
 
 ## Why it matters
 
@@ -124,7 +125,8 @@ RULE = "SG312", "oversized-head"
 # Loss before the first step ÷ log(classes). Pre-norm transformers of 64 and 192 wide with 96 words, head or tied table drawn with
 # standard deviations from 0.02 to 1, under Adam at 1e-3 and 3e-3 and SGD at 0.1 with momentum, 200 steps: up to 2.5 they end at
 # most 0.3 above the best table's loss; from 4.2 on all end 0.3 to 1.9 above it. Seen on others:
-# tests/rules/test_oversized_head.py, and 91 published architectures (``bench.healthy``), of which it reports none.
+# tests/rules/test_oversized_head.py, and 157 published architectures (``bench.healthy``): of mt5, whose table is tied and drawn
+# with 1, it is a note, since 30 steps take the loss from 16.8 to 2.2 of log(40) = 3.7.
 TIMES = 3.0
 
 # Root mean square of the head's weights × √fan-in: 0.6 for torch's layers, 1.4 for He's; in the nets above 2.4 and more.
@@ -155,7 +157,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         return
     yield Finding(
         *RULE,
-        Severity.WARNING,
+        Severity.INFO if trial is None or _came_down(trial, math.log(_classes(logits))) else Severity.WARNING,
         f"the loss begins at {number(times, 2)} times that of equal logits: {weight.name} has weights {number(gain / usual, 2)} "
         "times as large for their fan-in as the other layers",
         location=head.location,
@@ -173,6 +175,12 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         ),
         also=other_places(head),
     )
+
+
+def _came_down(trial: StepTest, equal: float) -> bool:
+    """Whether the steps already took the loss below that of equal logits."""
+    after = trial.losses[-1] if trial.unseen is None else trial.unseen.after
+    return after < equal
 
 
 def _logits(trace: Trace) -> Operation | None:
