@@ -3,6 +3,7 @@
 # make test-all: the same with every test, as CI does.
 # make test-oldest: the suite's core on the oldest releases of torch and the rest that steadygrad works with, in .venv-oldest.
 #   From PyPI torch 2.6 for Linux comes with CUDA's libraries, which it loads without a GPU too: 5 GB on disk.
+# make test-newest: the same on torch 2.14 in .venv-newest, with what needs torchvision: fastai's example, the models of timm.
 # make fuzz: 20,000 made-up journals, reports, settings, targets and command lines, where make test takes 500.
 # make site: the documentation as web pages, in build/site. make figures: the figures of the lab, measured again.
 # make dist: sdist and wheel, checked, and run from an environment that has the wheel alone.
@@ -14,7 +15,6 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SITE := $(VENV)/.site
 DIST := $(VENV)/.dist
-OLDEST := .venv-oldest
 # The files that define the public names: their docstrings follow Google's convention.
 PUBLIC := $(addprefix src/steadygrad/,__init__.py _check.py _fix/apply.py _fix/fix.py _guard/attach.py _guard/guard.py \
 	act/on_alarm.py clip cures/learning_rate.py cures/plan.py cures/cured.py cures/rate_search.py \
@@ -22,11 +22,13 @@ PUBLIC := $(addprefix src/steadygrad/,__init__.py _check.py _fix/apply.py _fix/f
 	scaling/check_depth.py)
 CORE := tests/test_torch_internals.py tests/test_api.py tests/clip tests/probe tests/rules tests/report tests/journal \
 	tests/cures/test_remedies.py $(addprefix tests/guard/test_,acting.py clip.py covers.py loops.py messages.py spikes.py)
+WITH_newest := torchvision timm fastai omegaconf
+ONLY_newest := tests/docs/test_integrations.py tests/cli/test_config_option.py
 
 # The nets of the demo and the tests are small: one thread each is fastest, above all beside other work.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-all test-oldest lint types imports tests tests-all fuzz mutants docs figures site dist clean
+.PHONY: demo test test-all test-oldest test-newest lint types imports tests tests-all fuzz mutants docs figures site dist clean
 
 demo: $(READY)
 	$(BIN)/steadygrad check examples/deep_sigmoid.py --exit-zero
@@ -47,14 +49,14 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
 	touch $(READY)
 
-test-oldest: $(OLDEST)/.ready
-	$(OLDEST)/bin/python -m pytest -n 2 --dist loadfile $(CORE)
+test-oldest test-newest: test-%: .venv-%/.ready
+	.venv-$*/bin/python -m pytest -n 2 --dist loadfile -m "not long" $(CORE) $(ONLY_$*)
 
-$(OLDEST)/.ready: pyproject.toml constraints-oldest.txt
-	test -x $(OLDEST)/bin/python || $(PYTHON) -m venv $(OLDEST)
-	$(OLDEST)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(OLDEST)/bin/python -m pip install --quiet --constraint constraints-oldest.txt --editable ".[fix]" --group tests
-	touch $(OLDEST)/.ready
+.venv-%/.ready: pyproject.toml constraints-%.txt
+	test -x .venv-$*/bin/python || $(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	.venv-$*/bin/python -m pip install --quiet --constraint constraints-$*.txt --editable ".[fix]" --group tests $(WITH_$*)
+	touch .venv-$*/.ready
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -104,4 +106,4 @@ dist: $(DIST)
 	recipe/dist.sh $(abspath $(BIN))/python
 
 clean:
-	rm -rf $(VENV) $(OLDEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-oldest .venv-newest .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
