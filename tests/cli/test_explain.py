@@ -39,7 +39,7 @@ def test_what_is_neither_is_told_with_the_words_that_there_are(capsys: pytest.Ca
     ("word", "meant"),
     [
         ("SG999", None),
-        ("SG12", "SG102"),
+        ("SG0102", "SG102"),
         ("vanish", "vanishing-gradient"),
         ("vansihing-gradient", "vanishing-gradient"),
         ("saturated_activation", "saturated-activation"),

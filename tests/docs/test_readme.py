@@ -14,6 +14,7 @@ import steadygrad as sg
 from steadygrad import rules
 from steadygrad.act.on_alarm import LIMITS
 from steadygrad.cli import group, main
+from tests.families import always
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md"))
@@ -29,7 +30,7 @@ def test_readme_and_the_pages_of_guard_and_python_have_code() -> None:
     assert {"README.md", "docs/guard.md", "docs/python.md"} <= set(WITH_PYTHON)
 
 
-@pytest.mark.parametrize("name", WITH_PYTHON)
+@pytest.mark.parametrize("name", always(WITH_PYTHON, "README.md", "docs/guard.md", "docs/scale.md"))
 def test_the_python_blocks_print_what_their_comments_say(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     torch.manual_seed(0)
     names: dict[str, object] = {"__name__": "readme"}
@@ -126,7 +127,15 @@ def test_every_link_of_a_page_leads_somewhere() -> None:
 CONSOLE = [block for text in TEXTS.values() for block in re.findall(r"```console\n(.*?)```", text, flags=re.DOTALL)]
 
 
-@pytest.mark.parametrize("block", CONSOLE, ids=lambda block: block.splitlines()[0])
+EXAMPLES = [
+    pytest.param(
+        block, id=block.splitlines()[0], marks=pytest.mark.long if "grad cure" in block.splitlines()[0] else ()
+    )
+    for block in CONSOLE
+]
+
+
+@pytest.mark.parametrize("block", EXAMPLES)
 def test_an_example_is_what_the_command_prints(
     block: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

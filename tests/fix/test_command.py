@@ -125,6 +125,7 @@ def test_bad_input_is_one_sentence(
     assert why in refused(capfd, "net.py", "-q", *words)
 
 
+@pytest.mark.long
 def test_a_dirty_file_is_refused_and_the_patch_not_lost(workshop: Workshop, capfd: pytest.CaptureFixture[str]) -> None:
     workshop.lay_out({"net.py": LOOP})
     subprocess.run(["git", "init", "-q"], check=True)

@@ -14,7 +14,7 @@ from tests.fix.files import FILES
 from tests.fix.workshop import Workshop, difference, inserted_only, learned
 
 
-@pytest.mark.parametrize("name", always(FILES, "functional", "CRLF", "factory in another file"))
+@pytest.mark.parametrize("name", always(FILES, "functional"))
 def test_the_written_file_is_healthy_trains_and_is_left_alone(name: str, workshop: Workshop) -> None:
     files = FILES[name]
     workshop.lay_out(files)

@@ -69,6 +69,7 @@ def test_the_fixture_fails_a_red_model_with_the_report(project: pytest.Pytester,
     assert "steadygrad_fixture" not in ran.stdout.str() or "FoundError" not in ran.stdout.str()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", HOW)
 def test_models_are_items(project: pytest.Pytester, how: tuple[str, ...]) -> None:
     targets = ("--steadygrad", "nets.py:green", "--steadygrad", "nets.py:red", "--steadygrad", "nets.py:absent")

@@ -63,6 +63,7 @@ def read_if_begun(path: Path) -> Run | None:
         raise
 
 
+@pytest.mark.long
 def test_kill_9_at_any_moment_loses_at_most_the_last_second(tmp_path: Path) -> None:
     path = tmp_path / "run.sgj"
     chance = random.Random()

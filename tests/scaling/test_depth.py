@@ -135,7 +135,7 @@ def after_cure(build: Callable[[int], nn.Module], found: DepthScaled) -> DepthSc
     return depth_of(member, DEPTHS, "depth", seconds=0)
 
 
-@pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("power", always([0.0, 0.5, 1.0], "0.5"))
 def test_the_cure_leaves_nothing_to_grow(power: float) -> None:
     def build(depth: int) -> nn.Module:
         return Residual(depth, lambda depth: depth**-power)

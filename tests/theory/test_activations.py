@@ -122,6 +122,7 @@ def test_selu_keeps_mean_0_and_variance_1() -> None:
     assert row.second_moment == pytest.approx(1.0, abs=1e-9)
 
 
+@pytest.mark.long
 def test_every_row_is_the_expectation_that_sampling_gives() -> None:
     """Monte Carlo with a million draws: five standard errors."""
     z = np.random.default_rng(0).standard_normal(1_000_000)
