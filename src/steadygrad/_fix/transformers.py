@@ -31,7 +31,7 @@ def transformer(draft: Draft, edit: Edit) -> None:
             if isinstance(module, (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)):
                 paths += [f"{path}.self_attn.out_proj", f"{path}.linear2"]
         factor = edit.value or 1.0
-        words = "Residual branches scaled by 1 / sqrt(branches) (Radford et al. 2019)."
+        words = f"Residual branches scaled by {factor:.3g}, by 1 / sqrt(branches) or less (Radford et al. 2019)."
         scale_ = partial(functions.scaled, factor=factor, words=words)
         add_function(draft, lambda torch, _, lists: scale_(lists.of(paths), lists.rows, torch=torch))
     else:

@@ -50,6 +50,7 @@ from steadygrad.cures.surgery import Wire
 from steadygrad.cures.surgery.weights import Held, visit
 from steadygrad.cures.through_time import GROWS
 from steadygrad.errors import CannotCureError
+from steadygrad.numerals import number
 from steadygrad.record import Candidate, Change, CheckRecord, Edit, Operation, Site
 
 GROUP = "numbers"
@@ -90,8 +91,11 @@ def propose(copy: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
     # Attention and feed-forward: two branches in a block whose skips the trunk does not show one by one.
     branches = copy.net.skips or 2 * len(_post_norm(copy))
     if branches > 1:
-        edit = Edit("transformer", "depth scale", value=_factor(copy, branches))
-        yield Candidate("depth-scale", "branches scaled by 1 ÷ √branches", GROUP, SAFETY, (edit,))
+        factor = _factor(copy, branches)
+        title = f"the loop's steps scaled by {number(factor, 2)}"
+        if factor == 1.0 / math.sqrt(branches):
+            title = "branches scaled by 1 ÷ √branches"
+        yield Candidate("depth-scale", title, GROUP, SAFETY, (Edit("transformer", "depth scale", value=factor),))
     if _post_norm(copy):
         sites = tuple(Site(name, type(layer).__name__, 0) for name, layer in _post_norm(copy))
         edit = Edit("transformer", "pre-norm", sites)
