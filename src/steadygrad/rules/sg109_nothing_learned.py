@@ -5,7 +5,8 @@
 The step test on fresh batches (a `DataLoader`, an iterable or a function of the step) ends with the loss of unseen batches.
 The rule compares this loss with the loss of the mean answer, which is the same for every sample. Some losses take no such
 answer, and some models make their own. The rule then compares with the loss after the targets are exchanged between samples:
-a variational autoencoder with an empty latent reconstructs another sample as well as its own.
+a variational autoencoder with an empty latent reconstructs another sample as well as its own. The rule compares with neither
+where the loss judges each answer alone, as a discriminator does: one answer can be the best for every sample there.
 
 *Learned* is 1 − loss ÷ that loss. It is 0 for every model that ignores its input, even if the model has learned the labels'
 frequencies. The rule subtracts the lead over the mean answer before the first step, up to `CHANCE`: a few dozen samples fit

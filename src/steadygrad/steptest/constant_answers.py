@@ -5,6 +5,7 @@ Runs objectives; trains nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
@@ -18,6 +19,9 @@ from steadygrad.copies.nested import size_of
 from steadygrad.objective import Objective
 from steadygrad.probe.run_probe import output_spread, scalar
 from steadygrad.torch_internals.tensors import tree_leaves
+
+# Halves of a batch, taken one after the other, give the mean of a loss of single samples up to rounding.
+ROUNDING = 1e-4
 
 
 class Answer(nn.Module):
@@ -58,6 +62,26 @@ def constant_losses(
     return found
 
 
+def judges_alone(objective: Objective, batch: Any, output: Any) -> bool:
+    """Whether the loss reads each answer alone, and nothing of the batch: then one answer can be the best for all samples.
+
+    A generator's loss does, which is what a discriminator says of each sample. Contrastive losses read nothing of the
+    batch either, but compare the answers with each other: the loss of a half, taken twice, says which it is.
+    """
+    size = size_of(batch)
+    if not isinstance(output, Tensor) or output.shape[:1] != (size,) or size is None or size < 2 or size % 2:
+        return False
+    half = size // 2
+    whole, first, second = output, output[:half].repeat_interleave(2, 0), output[half:].repeat_interleave(2, 0)
+    reading = _Reading([one for one in tree_leaves(batch) if isinstance(one, Tensor)])
+    try:
+        with torch.no_grad(), reading:
+            losses = [float(scalar(objective(Answer(one.clone()), batch)[0])) for one in (whole, first, second)]
+    except (AttributeError, TypeError, RuntimeError):
+        return False
+    return not reading.seen and math.isclose(losses[0], fmean(losses[1:]), rel_tol=ROUNDING)
+
+
 def spread_of(outputs: Sequence[Any], sizes: Sequence[int | None]) -> float | None:
     """Spread of the outputs of several batches, of ``sizes`` samples; of one batch as ``output_spread`` has it."""
     together = _together(outputs, sizes)
@@ -90,24 +114,26 @@ def reads_target(objective: Objective, model: nn.Module, batch: Any) -> bool:
     target = _target_of(own)
     if target is None:
         return False
-    reading = _Reading(target)
+    reading = _Reading([target])
     with reading:
         objective(model, own)
     return reading.seen
 
 
 class _Reading(TorchFunctionMode):
-    """Notes whether a function takes the tensor."""
+    """Notes whether a function takes one of the tensors."""
 
-    def __init__(self, tensor: Tensor) -> None:
+    def __init__(self, tensors: Sequence[Tensor]) -> None:
         super().__init__()
-        self.tensor = tensor
+        self.tensors = tensors
         self.seen = False
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Iterable[type], args: Any = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        self.seen = self.seen or any(one is self.tensor for one in tree_leaves((args, kwargs or {})))
+        self.seen = self.seen or any(
+            one is tensor for one in tree_leaves((args, kwargs or {})) for tensor in self.tensors
+        )
         return func(*args, **(kwargs or {}))
 
 

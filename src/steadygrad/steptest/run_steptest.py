@@ -27,7 +27,13 @@ from steadygrad.probe.run_probe import scalar
 from steadygrad.record import StepTest
 from steadygrad.record.steptest import Unseen
 from steadygrad.steptest.clipped import clipped, clips_of
-from steadygrad.steptest.constant_answers import constant_losses, exchange_targets, reads_target, spread_of
+from steadygrad.steptest.constant_answers import (
+    constant_losses,
+    exchange_targets,
+    judges_alone,
+    reads_target,
+    spread_of,
+)
 from steadygrad.steptest.first_update import decay_of, first_update
 from steadygrad.steptest.own_targets import loss_against_others, loss_of_mean_answer
 from steadygrad.steptest.plain_step import all_zero, one_step
@@ -181,7 +187,8 @@ def _looked(walk: _Walk, steps: int) -> Stepped:
     if losses and math.isfinite(losses[-1]) and len(losses) == steps:
         after, outputs = _look(walk, seen)
         losses.append(after)
-        constants = constant_losses(walk.run.objective, seen, [walk.first_outputs, outputs])
+        if not (walk.unseen and judges_alone(walk.run.objective, seen[0], outputs[0])):
+            constants = constant_losses(walk.run.objective, seen, [walk.first_outputs, outputs])
         spread = spread_of(outputs, [size_of(batch) for batch in seen])
         if walk.unseen:
             constant = _constant(walk, seen) if constants is None else constants[1]
