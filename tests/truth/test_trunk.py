@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -22,6 +23,23 @@ def traced(model, x, y, loss=F.mse_loss) -> Trace:
         return probe(copied.model, lambda m, batch: (loss(out := m(batch[0]), batch[1]), out), (x, y))
 
 
+@dataclass(frozen=True)
+class Seen:
+    """One of the nets, as the probe sees it and as torch alone does."""
+
+    name: str
+    trace: Trace
+    expected: float
+    expected_of: dict[str, float]
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def seen(request) -> Seen:
+    model, x, y = built(request.param)
+    expected, expected_of = gradient_in_float64(model, x, y)
+    return Seen(request.param, traced(model, x, y), expected, expected_of)
+
+
 def gradient_in_float64(model, x, y) -> tuple[float, dict[str, float]]:
     """log10 norms of the gradient of the input and of every parameter, by torch alone."""
     model = copy.deepcopy(model).double()
@@ -30,28 +48,21 @@ def gradient_in_float64(model, x, y) -> tuple[float, dict[str, float]]:
     return float(leaf.grad.norm().log10()), {n: float(p.grad.norm().log10()) for n, p in model.named_parameters()}
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_decades_agree_with_float64_autograd(name):
-    model, x, y = built(name)
-    expected, _ = gradient_in_float64(model, x, y)
-    assert traced(model, x, y).trunk.decades == pytest.approx(expected, abs=1e-3)
+def test_decades_agree_with_float64_autograd(seen):
+    assert seen.trace.trunk.decades == pytest.approx(seen.expected, abs=1e-3)
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_parameter_gradients_agree_with_float64_autograd(name):
-    model, x, y = built(name)
-    _, expected = gradient_in_float64(model, x, y)
-    seen = {p.name: p.log10_gradient for p in traced(model, x, y).parameters}
-    assert seen.keys() == expected.keys()
-    for parameter, value in expected.items():
+def test_parameter_gradients_agree_with_float64_autograd(seen):
+    found = {p.name: p.log10_gradient for p in seen.trace.parameters}
+    assert found.keys() == seen.expected_of.keys()
+    for parameter, value in seen.expected_of.items():
         # A bias in front of batch norm has a gradient of 0 but for rounding, which differs between the formats.
-        if value > -15 or name != "batch-norm":
-            assert seen[parameter] == pytest.approx(value, abs=2e-3), parameter
+        if value > -15 or seen.name != "batch-norm":
+            assert found[parameter] == pytest.approx(value, abs=2e-3), parameter
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_blame_adds_up_to_the_total(name):
-    trunk = traced(*built(name)).trunk
+def test_blame_adds_up_to_the_total(seen):
+    trunk = seen.trace.trunk
     assert sum(trunk.blame.values()) == pytest.approx(trunk.decades, abs=1e-9)
     last = trunk.steps[-1]
     assert last.log10_gradient + last.decades - trunk.log10_start == pytest.approx(trunk.decades, abs=1e-9)
