@@ -4,7 +4,7 @@
 # make test-oldest: the suite's core on the oldest releases of torch and the rest that steadygrad works with, in .venv-oldest.
 #   From PyPI torch 2.6 for Linux comes with CUDA's libraries, which it loads without a GPU too: 5 GB on disk.
 # make test-newest: the same on torch 2.14 in .venv-newest, with what needs torchvision: fastai's example, the models of timm.
-# make fuzz: 20,000 made-up journals, reports, settings, targets and command lines, where make test takes 500.
+# make fuzz: 20,000 made-up journals, reports, settings, targets and command lines, where make test-all takes 500.
 # make site: the documentation as web pages, in build/site. make figures: the figures of the lab, measured again.
 # make dist: sdist and wheel, checked, and run from an environment that has the wheel alone.
 # All need Python 3.11 or newer and nothing else; everything goes into .venv.

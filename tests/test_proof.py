@@ -137,6 +137,7 @@ def proof(cured: Cured) -> Proof:
     return prove_subject(subject_of, cured, steps=25, seeds=3, batches=batches())
 
 
+@pytest.mark.long
 def test_three_seeds_are_three_trainings_of_each_arm(proof: Proof) -> None:
     assert [run.seed for run in proof.before.runs] == [run.seed for run in proof.after.runs] == [0, 1, 2]
     for arm in (proof.before, proof.after):

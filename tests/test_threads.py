@@ -146,6 +146,7 @@ def functions() -> tuple[object, ...]:
     )
 
 
+@pytest.mark.long
 def test_a_probe_beside_threads_that_run_modules_is_the_probe_made_alone() -> None:
     net, elsewhere, x = model(), Elsewhere(), torch.randn(4, WIDTH)
     alone, before = checked(net), functions()

@@ -91,6 +91,7 @@ def test_every_answer_about_a_run_is_short_json_of_one_line_strings(
     assert told["alarms"][0]["id"] == explained["alarm"]["id"] == "A1"
 
 
+@pytest.mark.long
 def test_strings_of_wide_characters_keep_the_bound(tmp_path: Path) -> None:
     run = read(sick(tmp_path / "run.sgj", WIDE))
     for text in (summary(run, WIDE), why(run, WIDE, 1)):

@@ -70,6 +70,7 @@ def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
     }
 
 
+@pytest.mark.long
 def test_an_agent_finds_the_batch_that_made_the_spike(folder: Path) -> None:
     before = contents(folder)
     listed, shown, why, page, cure, report = ask(
@@ -96,6 +97,7 @@ def test_an_agent_finds_the_batch_that_made_the_spike(folder: Path) -> None:
     assert contents(folder) == before
 
 
+@pytest.mark.long
 def test_the_page_lists_the_tools_which_all_say_that_they_only_read(folder: Path) -> None:
     found = tools(folder)
     assert [one.name for one in found] == re.findall(r"^\| `(\w+)` \|", PAGE, flags=re.MULTILINE)
@@ -109,6 +111,7 @@ def test_the_settings_of_the_page_start_this_command() -> None:
     parse(" ".join([server["command"], *server["args"]]))
 
 
+@pytest.mark.long
 def test_what_cannot_be_answered_is_one_sentence(folder: Path) -> None:
     outside = folder.parent / "outside.sgj"
     shutil.copyfile(folder / "runs" / "spike.sgj", outside)
@@ -143,6 +146,7 @@ def test_what_cannot_be_answered_is_one_sentence(folder: Path) -> None:
     (folder / "link.sgj").unlink()
 
 
+@pytest.mark.long
 def test_it_answers_where_torch_cannot_be_imported(folder: Path) -> None:
     calls = [
         ("list_runs", {}),
@@ -155,6 +159,7 @@ def test_it_answers_where_torch_cannot_be_imported(folder: Path) -> None:
     assert not any(one.failed for one in ask(folder, *calls, command=("-c", WITHOUT_TORCH, "mcp")))
 
 
+@pytest.mark.long
 def test_a_run_is_read_while_it_is_written(tmp_path: Path) -> None:
     """Its log lies beside it, as SQLite keeps one; the server leaves no file of its own."""
     whole(tmp_path / "run.sgj")
@@ -187,6 +192,7 @@ def test_without_the_package_the_extra_is_named(
     assert 'mcp is not installed; next: pip install "steadygrad[mcp]"' in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_a_client_that_goes_away_is_no_error(tmp_path: Path) -> None:
     """First of its two pipes the one that it reads from, so that the answer has nobody to go to."""
     pipe = subprocess.PIPE
@@ -200,6 +206,7 @@ def test_a_client_that_goes_away_is_no_error(tmp_path: Path) -> None:
     assert (server.returncode, said) == (0, "")
 
 
+@pytest.mark.long
 def test_without_a_standard_input_it_says_so(tmp_path: Path) -> None:
     command = ["sh", "-c", '"$0" -m steadygrad mcp "$1" <&-', sys.executable, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -101,6 +101,7 @@ def table(tmp_path_factory):
     return path
 
 
+@pytest.mark.long
 def test_detect_as_json_and_again_from_what_is_kept(table, capsys, monkeypatch):
     arguments = ["--part", "test", "--tier", "steptest", "--output-format", "json", "--peers", "anomaly-mode"]
     arguments += ["--truth", str(table), "--verdicts", str(table.with_name("verdicts.jsonl"))]

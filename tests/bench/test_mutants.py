@@ -61,6 +61,7 @@ def test_a_change_in_a_lambda_is_on_the_lambdas_own_line(tmp_path: Path) -> None
     assert {(tuple(one.lines), one.at_import) for one in mutants(path)} == {((3,), False)}
 
 
+@pytest.mark.long
 def test_a_test_that_says_what_is_changed_kills_it_and_no_other_does(tmp_path: Path) -> None:
     path, test = tmp_path / "made_up_sum.py", tmp_path / "test_made_up_sum.py"
     path.write_text("def total(a, b):\n    return a + b\n")
@@ -74,6 +75,7 @@ def test_a_test_that_says_what_is_changed_kills_it_and_no_other_does(tmp_path: P
     assert killed(minus, [f"{test}::test_does_not"], 1.0) == ""
 
 
+@pytest.mark.long
 def test_tests_that_never_load_the_changed_file_are_an_error(tmp_path: Path) -> None:
     path, test = tmp_path / "made_up_sum.py", tmp_path / "test_elsewhere.py"
     path.write_text("LIMIT = 1\n")

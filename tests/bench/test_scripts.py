@@ -28,6 +28,7 @@ def test_a_script_needs_no_path_of_its_own(name: str) -> None:
     assert "sys.path" not in SCRIPTS[name]
 
 
+@pytest.mark.long
 def test_a_script_starts_as_the_page_says() -> None:
     command = [sys.executable, "-m", "bench.table", "--help"]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)

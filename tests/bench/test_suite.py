@@ -16,6 +16,7 @@ def judged() -> list[Judged]:
     return judge_all()
 
 
+@pytest.mark.long
 def test_training_did_to_every_set_up_what_the_suite_says_of_it():
     known = outcomes()
     strays = [(name, which) for part, name, which in jobs() if not as_meant(part, which, known[name, which])]
@@ -60,6 +61,7 @@ def test_the_line_is_right_where_the_cause_is_and_there_is_one(judged):
     assert [str(one) for one in placed if not one.line_right] == []
 
 
+@pytest.mark.long
 def test_the_probe_alone_says_of_no_healthy_architecture_that_it_will_not_train():
     """Without the step test, which decides much, only what no optimizer bears is an error."""
     for name in ("zero-initialised-head", "wav2vec2", "whisper", "gpt2", "resnet-post-activation", "rezero"):

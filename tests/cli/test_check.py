@@ -163,6 +163,7 @@ def test_selecting_and_ignoring(folder, capsys):
     assert codes("--ignore", "SG2,SG3") == ["SG102"]
 
 
+@pytest.mark.long
 def test_a_comment_on_the_line_ignores(folder, capsys):
     line = "x = torch.sigmoid(fc(x))"
     (folder / "sick.py").write_text(SICK.replace(line, f"{line}  # steadygrad: ignore[SG102]"))
@@ -191,6 +192,7 @@ def test_settings_from_the_file(folder, capsys):
     assert run("sick.py", "--trial", "0", "--fail-on", "error") == 1, "an option wins over the file"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("form", "sign"),
     [
@@ -242,6 +244,7 @@ def test_what_the_users_file_prints_does_not_spoil_the_report(folder, capsys):
     assert "mine" in captured.err
 
 
+@pytest.mark.long
 def test_the_package_runs_as_a_module(folder):
     run = subprocess.run(
         [sys.executable, "-m", "steadygrad", "check", "sick.py", "--quiet"], capture_output=True, text=True, check=False
@@ -249,6 +252,7 @@ def test_the_package_runs_as_a_module(folder):
     assert run.returncode == 1 and "SG102" in run.stdout, run.stderr
 
 
+@pytest.mark.long
 def test_the_same_command_prints_the_same(folder, capsys):
     def told():
         report = report_of(capsys, "sick.py")

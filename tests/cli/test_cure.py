@@ -80,6 +80,7 @@ def test_cure_prints_what_was_tried_and_the_change(net: Path, monkeypatch: pytes
     assert all(len(line) <= 80 and line == line.rstrip() for line in done.out.splitlines())
 
 
+@pytest.mark.long
 def test_cure_as_json_is_the_record(cured: Done) -> None:
     body = cured.json
     record = from_jsonable(CureRecord, body)
@@ -102,6 +103,7 @@ def test_only_takes_the_least_intrusive_of_those_named(cured: Done) -> None:
     assert {one["candidate"]["name"] for one in cured.json["tried"]} <= {"folded-initialisation", "relu"}
 
 
+@pytest.mark.long
 def test_what_does_not_cure_exits_with_one(net: Path) -> None:
     done = run("cure", str(net), "--only", "clip-norm", "--output-format", "json")
     assert done.code == 1 and done.json["taken"] is None and done.json["before"] == done.json["after"]
@@ -156,6 +158,7 @@ def test_lr_without_a_rate_exits_with_one(tmp_path: Path) -> None:
     assert done.code == 1 and "makes the loss fall in 3 steps" in done.out
 
 
+@pytest.mark.long
 def test_prove_as_json_is_the_record(proof: Done) -> None:
     body = proof.json
     record = from_jsonable(ProofRecord, body)
@@ -179,6 +182,7 @@ def test_prove_draws_a_png(net: Path, proof: Done) -> None:
     assert ((red > 0.7) & (green < 0.3)).sum() > 300 and ((green > 0.5) & (red < 0.3) & (blue < 0.3)).sum() > 300
 
 
+@pytest.mark.long
 def test_prove_draws_svg_and_prints_curves_and_table(net: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     svg = net.parent / "curves.svg"
@@ -194,6 +198,7 @@ def test_prove_draws_svg_and_prints_curves_and_table(net: Path, monkeypatch: pyt
     assert all(len(line) <= 80 and line == line.rstrip() for line in done.out.splitlines())
 
 
+@pytest.mark.long
 def test_prove_says_where_seeds_make_no_difference(tmp_path: Path) -> None:
     path = tmp_path / "seeded.py"
     path.write_text(SICK.replace("    model = Net()", "    torch.manual_seed(0)\n    model = Net()"))
@@ -203,6 +208,7 @@ def test_prove_says_where_seeds_make_no_difference(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.long
 def test_curves_need_plotille_and_say_so(net: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "plotille", None)
     done = run("prove", str(net), "--steps", "2", "--only", "clip-norm")
@@ -235,6 +241,7 @@ KINDS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", always(KINDS, "whole numbers in", "one sample"))
 def test_every_kind_of_model_gets_an_answer(name: str, tmp_path: Path) -> None:
     path = tmp_path / "net.py"

@@ -215,6 +215,7 @@ def trains(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.long
 def test_a_tokenised_batch_with_labels_is_the_models_whole_input(trains, capsys):
     (trains / "model.py").write_text(TRAINER)
     setup = setup_of(capsys, "model.py:build_model", "--batch", "model.py:batch")

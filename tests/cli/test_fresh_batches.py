@@ -89,6 +89,7 @@ def test_what_is_no_batch_is_one_sentence(name: str, file: str, capsys: pytest.C
     assert len(error.strip().splitlines()) == 1 and "Traceback" not in error
 
 
+@pytest.mark.long
 def test_every_command_takes_a_loader(file: str, capsys: pytest.CaptureFixture[str]) -> None:
     given = [f"{file}:Deep", "--batch", f"{file}:loader", "--loss", "cross_entropy", "--optimizer", "adam:1e-3"]
     assert main(["cure", *given, "--only", "fold", "--output-format", "json"]) == 0

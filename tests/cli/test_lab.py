@@ -74,6 +74,7 @@ def test_one_is_shown_whole_and_its_verdict_is_the_exit_code(capsys: pytest.Capt
     assert "refuted at these settings ·" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_several_get_a_line_each_and_the_page_has_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     book = tmp_path / "book.html"
     assert main(["lab", "run", "squash", "blame", "squash", "--quick", "--html", str(book)]) == 0
@@ -118,6 +119,7 @@ def test_the_seed_decides(own: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert seen[0] == seen[1] != seen[2]
 
 
+@pytest.mark.long
 def test_all_runs_everything_and_one_bad_one_does_not_end_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

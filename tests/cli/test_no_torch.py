@@ -51,6 +51,7 @@ def test_without_torch(arguments: list[str]) -> None:
     assert done.stdout
 
 
+@pytest.mark.long
 def test_a_saved_report_is_shown_without_torch(tmp_path: Path) -> None:
     saved = tmp_path / "report.json"
     saved.write_text(vanishing().to_json())
@@ -59,6 +60,7 @@ def test_a_saved_report_is_shown_without_torch(tmp_path: Path) -> None:
         assert (done.returncode, done.stderr) == (0, "no torch")
 
 
+@pytest.mark.long
 def test_a_journal_is_shown_and_watched_without_torch(tmp_path: Path) -> None:
     journal = str(whole(tmp_path / "run.sgj"))
     for form in ("text", "json", "csv", "parquet"):

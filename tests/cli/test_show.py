@@ -82,6 +82,7 @@ def test_an_older_session_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "--session N shows another one: 2 (" in shown
 
 
+@pytest.mark.long
 def test_json_and_csv_go_to_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = str(whole(tmp_path / "run.sgj"))
     for form in ("text", "json", "csv", "parquet"):
@@ -94,6 +95,7 @@ def test_json_and_csv_go_to_files(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert (tmp_path / "run.parquet").read_bytes().startswith(b"PAR1")
 
 
+@pytest.mark.long
 def test_a_picture_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib")
     path = str(whole(tmp_path / "run.sgj"))
@@ -116,6 +118,7 @@ def test_points_are_as_many_as_asked_for(tmp_path: Path, capsys: pytest.CaptureF
     assert len(json.loads(capsys.readouterr().out)["series"]["steps"]) == 20
 
 
+@pytest.mark.long
 def test_a_run_that_was_killed_is_shown(tmp_path: Path) -> None:
     path = tmp_path / "run.sgj"
     writer = subprocess.Popen([sys.executable, "-c", WRITER, str(path), "99", "kill"], stdout=subprocess.PIPE)
@@ -160,6 +163,7 @@ def test_watch_ends_with_ctrl_c(tmp_path: Path) -> None:
     assert (watching.returncode, complaint) == (0, "")
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name != "posix", reason="a terminal of POSIX")
 def test_watch_draws_on_a_terminal(tmp_path: Path) -> None:
     import fcntl

@@ -164,6 +164,7 @@ def test_a_device_other_than_the_cpu_is_never_read(kind: str) -> None:
 
 
 # There ``torch.nn.utils.clip_grad_norm_`` breaks the graph too: the compiler cannot read how torch groups tensors.
+@pytest.mark.long
 @pytest.mark.skipif(torch.__version__.startswith("2.6."), reason="torch 2.6 cannot compile its own grouping of tensors")
 @pytest.mark.parametrize("kind", ["value", "norm", "per-parameter"])
 def test_it_compiles_without_a_break(kind: str) -> None:

@@ -16,6 +16,7 @@ from torch import nn
 import steadygrad as sg
 from steadygrad.clip import factor_for_norm
 from tests.clip.given import gradients, parameters, same
+from tests.families import always
 
 STEPS = 120
 
@@ -36,7 +37,7 @@ PAIRS: dict[str, tuple[Callable, Callable]] = {
 }
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64], ids=str)
+@pytest.mark.parametrize("dtype", always([torch.float32, torch.bfloat16, torch.float64], "torch.float32"))
 @pytest.mark.parametrize("kind", PAIRS)
 def test_a_whole_training_is_torchs_bit_for_bit(kind: str, dtype: torch.dtype) -> None:
     torch.manual_seed(0)
@@ -169,6 +170,7 @@ def test_an_infinite_bound_measures_and_leaves_an_infinite_gradient_as_it_is() -
     assert same(gradients(items), before)
 
 
+@pytest.mark.long
 @given(st.floats(0, 2.0**66, width=32), st.floats(0, 1e10), st.sampled_from([torch.float32, torch.float64]))
 @settings(max_examples=400, deadline=None)
 def test_a_factor_has_the_same_bits_on_the_host(total: float, bound: float, dtype: torch.dtype) -> None:

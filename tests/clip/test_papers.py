@@ -49,6 +49,7 @@ def agc(weight: torch.Tensor, gradient: torch.Tensor, ratio: float, *, whole_vec
     return clipped
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("whole_vectors", [False, True])
 def test_adaptive_is_the_papers_formula(whole_vectors: bool) -> None:
     clipped = kept = 0
@@ -77,6 +78,7 @@ def agc_as_published(weight: torch.Tensor, gradient: torch.Tensor, clipping: flo
     return torch.where(norm < most, gradient, gradient * (most / norm.clamp(min=1e-6)))
 
 
+@pytest.mark.long
 def test_adaptive_with_whole_vectors_is_the_authors_code() -> None:
     for seed in range(STEPS):
         items = parameters(seed, scale=0.03)
@@ -161,6 +163,7 @@ STATES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", STATES)
 def test_gradients_are_clipped_at_the_papers_bound(kind: str) -> None:
     make, transcribed, clip_ = STATES[kind]

@@ -41,6 +41,7 @@ def looped(scale: float) -> Looped:
     return Looped(50, scale)
 
 
+@pytest.mark.long
 def test_a_loop_whose_steps_are_scaled_is_healthy_after_few_steps() -> None:
     report = sg.check(looped(1 / 50), digits, nn.functional.cross_entropy, optimizer="adam:1e-3")
     assert report.verdict is sg.Verdict.HEALTHY, report.findings

@@ -44,6 +44,7 @@ def made(name: str) -> Made:
     return SICK[name].make()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", always(PLANNED, "softmax-into-cross-entropy-sgd"))
 def test_nothing_less_intrusive_would_have_done(name: str) -> None:
     one = made(name)
@@ -108,6 +109,7 @@ def test_what_is_not_allowed_is_not_tried() -> None:
     assert {one.candidate.group for one in allowed.tried} == {"activation"}
 
 
+@pytest.mark.long
 def test_keeping_the_optimizer_keeps_its_rate() -> None:
     model, batch = sigmoids()
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)

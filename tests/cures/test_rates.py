@@ -73,6 +73,7 @@ def test_a_loss_that_no_rate_moves_is_told() -> None:
     assert "makes the loss fall" in found.words
 
 
+@pytest.mark.long
 def test_a_rate_at_the_edge_is_lowered_by_the_longer_run() -> None:
     """Squares of squares learn fast for thirty steps on the batch, and then diverge on parts of it."""
     torch.manual_seed(SEED)

@@ -73,6 +73,7 @@ def cured_by(model: nn.Module, cure: str) -> Cured:
     return cured
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("cure", always(["relu", "leaky-relu", "elu", "gelu"], "elu"))
 def test_another_activation(cure: str) -> None:
     model = plain(nn.Sigmoid, 12)
@@ -139,6 +140,7 @@ def test_residual_with_gates(act: type[nn.Module]) -> None:
     assert all(float(gate.detach().abs()) > 0 for gate in gates.values())
 
 
+@pytest.mark.long
 def test_clip_to_an_interval() -> None:
     """Heavy-tailed errors: now and then a gradient thousands of times the usual throws the weights away."""
 

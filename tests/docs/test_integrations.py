@@ -23,6 +23,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
 NEEDED = ("lightning", "transformers", "accelerate", "ignite", "tensorboard")
 
 
+@pytest.mark.long
 def test_the_code_prints_what_its_comments_say(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -150,6 +150,7 @@ assert cures.find("rest").module.propose(None, None) == ()
 """
 
 
+@pytest.mark.long
 def test_a_file_dropped_into_the_folder_is_a_cure(tmp_path: Path) -> None:
     (tmp_path / "rest.py").write_text(NEW.lstrip())
     command = [sys.executable, "-c", RUN, str(tmp_path), str(DOCS / "make.py")]

@@ -30,6 +30,7 @@ def test_readme_and_the_pages_of_guard_and_python_have_code() -> None:
     assert {"README.md", "docs/guard.md", "docs/python.md"} <= set(WITH_PYTHON)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", always(WITH_PYTHON, "README.md", "docs/guard.md", "docs/scale.md"))
 def test_the_python_blocks_print_what_their_comments_say(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     torch.manual_seed(0)

@@ -41,6 +41,7 @@ def refused(capfd: pytest.CaptureFixture[str], *words: str) -> str:
     return said.err
 
 
+@pytest.mark.long
 def test_the_patch_is_printed_and_nothing_written(workshop: Workshop, capfd: pytest.CaptureFixture[str]) -> None:
     workshop.lay_out({"net.py": LOOP})
     main(["check", "net.py", "--input", "32,16", "-q", "--output-format", "json"])
@@ -65,6 +66,7 @@ def test_the_patch_is_printed_and_nothing_written(workshop: Workshop, capfd: pyt
         assert workshop.bytes() == patched
 
 
+@pytest.mark.long
 def test_written_once_and_then_left_alone(workshop: Workshop, capfd: pytest.CaptureFixture[str]) -> None:
     workshop.lay_out({"net.py": LOOP})
     said = fix(capfd, "net.py", *FOLDED, "--write")
@@ -136,6 +138,7 @@ def test_a_dirty_file_is_refused_and_the_patch_not_lost(workshop: Workshop, capf
     assert workshop.bytes() == {"net.py": LOOP.encode()}
 
 
+@pytest.mark.long
 def test_without_libcst_the_extra_is_named(tmp_path: Path) -> None:
     (tmp_path / "net.py").write_text(LOOP)
     text = (

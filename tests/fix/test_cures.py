@@ -240,6 +240,7 @@ WRITTEN: dict[str, tuple[str | dict[str, bytes], str, list[str]]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", always(WRITTEN, "a function swapped", "a squash left to the loss"))
 def test_what_a_cure_becomes(name: str, workshop: Workshop) -> None:
     files, cure, expected = WRITTEN[name]

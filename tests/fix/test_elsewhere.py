@@ -91,6 +91,7 @@ OFFERED = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", always(OFFERED, "a function"))
 def test_what_is_offered_holds_with_other_numbers(name: str, workshop: Workshop) -> None:
     text, target, options, expected = OFFERED[name]

@@ -116,6 +116,7 @@ def test_a_rate_is_written_where_the_optimizer_is_made(made: str, new: str, work
     assert not workshop.fix(only="learning-rate").found
 
 
+@pytest.mark.long
 def test_a_rate_is_told_where_no_file_makes_the_optimizer(workshop: Workshop) -> None:
     workshop.lay_out({"net.py": script(made=MADE).replace("nn.MSELoss(), optimizer", "nn.MSELoss()")})
     found = workshop.fix(only="learning-rate", optimizer="sgd:10")
@@ -138,6 +139,7 @@ FAR = HEAD + dedented("""
 """)
 
 
+@pytest.mark.long
 def test_an_input_that_wants_standardising_is_told(workshop: Workshop) -> None:
     workshop.lay_out({"net.py": FAR})
     found = workshop.fix(only="standardised-input", unsafe=True)

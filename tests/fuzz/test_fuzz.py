@@ -20,6 +20,7 @@ from steadygrad.clip import Clip
 from steadygrad.launch.program import Program
 from steadygrad.report import render
 from steadygrad.settings import RunSettings
+from tests.families import always
 from tests.forgetting import forget
 from tests.fuzz import commands, inputs
 from tests.fuzz.inputs import Given
@@ -64,7 +65,7 @@ def _would_start(program: Program, settings: RunSettings, tracker: Callable[[], 
 
 
 @pytest.mark.timeout(7200)
-@pytest.mark.parametrize("kind", EACH)
+@pytest.mark.parametrize("kind", always(EACH, "settings", "options", "subjects", "followed"))
 def test_whatever_is_given(
     kind: str, strategies: dict[str, st.SearchStrategy[Given]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ from torch.nn.utils import clip_grad_norm_, get_total_norm
 from torch.utils.checkpoint import checkpoint
 
 import steadygrad
+from tests.families import always
 from tests.guard.runs import Net, batch
 
 PLACES: tuple[tuple[Any, str], ...] = (
@@ -141,6 +142,7 @@ SHAPES = st.lists(st.integers(0, 9), max_size=3).map(tuple)
 DTYPES = st.sampled_from([torch.float32, torch.float64, torch.bfloat16])
 
 
+@pytest.mark.long
 @settings(max_examples=100, deadline=None)
 @given(
     shapes=st.lists(SHAPES, min_size=1, max_size=6),
@@ -281,7 +283,7 @@ def mended_where_not_finite(model: nn.Module) -> list[Tensor]:
         norm_after_the_clip,
     ],
 )
-@pytest.mark.parametrize("every", [1, 3])
+@pytest.mark.parametrize("every", always([1, 3], "1"))
 def test_what_comes_after_a_clip_finds_gradients_as_it_left_them(clip: Any, every: int) -> None:
     """Norms that were read before a clip are not handed to the next one."""
 

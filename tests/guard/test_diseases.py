@@ -11,11 +11,13 @@ from bench.faults.judged import examine
 from tests.families import always
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", always(list(FAULTS), "drifting-gain"))
 def test_step_layer_and_cause_are_named(name: str) -> None:
     assert examine(name, "warn").wrong == ()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", always(list(HEALTHY), "drifting-gain"))
 def test_the_same_run_as_it_should_be_has_no_alarm(name: str) -> None:
     torch.manual_seed(0)

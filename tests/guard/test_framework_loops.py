@@ -13,6 +13,7 @@ from tests.guard.runs import bare
 from tests.guard.test_loops import Watching, hold
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("bad", always([60, 5], "60"))
 @pytest.mark.parametrize("loop", always(framework_loops.LOOPS, "accelerate", name=lambda one: one.__name__))
 def test_a_framework_s_loop_with_one_bad_batch(loop: Loop, bad: int, tmp_path: Path) -> None:

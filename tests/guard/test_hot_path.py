@@ -75,6 +75,7 @@ def test_the_count_can_fail() -> None:
     assert counting.found.total() == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("every", [1, 3])
 @pytest.mark.parametrize("where", ["outside", "inside"])
 def test_a_compiled_model_stays_one_graph(where: str, every: int) -> None:

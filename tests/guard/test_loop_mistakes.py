@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from torch.nn.utils import clip_grad_norm_
 
 import steadygrad
+from tests.families import always
 from tests.guard.loops import batch, net
 
 STEPS = 130
@@ -188,7 +189,12 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize("name", MISTAKES)
+@pytest.mark.parametrize(
+    "name",
+    always(
+        MISTAKES, "no new backward", "cleared before the step", "clip before unscale", "clip after step", "two clips"
+    ),
+)
 def test_it_is_told(name: str) -> None:
     mistake = MISTAKES[name]
     made: list[Any] = []
@@ -233,6 +239,7 @@ def test_a_rate_of_0_stands_where_the_step_is_taken() -> None:
     assert "scheduler" in told.advice
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("bound", "turns"), [(1e-3, True), (1e3, False)])
 def test_a_clip_by_value_of_the_program_that_changes_the_direction_is_told(bound: float, turns: bool) -> None:
     model = net()
@@ -250,6 +257,7 @@ def test_a_clip_by_value_of_the_program_that_changes_the_direction_is_told(bound
     ] * turns
 
 
+@pytest.mark.long
 def test_two_mistakes_of_one_loop_are_two_alarms() -> None:
     """One more incident does not hide them, whatever it is, and what comes of them is no alarm of its own."""
     model = net()

@@ -55,7 +55,18 @@ def hold(watching: Watching, found: Course, expected: Course, bad: int) -> None:
 
 
 @pytest.mark.parametrize("bad", always([60, 5], "60"))
-@pytest.mark.parametrize("loop", [*loops.PLAIN, *loops.CLIPPED, *loops.MORE], ids=lambda one: one.__name__)
+@pytest.mark.parametrize(
+    "loop",
+    always(
+        [*loops.PLAIN, *loops.CLIPPED, *loops.MORE],
+        "plain",
+        "takes_loss",
+        "by_hand",
+        "scaled_and_clipped",
+        "lbfgs",
+        name=lambda one: one.__name__,
+    ),
+)
 def test_a_loop_with_one_bad_batch(loop: Loop, bad: int, tmp_path: Path) -> None:
     expected = loop(bare, bad)
     watching = Watching(tmp_path / "run.sgj")
@@ -64,6 +75,7 @@ def test_a_loop_with_one_bad_batch(loop: Loop, bad: int, tmp_path: Path) -> None
         assert 0 < sum(expected.acted) < len(expected.acted) / 2, "the clip is to act on some steps"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("every", [1, 3])
 def test_the_share_of_a_clip_does_not_depend_on_how_many_steps_are_read(every: int) -> None:
     made: list[Any] = []

@@ -45,6 +45,7 @@ def run(scale: float | None, *, unscales: bool = False, outside: bool = False) -
     return guard.looks[0], guard.alarms[0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("outside", [False, True])
 @pytest.mark.parametrize("unscales", [False, True])
 def test_what_is_said_is_what_is_said_without_a_scaler(unscales: bool, outside: bool) -> None:
@@ -59,6 +60,7 @@ def test_what_is_said_is_what_is_said_without_a_scaler(unscales: bool, outside: 
     assert (alarms[0].code, alarms[0].step, alarms[0].parameter) == expected
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("loop", [loops.scaled_half, loops.scaled_half_fused], ids=lambda one: one.__name__)
 def test_a_bad_batch_whose_step_the_scale_leaves_out_is_named_by_its_loss(loop: loops.Loop, tmp_path: Path) -> None:
     expected = loop(bare, 60)

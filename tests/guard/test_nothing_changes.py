@@ -32,7 +32,7 @@ class Watching:
         self.guard = steadygrad.guard(model, list(optimizers), say=self.said.append, **settings)
 
 
-@pytest.mark.parametrize("name", always(runs.ALONE, "sgd", "adamw_foreach", "grad_scaler", "lbfgs", "in_backward"))
+@pytest.mark.parametrize("name", always(runs.ALONE, "sgd", "lbfgs"))
 def test_a_watched_run_is_the_bare_run(name: str, tmp_path: Path) -> None:
     watching = Watching(str(tmp_path / "run.sgj"))
     expected = runs.ALONE[name](runs.bare)
@@ -83,6 +83,7 @@ def test_also_in_two_processes(name: str, tmp_path: Path) -> None:
     assert (tmp_path / "run.sgj").exists()
 
 
+@pytest.mark.long
 def test_the_comparison_can_fail(tmp_path: Path) -> None:
     clipping = Watching(str(tmp_path / "run.sgj"), clip=steadygrad.Clip.norm(0.01))
     assert runs.sgd(clipping) != runs.sgd(runs.bare)

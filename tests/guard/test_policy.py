@@ -85,6 +85,7 @@ def test_each_kind_is_told_by_its_code(kind: str, seed: int, block: int) -> None
         assert found[0].step == 200
 
 
+@pytest.mark.long
 @given(seed=st.integers(0, 10**6), kind=st.sampled_from(list(KINDS)), power=st.integers(-12, 12))
 @settings(max_examples=30, deadline=None)
 def test_the_scale_of_all_norms_does_not_matter(seed: int, kind: str, power: int) -> None:
@@ -97,6 +98,7 @@ def test_the_scale_of_all_norms_does_not_matter(seed: int, kind: str, power: int
     assert told(plain) == told(other)
 
 
+@pytest.mark.long
 @given(seed=st.integers(0, 10**6), kind=st.sampled_from(["nan", "zero", "absent"]), block=st.integers(1, 100))
 @settings(max_examples=30, deadline=None)
 def test_what_needs_no_median_is_the_same_in_any_blocks(seed: int, kind: str, block: int) -> None:
@@ -108,6 +110,7 @@ def test_what_needs_no_median_is_the_same_in_any_blocks(seed: int, kind: str, bl
     assert [s for s in one if s[0] in kept] == [s for s in other if s[0] in kept]
 
 
+@pytest.mark.long
 @given(seed=st.integers(0, 10**6), block=st.integers(1, 64), level=st.floats(1e-20, 1e15))
 @settings(max_examples=20, deadline=None)
 def test_constant_norms_are_quiet(seed: int, block: int, level: float) -> None:
@@ -123,6 +126,7 @@ def test_noise_is_quiet(seed: int, spread: float) -> None:
     assert [s for at in range(0, 600, 16) for s in policy.judge(state, part(whole, at, at + 16))] == []
 
 
+@pytest.mark.long
 @given(seed=st.integers(0, 10**6), kind=st.sampled_from(list(KINDS)), pause=st.integers(4, 7))
 @settings(max_examples=20, deadline=None)
 def test_a_saved_state_goes_on_the_same(seed: int, kind: str, pause: int) -> None:

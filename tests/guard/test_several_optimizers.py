@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from torch import nn
 
@@ -105,6 +106,7 @@ class Plain(nn.Module):
         return self.third(torch.tanh(self.second(torch.tanh(self.first(x)))))
 
 
+@pytest.mark.long
 def test_an_alarm_about_the_second_of_two_models_has_its_line_and_what_was_seen_there() -> None:
     """Two models of one class that no variables hold get a number; what a second run of the step shows has the model's own."""
     torch.manual_seed(0)

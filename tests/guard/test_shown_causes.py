@@ -101,6 +101,7 @@ def test_what_the_backward_pass_makes_is_not(alarm: Callable[[], Alarm]) -> None
     assert found.step == BAD and found.cause and "after backward()" not in found.cause
 
 
+@pytest.mark.long
 def test_a_loss_without_the_model_is_no_dead_unit() -> None:
     """All gradients but that of one bias are exactly zero: the loss has lost the output, and no unit is inactive."""
     alarm = alarm_of(loss_of=lambda net, loss: 0 * loss + net.head.bias.sum(), steps=BAD + 200)
@@ -116,6 +117,7 @@ def test_that_the_loss_is_large_is_no_cause_of_a_large_loss() -> None:
     assert "print the loss" in alarm.advice
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(3))
 def test_of_a_batch_that_is_too_large_as_a_whole_no_rows_are_named(seed: int) -> None:
     """Few samples of it are answered wrongly, and bear all of the gradient; the others are as large."""

@@ -18,7 +18,7 @@ from bench.faults.judged import examine
 from bench.faults.recorder import Lane, Recorder
 from bench.faults.spikes import FAULTS, LOOP_STEPS, LOOPS, NETS, SOME, spiking
 from bench.faults.training import Script
-from tests.families import one_in
+from tests.families import always, one_in
 
 SPIKES = [(net, at, "plain") for net in NETS for at in SOME] + [
     ("mlp", at, loop) for loop in LOOPS for at in LOOP_STEPS
@@ -36,7 +36,7 @@ def recorded(script: Script) -> Lane:
     return recorder.lanes[0]
 
 
-@pytest.mark.parametrize("spike", one_in(4, SPIKES, name=lambda spike: "-".join(map(str, spike))))
+@pytest.mark.parametrize("spike", one_in(12, SPIKES, name=lambda spike: "-".join(map(str, spike))))
 def test_the_spike_stands_a_decade_above_all_before_it(spike: tuple[str, int, str]) -> None:
     net, at, loop = spike
     torch.manual_seed(0)
@@ -49,11 +49,12 @@ def test_the_spike_stands_a_decade_above_all_before_it(spike: tuple[str, int, st
     assert lane.losses[at - 1] > 10 * max(lane.losses[: at - 1]) or loop == "accumulated"
 
 
-@pytest.mark.parametrize("run", range(len(rows.TASKS)))
+@pytest.mark.parametrize("run", one_in(5, range(len(rows.TASKS))))
 def test_the_bad_rows_stand_apart(run: int) -> None:
     assert rows.planned(run).apart >= rows.APART
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [name for name, case in order.CASES.items() if case.kind == "gradient"])
 def test_loss_and_forward_pass_know_nothing_of_a_fault_of_the_gradient(name: str) -> None:
     torch.manual_seed(0)
@@ -63,7 +64,9 @@ def test_loss_and_forward_pass_know_nothing_of_a_fault_of_the_gradient(name: str
     assert not total[AT - 1] < 10 * total[: AT - 1].max()
 
 
-@pytest.mark.parametrize("name", [name for name, case in order.CASES.items() if case.kind in ("moments", "rate")])
+@pytest.mark.parametrize(
+    "name", one_in(6, [name for name, case in order.CASES.items() if case.kind in ("moments", "rate")])
+)
 def test_gradient_and_loss_of_an_oversized_step_are_usual(name: str) -> None:
     torch.manual_seed(0)
     case = order.CASES[name]
@@ -73,25 +76,26 @@ def test_gradient_and_loss_of_an_oversized_step_are_usual(name: str) -> None:
     assert total[case.step] > 3 * np.median(total[: case.step - 1])
 
 
-@pytest.mark.parametrize("name", one_in(4, TOLD))
+@pytest.mark.parametrize("name", one_in(16, TOLD))
 def test_step_layer_and_cause_of_a_spike_are_named(name: str) -> None:
     assert examine(name, "warn").wrong == ()
 
 
-@pytest.mark.parametrize("name", one_in(4, [name for name in order.CASES if "early" not in name]))
+@pytest.mark.parametrize("name", one_in(12, [name for name in order.CASES if "early" not in name]))
 def test_the_first_sign_is_told_as_such(name: str) -> None:
     told = order.examine(name)
     assert told.right, told
 
 
-@pytest.mark.parametrize("run", one_in(4, range(20)))
+@pytest.mark.parametrize("run", one_in(10, range(20)))
 def test_exactly_the_bad_rows_are_told(run: int) -> None:
     told = rows.examine(run)
     assert told.right, told
 
 
 @pytest.mark.parametrize(
-    "name", ["clip_norm", "zero_branches", "several_tasks", "proximal", "slow_start", "added_groups"]
+    "name",
+    always(["clip_norm", "zero_branches", "several_tasks", "proximal", "slow_start", "added_groups"], "clip_norm"),
 )
 def test_healthy_runs_of_more_kinds_are_quiet(name: str) -> None:
     assert alarms_of(name, 0, 1.0) == []

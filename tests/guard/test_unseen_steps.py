@@ -14,6 +14,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from steadygrad.journal.read import read
 from steadygrad.report.alarms import UNSEEN
+from tests.families import always
 from tests.guard.loops import STEPS, Course, acts, batch, net, raw
 from tests.guard.runs import Watch, bare
 from tests.guard.test_loops import Watching, hold
@@ -65,7 +66,7 @@ def loop(put: Put, watch: Watch, bad: int, *, parts: int = 1, scaled: bool = Fal
 WAYS: dict[str, Any] = {"one backward pass": {}, "accumulation": {"parts": 4}, "scaler": {"scaled": True}}
 
 
-@pytest.mark.parametrize("bad", [60, 5, STEPS])
+@pytest.mark.parametrize("bad", always([60, 5, STEPS], "60"))
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("put", [compiled, replaced])
 def test_the_bad_batch_is_named_and_norms_and_clip_are_right(put: Put, way: str, bad: int, tmp_path: Path) -> None:

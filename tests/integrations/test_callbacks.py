@@ -44,6 +44,7 @@ def test_lightning_s_checkpoint_holds_what_the_guard_knows(tmp_path: Path) -> No
     assert second.guard.steps == 2 * STEPS
 
 
+@pytest.mark.long
 def test_the_trainer_s_checkpoint_holds_what_the_guard_knows(tmp_path: Path) -> None:
     trainer_train.train(trainer_train.Regressor(), STEPS, -1, str(tmp_path), of_transformers())
     second = of_transformers()
@@ -52,6 +53,7 @@ def test_the_trainer_s_checkpoint_holds_what_the_guard_knows(tmp_path: Path) -> 
     assert second.guard.steps == STEPS + 10
 
 
+@pytest.mark.long
 def test_a_checkpoint_of_a_run_without_the_callback_is_resumed(tmp_path: Path) -> None:
     trainer_train.train(trainer_train.Regressor(), STEPS, -1, str(tmp_path))
     second = of_transformers()
@@ -71,6 +73,7 @@ def test_stop_ends_lightning_s_fit_without_an_exception(tmp_path: Path) -> None:
         assert torch.equal(value, kept[name]), "the bad step was taken"
 
 
+@pytest.mark.long
 def test_stop_ends_the_trainer_s_training_without_an_exception(tmp_path: Path) -> None:
     callback = of_transformers(on_alarm="stop")
     trainer_train.train(trainer_train.Regressor(), STEPS, BAD, str(tmp_path), callback)
@@ -92,6 +95,7 @@ def test_a_limit_that_stops_ends_the_fit_too() -> None:
     assert trainer.global_step == BAD + 11
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("made", [of_lightning, of_transformers])
 def test_the_first_step_is_checked_on_a_copy(made: Any, tmp_path: Path) -> None:
     said: list[str] = []
@@ -133,6 +137,7 @@ def test_lightning_s_loggers_get_what_the_journal_has(tmp_path: Path) -> None:
         assert [float(row[name]) for row in rows if row[name]] == list(values.values())
 
 
+@pytest.mark.long
 def test_the_trainer_s_trackers_get_what_the_journal_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("tensorboard", reason="tensorboard is not installed")
     from tests.integrations.test_trackers import events, kept_numbers
@@ -148,6 +153,7 @@ def test_the_trainer_s_trackers_get_what_the_journal_has(tmp_path: Path, monkeyp
     }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [*TRACKERS, "lightning", "transformers"])
 def test_what_is_not_installed_is_named_with_its_extra(name: str) -> None:
     argument = "('logs')" if name == "tensorboard" else "()"

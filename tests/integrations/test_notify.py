@@ -108,6 +108,7 @@ def test_a_page_that_is_served_is_a_link(monkeypatch: pytest.MonkeyPatch) -> Non
     assert body["page"] == "https://docs.example.org/sg/rules/SG206.html"
 
 
+@pytest.mark.long
 def test_a_slow_webhook_holds_up_no_step() -> None:
     said: list[str] = []
     with webhook(delay=2.0) as (address, posted):
@@ -143,6 +144,7 @@ def test_what_is_neither_an_address_nor_a_command_is_refused(target: str) -> Non
         sg.guard(model, torch.optim.SGD(model.parameters(), lr=0.1), notify=target)
 
 
+@pytest.mark.long
 def test_a_program_that_is_run_tells_of_its_alarms(tmp_path: Path) -> None:
     program = tmp_path / "train.py"
     program.write_text(

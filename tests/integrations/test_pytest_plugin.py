@@ -58,6 +58,7 @@ def project(pytester: pytest.Pytester) -> pytest.Pytester:
     return pytester
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", HOW)
 def test_the_fixture_fails_a_red_model_with_the_report(project: pytest.Pytester, how: tuple[str, ...]) -> None:
     ran = project.runpytest_subprocess("--strict-markers", *how)
@@ -86,6 +87,7 @@ def test_fail_on_makes_a_warning_fail(project: pytest.Pytester) -> None:
     assert project.runpytest_subprocess(*red, "--steadygrad-fail-on", "warning").ret == pytest.ExitCode.TESTS_FAILED
 
 
+@pytest.mark.long
 def test_an_exception_of_the_users_own_keeps_its_traceback(project: pytest.Pytester) -> None:
     project.makepyfile(broken="def build():\n    return undefined_name\n")
     ran = project.runpytest_subprocess("--steadygrad", "broken.py:build", "--deselect", "test_nets.py")
@@ -94,6 +96,7 @@ def test_an_exception_of_the_users_own_keeps_its_traceback(project: pytest.Pytes
     assert "_check.py" not in ran.stdout.str()
 
 
+@pytest.mark.long
 def test_help_and_a_suite_without_models_need_no_torch(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(conftest="import sys\nsys.modules['torch'] = None", test_plain="def test_plain():\n    pass")
     ran = pytester.runpytest_subprocess("--help")
@@ -101,5 +104,6 @@ def test_help_and_a_suite_without_models_need_no_torch(pytester: pytest.Pytester
     pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
 
 
+@pytest.mark.long
 def test_the_marker_is_listed(pytester: pytest.Pytester) -> None:
     pytester.runpytest_subprocess("--markers").stdout.fnmatch_lines(["@pytest.mark.steadygrad(fail_on=*"])

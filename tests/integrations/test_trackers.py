@@ -100,6 +100,7 @@ def events(folder: Path) -> tuple[Numbers, list[str]]:
     return scalars, [make_ndarray(one.tensor_proto).item().decode() for one in texts]
 
 
+@pytest.mark.long
 def test_wandb_s_offline_files_have_what_the_journal_has(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

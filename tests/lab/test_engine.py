@@ -302,6 +302,7 @@ assert main(["lab", "run", "rest", "--set", "hours=0"]) == 1
 """
 
 
+@pytest.mark.long
 def test_a_file_dropped_into_the_folder_is_an_experiment(tmp_path: Path) -> None:
     (tmp_path / "rest.py").write_text(NEW)
     command = [sys.executable, "-c", RUN, str(tmp_path)]

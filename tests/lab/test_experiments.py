@@ -48,6 +48,7 @@ def test_the_experiments_of_the_field_are_there() -> None:
     assert [*wanted.split(), "time", "attention", "folded", "precision", "blame", "verdict"] == NAMES
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", always(NAMES, "squash", "products", "blame"))
 def test_it_holds_at_its_own_settings(name: str) -> None:
     ran = quick(name)
@@ -144,6 +145,7 @@ def test_depth_product_follows_the_law_of_chi_squares() -> None:
     assert law.y == pytest.approx(exact, abs=0.04)
 
 
+@pytest.mark.long
 def test_depth_product_of_relu_nets_is_as_hanin_and_nica_say() -> None:
     # Theorem 1 of arXiv:1812.05994: ln ‖gradient‖² is about N(−β/2, β) with β = 5 Σ 1/width, for He's scale.
     torch.manual_seed(0)
@@ -154,6 +156,7 @@ def test_depth_product_of_relu_nets_is_as_hanin_and_nica_say() -> None:
     assert float(squared.mean()) == pytest.approx(-beta / 2, abs=0.4)
 
 
+@pytest.mark.long
 def test_products_of_relu_are_hes() -> None:
     ran = run(find("products"), {"activation": "relu", "nets": 10, "depth": 10}, quick=True)
     expected = [math.log10(scale / math.sqrt(2)) for scale in curve(ran, 0, "½ log10 χ").x]
@@ -163,6 +166,7 @@ def test_products_of_relu_are_hes() -> None:
     assert curve(quick("products"), 1, "χ = 1").x[0] == pytest.approx(1.0, abs=1e-2)
 
 
+@pytest.mark.long
 def test_non_squashing_relu_is_kept_by_hes_scale_and_lost_at_torchs() -> None:
     assert abs(reading(quick("non-squashing"), "of relu").value) < 0.5
     lost = run(find("non-squashing"), {"init": "default", "nets": 10}, quick=True)
@@ -179,6 +183,7 @@ def test_unit_outputs_keep_the_derivative_that_a_gaussian_gives() -> None:
     assert curve(ran, 0, "batch norm").y == pytest.approx([rms / 0.25] * 10, rel=0.05)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("skip", [1.0, 0.8])
 def test_residual_hands_on_the_power_of_its_skip(skip: float) -> None:
     # He et al. 2016b, equation 8: the term is λ to the power of the blocks.

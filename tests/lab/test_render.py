@@ -153,6 +153,7 @@ class Page(HTMLParser):
                 (self.targets if given[name].startswith("#") else self.outside).append(given[name])
 
 
+@pytest.mark.long
 def test_the_page_is_whole_without_a_request_and_its_ids_are_its_own() -> None:
     source = page.render([ran(), ran("an_experiment")], "1.2.3")
     found = Page(source)
@@ -166,6 +167,7 @@ def test_the_page_is_whole_without_a_request_and_its_ids_are_its_own() -> None:
     assert '<meta name="viewport"' in source and "prefers-color-scheme:dark" in source
 
 
+@pytest.mark.long
 def test_the_page_takes_its_colours_from_the_theme() -> None:
     svg = picture.svg(PANEL, "one")
     assert set(re.findall(r"#[0-9a-f]{6}\b", svg)) <= {"#000000"}
@@ -190,6 +192,7 @@ def test_what_users_write_is_text_in_every_form() -> None:
     assert json.loads(as_json.render([evil]))["experiments"][0]["name"] == EVIL
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
 def test_a_picture_is_of_its_kind_and_the_same_each_time(tmp_path: Path, kind: str) -> None:
     paths = [tmp_path / f"{number}.{kind}" for number in range(2)]

@@ -55,6 +55,7 @@ def test_without_it_the_gradient_alone_is_spoken_of(tmp_path: Path) -> None:
     assert first_words(ran.ours).startswith("first step: no gradient problem; from the loss to the input ")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("optimizer", "code"),
     [
@@ -69,6 +70,7 @@ def test_a_rate_that_cannot_work_is_an_error_before_the_first_step(optimizer: st
     assert f"20 steps · first step: error {code} " in both.watched.ours[-1]
 
 
+@pytest.mark.long
 def test_the_clip_of_the_loop_is_in_the_steps(tmp_path: Path) -> None:
     """A gradient a million times too large diverges under plain SGD; with the loop's own clip it learns."""
     body = HEALTHY.replace("nn.Linear(32, 4))", "nn.Linear(32, 4), Scaled())")
@@ -81,6 +83,7 @@ def test_the_clip_of_the_loop_is_in_the_steps(tmp_path: Path) -> None:
     assert first_words(clipped.ours).startswith("first step: healthy"), clipped.stderr
 
 
+@pytest.mark.long
 def test_what_dies_in_the_first_steps_is_told_where(tmp_path: Path) -> None:
     body = """
 class Net(nn.Module):
@@ -123,6 +126,7 @@ def test_under_lightning_too(tmp_path: Path) -> None:
     assert first_words(both.watched.ours).startswith("first step: healthy"), both.watched.stderr
 
 
+@pytest.mark.long
 def test_after_the_first_step_torch_s_functions_are_called_as_ever(tmp_path: Path) -> None:
     """The loss of the first step is noted by a mode, which hears of every function; ``backward`` is one of them."""
     (tmp_path / "train.py").write_text(

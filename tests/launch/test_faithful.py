@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.families import always
 from tests.launch.pairs import SCRIPTS, STEADYGRAD, Pair, pair, watched
 
 SEEN = '''"""Its docstring."""
@@ -70,38 +71,46 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     "words",
-    [
-        "seen.py a --quiet --journal x",
-        "./seen.py -h",
-        "folder/../seen.py -- -m",
-        "-m pkg.train --epochs 3 -m",
+    always(
+        [
+            "seen.py a --quiet --journal x",
+            "./seen.py -h",
+            "folder/../seen.py -- -m",
+            "-m pkg.train --epochs 3 -m",
+            "-m pkg",
+            "folder x",
+            "archive.pyz",
+            "syntax.py",
+            "indent.py",
+            "nothing.py",
+            "none.py",
+            "words.py",
+            "pair.py",
+            "large.py",
+            "at_once.py",
+            "hook.py",
+            "-m hook",
+            "group.py",
+            "by_hand.py",
+            "thread.py",
+            "warns.py",
+            "no_import.py",
+            "closes.py",
+            "without_main.py",
+            "at_exit.py",
+            "ours.py",
+            "backward.py",
+            "no_parameters.py",
+            "-m syntax",
+            "-m by_hand",
+        ],
         "-m pkg",
         "folder x",
-        "archive.pyz",
         "syntax.py",
-        "indent.py",
-        "nothing.py",
         "none.py",
-        "words.py",
         "pair.py",
-        "large.py",
-        "at_once.py",
-        "hook.py",
         "-m hook",
-        "group.py",
-        "by_hand.py",
-        "thread.py",
-        "warns.py",
-        "no_import.py",
-        "closes.py",
-        "without_main.py",
-        "at_exit.py",
-        "ours.py",
-        "backward.py",
-        "no_parameters.py",
-        "-m syntax",
-        "-m by_hand",
-    ],
+    ),
 )
 def test_as_python(words: str, folder: Path) -> None:
     same(pair(words.split(), folder, fresh=True))
@@ -126,6 +135,7 @@ def test_flags_of_the_interpreter_hold(folder: Path) -> None:
     assert ours.stdout == bare.stdout
 
 
+@pytest.mark.long
 def test_a_console_entry_found_on_path(folder: Path) -> None:
     entry = Path(sys.executable).parent / "accelerate"
     direct = subprocess.run([str(entry), "env", "--help"], cwd=folder, capture_output=True, text=True, check=True)
@@ -139,6 +149,7 @@ def test_what_imports_no_torch_gets_none(folder: Path) -> None:
     assert ran.ours == ["steadygrad: no optimizer was made; nothing was watched"]
 
 
+@pytest.mark.long
 def test_what_needs_torch_does_get_it(folder: Path) -> None:
     (folder / "uses.py").write_text("import sys\nimport torch\nprint('torch' in sys.modules)\n")
     assert watched(["uses.py"], folder, fresh=True).stdout == "True\n"

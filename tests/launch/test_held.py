@@ -59,6 +59,7 @@ SICK = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", always(SICK, "the model was made anew"))
 def test_it_is_told_where_the_optimizer_is_made(name: str, tmp_path: Path) -> None:
     body, severity, names = SICK[name]
@@ -124,6 +125,7 @@ print(torch.rand(1).item())
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", always(HEALTHY, "the head alone is trained"))
 def test_what_is_left_out_on_purpose_is_not(name: str, tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(HEAD + HEALTHY[name])

@@ -93,6 +93,7 @@ def test_no_module_of_ours_draws_a_random_number(tmp_path: Path) -> None:
     assert drawn([[one for one in room if not one.endswith("__main__")] for room in names if room], tmp_path) == []
 
 
+@pytest.mark.long
 def test_a_module_that_draws_is_found(tmp_path: Path) -> None:
     (tmp_path / "draws.py").write_text(
         "import random\nimport numpy\nimport torch\nrandom.random()\nnumpy.random.rand()\ntorch.rand(1)\n"

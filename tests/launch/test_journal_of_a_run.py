@@ -61,6 +61,7 @@ def damaged(folder: Path) -> str:
 BAD: tuple[Callable[[Path], str], ...] = (long_name, folder_name, text_file, below_a_file, damaged)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("made", BAD)
 def test_a_journal_that_cannot_be_is_refused_before_the_program_starts(
     made: Callable[[Path], str], tmp_path: Path
@@ -76,6 +77,7 @@ def test_a_journal_that_cannot_be_is_refused_before_the_program_starts(
     assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", always(["removed", "0", "5000"], "removed"))
 def test_one_that_is_taken_away_in_mid_run_goes_on_in_a_new_file(how: str, tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(TRAIN)

@@ -39,6 +39,7 @@ LAUNCHERS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", always(LAUNCHERS, "torch.distributed.run"))
 def test_what_a_launcher_starts_is_watched(name: str, tmp_path: Path) -> None:
     if name == "accelerate" and find_spec("accelerate") is None:

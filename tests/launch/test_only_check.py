@@ -61,6 +61,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("program", [["train.py"], ["-m", "pkg.train"]])
 def test_a_script_is_checked_at_its_first_step_and_ends_there(folder: Path, program: list[str]) -> None:
     ran = watched([*program, "--depth", "2"], folder, options=["--only-check", "--output-format", "json"])
@@ -82,6 +83,7 @@ def test_a_sick_set_up_is_exit_code_1(folder: Path) -> None:
     assert ran.code == 0 and ran.stdout == "" and "SG102" in (folder / "report.txt").read_text()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("arguments", [[], ["--depth", "2", "--epochs", "0"]])
 def test_a_script_that_takes_no_step_is_exit_code_2(folder: Path, arguments: list[str]) -> None:
     ran = watched(["train.py", *arguments], folder, options=["--only-check"])
@@ -89,6 +91,7 @@ def test_a_script_that_takes_no_step_is_exit_code_2(folder: Path, arguments: lis
     assert "without an optimizer step, so there was nothing to check" in ran.stderr
 
 
+@pytest.mark.long
 def test_a_script_that_catches_the_end_takes_no_step_either(folder: Path) -> None:
     caught = TRAIN.replace(
         "                optimizer.step()\n", "                try:\n                    optimizer.step()\n"

@@ -27,6 +27,7 @@ class Counting(nn.Module):
         return x
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "options", [(), ("--no-check", "--probe-every", "1", "--overhead", "1")], ids=["check", "looks"]
 )

@@ -51,7 +51,7 @@ CASES = (
 
 @pytest.mark.parametrize(
     "case",
-    always(CASES, "plain", "raises", "reads_stdin", name=lambda case: case.script.removesuffix(".py")),
+    always(CASES, "plain", name=lambda case: case.script.removesuffix(".py")),
 )
 def test_an_unmodified_script(case: Case, tmp_path: Path) -> None:
     both = pair([str(SCRIPTS / case.script), *case.arguments], tmp_path, stdin=case.stdin, torchrun=case.torchrun)
@@ -73,6 +73,7 @@ def steps_told(both: Pair) -> list[int]:
     return sorted((int(match[1].replace(",", "")) for match in found if match), reverse=True)
 
 
+@pytest.mark.long
 def test_a_finding_names_the_line_of_the_script(tmp_path: Path) -> None:
     script = tmp_path / "sick.py"
     script.write_text((SCRIPTS / "sick.py").read_text())
@@ -88,6 +89,7 @@ def _place_of(script: Path, text: str) -> tuple[int, int]:
     raise AssertionError(f"no {text} in {script}")
 
 
+@pytest.mark.long
 def test_one_journal_for_both_models_of_a_pair(tmp_path: Path) -> None:
     watched([str(SCRIPTS / "two_models.py")], tmp_path)
     (journal,) = (tmp_path / "runs").glob("*.sgj")
@@ -98,6 +100,7 @@ def test_one_journal_for_both_models_of_a_pair(tmp_path: Path) -> None:
     assert {one.name.split(".")[0] for one in run.watched} == {"Generator", "Discriminator"}
 
 
+@pytest.mark.long
 def test_a_search_over_settings_is_told_of_in_few_lines(tmp_path: Path) -> None:
     (tmp_path / "search.py").write_text(
         "import torch\ntorch.manual_seed(0)\nfor i in range(9):\n    m = torch.nn.Linear(4, 1)\n"
@@ -123,6 +126,7 @@ def test_the_bad_batch_of_a_framework_s_loop_is_named(framework: str, tmp_path: 
     assert "training goes on" not in both.watched.stderr
 
 
+@pytest.mark.long
 def test_a_guard_that_is_collected_before_the_end_is_summed_up(tmp_path: Path) -> None:
     """A program may drop model and optimizer, or something may collect them while the interpreter ends."""
     (tmp_path / "train.py").write_text(

@@ -59,6 +59,7 @@ def told(both: Pair) -> list[str]:
     return [line for line in lines if line.startswith("step ")]
 
 
+@pytest.mark.long
 def test_random_labels_are_an_error_after_three_hundred_steps(tmp_path: Path) -> None:
     [line] = told(ran(tmp_path, RANDOM, steps="320"))
     assert line.startswith("step 301: error[SG109] nothing-learned: after 300 steps on fresh batches"), line
@@ -72,6 +73,7 @@ def test_a_shorter_run_is_told_at_its_end(steps: str, seen: str, tmp_path: Path)
     assert line.startswith(f"step {steps}: warning[SG109] nothing-learned: after {seen} steps on fresh batches"), line
 
 
+@pytest.mark.long
 def test_what_learns_is_let_alone(tmp_path: Path) -> None:
     assert told(ran(tmp_path, LEARNABLE)) == []
 

@@ -60,6 +60,7 @@ PROGRAMS = {
 END = "print([p.double().sum().item() for p in model.parameters()])\n"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", always(PROGRAMS, "tensors of no module", "never stepped"))
 def test_what_was_not_watched_is_told_once_with_the_reason(name: str, tmp_path: Path) -> None:
     text, words = PROGRAMS[name]

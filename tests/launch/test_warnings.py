@@ -12,6 +12,7 @@ from tests.families import always
 from tests.launch.pairs import SCRIPTS, pair
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", always(["always", "default"], "default"))
 def test_warnings_are_those_of_a_bare_run(how: str, tmp_path: Path) -> None:
     both = pair([str(SCRIPTS / "warns.py"), how], tmp_path, options=["--no-journal"])

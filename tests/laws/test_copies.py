@@ -66,6 +66,7 @@ def attributes(model: nn.Module) -> list[dict[str, int]]:
     return [{name: id(value) for name, value in vars(module).items()} for module in model.modules()]
 
 
+@pytest.mark.long
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     ways=st.lists(st.sampled_from((*REBOUND, *REFUSED, SelfReturning)), min_size=1, max_size=4), training=st.booleans()
@@ -122,6 +123,7 @@ def test_what_cannot_be_made_the_copys_is_refused(way: type[Way], what: Any) -> 
     assert bits(model) == before
 
 
+@pytest.mark.long
 def test_a_cure_gives_a_model_all_of_whose_parameters_move() -> None:
     class Block(nn.Module):
         def __init__(self) -> None:

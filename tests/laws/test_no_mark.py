@@ -182,6 +182,7 @@ def snapshot(model: nn.Module, optimizer: torch.optim.Optimizer, batch: tuple[Te
     }
 
 
+@pytest.mark.long
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     parts=st.lists(st.sampled_from(sorted(PARTS)), min_size=1, max_size=5),

@@ -6,6 +6,8 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from steadygrad.record import Location
 from tests.notebook.running import printed, run, shown
 
@@ -57,6 +59,7 @@ IGNORED = (
 )
 
 
+@pytest.mark.long
 def test_a_place_in_a_notebook_is_a_cell_and_a_line(tmp_path: Path) -> None:
     quiet = NET.replace("Deep", "Quiet").replace("layer(x))", "layer(x))  # steadygrad: ignore[SG102]")
     book = run([NET, CHECK, SAID, NET, CHECK, BUILT, INFERRED, quiet, IGNORED], tmp_path)

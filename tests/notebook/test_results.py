@@ -36,6 +36,7 @@ def results() -> Iterator[object]:
     yield guard
 
 
+@pytest.mark.long
 def test_every_result_shows_itself_in_a_line_and_as_html() -> None:
     kinds = set()
     for result in results():

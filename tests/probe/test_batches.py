@@ -210,6 +210,7 @@ def test_a_batch_of_a_loader_comes_to_the_models_precision() -> None:
     assert report.trace.dtype == "float64" and size_of(next(iter(DataLoader(samples(), 32)))) == 32
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("what", [sg.cure, sg.find_lr])
 def test_cure_and_the_rate_search_take_a_loader(what: Callable[..., Any]) -> None:
     torch.manual_seed(0)

@@ -156,6 +156,7 @@ def test_a_contrastive_loss_may_hold_samples_against_each_other() -> None:
     assert sg.check(model, loader, loss).trace.mixing is None
 
 
+@pytest.mark.long
 def test_a_loader_that_shuffles_shows_it_for_targets_of_a_whole_sequence() -> None:
     class Tagger(nn.Module):
         def __init__(self) -> None:

@@ -181,6 +181,7 @@ def test_there_are_thirty_shapes_and_more() -> None:
 SIZES = st.integers(1, 40)
 
 
+@pytest.mark.long
 @given(st.lists(SIZES, min_size=1, max_size=5), st.integers(1, 80), st.randoms(use_true_random=False))
 @settings(max_examples=200, deadline=None)
 def test_no_sample_is_of_a_single_channel(sizes: list[int], batch: int, random: Any) -> None:

@@ -96,6 +96,7 @@ def test_what_acts_like_a_dict_is_one():
     assert sg.check(Net(), Encoding(x=X, labels=Y)).verdict == "healthy"
 
 
+@pytest.mark.long
 def test_a_forward_that_differentiates_is_followed():
     class Force(nn.Module):
         """The gradient of an energy, as force fields and gradient penalties take it."""

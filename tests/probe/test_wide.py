@@ -23,6 +23,7 @@ def plain(depth: int, gain: float) -> tuple[nn.Module, torch.Tensor, torch.Tenso
     return nn.Sequential(*layers, nn.Linear(16, 4)), torch.randn(32, 16), torch.randint(0, 4, (32,))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("gain", [0.5, 0.3])
 def test_where_the_signal_underflows_the_trunk_reads_what_float64_reads(gain: float) -> None:
     model, x, y = plain(200, gain)

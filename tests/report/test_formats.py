@@ -113,6 +113,7 @@ def test_reports_are_rendered_without_torch() -> None:
     assert not _loads_torch("import steadygrad.report, steadygrad.report.schema")
 
 
+@pytest.mark.long
 def test_the_test_for_torch_can_fail() -> None:
     assert _loads_torch("import steadygrad.report, torch")
 

@@ -84,6 +84,7 @@ def test_a_record_comes_back_equal_and_is_valid(name: str) -> None:
     assert text.startswith('{\n  "version": 1,')
 
 
+@pytest.mark.long
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(record=RECORDS, width=st.integers(20, 140))
 def test_any_record_comes_back_equal_and_can_be_drawn(record: CheckRecord, width: int) -> None:

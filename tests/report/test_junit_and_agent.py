@@ -56,6 +56,7 @@ def test_its_numbers_have_ids() -> None:
     assert first["expression"] == "torch.sigmoid(fc(x))"
 
 
+@pytest.mark.long
 def test_a_hundred_findings_are_cut_and_counted_the_worst_kept() -> None:
     mild = replace(records.saturated(), severity=Severity.WARNING)
     record = replace(records.vanishing(), findings=(*(100 * (mild,)), records.saturated()))

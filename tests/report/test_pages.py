@@ -162,6 +162,7 @@ def opened(url: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.long
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium is here")
 def test_a_browser_asks_for_the_page_alone_and_has_nothing_to_complain_of(
     served: tuple[str, list[str], Path],
@@ -176,6 +177,7 @@ def test_a_browser_asks_for_the_page_alone_and_has_nothing_to_complain_of(
         assert "Ã" not in done.stdout and "â€" not in done.stdout
 
 
+@pytest.mark.long
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium is here")
 def test_the_browser_does_say_what_is_wrong(served: tuple[str, list[str], Path]) -> None:
     url, asked, folder = served
@@ -200,6 +202,7 @@ listening["change:html"]();
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium is here")
 def test_the_live_picture_becomes_what_the_run_is(served: tuple[str, list[str], Path]) -> None:
     pytest.importorskip("anywidget", reason="the extra notebook is not installed")

@@ -159,6 +159,7 @@ def test_a_batch_learned_by_heart_is_seen_through_where_there_are_fresh_ones() -
     assert fresh.trial is not None and fresh.trial.steps >= 100 and not fresh.notes
 
 
+@pytest.mark.long
 def test_a_risk_on_one_batch_is_certain_on_fresh_ones() -> None:
     """Thirty layers of tanh at default initialisation learn a fifth of one batch of digits, and nothing of the others."""
     torch.manual_seed(0)

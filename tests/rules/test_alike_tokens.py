@@ -126,6 +126,7 @@ def test_the_nodes_of_a_graph_become_alike_with_depth(layers: int, skip: bool, f
     assert warned(report) == found
 
 
+@pytest.mark.long
 def test_a_net_that_mixes_no_tokens_is_not_told_of_them() -> None:
     torch.manual_seed(0)
     hidden = [layer for _ in range(12) for layer in (nn.Linear(8, 8), nn.Sigmoid())]

@@ -45,6 +45,7 @@ assert main(["check", sys.argv[2], "--trial", "0", "--output-format", "concise"]
 """
 
 
+@pytest.mark.long
 def test_a_file_dropped_into_the_folder_is_a_rule(tmp_path: Path) -> None:
     folder = tmp_path / "rules"
     folder.mkdir()

@@ -58,6 +58,7 @@ def test_another_is_not(optimizer: Made, clip: str | None, code: str | None) -> 
         assert report.findings[0].code == code
 
 
+@pytest.mark.long
 def test_what_it_did_to_the_first_gradient_is_on_record() -> None:
     """Held against torch's own clip on the same gradient."""
     report = _report(sgd(0.1), "norm:0.01")

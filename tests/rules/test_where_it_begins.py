@@ -237,6 +237,7 @@ class Squashed(nn.Module):
         return torch.sigmoid(self.net(x))
 
 
+@pytest.mark.long
 def test_a_squash_too_many_that_is_learned_through_slowly_is_a_warning() -> None:
     centres = torch.randn(30, 40, generator=torch.Generator().manual_seed(0))
 

@@ -47,6 +47,7 @@ def _found(*, trained: bool) -> Severity:
     return found.severity
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("trained", "severity"), [(False, Severity.ERROR), (True, Severity.WARNING)])
 def test_what_lies_in_front_of_the_cut_decides(trained: bool, severity: Severity) -> None:
     assert _found(trained=trained) is severity

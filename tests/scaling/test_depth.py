@@ -67,6 +67,7 @@ def found_of(build: Callable[[int], nn.Module], seconds: float = 0.0, depths: tu
     return sg.scale_depth(build, depths, BATCH, F.cross_entropy, optimizer="adam:1e-3", seconds=seconds)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("power", "change"), [(0.0, 1.0), (0.5, 0.5), (1.0, 0.0)], ids=["unscaled", "root", "CompleteP"]
 )
@@ -80,6 +81,7 @@ def test_the_change_of_a_stream_follows_the_factor_of_its_branches(power: float,
     assert [one.kind for one in found.findings] == ([] if power == 1 else ["rate"])
 
 
+@pytest.mark.long
 def test_a_relu_net_at_half_the_variance_loses_a_seventh_of_a_decade_a_layer() -> None:
     found = found_of(plain(nn.ReLU))
     # Of each layer's energy ReLU leaves half, forwards and backwards (He et al. 2015).
@@ -90,6 +92,7 @@ def test_a_relu_net_at_half_the_variance_loses_a_seventh_of_a_decade_a_layer() -
     assert not found.residual
 
 
+@pytest.mark.long
 def test_a_relu_net_of_he_keeps_its_gradient() -> None:
     found = found_of(plain(nn.ReLU, 2**0.5))
     assert abs(found.gradient.decades) < 0.5
@@ -99,6 +102,7 @@ def test_a_relu_net_of_he_keeps_its_gradient() -> None:
 NETS = {"sigmoid": (nn.Sigmoid, 1.0), "tanh": (nn.Tanh, 0.6)}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", always(NETS, "sigmoid"))
 def test_training_ends_where_it_says(name: str) -> None:
     build = plain(*NETS[name])
@@ -135,6 +139,7 @@ def after_cure(build: Callable[[int], nn.Module], found: DepthScaled) -> DepthSc
     return depth_of(member, DEPTHS, "depth", seconds=0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("power", always([0.0, 0.5, 1.0], "0.5"))
 def test_the_cure_leaves_nothing_to_grow(power: float) -> None:
     def build(depth: int) -> nn.Module:
@@ -211,6 +216,7 @@ def build(layers=4):
 """
 
 
+@pytest.mark.long
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "net.py").write_text(FILE)
     monkeypatch.chdir(tmp_path)

@@ -79,7 +79,7 @@ def test_what_is_off_by_default_is_the_rates_of_hidden_and_output_weights(name: 
     assert named == {one.name for one in found.weights if one.role in ("hidden", "output")} - {"embed.weight"}
 
 
-@pytest.mark.parametrize("name", always(FAMILIES, "mlp", "pre-norm"))
+@pytest.mark.parametrize("name", always(FAMILIES, "mlp"))
 def test_on_mup_nothing_is_named(name: str) -> None:
     family = FAMILIES[name]
     after = after_cure(family, found_of(family))
@@ -133,6 +133,7 @@ def test_a_head_outside_its_group_is_named_at_its_line(name: str) -> None:
     assert flaw.location is not None and "self.head(" in flaw.location.source
 
 
+@pytest.mark.long
 def test_a_tied_embedding_without_its_multiplier_is_named_at_the_head() -> None:
     family = FAMILIES["tied"]
     found = found_of(family, multiplied=False)
@@ -142,6 +143,7 @@ def test_a_tied_embedding_without_its_multiplier_is_named_at_the_head() -> None:
     assert found.multipliers(256) == {"embed.weight": pytest.approx(0.25)}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", always(("pre-norm", "post-norm", "gqa", "moe"), "pre-norm"))
 def test_attention_divided_by_the_root_is_named_and_its_queries_are_cured(name: str) -> None:
     family = FAMILIES[name]

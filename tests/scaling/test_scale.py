@@ -169,6 +169,7 @@ def build(hidden=64):
 """
 
 
+@pytest.mark.long
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "net.py").write_text(FILE)
     monkeypatch.chdir(tmp_path)

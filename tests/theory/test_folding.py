@@ -10,11 +10,12 @@ from torch.nn import functional as F
 
 from steadygrad.theory.activations import find
 from steadygrad.theory.folding import ZETA, Folding, fold, moments
+from tests.families import always
 
 NAMES = ("sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu", "softsign", "hardtanh")
 
 
-@pytest.mark.parametrize("depth", [10, 100, 1000])
+@pytest.mark.parametrize("depth", always([10, 100, 1000], "100"))
 @pytest.mark.parametrize("name", NAMES)
 def test_the_working_point_is_what_autograd_measures(name: str, depth: int) -> None:
     phi = find(name)
@@ -33,7 +34,7 @@ def test_the_working_point_is_what_autograd_measures(name: str, depth: int) -> N
     assert point.slope == pytest.approx(point.scale**2 * float((weight * slope**2).sum()) / variance, rel=1e-4)
 
 
-@pytest.mark.parametrize("depth", [3, 10, 30, 100, 300, 1000, 10_000])
+@pytest.mark.parametrize("depth", always([3, 10, 30, 100, 300, 1000, 10_000], "3", "100", "10000"))
 @pytest.mark.parametrize("name", NAMES)
 def test_no_net_is_chaotic_and_an_error_of_the_variance_heals(name: str, depth: int) -> None:
     point = fold(find(name), depth)

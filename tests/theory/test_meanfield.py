@@ -155,6 +155,7 @@ def _random_net(
     return float((h**2).mean()), math.log10(np.linalg.norm(gradient) / np.linalg.norm(cotangent))
 
 
+@pytest.mark.long
 @settings(deadline=None, max_examples=30)
 @given(
     phi=st.sampled_from([a for a in ACTIVATIONS if a.name in ("tanh", "relu", "sigmoid", "softsign")]),

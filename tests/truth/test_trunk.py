@@ -81,7 +81,7 @@ class Diagonal(nn.Module):
         return x
 
 
-@pytest.mark.parametrize("depth", always([10, 100, 1_000, 10_000], "10", "100", "1000"))
+@pytest.mark.parametrize("depth", always([10, 100, 1_000, 10_000], "10", "100"))
 @pytest.mark.parametrize("scale", [0.5, 2.0, 0.93, 1.07])
 def test_a_diagonal_linear_net_loses_what_the_closed_form_says(depth, scale):
     model = Diagonal(torch.full((depth, 4), scale, dtype=torch.float64))
@@ -91,7 +91,7 @@ def test_a_diagonal_linear_net_loses_what_the_closed_form_says(depth, scale):
     assert trace.trunk.decades == pytest.approx(depth * math.log10(scale) + 0.5 * math.log10(8), abs=1e-6)
 
 
-@pytest.mark.parametrize("depth", always([10, 1_000, 10_000], "10", "1000"))
+@pytest.mark.parametrize("depth", always([10, 1_000, 10_000], "10"))
 @pytest.mark.parametrize("scale", [0.5, 0.9, 1.1])
 def test_an_orthogonal_net_times_a_scale_loses_what_the_closed_form_says(depth, scale):
     torch.manual_seed(0)
@@ -106,6 +106,7 @@ def test_an_orthogonal_net_times_a_scale_loses_what_the_closed_form_says(depth, 
     assert trace.trunk.decades == pytest.approx(depth * math.log10(scale) + 0.5 * math.log10(8), abs=1e-6)
 
 
+@pytest.mark.long
 def test_a_thousand_sigmoid_layers_read_where_float32_reads_zero():
     torch.manual_seed(0)
     model = nn.Sequential(*[m for _ in range(1_000) for m in (nn.Linear(8, 8), nn.Sigmoid())])
