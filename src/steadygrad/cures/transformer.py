@@ -91,10 +91,7 @@ def propose(copy: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
     # Attention and feed-forward: two branches in a block whose skips the trunk does not show one by one.
     branches = copy.net.skips or 2 * len(_post_norm(copy))
     if branches > 1:
-        factor = _factor(copy, branches)
-        title = f"the loop's steps scaled by {number(factor, 2)}"
-        if factor == 1.0 / math.sqrt(branches):
-            title = "branches scaled by 1 ÷ √branches"
+        factor, title = _factor(copy, branches)
         yield Candidate("depth-scale", title, GROUP, SAFETY, (Edit("transformer", "depth scale", value=factor),))
     if _post_norm(copy):
         sites = tuple(Site(name, type(layer).__name__, 0) for name, layer in _post_norm(copy))
@@ -102,14 +99,16 @@ def propose(copy: EditableCopy, report: CheckRecord) -> Iterable[Candidate]:
         yield Candidate("pre-norm", "pre-norm in place of post-norm", "normalisation", "unsafe", (edit,))
 
 
-def _factor(copy: EditableCopy, branches: int) -> float:
-    """1 ÷ √branches; in a loop, whose steps add up, no more than what lets its gradient gain ``GROWS`` decades."""
-    factor = 1.0 / math.sqrt(branches)
+def _factor(copy: EditableCopy, branches: int) -> tuple[float, str]:
+    """1 ÷ √branches; in a loop, whose steps add up, no more than what lets its gradient gain ``GROWS`` decades; its title."""
+    factor, title = 1.0 / math.sqrt(branches), "branches scaled by 1 ÷ √branches"
     for loop in copy.net.trace.recurrences:
         if loop.kind == "loop" and loop.decades > GROWS:
             grows = math.pow(10.0, loop.decades_per_step) - 1.0
-            factor = min(factor, (math.pow(10.0, GROWS / loop.steps) - 1.0) / grows)
-    return factor
+            bearable = (math.pow(10.0, GROWS / loop.steps) - 1.0) / grows
+            if bearable < factor:
+                factor, title = bearable, f"the loop's steps scaled by {number(bearable, 2)}"
+    return factor, title
 
 
 def _post_norm(copy: EditableCopy) -> list[tuple[str, nn.Module]]:

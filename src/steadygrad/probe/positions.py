@@ -12,9 +12,8 @@ from torch import Tensor
 
 from steadygrad.probe.layout import Layout
 from steadygrad.probe.sampling import in_stacks
+from steadygrad.record.products import PRODUCTS
 
-PRODUCTS = frozenset(["matmul", "__matmul__", "mm", "bmm"])
-"""Of which a square output may be the scores of attention, which are no features."""
 MIXING = PRODUCTS | {"linear", "layer_norm", "rms_norm", "scaled_dot_product_attention"}
 """Calls whose last dimension holds the features of one position."""
 
@@ -38,6 +37,7 @@ def take(name: str, tensor: Tensor, layout: Layout | None) -> Tensor | None:
     elif layout.dimension == 1:
         view = view.transpose(0, 1)
     most = (GROUPS, ALONE if tensor.dim() == 2 else POSITIONS, FEATURES)
+    # A square product may be the scores of attention, which are no features.
     if min(view.shape[1:]) < FEWEST or (name in PRODUCTS and view.shape[-1] == view.shape[-2]):
         return None
     steps = [-(-size // wanted) for size, wanted in zip(view.shape, most, strict=True)]

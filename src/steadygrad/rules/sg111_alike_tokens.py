@@ -126,6 +126,7 @@ from collections.abc import Iterable, Sequence
 
 from steadygrad.numerals import number
 from steadygrad.record import CureRef, Evidence, Finding, Operation, Severity, StepTest, Trace
+from steadygrad.record.products import PRODUCTS
 from steadygrad.rules.findings import other_places
 from steadygrad.rules.read_steptest import Progress, outcome, progress, recovered
 
@@ -145,7 +146,6 @@ APART = 1e-2
 """What they are to be in the first layer, else they are alike from the start: 1e-3 for an untrained mask token of BEiT."""
 
 ATTENTION = "scaled_dot_product_attention"
-PRODUCTS = frozenset(["matmul", "__matmul__", "mm", "bmm"])
 FEWEST = 3
 """Layers that are compared: the first, one behind it, and a head."""
 
