@@ -6,7 +6,8 @@ are in [0, 1]. A quantity that was not measured is None; a gradient of exactly z
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from steadygrad.record.routing import Routing
 from steadygrad.record.span import Location
@@ -152,10 +153,26 @@ class Trunk:
         return sum(step.decades for step in self.steps)
 
     @property
+    def net(self) -> tuple[Step, ...]:
+        """The steps, where what a normalisation takes back of the scale of the layer in front of it is counted once.
+
+        Weights of a hundred times the size gain two decades, and the normalisation behind them takes two. Of such a pair the
+        larger step has the decades of both, and the other has none.
+        """
+        steps = list(self.steps)
+        for at, (norm, layer) in enumerate(pairwise(self.steps)):
+            if norm.cause == "normalisation" and layer.cause == "weight scale" and norm.decades * layer.decades < 0:
+                both = norm.decades + layer.decades
+                larger = abs(norm.decades) > abs(layer.decades)
+                steps[at] = replace(norm, decades=both if larger else 0.0)
+                steps[at + 1] = replace(layer, decades=0.0 if larger else both)
+        return tuple(steps)
+
+    @property
     def blame(self) -> dict[str, float]:
-        """Decades by cause; they add up to ``decades``."""
+        """Decades by cause, each with what it is net of a normalisation (``net``); they add up to ``decades``."""
         shares: dict[str, float] = {}
-        for step in self.steps:
+        for step in self.net:
             shares[step.cause] = shares.get(step.cause, 0.0) + step.decades
         return shares
 

@@ -20,6 +20,11 @@ def body(trace: Trace) -> tuple[Step, ...]:
     return () if trace.trunk is None else tuple(step for step in trace.trunk.steps if step.cause != "loss")
 
 
+def net_body(trace: Trace) -> tuple[Step, ...]:
+    """The same, where a normalisation and the scale that it takes back are counted once: what is to blame for the sum."""
+    return () if trace.trunk is None else tuple(step for step in trace.trunk.net if step.cause != "loss")
+
+
 def operation_of(trace: Trace, step: Step) -> Operation | None:
     """The operation a step of the trunk belongs to."""
     return None if step.operation is None else trace.operations[step.operation]

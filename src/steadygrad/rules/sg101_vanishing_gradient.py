@@ -9,9 +9,10 @@ add:
 
     lost = -Σ log10(‖gradient behind a step‖ ÷ ‖gradient in front of it‖)
 
-The finding stands at the expression whose steps take most. A model that learns in the step test gets no finding. Else the
-finding is a warning from 4 decades on, and from 3 on where the loss stands still and the samples move no further apart.
-Without a step test it takes 5.5 decades.
+The finding stands at the expression whose steps take most. A normalisation takes back the scale of the layer in front of it:
+the finding counts the two together, so weights a hundred times too large are not to blame there. A model that learns in the
+step test gets no finding. Else the finding is a warning from 4 decades on, and from 3 on where the loss stands still and the
+samples move no further apart. Without a step test it takes 5.5 decades.
 
 It is an error from 5.5 decades on if the first ten steps learn nothing and one of these holds:
 
@@ -137,7 +138,7 @@ from steadygrad.record.steptest import SecondLook
 from steadygrad.rules import thresholds
 from steadygrad.rules.findings import other_places, sentence
 from steadygrad.rules.read_steptest import died_after, gone, outcome
-from steadygrad.rules.read_trunk import body, lost, main_place, operation_of, slowest, vanishing
+from steadygrad.rules.read_trunk import lost, main_place, net_body, operation_of, slowest, vanishing
 
 RULE = "SG101", "vanishing-gradient"
 
@@ -152,9 +153,8 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     if severity is None:
         return
     decades = lost(trace, trial)
-    at = main_place([step for step in body(trace) if step.decades < 0])
+    at = main_place([step for step in net_body(trace) if step.decades < 0])
     first, here = at[0], sum(step.decades for step in at)
-    share = here / -decades if math.isfinite(decades) else 1.0
     zero = math.isinf(decades)
     yield Finding(
         *RULE,
@@ -164,7 +164,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         else f"the gradient loses {decades:.1f} decades on the trunk, from the loss to {trace.trunk.end if trace.trunk else ''}",
         location=first.location,
         module=first.module,
-        label="makes it zero" if zero else f"takes {-here:.1f} of the {decades:.1f} decades lost ({percent(share)})",
+        label="makes it zero" if zero else _takes(-here, decades),
         evidence=(
             Evidence("decades lost on the trunk", decades, "decades", f"under {thresholds.DECADES_STALLED:g}"),
             Evidence("decades lost at this expression", -here, "decades", "near 0"),
@@ -180,6 +180,12 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
         also=other_places(operation_of(trace, first)),
         explains=("SG105", "SG106"),
     )
+
+
+def _takes(here: float, lost: float) -> str:
+    if here > lost:
+        return f"takes {here:.1f} decades, of which other steps give {here - lost:.1f} back"
+    return f"takes {here:.1f} of the {lost:.1f} decades lost ({percent(here / lost)})"
 
 
 def _gone(trial: StepTest, second: SecondLook) -> Finding:

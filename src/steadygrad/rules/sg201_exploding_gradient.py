@@ -127,7 +127,7 @@ from steadygrad.rules import thresholds
 from steadygrad.rules.findings import other_places, sentence
 from steadygrad.rules.plateau import comes_down
 from steadygrad.rules.read_steptest import outcome
-from steadygrad.rules.read_trunk import body, exploding, lost, main_place, operation_of
+from steadygrad.rules.read_trunk import body, exploding, lost, main_place, net_body, operation_of
 
 RULE = "SG201", "exploding-gradient"
 
@@ -140,7 +140,7 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     if comes_down(trial):
         severity = Severity.WARNING
     gained = -lost(trace, trial)
-    growing = [step for step in body(trace) if step.decades > 0]
+    growing = [step for step in net_body(trace) if step.decades > 0]
     # What grew only when the step test had opened a shut gate has no step here that grows.
     at = main_place(growing or body(trace))
     first, here = at[0], sum(step.decades for step in at)
