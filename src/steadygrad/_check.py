@@ -135,8 +135,7 @@ def check_subject(
 ) -> Report:
     """Check a subject that has been put together already. Raises ``UserCodeError`` for an exception of the model's own.
 
-    ``curvature``: whether to measure it where steps of plain gradient descent leap; it changes no verdict, and costs some
-    hundred steps, which a search among many candidates saves.
+    ``curvature``: measure it where plain gradient descent leaps. It changes no verdict; a search among cures saves its steps.
     """
     settings = settings or Settings()
     if trial is not None and trial < 0:
@@ -147,9 +146,7 @@ def check_subject(
     ):
         measured = _measure(subject, trial, progress)
         trace, stepped = measured.trace, measured.stepped
-        record = stepped.record if stepped is not None else None
-        if stepped is not None and curvature:
-            record = with_curvature(subject, stepped.record, stepped.seconds)
+        record = None if stepped is None else with_curvature(subject, stepped) if curvature else stepped.record
     notes = list(measured.notes)
     found = rules.run(trace, record, settings)
     kept, ignored, unused = apply_ignores(found, settings, sources=_sources(trace))
@@ -349,6 +346,5 @@ def _sources(trace: Trace) -> tuple[str, ...]:
 
 
 def _tiers(trial: StepTest | None) -> tuple[Tier, ...]:
-    if trial is None:
-        return (Tier.PROBE,)
-    return Tier.PROBE, Tier.STEP_TEST if trial.steps <= LONGER else Tier.TRIAL
+    steps = () if trial is None else (Tier.STEP_TEST if trial.steps <= LONGER else Tier.TRIAL,)
+    return Tier.PROBE, *steps

@@ -21,6 +21,7 @@ from steadygrad.record import StepTest
 from steadygrad.record.steptest import Curvature
 from steadygrad.rules import thresholds
 from steadygrad.steptest.plain_step import gradients_of, one_step
+from steadygrad.steptest.run_steptest import Stepped
 from steadygrad.subject.subject import Subject
 from steadygrad.subject.with_copy import SubjectCopy, with_copy
 
@@ -40,12 +41,10 @@ TRIES = 6
 """Rates that are tried, each 2 ÷ the curvature at the leap of the one before."""
 
 
-def with_curvature(subject: Subject, record: StepTest, seconds: float) -> StepTest:
-    """The record with the curvature where its first steps leapt; as it is where none did, or the optimizer is not SGD.
-
-    ``seconds``: what a plain step takes.
-    """
-    if seconds > CHEAP:
+def with_curvature(subject: Subject, stepped: Stepped) -> StepTest:
+    """The record with the curvature where its first steps leapt; as it is where none did, or the optimizer is not SGD."""
+    record = stepped.record
+    if stepped.seconds > CHEAP:
         return record
     losses = record.losses[: STEPS + 1]
     leapt = any(_leaps(before, after, losses[0]) for before, after in pairwise(losses))
