@@ -44,6 +44,8 @@ NOT_FITTED = {
     "sg110_dead_experts": {"LOST", "ENOUGH", "COLLAPSED", "SHOWN"},
     # Few rows have attention without skips or deep graph convolutions, none a tied head; measured beside them.
     "sg111_alike_tokens": {"ALIKE", "DROWNED", "APART", "FEWEST"},
+    # No row has a branch as deep as that; measured beside it.
+    "sg112_vanishing_branch": {"LOST"},
     "sg312_oversized_head": {"TIMES", "GAIN", "BEYOND", "OF_A_MEAN", "WHOLE"},
     "sg301_init_activation_mismatch": {"FAR_TOO_LARGE"},  # On one batch: nine calibration rows, measured beside it.
     "sg302_batch_norm_without_skip": {"FEW_VALUES", "A_HANDFUL", "DEEP"},  # Counts, of values and of layers.
