@@ -86,6 +86,22 @@ def test_other_nets_are_not_told_of_it(model: nn.Module) -> None:
     assert found(model) == []
 
 
+class Scaled(nn.Module):
+    """A branch that begins next to nothing (LayerScale), and a layer behind it, in one block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.small, self.behind = nn.Linear(64, 64), nn.Linear(64, 64)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.behind(x + 1e-7 * self.small(x))
+
+
+def test_a_branch_that_begins_small_by_design_is_not_told_of_it() -> None:
+    torch.manual_seed(0)
+    assert found(nn.Sequential(Scaled(), Scaled(), nn.Linear(64, 10))) == []
+
+
 def test_attention_is_not_told_of_it() -> None:
     torch.manual_seed(0)
     layer = nn.TransformerEncoderLayer(64, 4, 128, dropout=0.0, batch_first=True, norm_first=True)
