@@ -1,4 +1,4 @@
-"""The default cure beside the published ways to train deep nets: ``python -m bench.rivals [NET …]``; ``--table`` writes the page.
+"""The default cure beside published ways to train deep nets: ``python -m bench.rivals [WORD …]``; ``--table`` writes the page.
 
 Every rival trains the same net for the same steps on the same batches of scikit-learn's digits with Adam, and counts at the best
 rate of a grid, chosen with hindsight. Ours is ``sg.cure`` with default settings, at the rate that it chose itself beforehand.
@@ -19,7 +19,7 @@ from bench.rivals.page import PAGE, page
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.rivals", description=__doc__)
-    parser.add_argument("nets", nargs="*", metavar="NET", help="Words of the titles of nets, such as 'tanh' or 'x31'.")
+    parser.add_argument("nets", nargs="*", metavar="WORD", help="Words of the titles of nets, such as 'tanh' or 'x31'.")
     parser.add_argument("--table", action="store_true", help="Write the page from the record, and train nothing.")
     asked = parser.parse_args()
     if not asked.table:

@@ -52,7 +52,7 @@ def _he_(*modules: nn.Module, scale: float = 1.0) -> None:
 
 
 def rezero(net: Net, _: Tensor) -> nn.Module:
-    """Bachlechner et al. 2020, eq. 2: x + α F(x) with α = 0 at first; F is one layer and its activation."""
+    """Bachlechner et al. 2020 (arXiv:2003.04887): x + α F(x) with α = 0 at first; F is one layer and its activation."""
     first, *rest = layers(net)
     model = nn.Sequential(
         first, *(Residual(nn.Sequential(layer, activation(net)), 0.0) for layer in rest), activation(net), *head(net)
@@ -63,7 +63,7 @@ def rezero(net: Net, _: Tensor) -> nn.Module:
 
 
 def skipinit(net: Net, _: Tensor) -> nn.Module:
-    """De & Smith 2020, section 3: branches of two layers, each times a scalar that is 0 at first."""
+    """De & Smith 2020 (arXiv:2002.10444): x + α F(x) with α = 0 at first; F is two layers, each behind its activation."""
     first, *rest = layers(net)
     branches = [
         nn.Sequential(activation(net), one, activation(net), two)
@@ -76,7 +76,7 @@ def skipinit(net: Net, _: Tensor) -> nn.Module:
 
 
 def fixup(net: Net, _: Tensor) -> nn.Module:
-    """Zhang et al. 2019, section 3: the last layer of each branch and the head are 0, the first is scaled by L^(−1/(2m − 2)).
+    """Zhang et al. 2019 (arXiv:1901.09321): the last layers of branches and the head are 0, the first ones × L^(−1/(2m − 2)).
 
     m = 2 layers a branch, L branches. A scalar bias stands before each layer and activation, a multiplier ends each branch.
     """
@@ -137,7 +137,7 @@ def unit_variance(inner: nn.Module) -> nn.Module:
 
 
 def norm_free(net: Net, _: Tensor) -> nn.Module:
-    """Brock et al. 2021 (arXiv:2101.08692), section 4: h + α f(h / β), standardised weights, β² = 1 + i α² before block i."""
+    """Brock et al. 2021 (arXiv:2101.08692): h + α f(h / β), standardised weights, β² = 1 + i α² before block i."""
     first, *rest = layers(net)
     _he_(first, *rest)
     blocks = []

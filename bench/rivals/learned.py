@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -14,8 +12,8 @@ from bench.rivals.nets import BATCH, CLASSES, WORDS, Data, Net, digits
 from bench.rivals.numbers import he_or_xavier
 
 EPSILON, NORM_RATE, MOMENTUM, NORM_STEPS = 1e-5, 0.01, 0.9, 100
-"""Of MetaInit. The paper has 500 steps at a rate of 0.1, with which the quotient of nets as narrow as these jumps about; at 0.01 it
-falls to its level in fifty."""
+"""Of MetaInit. The paper has 500 steps of 0.1, with which the quotient of nets as narrow as these jumps about. With 0.01 it falls
+to its level within fifty."""
 
 ITERATIONS = 200
 """Of GradInit; the paper has one epoch."""
@@ -25,7 +23,7 @@ STEP, BOUND, SCALE_RATE, LEAST = 1e-3, 1.0, 1e-2, 0.01
 
 
 def gradient_quotient(loss: Tensor, parameters: list[Tensor]) -> Tensor:
-    """Dauphin & Schoenholz 2019, eq. 2: the mean of |(g − H g) / (g ± ε) − 1|, here as its appendix computes it."""
+    """Dauphin & Schoenholz 2019, eq. 1: the mean of |(g − H g) / (g ± ε) − 1|, here as its appendix computes it."""
     gradients = torch.autograd.grad(loss, parameters, create_graph=True)
     half = sum(((gradient**2).sum() / 2 for gradient in gradients), torch.zeros(()))
     products = torch.autograd.grad(half, parameters, create_graph=True)
@@ -37,7 +35,7 @@ def gradient_quotient(loss: Tensor, parameters: list[Tensor]) -> Tensor:
 
 
 def metainit(net: Net, x: Tensor) -> nn.Module:
-    """Dauphin & Schoenholz 2019, algorithm 1: signed descent on the norm of each weight, so that the gradient quotient falls.
+    """Dauphin & Schoenholz 2019, eq. 1: signed descent on the norm of each weight to a low mean of |(g − H g) / (g ± ε) − 1|.
 
     Random inputs and labels, as there. Simplified: 100 steps of 0.01, from He or Xavier.
     """
@@ -59,7 +57,7 @@ def metainit(net: Net, x: Tensor) -> nn.Module:
 
 
 def gradinit(net: Net, x: Tensor) -> nn.Module:
-    """Zhu et al. 2021, eq. 1, algorithm 1: a scale for each parameter, so that the loss after one step is least and ‖g‖ ≤ 1.
+    """Zhu et al. 2021 (arXiv:2102.08098), eq. 1: a scale for each parameter, so that the loss after a step is least and ‖g‖ ≤ 1.
 
     Simplified: 200 iterations, the norm is that of SGD, and the looked-ahead step (the sign of the gradient, as for Adam) is
     constant in the scales.
@@ -89,11 +87,10 @@ def gradinit(net: Net, x: Tensor) -> nn.Module:
             with torch.no_grad():
                 for scale in scales:
                     scale.clamp_(min=LEAST)
-    grown = copy.deepcopy(model)
     with torch.no_grad():
-        for parameter, scale in zip(grown.parameters(), scales, strict=True):
+        for parameter, scale in zip(model.parameters(), scales, strict=True):
             parameter *= scale
-    return grown
+    return model
 
 
 def _drawn(data: Data) -> list[tuple[Tensor, Tensor]]:

@@ -67,7 +67,7 @@ def orthogonal_(weight: Tensor, gain: float = 1.0) -> None:
 
 
 def orthogonal(net: Net, _: Tensor) -> nn.Module:
-    """Saxe et al. 2014, section 3: W Wᵀ = gain² I. Xiao et al. 2018, section 2.4, for convolutions: delta-orthogonal.
+    """Saxe et al. 2014 (arXiv:1312.6120): W Wᵀ = gain² I; Xiao et al. 2018 (arXiv:1806.05393): delta-orthogonal kernels.
 
     The gain is √2 for ReLU and GELU, else 1, also in a transformer.
     """
@@ -81,7 +81,10 @@ def orthogonal(net: Net, _: Tensor) -> nn.Module:
 
 
 def lsuv(net: Net, x: Tensor) -> nn.Module:
-    """Mishkin & Matas 2016, algorithm 1: orthogonal, then layer by layer W ← W / √Var(output), until |Var − 1| < 0.1."""
+    """Mishkin & Matas 2016 (arXiv:1511.06422), algorithm 1: orthogonal; then, layer by layer, W ← W / √Var(output).
+
+    Repeated until |Var − 1| < 0.1, ten times at most.
+    """
     model = plain(net)
     for layer, weight in weights(model):
         nn.init.orthogonal_(weight)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def page(rows: list[Row]) -> str:
 
 
 def _begin(found: Scores) -> Iterator[str]:
-    steps = " and ".join(map(str, sorted({net.steps for net in NETS})))
+    steps = " or ".join(map(str, sorted({net.steps for net in NETS})))
     rates = ", ".join(f"{rate:g}" for rate in RATES)
     yield f"""# The cure beside its rivals
 
@@ -127,11 +128,12 @@ def _behind(compared: list[Cell]) -> Iterator[str]:
 
 def _taken(rows: list[Row]) -> Iterator[str]:
     yield "## What `cure` took\n"
+    yield "`cure` saw each net with Adam at 0.001. Where it found nothing to cure, the check called the net healthy.\n"
     yield "| net | seed | taken | rate |"
     yield "|---|---:|---|---:|"
     for row in rows:
         if row.way == CURE:
-            yield f"| {row.net} | {row.seed} | {row.taken.replace('|', '/')} | {row.rate:.2g} |"
+            yield f"| {row.net} | {row.seed} | {row.taken.removeprefix('taken: ')} | {row.rate:.2g} |"
     yield ""
 
 
@@ -140,4 +142,4 @@ def _papers() -> Iterator[str]:
     yield "Each is written from its paper, in a few lines of `bench/rivals`; what is simplified is said.\n"
     for name, rival in RIVALS.items():
         texts = dict.fromkeys(" ".join((make.__doc__ or "").split()) for make in rival.makes.values())
-        yield f"- **{name}**: {' '.join(texts)}"
+        yield textwrap.fill(f"- **{name}**: {' '.join(texts)}", 128, subsequent_indent="  ")

@@ -100,9 +100,10 @@ def shaped(net: Net) -> nn.Module:
 
 
 def dks_or_tat(net: Net, _: Tensor) -> nn.Module:
-    """Martens et al. 2021 (DKS), section 5: Q(1) = Q'(1) = 1, C(0) = 0, global C'(1) = 1.5. ReLU: Zhang et al. 2022 (TAT), eq. 9.
+    """Martens et al. 2021 (arXiv:2110.01765): γ (φ(α u + β) + δ) with Q(1) = Q'(1) = 1, C(0) = 0 and, of the net, C'(1) = 1.5.
 
-    Simplified: without the per-location normalisation of the input, and trained by Adam in place of K-FAC. Orthogonal weights.
+    For ReLU Zhang et al. 2022 (arXiv:2203.08120): a leaky ReLU with which C(0) of the net is 0.9. Orthogonal weights.
+    Simplified: without the per-location normalisation of the input, and trained by Adam in place of K-FAC.
     """
     body = layers(net)
     model = nn.Sequential(*(part for layer in body for part in (layer, shaped(net))), *head(net))

@@ -47,7 +47,7 @@ def deepnorm(net: Net, _: Tensor) -> nn.Module:
 
 
 def t_fixup(net: Net, _: Tensor) -> nn.Module:
-    """Huang et al. 2020, section 3.4, encoder: no norms; v, out, feed-forward and embeddings (variance 1/d) × 0.67 N^(−1/4)."""
+    """Huang et al. 2020 (ICML), encoder: no norms; v, out, feed-forward and embeddings (variance 1/d) × 0.67 N^(−1/4)."""
     scale = 0.67 * net.depth**-0.25
     blocks = [Block(norm=False) for _ in range(net.depth)]
     for one in blocks:
@@ -60,5 +60,5 @@ def t_fixup(net: Net, _: Tensor) -> nn.Module:
 
 
 def rezero(net: Net, _: Tensor) -> nn.Module:
-    """Bachlechner et al. 2020, section 4: no norms, x + α branch(x) with one α a block, 0 at first."""
+    """In a transformer: no norms, x + α branch(x) with one α a block, 0 at first."""
     return Transformer([Block(gated=True, norm=False) for _ in range(net.depth)])
