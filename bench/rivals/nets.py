@@ -40,10 +40,10 @@ NETS = (
     Net("tanh MLP x31", "mlp", "tanh", 31, 300),
     Net("sigmoid MLP x31", "mlp", "sigmoid", 31, 300),
     Net("ReLU MLP x31", "mlp", "relu", 31, 300),
-    Net("GELU MLP x31", "mlp", "gelu", 31, 300),
     Net("tanh RNN, 64 steps", "recurrent", "tanh", STRETCH, 300),
-    Net("ReLU conv x21", "conv", "relu", 21, 200),
+    Net("ReLU conv x21", "conv", "relu", 21, 150),
     Net("post-norm transformer x12", "transformer", "relu", 12, 150),
+    Net("GELU MLP x31", "mlp", "gelu", 31, 300),
 )
 
 

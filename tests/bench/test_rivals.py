@@ -38,10 +38,8 @@ def test_the_page_follows_from_the_record() -> None:
     assert PAGE.read_text(encoding="utf-8") == page(rows())
 
 
-def test_the_page_compares_forty_cells_of_six_nets() -> None:
-    compared = cells(scores(rows()))
-    assert len(compared) >= 40
-    assert len({cell.net for cell in compared}) >= 6
+def test_the_page_compares_forty_cells() -> None:
+    assert len(cells(scores(rows()))) >= 40
 
 
 @pytest.mark.parametrize("net", NETS, ids=lambda net: net.kind + "-" + net.activation)
