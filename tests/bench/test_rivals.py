@@ -57,10 +57,10 @@ LEARNED = (learned.metainit, learned.gradinit)
 
 def test_he_and_xavier_have_the_variance_of_their_equations() -> None:
     he = numbers.he_or_xavier(Net("", "mlp", "relu", 61, 2), batch(SMALL))
-    square = torch.stack([layer.weight for layer in he if isinstance(layer, nn.Linear)][1:-1])
+    square = torch.stack([layer.weight.detach() for layer in he if isinstance(layer, nn.Linear)][1:-1])
     assert float(square.var()) == pytest.approx(2 / 32, rel=0.02)
     xavier = numbers.he_or_xavier(Net("", "mlp", "sigmoid", 61, 2), batch(SMALL))
-    square = torch.stack([layer.weight for layer in xavier if isinstance(layer, nn.Linear)][1:-1])
+    square = torch.stack([layer.weight.detach() for layer in xavier if isinstance(layer, nn.Linear)][1:-1])
     assert float(square.var()) == pytest.approx(2 / 64, rel=0.02)
 
 
