@@ -1,12 +1,29 @@
-"""The stack of torch's function modes: one put on and taken off at any time, not only as a block."""
+"""The stack of torch's function modes: one put on and taken off at any time, not only as a block; and none at all."""
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
 
+import torch
 from torch import overrides
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 _stack: Any = overrides
+
+
+def unseen(function: Callable[P, R]) -> Callable[P, R]:
+    """The same function, in which no function mode sees a call. torch's public contexts switch off subclasses alone."""
+
+    @functools.wraps(function)
+    def alone(*args: P.args, **kwargs: P.kwargs) -> R:
+        with torch._C.DisableTorchFunction():
+            return function(*args, **kwargs)
+
+    return alone
 
 
 def push_mode(mode: overrides.TorchFunctionMode) -> None:
