@@ -94,7 +94,7 @@ ADAM = (2**-10, 2**-4)
 FAMILIES = {
     "MLP, Adam": Family(Mlp, _vectors, F.cross_entropy, 32, "adam", ADAM),
     "MLP, SGD": Family(Mlp, _vectors, F.cross_entropy, 32, "sgd", (2**-4, 2**2)),
-    "residual MLP": Family(lambda width: ResidualMlp(width, 4), _vectors, F.cross_entropy, 32, "adam", ADAM),
+    "residual MLP": Family(lambda width: ResidualMlp(width, 4), _vectors, F.cross_entropy, 32, "adam", (2**-10, 2**-6)),
     "residual MLP, depth": Family(
         lambda depth: ResidualMlp(32, depth), _vectors, F.cross_entropy, 4, "adam", ADAM, deep=True
     ),

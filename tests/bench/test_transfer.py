@@ -12,7 +12,7 @@ PAGE = (Path(__file__).parents[2] / "docs/scale.md").read_text(encoding="utf-8")
 FOUND = outcomes()
 
 MOVES = {"transformer"}
-"""Sixteen wide it is too narrow for its 32 words to learn them in 150 steps at a rate that a wide one needs: the page says so."""
+"""Its wide net ends near the least possible loss, where a lower rate gains: the page says so."""
 
 
 def test_the_page_shows_every_family_that_was_trained_whole() -> None:
