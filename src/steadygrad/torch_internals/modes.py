@@ -9,17 +9,17 @@ from typing import Any, ParamSpec, TypeVar
 import torch
 from torch import overrides
 
-P = ParamSpec("P")
-R = TypeVar("R")
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 _stack: Any = overrides
 
 
-def unseen(function: Callable[P, R]) -> Callable[P, R]:
+def unseen(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """The same function, in which no function mode sees a call. torch's public contexts switch off subclasses alone."""
 
     @functools.wraps(function)
-    def alone(*args: P.args, **kwargs: P.kwargs) -> R:
+    def alone(*args: _P.args, **kwargs: _P.kwargs) -> _R:
         with torch._C.DisableTorchFunction():
             return function(*args, **kwargs)
 
