@@ -71,14 +71,18 @@ def _images(generator: torch.Generator) -> tuple[Tensor, Tensor]:
     return 0.5 * moved[place, y] + torch.randn(64, 3, 8, 8, generator=generator), y
 
 
-def _lines(generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def _lines(words: int = WORDS) -> Draw:
     """Lines of a language in which a word depends on the one before it."""
-    table = (2 * torch.randn(WORDS, WORDS, generator=torch.Generator().manual_seed(1))).softmax(-1)
-    words = torch.randint(WORDS, (16, 1), generator=generator)
-    for _ in range(TOKENS):
-        following = torch.multinomial(table[words[:, -1]], 1, generator=generator)
-        words = torch.cat([words, following], 1)
-    return words[:, :-1], words[:, 1:]
+
+    def draw(generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        table = (2 * torch.randn(words, words, generator=torch.Generator().manual_seed(1))).softmax(-1)
+        line = torch.randint(words, (16, 1), generator=generator)
+        for _ in range(TOKENS):
+            following = torch.multinomial(table[line[:, -1]], 1, generator=generator)
+            line = torch.cat([line, following], 1)
+        return line[:, :-1], line[:, 1:]
+
+    return draw
 
 
 def _words_loss(output: Tensor, target: Tensor) -> Tensor:
@@ -90,17 +94,21 @@ ADAM = (2**-10, 2**-4)
 FAMILIES = {
     "MLP, Adam": Family(Mlp, _vectors, F.cross_entropy, 32, "adam", ADAM),
     "MLP, SGD": Family(Mlp, _vectors, F.cross_entropy, 32, "sgd", (2**-4, 2**2)),
+    "residual MLP": Family(lambda width: ResidualMlp(width, 4), _vectors, F.cross_entropy, 32, "adam", (2**-10, 2**-6)),
     "residual MLP, depth": Family(
         lambda depth: ResidualMlp(32, depth), _vectors, F.cross_entropy, 4, "adam", ADAM, deep=True
     ),
-    "transformer": Family(Transformer, _lines, _words_loss, 16, "adam", ADAM),
-    "LSTM": Family(Recurrent, _lines, _words_loss, 16, "adam", ADAM),
+    "transformer": Family(Transformer, _lines(), _words_loss, 16, "adam", ADAM),
+    "LSTM": Family(Recurrent, _lines(), _words_loss, 16, "adam", ADAM),
     "convolutional net": Family(Conv, _images, F.cross_entropy, 8, "adam", ADAM, steps=100),
-    "transformer, tied embedding": Family(
-        lambda width: Transformer(width, tied=True, base=16), _lines, _words_loss, 16, "adam", ADAM
+    "transformer, 256 words": Family(
+        lambda width: Transformer(width, words=256), _lines(256), _words_loss, 16, "adam", ADAM
+    ),
+    "transformer, 256 words, tied": Family(
+        lambda width: Transformer(width, words=256, tied=True, base=16), _lines(256), _words_loss, 16, "adam", ADAM
     ),
     "transformer, depth": Family(
-        lambda depth: Transformer(16, layers=depth), _lines, _words_loss, 2, "adam", ADAM, deep=True
+        lambda depth: Transformer(16, layers=depth), _lines(), _words_loss, 2, "adam", ADAM, deep=True
     ),
 }
 

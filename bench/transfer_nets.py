@@ -73,13 +73,13 @@ class Block(nn.Module):
 class Transformer(nn.Module):
     """A language model; a tied head begins as one that is not, at ``base`` wide, by a factor on its logits."""
 
-    def __init__(self, width: int, layers: int = 2, *, tied: bool = False, base: int = 1) -> None:
+    def __init__(self, width: int, layers: int = 2, *, words: int = WORDS, tied: bool = False, base: int = 1) -> None:
         super().__init__()
-        self.embed = nn.Embedding(WORDS, width)
+        self.embed = nn.Embedding(words, width)
         self.place = nn.Parameter(torch.randn(TOKENS, width))
         self.blocks = nn.Sequential(*(Block(width) for _ in range(layers)))
         self.norm = nn.LayerNorm(width)
-        self.head = nn.Linear(width, WORDS, bias=False)
+        self.head = nn.Linear(width, words, bias=False)
         self.factor = base**-0.5 if tied else 1.0
         if tied:
             self.head.weight = self.embed.weight
@@ -92,11 +92,11 @@ class Transformer(nn.Module):
 class Recurrent(nn.Module):
     """A language model of one LSTM."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, words: int = WORDS) -> None:
         super().__init__()
-        self.embed = nn.Embedding(WORDS, width)
+        self.embed = nn.Embedding(words, width)
         self.lstm = nn.LSTM(width, width, batch_first=True)
-        self.head = nn.Linear(width, WORDS)
+        self.head = nn.Linear(width, words)
 
     def forward(self, words: Tensor) -> Tensor:
         return self.head(self.lstm(self.embed(words))[0])  # type: ignore[no-any-return]

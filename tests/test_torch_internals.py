@@ -12,7 +12,7 @@ import threading
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -325,6 +325,21 @@ def modes_taken_off_from_below() -> bool:
     return found and rest and not modes.remove_mode(below) and below.calls == seen > 0 and above.calls > seen
 
 
+def modes_see_nothing_of_what_is_unseen() -> bool:
+    class Sees(torch.overrides.TorchFunctionMode):
+        names: ClassVar[list[str]] = []
+
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            self.names.append(func.__name__)
+            return func(*args, **(kwargs or {}))
+
+    with Sees() as sees:
+        torch.sin(torch.ones(1))
+        modes.unseen(torch.cos)(torch.ones(1))
+        torch.tan(torch.ones(1))
+    return "cos" not in sees.names and {"sin", "tan"} <= set(sees.names)
+
+
 def each_point_is_called() -> bool:
     """Every function that is replaced while something is watched is gone through by what a user calls."""
     seen: set[points.Point] = set()
@@ -604,6 +619,7 @@ LAWS: dict[str, Callable[[], object]] = {
     "loss scale": loss_scale_read,
     "a loader at work": loader_seen,
     "function modes": modes_taken_off_from_below,
+    "unseen by modes": modes_see_nothing_of_what_is_unseen,
     "what is replaced is called": each_point_is_called,
     "clip by value": the_clip_by_value_is_known_by_its_code,
     "put over and taken off": a_put_over_is_seen_by_all_and_taken_off,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -17,8 +18,12 @@ import steadygrad as sg
 from steadygrad.cli import main
 from steadygrad.errors import SteadygradError
 from steadygrad.record.precision import PRECISIONS
-from steadygrad.rounding.training import behind
+from steadygrad.rounding.emulation import Site
+from steadygrad.rounding.formats import RECIPES
+from steadygrad.rounding.search import MOST, Search, plan_for
+from steadygrad.rounding.training import behind, losses_of
 from steadygrad.source.spans import recording_constructions
+from steadygrad.subject.subject import Subject, make_subject
 
 
 def data(features: int = 16) -> tuple[Tensor, Tensor]:
@@ -57,7 +62,7 @@ class Outlier(Net):
 
 def found_for(model: nn.Module, to: str, **options: Any) -> Any:
     torch.manual_seed(0)
-    return sg.precision(model, data(), F.cross_entropy, to=to, optimizer="adam:3e-3", **options)
+    return sg.precision(model, data(), F.cross_entropy, **{"to": to, "optimizer": "adam:3e-3", **options})
 
 
 def seeded(kind: type[nn.Module]) -> nn.Module:
@@ -114,6 +119,42 @@ def test_gradients_that_float16_flushes_need_a_loss_scale() -> None:
     (flaw,) = [one for one in found.findings if one.kind == "loss-scale"]
     assert "become zero in fp16" in flaw.message and f"init_scale={found.loss_scale:.0f}" in flaw.advice
     assert found.operations[0].gradient.flushed > 0.99
+
+
+def drawn(step: int) -> tuple[Tensor, Tensor]:
+    """Batches by step, each of its own."""
+    x, y = data()
+    rows = torch.randint(len(x), (32,), generator=torch.Generator().manual_seed(step))
+    return x[rows], y[rows]
+
+
+def missing(subject: Subject, kept: tuple[Site, ...], first: int) -> float:
+    plans = plan_for(RECIPES["nvfp4"], kept), plan_for(RECIPES["bf16"], ())
+    return behind(*(losses_of(subject, plan, 8, first=first) for plan in plans))
+
+
+def test_what_is_near_to_the_tolerance_is_decided_by_trainings_on_other_batches() -> None:
+    subject = make_subject(seeded(Net), drawn, F.cross_entropy, optimizer="adam:3e-3")
+    by_hand = [missing(subject, (), repeat * 9) for repeat in range(MOST)]
+    near = Search(subject, RECIPES["nvfp4"], 8, by_hand[0], lambda _: None)
+    follows = near.follows((), "all operations in nvfp4")
+    assert near.trained[0].behind in [fmean(by_hand[:many]) for many in range(2, MOST + 1)]
+    assert not follows or near.trained[0].behind < by_hand[0]
+    far = Search(subject, RECIPES["nvfp4"], 8, 10 * by_hand[0], lambda _: None)
+    assert far.follows((), "all operations in nvfp4") and far.trained[0].behind == by_hand[0]
+
+
+def test_one_batch_is_trained_on_once_however_near() -> None:
+    subject = make_subject(seeded(Net), data(), F.cross_entropy, optimizer="adam:3e-3")
+    once = missing(subject, (), 0)
+    search = Search(subject, RECIPES["nvfp4"], 8, once, lambda _: None)
+    assert search.follows((), "all operations in nvfp4") and search.trained[0].behind == once
+
+
+def test_a_rate_at_which_every_rounding_parts_is_said_to_tell_no_more() -> None:
+    found = found_for(seeded(Net), "fp8", optimizer="sgd:1")
+    assert found.noise > 0.1 and found.as_it_is
+    assert f"{100 * found.noise:.0f}% of the loss's fall lies between the net as it is and in bf16" in str(found)
 
 
 def test_updates_that_bfloat16_weights_swallow() -> None:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from bench.transfer_nets import Recurrent
 
 WORDS, TOKENS, HEADS = 40, 12, 4
 
@@ -215,17 +218,6 @@ class Vision(nn.Module):
         return self.head(self.norm(self.blocks(x))[:, 0])  # type: ignore[no-any-return]
 
 
-class Recurrent(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.embed = nn.Embedding(WORDS, width)
-        self.lstm = nn.LSTM(width, width, batch_first=True)
-        self.head = nn.Linear(width, WORDS)
-
-    def forward(self, words: Tensor) -> Tensor:
-        return self.head(self.lstm(self.embed(words))[0])  # type: ignore[no-any-return]
-
-
 class UNet(nn.Module):
     """Down and up once, with a skip; where ``timed``, a diffusion model's, which is told the time."""
 
@@ -293,7 +285,7 @@ FAMILIES = {
     "tied": _transformer(tied=True),
     "gqa": _transformer("blocks.1.attention.value.weight", groups=2),
     "moe": _transformer("blocks.0.attention.out.weight", experts=True),
-    "lstm": Family(Recurrent, TEXT, words_loss, "lstm.weight_ih_l0"),
+    "lstm": Family(partial(Recurrent, words=WORDS), TEXT, words_loss, "lstm.weight_ih_l0"),
     "u-net": Family(UNet, (SMALL, SMALL.flip(0)), F.mse_loss, "down.weight", sizes=(64, 128, 256)),
     "vit": Family(Vision, IMAGES, F.cross_entropy, "blocks.1.feed.down.weight"),
     "diffusion": Family(

@@ -28,6 +28,12 @@ def render(found: PrecisionRecord, *, width: int | None = None, color: Color = "
     for finding in found.findings:
         lines += ["", *_finding(finding, width, paint)]
     lines += ["", *(paint(line, "strong") for line in fill(verdict(found), width))]
+    if found.noise > found.tolerance:
+        lines += fill(
+            f"{percent(found.noise)} of the loss's fall lies between the net as it is and in {found.higher}, so as much may be "
+            "missing; take a lower learning rate, or more steps, to tell less apart",
+            width,
+        )
     if found.weights == "rounded to nearest":
         lines += fill(f"weights may be stored in {found.precision} too, without a float32 copy", width)
     if found.unseen:

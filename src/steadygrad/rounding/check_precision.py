@@ -21,9 +21,9 @@ from steadygrad.record.precision import HIGHER, PRECISIONS, OperationRounding, P
 from steadygrad.rounding.emulation import Site
 from steadygrad.rounding.formats import RECIPES, Recipe
 from steadygrad.rounding.judge import judged
-from steadygrad.rounding.measure import Pass, Seen, as_it_is, cosine_of, decades_of, error_of, observed, one_pass
-from steadygrad.rounding.search import Search, plan_for
-from steadygrad.rounding.training import behind, fall_of, losses_of, swallowed
+from steadygrad.rounding.measure import Pass, Seen, cosine_of, decades_of, error_of, observed, one_pass
+from steadygrad.rounding.search import Search
+from steadygrad.rounding.training import fall_of, swallowed
 from steadygrad.source.inferred_constructions import infer_constructions
 from steadygrad.source.user_errors import raised_as_theirs, running_theirs
 from steadygrad.subject.optimizers import OptimizerLike
@@ -119,15 +119,9 @@ def precision_of(
     begun, recipe, say = time.monotonic(), RECIPES[to], progress or (lambda _: None)
     with running_theirs("the model, its loss or its optimizer raised this while it ran rounded"):
         found, plain, rounded, harms = _measured(subject, recipe, say)
-        say(f"all operations in {HIGHER[to]}: {steps} steps")
-        reference = losses_of(subject, plan_for(recipe, found), steps)
-        _refuse_what_does_not_learn(reference)
-        noise = 0.0
-        if HIGHER[to] in RECIPES:
-            say(f"as it is: {steps} steps")
-            apart = abs(behind(losses_of(subject, as_it_is, steps), reference))
-            noise = apart if math.isfinite(apart) else 0.0
-        search = Search(subject, recipe, steps, tolerance, reference, noise, say)
+        search = Search(subject, recipe, steps, tolerance, say)
+        _refuse_what_does_not_learn(search.reference())
+        search.measure_noise()
         ranked = sorted(found, key=lambda site: -harms[site])
         largest = max(seen.gradient.largest for seen in found.values())
         kept = search.kept(ranked, largest)
@@ -143,10 +137,10 @@ def precision_of(
         optimizer=type(subject.optimizer).__name__,
         steps=steps,
         tolerance=tolerance,
-        noise=noise,
+        noise=search.noise,
         operations=operations,
         updates=updates,
-        reference=reference,
+        reference=search.reference(),
         trained=tuple(search.trained),
         loss_scale=search.loss_scale,
         weights=weights,

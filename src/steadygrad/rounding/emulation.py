@@ -7,7 +7,6 @@ the hardware; sums are exact to float32. Knows calls and formats; judges nothing
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from steadygrad.record import Location
 from steadygrad.rounding.formats import Recipe, Rounding
 from steadygrad.rounding.products import FUSED, Product, Summed, product_of
 from steadygrad.source.spans import construction_of, location_of, user_frame
+from steadygrad.torch_internals.modes import unseen
 from steadygrad.torch_internals.points import MODULE_CALL
 from steadygrad.torch_internals.replacing import caller, replaced
 
@@ -47,14 +47,6 @@ Look = Callable[[Site, Product, Tensor], None]
 
 _SEEN_INSIDE = COMPOSITES | {func: without_dispatch(func) for func in (Tensor.backward, torch.autograd.backward)}
 """Functions that a mode sees as one call, each in a form in which it sees what runs inside."""
-
-
-class _Backward(threading.local):
-    inside = False
-    """Whether our own products of a backward pass run, which a mode shall not see."""
-
-
-_backward = _Backward()
 
 
 class Products(TorchFunctionMode):
@@ -92,8 +84,6 @@ class Products(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if _backward.inside:
-            return func(*args, **kwargs)
         if func in _SEEN_INSIDE:
             with self:
                 return _SEEN_INSIDE[func](*args, **kwargs)
@@ -141,6 +131,7 @@ class _Multiplied(torch.autograd.Function):
         return multiply(*rounded)  # type: ignore[no-any-return]
 
     @staticmethod
+    @unseen
     def backward(ctx: Any, gradient: Tensor) -> Any:
         first, second, *rounded = ctx.saved_tensors
         multiply, summed, recipe = ctx.product
@@ -162,14 +153,10 @@ class _Multiplied(torch.autograd.Function):
 
 def _gradient(linear: Callable[[Tensor], Tensor], at: Tensor, arrived: Tensor) -> Tensor:
     """What ``arrived`` is behind a linear function; differentiable itself, where a model asks for it."""
-    again, before = torch.is_grad_enabled(), _backward.inside
-    _backward.inside = True
-    try:
-        with torch.enable_grad():
-            point = at.detach().requires_grad_()
-            return torch.autograd.grad(linear(point), point, arrived, create_graph=again)[0]
-    finally:
-        _backward.inside = before
+    again = torch.is_grad_enabled()
+    with torch.enable_grad():
+        point = at.detach().requires_grad_()
+        return torch.autograd.grad(linear(point), point, arrived, create_graph=again)[0]
 
 
 class _StraightThrough(torch.autograd.Function):

@@ -33,10 +33,11 @@ def losses_of(
     steps: int,
     store: tuple[Store, Element] | None = None,
     give_up: Callable[[Sequence[float]], bool] = lambda _: False,
+    first: int = 0,
 ) -> tuple[float, ...]:
     """The loss before each step; it ends at one that is not finite, or where ``give_up`` says so of those so far.
 
-    With ``store`` weights are rounded after each step.
+    With ``store`` weights are rounded after each step. The batches are those from number ``first`` on.
     """
     losses: list[float] = []
     outside: list[tuple[Tensor, Tensor | None]] = []
@@ -44,7 +45,7 @@ def losses_of(
         products = Products(plan)
         try:
             for step in range(steps):
-                batch, seed = _batch(subject, step)
+                batch, seed = _batch(subject, first + step)
                 # The passes alone are rounded, not what the optimizer computes.
                 loss, _ = one_step(
                     run.copied, run.objective, batch, seed, outside, None, lambda: products.running(run.model)

@@ -1,12 +1,29 @@
-"""The stack of torch's function modes: one put on and taken off at any time, not only as a block."""
+"""The stack of torch's function modes: one put on and taken off at any time, not only as a block; and none at all."""
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
 
+import torch
 from torch import overrides
 
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
 _stack: Any = overrides
+
+
+def unseen(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """The same function, in which no function mode sees a call. torch's public contexts switch off subclasses alone."""
+
+    @functools.wraps(function)
+    def alone(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        with torch._C.DisableTorchFunction():
+            return function(*args, **kwargs)
+
+    return alone
 
 
 def push_mode(mode: overrides.TorchFunctionMode) -> None:
