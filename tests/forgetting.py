@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 _ROOTS = (sys.prefix, sys.base_prefix)
-_installed: dict[str, Any] = {}
-"""Modules of the environment, which are thousands: each is looked at once, not after every test."""
+_installed: set[str] = set()
+"""Names of the environment's modules, which are thousands: each is looked at once, not after every test."""
 
 
 def forget(folder: Path) -> None:
     """Drop what was imported from the folder, and the folder from where imports look."""
-    for name, module in list(sys.modules.items()):
-        if _installed.get(name) is module:
-            continue
-        file = str(getattr(module, "__file__", None) or sys.prefix)
+    for name in sys.modules.keys() - _installed:
+        file = str(getattr(sys.modules[name], "__file__", None) or sys.prefix)
         if file.startswith(str(folder)):
             del sys.modules[name]
         elif file.startswith(_ROOTS):
-            _installed[name] = module
+            _installed.add(name)
     sys.path[:] = [entry for entry in sys.path if not entry.startswith(str(folder))]

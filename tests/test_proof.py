@@ -147,6 +147,7 @@ def test_three_seeds_are_three_trainings_of_each_arm(proof: Proof) -> None:
     assert proof.cure == "folded initialisation" and proof.proven and not proof.seeds_alike
 
 
+@pytest.mark.long
 def test_the_arm_before_is_the_subject_as_it_is_given(proof: Proof) -> None:
     for run in proof.before.runs:
         subject = subject_of(run.seed)

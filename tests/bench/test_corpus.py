@@ -240,6 +240,7 @@ def test_smoke_rows_train_and_their_broken_likes_do_not():
         assert train(row.broken("SG106", rate=1e-6)).label == "fails"
 
 
+@pytest.mark.long
 def test_a_training_is_repeated_to_the_digit():
     once, again = train(SMOKE[0]), train(SMOKE[0])
     assert (once.scores, once.steps) == (again.scores, again.steps)

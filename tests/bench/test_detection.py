@@ -121,6 +121,7 @@ def test_detect_as_json_and_again_from_what_is_kept(table, capsys, monkeypatch):
     assert json.loads(capsys.readouterr().out) == told
 
 
+@pytest.mark.long
 def test_detect_as_text(table, capsys):
     verdicts = str(table.with_name("verdicts.jsonl"))
     assert main(["--part", "test", "--truth", str(table), "--verdicts", verdicts, "--peers", "total-norm"]) == 0

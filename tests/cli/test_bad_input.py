@@ -175,7 +175,7 @@ def test_saved_reports(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        (["explain", "SG112"], "no rule 'SG112', did you mean"),
+        (["explain", "SG119"], "no rule 'SG119', did you mean"),
         (["explain", "saturated-activatoin"], "saturated-activation"),
         (["chekc", "net.py"], "No such command"),
         (["activations", "sigmod"], "did you mean sigmoid"),

@@ -151,6 +151,7 @@ def test_what_cannot_be_used_is_one_sentence(folder, capsys, monkeypatch, case):
 SMALL = ("--arg", "n_layer=1", "--arg", "n_embd=32", "--arg", "n_head=2", "--arg", "vocab_size=50", "--trial", "0")
 
 
+@pytest.mark.long
 def test_a_model_type_of_transformers_is_built_without_weights(folder, capsys):
     transformers = pytest.importorskip("transformers", reason="transformers is not installed")
     main(["check", "hf:gpt2", *SMALL, "--output-format", "json"])

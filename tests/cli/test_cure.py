@@ -98,6 +98,7 @@ def test_the_same_seed_gives_the_same_plan(net: Path, cured: Done) -> None:
     assert without(again.json, *timed) == without(cured.json, *timed)
 
 
+@pytest.mark.long
 def test_only_takes_the_least_intrusive_of_those_named(cured: Done) -> None:
     assert cured.json["tried"][0]["candidate"]["name"] == "folded-initialisation"
     assert {one["candidate"]["name"] for one in cured.json["tried"]} <= {"folded-initialisation", "relu"}
@@ -172,6 +173,7 @@ def test_prove_as_json_is_the_record(proof: Done) -> None:
     assert names == [*(f"fcs.{i}.weight" for i in range(12)), "head.weight"]
 
 
+@pytest.mark.long
 def test_prove_draws_a_png(net: Path, proof: Done) -> None:
     from matplotlib import image
 

@@ -133,6 +133,7 @@ def test_a_run_that_was_killed_is_shown(tmp_path: Path) -> None:
     assert "▲1 step 120 warning[SG206]" in done.stdout
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("end", ["close", pytest.param("kill", marks=pytest.mark.long)])
 def test_watch_follows_another_process_to_its_end(tmp_path: Path, end: str) -> None:
     path = tmp_path / "run.sgj"

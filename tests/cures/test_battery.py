@@ -126,6 +126,7 @@ def whole(copy: EditableCopy, subject: Subject) -> None:
     copy.optimizer.step()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", always(KINDS, "LSTM", "residual", name=lambda kind: kind.name))
 def test_every_cure_leaves_the_original_and_a_whole_result(kind: Kind) -> None:
     subject, report = checked(kind)

@@ -51,6 +51,7 @@ def script(made: str = MADE, backward: str = STEP) -> str:
     return SCRIPT.replace("{made}", made).replace("{backward}", backward)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("backward", "line"),
     [
@@ -76,6 +77,7 @@ def test_a_clip_is_a_line_behind_backward(backward: str, line: str, workshop: Wo
     compile(new, "net.py", "exec")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("text", "why"),
     [
@@ -96,6 +98,7 @@ def test_a_clip_that_has_no_place_is_told(text: str, why: str, workshop: Worksho
     assert workshop.bytes() == {"net.py": text.encode()}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("made", "new"),
     [

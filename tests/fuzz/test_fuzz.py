@@ -64,6 +64,7 @@ def _would_start(program: Program, settings: RunSettings, tracker: Callable[[], 
     return 0
 
 
+@pytest.mark.long
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("kind", always(EACH, "settings", "options", "subjects", "followed"))
 def test_whatever_is_given(

@@ -81,6 +81,7 @@ CLIPS: dict[str, tuple[Callable[[], Apply], steadygrad.Clip]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CLIPS)
 def test_over_a_run_it_is_the_same_to_the_bit(name: str) -> None:
     make, clip = CLIPS[name]

@@ -61,6 +61,7 @@ def test_the_last_guard_to_detach_takes_them_along(originals: list[Any]) -> None
     assert standing() == originals
 
 
+@pytest.mark.long
 def test_they_go_with_guards_that_are_collected(originals: list[Any]) -> None:
     held = guarded()
     assert standing() != originals
@@ -69,6 +70,7 @@ def test_they_go_with_guards_that_are_collected(originals: list[Any]) -> None:
     assert standing() == originals
 
 
+@pytest.mark.long
 def test_somebody_else_covers_them_meanwhile(originals: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Under a cover of somebody's, ours stays and does nothing; the next guard is put on top."""
     calls: list[str] = []
@@ -104,6 +106,7 @@ def _step(model: nn.Module, optimizer: torch.optim.Optimizer, bound: float = 0.1
     return total
 
 
+@pytest.mark.long
 def test_a_checkpoint_with_re_entry_is_one_backward_pass() -> None:
     model = nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 1))
     _, optimizer, guard = guarded(model)
@@ -118,6 +121,7 @@ def test_a_checkpoint_with_re_entry_is_one_backward_pass() -> None:
     guard.detach()
 
 
+@pytest.mark.long
 def test_a_clip_of_a_model_that_is_not_guarded_is_torch_s_own() -> None:
     def clipped(with_guard: bool) -> list[Tensor]:
         torch.manual_seed(0)

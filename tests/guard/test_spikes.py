@@ -76,23 +76,27 @@ def test_gradient_and_loss_of_an_oversized_step_are_usual(name: str) -> None:
     assert total[case.step] > 3 * np.median(total[: case.step - 1])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", one_in(16, TOLD))
 def test_step_layer_and_cause_of_a_spike_are_named(name: str) -> None:
     assert examine(name, "warn").wrong == ()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", one_in(12, [name for name in order.CASES if "early" not in name]))
 def test_the_first_sign_is_told_as_such(name: str) -> None:
     told = order.examine(name)
     assert told.right, told
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("run", one_in(10, range(20)))
 def test_exactly_the_bad_rows_are_told(run: int) -> None:
     told = rows.examine(run)
     assert told.right, told
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name",
     always(["clip_norm", "zero_branches", "several_tasks", "proximal", "slow_start", "added_groups"], "clip_norm"),

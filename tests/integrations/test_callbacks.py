@@ -34,6 +34,7 @@ def fit(callback: Any, bad: int = -1, start: str | None = None, epochs: int = 1)
     return lightning_fit.fit(module, Batches(STEPS, bad), "automatic", epochs, callback, start=start)
 
 
+@pytest.mark.long
 def test_lightning_s_checkpoint_holds_what_the_guard_knows(tmp_path: Path) -> None:
     first = of_lightning()
     fit(first).save_checkpoint(tmp_path / "first.ckpt")

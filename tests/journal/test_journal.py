@@ -143,6 +143,7 @@ def test_a_journal_is_continued_in_a_new_session(tmp_path: Path) -> None:
     assert (first.session, first.steps, len(first.alarms)) == (1, 300, 2)
 
 
+@pytest.mark.long
 def test_many_sessions_stay_small(tmp_path: Path) -> None:
     path = tmp_path / "run.sgj"
     for number in range(8):

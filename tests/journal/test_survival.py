@@ -129,6 +129,7 @@ print(told[0])
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name != "posix", reason="the limit of a file's size is POSIX'")
 def test_a_file_that_may_not_grow_is_told_once_and_gone_on_with_when_it_may(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", FULL, str(tmp_path / "run.sgj")], capture_output=True, text=True)
@@ -148,6 +149,7 @@ def small_disk(folder: Path, size: str) -> Iterator[Path]:
         subprocess.run(["umount", "-l", folder], check=True)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may mount a small disk")
 def test_a_full_disk_is_told_once_and_gone_on_with_when_there_is_room(tmp_path: Path) -> None:
     told: list[str] = []
@@ -333,6 +335,7 @@ def test_two_processes_may_write_to_one_file(tmp_path: Path) -> None:
     assert [session.finished is not None for session in read(path).sessions] == [True, True]
 
 
+@pytest.mark.long
 def test_a_signal_handler_may_use_the_journal(tmp_path: Path) -> None:
     with begun(tmp_path / "run.sgj") as journal:
         before = signal.signal(signal.SIGALRM, lambda *_: journal.note(1, "a signal"))

@@ -59,6 +59,7 @@ def merged_twice(draw: st.DrawFn, values: st.SearchStrategy[float] = numbers) ->
     return columns, merge(once, groups(draw, len(once["first"])), POINTS)
 
 
+@pytest.mark.long
 @given(merged_twice())
 def test_step_ranges_partition_the_steps(both: tuple[Columns, Columns]) -> None:
     rows, merged = both
@@ -71,6 +72,7 @@ def test_step_ranges_partition_the_steps(both: tuple[Columns, Columns]) -> None:
     assert (inside.sum(axis=0) == merged["count"]).all()
 
 
+@pytest.mark.long
 @given(merged_twice())
 def test_counts_add_up_and_extremes_stay(both: tuple[Columns, Columns]) -> None:
     rows, merged = both
@@ -88,6 +90,7 @@ def test_counts_add_up_and_extremes_stay(both: tuple[Columns, Columns]) -> None:
     assert merged["rate"][-1] == rows["rate"][-1]
 
 
+@pytest.mark.long
 @given(merged_twice(positive))
 def test_the_geometric_mean_is_that_of_all(both: tuple[Columns, Columns]) -> None:
     rows, merged = both
@@ -95,6 +98,7 @@ def test_the_geometric_mean_is_that_of_all(both: tuple[Columns, Columns]) -> Non
     assert np.allclose(logs, np.log(rows["norms"].astype(float)).mean(axis=0), atol=1e-4)
 
 
+@pytest.mark.long
 @given(merged_twice())
 def test_no_gradient_stays_none_and_zero_stays_zero(both: tuple[Columns, Columns]) -> None:
     rows, merged = both

@@ -56,6 +56,7 @@ def test_it_holds_at_its_own_settings(name: str) -> None:
     assert ran.outcome.figures and ran.outcome.seen.endswith(".")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", always(NAMES, "squash", "products", "blame"))
 def test_it_is_refuted_by_the_command_on_its_page(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     holds, refutes = find(name).commands
@@ -192,6 +193,7 @@ def test_residual_hands_on_the_power_of_its_skip(skip: float) -> None:
     assert found.value == pytest.approx(skip**8, rel=0.1)
 
 
+@pytest.mark.long
 def test_depth_anyway_loses_hes_product() -> None:
     # He et al. 2015, equation 14, at σ_w² = 1/3: ½ log10(1/6) a layer.
     assert reading(quick("depth-anyway"), "plain, slope over depth").value == pytest.approx(
@@ -232,10 +234,12 @@ def test_time_an_lstm_forgets_as_its_gate_says(bias: float) -> None:
     assert np.all(np.diff(curve(ran, 1, "measured").y) > 0)
 
 
+@pytest.mark.long
 def test_time_an_orthogonal_recurrence_keeps_norms() -> None:
     assert abs(reading(quick("time"), "orthogonal").value) < 0.02
 
 
+@pytest.mark.long
 def test_attention_goes_with_depth_as_xiong_says() -> None:
     # Theorem 1: the last layer's gradient is free of depth in post-norm and goes as its −½ power in pre-norm.
     ran = quick("attention")
@@ -270,6 +274,7 @@ def test_blame_adds_up_to_autograd_and_names_the_quarter() -> None:
     assert math.log10(0.25) - 0.05 < reading(ran, "a layer").value < math.log10(0.25)
 
 
+@pytest.mark.long
 def test_verdict_trains_at_a_usual_rate_and_not_at_a_tiny_one() -> None:
     torch.manual_seed(0)
     ends = []

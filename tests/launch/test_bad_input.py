@@ -31,6 +31,7 @@ CASES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("words", one_in(6, CASES))
 def test_one_sentence(words: str, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
@@ -42,6 +43,7 @@ def test_one_sentence(words: str, tmp_path: Path) -> None:
     assert ran.stderr.endswith(CASES[words].format(cwd=tmp_path) + "\n")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("table", "told"),
     [
@@ -60,6 +62,7 @@ def test_a_setting_that_cannot_be(table: str, told: str, tmp_path: Path) -> None
     assert ran.stderr == f"steadygrad: error: {told.format(path=project)}\n"
 
 
+@pytest.mark.long
 def test_settings_of_the_project_hold_and_options_overrule_them(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(
         '[tool.steadygrad]\nseed = 1\n[tool.steadygrad.run]\nno-journal = true\nclip = "norm:0.01"\n'
@@ -73,6 +76,7 @@ def test_settings_of_the_project_hold_and_options_overrule_them(tmp_path: Path) 
     assert (tmp_path / "deep/er/run.sgj").exists()
 
 
+@pytest.mark.long
 def test_a_folder_that_takes_no_journal_stops_nothing(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file in the way")
     ran = watched([str(SCRIPTS / "plain.py")], tmp_path)
@@ -81,6 +85,7 @@ def test_a_folder_that_takes_no_journal_stops_nothing(tmp_path: Path) -> None:
     assert [line for line in ran.ours if "24 steps" in line]
 
 
+@pytest.mark.long
 def test_a_journal_that_is_none_is_refused_before_the_program_starts(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("a file of the user's\n" * 100)
     ran = watched([str(SCRIPTS / "plain.py")], tmp_path, options=["--journal", "notes.txt"])

@@ -51,6 +51,7 @@ SICK = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", always(SICK, "a leap of the gradient"))
 def test_what_goes_wrong_is_named_at_its_step(name: str, tmp_path: Path) -> None:
     text, begin = SICK[name]
@@ -76,6 +77,7 @@ HEALTHY = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", always(HEALTHY, "clipped"))
 def test_a_healthy_program_is_quiet(name: str, tmp_path: Path) -> None:
     both = told(HEALTHY[name], tmp_path)
@@ -88,6 +90,7 @@ def test_a_healthy_program_is_quiet(name: str, tmp_path: Path) -> None:
     assert run.series.losses[0] > run.series.losses[-1] > 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("passes", always([3, 30], "3"))
 def test_a_program_that_only_looks_at_gradients_is_let_alone(passes: int, tmp_path: Path) -> None:
     x = "x = torch.randn(16, 4, requires_grad=True)"
@@ -100,6 +103,7 @@ def test_a_program_that_only_looks_at_gradients_is_let_alone(passes: int, tmp_pa
     assert not list((tmp_path / "runs").glob("*"))
 
 
+@pytest.mark.long
 def test_an_optimizer_that_comes_later_is_guarded(tmp_path: Path) -> None:
     text = (
         f"{BEGIN}x = torch.randn(16, 4)\n{LOSS}.backward()\nprint(model[0].weight.grad.norm())\n"

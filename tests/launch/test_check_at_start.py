@@ -44,12 +44,14 @@ def first_words(lines: list[str]) -> str:
     return told[0] if told else ""
 
 
+@pytest.mark.long
 def test_a_healthy_run_is_called_so_and_nothing_changes(tmp_path: Path) -> None:
     both = pair([script(tmp_path)], tmp_path, options=["--no-journal"])
     assert both.watched.stdout == both.bare.stdout
     assert first_words(both.watched.ours).startswith("first step: healthy: in 10 steps on a copy the loss fell by ")
 
 
+@pytest.mark.long
 def test_without_it_the_gradient_alone_is_spoken_of(tmp_path: Path) -> None:
     ran = watched([script(tmp_path)], tmp_path, options=["--no-journal", "--no-check"])
     assert first_words(ran.ours).startswith("first step: no gradient problem; from the loss to the input ")
@@ -103,6 +105,7 @@ opt = {optimizer}
     assert told.startswith(("first step: error[SG103] train.py:16:16", "first step: error[SG308] train.py:16:16")), told
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", always(["two_models.py", "closure.py", "mixed_precision.py"], "closure.py"))
 def test_where_it_cannot_be_made_nothing_is_called_healthy(name: str, tmp_path: Path) -> None:
     both = pair([str(SCRIPTS / name)], tmp_path, options=["--no-journal"])
@@ -140,6 +143,7 @@ def test_after_the_first_step_torch_s_functions_are_called_as_ever(tmp_path: Pat
     assert any("first step: " in line for line in ran.ours)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("loss", "marked"),
     [

@@ -40,6 +40,7 @@ print([p.double().sum().item() for p in model.parameters()])
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ask", ASKS)
 def test_a_check_that_the_program_asks_for_is_what_it_is_bare(ask: str, tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(BEGIN + ASKS[ask] + TRAIN)
@@ -54,6 +55,7 @@ OWN_GUARD = "guard = sg.guard(model, optimizer, quiet=True, probe_every=0)\n"
 USED = "model(batch[0])\n"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("before", ["", USED], ids=["before ours", "after ours"])
 def test_a_guard_of_the_programs_own_goes_on(before: str, tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(BEGIN + before + OWN_GUARD + TRAIN + "print(guard.steps)\n")

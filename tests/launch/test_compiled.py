@@ -12,6 +12,7 @@ from tests.launch.pairs import SCRIPTS, pair
 PARTS = ("model", "hooked model", "model in place", "loss", "step of the optimizer", "clip", "all", "all and a clip")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("part", always(PARTS, "all and a clip"))
 def test_what_is_compiled_is_what_a_bare_run_compiles(part: str, tmp_path: Path) -> None:
     both = pair([str(SCRIPTS / "compiled.py"), part], tmp_path)

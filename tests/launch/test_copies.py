@@ -48,6 +48,7 @@ def contents(path: Path) -> bytes:
         return b"".join(archive.read(name) for name in archive.namelist())
 
 
+@pytest.mark.long
 def test_copies_hold_nothing_of_ours(tmp_path: Path) -> None:
     both = pair([str(SCRIPTS / "copies.py"), "kept"], tmp_path)
     assert both.bare.code == 0, both.bare.stderr

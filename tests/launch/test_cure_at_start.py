@@ -19,6 +19,7 @@ def longer(tmp_path: Path) -> str:
     return "sick.py"
 
 
+@pytest.mark.long
 def test_a_sick_net_learns(tmp_path: Path) -> None:
     both = pair([longer(tmp_path)], tmp_path, options=OPTIONS)
     assert float(both.bare.stdout) > 1.3
@@ -28,6 +29,7 @@ def test_a_sick_net_learns(tmp_path: Path) -> None:
     assert told.endswith("will not train became healthy; the first step was left out")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("script", "told"),
     [
@@ -42,6 +44,7 @@ def test_where_there_is_nothing_to_cure_nothing_changes(script: str, told: str, 
     assert any(line.endswith(told) for line in both.watched.ours), both.watched.stderr
 
 
+@pytest.mark.long
 def test_it_says_why_a_loss_cannot_be_followed(tmp_path: Path) -> None:
     (tmp_path / "decays.py").write_text(
         "import torch\nfrom torch import nn\nm = nn.Linear(4, 1)\no = torch.optim.SGD(m.parameters(), lr=0.1)\n"

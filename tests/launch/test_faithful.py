@@ -155,6 +155,7 @@ def test_what_needs_torch_does_get_it(folder: Path) -> None:
     assert watched(["uses.py"], folder, fresh=True).stdout == "True\n"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, -2), pytest.param(signal.SIGTERM, -15, marks=pytest.mark.long)]
 )

@@ -104,6 +104,7 @@ def test_a_script_that_catches_the_end_takes_no_step_either(folder: Path) -> Non
     assert ran.code == 0 and "went on" in ran.stderr and "Sequential" in ran.stdout
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("script", ["two_models.py", pytest.param("spawned.py", marks=pytest.mark.long)])
 def test_what_cannot_be_followed_is_one_sentence(folder: Path, script: str) -> None:
     ran = watched([str(SCRIPTS / script)], folder, options=["--only-check"])

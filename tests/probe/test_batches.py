@@ -131,6 +131,7 @@ def test_a_check_on_a_loader_leaves_no_mark_and_says_what_it_saw(name: str) -> N
     assert "fresh ones of" in report.setup.batch
 
 
+@pytest.mark.long
 def test_a_loader_in_the_middle_of_an_epoch_goes_on_as_it_would_have() -> None:
     def epoch(check: bool) -> list[torch.Tensor]:
         torch.manual_seed(0)

@@ -222,6 +222,7 @@ CALLS: dict[str, tuple[Callable[..., Tensor], tuple[Any, ...]]] = {
 }
 
 
+@pytest.mark.long
 @given(st.integers(2, 7), st.lists(st.sampled_from(sorted(CALLS)), max_size=6))
 @settings(max_examples=400, deadline=None)
 def test_samples_are_followed_through_calls(batch: int, names: list[str]) -> None:

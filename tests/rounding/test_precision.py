@@ -70,6 +70,7 @@ def seeded(kind: type[nn.Module]) -> nn.Module:
     return kind()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("to", ["bf16", "fp16", "fp8", "mxfp8"])
 def test_a_plain_net_trains_as_it_is(to: str) -> None:
     found = found_for(seeded(Net), to)
@@ -82,6 +83,7 @@ def test_a_plain_net_trains_as_it_is(to: str) -> None:
     assert abs(whole.behind) < 0.01 and len(whole.losses) == len(found.reference) == 30
 
 
+@pytest.mark.long
 def test_numbers_of_each_operation_are_in_the_record() -> None:
     errors = {}
     for to in PRECISIONS:
@@ -95,6 +97,7 @@ def test_numbers_of_each_operation_are_in_the_record() -> None:
     assert errors["fp16"] < errors["bf16"] / 4 < errors["fp8"] / 16 and errors["mxfp8"] < errors["nvfp4"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("to", "seen"), [("fp8", "flushed"), ("mxfp8", "flushed"), ("fp16", "saturated")])
 def test_the_operation_that_a_format_does_not_bear_is_kept_and_named_at_its_line(to: str, seen: str) -> None:
     found = found_for(seeded(Outlier), to)
@@ -109,6 +112,7 @@ def test_the_operation_that_a_format_does_not_bear_is_kept_and_named_at_its_line
     assert min(one.behind for one in found.trained) <= 0.01
 
 
+@pytest.mark.long
 def test_gradients_that_float16_flushes_need_a_loss_scale() -> None:
     def tiny(output: Tensor, y: Tensor) -> Tensor:
         return 1e-6 * F.cross_entropy(output, y)
@@ -157,6 +161,7 @@ def test_a_rate_at_which_every_rounding_parts_is_said_to_tell_no_more() -> None:
     assert f"{100 * found.noise:.0f}% of the loss's fall lies between the net as it is and in bf16" in str(found)
 
 
+@pytest.mark.long
 def test_updates_that_bfloat16_weights_swallow() -> None:
     torch.manual_seed(0)
     found = sg.precision(Net(), data(), F.cross_entropy, to="bf16", optimizer="adam:1e-4", steps=60)
@@ -192,6 +197,7 @@ def test_what_runs_again_in_the_backward_pass_is_rounded_there_too() -> None:
     assert [one.weight_error for one in again.operations] == [one.weight_error for one in plain.operations]
 
 
+@pytest.mark.long
 def test_an_optimizer_that_looks_several_times_is_stepped() -> None:
     torch.manual_seed(0)
     found = sg.precision(Net(), data(), F.cross_entropy, to="bf16", optimizer="lbfgs:0.1", steps=3, tolerance=0.9)
@@ -272,6 +278,7 @@ def batch():
 """
 
 
+@pytest.mark.long
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "net.py").write_text(FILE)
     monkeypatch.chdir(tmp_path)

@@ -147,6 +147,7 @@ def noise(step: int) -> Any:
     return torch.randn(64, 16, generator=source), torch.randint(4, (64,), generator=source)
 
 
+@pytest.mark.long
 def test_a_batch_learned_by_heart_is_seen_through_where_there_are_fresh_ones() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(16, 256), nn.ReLU(), nn.Linear(256, 4))

@@ -88,6 +88,7 @@ def warned(report: sg.Report) -> list[str]:
 CALLS = {True: "F.scaled_dot_product_attention(q, k, v)", False: "weights.matmul(v)"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("norm", [True, False])
 @pytest.mark.parametrize("fused", [True, False])
 def test_attention_without_skips_is_told_where_the_tokens_become_alike(fused: bool, norm: bool) -> None:

@@ -40,6 +40,7 @@ def test_a_generator_that_learns_beside_its_discriminator_is_healthy(optimizer: 
     assert report.trial is not None and report.trial.unseen is not None and report.trial.unseen.constant is None
 
 
+@pytest.mark.long
 def test_a_contrastive_loss_that_stays_at_collapse_has_learned_nothing() -> None:
     torch.manual_seed(0)
     encoder = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 8))

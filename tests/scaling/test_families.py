@@ -56,6 +56,7 @@ def after_cure(
     return scale_of(member, family.sizes, "width")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", always(FAMILIES, "mlp", "pre-norm"))
 def test_exponents_of_a_family_are_those_of_theory(name: str) -> None:
     found = found_of(FAMILIES[name])
