@@ -154,6 +154,7 @@ def test_the_arm_before_is_the_subject_as_it_is_given(proof: Proof) -> None:
         assert train(subject, stream_for(subject, batches(), 25).at, 25, run.seed).losses == run.losses
 
 
+@pytest.mark.long
 def test_the_same_seeds_prove_the_same(cured: Cured, proof: Proof) -> None:
     assert prove_subject(subject_of, cured, steps=25, seeds=3, batches=batches()) == proof
 

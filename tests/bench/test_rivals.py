@@ -42,6 +42,7 @@ def test_the_page_compares_forty_cells() -> None:
     assert len(cells(scores(rows()))) >= 40
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("net", NETS, ids=lambda net: net.kind + "-" + net.activation)
 def test_a_rival_takes_the_input_and_gives_the_classes_of_the_net(net: Net) -> None:
     x = batch(net)

@@ -258,6 +258,7 @@ def test_every_kind_of_model_gets_an_answer(name: str, tmp_path: Path) -> None:
     assert path.read_text() == KINDS[name]
 
 
+@pytest.mark.long
 def test_nothing_is_written(net: Path, cured: Done, proof: Done) -> None:
     assert net.read_text() == SICK
     names = {path.name for path in net.parent.iterdir()} - {"__pycache__"}

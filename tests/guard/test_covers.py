@@ -16,7 +16,6 @@ from torch.nn.utils import clip_grad_norm_, get_total_norm
 from torch.utils.checkpoint import checkpoint
 
 import steadygrad
-from tests.families import always
 from tests.guard.runs import Net, batch
 
 PLACES: tuple[tuple[Any, str], ...] = (
@@ -287,7 +286,8 @@ def mended_where_not_finite(model: nn.Module) -> list[Tensor]:
         norm_after_the_clip,
     ],
 )
-@pytest.mark.parametrize("every", always([1, 3], "1"))
+@pytest.mark.long
+@pytest.mark.parametrize("every", [1, 3])
 def test_what_comes_after_a_clip_finds_gradients_as_it_left_them(clip: Any, every: int) -> None:
     """Norms that were read before a clip are not handed to the next one."""
 

@@ -68,7 +68,7 @@ WAYS: dict[str, Any] = {"one backward pass": {}, "accumulation": {"parts": 4}, "
 
 @pytest.mark.parametrize("bad", always([60, 5, STEPS], "60"))
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("put", [compiled, replaced])
+@pytest.mark.parametrize("put", always([compiled, replaced], "replaced", name=lambda put: put.__name__))
 def test_the_bad_batch_is_named_and_norms_and_clip_are_right(put: Put, way: str, bad: int, tmp_path: Path) -> None:
     options = WAYS[way]
     expected = loop(put, bare, bad, **options)

@@ -75,6 +75,7 @@ def test_a_script_is_checked_at_its_first_step_and_ends_there(folder: Path, prog
     assert not (folder / "runs").exists()
 
 
+@pytest.mark.long
 def test_a_sick_set_up_is_exit_code_1(folder: Path) -> None:
     sick = ["train.py", "--depth", "14", "--act", "Sigmoid"]
     ran = watched(sick, folder, options=["--only-check", "--output-format", "concise"])
