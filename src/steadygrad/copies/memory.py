@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 from pathlib import Path
 
 import psutil
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 LARGE = 2**26
 """Bytes from which garbage is collected in any case: half a second in a process that has imported much."""
 
+CONTROL_GROUPS = Path("/sys/fs/cgroup")
 MEMORY_MARGIN = 0.9
 """Share of the free memory that a step test may plan to use; the rest is left to activations it cannot foresee."""
 
@@ -44,13 +46,21 @@ def free_memory(device: torch.device) -> float:
     """Bytes that can still be taken on the device; on the CPU within the control group's limit."""
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info(device)[0])
-    free = float(psutil.virtual_memory().available)
-    for limit, used in (
-        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    return min(float(psutil.virtual_memory().available), free_in_group(CONTROL_GROUPS))
+
+
+def free_in_group(folder: Path) -> float:
+    """Bytes that the control group below ``folder`` leaves, of version 2 or 1; infinite where none has a limit.
+
+    What it uses counts pages of files that the kernel gives up when memory is wanted; these are as good as free.
+    """
+    left = math.inf
+    for limit, used, stat, given_up in (
+        ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat", "total_inactive_file"),
     ):
-        if Path(limit).exists() and Path(used).exists():
-            bound = Path(limit).read_text().strip()
-            if bound.isdigit():
-                free = min(free, float(bound) - float(Path(used).read_text()))
-    return free
+        bound, taken, parts = folder / limit, folder / used, folder / stat
+        if bound.exists() and taken.exists() and (most := bound.read_text().strip()).isdigit():
+            known = dict(line.split() for line in parts.read_text().splitlines()) if parts.exists() else {}
+            left = min(left, float(most) - float(taken.read_text()) + float(known.get(given_up, 0)))
+    return left
