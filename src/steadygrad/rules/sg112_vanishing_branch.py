@@ -109,7 +109,7 @@ def setup():
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from steadygrad.numerals import number
@@ -142,7 +142,12 @@ class _Inside:
 
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
     """One finding for all blocks, inside the one that loses most."""
-    found = [inside for inside in (_inside(trace, *block) for block in _blocks(trace)) if inside is not None]
+    sizes = {
+        p.name: p.log10_gradient - 0.5 * math.log10(math.prod(p.shape))
+        for p in trace.parameters
+        if p.connected and len(p.shape) > 1 and math.isfinite(p.log10_gradient)
+    }
+    found = [inside for inside in (_inside(trace, sizes, *block) for block in _blocks(trace)) if inside is not None]
     sick = [inside for inside in found if inside.decades >= LOST]
     if not sick:
         return
@@ -187,13 +192,11 @@ def _blocks(trace: Trace) -> Iterator[tuple[int, int]]:
             yield step.operation, behind
 
 
-def _inside(trace: Trace, front: int, behind: int) -> _Inside | None:
-    """The two matrices on one path of the block between which most is lost; None where no two follow each other."""
-    sizes = {
-        p.name: p.log10_gradient - 0.5 * math.log10(math.prod(p.shape))
-        for p in trace.parameters
-        if p.connected and len(p.shape) > 1 and math.isfinite(p.log10_gradient)
-    }
+def _inside(trace: Trace, sizes: Mapping[str, float], front: int, behind: int) -> _Inside | None:
+    """The two matrices on one path of the block between which most is lost; None where no two follow each other.
+
+    ``sizes``: log10 of the root mean square of each matrix's gradient, by name.
+    """
     worst: tuple[float, int, int] | None = None
     # Of each operation, the one nearer to the loss whose matrix gets the most: found from the loss back.
     most: dict[int, tuple[float, int]] = {}

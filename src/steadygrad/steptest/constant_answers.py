@@ -73,10 +73,11 @@ def judges_alone(objective: Objective, batch: Any, output: Any) -> bool:
         return False
     half = size // 2
     whole, first, second = output, output[:half].repeat_interleave(2, 0), output[half:].repeat_interleave(2, 0)
-    reading = _Reading([one for one in tree_leaves(batch) if isinstance(one, Tensor)])
+    own = clone_batch(batch)
+    reading = _Reading([one for one in tree_leaves(own) if isinstance(one, Tensor)])
     try:
         with torch.no_grad(), reading:
-            losses = [float(scalar(objective(Answer(one.clone()), batch)[0])) for one in (whole, first, second)]
+            losses = [float(scalar(objective(Answer(one.clone()), own)[0])) for one in (whole, first, second)]
     except (AttributeError, TypeError, RuntimeError):
         return False
     return not reading.seen and math.isclose(losses[0], fmean(losses[1:]), rel_tol=ROUNDING)
