@@ -18,10 +18,13 @@ from pathlib import Path
 import pytest
 
 from steadygrad._guard.live import widget
-from steadygrad.record import CureRecord
+from steadygrad.record import CureRecord, Location, Severity
+from steadygrad.record.depth import DepthFinding, DepthRecord, Law, LayerScale
 from steadygrad.record.proof import Arm, ProofRecord, Run
 from steadygrad.record.rates import RateSearchRecord, RateTried
-from steadygrad.report import cured_page, html, patch_in_notebook, proof_page, rates_in_notebook, render
+from steadygrad.record.scale import Exponent, ScaleFinding, ScaleRecord, WeightScale
+from steadygrad.record.transfer import RateRun, Sweep, TransferRecord
+from steadygrad.report import cured_page, html, patch_in_notebook, proof_page, rates_in_notebook, render, scale_page
 from steadygrad.report.run import as_html
 from steadygrad.report.run import render as render_run
 from tests.report import records, runs
@@ -46,10 +49,36 @@ def proof() -> str:
     return proof_page.render(proven())
 
 
+def scaled() -> ScaleRecord:
+    """Two weights, one of which moves the more the wider the model is, and the sweeps of rates."""
+    flat, grown = Exponent(0.0, 0.01, (1.0, 1.0, 1.0)), Exponent(1.0, 0.01, (1.0, 2.0, 4.0))
+    weights = tuple(
+        WeightScale(name, "linear", "hidden", None, flat, flat, flat, update, flat)
+        for name, update in (("first.weight", flat), (BAD, grown))
+    )
+    place = Location("net.py", 3, 1, 3, 1 + len(BAD), BAD)
+    finding = ScaleFinding(Severity.ERROR, "rate", (BAD,), 1.0, place, f"{BAD} grows", BAD)
+    runs = (RateRun(0.5, 2.0), RateRun(1.0, 1.0), RateRun(2.0, math.inf))
+    sweep = Sweep(16, 2.5, runs)
+    transfer = TransferRecord(100, BAD, sweep, replace(sweep, size=64), replace(sweep, size=64), (BAD,))
+    sizes = (16, 32, 64)
+    return ScaleRecord(BAD, "width", sizes, 3, 2, "Adam", True, weights, (), (finding,), 1.0, transfer)
+
+
+def deepened() -> DepthRecord:
+    """A net whose gradient falls from layer to layer, as far as no float goes."""
+    falls, stays = Law("exponential", -60.0, 0.1, (0.0, -240.0, -480.0)), Law("power", 0.0, 0.1, (0.0, 0.0, 0.0))
+    finding = DepthFinding(Severity.ERROR, "gradient", (), None, f"{BAD} falls", BAD)
+    layer = LayerScale(BAD, None, False, stays)
+    laws = (stays, falls, stays, Law("none", math.nan, math.nan, ()))
+    return DepthRecord(BAD, "layers", (4, 8, 12), 1, 2, "Adam", True, *laws, (layer,), False, None, (finding,), 1.0)
+
+
 def pages() -> dict[str, str]:
     checks = {f"check-{name}": render(make(), "html") for name, make in records.ALL.items()}
     shown = {f"run-{name.replace(' ', '-')}": str(render_run(make(), "html")) for name, make in runs.ALL.items()}
-    return {**checks, **shown, "cure": cured(), "prove": proof()}
+    grown = {"scale": scale_page.render(scaled()), "scale-depth": scale_page.render(deepened())}
+    return {**checks, **shown, **grown, "cure": cured(), "prove": proof()}
 
 
 PAGES = functools.cache(pages)
@@ -70,7 +99,7 @@ def test_a_page_is_whole_and_asks_for_nothing(name: str) -> None:
 
 
 def test_names_that_are_tags_stay_text() -> None:
-    for text in (cured(), proof()):
+    for text in (cured(), proof(), PAGES()["scale"], PAGES()["scale-depth"]):
         assert BAD not in text and "&lt;script&gt;alert(1)" in text
     record = replace(records.vanishing(), setup=records.setup(BAD))
     assert BAD not in render(record, "html")
@@ -91,6 +120,8 @@ def fragments() -> dict[str, str]:
         **{f"check-{name}": html.fragment(make()) for name, make in records.ALL.items()},
         "cure": cured_page.fragment(CureRecord((), sick, well, f"taken: {BAD}", 0, 1.5)),
         "prove": proof_page.fragment(proven()),
+        "scale": scale_page.fragment(scaled()),
+        "scale-depth": scale_page.fragment(deepened()),
         "lr": rates_in_notebook.fragment(RateSearchRecord(tried, 10, 1e-3, BAD)),
         "lr-none": rates_in_notebook.fragment(RateSearchRecord(tried[1:], 10, None, BAD)),
         "fix": patch_in_notebook.fragment(BAD, f"--- a\n+++ b\n-x\n+{BAD}\n", (BAD,), BAD, healthy=False),

@@ -41,7 +41,13 @@ from steadygrad.cli.subject import asked, settings_for, subject_options
     help="With --width: steps before updates are measured.",
 )
 @click.option("--seeds", type=click.IntRange(min=1), default=2, show_default=True, help="Models of each size.")
-@output_options("text", "json")
+@click.option(
+    "--prove-at",
+    type=click.IntRange(min=1),
+    metavar="SIZE",
+    help="Train the smallest model and one of this size at several rates: does the cure let one rate serve both?",
+)
+@output_options("text", "json", "html")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -52,6 +58,7 @@ def command(
     seconds: float,
     steps: int,
     seeds: int,
+    prove_at: int | None,
     output_format: str,
     color: Any,
     quiet: bool,
@@ -60,8 +67,8 @@ def command(
     """Build TARGET at each size, take a few real steps on copies, and fit how outputs and updates grow.
 
     An exponent of 0 stays the same at every width; an update of 1 doubles where the width doubles, and the wide model needs
-    half the learning rate. With --depth: what grows from layer to layer, and the depth at which it stops training. Writes
-    nothing.
+    half the learning rate. With --depth: what grows from layer to layer, and the depth at which it stops training. With
+    --prove-at: whether the best rate of the smallest model serves a large one. Writes nothing.
 
     Exit code: 0 nothing grows; 1 something does; 2 could not check.
     """
@@ -77,6 +84,8 @@ def command(
     settings = settings_for(target, {name: options[name] for name in ("device", "dtype", "seed")})
     grown = _read(width, "--width", "hidden=64,128,256") or _read((depth or "",), "--depth", "layers=4,8,16")
     argument, sizes = next(iter(grown.items()))
+    if prove_at is not None:
+        grown = _with_large(grown, prove_at)
     with progress(target, quiet=quiet) as say, contextlib.redirect_stdout(sys.stderr):
         from steadygrad.scaling.check_depth import depth_of
         from steadygrad.scaling.check_scale import scale_of
@@ -85,25 +94,44 @@ def command(
         given = asked(settings, options)
 
         def member(size: int, seed: int) -> Any:
-            at = {name: values[sizes.index(size)] for name, values in grown.items()} if width else {argument: size}
+            known = grown[argument]
+            at = {name: values[known.index(size)] for name, values in grown.items()} if width else {argument: size}
             arguments = [*given["arguments"], *(f"{name}={value}" for name, value in at.items())]
             return subject_of(target, {**given, "arguments": arguments, "seed": given["seed"] + seed})
 
+        shared: dict[str, Any] = {"target": target, "seeds": seeds, "prove_at": prove_at, "progress": say}
         found: Any
         if depth:
-            found = depth_of(member, sizes, argument, target=target, seeds=seeds, seconds=seconds, progress=say)
+            found = depth_of(member, sizes, argument, seconds=seconds, **shared)
         else:
-            found = scale_of(member, sizes, argument, target=target, steps=steps, seeds=seeds, progress=say)
+            found = scale_of(member, sizes, argument, steps=steps, **shared)
     if output_format == "json":
         from steadygrad.report.as_json import depth_as_json, scale_as_json
 
         click.echo(depth_as_json(found) if depth else scale_as_json(found))
+    elif output_format == "html":
+        from steadygrad.report import scale_page
+
+        click.echo(scale_page.render(found))
     else:
         from steadygrad.report import depth as depth_report
         from steadygrad.report import scale as scale_report
 
         click.echo((depth_report if depth else scale_report).render(found, color=color), color=True)
     ctx.exit(0 if found.stable else 1)
+
+
+def _with_large(grown: dict[str, list[int]], large: int) -> dict[str, list[int]]:
+    """The sizes with that of the large model; the others grow with the first in proportion."""
+    first = next(iter(grown.values()))
+    for name, sizes in grown.items():
+        if any(size * first[0] != sizes[0] * of for size, of in zip(sizes, first, strict=True)):
+            raise click.UsageError(
+                f"{name} does not grow in proportion to the first argument, so its size at {large} is unknown"
+            )
+    if large <= min(first):
+        raise click.UsageError(f"--prove-at {large} is not above the smallest size, {min(first)}")
+    return {name: [*sizes, large * sizes[0] // first[0]] for name, sizes in grown.items()}
 
 
 def _read(texts: tuple[str, ...], option: str, example: str) -> dict[str, list[int]]:

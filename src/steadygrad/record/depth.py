@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from steadygrad.record.finding import Severity
 from steadygrad.record.span import Location
+from steadygrad.record.transfer import TransferRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,8 @@ class DepthRecord:
     limit: DepthLimit | None
     findings: tuple[DepthFinding, ...]
     seconds: float
+    transfer: TransferRecord | None = None
+    """Whether the best learning rate of the smallest model serves a large one; None where that was not asked."""
 
     def __repr__(self) -> str:
         """Return what was found, on one line."""

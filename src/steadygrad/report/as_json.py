@@ -14,6 +14,7 @@ from steadygrad.record.precision import PrecisionRecord
 from steadygrad.record.proof import ProofRecord
 from steadygrad.record.rates import RateSearchRecord
 from steadygrad.record.scale import ScaleRecord
+from steadygrad.record.transfer import TransferRecord
 from steadygrad.report.colour import Color
 
 NAME = "json"
@@ -55,8 +56,8 @@ def rates_as_json(found: RateSearchRecord) -> str:
 
 
 def scale_as_json(found: ScaleRecord) -> str:
-    """Every weight with its exponents, and the findings."""
-    return _dumped({**to_jsonable(found), "stable": found.stable})
+    """Every weight with its exponents, the findings, and the sweeps of rates where there are any."""
+    return _dumped({**to_jsonable(found), "stable": found.stable, "transfer": _transfer(found.transfer)})
 
 
 def precision_as_json(found: PrecisionRecord) -> str:
@@ -65,8 +66,19 @@ def precision_as_json(found: PrecisionRecord) -> str:
 
 
 def depth_as_json(found: DepthRecord) -> str:
-    """Every law, the trainings, and the findings."""
-    return _dumped({**to_jsonable(found), "stable": found.stable})
+    """Every law, the trainings, the findings, and the sweeps of rates where there are any."""
+    return _dumped({**to_jsonable(found), "stable": found.stable, "transfer": _transfer(found.transfer)})
+
+
+def _transfer(found: TransferRecord | None) -> dict[str, Any] | None:
+    """Every rate with its loss, the best of each sweep, and what the small model's best rate is worth there."""
+    if found is None:
+        return None
+    body = {**to_jsonable(found), "proven": found.proven}
+    for name, one in (("small", found.small), ("before", found.before), ("after", found.after)):
+        come_to = {"best": one.best.factor, "bracketed": one.bracketed, "reached": one.reached(found.shared)}
+        body[name].update(to_jsonable(come_to))
+    return body
 
 
 def proof_as_json(proof: ProofRecord) -> str:

@@ -8,6 +8,7 @@ from rich.cells import cell_len
 
 from steadygrad.numerals import count, number, percent
 from steadygrad.record.depth import DepthLimit, DepthRecord, Law
+from steadygrad.report import transfer
 from steadygrad.report.colour import Color, Paint, wants_colour
 from steadygrad.report.layout import fill, resolve_width
 from steadygrad.report.scale import finding_lines
@@ -20,10 +21,7 @@ def render(found: DepthRecord, *, width: int | None = None, color: Color = "auto
     head = f"{found.target} · {found.argument} = {depths} · {found.optimizer}, {count(found.seeds, 'seed')}"
     lines = [*(paint(line, "strong") for line in fill(head, width)), ""]
     rows = [
-        ("what the layers make", found.activations),
-        ("gradient through the layers", found.gradient),
-        ("difference between samples", found.spread),
-        ("change by all updates", found.change),
+        *((name, law) for name, law, _ in quantities(found)),
         *((f"update of {one.pattern}", one.update) for one in found.layers),
     ]
     longest = min(max(cell_len(name) for name, _ in rows), width - 42)
@@ -36,6 +34,8 @@ def render(found: DepthRecord, *, width: int | None = None, color: Color = "auto
         lines += ["", *_limit(found.limit, found.argument, width)]
     for finding in found.findings:
         lines += ["", *finding_lines(finding, width, paint)]
+    if found.transfer is not None:
+        lines += ["", *transfer.text(found.transfer, found.argument, width, paint)]
     lines.append("")
     if found.stable:
         lines += fill(f"stable: nothing runs off with {found.argument}", width)
@@ -46,6 +46,16 @@ def render(found: DepthRecord, *, width: int | None = None, color: Color = "auto
             width,
         )
     return "\n".join(lines)
+
+
+def quantities(found: DepthRecord) -> tuple[tuple[str, Law, str], ...]:
+    """The quantities of the layers together: name, law, and the kind of the finding that would be about it."""
+    return (
+        ("what the layers make", found.activations, "activations"),
+        ("gradient through the layers", found.gradient, "gradient"),
+        ("difference between samples", found.spread, "spread"),
+        ("change by all updates", found.change, "rate"),
+    )
 
 
 def _law(law: Law, argument: str) -> str:

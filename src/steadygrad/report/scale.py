@@ -9,6 +9,7 @@ from rich.cells import cell_len
 from steadygrad.numerals import count
 from steadygrad.record.depth import DepthFinding
 from steadygrad.record.scale import Exponent, ScaleFinding, ScaleRecord
+from steadygrad.report import transfer
 from steadygrad.report.colour import Color, Paint, wants_colour
 from steadygrad.report.layout import fill, resolve_width
 from steadygrad.report.snippet import excerpt
@@ -36,6 +37,8 @@ def render(found: ScaleRecord, *, width: int | None = None, color: Color = "auto
         lines.append(paint(f"and {rest} more, biases, gains and weights that do not grow: stable", "faint"))
     for finding in found.findings:
         lines += ["", *finding_lines(finding, width, paint)]
+    if found.transfer is not None:
+        lines += ["", *transfer.text(found.transfer, found.argument, width, paint)]
     lines.append("")
     if found.stable:
         lines += fill(f"stable: nothing grows with {found.argument}", width)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from steadygrad.scaling.judge_depth import judged
 from steadygrad.scaling.laws import law
 from steadygrad.scaling.layers import Deep, Pattern, mean_update, measure_deep, of_pattern, repeated, stream
 from steadygrad.scaling.limit import limit_of
+from steadygrad.scaling.transfer import check_large, transfer
 from steadygrad.source.spans import recording_constructions
 from steadygrad.source.user_errors import raised_as_theirs, running_theirs
 from steadygrad.subject.optimizers import OptimizerLike
@@ -30,13 +32,18 @@ SECONDS = 60.0
 
 
 class DepthScaled(DepthRecord):
-    """The outcome of ``scale_depth``. ``print(found)`` shows it as the terminal does."""
+    """The outcome of ``scale_depth``. ``print(found)`` shows it as the terminal does; a notebook draws it."""
 
     def __str__(self) -> str:
         """Return the report as text."""
         from steadygrad.report.depth import render
 
         return render(self)
+
+    def _repr_html_(self) -> str:
+        from steadygrad.report.scale_page import fragment
+
+        return fragment(self)
 
     def initialise_(self, model: nn.Module, depth: int) -> None:
         """Scale the ends of the branches of ``model`` for its ``depth``, in place; the least depth stays as it is.
@@ -71,6 +78,7 @@ def scale_depth(
     argument: str = "depth",
     seeds: int = SEEDS,
     seconds: float = SECONDS,
+    prove_at: int | None = None,
 ) -> DepthScaled:
     """Measure what grows from layer to layer, and at which depth a family of models stops training.
 
@@ -83,10 +91,11 @@ def scale_depth(
         argument: The name of what grows, for the report.
         seeds: Models of each depth.
         seconds: Time for short trainings that find the depth at which it stops training. 0: none.
+        prove_at: A large depth, as for ``scale``: does the best rate of the shallowest model serve one of this depth?
 
     Returns:
-        The laws of activations, gradients, spread and updates, what is off in ``findings``, the ``limit``, and for nets with
-        skips the cure as numbers: ``initialise_`` and ``groups``.
+        The laws of activations, gradients, spread and updates, what is off in ``findings``, the ``limit``, for nets with
+        skips the cure as numbers: ``initialise_`` and ``groups``, and with ``prove_at`` the sweeps of rates in ``transfer``.
 
     Raises:
         SteadygradError: The family cannot be measured; the message says why.
@@ -105,7 +114,7 @@ def scale_depth(
     """
     member = family(build, batch, loss_fn, optimizer)
     with raised_as_theirs(), same_randomness(), recording_constructions():
-        return depth_of(member, depths, argument, seeds=seeds, seconds=seconds)
+        return depth_of(member, depths, argument, seeds=seeds, seconds=seconds, prove_at=prove_at)
 
 
 def depth_of(
@@ -116,6 +125,7 @@ def depth_of(
     target: str = "",
     seeds: int = SEEDS,
     seconds: float = SECONDS,
+    prove_at: int | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> DepthScaled:
     """``scale_depth`` of a family whose members, by depth and seed, are subjects: what the command line shares."""
@@ -124,6 +134,7 @@ def depth_of(
         raise SubjectError(
             "give at least two depths above 0, one or more seeds, and no seconds below 0, as in depths=(4, 8, 16)"
         )
+    check_large(prove_at, depths[0], argument)
     say = progress or (lambda _: None)
     begun = time.monotonic()
     found = measured(member, depths, seeds, lambda one: measure_deep(one, STEPS), say, argument)
@@ -142,7 +153,7 @@ def depth_of(
         with running_theirs("the model, its loss or its optimizer raised this while it was trained"):
             limit = limit_of(member, depths, (activations, gradient, spread), seconds=seconds, progress_of=say)
     residual = any(one.ends_branch for one in layers)
-    return DepthScaled(
+    scaled = DepthScaled(
         target=target or found.model,
         argument=argument,
         depths=depths,
@@ -160,6 +171,17 @@ def depth_of(
         findings=judged(activations, gradient, spread, change, layers, limit, depths, argument, residual=residual),
         seconds=time.monotonic() - begun,
     )
+    if prove_at is None:
+        return scaled
+    proof = transfer(
+        member,
+        depths[0],
+        prove_at,
+        lambda name, depth: deepen.factors(scaled, name, depth),
+        argument=argument,
+        say=say,
+    )
+    return replace(scaled, transfer=proof, seconds=time.monotonic() - begun)
 
 
 def _names(member: Deep, patterns: Iterable[Pattern]) -> list[str]:

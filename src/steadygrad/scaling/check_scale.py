@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from steadygrad.scaling.family import family, measured
 from steadygrad.scaling.fit import exponent
 from steadygrad.scaling.judge import judged
 from steadygrad.scaling.member import Member, Use, measure
+from steadygrad.scaling.transfer import check_large, transfer
 from steadygrad.source.spans import recording_constructions
 from steadygrad.source.user_errors import raised_as_theirs
 from steadygrad.subject.optimizers import OptimizerLike
@@ -27,13 +29,18 @@ SEEDS = 2
 
 
 class Scaled(ScaleRecord):
-    """The outcome of ``scale``. ``print(found)`` shows it as the terminal does."""
+    """The outcome of ``scale``. ``print(found)`` shows it as the terminal does; a notebook draws it."""
 
     def __str__(self) -> str:
         """Return the report as text."""
         from steadygrad.report.scale import render
 
         return render(self)
+
+    def _repr_html_(self) -> str:
+        from steadygrad.report.scale_page import fragment
+
+        return fragment(self)
 
     def initialise_(self, model: nn.Module, size: int) -> None:
         """Scale the start of each weight of ``model`` for its ``size``, in place; the smallest size stays as it is.
@@ -81,6 +88,7 @@ def scale(
     argument: str = "width",
     steps: int = STEPS,
     seeds: int = SEEDS,
+    prove_at: int | None = None,
 ) -> Scaled:
     """Measure how outputs and updates grow when the model does, before the large one is trained.
 
@@ -93,10 +101,12 @@ def scale(
         argument: The name of what grows, for the report.
         steps: Real steps before the updates are measured.
         seeds: Models of each size.
+        prove_at: A large size. The smallest model and this one, without and with the cure, are trained at rates around the
+            optimizer's own, a hundred steps each: does the best rate of the smallest serve the large one? None: no training.
 
     Returns:
-        For each weight the exponents of its output and of its update, what is off and why in ``findings``, and the cure as
-        numbers: ``initialise_`` and ``groups``.
+        For each weight the exponents of its output and of its update, what is off and why in ``findings``, the cure as
+        numbers: ``initialise_`` and ``groups``, and with ``prove_at`` the sweeps of rates in ``transfer``.
 
     Raises:
         SteadygradError: The family cannot be measured; the message says why.
@@ -117,7 +127,7 @@ def scale(
     """
     member = family(build, batch, loss_fn, optimizer)
     with raised_as_theirs(), same_randomness(), recording_constructions():
-        return scale_of(member, sizes, argument, steps=steps, seeds=seeds)
+        return scale_of(member, sizes, argument, steps=steps, seeds=seeds, prove_at=prove_at)
 
 
 def scale_of(
@@ -128,6 +138,7 @@ def scale_of(
     target: str = "",
     steps: int = STEPS,
     seeds: int = SEEDS,
+    prove_at: int | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Scaled:
     """``scale`` of a family whose members, by size and seed, are subjects: what the command line shares."""
@@ -136,14 +147,15 @@ def scale_of(
         raise SubjectError(
             "give at least two sizes above 0, and one or more steps and seeds, as in sizes=(64, 128, 256)"
         )
-    begun = time.monotonic()
-    found = measured(member, sizes, seeds, lambda one: measure(one, steps), progress or (lambda _: None), argument)
+    check_large(prove_at, sizes[0], argument)
+    begun, say = time.monotonic(), progress or (lambda _: None)
+    found = measured(member, sizes, seeds, lambda one: measure(one, steps), say, argument)
     at, adaptive = found.at, found.adaptive
     _refuse_other_weights(at, sizes, argument)
     weights, attentions = tuple(_weights(at, sizes)), tuple(_attentions(at, sizes))
     if all(one.role == "fixed" for one in weights):
         raise SubjectError(f"{argument} changes the shape of no weight; name an argument that makes the model wider")
-    return Scaled(
+    scaled = Scaled(
         target=target or found.model,
         argument=argument,
         sizes=sizes,
@@ -156,6 +168,18 @@ def scale_of(
         findings=judged(weights, attentions, sizes, argument, adaptive=adaptive),
         seconds=time.monotonic() - begun,
     )
+    if prove_at is None:
+        return scaled
+    proof = transfer(
+        member,
+        sizes[0],
+        prove_at,
+        lambda name, size: parametrise.factors(scaled, name, size),
+        without=scaled.multipliers(prove_at),
+        argument=argument,
+        say=say,
+    )
+    return replace(scaled, transfer=proof, seconds=time.monotonic() - begun)
 
 
 def _refuse_other_weights(at: Sequence[Sequence[Member]], sizes: Sequence[int], argument: str) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from steadygrad.errors import SubjectError
+
 Factors = Callable[[str], tuple[float, float]]
 """For the start and for the rate of the parameter of this name."""
 
@@ -26,3 +28,18 @@ def groups(model: nn.Module, factors: Factors, rate: float) -> list[dict[str, An
         if parameter.requires_grad:
             by_rate.setdefault(rate * factors(name)[1], []).append(parameter)
     return [{"params": parameters, "lr": own} for own, parameters in by_rate.items()]
+
+
+def regroup_(optimizer: torch.optim.Optimizer, factor: Callable[[nn.Parameter], float]) -> None:
+    """Multiply the rate of each parameter, in place: a group is split where its parameters' factors differ."""
+    groups: list[dict[str, Any]] = []
+    for group in optimizer.param_groups:
+        if "lr" not in group:
+            raise SubjectError(
+                f"{type(optimizer).__name__} has no learning rate, so none can be tried for a large model"
+            )
+        by_factor: dict[float, list[nn.Parameter]] = {}
+        for parameter in group["params"]:
+            by_factor.setdefault(factor(parameter), []).append(parameter)
+        groups += [{**group, "params": own, "lr": group["lr"] * times} for times, own in by_factor.items()]
+    optimizer.param_groups[:] = groups
