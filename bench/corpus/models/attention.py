@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from bench.corpus.models.parts import ACTIVATIONS, flaw_of, initialise_, norm_of
+from bench.corpus.models.parts import ACTIVATIONS, Net, norm_of
 
 
 class Attention(nn.Module):
@@ -31,11 +31,24 @@ class Attention(nn.Module):
         return self.out((weights @ v).transpose(1, 2).flatten(2))
 
 
+LOOK = ("activation", "norm", "place", "skip", "sharp")
+"""What a net hands on to its blocks."""
+
+
 class Block(nn.Module):
     """Attention, then two linear layers; normalised before ("pre"), after ("post") or not at all; with or without skips."""
 
     def __init__(
-        self, width: int, heads: int, activation: str, norm: str, place: str, skip: bool, sharp: float, causal: bool
+        self,
+        width: int,
+        heads: int,
+        *,
+        causal: bool,
+        activation: str = "gelu",
+        norm: str = "layer",
+        place: str = "pre",
+        skip: bool = True,
+        sharp: float = 1.0,
     ):
         super().__init__()
         self.attention = Attention(width, heads, sharp, causal)
@@ -55,39 +68,19 @@ class Block(nn.Module):
         return self.norms[1](x) if self.place == "post" else x
 
 
-class Encoder(nn.Module):
+class Encoder(Net):
     """Reads a sequence, (batch, steps, features), and answers from the mean over its steps."""
 
     def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        *,
-        steps: int = 8,
-        depth: int = 2,
-        width: int = 16,
-        heads: int = 2,
-        activation: str = "gelu",
-        norm: str = "layer",
-        place: str = "pre",
-        skip: bool = True,
-        sharp: float = 1.0,
-        init: str = "default",
-        gain: float = 1.0,
-        flaw: str = "",
-        amount: float = 0.0,
-        last: str = "",
+        self, inputs: int, outputs: int, *, steps: int = 8, depth: int = 2, width: int = 16, heads: int = 2, **shared
     ):
         super().__init__()
+        look = {name: shared.pop(name) for name in LOOK if name in shared}
         self.stem = nn.Linear(inputs, width)
         self.place = nn.Parameter(0.1 * torch.randn(steps, width))
-        self.blocks = nn.ModuleList(
-            Block(width, heads, activation, norm, place, skip, sharp, causal=False) for _ in range(depth)
-        )
+        self.blocks = nn.ModuleList(Block(width, heads, **look, causal=False) for _ in range(depth))
         self.head = nn.Linear(width, outputs)
-        self.flaw = flaw_of(flaw, amount)
-        self.last = flaw_of(last, amount)
-        initialise_(self, init, gain)
+        self.draw_(**shared)
 
     def forward(self, x):
         x = self.stem(x) + self.place
@@ -97,37 +90,19 @@ class Encoder(nn.Module):
         return self.last(self.head(x.mean(1)))
 
 
-class Decoder(nn.Module):
+class Decoder(Net):
     """Reads tokens, (batch, steps), and names the next at each step: (batch, outputs, steps)."""
 
     def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        *,
-        steps: int = 16,
-        depth: int = 2,
-        width: int = 24,
-        heads: int = 2,
-        activation: str = "gelu",
-        norm: str = "layer",
-        place: str = "pre",
-        skip: bool = True,
-        sharp: float = 1.0,
-        init: str = "default",
-        gain: float = 1.0,
-        flaw: str = "",
-        amount: float = 0.0,
+        self, inputs: int, outputs: int, *, steps: int = 16, depth: int = 2, width: int = 24, heads: int = 2, **shared
     ):
         super().__init__()
+        look = {name: shared.pop(name) for name in LOOK if name in shared}
         self.embed = nn.Embedding(inputs, width)
         self.place = nn.Parameter(0.1 * torch.randn(steps, width))
-        self.blocks = nn.ModuleList(
-            Block(width, heads, activation, norm, place, skip, sharp, causal=True) for _ in range(depth)
-        )
+        self.blocks = nn.ModuleList(Block(width, heads, **look, causal=True) for _ in range(depth))
         self.head = nn.Linear(width, outputs)
-        self.flaw = flaw_of(flaw, amount)
-        initialise_(self, init, gain)
+        self.draw_(last=None, **shared)
 
     def forward(self, x):
         x = self.embed(x) + self.place
@@ -137,38 +112,21 @@ class Decoder(nn.Module):
         return self.head(x).mT
 
 
-class Translator(nn.Module):
+class Translator(Net):
     """Reads (batch, 2, steps), the source and the target so far; names the target at each step."""
 
     def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        *,
-        steps: int = 5,
-        depth: int = 1,
-        width: int = 24,
-        heads: int = 2,
-        activation: str = "gelu",
-        norm: str = "layer",
-        place: str = "pre",
-        skip: bool = True,
-        sharp: float = 1.0,
-        init: str = "default",
-        gain: float = 1.0,
-        flaw: str = "",
-        amount: float = 0.0,
+        self, inputs: int, outputs: int, *, steps: int = 5, depth: int = 1, width: int = 24, heads: int = 2, **shared
     ):
         super().__init__()
+        look = {name: shared.pop(name) for name in LOOK if name in shared}
         self.embed = nn.Embedding(inputs, width)
         self.place = nn.Parameter(0.1 * torch.randn(steps, width))
-        look = (width, heads, activation, norm, place, skip, sharp)
-        self.reading = nn.ModuleList(Block(*look, causal=False) for _ in range(depth))
-        self.writing = nn.ModuleList(Block(*look, causal=True) for _ in range(depth))
-        self.crossing = nn.ModuleList(Block(*look, causal=False) for _ in range(depth))
+        self.reading = nn.ModuleList(Block(width, heads, **look, causal=False) for _ in range(depth))
+        self.writing = nn.ModuleList(Block(width, heads, **look, causal=True) for _ in range(depth))
+        self.crossing = nn.ModuleList(Block(width, heads, **look, causal=False) for _ in range(depth))
         self.head = nn.Linear(width, outputs)
-        self.flaw = flaw_of(flaw, amount)
-        initialise_(self, init, gain)
+        self.draw_(last=None, **shared)
 
     def forward(self, x):
         source = self.embed(x[:, 0]) + self.place

@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from bench.corpus.models.attention import Encoder
-from bench.corpus.models.parts import ACTIVATIONS, flaw_of, initialise_, norm_of
+from bench.corpus.models.parts import Net, norm_of
 
 
-class Squeeze(nn.Module):
+class Squeeze(Net):
     """Residual convolutions whose channels are weighed by a gate on their means (Hu et al. 2018)."""
 
     def __init__(
@@ -20,15 +20,10 @@ class Squeeze(nn.Module):
         *,
         depth: int = 2,
         width: int = 8,
-        activation: str = "relu",
         norm: str = "none",
         skip: bool = True,
         gate: float = 0.0,
-        init: str = "default",
-        gain: float = 1.0,
-        flaw: str = "",
-        amount: float = 0.0,
-        last: str = "",
+        **shared,
     ):
         super().__init__()
         self.stem = nn.Conv2d(inputs, width, 3, padding=1)
@@ -37,11 +32,8 @@ class Squeeze(nn.Module):
         self.down = nn.ModuleList(nn.Linear(width, width // 4) for _ in range(depth))
         self.up = nn.ModuleList(nn.Linear(width // 4, width) for _ in range(depth))
         self.head = nn.Linear(4 * width, outputs)
-        self.act = ACTIVATIONS[activation]
         self.skip = skip
-        self.flaw = flaw_of(flaw, amount)
-        self.last = flaw_of(last, amount)
-        initialise_(self, init, gain)
+        self.end_(**shared)
         for up in self.up:
             nn.init.constant_(up.bias, gate)
 
@@ -56,24 +48,10 @@ class Squeeze(nn.Module):
         return self.last(self.head(F.adaptive_avg_pool2d(x, 2).flatten(1)))
 
 
-class Inception(nn.Module):
+class Inception(Net):
     """Small, middling and wide looks side by side (Szegedy et al. 2015)."""
 
-    def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        *,
-        depth: int = 2,
-        width: int = 9,
-        activation: str = "relu",
-        norm: str = "none",
-        init: str = "default",
-        gain: float = 1.0,
-        flaw: str = "",
-        amount: float = 0.0,
-        last: str = "",
-    ):
+    def __init__(self, inputs: int, outputs: int, *, depth: int = 2, width: int = 9, norm: str = "none", **shared):
         super().__init__()
         self.stem = nn.Conv2d(inputs, width, 3, padding=1)
         self.looks = nn.ModuleList(
@@ -82,10 +60,7 @@ class Inception(nn.Module):
         )
         self.norms = nn.ModuleList(norm_of(norm, width, image=True) for _ in range(depth))
         self.head = nn.Linear(4 * width, outputs)
-        self.act = ACTIVATIONS[activation]
-        self.flaw = flaw_of(flaw, amount)
-        self.last = flaw_of(last, amount)
-        initialise_(self, init, gain)
+        self.end_(**shared)
 
     def forward(self, x):
         x = F.max_pool2d(self.act(self.stem(x)), 2)

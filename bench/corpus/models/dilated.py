@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import nn
 
-from bench.corpus.models.parts import ACTIVATIONS, flaw_of, initialise_
+from bench.corpus.models.parts import Net
 
 
-class TCN(nn.Module):
+class TCN(Net):
     """Input (batch, steps, features); answers from the last step."""
 
     def __init__(
@@ -18,22 +18,16 @@ class TCN(nn.Module):
         *,
         depth: int = 3,
         width: int = 12,
-        activation: str = "relu",
         skip: bool = True,
         gain: float = 1.0,
-        flaw: str = "",
-        amount: float = 0.0,
-        last: str = "",
+        **shared,
     ):
         super().__init__()
         self.stem = nn.Linear(inputs, width)
         self.convs = nn.ModuleList(nn.Conv1d(width, width, 2, dilation=2 ** (i % 5)) for i in range(depth))
         self.head = nn.Linear(width, outputs)
-        self.act = ACTIVATIONS[activation]
         self.skip = skip
-        self.flaw = flaw_of(flaw, amount)
-        self.last = flaw_of(last, amount)
-        initialise_(self, "default" if gain == 1.0 else "kaiming_normal_", gain)
+        self.end_(init="default" if gain == 1.0 else "kaiming_normal_", gain=gain, **shared)
         for conv in self.convs if gain != 1.0 else ():
             nn.init.normal_(conv.weight, std=gain * (2 * width) ** -0.5)
 

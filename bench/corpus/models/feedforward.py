@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from bench.corpus.models.parts import ACTIVATIONS, flaw_of, initialise_, norm_of
+from bench.corpus.models.parts import Net, norm_of
 
 
-class MLP(nn.Module):
+class MLP(Net):
     """``depth`` hidden layers of one width."""
 
     def __init__(
@@ -18,23 +18,15 @@ class MLP(nn.Module):
         *,
         depth: int = 3,
         width: int = 32,
-        activation: str = "relu",
-        init: str = "default",
-        gain: float = 1.0,
         norm: str = "none",
         bias: float = 0.0,
-        flaw: str = "",
-        amount: float = 0.0,
-        last: str = "",
+        **shared,
     ):
         super().__init__()
         self.layers = nn.ModuleList(nn.Linear(inputs if i == 0 else width, width) for i in range(depth))
         self.norms = nn.ModuleList(norm_of(norm, width) for _ in range(depth))
         self.head = nn.Linear(width, outputs)
-        self.act = ACTIVATIONS[activation]
-        self.flaw = flaw_of(flaw, amount)
-        self.last = flaw_of(last, amount)
-        initialise_(self, init, gain)
+        self.end_(**shared)
         if bias:
             for layer in self.layers:
                 nn.init.constant_(layer.bias, bias)
@@ -46,7 +38,7 @@ class MLP(nn.Module):
         return self.last(self.head(x))
 
 
-class Residual(nn.Module):
+class Residual(Net):
     """``depth`` blocks beside a skip, each of ``span`` layers; ``scale`` on the branch, ``place`` of the normalisation."""
 
     def __init__(
@@ -57,27 +49,19 @@ class Residual(nn.Module):
         depth: int = 4,
         width: int = 32,
         span: int = 2,
-        activation: str = "relu",
-        init: str = "default",
-        gain: float = 1.0,
         norm: str = "none",
         place: str = "pre",
         scale: float = 1.0,
         zero: bool = False,
-        flaw: str = "",
-        amount: float = 0.0,
-        last: str = "",
+        **shared,
     ):
         super().__init__()
         self.stem = nn.Linear(inputs, width)
         self.blocks = nn.ModuleList(nn.ModuleList(nn.Linear(width, width) for _ in range(span)) for _ in range(depth))
         self.norms = nn.ModuleList(norm_of(norm, width) for _ in range(depth))
         self.head = nn.Linear(width, outputs)
-        self.act = ACTIVATIONS[activation]
         self.place, self.scale = place, scale
-        self.flaw = flaw_of(flaw, amount)
-        self.last = flaw_of(last, amount)
-        initialise_(self, init, gain)
+        self.end_(**shared)
         if zero:
             for layers in self.blocks:
                 nn.init.zeros_(layers[-1].weight)
@@ -95,7 +79,7 @@ class Residual(nn.Module):
         return self.last(self.head(x))
 
 
-class Mixer(nn.Module):
+class Mixer(Net):
     """Mixes along the sequence, then along the features (Tolstikhin et al. 2021); input (batch, steps, features)."""
 
     def __init__(
@@ -106,14 +90,9 @@ class Mixer(nn.Module):
         steps: int = 8,
         depth: int = 2,
         width: int = 24,
-        activation: str = "gelu",
         norm: str = "layer",
         skip: bool = True,
-        init: str = "default",
-        gain: float = 1.0,
-        flaw: str = "",
-        amount: float = 0.0,
-        last: str = "",
+        **shared,
     ):
         super().__init__()
         self.stem = nn.Linear(inputs, width)
@@ -121,11 +100,8 @@ class Mixer(nn.Module):
         self.across = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
         self.norms = nn.ModuleList(norm_of(norm, width) for _ in range(depth))
         self.head = nn.Linear(width, outputs)
-        self.act = ACTIVATIONS[activation]
         self.skip = skip
-        self.flaw = flaw_of(flaw, amount)
-        self.last = flaw_of(last, amount)
-        initialise_(self, init, gain)
+        self.end_(**{"activation": "gelu", **shared})
 
     def forward(self, x):
         x = self.stem(x)
@@ -137,33 +113,16 @@ class Mixer(nn.Module):
         return self.last(self.head(x.mean(1)))
 
 
-class DeepSet(nn.Module):
+class DeepSet(Net):
     """A net on each element, a pool, a net on the whole (Zaheer et al. 2017); input (batch, elements, features)."""
 
-    def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        *,
-        depth: int = 2,
-        width: int = 32,
-        activation: str = "relu",
-        pool: str = "mean",
-        init: str = "default",
-        gain: float = 1.0,
-        flaw: str = "",
-        amount: float = 0.0,
-        last: str = "",
-    ):
+    def __init__(self, inputs: int, outputs: int, *, depth: int = 2, width: int = 32, pool: str = "mean", **shared):
         super().__init__()
         self.each = nn.ModuleList(nn.Linear(inputs if i == 0 else width, width) for i in range(depth))
         self.whole = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
         self.head = nn.Linear(width, outputs)
-        self.act = ACTIVATIONS[activation]
         self.pool = {"mean": torch.mean, "sum": torch.sum, "max": torch.amax}[pool]
-        self.flaw = flaw_of(flaw, amount)
-        self.last = flaw_of(last, amount)
-        initialise_(self, init, gain)
+        self.end_(**shared)
 
     def forward(self, x):
         for layer in self.each:

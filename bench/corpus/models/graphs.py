@@ -6,38 +6,21 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bench.corpus.models.parts import ACTIVATIONS, flaw_of, initialise_, norm_of
+from bench.corpus.models.parts import Net, norm_of
 from bench.corpus.tasks import block_adjacency
 
 
-class Graph(nn.Module):
+class Graph(Net):
     """Every node answers; ``kept`` of a node's own first features returns in each layer (Chen et al. 2020)."""
 
-    def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        *,
-        depth: int = 2,
-        width: int = 16,
-        activation: str = "relu",
-        kept: float = 0.0,
-        init: str = "default",
-        gain: float = 1.0,
-        flaw: str = "",
-        amount: float = 0.0,
-        last: str = "",
-    ):
+    def __init__(self, inputs: int, outputs: int, *, depth: int = 2, width: int = 16, kept: float = 0.0, **shared):
         super().__init__()
         self.stem = nn.Linear(inputs, width)
         self.layers = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
         self.head = nn.Linear(width, outputs)
         self.register_buffer("adjacency", block_adjacency())
-        self.act = ACTIVATIONS[activation]
         self.kept = kept
-        self.flaw = flaw_of(flaw, amount)
-        self.last = flaw_of(last, amount)
-        initialise_(self, init, gain)
+        self.end_(**shared)
 
     def forward(self, x):
         first = x = self.act(self.stem(x))
@@ -48,7 +31,7 @@ class Graph(nn.Module):
         return self.last(self.head(x))
 
 
-class Sage(nn.Module):
+class Sage(Net):
     """A layer for the node itself and one for its neighbours' mean (Hamilton et al. 2017)."""
 
     def __init__(
@@ -58,14 +41,9 @@ class Sage(nn.Module):
         *,
         depth: int = 2,
         width: int = 16,
-        activation: str = "relu",
         norm: str = "none",
         skip: bool = False,
-        init: str = "default",
-        gain: float = 1.0,
-        flaw: str = "",
-        amount: float = 0.0,
-        last: str = "",
+        **shared,
     ):
         super().__init__()
         self.stem = nn.Linear(inputs, width)
@@ -74,11 +52,8 @@ class Sage(nn.Module):
         self.norms = nn.ModuleList(norm_of(norm, width) for _ in range(depth))
         self.head = nn.Linear(width, outputs)
         self.register_buffer("adjacency", block_adjacency())
-        self.act = ACTIVATIONS[activation]
         self.skip = skip
-        self.flaw = flaw_of(flaw, amount)
-        self.last = flaw_of(last, amount)
-        initialise_(self, init, gain)
+        self.end_(**shared)
 
     def forward(self, x):
         x = self.stem(x)
@@ -89,7 +64,7 @@ class Sage(nn.Module):
         return self.last(self.head(x))
 
 
-class GAT(nn.Module):
+class GAT(Net):
     """Each node weighs its neighbours by attention (Veličković et al. 2018); ``sharp`` multiplies its logits."""
 
     def __init__(
@@ -99,14 +74,9 @@ class GAT(nn.Module):
         *,
         depth: int = 2,
         width: int = 16,
-        activation: str = "elu",
         sharp: float = 1.0,
         skip: bool = False,
-        init: str = "default",
-        gain: float = 1.0,
-        flaw: str = "",
-        amount: float = 0.0,
-        last: str = "",
+        **shared,
     ):
         super().__init__()
         self.stem = nn.Linear(inputs, width)
@@ -115,11 +85,8 @@ class GAT(nn.Module):
         self.told = nn.ModuleList(nn.Linear(width, 1) for _ in range(depth))
         self.head = nn.Linear(width, outputs)
         self.register_buffer("apart", block_adjacency() == 0)
-        self.act = ACTIVATIONS[activation]
         self.sharp, self.skip = sharp, skip
-        self.flaw = flaw_of(flaw, amount)
-        self.last = flaw_of(last, amount)
-        initialise_(self, init, gain)
+        self.end_(**{"activation": "elu", **shared})
 
     def forward(self, x):
         x = self.stem(x)

@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bench.corpus.models.parts import ACTIVATIONS, flaw_of, initialise_, norm_of
+from bench.corpus.models.parts import Net, norm_of
 
 
-class Conv(nn.Module):
+class Conv(Net):
     """``depth`` convolutions of one width, then a mean over places."""
 
     def __init__(
@@ -19,26 +19,18 @@ class Conv(nn.Module):
         *,
         depth: int = 3,
         width: int = 12,
-        activation: str = "relu",
         norm: str = "none",
-        init: str = "default",
-        gain: float = 1.0,
         skip: bool = False,
         scale: float = 1.0,
-        flaw: str = "",
-        amount: float = 0.0,
-        last: str = "",
+        **shared,
     ):
         super().__init__()
         self.stem = nn.Conv2d(inputs, width, 3, padding=1)
         self.convs = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(depth - 1))
         self.norms = nn.ModuleList(norm_of(norm, width, image=True) for _ in range(depth - 1))
         self.head = nn.Linear(4 * width, outputs)
-        self.act = ACTIVATIONS[activation]
         self.skip, self.scale = skip, scale
-        self.flaw = flaw_of(flaw, amount)
-        self.last = flaw_of(last, amount)
-        initialise_(self, init, gain)
+        self.end_(**shared)
 
     def forward(self, x):
         x = self.act(self.stem(x))
@@ -50,7 +42,7 @@ class Conv(nn.Module):
         return self.last(self.head(F.adaptive_avg_pool2d(x, 2).flatten(1)))
 
 
-class UNet(nn.Module):
+class UNet(Net):
     """Down once, up once, with the way across (Ronneberger et al. 2015); classes for every pixel."""
 
     def __init__(
@@ -60,13 +52,9 @@ class UNet(nn.Module):
         *,
         depth: int = 1,
         width: int = 8,
-        activation: str = "relu",
         norm: str = "none",
         across: bool = True,
-        init: str = "default",
-        gain: float = 1.0,
-        flaw: str = "",
-        amount: float = 0.0,
+        **shared,
     ):
         super().__init__()
         self.down = nn.Conv2d(inputs, width, 3, padding=1)
@@ -74,10 +62,8 @@ class UNet(nn.Module):
         self.norms = nn.ModuleList(norm_of(norm, width, image=True) for _ in range(depth))
         self.up = nn.ConvTranspose2d(width, width, 2, stride=2)
         self.head = nn.Conv2d(2 * width if across else width, outputs, 3, padding=1)
-        self.act = ACTIVATIONS[activation]
         self.across = across
-        self.flaw = flaw_of(flaw, amount)
-        initialise_(self, init, gain)
+        self.end_(last=None, **shared)
 
     def forward(self, x):
         x = self.act(self.down(x))

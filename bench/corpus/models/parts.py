@@ -169,3 +169,20 @@ FLAWS: dict[str, type[Flaw]] = {
 
 def flaw_of(name: str, amount: float) -> nn.Module:
     return FLAWS[name](amount) if name else nn.Identity()
+
+
+class Net(nn.Module):
+    """A net of the table. What all of them take is set when the layers are there, by ``end_`` or ``draw_``."""
+
+    def end_(self, *, activation: str = "relu", **drawn) -> None:
+        self.act = ACTIVATIONS[activation]
+        self.draw_(**drawn)
+
+    def draw_(
+        self, *, init: str = "default", gain: float = 1.0, flaw: str = "", amount: float = 0.0, last: str | None = ""
+    ) -> None:
+        """``flaw`` comes after each block, ``last`` after the answer, in nets that have a place for it (not None)."""
+        self.flaw = flaw_of(flaw, amount)
+        if last is not None:
+            self.last = flaw_of(last, amount)
+        initialise_(self, init, gain)

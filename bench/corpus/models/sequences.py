@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from bench.corpus.models.parts import ACTIVATIONS, flaw_of, initialise_
+from bench.corpus.models.parts import ACTIVATIONS, Net, flaw_of, initialise_
 
 CELLS = {"rnn": nn.RNN, "rnn-relu": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
@@ -95,7 +95,7 @@ class Loop(nn.Module):
         return self.head(state)
 
 
-class Bag(nn.Module):
+class Bag(Net):
     """Words to vectors with sparse or dense gradients, their mean, a net."""
 
     def __init__(
@@ -106,23 +106,15 @@ class Bag(nn.Module):
         sparse: bool = True,
         depth: int = 1,
         width: int = 24,
-        activation: str = "relu",
         std: float = 1.0,
-        init: str = "default",
-        gain: float = 1.0,
-        flaw: str = "",
-        amount: float = 0.0,
-        last: str = "",
+        **shared,
     ):
         super().__init__()
         self.words = nn.EmbeddingBag(inputs, width, mode="mean", sparse=sparse)
         nn.init.normal_(self.words.weight, std=std)
         self.layers = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
         self.head = nn.Linear(width, outputs)
-        self.act = ACTIVATIONS[activation]
-        self.flaw = flaw_of(flaw, amount)
-        self.last = flaw_of(last, amount)
-        initialise_(self, init, gain)
+        self.end_(**shared)
 
     def forward(self, x):
         x = self.words(x)

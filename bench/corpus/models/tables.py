@@ -8,10 +8,10 @@ from torch import nn
 
 from bench.corpus.models.feedforward import MLP
 from bench.corpus.models.generators import Stack
-from bench.corpus.models.parts import ACTIVATIONS, flaw_of, initialise_, norm_of
+from bench.corpus.models.parts import Net, flaw_of, initialise_, norm_of
 
 
-class Tabular(nn.Module):
+class Tabular(Net):
     """Blocks of normalisation, two layers and dropout beside a skip (Gorishniy et al. 2021)."""
 
     def __init__(
@@ -21,15 +21,10 @@ class Tabular(nn.Module):
         *,
         depth: int = 2,
         width: int = 32,
-        activation: str = "relu",
         norm: str = "batch",
         drop: float = 0.1,
         skip: bool = True,
-        init: str = "default",
-        gain: float = 1.0,
-        flaw: str = "",
-        amount: float = 0.0,
-        last: str = "",
+        **shared,
     ):
         super().__init__()
         self.stem = nn.Linear(inputs, width)
@@ -38,11 +33,8 @@ class Tabular(nn.Module):
         self.down = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
         self.drop = nn.Dropout(drop)
         self.head = nn.Linear(width, outputs)
-        self.act = ACTIVATIONS[activation]
         self.skip = skip
-        self.flaw = flaw_of(flaw, amount)
-        self.last = flaw_of(last, amount)
-        initialise_(self, init, gain)
+        self.end_(**shared)
 
     def forward(self, x):
         x = self.stem(x)
