@@ -14,7 +14,7 @@ import argparse
 import gc
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -35,85 +35,61 @@ def objective(model: nn.Module, batch: dict[str, Any]) -> tuple[torch.Tensor, An
     return (output.loss, output) if hasattr(output, "loss") else (output.square().mean(), output)
 
 
-def architectures() -> dict[str, tuple[Callable[[], nn.Module], dict[str, Any]]]:
-    """Real architectures at the size of their small published versions, on a small batch."""
-    import transformers as t
+TEXT = {
+    "vocab_size": 1000,
+    "hidden_size": 256,
+    "num_hidden_layers": 6,
+    "num_attention_heads": 4,
+    "intermediate_size": 1024,
+}
+LLAMA = {**TEXT, "num_key_value_heads": 4, "max_position_embeddings": 128}
+VIT = {"hidden_size": 192, "num_hidden_layers": 12, "num_attention_heads": 3, "intermediate_size": 768}
+VIT |= {"image_size": 96, "patch_size": 16}
+RESNET = {"hidden_sizes": [64, 128, 256, 512], "depths": [2, 2, 2, 2], "layer_type": "basic"}
+SWIN = {"image_size": 96, "embed_dim": 96, "depths": [2, 2, 6, 2], "window_size": 3}
+GPT = {"vocab_size": 1000, "n_embd": 256, "n_layer": 6, "n_head": 4, "n_positions": 128}
+T5 = {"vocab_size": 1000, "decoder_start_token_id": 0, "d_model": 256, "d_kv": 64, "d_ff": 1024}
+T5 |= {"num_layers": 4, "num_heads": 4}
+BART = {"vocab_size": 1000, "d_model": 256, "encoder_layers": 3, "decoder_layers": 3, "encoder_attention_heads": 4}
+BART |= {"decoder_attention_heads": 4, "encoder_ffn_dim": 1024, "decoder_ffn_dim": 1024}
+
+ARCHITECTURES: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
+    ("ResNet-18", "ResNetForImageClassification", "pictures", RESNET),
+    ("ResNet-50", "ResNetForImageClassification", "pictures", {}),
+    ("ConvNeXt-T", "ConvNextForImageClassification", "pictures", {}),
+    ("MobileNetV2", "MobileNetV2ForImageClassification", "pictures", {"image_size": 96}),
+    ("RegNet", "RegNetForImageClassification", "pictures", {}),
+    ("ViT-T", "ViTForImageClassification", "pictures", VIT),
+    ("DeiT-T", "DeiTForImageClassification", "pictures", VIT),
+    ("Swin-T", "SwinForImageClassification", "pictures", SWIN),
+    ("SegFormer", "SegformerForImageClassification", "pictures", {}),
+    ("GPT-2", "GPT2LMHeadModel", "tokens", GPT),
+    ("Llama", "LlamaForCausalLM", "tokens", {**LLAMA, "head_dim": 64}),
+    ("Qwen2", "Qwen2ForCausalLM", "tokens", LLAMA),
+    ("GPT-NeoX", "GPTNeoXForCausalLM", "tokens", {**TEXT, "max_position_embeddings": 128}),
+    ("BERT", "BertForSequenceClassification", "words", TEXT),
+    ("RoBERTa", "RobertaForSequenceClassification", "words", {**TEXT, "pad_token_id": 1}),
+    ("ELECTRA", "ElectraForSequenceClassification", "words", {**TEXT, "embedding_size": 128}),
+    ("T5-small", "T5ForConditionalGeneration", "tokens", T5),
+    ("BART", "BartForConditionalGeneration", "pair", BART),
+)
+
+
+def architectures() -> Iterator[tuple[str, nn.Module, dict[str, Any]]]:
+    """Real architectures at the size of their small published versions, each on a small batch."""
+    import transformers
 
     tokens = {"input_ids": torch.randint(0, 1000, (8, 64)), "labels": torch.randint(0, 1000, (8, 64))}
-    words = {"input_ids": torch.randint(0, 1000, (8, 64)), "labels": torch.randint(0, 2, (8,))}
-    pictures = {"pixel_values": torch.randn(8, 3, 96, 96), "labels": torch.randint(0, 2, (8,))}
-    text = {"vocab_size": 1000, "hidden_size": 256, "num_hidden_layers": 6, "num_attention_heads": 4}
-    text |= {"intermediate_size": 1024}
-    llama = {**text, "num_key_value_heads": 4, "max_position_embeddings": 128, "head_dim": 64}
-    vit = {"hidden_size": 192, "num_hidden_layers": 12, "num_attention_heads": 3, "intermediate_size": 768}
-    vit |= {"image_size": 96, "patch_size": 16}
-    pair = {**tokens, "decoder_input_ids": tokens["input_ids"]}
-    return {
-        "ResNet-18": (
-            lambda: t.ResNetForImageClassification(
-                t.ResNetConfig(hidden_sizes=[64, 128, 256, 512], depths=[2, 2, 2, 2], layer_type="basic")
-            ),
-            pictures,
-        ),
-        "ResNet-50": (lambda: t.ResNetForImageClassification(t.ResNetConfig()), pictures),
-        "ConvNeXt-T": (lambda: t.ConvNextForImageClassification(t.ConvNextConfig()), pictures),
-        "MobileNetV2": (lambda: t.MobileNetV2ForImageClassification(t.MobileNetV2Config(image_size=96)), pictures),
-        "RegNet": (lambda: t.RegNetForImageClassification(t.RegNetConfig()), pictures),
-        "ViT-T": (lambda: t.ViTForImageClassification(t.ViTConfig(**vit)), pictures),
-        "DeiT-T": (lambda: t.DeiTForImageClassification(t.DeiTConfig(**vit)), pictures),
-        "Swin-T": (
-            lambda: t.SwinForImageClassification(
-                t.SwinConfig(image_size=96, embed_dim=96, depths=[2, 2, 6, 2], window_size=3)
-            ),
-            pictures,
-        ),
-        "SegFormer": (lambda: t.SegformerForImageClassification(t.SegformerConfig()), pictures),
-        "GPT-2": (
-            lambda: t.GPT2LMHeadModel(t.GPT2Config(vocab_size=1000, n_embd=256, n_layer=6, n_head=4, n_positions=128)),
-            tokens,
-        ),
-        "Llama": (lambda: t.LlamaForCausalLM(t.LlamaConfig(**llama)), tokens),
-        "Qwen2": (
-            lambda: t.Qwen2ForCausalLM(t.Qwen2Config(**{k: v for k, v in llama.items() if k != "head_dim"})),
-            tokens,
-        ),
-        "GPT-NeoX": (lambda: t.GPTNeoXForCausalLM(t.GPTNeoXConfig(**text, max_position_embeddings=128)), tokens),
-        "BERT": (lambda: t.BertForSequenceClassification(t.BertConfig(**text)), words),
-        "RoBERTa": (lambda: t.RobertaForSequenceClassification(t.RobertaConfig(**text, pad_token_id=1)), words),
-        "ELECTRA": (
-            lambda: t.ElectraForSequenceClassification(t.ElectraConfig(**text, embedding_size=128)),
-            words,
-        ),
-        "T5-small": (
-            lambda: t.T5ForConditionalGeneration(
-                t.T5Config(
-                    vocab_size=1000,
-                    decoder_start_token_id=0,
-                    d_model=256,
-                    d_kv=64,
-                    d_ff=1024,
-                    num_layers=4,
-                    num_heads=4,
-                )
-            ),
-            dict(tokens),
-        ),
-        "BART": (
-            lambda: t.BartForConditionalGeneration(
-                t.BartConfig(
-                    vocab_size=1000,
-                    d_model=256,
-                    encoder_layers=3,
-                    decoder_layers=3,
-                    encoder_attention_heads=4,
-                    decoder_attention_heads=4,
-                    encoder_ffn_dim=1024,
-                    decoder_ffn_dim=1024,
-                )
-            ),
-            pair,
-        ),
+    batches = {
+        "tokens": tokens,
+        "words": {"input_ids": torch.randint(0, 1000, (8, 64)), "labels": torch.randint(0, 2, (8,))},
+        "pictures": {"pixel_values": torch.randn(8, 3, 96, 96), "labels": torch.randint(0, 2, (8,))},
+        "pair": {**tokens, "decoder_input_ids": tokens["input_ids"]},
     }
+    for name, model, batch, options in ARCHITECTURES:
+        torch.manual_seed(0)
+        kind = getattr(transformers, model)
+        yield name, kind(kind.config_class(**options)).train(), batches[batch]
 
 
 class Deep(nn.Module):
@@ -166,9 +142,7 @@ def compare(model: nn.Module, batch: dict[str, Any], repeats: int) -> tuple[floa
 def over_architectures(repeats: int) -> None:
     ratios, steps = [], []
     print(f"{'architecture':14s} {'parameters':>12s} {'plain':>10s} {'probe ÷ plain':>14s} {'ten steps':>16s}")
-    for name, (build, batch) in architectures().items():
-        torch.manual_seed(0)
-        model = build().train()
+    for name, model, batch in architectures():
         seconds, ratio = compare(model, batch, repeats)
         cost = stepped(model, batch)
         ratios.append(ratio)
