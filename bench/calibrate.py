@@ -1,9 +1,12 @@
-"""Fit the rules' thresholds on the calibration part of the truth table: ``python -m bench.calibrate [--write | --test]``.
+"""Fit the rules' thresholds on the calibration part of the truth table: ``python -m bench.calibrate [--write | --test |
+--quantities [MODEL]]``.
 
 Prints each threshold as it stands in the source and as the rows choose it, and exits with 1 where the two differ.
 ``--write`` puts the chosen numbers into the source and the outcome into ``calibrated.json``, which a test compares with the
 source. Nothing but the calibration part is looked at. ``--test`` fits nothing: it counts mistakes on the test part, which
-is there for choosing between ways of judging.
+is there for choosing between ways of judging. ``--quantities`` fits nothing either: it prints the distribution of every
+quantity that a rule compares, over the calibration rows that train and those that fail of each cause, or those of one model
+(``suite``: the cases), on one batch.
 
 The choice: a threshold's candidates are a few round numbers in order. With all other thresholds as they are, the rules
 judge every trained calibration row by each, and the cost is counted (``COSTS``). Of the longest run of neighbouring
@@ -21,12 +24,13 @@ import json
 import multiprocessing
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from bench import quantities
 from bench.corpus.build import truths
 from bench.corpus.row import Row
 from bench.corpus.rows import every
@@ -36,6 +40,8 @@ from bench.records import measured
 from steadygrad import rules
 from steadygrad.record import CheckRecord, Finding, Severity, StepTest
 from steadygrad.rules.read_steptest import left_open
+
+SHARES = {"least": 0.0, "5 %": 0.05, "median": 0.5, "95 %": 0.95, "greatest": 1.0}
 
 CALIBRATED = Path(__file__).parent / "calibrated.json"
 
@@ -154,17 +160,38 @@ class Fitted:
         return max(self.costs) - min(self.costs)
 
 
-def cases(part: str = "calibration") -> list[Case]:
-    """The trained rows of a part that say something: those between neither way are left out."""
+def cases(part: str, model: str = "", *, both: bool = True) -> list[Case]:
+    """The trained rows of a part (and a model) that say something: those between neither way are left out.
+
+    ``both``: measured on fresh batches as well as on one.
+    """
     known = truths()
-    rows = [r for r in every().values() if part_of(r.family) == part and r.key in known]
+    rows = [r for r in every().values() if part_of(r.family) == part and model in ("", r.model) and r.key in known]
     rows = [row for row in rows if known[row.key].label in ("trains", "fails")]
     return [
         Case(row, known[row.key], row.twin in known and known[row.twin].label == "trains", records[row.key], fresh)
-        for fresh, records in ((fresh, measured(rows, fresh=fresh)) for fresh in (False, True))
+        for fresh, records in ((fresh, measured(rows, fresh=fresh)) for fresh in (False, True)[: 1 + both])
         for row in rows
         if row.key in records
     ]
+
+
+def distributions(rows: Iterable[Case]) -> str:
+    """Least, 5 %, median, 95 % and greatest of every quantity, over the rows that train and those that fail of each cause."""
+    groups: dict[str, list[dict[str, float]]] = {}
+    for case in rows:
+        name = case.truth.label + (f" {case.row.cause[0]}" if case.truth.label == "fails" and case.row.cause else "")
+        record = replace(case.record, trial=asked(case.record.trial))
+        groups.setdefault(name, []).append(quantities.measured(record))
+    lines = []
+    for what in quantities.QUANTITIES:
+        lines += ["", what, f"{'':14s}" + "".join(f"{word:>10s}" for word in ("rows", *SHARES))]
+        for name in sorted(groups, reverse=True):
+            values = sorted(row[what] for row in groups[name] if what in row)
+            if values:
+                picked = (values[round(share * (len(values) - 1))] for share in SHARES.values())
+                lines.append(f"{name:14s}{len(values):10d}" + "".join(f"{value:10.3g}" for value in picked))
+    return "\n".join(lines)
 
 
 Told = dict[str, list[Finding]]
@@ -253,9 +280,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.calibrate", description=__doc__.partition("\n")[0])
     parser.add_argument("--write", action="store_true", help="put the chosen numbers into the source")
     parser.add_argument("--test", action="store_true", help="count mistakes on the test part, and fit nothing")
+    parser.add_argument(
+        "--quantities", nargs="?", const="", metavar="MODEL", help="print distributions, and fit nothing"
+    )
     parser.add_argument("--processes", type=int, default=2)
     given = parser.parse_args(arguments)
     part = "test" if given.test else "calibration"
+    if given.quantities is not None:
+        rows = cases(part, given.quantities, both=False)
+        if not rows:
+            parser.error(
+                f"no {part} row of a model {given.quantities!r} is trained; the models are {', '.join(_models(part))}"
+            )
+        print(distributions(rows))
+        return 0
     _ROWS[:] = cases(part)
     before = _count()
     print(f"{len(_ROWS)} {part} rows: {_in_words(before)}")
@@ -277,6 +315,11 @@ def main(arguments: list[str] | None = None) -> int:
     for one in differ:
         print(f"{one.threshold.module}.{one.threshold.name} is {one.threshold.value:g}, the rows choose {one.chosen:g}")
     return 1 if differ else 0
+
+
+def _models(part: str) -> list[str]:
+    known = truths()
+    return sorted({row.model for row in every().values() if part_of(row.family) == part and row.key in known})
 
 
 def _count() -> dict[str, int]:

@@ -1,9 +1,9 @@
-"""Cure every sick set-up of the suite, then train it beside its twin: ``python -m bench.cured [--jobs N] [NAME …]``.
+"""Cure every sick case of the truth table, then train it beside its twin: ``python -m bench.cured [--jobs N] [NAME …]``.
 
 Prints, for each: what was taken, the verdict after, and what training made of the cured set-up and of the healthy twin
 (accuracy on data that was not trained on; for regressions the share of the loss removed), each trained several times from
 the same start on samples drawn in another order: one order is a draw of the lot, which the mean is not. Results go to
-``suite/cured.jsonl``, a line each, and are taken from there unless the name is given.
+``corpus/cured.jsonl``, a line each, and are taken from there unless the name is given.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ import torch
 from torch import nn
 
 import steadygrad
-from bench.suite.case import SEED, Case, Made, constant_loss, evaluate, objective
-from bench.train_suite import cases
+from bench.corpus.case import SEED, Case, Made, constant_loss, evaluate, objective, taken
+from bench.corpus.cases import cases
 from steadygrad.copies.copying import on_copy
 from steadygrad.source.spans import recording_constructions
 
 SICK = tuple(cases("sick").values())
-RESULTS = Path(__file__).parent / "suite" / "cured.jsonl"
+RESULTS = Path(__file__).parent / "corpus" / "cured.jsonl"
 
 FEWEST, MOST, SURE = 2, 8, 0.02
 """Orders of the samples that both are trained on: so many at least and at most, and the standard error of both means at
@@ -63,7 +63,6 @@ class Result:
 
 
 def examine(case: Case) -> Result:
-    torch.manual_seed(SEED)
     with recording_constructions():
         made = case.make()
     began = time.perf_counter()
@@ -71,10 +70,7 @@ def examine(case: Case) -> Result:
     seconds = time.perf_counter() - began
     loss_fn = cured.loss_fn or made.loss_fn
     copy = Made(cured.model, made.batch, loss_fn, cured.optimizer, made.batches, made.evaluation)
-    assert case.twin is not None
-    torch.manual_seed(SEED)
-    twin = case.twin()
-    cured_scores, twin_scores = scores(copy, twin, case.steps)
+    cured_scores, twin_scores = scores(copy, case.make("twin"), case.steps)
     return Result(
         case.name,
         case.family,
@@ -123,13 +119,8 @@ def score(made: Made, steps: int) -> float:
     """Accuracy after training for classifiers; for others the share of the constant answer's loss that was removed."""
     before = evaluate(made)
     made.model.train()
-    for step in range(steps):
-        made.optimizer.zero_grad()
-        loss, _ = objective(made, made.batches(step))
-        if not torch.isfinite(loss):
-            return 0.0
-        loss.backward()
-        made.optimizer.step()
+    if not all(map(math.isfinite, taken(made, steps))):
+        return 0.0
     with torch.no_grad(), torch.random.fork_rng():
         torch.manual_seed(SEED + 1)
         batch = made.evaluation()
@@ -150,7 +141,7 @@ def score(made: Made, steps: int) -> float:
 
 def _work(name: str) -> Result | tuple[str, str]:
     torch.set_num_threads(1)
-    case = next(case for case in SICK if case.name == name)
+    case = cases("sick")[name]
     try:
         return examine(case)
     except Exception as error:

@@ -70,13 +70,19 @@ def revision() -> str:
     return digest(SOURCE, ("_check.py", *MEASURES, "record", "rules", "theory"))
 
 
-def judge(row: Row, tier: str, now: str) -> Judgement:
-    """The verdict on the row's first training, before it begins, from the batches that it is trained on."""
+def check(row: Row, trial: int | None, *, fresh: bool) -> steadygrad.Report:
+    """The report on the row's first training, before it begins: from the batches that it is trained on, or the first alone."""
+    with recording_constructions():
+        made = prepare(row).made
+    batch = made.batches if fresh else made.batch
+    return steadygrad.check(made.model, batch, made.loss_fn, optimizer=made.optimizer, trial=trial)
+
+
+def judge(row: Row, tier: str, now: str, *, fresh: bool = True) -> Judgement:
+    """The verdict of a tier on a row."""
     began = time.process_time()
     try:
-        with recording_constructions():
-            made = prepare(row).made
-        report = steadygrad.check(made.model, made.batches, made.loss_fn, optimizer=made.optimizer, trial=TIERS[tier])
+        report = check(row, TIERS[tier], fresh=fresh)
     except Exception as error:
         return Judgement(row.key, tier, now, "crashed", message=f"{type(error).__name__}: {error}"[:300])
     told = [finding for finding in report.findings if finding.severity != "info"]

@@ -17,14 +17,11 @@ from pathlib import Path
 
 import torch
 
-import steadygrad
-from bench.corpus.prepare import prepare
 from bench.corpus.row import Row
 from bench.corpus.rows import every
-from bench.judge import MEASURES, SOURCE, digest
+from bench.judge import MEASURES, SOURCE, check, digest
 from steadygrad.record import CheckRecord
 from steadygrad.rules import thresholds
-from steadygrad.source.spans import recording_constructions
 
 FRESH = "-fresh"
 KEPT = Path(__file__).parent / "corpus" / "records"
@@ -63,12 +60,7 @@ def _measure(key: str, folder: Path, fresh: bool) -> None:
     warnings.simplefilter("ignore")
     row = every()[key]
     try:
-        with recording_constructions():
-            made = prepare(row).made
-        batch = made.batches if fresh else made.batch
-        report = steadygrad.check(
-            made.model, batch, made.loss_fn, optimizer=made.optimizer, trial=thresholds.MOST_STEPS
-        )
+        report = check(row, thresholds.MOST_STEPS, fresh=fresh)
         told = report.to_json(indent=None)
         if fresh and (report.trial is None or report.trial.unseen is None) and not report.trial.diverged:
             told = ""  # Its batches are all the same.

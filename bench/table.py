@@ -81,7 +81,7 @@ def holdings(*, truth: Path = TRUTH) -> str:
     found = edges(there, known)
     numbers = Counter(edge.number for edge in found)
     told = ", ".join(f"{count} in {name}" for name, count in numbers.most_common())
-    seconds = sorted(known[row.key].seconds for row in there) or [0.0]
+    seconds = sorted(known[row.key].seconds for row in there if known[row.key].seconds) or [0.0]
     lines += [
         f"near misses, one trains and its neighbour fails: {len(found)} pairs ({told})",
         f"processor time of a row's three trainings: mean {sum(seconds) / len(seconds):.1f} s, "

@@ -1,4 +1,5 @@
-"""The best known result of each task: ``python -m bench.corpus.best [TASK …]`` measures what ``tasks.py`` states.
+"""The best known result of each task or case: ``python -m bench.corpus.best [TASK|CASE …]`` measures what ``tasks.py`` states,
+or the case.
 
 A reference set-up is trained for four budgets without ending early; what counts is its best three looks in a row (their
 median), of the best of three seeds: of the held-out result in units of the task's metric (``Task.best``), and of the share
@@ -11,13 +12,14 @@ import sys
 
 import torch
 
-from bench.corpus import law
+from bench.corpus import from_cases, law
+from bench.corpus.case import taken
 from bench.corpus.make import budget, make, sets, task_of
 from bench.corpus.objective import constant_loss, learned
+from bench.corpus.prepare import prepare
 from bench.corpus.row import Row, options
 from bench.corpus.rows.bases import NEWER, base
 from bench.corpus.tasks import TASKS
-from bench.suite.case import objective
 
 BUDGETS = 4
 
@@ -52,21 +54,32 @@ def best_of(row: Row, seed: int) -> tuple[float, float]:
     looks: list[float] = []
     losses: list[float] = []
     shares = [0.0]
-    for step in range(BUDGETS * budget(row)):
-        made.optimizer.zero_grad()
-        loss, _ = objective(made, made.batches(step))
-        losses.append(float(loss.detach()))
-        loss.backward()
-        made.optimizer.step()
-        if (step + 1) % law.LOOK_EVERY == 0:
+    for loss in taken(made, BUDGETS * budget(row)):
+        losses.append(loss)
+        if len(losses) % law.LOOK_EVERY == 0:
             looks.append(law.measure(task, made.model, data.held_x, data.held_y))
             shares.append(0.0 if constant is None else learned(losses[-law.LOOKS * law.LOOK_EVERY :], constant))
     return max(law.settled(looks[: n + 1]) for n in range(law.LOOKS - 1, len(looks))), max(shares)
 
 
+def removed(row: Row) -> float:
+    """What one training to the end of the budget removes of the loss of a healthy case, or of a sick one's twin."""
+    prepared = prepare(row)
+    prepared.score()  # The loss before it, which the share is of.
+    prepared.made.model.train()
+    for _ in taken(prepared.made, prepared.budget):
+        pass
+    return prepared.score() * from_cases.case_of(row).best
+
+
 def main(names: list[str]) -> None:
     torch.set_num_threads(1)
+    cases = {dict(row.parameters)["case"]: row for row in from_cases.rows() if not row.cause}
     for name in names or TASKS:
+        if name in cases:
+            stated = from_cases.case_of(cases[name]).best
+            print(f"{name:40s} stated {stated:.4g}  measured {removed(cases[name]):.4g}", flush=True)
+            continue
         row = REFERENCES[name]
         results, shares = zip(*sorted(best_of(row, seed) for seed in range(law.SEEDS)), strict=True)
         told = " ".join(f"{result:.3f}" for result in results)

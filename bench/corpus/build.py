@@ -2,8 +2,8 @@
 
 Rows that have a result under the same key and law are passed over, and those that trained under the law before, so an
 interrupted build goes on where it stopped; each result is written as soon as it is there. Rows come in the order of their
-keys, which is no order at all, each behind its twin, so that a half-built table is a random half of the pairs; the earlier
-suite's come last. A set-up that raises is written down as crashed, and so is one that takes its process with it.
+keys, which is no order at all, each behind its twin, so that a half-built table is a random half of the pairs; the cases
+come last. A set-up that raises is written down as crashed, and so is one that takes its process with it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import torch
 from bench.corpus import law, store
 from bench.corpus.row import Row
 from bench.corpus.rows import every
-from bench.corpus.split import PARTS, SUITE, part_of
+from bench.corpus.split import CASES, PARTS, part_of
 from bench.corpus.train import Truth, train
 
 TRUTH = Path(__file__).parent / "truth.jsonl"
@@ -53,9 +53,9 @@ def chosen(part: str | None = None, family: str | None = None, *, smoke: bool = 
 
 
 def _in_order() -> list[Row]:
-    """All rows by key, each behind its twin; those of the earlier suite last."""
+    """All rows by key, each behind its twin; the cases last."""
     rows = every()
-    by_key = sorted(rows.values(), key=lambda row: (row.model == SUITE, row.key))
+    by_key = sorted(rows.values(), key=lambda row: (row.model == CASES, row.key))
     return list({one.key: one for row in by_key for one in (rows.get(row.twin, row), row)}.values())
 
 

@@ -17,11 +17,11 @@ from typing import Any
 import torch
 
 from bench.corpus import law
+from bench.corpus.case import Made
 from bench.corpus.make import LOOKED_AT
 from bench.corpus.prepared import Prepared
 from bench.corpus.row import Row, options
 from bench.corpus.tasks import Task
-from bench.suite.case import Made
 
 MODEL = "file"
 ADDED = Path(__file__).parent / "added"

@@ -15,8 +15,8 @@ trained on.
 *trains*: all three seeds reach ``TRAINS``. *fails*: none passes ``FAILS``. *between*: all else, seeds that disagree
 among it. The two marks are the quarters of the way from chance to the best: a net that took less than a quarter of what
 there is to learn has not learned the task in a budget in which the reference takes all of it; one that took three
-quarters has. The marks follow the earlier suite's (``bench.train_suite``: 0.1 and 0.2 of the loss) in leaving a band
-between them, and are wider, so that a label doesn't hang on the order of additions: a repeat gives the same one.
+quarters has. They leave a band between them, so wide that a label doesn't hang on the order of additions: a repeat gives
+the same one.
 """
 
 from __future__ import annotations

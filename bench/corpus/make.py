@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bench.corpus.case import Made
 from bench.corpus.losses import LOSSES, optimizer_of
 from bench.corpus.models import build
 from bench.corpus.row import Row
 from bench.corpus.tasks import HIDDEN, TASKS, Task
-from bench.suite.case import Made
 
 LOOKED_AT = 256
 """Held-out samples that a look at the result takes, at most."""

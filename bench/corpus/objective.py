@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from bench.corpus import law
-from bench.suite.case import Made
+from bench.corpus.case import Made
 
 BATCHES = 20
 """Batches over which the best constant answer is fitted."""

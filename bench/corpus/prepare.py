@@ -1,6 +1,6 @@
 """From a row to something that can be trained and scored, whatever the row is made of.
 
-Most rows are put together from a builder and a task; those of the earlier suite and of files that users added bring their
+Most rows are put together from a builder and a task; cases and files that users added bring their
 own code. What comes out is the same for all.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import torch
 
-from bench.corpus import from_file, from_suite, law
+from bench.corpus import from_cases, from_file, law
 from bench.corpus.make import budget, make, sets, task_of
 from bench.corpus.prepared import Prepared
 from bench.corpus.row import Row
@@ -28,7 +28,7 @@ def generated(row: Row, seed: int) -> Prepared:
 
 
 SOURCES: dict[str, Callable[[Row, int], Prepared]] = {
-    from_suite.MODEL: from_suite.prepare,
+    from_cases.MODEL: from_cases.prepare,
     from_file.MODEL: from_file.prepare,
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench.suite.case import Made
+from bench.corpus.case import Made
 
 
 @dataclass(frozen=True)
@@ -17,3 +17,5 @@ class Prepared:
     budget: int
     learnable: float | None = None
     """Share of the constant answer's loss that the best known training takes; None where the score says it all."""
+    best: float | None = None
+    """Of a case: the share of its evaluation loss that a score of 1 stands for."""

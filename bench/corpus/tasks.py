@@ -122,11 +122,11 @@ def parity() -> Data:
 
 
 @cache
-def recall(length: int = 30) -> Data:
-    """Sequences (1200, length, 5): the first step shows one of four classes, the rest is noise; which was it?"""
+def recall(length: int = 30, *, samples: int = 1200) -> Data:
+    """Sequences (samples, length, 5): the first step shows one of four classes, the rest is noise; which was it?"""
     noise = _noise(11)
-    y = torch.randint(4, (1200,), generator=noise)
-    x = 0.1 * torch.randn(1200, length, 5, generator=noise)
+    y = torch.randint(4, (samples,), generator=noise)
+    x = 0.1 * torch.randn(samples, length, 5, generator=noise)
     x[:, 0, :4] += 2.0 * F.one_hot(y, 4)
     x[:, 0, 4] += 1.0
     return x, y

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 
 import torch
 
 from bench.corpus import law
+from bench.corpus.case import taken
 from bench.corpus.objective import constant_loss, learned
 from bench.corpus.prepare import prepare
 from bench.corpus.row import Row
-from bench.suite.case import objective
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Truth:
     held: tuple[float, ...] = ()
     """The held-out result of each seed."""
     learned: tuple[float, ...] = ()
-    """Share of the constant answer's loss that each seed's training took; empty where the held-out result says it all."""
+    """Share of the constant answer's loss that each seed's training took; of a case, of its evaluation loss (the oldest were
+    trained once, to the end of the budget, before they were by the law). Empty where the held-out result says it all."""
     steps: tuple[int, ...] = ()
     """Taken by each seed: fewer than the budget where it was solved or diverged."""
     seconds: float = 0.0
@@ -76,22 +78,22 @@ def train_once(row: Row, seed: int) -> Training:
 
 def _trained(row: Row, seed: int) -> Training:
     prepared = prepare(row, seed)
-    made, learnable = prepared.made, prepared.learnable
+    made, learnable, best = prepared.made, prepared.learnable, prepared.best
+    unit = learnable or best or 1.0
     constant = constant_loss(made) if learnable is not None else None
     made.model.train()
     looks = [prepared.score()]
     losses: list[float] = []
-    for step in range(prepared.budget):
-        made.optimizer.zero_grad()
-        loss, _ = objective(made, made.batches(step))
-        if not torch.isfinite(loss):
-            return Training(law.DIVERGED, None if constant is None else law.DIVERGED, learnable or 1.0, step)
-        losses.append(float(loss.detach()))
-        loss.backward()
-        made.optimizer.step()
-        if (step + 1) % law.LOOK_EVERY == 0:
+    for loss in taken(made, prepared.budget):
+        if not math.isfinite(loss):
+            return Training(
+                law.DIVERGED, None if constant is None and best is None else law.DIVERGED, unit, len(losses)
+            )
+        losses.append(loss)
+        if len(losses) % law.LOOK_EVERY == 0:
             looks.append(prepared.score())
             if law.solved(looks):
                 break
-    share = None if constant is None else learned(losses, constant)
-    return Training(law.settled(looks), share, learnable or 1.0, len(losses))
+    held = law.settled(looks)
+    share = learned(losses, constant) if constant is not None else held * best if best is not None else None
+    return Training(held, share, unit, len(losses))

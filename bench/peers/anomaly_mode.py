@@ -7,8 +7,8 @@ import warnings
 
 import torch
 
+from bench.corpus.case import objective
 from bench.peers.watch import Subject
-from bench.suite.case import objective
 
 NAME = "anomaly-mode"
 REFERENCE = "docs.pytorch.org/docs/stable/autograd.html#anomaly-detection (torch.autograd.detect_anomaly)"

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 
+from bench.corpus.case import objective
 from bench.peers.watch import Subject
-from bench.suite.case import objective
 
 NAME = "lr-finder"
 REFERENCE = "Smith, WACV 2017; fastai's LRFinder (start_lr 1e-7, end_lr 10, num_it 100, stop_div at 4 × the best)"

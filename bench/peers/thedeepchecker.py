@@ -13,8 +13,8 @@ from itertools import pairwise
 import torch
 import torch.nn.functional as F
 
+from bench.corpus.case import objective
 from bench.peers.watch import Subject, finite
-from bench.suite.case import objective
 
 NAME = "thedeepchecker"
 REFERENCE = "Ben Braiek & Khomh, TOSEM 2023, arXiv 2204.00694; github.com/thedeepchecker/thedeepchecker, deep_checker"

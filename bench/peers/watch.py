@@ -19,9 +19,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from bench.corpus.case import Made, objective
 from bench.corpus.prepare import prepare
 from bench.corpus.row import Row
-from bench.suite.case import Made, objective
 
 STEPS = 30
 

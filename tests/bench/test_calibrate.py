@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from bench import calibrate
+from bench import calibrate, quantities
 from bench.calibrate import CALIBRATED, COSTS, THRESHOLDS, Case, Threshold, mistake
 from bench.corpus.rows.bases import base
 from bench.corpus.train import Truth
+from bench.judge import check
 from steadygrad import rules
 from steadygrad.record import Finding, Severity, StepTest
 from steadygrad.rules import thresholds
@@ -109,6 +110,22 @@ def test_the_middle_of_the_longest_run_of_least_cost(costs: list[float], index: 
 
 ROW = base("mlp", "wine")
 BROKEN = ROW.broken("SG101", "SG105", line="x * self.amount", parameters={"flaw": "scaled"})
+
+
+TRUTH = Truth(ROW.key, ROW.name, ROW.family, "trains", (1.0,) * 3)
+
+
+def test_distributions_are_told_of_what_trains_and_of_what_fails_by_each_cause() -> None:
+    record = check(ROW, 10, fresh=False)
+    fails = replace(TRUTH, label="fails")
+    rows = [Case(ROW, TRUTH, True, record), Case(BROKEN, fails, True, record), Case(ROW, TRUTH, True, record)]
+    lines = calibrate.distributions(rows).splitlines()
+    at = lines.index("greatest update ratio")
+    updates = quantities.measured(record)["greatest update ratio"]
+    assert [line.split() for line in lines[at + 2 : at + 4]] == [
+        ["trains", "2", *[f"{updates:.3g}"] * 5],
+        ["fails", "SG101", "1", *[f"{updates:.3g}"] * 5],
+    ]
 
 
 def finding(code: str, severity: Severity) -> Finding:

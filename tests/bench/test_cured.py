@@ -1,4 +1,4 @@
-"""What ``sg.cure`` alone made of the suite's sick set-ups, as ``python -m bench.cured`` wrote it down."""
+"""What ``sg.cure`` alone made of the sick cases, as ``python -m bench.cured`` wrote it down."""
 
 from __future__ import annotations
 
@@ -7,17 +7,14 @@ from statistics import fmean
 
 import pytest
 
+from bench.corpus.cases import cases
+from bench.corpus.cases.sick import dead, exploding, initialisation, recurrent, saturation, setup, updates, vanishing
 from bench.cured import FEWEST, MOST, RESULTS, examine
-from bench.suite import cases
-from bench.suite.sick import dead, exploding, initialisation, recurrent, saturation, setup, updates, vanishing
 
 CURABLE = {
     case.name
     for module in (dead, exploding, initialisation, recurrent, saturation, setup, updates, vanishing)
-    for value in vars(module).values()
-    if isinstance(value, (tuple, list))
-    for case in value
-    if hasattr(case, "twin")
+    for case in module.CASES
 }
 """Those whose cause lies in numbers, set-up or architecture; not code that cuts the gradient off or divides by zero."""
 

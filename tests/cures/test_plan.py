@@ -12,8 +12,8 @@ from torch import nn
 from torch.nn import functional as F
 
 import steadygrad as sg
-from bench.suite import cases
-from bench.suite.case import SEED, Made
+from bench.corpus.case import Made
+from bench.corpus.cases import cases
 from steadygrad import cures
 from steadygrad.cures import candidates, evaluate
 from steadygrad.cures import plan as planner
@@ -40,7 +40,6 @@ PLANNED = (
 
 
 def made(name: str) -> Made:
-    torch.manual_seed(SEED)
     return SICK[name].make()
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from functools import cache
 
-from bench.corpus import from_file, from_suite
+from bench.corpus import from_cases, from_file
 from bench.corpus.row import Row
 from bench.corpus.rows import conditions, depth, flaws, kinds, newer, objectives, rates, structure
 
-GENERATORS = (rates, flaws, depth, structure, conditions, newer, objectives, kinds, from_suite, from_file)
+GENERATORS = (rates, flaws, depth, structure, conditions, newer, objectives, kinds, from_cases, from_file)
 
 
 @cache

@@ -14,7 +14,7 @@ EXPLODED = ("SG201", "SG205", "SG301", "SG204", "SG203")
 SMALL_SLOPE = ("sigmoid", "hardsigmoid", "softplus", "softsign")
 """Activations that lose the gradient within a few layers."""
 SHALLOW, MIDDLE = (2, 4, 5, 7), (6, 11, 16, 24)
-"""Depths about the edge for those, and for the rest, at default initialisation (``bench/near_miss.py``)."""
+"""Depths about the edge for those, and for the rest, at default initialisation."""
 
 INITIALISERS: tuple[tuple[str, float], ...] = (
     ("uniform_", 0.05),

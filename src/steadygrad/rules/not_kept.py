@@ -14,7 +14,7 @@ from steadygrad.rules.lost_paths import RULE
 from steadygrad.rules.read_steptest import Progress, outcome, progress
 
 # Share of what gets a gradient that no module has, from which it is an error where no step was taken that could tell. Of 936
-# set-ups of the truth table and the suite that train, probed alone, none has any; layers in a list are 0.67 in the usual net.
+# set-ups of the truth table that train, probed alone, none has any; layers in a list are 0.67 in the usual net.
 MOST = 0.5
 
 

@@ -114,7 +114,7 @@ def setup():
 ## Where the threshold comes from
 
 `DECADES_AT_RISK`, `DECADES_LOST`, `DECADES_STALLED`, `DECADES_DROWNED`, `ROUNDING` and `CRAWL` stand in
-`rules/thresholds.py`, each beside its measurement. `bench/thresholds.py` and `bench/near_miss.py` print the measurements
+`rules/thresholds.py`, each beside its measurement. `python -m bench.calibrate --quantities` prints the measurements
 again. On one batch, of 44 calibration rows that lose 4.5 decades or more and do not fail, those that learn nothing in a
 hundred steps lose at most 8.
 

@@ -130,12 +130,12 @@ SQUASHING = frozenset(
     ["sigmoid", "tanh", "hardtanh", "hardsigmoid", "softsign", "erf", "logsigmoid", "softmax", "expit"]
 )
 
-# bench/thresholds.py, share of the shrinking on the trunk that squashing activations take. Where they are the cause: 0.61 or
-# more, but for one of 13; where another factor is (SG101, SG301): at most 0.12.
+# bench.calibrate --quantities, share of the shrinking on the trunk that squashing activations take. Where they are the cause:
+# 0.61 or more, but for one of 13; where another factor is (SG101, SG301): at most 0.12.
 SHARE = 0.5
 
-# bench/thresholds.py, greatest share of saturated units (derivative below 5 % of its maximum) of any activation. Set-ups
-# that train: 95 % at most 0.63 (ReLU's off units count too); where saturation is the cause: 1.
+# bench.calibrate --quantities, greatest share of saturated units (derivative below 5 % of its maximum) of any activation.
+# Set-ups that train: 95 % at most 0.63 (ReLU's off units count too); where saturation is the cause: 1.
 SATURATED = 0.4
 
 

@@ -127,8 +127,8 @@ from steadygrad.rules.read_trunk import vanishing
 
 RULE = "SG104", "vanishing-through-time"
 
-# bench/thresholds.py, decades lost from the last step to the first. 23 recurrences that train: at most 7.4 (orthogonal ReLU
-# over 60 steps); eleven that were seen to forget: 10.4 to 63.
+# bench.calibrate --quantities, decades lost from the last step to the first. 23 recurrences that train: at most 7.4
+# (orthogonal ReLU over 60 steps); eleven that were seen to forget: 10.4 to 63.
 DECADES_LOST = 8
 
 # The same where after hundreds of steps on fresh batches next to nothing was learned, a warning. Calibration rows of which that

@@ -121,8 +121,8 @@ from steadygrad.rules.read_trunk import drowned, escapes, shut_by_design
 
 RULE = "SG105", "collapsed-representation"
 
-# bench/thresholds.py, spread of the model's output. 211 set-ups that train: 5 % below 2e-4; five below 1e-7, and in all five
-# it grows (``escapes``). Sick by vanishing or mismatch (SG101, 102, 301): median 7e-15, the rounding of float32.
+# bench.calibrate --quantities, spread of the model's output. 211 set-ups that train: 5 % below 2e-4; five below 1e-7, and in
+# all five it grows (``escapes``). Sick by vanishing or mismatch (SG101, 102, 301): median 7e-15, the rounding of float32.
 SPREAD = 1e-06
 
 # Times by which a hundred steps on fresh batches bring the answers closer to one another, and how near the loss then is to that

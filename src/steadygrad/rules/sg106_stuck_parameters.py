@@ -93,12 +93,12 @@ from steadygrad.rules.read_trunk import operation_of, shut_by_design, slowest
 
 RULE = "SG106", "stuck-parameters"
 
-# bench/thresholds.py, greatest update ratio of any weight matrix at the first step. Set-ups that train: 5 % below 2.5e-3;
-# stuck by their rate: median 3e-7. Those that train below this (a rate warming up from 0) do not stand still.
+# bench.calibrate --quantities, greatest update ratio of any weight matrix at the first step. Set-ups that train: 5 % below
+# 2.5e-3; stuck by their rate: median 3e-7. Those that train below this (a rate warming up from 0) do not stand still.
 UPDATE = 0.0002
 
-# bench/thresholds.py, fall of the loss in ten steps, learned without the input or with it, or its rise. 212 set-ups that
-# train: at least 0.0017; stuck by the scale of targets or updates: median 3e-6.
+# bench.calibrate --quantities, fall of the loss in ten steps, learned without the input or with it, or its rise. 212 set-ups
+# that train: at least 0.0017; stuck by the scale of targets or updates: median 3e-6.
 FLAT = 5e-4
 FLAT_LATE = 0.4
 

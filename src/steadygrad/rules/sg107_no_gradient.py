@@ -119,7 +119,7 @@ def setup():
 
 The finding is an error, in `check` and in `run` alike, from `NEARLY_ALL = 0.9` of the elements that the optimizer trains: the
 rest cannot learn how the output depends on the input. From `MAJOR = 0.2` on it is an error where the step test learns
-nothing. Of 938 set-ups of the truth table and the suite that train, two have a cut, of 0.32 and 0.36; of 34 that fail and
+nothing. Of 938 set-ups of the truth table that train, two have a cut, of 0.32 and 0.36; of 34 that fail and
 have one, 29 lie at 0.96 and more.
 
 The finding is an error at any share if the whole input lies in front of the cut and the weights there are untrained. It stays

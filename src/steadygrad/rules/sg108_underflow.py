@@ -96,7 +96,7 @@ def setup():
 ## Where the threshold comes from
 
 `UNDERFLOW = 0.5` of the elements. For updates the limit is half the spacing of the format around 1: it is arithmetic, not
-measurement. `bench/thresholds.py` prints the measured shares again.
+measurement. `python -m bench.calibrate --quantities` prints the measured shares again.
 
 ## References
 
@@ -116,8 +116,8 @@ from steadygrad.rules.read_steptest import Progress, outcome, progress
 
 RULE = "SG108", "underflow"
 
-# bench/thresholds.py, share of gradient elements that float16 rounds to zero at the worst place of the trunk. 212 set-ups that
-# train: 0; float16 without loss scaling at a depth that needs it: 1.
+# bench.calibrate --quantities, share of gradient elements that float16 rounds to zero at the worst place of the trunk. 212
+# set-ups that train: 0; float16 without loss scaling at a depth that needs it: 1.
 UNDERFLOW = 0.5
 
 # Half the spacing of numbers around 1: an update smaller than this share of a weight rounds back to the weight.

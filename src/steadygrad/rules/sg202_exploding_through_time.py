@@ -122,8 +122,8 @@ from steadygrad.rules.read_steptest import Progress, outcome, progress
 
 RULE = "SG202", "exploding-through-time"
 
-# bench/thresholds.py, decades gained from the last step to the first. 23 recurrences that train: none gains; those that
-# diverge: 16 and 21. 4 is a factor of 10,000 between the ends of one sequence.
+# bench.calibrate --quantities, decades gained from the last step to the first. 23 recurrences that train: none gains; those
+# that diverge: 16 and 21. 4 is a factor of 10,000 between the ends of one sequence.
 DECADES_GAINED = 4.0
 
 

@@ -107,7 +107,7 @@ def setup():
 
 ## Where the threshold comes from
 
-There is none: a number is finite or it is not. `bench/thresholds.py` prints nothing for it.
+There is none: a number is finite or it is not. `python -m bench.calibrate --quantities` prints nothing for it.
 
 ## References
 

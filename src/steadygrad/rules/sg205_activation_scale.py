@@ -121,8 +121,8 @@ from steadygrad.rules.read_steptest import Progress, outcome, progress
 
 RULE = "SG205", "activation-scale"
 
-# bench/thresholds.py, greatest standard deviation (or |mean|) of any layer's output. 212 set-ups that train: 95 % at most 5.8,
-# above this only such as learn all the same; sick by explosion (SG201): 2,100 and more.
+# bench.calibrate --quantities, greatest standard deviation (or |mean|) of any layer's output. 212 set-ups that train: 95 % at
+# most 5.8, above this only such as learn all the same; sick by explosion (SG201): 2,100 and more.
 LARGE = 200.0
 
 # The same where after hundreds of steps on fresh batches next to nothing was learned. Of the calibration rows of which that is

@@ -127,7 +127,7 @@ from steadygrad.rules.read_trunk import body, lost
 RULE = "SG302", "batch-norm-without-skip"
 
 # Values a channel is normalised over. With two, every output is ±1 whatever the input (Ioffe & Szegedy 2015, eq. for the
-# batch variance); from 16 on the suite's nets train.
+# batch variance); from 16 on the table's nets train.
 FEW_VALUES = 4
 
 # The same of a net that learns all the same, only less. Three layers of batch norm on digits, two epochs of Adam, two seeds:
@@ -135,12 +135,12 @@ FEW_VALUES = 4
 A_HANDFUL = 3
 
 # Batch norms on the trunk itself, and decades gained. Yang et al. 2019 derive a growth of the squared norm by π/(π-1) a layer
-# for ReLU, 3.3 decades in 40; bench/thresholds.py: 60 and 100 such layers, seen to fail, gain 5.1 to 8.6.
+# for ReLU, 3.3 decades in 40; bench.calibrate --quantities: 60 and 100 such layers, seen to fail, gain 5.1 to 8.6.
 DEEP = 40
 DECADES_GAINED = 2.0
 
-# bench/thresholds.py, relative fall that the gradient predicts for the first update, and the fall after ten. 212 set-ups that
-# train: 95 % predict at most 0.49; 60 and 100 such layers predict 4e7 to 6e10 and bring at most 0.063.
+# bench.calibrate --quantities, relative fall that the gradient predicts for the first update, and the fall after ten. 212
+# set-ups that train: 95 % predict at most 0.49; 60 and 100 such layers predict 4e7 to 6e10 and bring at most 0.063.
 PROMISED = 1.0
 BROUGHT = 0.15
 

@@ -117,8 +117,8 @@ from steadygrad.rules.read_steptest import Progress, outcome, progress
 
 RULE = "SG304", "unscaled-input"
 
-# bench/thresholds.py, standard deviation or |mean| of the input. 193 set-ups that train: 95 % at most 1.01, the greatest 97
-# (and learns); sick by their input: median 1,000.
+# bench.calibrate --quantities, standard deviation or |mean| of the input. 193 set-ups that train: 95 % at most 1.01, the
+# greatest 97 (and learns); sick by their input: median 1,000.
 LARGE = 20.0
 HUGE = 2000
 """A warning even where the batch is learned by heart: no layer made for N(0, 1) sees more than the sign of such numbers."""

@@ -127,8 +127,8 @@ from steadygrad.rules.read_steptest import Progress, outcome, progress
 
 RULE = "SG305", "saturated-attention"
 
-# bench/thresholds.py, mean entropy of the attention weights ÷ log(keys), least of the model. 34 set-ups that train: 5 % below
-# 0.89, the least 0.39 (ALiBi); five whose logits were made too large: at most 0.034.
+# bench.calibrate --quantities, mean entropy of the attention weights ÷ log(keys), least of the model. 34 set-ups that train:
+# 5 % below 0.89, the least 0.39 (ALiBi); five whose logits were made too large: at most 0.034.
 ENTROPY = 0.2
 SHUT = 0.12
 """Where the loss falls, a warning if most of the model's attention is below this: a batch can be learned by heart, but

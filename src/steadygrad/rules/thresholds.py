@@ -1,7 +1,7 @@
 """The numbers that several rules compare a measurement with, each beside the measurement that set it.
 
-``bench/calibrate.py`` fits them on the calibration part of the truth table. The distributions beside some, of the earlier
-``bench/suite``, are what ``bench/thresholds.py`` prints. A number that one rule alone uses stands in that rule's file.
+``bench/calibrate.py`` fits them on the calibration part of the truth table. The distributions beside some, of its cases, are
+what ``python -m bench.calibrate --quantities suite`` prints. A number that one rule alone uses stands in that rule's file.
 """
 
 from __future__ import annotations
@@ -49,22 +49,22 @@ ASTRAY = 300
 # solves in float64, 12 seeds: 0 to 7e-35 from 0.01 to 0.17. Nets that die in the steps stand at the loss of their constant.
 NOTHING_LEFT = 1e-12
 
-# bench/thresholds.py, growth of the output's spread in ten steps where it begins below 1e-7. Set-ups that train: 17-fold or
-# more, ending at 4e-12 or more. Sick ones: at most 9-fold or ending at 1e-14, but for one of 39.
+# bench.calibrate --quantities, growth of the output's spread in ten steps where it begins below 1e-7. Set-ups that train:
+# 17-fold or more, ending at 4e-12 or more. Sick ones: at most 9-fold or ending at 1e-14, but for one of 39.
 SPREAD_FLOOR = 3e-12
 SPREAD_GROWTH = 30
 
-# bench/thresholds.py, decades lost by the model on the trunk, the loss function's own left out. 212 set-ups that train:
-# 95 % lose at most 2.7, the greatest (default initialisation at a depth just borne) 10.2. Sick: median 9 (SG101, 102), 12
-# (SG301).
+# bench.calibrate --quantities, decades lost by the model on the trunk, the loss function's own left out. 212 set-ups that
+# train: 95 % lose at most 2.7, the greatest (default initialisation at a depth just borne) 10.2. Sick: median 9 (SG101, 102),
+# 12 (SG301).
 DECADES_AT_RISK = 4
 DECADES_LOST = 5.5
 DECADES_STALLED = 3
 """Enough for a warning where the step test stood still and the samples come no further apart."""
 
-# bench/near_miss.py, plain nets at default initialisation under Adam: of those whose output has a spread of 5e-14 or more,
-# all 28 learned something in 600 steps (0.13 or more), with up to 8.6 decades lost; of those below 1e-14 one of six did.
-# float32 rounds amplitudes to 6e-8, energies to 4e-15.
+# bench.calibrate --quantities mlp, plain nets at default initialisation under Adam (such as bench/corpus/rows/depth.py makes):
+# of those whose output has a spread of 5e-14 or more, all 28 learned something in 600 steps (0.13 or more), with up to 8.6
+# decades lost; of those below 1e-14 one of six did. float32 rounds amplitudes to 6e-8, energies to 4e-15.
 ROUNDING = 2e-14
 DECADES_DROWNED = 9.5
 """The same without a spread to look at (a batch of one)."""
@@ -74,13 +74,13 @@ DECADES_DROWNED = 9.5
 CRAWL = 1e-6
 
 
-# bench/thresholds.py, size of weight decay's part of the first update ÷ size of the gradient's part. 212 set-ups that train:
-# at most 0.053; two that decay outweighs: 5.9 and 141.
+# bench.calibrate --quantities, size of weight decay's part of the first update ÷ size of the gradient's part. 212 set-ups
+# that train: at most 0.053; two that decay outweighs: 5.9 and 141.
 DECAY = 1.0
 DECAY_ALONE = 1.5
 
-# bench/thresholds.py, decades gained by the model on the trunk. 212 set-ups that train: at most 1.94. Sick by explosion
-# (SG201): 3.3 to 35; by batch norm without skips (SG302): 5.1 to 8.6; through time (SG202): 15 and more.
+# bench.calibrate --quantities, decades gained by the model on the trunk. 212 set-ups that train: at most 1.94. Sick by
+# explosion (SG201): 3.3 to 35; by batch norm without skips (SG302): 5.1 to 8.6; through time (SG202): 15 and more.
 DECADES_GAINED = 3
 DECADES_AT_ONCE = 8.0
 """Gained by no set-up that trains: a warning even where the loss, which begins at millions, falls."""

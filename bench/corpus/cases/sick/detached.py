@@ -14,8 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bench.suite.case import Case, Made
-from bench.suite.sick.tasks import Data, adam, assemble, digits, images, recall, reconstruction
+from bench.corpus.case import Made, sick_case
+from bench.corpus.cases.nets import plain
+from bench.corpus.cases.parts import Data, adam, assemble, digits, images, recall, reconstruction
 
 
 @cache
@@ -224,10 +225,6 @@ def error_rate(scores, y):
     return wrong.requires_grad_()
 
 
-def perceptron() -> nn.Module:
-    return nn.Sequential(nn.Linear(64, 48), nn.ReLU(), nn.Linear(48, 10))
-
-
 def only_the_head(whole: bool) -> Made:
     """The optimizer built over the head, as for fine-tuning, while the backbone has never been trained."""
     model = Probed(probing=False)
@@ -237,7 +234,7 @@ def only_the_head(whole: bool) -> Made:
 
 def initialised_late(late: bool) -> Made:
     """Weights drawn anew by replacing the parameters; the optimizer, if built before, goes on moving the old ones."""
-    model = perceptron()
+    model = plain(1, nn.ReLU, 48)
 
     def initialise():
         for layer in model:
@@ -271,133 +268,52 @@ def frozen_encoder(frozen: bool) -> Made:
     return assemble(model, recall(12), adam(1e-2))
 
 
-CASES: tuple[Case, ...] = (
-    Case(
-        "detach-left-from-probing",
-        "mlp",
-        lambda: assemble(Probed(True), haystack(), adam(3e-3)),
-        causes=("SG107",),
-        line="h.detach()",
-        twin=lambda: assemble(Probed(False), haystack(), adam(3e-3)),
+CASES = (
+    sick_case("detach-left-from-probing", "mlp", 0.6738, "SG107", line="h.detach()")(
+        lambda sick: assemble(Probed(sick), haystack(), adam(3e-3))
     ),
-    Case(
+    sick_case(
         "encoder-without-grad",
         "recurrent",
-        lambda: assemble(FrozenReader(True), recall(12), adam(1e-2)),
+        0.6067,
+        "SG107",
         steps=300,
-        causes=("SG107",),
         line="torch.set_grad_enabled(not self.frozen and torch.is_grad_enabled())",
-        twin=lambda: assemble(FrozenReader(False), recall(12), adam(1e-2)),
+    )(lambda sick: assemble(FrozenReader(sick), recall(12), adam(1e-2))),
+    sick_case("rounded-code", "autoencoder", 0.4146, "SG107", "SG101", line="torch.round(z)")(
+        lambda sick: assemble(RoundedCode(not sick), reconstruction(), loss_fn=F.mse_loss)
     ),
-    Case(
-        "rounded-code",
-        "autoencoder",
-        lambda: assemble(RoundedCode(False), reconstruction(), loss_fn=F.mse_loss),
-        causes=("SG107", "SG101"),
-        line="torch.round(z)",
-        twin=lambda: assemble(RoundedCode(True), reconstruction(), loss_fn=F.mse_loss),
+    sick_case("argmax-tokens", "discrete", 0.5009, "SG107", line="self.scores(x).argmax(-1)")(
+        lambda sick: assemble(HardTokens(temperature=None if sick else 0.5), haystack(), adam(3e-3))
     ),
-    Case(
-        "argmax-tokens",
-        "discrete",
-        lambda: assemble(HardTokens(), haystack(), adam(3e-3)),
-        causes=("SG107",),
-        line="self.scores(x).argmax(-1)",
-        twin=lambda: assemble(HardTokens(temperature=0.5), haystack(), adam(3e-3)),
+    sick_case("sign-without-straight-through", "mlp", 0.7088, "SG107", "SG101", line="self.activation(layer(x))")(
+        lambda sick: assemble(BinaryNet(torch.sign if sick else torch.tanh), haystack(), adam(3e-3))
     ),
-    Case(
-        "sign-without-straight-through",
-        "mlp",
-        lambda: assemble(BinaryNet(torch.sign), haystack(), adam(3e-3)),
-        causes=("SG107", "SG101"),
-        line="self.activation(layer(x))",
-        twin=lambda: assemble(BinaryNet(torch.tanh), haystack(), adam(3e-3)),
+    sick_case("through-numpy", "mlp", 0.61, "SG107", line="hidden.detach()")(
+        lambda sick: assemble(ThroughNumpy(sick), haystack(), adam(3e-3))
     ),
-    Case(
-        "through-numpy",
-        "mlp",
-        lambda: assemble(ThroughNumpy(True), haystack(), adam(3e-3)),
-        causes=("SG107",),
-        line="hidden.detach()",
-        twin=lambda: assemble(ThroughNumpy(False), haystack(), adam(3e-3)),
+    sick_case("scores-as-numbers", "mlp", 0.2296, "SG107", line="torch.tensor([score.item() for score in scores])")(
+        lambda sick: assemble(OrdinalScore(sick), haystack(), adam(3e-3))
     ),
-    Case(
-        "scores-as-numbers",
-        "mlp",
-        lambda: assemble(OrdinalScore(True), haystack(), adam(3e-3)),
-        causes=("SG107",),
-        line="torch.tensor([score.item() for score in scores])",
-        twin=lambda: assemble(OrdinalScore(False), haystack(), adam(3e-3)),
+    sick_case("data-to-spare-memory", "conv", 0.3902, "SG107", line="x.data")(
+        lambda sick: assemble(DataNet(sick), images(), adam(3e-3))
     ),
-    Case(
-        "data-to-spare-memory",
-        "conv",
-        lambda: assemble(DataNet(True), images(), adam(3e-3)),
-        causes=("SG107",),
-        line="x.data",
-        twin=lambda: assemble(DataNet(False), images(), adam(3e-3)),
+    sick_case("layers-in-a-plain-list", "mlp", 0.5804, "SG107", line="nn.Linear(a, b)")(
+        lambda sick: assemble(ListedLayers(list if sick else nn.ModuleList), haystack(), adam(3e-3))
     ),
-    Case(
-        "layers-in-a-plain-list",
-        "mlp",
-        lambda: assemble(ListedLayers(), haystack(), adam(3e-3)),
-        causes=("SG107",),
-        line="nn.Linear(a, b)",
-        twin=lambda: assemble(ListedLayers(nn.ModuleList), haystack(), adam(3e-3)),
+    sick_case("state-detached-each-step", "recurrent", 0.9995, "SG107", "SG104", steps=300, line="state.detach()")(
+        lambda sick: assemble(Truncated(sick), recall(16), adam(1e-2))
     ),
-    Case(
-        "state-detached-each-step",
-        "recurrent",
-        lambda: assemble(Truncated(True), recall(16), adam(1e-2)),
-        steps=300,
-        causes=("SG107", "SG104"),
-        line="state.detach()",
-        twin=lambda: assemble(Truncated(False), recall(16), adam(1e-2)),
+    sick_case("hypernetwork-wrapped", "hypernetwork", 0.9624, "SG107", line="nn.Parameter(weight)")(
+        lambda sick: assemble(HyperNet(sick), digits())
     ),
-    Case(
-        "hypernetwork-wrapped",
-        "hypernetwork",
-        lambda: assemble(HyperNet(True), digits()),
-        causes=("SG107",),
-        line="nn.Parameter(weight)",
-        twin=lambda: assemble(HyperNet(False), digits()),
+    sick_case("loss-made-a-number", "mlp", 0.8816, "SG107", line="torch.tensor(loss.item(), requires_grad=True)")(
+        lambda sick: assemble(plain(1, nn.ReLU, 48), digits(), loss_fn=rewrapped if sick else F.cross_entropy)
     ),
-    Case(
-        "loss-made-a-number",
-        "mlp",
-        lambda: assemble(perceptron(), digits(), loss_fn=rewrapped),
-        causes=("SG107",),
-        line="torch.tensor(loss.item(), requires_grad=True)",
-        twin=lambda: assemble(perceptron(), digits()),
+    sick_case("error-rate-as-loss", "mlp", 0.8816, "SG107", line="scores.argmax(dim=1)")(
+        lambda sick: assemble(plain(1, nn.ReLU, 48), digits(), loss_fn=error_rate if sick else F.cross_entropy)
     ),
-    Case(
-        "error-rate-as-loss",
-        "mlp",
-        lambda: assemble(perceptron(), digits(), loss_fn=error_rate),
-        causes=("SG107",),
-        line="scores.argmax(dim=1)",
-        twin=lambda: assemble(perceptron(), digits()),
-    ),
-    Case(
-        "optimizer-over-the-head-alone",
-        "mlp",
-        lambda: only_the_head(whole=False),
-        causes=("SG107",),
-        twin=lambda: only_the_head(whole=True),
-    ),
-    Case(
-        "parameters-replaced-after-the-optimizer",
-        "mlp",
-        lambda: initialised_late(True),
-        causes=("SG107",),
-        twin=lambda: initialised_late(False),
-    ),
-    Case(
-        "frozen-untrained-encoder",
-        "recurrent",
-        lambda: frozen_encoder(True),
-        steps=300,
-        causes=("SG107",),
-        twin=lambda: frozen_encoder(False),
-    ),
+    sick_case("optimizer-over-the-head-alone", "mlp", 0.6738, "SG107")(lambda sick: only_the_head(whole=not sick)),
+    sick_case("parameters-replaced-after-the-optimizer", "mlp", 0.8822, "SG107")(lambda sick: initialised_late(sick)),
+    sick_case("frozen-untrained-encoder", "recurrent", 0.9997, "SG107", steps=300)(lambda sick: frozen_encoder(sick)),
 )

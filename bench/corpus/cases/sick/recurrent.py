@@ -5,11 +5,14 @@ The first step of a sequence shows a class that the answer at the end must name;
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import nn
 
-from bench.suite.case import Case
-from bench.suite.sick.tasks import MakeOptimizer, assemble, recall
+from bench.corpus.case import Made, sick_case
+from bench.corpus.cases.nets import Built
+from bench.corpus.cases.parts import assemble, recall
 
 
 def orthogonal(cell: nn.RNNBase | nn.RNNCellBase, gain: float) -> None:
@@ -30,19 +33,6 @@ def remember(cell: nn.RNNBase, length: int) -> None:
                 bias[size : 2 * size] = torch.empty(size).uniform_(1, length - 1).log()
                 if len(bias) == 4 * size:
                     bias[:size] = -bias[size : 2 * size]
-
-
-class Built(nn.Module):
-    """A recurrence of ``torch.nn``, read at its last step."""
-
-    def __init__(self, rnn: nn.RNNBase):
-        super().__init__()
-        self.rnn = rnn
-        self.head = nn.Linear(rnn.hidden_size, 4)
-
-    def forward(self, x):
-        states, _ = self.rnn(x)
-        return self.head(states[:, -1])
 
 
 class Elman(nn.Module):
@@ -108,18 +98,12 @@ class LinearState(nn.Module):
         return self.head(state)
 
 
-def built(cell, length, change, optimizer: MakeOptimizer | None = None, **options):
-    def make():
-        rnn = cell(5, 32, batch_first=True, **options)
-        if change is not None:
-            change(rnn)
-        return assemble(Built(rnn), recall(length), optimizer)
-
-    return make
-
-
-def net(model, length, *arguments, optimizer: MakeOptimizer | None = None):
-    return lambda: assemble(model(*arguments), recall(length), optimizer)
+def built(cell, length, change=None, **options) -> Made:
+    """A recurrence of ``torch.nn`` on sequences of ``length``; ``change`` alters its weights."""
+    rnn = cell(5, 32, batch_first=True, **options)
+    if change is not None:
+        change(rnn)
+    return assemble(Built(rnn), recall(length))
 
 
 def forgetful(rnn: nn.LSTM) -> None:
@@ -134,64 +118,47 @@ def identity(rnn: nn.RNN) -> None:
     nn.init.zeros_(rnn.bias_ih_l0)
 
 
-LOST = ("SG104",)
-GROWN = ("SG202",)
 FUSED = "self.rnn(x)"
-
 LOOP = "self.cell(x[:, t], hidden)"
 
-TABLE = (
-    ("rnn-150-steps", LOST, FUSED, built(nn.RNN, 150, None), built(nn.RNN, 150, lambda r: orthogonal(r, 1.0)), 400),
-    ("lstm-100-steps", LOST, FUSED, built(nn.LSTM, 100, None), built(nn.LSTM, 100, lambda r: remember(r, 100)), 400),
-    ("gru-100-steps", LOST, FUSED, built(nn.GRU, 100, None), built(nn.GRU, 100, lambda r: remember(r, 100)), 400),
-    (
-        "two-lstms-80-steps",
-        LOST,
-        FUSED,
-        built(nn.LSTM, 80, None, num_layers=2),
-        built(nn.LSTM, 80, lambda r: remember(r, 80), num_layers=2),
-        400,
+CASES = (
+    sick_case("rnn-150-steps", "recurrent", 0.9775, "SG104", steps=400, line=FUSED)(
+        lambda sick: built(nn.RNN, 150, None if sick else partial(orthogonal, gain=1.0))
     ),
-    (
-        "relu-rnn-60-steps",
-        LOST,
-        FUSED,
-        built(nn.RNN, 60, None, nonlinearity="relu"),
-        built(nn.RNN, 60, identity, nonlinearity="relu"),
-        400,
+    sick_case("lstm-100-steps", "recurrent", 0.9684, "SG104", steps=400, line=FUSED)(
+        lambda sick: built(nn.LSTM, 100, None if sick else partial(remember, length=100))
     ),
-    (
-        "forget-gate-shut",
-        LOST,
-        FUSED,
-        built(nn.LSTM, 40, forgetful),
-        built(nn.LSTM, 40, lambda r: remember(r, 40)),
-        400,
+    sick_case("gru-100-steps", "recurrent", 0.9832, "SG104", steps=400, line=FUSED)(
+        lambda sick: built(nn.GRU, 100, None if sick else partial(remember, length=100))
     ),
-    ("cell-loop-80-steps", LOST, LOOP, net(Elman, 80, None), net(Elman, 80, 1.0), 400),
-    ("recurrence-of-a-fifth-the-norm", LOST, LOOP, net(Elman, 90, 0.2), net(Elman, 90, 1.0), 400),
-    (
-        "sigmoid-recurrence",
-        ("SG104", "SG102"),
-        None,
-        net(Logistic, 40, torch.sigmoid),
-        net(Logistic, 40, torch.tanh),
-        400,
+    sick_case("two-lstms-80-steps", "recurrent", 0.9923, "SG104", steps=400, line=FUSED)(
+        lambda sick: built(nn.LSTM, 80, None if sick else partial(remember, length=80), num_layers=2)
     ),
-    ("leak-too-quick", LOST, None, net(Leaky, 50, 0.6), net(Leaky, 50, 0.98), 600),
-    ("poles-too-small", LOST, None, net(LinearState, 60, 0.6), net(LinearState, 60, 0.99), 300),
-    (
-        "rnn-grows",
-        GROWN,
-        FUSED,
-        built(nn.RNN, 60, lambda r: orthogonal(r, 3.0), nonlinearity="relu"),
-        built(nn.RNN, 60, lambda r: orthogonal(r, 1.0), nonlinearity="relu"),
-        400,
+    sick_case("relu-rnn-60-steps", "recurrent", 1.0, "SG104", steps=400, line=FUSED)(
+        lambda sick: built(nn.RNN, 60, None if sick else identity, nonlinearity="relu")
     ),
-    ("cell-loop-grows", GROWN, LOOP, net(Elman, 60, 2.5, "relu"), net(Elman, 60, 1.0, "relu"), 400),
-)
-
-CASES = tuple(
-    Case(name, "recurrent", make, steps=steps, causes=causes, line=line, twin=twin)
-    for name, causes, line, make, twin, steps in TABLE
+    sick_case("forget-gate-shut", "recurrent", 0.9878, "SG104", steps=400, line=FUSED)(
+        lambda sick: built(nn.LSTM, 40, forgetful if sick else partial(remember, length=40))
+    ),
+    sick_case("cell-loop-80-steps", "recurrent", 0.9858, "SG104", steps=400, line=LOOP)(
+        lambda sick: assemble(Elman(None if sick else 1.0), recall(80))
+    ),
+    sick_case("recurrence-of-a-fifth-the-norm", "recurrent", 0.9836, "SG104", steps=400, line=LOOP)(
+        lambda sick: assemble(Elman(0.2 if sick else 1.0), recall(90))
+    ),
+    sick_case("sigmoid-recurrence", "recurrent", 0.989, "SG104", "SG102", steps=400)(
+        lambda sick: assemble(Logistic(torch.sigmoid if sick else torch.tanh), recall(40))
+    ),
+    sick_case("leak-too-quick", "recurrent", 0.3113, "SG104", steps=600)(
+        lambda sick: assemble(Leaky(0.6 if sick else 0.98), recall(50))
+    ),
+    sick_case("poles-too-small", "recurrent", 0.9997, "SG104", steps=300)(
+        lambda sick: assemble(LinearState(0.6 if sick else 0.99), recall(60))
+    ),
+    sick_case("rnn-grows", "recurrent", 0.9749, "SG202", steps=400, line=FUSED)(
+        lambda sick: built(nn.RNN, 60, partial(orthogonal, gain=3.0 if sick else 1.0), nonlinearity="relu")
+    ),
+    sick_case("cell-loop-grows", "recurrent", 0.9647, "SG202", steps=400, line=LOOP)(
+        lambda sick: assemble(Elman(2.5 if sick else 1.0, "relu"), recall(60))
+    ),
 )

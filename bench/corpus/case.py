@@ -1,14 +1,13 @@
-"""The form in which a set-up is stated, and the one way in which all of them are trained.
+"""The form in which a set-up with code of its own is stated, and how its loss is read.
 
 A case builds its model, batch, loss and optimizer afresh from a fixed seed; ``batches(step)`` gives the training stream
-and ``evaluation()`` a batch that is not trained on. Training knows nothing of steadygrad: it decides the truth.
+and ``evaluation()`` a batch that is not trained on. Nothing here knows steadygrad.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -33,38 +32,33 @@ class Made:
 
 @dataclass(frozen=True)
 class Case:
-    """A set-up as data. ``make`` is called under ``torch.manual_seed(SEED)``."""
+    """A set-up as data."""
 
     name: str
     family: str
-    make: Callable[[], Made]
+    best: float
+    """Share of the evaluation loss that the best known training removes: of the twin's where there is one."""
+    build: Callable[[bool], Made]
+    """Of whether it is to be the sick set-up or its twin, one change away, that trains; a healthy case ignores it."""
     steps: int = 200
     source: str = ""
     """Where the design comes from: paper and year, or the library's class."""
     causes: tuple[str, ...] = ()
     """Sick cases: the rule codes that name the cause (any of them is right). Empty = healthy."""
-    line: str | None = None
+    line: str = ""
     """Sick cases: text of the expression at fault, where there is one ("torch.sigmoid(fc(x))")."""
-    twin: Callable[[], Made] | None = None
-    """Sick cases: the same set-up, one change away, that trains."""
-    tags: tuple[str, ...] = field(default=())
 
-    def makes(self, which: str) -> Callable[[], Made]:
-        """What builds the set-up "itself", or its "twin"."""
-        return self.twin if which == "twin" and self.twin is not None else self.make
+    def make(self, which: str = "itself", *, seed: int = SEED) -> Made:
+        """The set-up "itself", or its "twin", drawn from ``seed``."""
+        torch.manual_seed(seed)
+        return self.build(which == "itself")
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What training did. ``learned`` is the share of the evaluation loss that training removed, measured against
-    the best constant answer where the loss allows one (so that learning the label frequencies counts as nothing)."""
-
-    name: str
-    steps: int
-    loss_before: float
-    loss_after: float
-    constant_loss: float | None
-    learned: float
+def sick_case(
+    name: str, family: str, best: float, *causes: str, line: str = "", steps: int = 200, source: str = ""
+) -> Callable[[Callable[[bool], Made]], Case]:
+    """Give what makes the case of a function, which builds the sick set-up for True and its twin for False."""
+    return lambda build: Case(name, family, best, build, steps, source, causes, line)
 
 
 def objective(made: Made, batch: Any) -> tuple[torch.Tensor, Any]:
@@ -82,24 +76,17 @@ def objective(made: Made, batch: Any) -> tuple[torch.Tensor, Any]:
     return loss, output
 
 
-def train(name: str, make: Callable[[], Made], steps: int) -> Outcome:
-    """Train from a fixed seed and say what became of the loss on the evaluation batch."""
-    torch.manual_seed(SEED)
-    made = make()
-    before = evaluate(made)
-    constant = constant_loss(made)
-    made.model.train()
-    for step in range(steps):
+def taken(made: Made, number: int) -> Iterator[float]:
+    """Take so many optimizer steps and give the loss of each. A loss that is not finite ends them; its step is not taken."""
+    for step in range(number):
         made.optimizer.zero_grad()
         loss, _ = objective(made, made.batches(step))
+        if torch.isfinite(loss):
+            loss.backward()  # type: ignore[no-untyped-call]
+            made.optimizer.step()
+        yield float(loss.detach())
         if not torch.isfinite(loss):
-            return Outcome(name, step, before, math.inf, constant, -math.inf)
-        loss.backward()
-        made.optimizer.step()
-    after = evaluate(made)
-    reference = before if constant is None else min(before, constant)
-    learned = (reference - after) / abs(reference) if math.isfinite(after) else -math.inf
-    return Outcome(name, steps, before, after, constant, learned)
+            return
 
 
 def evaluate(made: Made) -> float:

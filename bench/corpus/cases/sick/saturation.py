@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bench.suite.case import Case
-from bench.suite.sick.tasks import adam, assemble, digits, images, reconstruction, sgd
+from bench.corpus.case import sick_case
+from bench.corpus.cases.parts import adam, assemble, digits, images, reconstruction, sgd
 
 
 class SigmoidLoop(nn.Module):
@@ -215,119 +215,53 @@ def _hard(act: type[nn.Module]) -> nn.Sequential:
     return nn.Sequential(*(hard_block(64, act) for _ in range(10)), nn.Linear(64, 10))
 
 
-CASES: tuple[Case, ...] = (
-    Case(
-        "sigmoid-10-loop-adam",
-        "mlp",
-        lambda: assemble(SigmoidLoop(), digits()),
-        causes=("SG102",),
-        line="torch.sigmoid(fc(x))",
-        twin=lambda: assemble(ReluLoop(), digits()),
-        source="Glorot & Bengio 2010",
+CASES = (
+    sick_case(
+        "sigmoid-10-loop-adam", "mlp", 0.7755, "SG102", line="torch.sigmoid(fc(x))", source="Glorot & Bengio 2010"
+    )(lambda sick: assemble(SigmoidLoop() if sick else ReluLoop(), digits())),
+    sick_case("sigmoid-20-sequential-sgd", "mlp", 0.6202, "SG102", line="nn.Sigmoid()")(
+        lambda sick: assemble(sigmoid_sequence(20, norm=not sick), digits(), sgd(0.03))
     ),
-    Case(
-        "sigmoid-20-sequential-sgd",
-        "mlp",
-        lambda: assemble(sigmoid_sequence(20), digits(), sgd(0.03)),
-        causes=("SG102",),
-        line="nn.Sigmoid()",
-        twin=lambda: assemble(sigmoid_sequence(20, norm=True), digits(), sgd(0.03)),
+    sick_case("sigmoid-50-he", "mlp", 0.4354, "SG102", steps=150, line="self.act(layer(x))")(
+        lambda sick: assemble(ActivatedMLP(50, nn.Sigmoid() if sick else nn.ReLU(), nn.init.kaiming_normal_), digits())
     ),
-    Case(
-        "sigmoid-50-he",
-        "mlp",
-        lambda: assemble(ActivatedMLP(50, nn.Sigmoid(), nn.init.kaiming_normal_), digits()),
-        steps=150,
-        causes=("SG102",),
-        line="self.act(layer(x))",
-        twin=lambda: assemble(ActivatedMLP(50, nn.ReLU(), nn.init.kaiming_normal_), digits()),
+    sick_case("sigmoid-10-xavier-method", "mlp", 0.8953, "SG102", line="fc(x).sigmoid()")(
+        lambda sick: assemble(MethodSigmoid(skip=not sick), digits())
     ),
-    Case(
-        "sigmoid-10-xavier-method",
-        "mlp",
-        lambda: assemble(MethodSigmoid(), digits()),
-        causes=("SG102",),
-        line="fc(x).sigmoid()",
-        twin=lambda: assemble(MethodSigmoid(skip=True), digits()),
+    sick_case("tanh-weights-std-5", "mlp", 0.7562, "SG102", "SG301", line="torch.tanh(fc(x))")(
+        lambda sick: assemble(WideInitTanh(5.0 if sick else 0.125), digits(), sgd(0.03))
     ),
-    Case(
-        "tanh-weights-std-5",
-        "mlp",
-        lambda: assemble(WideInitTanh(5.0), digits(), sgd(0.03)),
-        causes=("SG102", "SG301"),
-        line="torch.tanh(fc(x))",
-        twin=lambda: assemble(WideInitTanh(0.125), digits(), sgd(0.03)),
+    sick_case("hardsigmoid-10-blocks", "mlp", 0.5976, "SG102", line="act()")(
+        lambda sick: assemble(_hard(nn.Hardsigmoid if sick else nn.Hardswish), digits())
     ),
-    Case(
-        "hardsigmoid-10-blocks",
-        "mlp",
-        lambda: assemble(_hard(nn.Hardsigmoid), digits()),
-        causes=("SG102",),
-        line="act()",
-        twin=lambda: assemble(_hard(nn.Hardswish), digits()),
+    sick_case("softsign-30", "mlp", 0.7981, "SG102", "SG301", line="self.act(layer(x))")(
+        lambda sick: assemble(ActivatedMLP(30, nn.Softsign(), None if sick else nn.init.orthogonal_), digits())
     ),
-    Case(
-        "softsign-30",
-        "mlp",
-        lambda: assemble(ActivatedMLP(30, nn.Softsign()), digits()),
-        causes=("SG102", "SG301"),
-        line="self.act(layer(x))",
-        twin=lambda: assemble(ActivatedMLP(30, nn.Softsign(), nn.init.orthogonal_), digits()),
+    sick_case("sigmoid-conv-9", "conv", 0.3744, "SG102", line="self.act(conv(x))")(
+        lambda sick: assemble(SigmoidConvNet(torch.sigmoid if sick else torch.relu), images())
     ),
-    Case(
-        "sigmoid-conv-9",
-        "conv",
-        lambda: assemble(SigmoidConvNet(), images()),
-        causes=("SG102",),
-        line="self.act(conv(x))",
-        twin=lambda: assemble(SigmoidConvNet(torch.relu), images()),
+    sick_case("sigmoid-layer-norm-30", "mlp", 0.7382, "SG102", "SG105", line="torch.sigmoid(norm(fc(x)))")(
+        lambda sick: assemble(NormedSigmoid(nn.LayerNorm if sick else nn.BatchNorm1d), digits())
     ),
-    Case(
-        "sigmoid-layer-norm-30",
-        "mlp",
-        lambda: assemble(NormedSigmoid(nn.LayerNorm), digits()),
-        causes=("SG102", "SG105"),
-        line="torch.sigmoid(norm(fc(x)))",
-        twin=lambda: assemble(NormedSigmoid(nn.BatchNorm1d), digits()),
+    sick_case("gates-shut", "gated", 0.9401, "SG102", line="torch.sigmoid(self.gate(x) - self.shift)")(
+        lambda sick: assemble(gated_mlp(16.0 if sick else 0.0), digits())
     ),
-    Case(
-        "gates-shut",
-        "gated",
-        lambda: assemble(gated_mlp(16.0), digits()),
-        causes=("SG102",),
-        line="torch.sigmoid(self.gate(x) - self.shift)",
-        twin=lambda: assemble(gated_mlp(0.0), digits()),
+    sick_case("hardtanh-output-clipped", "mlp", 0.6007, "SG102", line="F.hardtanh(self.head(x) * self.gain)")(
+        lambda sick: assemble(ClippedOutput(1e4 if sick else 1.0), digits())
     ),
-    Case(
-        "hardtanh-output-clipped",
-        "mlp",
-        lambda: assemble(ClippedOutput(1e4), digits()),
-        causes=("SG102",),
-        line="F.hardtanh(self.head(x) * self.gain)",
-        twin=lambda: assemble(ClippedOutput(1.0), digits()),
+    sick_case("sigmoid-autoencoder", "autoencoder", 0.2931, "SG102", line="act()")(
+        lambda sick: assemble(Autoencoder(nn.Sigmoid if sick else nn.Tanh), reconstruction(), loss_fn=F.mse_loss)
     ),
-    Case(
-        "sigmoid-autoencoder",
-        "autoencoder",
-        lambda: assemble(Autoencoder(nn.Sigmoid), reconstruction(), loss_fn=F.mse_loss),
-        causes=("SG102",),
-        line="act()",
-        twin=lambda: assemble(Autoencoder(nn.Tanh), reconstruction(), loss_fn=F.mse_loss),
+    sick_case("softmax-hidden-layers", "mlp", 0.8134, "SG102", line="torch.softmax(fc(x), dim=-1)")(
+        lambda sick: assemble(SoftmaxHidden(sick), digits(), sgd(0.1))
     ),
-    Case(
-        "softmax-hidden-layers",
-        "mlp",
-        lambda: assemble(SoftmaxHidden(True), digits(), sgd(0.1)),
-        causes=("SG102",),
-        line="torch.softmax(fc(x), dim=-1)",
-        twin=lambda: assemble(SoftmaxHidden(False), digits(), sgd(0.1)),
-    ),
-    Case(
-        "sigmoid-12-from-config",
-        "mlp",
-        lambda: assemble(ConfiguredNet({"num_layers": 12, "hidden_act": "sigmoid"}), digits(), adam(3e-4)),
-        causes=("SG102",),
-        line='ACTIVATIONS[config["hidden_act"]]()',
-        twin=lambda: assemble(ConfiguredNet({"num_layers": 12, "hidden_act": "relu"}), digits(), adam(1e-3)),
+    sick_case("sigmoid-12-from-config", "mlp", 0.4226, "SG102", line='ACTIVATIONS[config["hidden_act"]]()')(
+        lambda sick: assemble(
+            ConfiguredNet(
+                {"num_layers": 12, "hidden_act": "sigmoid"} if sick else {"num_layers": 12, "hidden_act": "relu"}
+            ),
+            digits(),
+            adam(3e-4 if sick else 1e-3),
+        )
     ),
 )

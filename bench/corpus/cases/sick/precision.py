@@ -12,8 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bench.suite.case import Case, Made
-from bench.suite.sick.tasks import (
+from bench.corpus.case import Made, sick_case
+from bench.corpus.cases.nets import plain
+from bench.corpus.cases.parts import (
     Data,
     adam,
     assemble,
@@ -32,13 +33,9 @@ def in_half(data: Data, dtype: torch.dtype = torch.float16) -> Data:
     return x.to(dtype), y.to(dtype) if y.is_floating_point() else y
 
 
-def mlp(width: int = 64, outputs: int = 10) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(64, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, outputs))
-
-
 def fine_tuned(dtype: torch.dtype) -> Made:
     """A rate of 1e-5, as for fine-tuning large models, on weights that are themselves kept in ``dtype``."""
-    return assemble(mlp(512).to(dtype), in_half(digits(), dtype), adam(1e-5), loss_fn=score_in_float)
+    return assemble(plain(2, nn.ReLU, 512).to(dtype), in_half(digits(), dtype), adam(1e-5), loss_fn=score_in_float)
 
 
 def score_in_float(scores, y):
@@ -66,7 +63,7 @@ def weighted(output, target):
 
 def half_precision(dtype) -> Made:
     """The whole model in ``dtype``, Adam with its default epsilon of 1e-8, which float16 cannot hold."""
-    return assemble(mlp().to(dtype), in_half(digits(), dtype), adam(1e-3), loss_fn=score_in_float)
+    return assemble(plain(2, nn.ReLU).to(dtype), in_half(digits(), dtype), adam(1e-3), loss_fn=score_in_float)
 
 
 @cache
@@ -373,166 +370,69 @@ def hand_written_bce(p, y):
     return -(y * torch.log(p) + (1 - y) * torch.log(1 - p)).mean()
 
 
-CASES: tuple[Case, ...] = (
-    Case(
-        "bfloat16-swallows-small-updates",
-        "mlp",
-        lambda: fine_tuned(torch.bfloat16),
-        steps=400,
-        causes=("SG108", "SG106"),
-        twin=lambda: fine_tuned(torch.float32),
+CASES = (
+    sick_case("bfloat16-swallows-small-updates", "mlp", 0.2815, "SG108", "SG106", steps=400)(
+        lambda sick: fine_tuned(torch.bfloat16 if sick else torch.float32)
     ),
-    Case(
-        "autocast-float16-unscaled",
-        "autoencoder",
-        lambda: assemble(Autocast(torch.float16), reconstruction(), loss_fn=weighted),
-        causes=("SG108",),
-        twin=lambda: assemble(Autocast(torch.bfloat16), reconstruction(), loss_fn=weighted),
+    sick_case("autocast-float16-unscaled", "autoencoder", 0.5476, "SG108")(
+        lambda sick: assemble(Autocast(torch.float16 if sick else torch.bfloat16), reconstruction(), loss_fn=weighted)
     ),
-    Case(
-        "float16-adam-epsilon",
-        "mlp",
-        lambda: half_precision(torch.float16),
-        causes=("SG108", "SG203", "SG204"),
-        twin=lambda: half_precision(torch.float32),
+    sick_case("float16-adam-epsilon", "mlp", 0.94, "SG108", "SG203", "SG204")(
+        lambda sick: half_precision(torch.float16 if sick else torch.float32)
     ),
-    Case(
-        "likelihood-as-a-product",
-        "sequence",
-        lambda: assemble(StepTagger(), tags(), adam(3e-3), loss_fn=unlikelihood),
-        causes=("SG108",),
-        line="chosen.prod(dim=-1)",
-        twin=lambda: assemble(StepTagger(), tags(), adam(3e-3), loss_fn=step_likelihood),
+    sick_case("likelihood-as-a-product", "sequence", 0.9772, "SG108", line="chosen.prod(dim=-1)")(
+        lambda sick: assemble(StepTagger(), tags(), adam(3e-3), loss_fn=unlikelihood if sick else step_likelihood)
     ),
-    Case(
-        "gaussians-too-narrow",
-        "rbf",
-        lambda: assemble(RadialBasis(2.0), digits(), adam(1e-2)),
-        causes=("SG108", "SG102", "SG105"),
-        line="torch.exp(-self.gamma * squares)",
-        twin=lambda: assemble(RadialBasis(0.01), digits(), adam(1e-2)),
+    sick_case(
+        "gaussians-too-narrow", "rbf", 0.7119, "SG108", "SG102", "SG105", line="torch.exp(-self.gamma * squares)"
+    )(lambda sick: assemble(RadialBasis(2.0 if sick else 0.01), digits(), adam(1e-2))),
+    sick_case("standardised-constant-feature", "mlp", 0.8929, "SG203", line="(x - mean) / (std + self.eps)")(
+        lambda sick: assemble(Standardising(0.0 if sick else 1e-3), raw_digits())
     ),
-    Case(
-        "standardised-constant-feature",
-        "mlp",
-        lambda: assemble(Standardising(0.0), raw_digits()),
-        causes=("SG203",),
-        line="(x - mean) / (std + self.eps)",
-        twin=lambda: assemble(Standardising(1e-3), raw_digits()),
+    sick_case("log-of-softmax", "mlp", 0.2967, "SG203", steps=300, line="torch.log(torch.softmax(scores, dim=1))")(
+        lambda sick: assemble(
+            large_scores(), digits(), adam(1e-2), loss_fn=cross_entropy_of_log if sick else cross_entropy_of_log_softmax
+        )
     ),
-    Case(
-        "log-of-softmax",
-        "mlp",
-        lambda: assemble(large_scores(), digits(), adam(1e-2), loss_fn=cross_entropy_of_log),
-        steps=300,
-        causes=("SG203",),
-        line="torch.log(torch.softmax(scores, dim=1))",
-        twin=lambda: assemble(large_scores(), digits(), adam(1e-2), loss_fn=cross_entropy_of_log_softmax),
+    sick_case("distance-to-itself", "metric", 0.7983, "SG203", line="torch.sqrt(squares + self.eps)")(
+        lambda sick: assemble(Embedder(), digits(), loss_fn=PairLoss(0.0 if sick else 1e-8))
     ),
-    Case(
-        "distance-to-itself",
-        "metric",
-        lambda: assemble(Embedder(), digits(), loss_fn=PairLoss(0.0)),
-        causes=("SG203",),
-        line="torch.sqrt(squares + self.eps)",
-        twin=lambda: assemble(Embedder(), digits(), loss_fn=PairLoss(1e-8)),
+    sick_case("attention-over-an-empty-phrase", "attention", 0.402, "SG203", line="torch.softmax(scores, dim=-1)")(
+        lambda sick: assemble(AttentionPooling(), phrases(empty=sick), adam(1e-2))
     ),
-    Case(
-        "attention-over-an-empty-phrase",
-        "attention",
-        lambda: assemble(AttentionPooling(), phrases(empty=True), adam(1e-2)),
-        causes=("SG203",),
-        line="torch.softmax(scores, dim=-1)",
-        twin=lambda: assemble(AttentionPooling(), phrases(empty=False), adam(1e-2)),
+    sick_case("mean-of-an-empty-phrase", "embedding", 0.4532, "SG203", line="summed / mask.sum(1, keepdim=True)")(
+        lambda sick: assemble(MeanPooling(), phrases(empty=sick), adam(1e-2))
     ),
-    Case(
-        "mean-of-an-empty-phrase",
-        "embedding",
-        lambda: assemble(MeanPooling(), phrases(empty=True), adam(1e-2)),
-        causes=("SG203",),
-        line="summed / mask.sum(1, keepdim=True)",
-        twin=lambda: assemble(MeanPooling(), phrases(empty=False), adam(1e-2)),
+    sick_case("softmax-without-the-maximum", "attention", 0.6726, "SG203", line="torch.exp(scores)")(
+        lambda sick: assemble(HandSoftmax(not sick), raw_digits(), adam(3e-3))
     ),
-    Case(
-        "softmax-without-the-maximum",
-        "attention",
-        lambda: assemble(HandSoftmax(False), raw_digits(), adam(3e-3)),
-        causes=("SG203",),
-        line="torch.exp(scores)",
-        twin=lambda: assemble(HandSoftmax(True), raw_digits(), adam(3e-3)),
+    sick_case("rate-of-raw-features", "linear", 2.173, "SG203", "SG304", line="torch.exp(self.linear(x))")(
+        lambda sick: assemble(LogRate(), counts(scaled=not sick), adam(3e-2), loss_fn=poisson)
     ),
-    Case(
-        "rate-of-raw-features",
-        "linear",
-        lambda: assemble(LogRate(), counts(scaled=False), adam(3e-2), loss_fn=poisson),
-        causes=("SG203", "SG304"),
-        line="torch.exp(self.linear(x))",
-        twin=lambda: assemble(LogRate(), counts(scaled=True), adam(3e-2), loss_fn=poisson),
+    sick_case("squares-overflow-float16", "mlp", 0.8775, "SG203", "SG105", line="(x * x).sum(-1, keepdim=True)")(
+        lambda sick: assemble(HalfNorm(torch.float16 if sick else torch.float32), grey_levels())
     ),
-    Case(
-        "squares-overflow-float16",
-        "mlp",
-        lambda: assemble(HalfNorm(torch.float16), grey_levels()),
-        causes=("SG203", "SG105"),
-        line="(x * x).sum(-1, keepdim=True)",
-        twin=lambda: assemble(HalfNorm(torch.float32), grey_levels()),
+    sick_case("missing-measurements", "mlp", 0.2773, "SG203")(
+        lambda sick: assemble(
+            nn.Sequential(nn.Linear(10, 32), nn.Tanh(), nn.Linear(32, 1)), patients(sick), loss_fn=F.mse_loss
+        )
     ),
-    Case(
-        "missing-measurements",
-        "mlp",
-        lambda: assemble(
-            nn.Sequential(nn.Linear(10, 32), nn.Tanh(), nn.Linear(32, 1)), patients(True), loss_fn=F.mse_loss
-        ),
-        causes=("SG203",),
-        twin=lambda: assemble(
-            nn.Sequential(nn.Linear(10, 32), nn.Tanh(), nn.Linear(32, 1)), patients(False), loss_fn=F.mse_loss
-        ),
+    sick_case("angle-to-itself", "metric", 0.7082, "SG203", line="torch.acos(cosine)")(
+        lambda sick: assemble(Gallery(0.0 if sick else 1e-6), digits(), adam(1e-2))
     ),
-    Case(
-        "angle-to-itself",
-        "metric",
-        lambda: assemble(Gallery(0.0), digits(), adam(1e-2)),
-        causes=("SG203",),
-        line="torch.acos(cosine)",
-        twin=lambda: assemble(Gallery(1e-6), digits(), adam(1e-2)),
+    sick_case("root-of-a-negative-mean", "conv", 0.9467, "SG203", line="means ** (1 / self.power)")(
+        lambda sick: assemble(GeneralisedMean(not sick), images(), adam(3e-3))
     ),
-    Case(
-        "root-of-a-negative-mean",
-        "conv",
-        lambda: assemble(GeneralisedMean(False), images(), adam(3e-3)),
-        causes=("SG203",),
-        line="means ** (1 / self.power)",
-        twin=lambda: assemble(GeneralisedMean(True), images(), adam(3e-3)),
+    sick_case("signed-root-of-zero", "conv", 0.4302, "SG203", line="torch.sqrt(products.abs() + self.eps)")(
+        lambda sick: assemble(BilinearPooling(0.0 if sick else 1e-6), images())
     ),
-    Case(
-        "signed-root-of-zero",
-        "conv",
-        lambda: assemble(BilinearPooling(0.0), images()),
-        causes=("SG203",),
-        line="torch.sqrt(products.abs() + self.eps)",
-        twin=lambda: assemble(BilinearPooling(1e-6), images()),
+    sick_case(
+        "where-guards-forward-only", "gated", 0.4212, "SG203", line="(w * torch.tanh(self.value(x))).sum(1) / mass"
+    )(lambda sick: assemble(GatedMean(0.0 if sick else 1e-6), rows(), adam(1e-2))),
+    sick_case("unit-length-of-zeros", "mlp", 0.9033, "SG203")(
+        lambda sick: assemble(UnitRows(nn.init.zeros_ if sick else nn.init.normal_), digits())
     ),
-    Case(
-        "where-guards-forward-only",
-        "gated",
-        lambda: assemble(GatedMean(0.0), rows(), adam(1e-2)),
-        causes=("SG203",),
-        line="(w * torch.tanh(self.value(x))).sum(1) / mass",
-        twin=lambda: assemble(GatedMean(1e-6), rows(), adam(1e-2)),
-    ),
-    Case(
-        "unit-length-of-zeros",
-        "mlp",
-        lambda: assemble(UnitRows(nn.init.zeros_), digits()),
-        causes=("SG203",),
-        twin=lambda: assemble(UnitRows(nn.init.normal_), digits()),
-    ),
-    Case(
-        "log-of-a-certain-zero",
-        "mlp",
-        lambda: assemble(EventModel(), cancer(scaled=False), loss_fn=hand_written_bce),
-        causes=("SG203", "SG304"),
-        line="torch.log(p)",
-        twin=lambda: assemble(EventModel(), cancer(scaled=True), loss_fn=hand_written_bce),
+    sick_case("log-of-a-certain-zero", "mlp", 0.8435, "SG203", "SG304", line="torch.log(p)")(
+        lambda sick: assemble(EventModel(), cancer(scaled=not sick), loss_fn=hand_written_bce)
     ),
 )

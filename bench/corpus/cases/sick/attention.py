@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bench.suite.case import Case
-from bench.suite.sick.tasks import Data, adam, assemble, rows
+from bench.corpus.case import sick_case
+from bench.corpus.cases.parts import Data, adam, assemble, rows
 
 
 @cache
@@ -121,85 +121,39 @@ class PostNorm(nn.Module):
         return self.head(self.encoder(self.stem(x)).mean(1))
 
 
-def unit(weight):
-    return nn.init.normal_(weight)
-
-
 SMALL = adam(3e-3)
 ROOT = 32**-0.5
-SATURATED = ("SG305",)
-ALIKE = ("SG105", "SG101")
-
-TABLE = (
-    (
-        "query-and-key-normal",
-        SATURATED,
-        "torch.softmax(logits, dim=-1)",
-        lambda: Pooling(ROOT, unit),
-        lambda: Pooling(ROOT),
-    ),
-    (
-        "logits-times-the-root",
-        SATURATED,
-        "torch.softmax(logits, dim=-1)",
-        lambda: Pooling(32**1.5),
-        lambda: Pooling(ROOT),
-    ),
-    (
-        "fused-attention-scale",
-        SATURATED,
-        "F.scaled_dot_product_attention(q, k, x, scale=self.scale)",
-        lambda: Fused(100.0),
-        lambda: Fused(None),
-    ),
-    (
-        "temperature-too-low",
-        SATURATED,
-        "F.softmax(self.score(x) / self.temperature, dim=1)",
-        lambda: Additive(0.002),
-        lambda: Additive(1.0),
-    ),
-    ("heads-enlarged", SATURATED, "self.attention(x[:, :1], x, x)", lambda: Heads(15.0), lambda: Heads(1.0)),
-)
 
 CASES = (
-    *(
-        Case(
-            name,
-            "attention",
-            lambda m=make: assemble(m(), faint(), SMALL),
-            causes=causes,
-            line=line,
-            twin=lambda t=twin: assemble(t(), faint(), SMALL),
-        )
-        for name, causes, line, make, twin in TABLE
+    sick_case("query-and-key-normal", "attention", 0.2628, "SG305", line="torch.softmax(logits, dim=-1)")(
+        lambda sick: assemble(Pooling(ROOT, nn.init.normal_ if sick else nn.init.xavier_normal_), faint(), SMALL)
     ),
-    Case(
-        "attention-without-skips",
-        "attention",
-        lambda: assemble(Encoder(16, 0.0), rows(), SMALL),
-        causes=ALIKE,
-        twin=lambda: assemble(Encoder(16, 1.0), rows(), SMALL),
+    sick_case("logits-times-the-root", "attention", 0.2628, "SG305", line="torch.softmax(logits, dim=-1)")(
+        lambda sick: assemble(Pooling(32**1.5 if sick else ROOT), faint(), SMALL)
     ),
-    Case(
-        "attention-alone",
+    sick_case(
+        "fused-attention-scale",
         "attention",
-        lambda: assemble(Encoder(20, 0.0, feed=False), rows(), SMALL),
-        causes=ALIKE,
-        twin=lambda: assemble(Encoder(20, 1.0, feed=False), rows(), SMALL),
+        0.331,
+        "SG305",
+        line="F.scaled_dot_product_attention(q, k, x, scale=self.scale)",
+    )(lambda sick: assemble(Fused(100.0 if sick else None), faint(), SMALL)),
+    sick_case(
+        "temperature-too-low", "attention", 0.422, "SG305", line="F.softmax(self.score(x) / self.temperature, dim=1)"
+    )(lambda sick: assemble(Additive(0.002 if sick else 1.0), faint(), SMALL)),
+    sick_case("heads-enlarged", "attention", 0.6959, "SG305", line="self.attention(x[:, :1], x, x)")(
+        lambda sick: assemble(Heads(15.0 if sick else 1.0), faint(), SMALL)
     ),
-    Case(
-        "feed-forward-without-skips",
-        "attention",
-        lambda: assemble(Encoder(24, 0.0, mix=False), rows(), SMALL),
-        causes=ALIKE,
-        twin=lambda: assemble(Encoder(24, 1.0, mix=False), rows(), SMALL),
+    sick_case("attention-without-skips", "attention", 0.9445, "SG105", "SG101")(
+        lambda sick: assemble(Encoder(16, 0.0 if sick else 1.0), rows(), SMALL)
     ),
-    Case(
-        "post-norm-40",
-        "attention",
-        lambda: assemble(PostNorm(False), rows(), SMALL),
-        causes=("SG101", "SG105", "SG106", "SG204"),
-        twin=lambda: assemble(PostNorm(True), rows(), SMALL),
+    sick_case("attention-alone", "attention", 0.9609, "SG105", "SG101")(
+        lambda sick: assemble(Encoder(20, 0.0 if sick else 1.0, feed=False), rows(), SMALL)
+    ),
+    sick_case("feed-forward-without-skips", "attention", 0.9527, "SG105", "SG101")(
+        lambda sick: assemble(Encoder(24, 0.0 if sick else 1.0, mix=False), rows(), SMALL)
+    ),
+    sick_case("post-norm-40", "attention", 0.714, "SG101", "SG105", "SG106", "SG204")(
+        lambda sick: assemble(PostNorm(not sick), rows(), SMALL)
     ),
 )

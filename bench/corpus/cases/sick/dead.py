@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bench.suite.case import Case, Made
-from bench.suite.sick.tasks import adam, assemble, cancer, digits, images, raw_digits, sgd
+from bench.corpus.case import Made, sick_case
+from bench.corpus.cases.parts import adam, assemble, cancer, digits, images, raw_digits, sgd
 
 
 class BiasedMLP(nn.Module):
@@ -39,14 +39,9 @@ class RectifiedInput(nn.Module):
         return self.fc2(torch.tanh(self.fc1(x)))
 
 
-def negative_digits():
+def signed_digits(sign: int):
     x, y = raw_digits()
-    return -x / 16, y
-
-
-def positive_digits():
-    x, y = raw_digits()
-    return x / 16, y
+    return sign * x / 16, y
 
 
 class ReluOutput(nn.Module):
@@ -109,61 +104,26 @@ def after_one_step(rate: float) -> Made:
     return assemble(made.model, digits(), sgd(0.05))
 
 
-CASES: tuple[Case, ...] = (
-    Case(
-        "relu-bias-minus-10",
-        "mlp",
-        lambda: assemble(BiasedMLP(-10.0), digits()),
-        causes=("SG103",),
-        line="torch.relu(fc(x))",
-        twin=lambda: assemble(BiasedMLP(0.0), digits()),
+CASES = (
+    sick_case("relu-bias-minus-10", "mlp", 0.9493, "SG103", line="torch.relu(fc(x))")(
+        lambda sick: assemble(BiasedMLP(-10.0 if sick else 0.0), digits())
     ),
-    Case(
-        "relu-dead-after-a-huge-step",
-        "mlp",
-        lambda: after_one_step(1000.0),
-        causes=("SG103", "SG105"),
-        line="torch.relu(fc(x))",
-        twin=lambda: after_one_step(0.05),
+    sick_case("relu-dead-after-a-huge-step", "mlp", 0.769, "SG103", "SG105", line="torch.relu(fc(x))")(
+        lambda sick: after_one_step(1000.0 if sick else 0.05)
     ),
-    Case(
-        "relu-on-negative-input",
-        "mlp",
-        lambda: assemble(RectifiedInput(), negative_digits()),
-        causes=("SG103", "SG105"),
-        line="F.relu(x)",
-        twin=lambda: assemble(RectifiedInput(), positive_digits()),
+    sick_case("relu-on-negative-input", "mlp", 0.7852, "SG103", "SG105", line="F.relu(x)")(
+        lambda sick: assemble(RectifiedInput(), signed_digits(-1 if sick else 1))
     ),
-    Case(
-        "relu-on-scores",
-        "mlp",
-        lambda: assemble(ReluOutput(-20.0), digits()),
-        causes=("SG103",),
-        line="F.relu(self.head(self.body(x)))",
-        twin=lambda: assemble(ReluOutput(0.0), digits()),
+    sick_case("relu-on-scores", "mlp", 0.7672, "SG103", line="F.relu(self.head(self.body(x)))")(
+        lambda sick: assemble(ReluOutput(-20.0 if sick else 0.0), digits())
     ),
-    Case(
-        "relu6-at-its-ceiling",
-        "mlp",
-        lambda: assemble(capped(10.0), cancer(), sgd(0.05)),
-        causes=("SG103", "SG102"),
-        line="nn.ReLU6()",
-        twin=lambda: assemble(capped(0.0), cancer(), sgd(0.05)),
+    sick_case("relu6-at-its-ceiling", "mlp", 0.8821, "SG103", "SG102", line="nn.ReLU6()")(
+        lambda sick: assemble(capped(10.0 if sick else 0.0), cancer(), sgd(0.05))
     ),
-    Case(
-        "conv-bias-sunk",
-        "conv",
-        lambda: assemble(SunkConv(50.0), images(), sgd(0.05)),
-        causes=("SG103",),
-        line="self.conv1(x).clamp(min=0)",
-        twin=lambda: assemble(SunkConv(0.0), images(), sgd(0.05)),
+    sick_case("conv-bias-sunk", "conv", 0.9336, "SG103", line="self.conv1(x).clamp(min=0)")(
+        lambda sick: assemble(SunkConv(50.0 if sick else 0.0), images(), sgd(0.05))
     ),
-    Case(
-        "threshold-too-high",
-        "mlp",
-        lambda: assemble(Thresholded(20.0), digits(), adam()),
-        causes=("SG103",),
-        line="F.threshold(self.fc2(x), self.threshold, 0.0)",
-        twin=lambda: assemble(Thresholded(0.0), digits(), adam()),
+    sick_case("threshold-too-high", "mlp", 0.94, "SG103", line="F.threshold(self.fc2(x), self.threshold, 0.0)")(
+        lambda sick: assemble(Thresholded(20.0 if sick else 0.0), digits(), adam())
     ),
 )

@@ -9,29 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bench.suite.case import Case
-from bench.suite.sick.tasks import adam, assemble, curve, digits, images, sgd
-
-
-def he(inputs: int, outputs: int) -> nn.Linear:
-    layer = nn.Linear(inputs, outputs)
-    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-    nn.init.zeros_(layer.bias)
-    return layer
-
-
-class Damped(nn.Module):
-    def __init__(self, factor):
-        super().__init__()
-        self.fcs = nn.ModuleList(he(64, 64) for _ in range(12))
-        self.head = nn.Linear(64, 10)
-        self.factor = factor
-
-    def forward(self, x):
-        for fc in self.fcs:
-            x = torch.relu(fc(x))
-            x = x * self.factor
-        return self.head(x)
+from bench.corpus.case import sick_case
+from bench.corpus.cases.nets import Factored, he
+from bench.corpus.cases.parts import adam, assemble, curve, digits, images, sgd
 
 
 class DampedResidual(nn.Module):
@@ -181,77 +161,42 @@ class MeanChain(nn.Module):
         return self.head(x)
 
 
-CASES: tuple[Case, ...] = (
-    Case(
-        "times-tenth-every-layer",
-        "mlp",
-        lambda: assemble(Damped(0.1), digits()),
-        causes=("SG101",),
-        line="x * self.factor",
-        twin=lambda: assemble(Damped(1.0), digits()),
+CASES = (
+    sick_case("times-tenth-every-layer", "mlp", 0.9542, "SG101", line="x * self.factor")(
+        lambda sick: assemble(Factored(0.1 if sick else 1.0), digits())
     ),
-    Case(
-        "residual-sum-scaled",
-        "residual",
-        lambda: assemble(DampedResidual(0.2), digits(), adam(1e-3)),
-        causes=("SG101",),
-        line="(x + block(x)) * self.scale",
-        twin=lambda: assemble(DampedResidual(0.75), digits(), adam(1e-3)),
+    sick_case("residual-sum-scaled", "residual", 0.9344, "SG101", line="(x + block(x)) * self.scale")(
+        lambda sick: assemble(DampedResidual(0.2 if sick else 0.75), digits(), adam(1e-3))
     ),
-    Case(
-        "divided-by-width",
-        "mlp",
-        lambda: assemble(WronglyScaled(64.0), digits()),
-        causes=("SG101",),
-        line="layer(x) / self.divisor",
-        twin=lambda: assemble(WronglyScaled(1.0), digits()),
+    sick_case("divided-by-width", "mlp", 0.9661, "SG101", line="layer(x) / self.divisor")(
+        lambda sick: assemble(WronglyScaled(64.0 if sick else 1.0), digits())
     ),
-    Case(
+    sick_case(
         "mean-of-experts",
         "mixture",
-        lambda: assemble(Ensemble(8), digits(), sgd(0.05)),
-        causes=("SG101", "SG301"),
+        0.8287,
+        "SG101",
+        "SG301",
         line="torch.stack([expert(x) for expert in experts]).mean(0)",
-        twin=lambda: assemble(Ensemble(1), digits(), sgd(0.05)),
+    )(lambda sick: assemble(Ensemble(8 if sick else 1), digits(), sgd(0.05))),
+    sick_case("cube-activation", "mlp", 0.8674, "SG204", "SG201", "SG205")(
+        lambda sick: assemble(Cubed(3 if sick else 1), digits(), sgd(0.05))
     ),
-    Case(
-        "cube-activation",
-        "mlp",
-        lambda: assemble(Cubed(3), digits(), sgd(0.05)),
-        causes=("SG204", "SG201", "SG205"),
-        twin=lambda: assemble(Cubed(1), digits(), sgd(0.05)),
+    sick_case("self-gated-30", "gated", 0.8214, "SG101", "SG102", line="x * torch.sigmoid(gate(x))")(
+        lambda sick: assemble(SelfGated(not sick), digits(), adam(3e-4))
     ),
-    Case(
-        "self-gated-30",
-        "gated",
-        lambda: assemble(SelfGated(False), digits(), adam(3e-4)),
-        causes=("SG101", "SG102"),
-        line="x * torch.sigmoid(gate(x))",
-        twin=lambda: assemble(SelfGated(True), digits(), adam(3e-4)),
+    sick_case("blur-every-layer", "conv", 0.9105, "SG101", "SG105", line="F.avg_pool2d(x, 5, stride=1, padding=2)")(
+        lambda sick: assemble(Blurred(sick), images(), sgd(0.03))
     ),
-    Case(
-        "blur-every-layer",
-        "conv",
-        lambda: assemble(Blurred(True), images(), sgd(0.03)),
-        causes=("SG101", "SG105"),
-        line="F.avg_pool2d(x, 5, stride=1, padding=2)",
-        twin=lambda: assemble(Blurred(False), images(), sgd(0.03)),
-    ),
-    Case(
+    sick_case(
         "custom-function-shrinks",
         "mlp",
-        lambda: assemble(Shrunk(1e-6), digits(), sgd(0.1)),
-        causes=("SG101", "SG106"),
+        0.9323,
+        "SG101",
+        "SG106",
         line="ShrinkGradient.apply(self.net(x), self.factor)",
-        twin=lambda: assemble(Shrunk(1.0), digits(), sgd(0.1)),
-    ),
-    Case(
-        "chain-of-means",
-        "mlp",
-        lambda: assemble(MeanChain(5.0), curve(), sgd(0.02), loss_fn=F.mse_loss),
-        steps=300,
-        causes=("SG101",),
-        line="torch.div(y + x.mean(-1, keepdim=True), self.shrink)",
-        twin=lambda: assemble(MeanChain(1.0), curve(), sgd(0.02), loss_fn=F.mse_loss),
-    ),
+    )(lambda sick: assemble(Shrunk(1e-6 if sick else 1.0), digits(), sgd(0.1))),
+    sick_case(
+        "chain-of-means", "mlp", 0.9426, "SG101", steps=300, line="torch.div(y + x.mean(-1, keepdim=True), self.shrink)"
+    )(lambda sick: assemble(MeanChain(5.0 if sick else 1.0), curve(), sgd(0.02), loss_fn=F.mse_loss)),
 )

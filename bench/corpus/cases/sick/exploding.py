@@ -6,15 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bench.suite.case import Case
-from bench.suite.sick.tasks import MakeOptimizer, adam, assemble, digits, images, sgd
-
-
-def he(inputs: int, outputs: int, gain: float = 2**0.5) -> nn.Linear:
-    layer = nn.Linear(inputs, outputs)
-    nn.init.normal_(layer.weight, std=gain / inputs**0.5)
-    nn.init.zeros_(layer.bias)
-    return layer
+from bench.corpus.case import sick_case
+from bench.corpus.cases.nets import Factored, he
+from bench.corpus.cases.parts import adam, assemble, digits, images, sgd
 
 
 class Residual(nn.Module):
@@ -46,22 +40,6 @@ class TwiceAround(nn.Module):
         for block in self.blocks:
             inner = x + block(x) if self.twice else block(x)
             x = x + inner
-        return self.head(x)
-
-
-class Amplified(nn.Module):
-    """A factor on every layer's output."""
-
-    def __init__(self, factor, depth=20):
-        super().__init__()
-        self.layers = nn.ModuleList(he(64, 64) for _ in range(depth))
-        self.head = nn.Linear(64, 10)
-        self.factor = factor
-
-    def forward(self, x):
-        for layer in self.layers:
-            x = F.relu(layer(x))
-            x = self.factor * x
         return self.head(x)
 
 
@@ -148,51 +126,44 @@ class Summed(nn.Module):
         return self.head(x)
 
 
-def flat(model, *arguments, optimizer: MakeOptimizer | None = None, data=digits):
-    return lambda: assemble(model(*arguments), data(), optimizer or sgd(0.01))
-
-
-GROWS = ("SG201", "SG205", "SG204", "SG301")
-
-TABLE = (
-    ("residual-40-unscaled", ("SG201",), flat(Residual, 40, 1.0), flat(Residual, 40, 40**-0.5)),
-    (
-        "residual-80-unscaled-adam",
-        ("SG201",),
-        flat(Residual, 80, 1.0, optimizer=adam(1e-3)),
-        flat(Residual, 80, 80**-0.5, optimizer=adam(1e-3)),
+CASES = (
+    sick_case("residual-40-unscaled", "exploding", 0.8365, "SG201")(
+        lambda sick: assemble(Residual(40, 1.0 if sick else 40**-0.5), digits(), sgd(0.01))
     ),
-    ("skip-added-twice", ("SG201",), flat(TwiceAround, True), flat(TwiceAround, False)),
-    ("factor-two-a-layer", ("SG201", "SG205"), flat(Amplified, 2.0), flat(Amplified, 1.0)),
-    ("factor-on-ten-layers", ("SG201", "SG205"), flat(Amplified, 4.0, 10), flat(Amplified, 1.0, 10)),
-    ("weights-of-three-times-he", ("SG301", "SG201", "SG205"), flat(Plain, 3 * 2**0.5, 12), flat(Plain, 2**0.5, 12)),
-    ("weights-drawn-from-normal", ("SG301", "SG201", "SG205"), flat(Plain, 8.0, 6), flat(Plain, 2**0.5, 6)),
-    (
-        "leaky-relu-taken-for-relu-twice",
-        ("SG301", "SG201", "SG205"),
-        flat(Plain, 2.0 * 2**0.5, 24, F.leaky_relu),
-        flat(Plain, 2**0.5, 24, F.leaky_relu),
+    sick_case("residual-80-unscaled-adam", "exploding", 0.975, "SG201")(
+        lambda sick: assemble(Residual(80, 1.0 if sick else 80**-0.5), digits(), adam(1e-3))
     ),
-    (
-        "batch-norm-60",
-        ("SG302",),
-        flat(Normalised, 60, False, optimizer=sgd(0.02)),
-        flat(Normalised, 60, True, optimizer=sgd(0.02)),
+    sick_case("skip-added-twice", "exploding", 0.9341, "SG201")(
+        lambda sick: assemble(TwiceAround(sick), digits(), sgd(0.01))
     ),
-    (
-        "batch-norm-100-adam",
-        ("SG302",),
-        flat(Normalised, 100, False, optimizer=adam(1e-3)),
-        flat(Normalised, 100, True, optimizer=adam(1e-3)),
+    sick_case("factor-two-a-layer", "exploding", 0.5825, "SG201", "SG205")(
+        lambda sick: assemble(Factored(2.0 if sick else 1.0, 20), digits(), sgd(0.01))
     ),
-    (
-        "batch-norm-conv-100",
-        ("SG302",),
-        flat(Convolutions, 100, False, data=images, optimizer=sgd(0.1)),
-        flat(Convolutions, 100, True, data=images, optimizer=sgd(0.1)),
+    sick_case("factor-on-ten-layers", "exploding", 0.8088, "SG201", "SG205")(
+        lambda sick: assemble(Factored(4.0 if sick else 1.0, 10), digits(), sgd(0.01))
     ),
-    ("squared-six-times", GROWS, flat(Squared, 2), flat(Squared, 1)),
-    ("four-paths-summed", ("SG201", "SG205", "SG301"), flat(Summed, False), flat(Summed, True)),
+    sick_case("weights-of-three-times-he", "exploding", 0.7507, "SG301", "SG201", "SG205")(
+        lambda sick: assemble(Plain(3 * 2**0.5 if sick else 2**0.5, 12), digits(), sgd(0.01))
+    ),
+    sick_case("weights-drawn-from-normal", "exploding", 0.7972, "SG301", "SG201", "SG205")(
+        lambda sick: assemble(Plain(8.0 if sick else 2**0.5, 6), digits(), sgd(0.01))
+    ),
+    sick_case("leaky-relu-taken-for-relu-twice", "exploding", 0.5571, "SG301", "SG201", "SG205")(
+        lambda sick: assemble(Plain(2.0 * 2**0.5 if sick else 2**0.5, 24, F.leaky_relu), digits(), sgd(0.01))
+    ),
+    sick_case("batch-norm-60", "exploding", 0.8908, "SG302")(
+        lambda sick: assemble(Normalised(60, not sick), digits(), sgd(0.02))
+    ),
+    sick_case("batch-norm-100-adam", "exploding", 0.9853, "SG302")(
+        lambda sick: assemble(Normalised(100, not sick), digits(), adam(1e-3))
+    ),
+    sick_case("batch-norm-conv-100", "exploding", 0.8391, "SG302")(
+        lambda sick: assemble(Convolutions(100, not sick), images(), sgd(0.1))
+    ),
+    sick_case("squared-six-times", "exploding", 0.8629, "SG201", "SG205", "SG204", "SG301")(
+        lambda sick: assemble(Squared(2 if sick else 1), digits(), sgd(0.01))
+    ),
+    sick_case("four-paths-summed", "exploding", 0.5804, "SG201", "SG205", "SG301")(
+        lambda sick: assemble(Summed(not sick), digits(), sgd(0.01))
+    ),
 )
-
-CASES = tuple(Case(name, "exploding", make, causes=causes, twin=twin) for name, causes, make, twin in TABLE)
