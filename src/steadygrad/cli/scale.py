@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -47,6 +48,12 @@ from steadygrad.cli.subject import asked, settings_for, subject_options
     metavar="SIZE",
     help="Train the smallest model and one of this size at several rates: does the cure let one rate serve both?",
 )
+@click.option(
+    "--write",
+    type=click.Path(dir_okay=False),
+    metavar="FILE.py",
+    help="Write the cure as a module of your own, which needs torch alone: initialise_ and groups for any size.",
+)
 @output_options("text", "json", "html")
 @click.pass_context
 def command(
@@ -59,6 +66,7 @@ def command(
     steps: int,
     seeds: int,
     prove_at: int | None,
+    write: str | None,
     output_format: str,
     color: Any,
     quiet: bool,
@@ -68,7 +76,7 @@ def command(
 
     An exponent of 0 stays the same at every width; an update of 1 doubles where the width doubles, and the wide model needs
     half the learning rate. With --depth: what grows from layer to layer, and the depth at which it stops training. With
-    --prove-at: whether the best rate of the smallest model serves a large one. Writes nothing.
+    --prove-at: whether the best rate of the smallest model serves a large one. It writes no file but that of --write.
 
     Exit code: 0 nothing grows; 1 something does; 2 could not check.
     """
@@ -81,6 +89,8 @@ def command(
         )
     if bool(width) == bool(depth):
         raise click.UsageError("give --width hidden=64,128,256 or --depth layers=4,8,16, one of them")
+    if write is not None:
+        _check_own(write)
     settings = settings_for(target, {name: options[name] for name in ("device", "dtype", "seed")})
     grown = _read(width, "--width", "hidden=64,128,256") or _read((depth or "",), "--depth", "layers=4,8,16")
     argument, sizes = next(iter(grown.items()))
@@ -105,6 +115,11 @@ def command(
             found = depth_of(member, sizes, argument, seconds=seconds, **shared)
         else:
             found = scale_of(member, sizes, argument, steps=steps, **shared)
+    if write is not None:
+        from steadygrad.report.write import write_atomically
+
+        write_atomically(write, found.as_code())
+        click.echo(f"wrote {write}", err=True)
     if output_format == "json":
         from steadygrad.report.as_json import depth_as_json, scale_as_json
 
@@ -119,6 +134,18 @@ def command(
 
         click.echo((depth_report if depth else scale_report).render(found, color=color), color=True)
     ctx.exit(0 if found.stable else 1)
+
+
+def _check_own(path: str) -> None:
+    """Raise ``UsageError`` where a file of somebody else's would be overwritten."""
+    from steadygrad.scaling.as_code import MARK
+
+    try:
+        begins = Path(path).read_text(encoding="utf-8", errors="replace")[: len(MARK)]
+    except OSError:
+        return
+    if begins not in ("", MARK):
+        raise click.UsageError(f"{path} exists and was not written by steadygrad scale; name another file")
 
 
 def _with_large(grown: dict[str, list[int]], large: int) -> dict[str, list[int]]:

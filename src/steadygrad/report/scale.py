@@ -44,8 +44,8 @@ def render(found: ScaleRecord, *, width: int | None = None, color: Color = "auto
         lines += fill(f"stable: nothing grows with {found.argument}", width)
     else:
         lines += fill(
-            "try: found = sg.scale(...); found.initialise_(model, size) and found.groups(model, size, lr) set the start and the "
-            "rate of each weight; found.multipliers(size) has what no weight can hold",
+            "try: --write cure.py, a module with initialise_ and groups, which set the start and the rate of each weight for any "
+            f"{found.argument}; in Python found.initialise_(model, size) and found.groups(model, size, lr)",
             width,
         )
     return "\n".join(lines)

@@ -14,7 +14,7 @@ from torch import nn
 from steadygrad.copies.randomness import same_randomness
 from steadygrad.errors import SubjectError
 from steadygrad.record.depth import DepthRecord, LayerScale
-from steadygrad.scaling import deepen, parameters
+from steadygrad.scaling import as_code, deepen, parameters
 from steadygrad.scaling.family import family, measured
 from steadygrad.scaling.judge_depth import judged
 from steadygrad.scaling.laws import law
@@ -52,7 +52,7 @@ class DepthScaled(DepthRecord):
             model: A model of the family, as it was built.
             depth: Its depth.
         """
-        parameters.initialise_(model, lambda name: deepen.factors(self, name, depth))
+        parameters.initialise_(model, self._factors(depth))
 
     def groups(self, model: nn.Module, depth: int, lr: float) -> list[dict[str, Any]]:
         """Return the parameter groups of an optimizer, each with the learning rate that its weights need at this depth.
@@ -65,7 +65,18 @@ class DepthScaled(DepthRecord):
         Returns:
             ``[{"params": [...], "lr": ...}, ...]``, for the optimizer's constructor.
         """
-        return parameters.groups(model, lambda name: deepen.factors(self, name, depth), lr)
+        return parameters.groups(model, self._factors(depth), lr)
+
+    def as_code(self) -> str:
+        """Return the cure as the text of a module: ``initialise_`` and ``groups`` for any depth. The module needs torch alone."""
+        ends = [one.pattern for one in self.layers if one.ends_branch]
+        powers = {pattern: deepen.powers(self, pattern.replace("*", "0")) for pattern in ends}
+        depths = ", ".join(str(depth) for depth in self.depths)
+        measured = f"{self.target} at {self.argument} = {depths}, {self.optimizer}"
+        return as_code.module(self.argument, self.depths[0], powers, {}, measured)
+
+    def _factors(self, depth: int) -> parameters.Factors:
+        return parameters.factors_of(lambda name: deepen.powers(self, name), depth / self.depths[0])
 
 
 def scale_depth(
@@ -177,7 +188,7 @@ def depth_of(
         member,
         depths[0],
         prove_at,
-        lambda name, depth: deepen.factors(scaled, name, depth),
+        lambda name: deepen.powers(scaled, name),
         argument=argument,
         say=say,
     )

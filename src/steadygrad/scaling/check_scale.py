@@ -13,7 +13,7 @@ from torch import nn
 from steadygrad.copies.randomness import same_randomness
 from steadygrad.errors import SubjectError
 from steadygrad.record.scale import AttentionScale, Exponent, ScaleRecord, WeightScale
-from steadygrad.scaling import parameters, parametrise
+from steadygrad.scaling import as_code, parameters, parametrise
 from steadygrad.scaling.family import family, measured
 from steadygrad.scaling.fit import exponent
 from steadygrad.scaling.judge import judged
@@ -51,7 +51,7 @@ class Scaled(ScaleRecord):
             model: A model of the family, as it was built.
             size: Its size.
         """
-        parameters.initialise_(model, lambda name: parametrise.factors(self, name, size))
+        parameters.initialise_(model, self._factors(size))
 
     def groups(self, model: nn.Module, size: int, lr: float) -> list[dict[str, Any]]:
         """Return the parameter groups of an optimizer, each with the learning rate that its weights need at this size.
@@ -64,7 +64,7 @@ class Scaled(ScaleRecord):
         Returns:
             ``[{"params": [...], "lr": ...}, ...]``, for the optimizer's constructor.
         """
-        return parameters.groups(model, lambda name: parametrise.factors(self, name, size), lr)
+        return parameters.groups(model, self._factors(size), lr)
 
     def multipliers(self, size: int) -> dict[str, float]:
         """Return the numbers that no start and no rate can stand for, by the weight: where one embeds and reads out.
@@ -75,7 +75,18 @@ class Scaled(ScaleRecord):
         Returns:
             For each such weight the factor of the logits that it makes; empty where no weight is tied.
         """
-        return parametrise.multipliers(self, size)
+        return {name: (size / self.sizes[0]) ** power for name, power in parametrise.multipliers(self).items()}
+
+    def as_code(self) -> str:
+        """Return the cure as the text of a module: ``initialise_`` and ``groups`` for any size. The module needs torch alone."""
+        names = dict.fromkeys(one.name for one in self.weights)
+        powers = {name: parametrise.powers(self, name) for name in names}
+        sizes = ", ".join(str(size) for size in self.sizes)
+        measured = f"{self.target} at {self.argument} = {sizes}, {self.optimizer}"
+        return as_code.module(self.argument, self.sizes[0], powers, parametrise.multipliers(self), measured)
+
+    def _factors(self, size: int) -> parameters.Factors:
+        return parameters.factors_of(lambda name: parametrise.powers(self, name), size / self.sizes[0])
 
 
 def scale(
@@ -174,7 +185,7 @@ def scale_of(
         member,
         sizes[0],
         prove_at,
-        lambda name, size: parametrise.factors(scaled, name, size),
+        lambda name: parametrise.powers(scaled, name),
         without=scaled.multipliers(prove_at),
         argument=argument,
         say=say,

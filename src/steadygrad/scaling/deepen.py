@@ -12,12 +12,12 @@ from steadygrad.scaling.judge_depth import POWER
 from steadygrad.scaling.layers import matches
 
 
-def factors(found: DepthRecord, name: str, depth: int) -> tuple[float, float]:
-    """The factors for the start and for the rate of one parameter of a model of this depth."""
+def powers(found: DepthRecord, name: str) -> tuple[float, float]:
+    """The powers of depth ÷ least depth for the start and for the rate of one parameter."""
     if not any(one.ends_branch and matches(one.pattern, name) for one in found.layers):
-        return 1.0, 1.0
-    branch = (depth / found.depths[0]) ** -power(found)
-    return branch, branch if found.adaptive else branch**2
+        return 0.0, 0.0
+    branch = -power(found)
+    return branch, branch if found.adaptive else 2 * branch
 
 
 def power(found: DepthRecord) -> float:

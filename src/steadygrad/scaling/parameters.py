@@ -14,6 +14,16 @@ Factors = Callable[[str], tuple[float, float]]
 """For the start and for the rate of the parameter of this name."""
 
 
+def factors_of(powers: Callable[[str], tuple[float, float]], grown: float) -> Factors:
+    """The factors of a model that is ``grown`` times as large as the one that stays as it is."""
+
+    def factors(name: str) -> tuple[float, float]:
+        start, rate = powers(name)
+        return grown**start, grown**rate
+
+    return factors
+
+
 @torch.no_grad()
 def initialise_(model: nn.Module, factors: Factors) -> None:
     """Scale the parameters of ``model``, in place."""

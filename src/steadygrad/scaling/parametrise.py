@@ -23,13 +23,12 @@ _READ_OUT = -0.5
 """Power of size for the gain of a weight that reads out: it starts so small that what is learned soon outgrows it."""
 
 
-def factors(found: ScaleRecord, name: str, size: int) -> tuple[float, float]:
-    """The factors for the start and for the rate of one parameter in a model of this size."""
+def powers(found: ScaleRecord, name: str) -> tuple[float, float]:
+    """The powers of size ÷ smallest size for the start and for the rate of one parameter."""
     tied = reading_out(found.weights)
     one = next((one for one in found.weights if one.name == name and one not in tied), None)
-    grown = size / found.sizes[0]
     if one is None or one.role == "fixed":
-        return 1.0, 1.0
+        return 0.0, 0.0
     start, rate = _start(one), -_halves(_update(found, one))
     if not found.adaptive and one.role != "output":
         # The gradients of all that lies before the output layer go with its start.
@@ -37,14 +36,13 @@ def factors(found: ScaleRecord, name: str, size: int) -> tuple[float, float]:
     if name in _queries(found, packed=False):
         # 1/d in place of 1/√d, taken into the queries: a step of Adam's is as large as its rate, one of SGD's goes with it twice.
         start, rate = start - 0.5, rate - (0.5 if found.adaptive else 1.0)
-    return grown**start, grown**rate
+    return start, rate
 
 
-def multipliers(found: ScaleRecord, size: int) -> dict[str, float]:
-    """For each weight that embeds and reads out, the factor of what it reads out; for packed queries, that of the logits."""
-    grown = size / found.sizes[0]
-    tied = {one.name: grown ** -_halves(_update(found, one)) for one in reading_out(found.weights)}
-    return {**tied, **dict.fromkeys(_queries(found, packed=True), grown**-0.5)}
+def multipliers(found: ScaleRecord) -> dict[str, float]:
+    """For each weight that embeds and reads out, the power of what it reads out; for packed queries, that of the logits."""
+    tied = {one.name: -_halves(_update(found, one)) for one in reading_out(found.weights)}
+    return {**tied, **dict.fromkeys(_queries(found, packed=True), -0.5)}
 
 
 def _queries(found: ScaleRecord, *, packed: bool) -> list[str]:

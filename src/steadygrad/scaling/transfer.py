@@ -23,7 +23,6 @@ FARTHEST = 7
 """Doublings of the rate, up or down, after which no more are tried."""
 
 Member = Callable[[int, int], Subject]
-Factors = Callable[[str, int], tuple[float, float]]
 Train = Callable[[float], tuple[float, float]]
 """The loss before any step and that at the end, by a factor of the rate."""
 
@@ -38,7 +37,7 @@ def transfer(
     member: Member,
     small: int,
     large: int,
-    factors: Factors,
+    powers: Callable[[str], tuple[float, float]],
     *,
     without: Iterable[str] = (),
     argument: str,
@@ -50,24 +49,24 @@ def transfer(
         member: The subject of a size and a seed.
         small: The size that the cure leaves as it is.
         large: The size that it is for.
-        factors: Of a parameter's start and of its rate, by its name and the size of its model.
+        powers: Of ``large`` ÷ ``small`` for a parameter's start and for its rate, by its name.
         without: Weights that need a multiplier, which no start and no rate is.
         argument: The name of what grows, for the progress.
         say: Shown what is trained.
     """
 
-    def trained(subject: Subject, size: int, words: str, factors: Factors) -> Train:
+    def trained(subject: Subject, words: str, factors: parameters.Factors) -> Train:
         def train(factor: float) -> tuple[float, float]:
-            say(f"{argument} {size}{words}, rate ×{factor:.3g}")
-            return _train(subject, lambda name: factors(name, size), factor)
+            say(f"{argument} {words}, rate ×{factor:.3g}")
+            return _train(subject, factors, factor)
 
         return train
 
     with running_theirs("the model, its loss or its optimizer raised this while it was trained"):
-        first = sweep(small, trained(member(small, 0), small, "", _as_built))
+        first = sweep(small, trained(member(small, 0), f"{small}", _as_built))
         subject, shared = member(large, 0), first.best.factor
-        before = sweep(large, trained(subject, large, ", as built", _as_built), shared)
-        after = sweep(large, trained(subject, large, ", cured", factors), shared)
+        before = sweep(large, trained(subject, f"{large}, as built", _as_built), shared)
+        after = sweep(large, trained(subject, f"{large}, cured", parameters.factors_of(powers, large / small)), shared)
     return TransferRecord(STEPS, _data(subject), first, before, after, tuple(without))
 
 
@@ -97,7 +96,7 @@ def _factor(step: int) -> float:
     return float(2 ** (step / 2))
 
 
-def _as_built(_name: str, _size: int) -> tuple[float, float]:
+def _as_built(_name: str) -> tuple[float, float]:
     return 1.0, 1.0
 
 
