@@ -74,7 +74,7 @@ def test_over_depth_as_well() -> None:
 
     found = sg.scale_depth(build, (2, 4, 8), BATCH, F.cross_entropy, optimizer="adam:1e-3", seconds=0)
     assert alike(found, build, 12)
-    assert "'1.*.down.weight': (-1, -1)" in found.as_code()
+    assert '"1.*.down.weight": (-1, -1)' in found.as_code()
 
 
 @pytest.mark.long

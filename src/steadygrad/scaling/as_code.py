@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import keyword
 import re
 from collections.abc import Mapping
@@ -27,10 +28,13 @@ def module(
     """
     last = argument.rpartition(".")[2]
     size = last if last.isidentifier() and not keyword.iskeyword(last) else "size"
-    rows = "".join(f"    {name!r}: ({start:g}, {rate:g}),\n" for name, (start, rate) in _numbered(powers).items())
+    # Adding 0 turns −0 into 0.
+    rows = "".join(
+        f"    {json.dumps(name)}: ({start + 0:g}, {rate + 0:g}),\n" for name, (start, rate) in _numbered(powers).items()
+    )
     also = ""
     if multipliers:
-        own = "".join(f"    {name!r}: {power:g},\n" for name, power in multipliers.items())
+        own = "".join(f"    {json.dumps(name)}: {power:g},\n" for name, power in multipliers.items())
         also = _MULTIPLIERS.format(rows=own, size=size)
     return _MODULE.format(
         mark=MARK, measured=" ".join(measured.split()), size=size, smallest=smallest, rows=rows, also=also
