@@ -3,7 +3,7 @@
 # make test-all: the same with every test, as CI does.
 # make test-oldest: the suite's core on the oldest releases of torch and the rest that steadygrad works with, in .venv-oldest.
 #   From PyPI torch 2.6 for Linux comes with CUDA's libraries, which it loads without a GPU too: 5 GB on disk.
-# make test-newest: the same on torch 2.14 in .venv-newest, with what needs torchvision: fastai's example, the models of timm.
+# make test-newest: the same on torch 2.14 in .venv-newest, with what needs torchvision: fastai's example, the models of timm; and mup.
 # make fuzz: 20,000 made-up journals, reports, settings, targets and command lines, where make test-all takes 500.
 # make site: the documentation as web pages, in build/site. make figures: the figures of the lab, measured again.
 # make dist: sdist and wheel, checked, and run from an environment that has the wheel alone.
@@ -22,8 +22,8 @@ PUBLIC := $(addprefix src/steadygrad/,__init__.py _check.py _fix/apply.py _fix/f
 	scaling/check_depth.py)
 CORE := tests/test_torch_internals.py tests/test_api.py tests/clip tests/probe tests/rules tests/report tests/journal \
 	tests/cures/test_remedies.py $(addprefix tests/guard/test_,acting.py clip.py covers.py loops.py messages.py spikes.py)
-WITH_newest := torchvision timm fastai omegaconf
-ONLY_newest := tests/docs/test_integrations.py tests/cli/test_config_option.py
+WITH_newest := torchvision timm fastai omegaconf mup
+ONLY_newest := tests/docs/test_integrations.py tests/cli/test_config_option.py tests/scaling/test_mup.py
 
 # The nets of the demo and the tests are small: one thread each is fastest, above all beside other work.
 export OMP_NUM_THREADS ?= 1

@@ -6,6 +6,7 @@ What a copy computes with is read by a dispatch mode of this file's own, and its
 from __future__ import annotations
 
 import inspect
+import threading
 from contextlib import nullcontext, suppress
 from typing import Any
 
@@ -192,3 +193,21 @@ def test_a_loss_that_reads_the_model_from_further_away_is_told() -> None:
     report = sg.check(MODEL, batch, _further_away, trial=0)
     assert [(spot.where, "of the model itself" in spot.what) for spot in report.trace.blind_spots] == [("loss", True)]
     assert not any(finding.code == "SG107" for finding in report.findings)
+
+
+class Noted(nn.Linear):
+    """A layer that reads what a library notes on its weight, as muP's readout does."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x) / self.weight.width  # type: ignore[no-any-return, operator]
+
+
+@pytest.mark.parametrize("copiable", [True, False])
+def test_what_is_noted_on_a_parameter_is_on_its_copy(copiable: bool) -> None:
+    model = nn.Sequential(nn.Linear(8, 8), Noted(8, 4))
+    if not copiable:
+        model.lock = threading.Lock()  # type: ignore[assignment]
+    model[1].weight.width = 2.0
+    batch = torch.randn(16, 8), torch.arange(16) % 4
+    assert sg.check(model, batch, nn.functional.cross_entropy).verdict == "healthy"
+    assert model[1].weight.width == 2.0

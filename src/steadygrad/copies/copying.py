@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import gc
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -112,6 +112,7 @@ def on_copy(
         beside = copy.deepcopy(loss, memo) if loss is not None else None
         if beside is not None:
             rebinding.settle(beside)
+        _carry_attributes(original.values(), memo)
         yield Copied(twin, copy_optimizer(optimizer, memo, spots), tuple(spots), original, beside, originals, rebinding)
 
 
@@ -177,6 +178,15 @@ def _carry_hooks(model: nn.Module, twin: nn.Module, rebinding: Rebinding) -> Non
     for name, parameter in twin.named_parameters():
         for hook in tensor_hooks(theirs.get(name)):
             parameter.register_hook(rebinding.fitted(hook, stateful=True))  # type: ignore[no-untyped-call]
+
+
+def _carry_attributes(parameters: Iterable[Tensor], memo: dict[int, Any]) -> None:
+    """A deep copy drops what libraries note on parameters, as the shape that muP's layers and optimizers read."""
+    for parameter in parameters:
+        twin = memo.get(id(parameter))
+        if twin is not None and twin is not parameter:
+            for name in vars(parameter).keys() - vars(twin).keys():
+                setattr(twin, name, _copied_or_same(vars(parameter)[name], memo))
 
 
 def copy_optimizer(

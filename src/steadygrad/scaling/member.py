@@ -176,11 +176,14 @@ class _Scaled:
                 self._children.setdefault(parent, []).append(operation)
 
     def behind(self, operation: Taped) -> float:
-        """The factor behind a layer; 1 where what it makes meets another activation in a product, as queries and keys do."""
+        """The factor behind a layer; 1 where what it makes meets another activation in a product, as queries and keys do.
+
+        So is one in front of the next layer with a weight, which counts it as its own: muP's readout divides what it takes.
+        """
         factor, at = 1.0, operation
         while len(children := self._children.get(at.index, [])) == 1:
             (child,) = children
-            if _is_product(child):
+            if _is_product(child) or (child.weight and child.kind == "linear"):
                 return 1.0
             if not (_scales(child) or (child.kind == "shape" and len(child.parents) == 1)):
                 break
