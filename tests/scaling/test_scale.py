@@ -152,6 +152,18 @@ def test_bad_input_gets_one_sentence(build: Callable[[int], nn.Module], sizes: t
         sg.scale(build, sizes, BATCH, F.cross_entropy)
 
 
+def normed(width: int) -> nn.Module:
+    norm = nn.utils.parametrizations.weight_norm
+    return nn.Sequential(norm(nn.Linear(16, width)), nn.ReLU(), norm(nn.Linear(width, 10)))
+
+
+def test_weights_that_a_layer_s_weight_is_computed_from_are_not_judged() -> None:
+    found = sg.scale(normed, (16, 32), BATCH, F.cross_entropy, optimizer="adam:1e-3", seeds=1)
+    assert {name for name, _ in normed(16).named_parameters() if "parametrizations" in name} == set(found.computed)
+    assert not found.findings
+    assert "not judged: 0.parametrizations.weight.original1 and 3 more" in str(found).replace("\n", " ")
+
+
 def test_an_exception_of_the_model_is_the_user_s() -> None:
     def build(width: int) -> nn.Module:
         raise ValueError("no such width")

@@ -97,6 +97,8 @@ class ScaleRecord:
     attentions: tuple[AttentionScale, ...]
     findings: tuple[ScaleFinding, ...]
     seconds: float
+    computed: tuple[str, ...] = ()
+    """Weights that are not judged: a layer's own weight is computed from them, as by weight or spectral norm."""
     transfer: TransferRecord | None = None
     """Whether the best learning rate of the smallest model serves a large one; None where that was not asked."""
 

@@ -46,7 +46,9 @@ def _ratio(record: CheckRecord) -> str:
     if math.isnan(decades) or decades == math.inf:
         return ""
     if decades == -math.inf:
-        return "the first layer gets a gradient of exactly zero"
+        # In a healthy model a gate or an adapter begins at zero and opens at the first step; its note says so.
+        healthy = record.verdict is Verdict.HEALTHY
+        return "" if healthy else "the first layer gets a gradient of exactly zero"
     if abs(decades) < FAR:
         return ""
     power = numerals.power_of_ten(round(decades))

@@ -27,7 +27,7 @@ def render(found: ScaleRecord, *, width: int | None = None, color: Color = "auto
     )
     off = {name: one for one in reversed(found.findings) for name in one.weights}
     shown = [one for one in found.weights if one.role in ("input", "hidden", "output") or one.name in off]
-    longest = min(max(cell_len(one.name) for one in shown), width - 44)
+    longest = min(max((cell_len(one.name) for one in shown), default=len("weight")), width - 44)
     lines.append(paint(f"{'weight':<{longest}}  {'role':<7} {'output':>14} {'its update':>14}", "faint"))
     for one in shown:
         name = one.name if len(one.name) <= longest else "…" + one.name[-longest + 1 :]
@@ -35,13 +35,18 @@ def render(found: ScaleRecord, *, width: int | None = None, color: Color = "auto
         lines.append(paint(row, off[one.name].severity.value) if one.name in off else row)
     if rest := len(found.weights) - len(shown):
         lines.append(paint(f"and {rest} more, biases, gains and weights that do not grow: stable", "faint"))
+    if found.computed:
+        names = f"{found.computed[0]} and {len(found.computed) - 1} more" if found.computed[1:] else found.computed[0]
+        said = f"not judged: {names}; a layer's weight is computed from them, as by weight norm or spectral norm"
+        lines += [paint(line, "warning") for line in fill(said, width)]
     for finding in found.findings:
         lines += ["", *finding_lines(finding, width, paint)]
     if found.transfer is not None:
         lines += ["", *transfer.text(found.transfer, found.argument, width, paint)]
     lines.append("")
     if found.stable:
-        lines += fill(f"stable: nothing grows with {found.argument}", width)
+        judged = ", of what was judged" if found.computed else ""
+        lines += fill(f"stable: nothing grows with {found.argument}{judged}", width)
     else:
         lines += fill(
             "try: --write cure.py, a module with initialise_ and groups, which set the start and the rate of each weight for any "

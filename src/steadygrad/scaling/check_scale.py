@@ -164,7 +164,7 @@ def scale_of(
     at, adaptive = found.at, found.adaptive
     _refuse_other_weights(at, sizes, argument)
     weights, attentions = tuple(_weights(at, sizes)), tuple(_attentions(at, sizes))
-    if all(one.role == "fixed" for one in weights):
+    if all(one.role == "fixed" for one in weights) and not at[0][0].computed:
         raise SubjectError(f"{argument} changes the shape of no weight; name an argument that makes the model wider")
     scaled = Scaled(
         target=target or found.model,
@@ -177,6 +177,7 @@ def scale_of(
         weights=weights,
         attentions=attentions,
         findings=judged(weights, attentions, sizes, argument, adaptive=adaptive),
+        computed=at[0][0].computed,
         seconds=time.monotonic() - begun,
     )
     if prove_at is None:

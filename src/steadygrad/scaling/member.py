@@ -75,6 +75,8 @@ class Member:
     attentions: tuple[Heads, ...]
     operations: tuple[Taped, ...]
     """Of the pass before the first step."""
+    computed: tuple[str, ...]
+    """Weights that moved and that no layer takes: the layer's own weight is computed from them, as by weight norm."""
     falls: dict[Key, float]
     """Fall of the loss by each weight's change in the first step, in these calls, to first order."""
 
@@ -88,7 +90,10 @@ def measure(subject: Subject, steps: int) -> Member:
         walked = _train(run, weights, steps)
         scaled = _Scaled(operations, given.sizes)
         uses: dict[Key, Use] = {}
+        computed = dict.fromkeys(name for name, call in given.uses if _computes(name, call))
         for key, use in given.uses.items():
+            if key[0] in computed:
+                continue
             moved = float((weights[key[0]].detach() - start[key[0]]).double().norm())
             if not moved or use.operation >= len(operations):
                 continue
@@ -105,7 +110,13 @@ def measure(subject: Subject, steps: int) -> Member:
                 update=walked.update(key) * after,
                 relative=moved / float(start[key[0]].double().norm()) if start[key[0]].any() else math.nan,
             )
-        return Member(tuple(weights), uses, tuple(_heads(operations)), tuple(operations), walked.falls)
+        heads = tuple(_heads(operations))
+        return Member(tuple(weights), uses, heads, tuple(operations), tuple(computed), walked.falls)
+
+
+def _computes(name: str, call: str) -> bool:
+    """Return whether a layer's weight is computed from this one: what its own update does to that is not what a layer sees."""
+    return ".parametrizations." in f".{name}" or call == "weight_norm"
 
 
 class _Walk:
