@@ -20,7 +20,7 @@ from bench.mutants.running import ROOT, Coverage, covered, killed
 
 TESTS = {
     "clip": ("tests/clip", "--ignore=tests/clip/test_meshes.py"),
-    "detect": ("tests/guard",),
+    "detect": ("tests/detect", "tests/guard"),
     "rules": ("tests/rules",),
     "theory": ("tests/theory",),
 }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -48,6 +50,11 @@ def judged(state: State, given: Rows, *, blocks: int = 1, frozen: Sequence[bool]
 
 def warm(columns: Columns = ONE, *, steps: int = 60, norms: Any = 1.0, losses: float | None = None) -> State:
     """The memory of a run whose norms have been the same at each of so many steps, at a rate of 0.125."""
+    return deepcopy(_warm(columns, steps, tuple(np.atleast_1d(norms).tolist()), losses))
+
+
+@functools.cache
+def _warm(columns: Columns, steps: int, norms: tuple[float, ...], losses: float | None) -> State:
     state = State(columns)
     wide = np.broadcast_to(np.asarray(norms, np.float32), (steps, len(columns.names)))
     known = None if losses is None else np.full(steps, losses)

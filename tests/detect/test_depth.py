@@ -42,9 +42,7 @@ def test_the_first_weight_alone_shows_the_input_of_the_model() -> None:
 @pytest.mark.parametrize("layer", [1, 2])
 def test_one_weight_alone_was_changed_by_a_hook_or_a_write(layer: int) -> None:
     found = began([1.0 if at == layer else 0.0 for at in range(4)], STILL)
-    assert found == Origin(
-        2 * layer, "its gradient alone is ×10 its usual size: a hook or a write changed it", ""
-    )
+    assert found == Origin(2 * layer, "its gradient alone is ×10 its usual size: a hook or a write changed it", "")
 
 
 @pytest.mark.parametrize(("bias", "column"), [(0.29, 2), (-0.29, 2), (0.31, 0), (-0.31, 0)])

@@ -109,8 +109,8 @@ def test_a_model_of_which_a_part_never_learnt_is_dead_where_the_rest_is() -> Non
     assert (told.column, told.columns) == (None, (4, 6))
 
 
-@BLOCKS
-@pytest.mark.parametrize(("paused", "told_after"), [(1, 200), (19, 200), (70, 220), (100, 300)])
+@pytest.mark.parametrize("blocks", [7, 1000])
+@pytest.mark.parametrize(("paused", "told_after"), [(1, 200), (70, 220)])
 def test_what_has_paused_before_is_missed_after_two_hundred_rows_and_three_pauses(
     paused: int, told_after: int, blocks: int
 ) -> None:
@@ -149,6 +149,10 @@ def test_a_rate_that_rests_for_nineteen_rows_is_none(blocks: int) -> None:
     assert then(state, np.ones(60), rates=rates, blocks=blocks) == []
     found = then(state, np.ones(25), rates=0.0, blocks=blocks)
     assert places(found) == [(121, 140, None)]
+
+
+def test_a_rate_that_rests_at_every_second_row_is_none() -> None:
+    assert then(warm(), np.ones(60), rates=[0.0, 0.125] * 30) == []
 
 
 def test_a_warm_up_that_begins_at_zero_is_none() -> None:

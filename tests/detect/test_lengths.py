@@ -18,7 +18,9 @@ from tests.detect.made import warm
 TWO = Columns(("a.weight", "b.weight"), (64, 16), (True, True))
 
 
-def steps(state: State, lengths: dict[int, float], *, column: int = 0, rate: float = 0.125, upto: int = 0) -> list[Symptom]:
+def steps(
+    state: State, lengths: dict[int, float], *, column: int = 0, rate: float = 0.125, upto: int = 0
+) -> list[Symptom]:
     """Judge steps of these lengths in learning rates: weights whose elements are 1 in root mean square."""
     numbers = np.arange(min(lengths), max(upto, *lengths) + 1)
     ratios = np.zeros((len(numbers), 2))
@@ -29,16 +31,18 @@ def steps(state: State, lengths: dict[int, float], *, column: int = 0, rate: flo
 
 @pytest.mark.parametrize(("length", "column"), [(2.0, 0), (2.0, 1), (5.0, 1)])
 def test_the_fifth_step_of_two_learning_rates_is_told_and_the_first_named(length: float, column: int) -> None:
-    assert steps(warm(TWO), {step: length for step in range(61, 65)}, column=column) == []
-    (told,) = steps(warm(TWO), {step: length for step in range(61, 66)}, column=column)
+    assert steps(warm(TWO), dict.fromkeys(range(61, 65), length), column=column) == []
+    (told,) = steps(warm(TWO), dict.fromkeys(range(61, 66), length), column=column)
     assert (told.code, told.severity, told.kind) == ("SG204", Severity.WARNING, FaultKind.STALE_MOMENT)
     assert (told.step, told.last_step, told.column, told.explained) == (61, 65, column, True)
-    assert told.message.startswith(f"5 steps from step 61 on move this weight by up to {length:g} times the learning rate")
+    assert told.message.startswith(
+        f"5 steps from step 61 on move this weight by up to {length:g} times the learning rate"
+    )
     assert "exp_avg_sq (beta2 0.999) averages over 1,000 steps" in told.cause
 
 
 def test_steps_a_little_shorter_are_none() -> None:
-    assert steps(warm(TWO), {step: 1.99 for step in range(61, 90)}) == []
+    assert steps(warm(TWO), dict.fromkeys(range(61, 90), 1.99)) == []
 
 
 def test_the_longest_names_the_weight() -> None:
@@ -64,14 +68,14 @@ def test_the_five_are_among_ten_steps_of_several_blocks(last: int, told: bool) -
 
 def test_what_was_told_is_told_again_after_five_more() -> None:
     state = warm(TWO)
-    assert len(steps(state, {step: 3.0 for step in range(61, 66)})) == 1
-    assert steps(state, {step: 3.0 for step in range(66, 70)}) == []
+    assert len(steps(state, dict.fromkeys(range(61, 66), 3.0))) == 1
+    assert steps(state, dict.fromkeys(range(66, 70), 3.0)) == []
     assert [one.step for one in steps(state, {70: 3.0})] == [66]
 
 
 @pytest.mark.parametrize(("rows", "told"), [(49, False), (50, True)])
 def test_the_first_steps_of_a_run_may_be_long(rows: int, told: bool) -> None:
-    found = steps(warm(TWO, steps=rows), {step: 3.0 for step in range(rows + 1, rows + 6)})
+    found = steps(warm(TWO, steps=rows), dict.fromkeys(range(rows + 1, rows + 6), 3.0))
     assert bool(found) == told
 
 
@@ -80,7 +84,7 @@ def test_steps_within_ten_of_a_leap_of_the_rate_are_long_for_that(begin: int, to
     """The rate leapt at step 61: four of the five steps from 67 on are in its shadow, and none from 72 on."""
     state = warm(TWO)
     state.leap = (61 - 5, 0.01, 0.1)
-    found = steps(state, {step: 3.0 for step in range(begin, begin + 5)})
+    found = steps(state, dict.fromkeys(range(begin, begin + 5), 3.0))
     assert bool(found) == told
 
 

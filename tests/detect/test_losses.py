@@ -71,6 +71,15 @@ def test_an_early_loss_leaps_where_the_gradient_leaps_too(count: int, leaps: boo
     assert bool(told(losses, norms=high, blocks=blocks)) == (count == 10)
 
 
+def test_an_early_loss_leaps_with_the_total_norm_and_not_with_one_of_many() -> None:
+    norms = np.ones((6, 8))
+    for column, leaps in ((0, True), (1, True), (7, True)):
+        norms[5] = 1.0
+        norms[5, column] = 30.0
+        found = judged(State(LAYERS), rows(norms, losses=[1.0] * 5 + [5.0]))
+        assert ("SG207" in [one.code for one in found]) == leaps
+
+
 def test_a_row_needs_a_judgement_at_once_from_the_loss_that_leaps() -> None:
     assert [highest_usual(seen([1.0] * count).losses) for count in (0, 2, 3, 20)] == [math.inf, math.inf, 4.0, 4.0]
 

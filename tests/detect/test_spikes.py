@@ -58,7 +58,8 @@ def test_a_run_is_warm_from_its_fiftieth_row_on() -> None:
     assert then(young, norms) == [] and then(young, [50.0]) == []
     assert then(old, [*norms, 1.0]) == []
     (spike,) = then(old, [50.0])
-    assert spike.step == 51 and spike.message.startswith("its gradient norm is ×50 its median (1)")
+    assert spike.step == 51
+    assert spike.message == "its gradient norm is ×50 its median (1); the total norm is ×50 its median"
 
 
 @BLOCKS
@@ -77,6 +78,11 @@ def test_what_a_warm_run_has_burst_to_without_being_told_is_usual() -> None:
     state = warm()
     assert then(state, [9.0, *[1.0] * 30, 22.0]) == []
     assert [one.step for one in then(state, [1.0] * 8 + [60.0])] == [101]
+
+
+def test_a_norm_that_comes_down_to_its_bursts_has_not_come_down_to_its_usual() -> None:
+    found = then(warm(), [9.0, *[1.0] * 30, 25.0, 20.0, 9.0])
+    assert [(one.step, one.last_step) for one in found] == [(92, 92), (92, 93)]
 
 
 def test_a_burst_of_a_young_run_says_nothing_of_a_warm_one() -> None:

@@ -64,7 +64,7 @@ def far_above(state: State, step: int, row: Array, gap: int, recent: Array) -> I
     excess = row - median
     with np.errstate(invalid="ignore"):
         high = row > state.bound
-        if excess[-1] < UNMOVED and not young:
+        if excess[-1] < UNMOVED:
             # One layer alone, which hardly adds to the whole: experts and policy heads leap by nature.
             high[:-1] &= excess[:-1] > np.maximum(ALONE_DECADES, ALONE_DEVIATIONS * state.deviation[:-1])
         if state.above == 0 and len(recent):
@@ -168,7 +168,7 @@ def idle(state: State, step: int, norms: np.ndarray[Any, Any], asked: Mask, aliv
             else f"its gradient{more} has been exactly zero for {lasted} steps"
         )
         if more:
-            words = words.replace(" has ", " have ", 1)
+            words = words.replace(" has ", " have ")
         cause = "it is detached from the loss" if absent else ""
     if tiny and not absent:
         code, cause = "SG108", f"it is smaller than the smallest number of its format ({tiny:.1g})"

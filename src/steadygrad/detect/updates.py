@@ -127,8 +127,9 @@ def judge_update(
     measured = state.moves[-1][0] if state.moves else 0
     remember(state, updates)
     broken = np.isnan(ratios) & np.isfinite(updates.weights) & (updates.weights > 0) & weights
-    if (np.isinf(ratios) & weights).any() or (broken.any() and known.any()) or (broken.any() and not known.any()):
-        return list(_not_a_number(state, step, np.flatnonzero((broken | np.isinf(ratios)) & weights), measured))
+    infinite = np.isinf(ratios) & weights
+    if infinite.any() or broken.any():
+        return list(_not_a_number(state, step, np.flatnonzero(broken | infinite), measured))
     if not known.any():
         return []
     found: list[Symptom] = []
@@ -157,7 +158,7 @@ def judge_update(
     elif state.pending_update is None:
         state.pending_update = _suspect(state, updates, known, loss, total)
     if updates.exact and not may_rest:
-        found += _unmoved(state, updates, known, bool(large.any()))
+        found += _unmoved(state, updates, known)
         found += _swallowed(state, updates, known)
     if not large.any():
         state.ratios.append(np.where(np.isfinite(ratios), ratios, np.nan))
@@ -251,7 +252,7 @@ def _not_a_number(
 ) -> Iterator[Symptom]:
     """The optimizer made non-finite numbers of finite gradients; else the rows report it. ``measured``: the step before
     whose updates are known."""
-    if len(which) == 0 or any(at == step and not np.isfinite(row[-1]) for at, row, _ in state.trail):
+    if any(at == step and not np.isfinite(row[-1]) for at, row, _ in state.trail):
         return
     first = int(which[0])
     more = f" and {len(which) - 1} more" if len(which) > 1 else ""
@@ -269,13 +270,13 @@ def _not_a_number(
 
 
 def _unmoved(
-    state: State, updates: Updates, known: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], large: bool
+    state: State, updates: Updates, known: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
 ) -> Iterator[Symptom]:
     """Steps that change no weight. The rows show those without a gradient or at a rate of 0."""
     step = updates.step
     weights = np.array(state.columns.weights, bool)
     told = state.still > 0 or bool((state.idle[weights] > 0).all()) or not state.median[-1] > CONVERGED
-    still = not large and bool((updates.ratios[known] == 0).all())
+    still = bool((updates.ratios[known] == 0).all())
     if not (still and not told and state.seen[-1] >= WARM and state.sampled):
         state.unmoved, state.sampled = (), step
         return
