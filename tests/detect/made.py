@@ -12,7 +12,7 @@ import numpy as np
 from steadygrad.detect.history import State
 from steadygrad.detect.judge import judge
 from steadygrad.detect.symptoms import Symptom
-from steadygrad.record.rows import Columns, Rows
+from steadygrad.record.rows import Columns, Rows, part
 
 NAMES = tuple(f"{layer}.{part}" for layer in range(4) for part in ("weight", "bias"))
 LAYERS = Columns(NAMES, (64, 8) * 4, (True, False) * 4, fan_ins=(8, 0) * 4)
@@ -29,7 +29,7 @@ def rows(norms: Any, *, steps: Any = None, rates: Any = 0.125, losses: Any = Non
     numbers = np.arange(1, count + 1) if steps is None else np.asarray(steps)
     return Rows(
         numbers.astype(np.int64),
-        numbers * 1.0,
+        numbers.astype(np.float64),
         wide,
         np.ones(count, np.float32),
         np.broadcast_to(np.asarray(rates, np.float32), count).copy(),
@@ -41,10 +41,7 @@ def judged(state: State, given: Rows, *, blocks: int = 1, frozen: Sequence[bool]
     """Every symptom, of blocks of so many rows."""
     found: list[Symptom] = []
     for at in range(0, len(given), blocks):
-        block = slice(at, at + blocks)
-        fields = (given.steps, given.times, given.norms, given.factors, given.rates)
-        losses = given.losses[block] if len(given.losses) else given.losses
-        found += judge(state, Rows(*(one[block].copy() for one in fields), losses), frozen)
+        found += judge(state, part(given, at, at + blocks), frozen)
     return found
 
 

@@ -41,8 +41,10 @@ def test_a_mistake_is_told_from_the_third_time_on(
     is_clip = "clips" in counted
     assert (told.code, told.severity) == (("SG306", Severity.WARNING) if is_clip else ("SG307", Severity.ERROR))
     assert told.location == (PLACE if is_clip else None)
-    assert list(judge_habits(replace(habits, **{counted: 2}))) == []
-    (more,) = judge_habits(replace(habits, **{counted: 4}))
+    fewer: dict[str, Any] = {counted: 2}
+    assert list(judge_habits(replace(habits, **fewer))) == []
+    many: dict[str, Any] = {counted: 4}
+    (more,) = judge_habits(replace(habits, **many))
     assert more.kind is kind
 
 
@@ -75,8 +77,10 @@ def test_what_is_so_in_a_row_is_told_once() -> None:
 def test_two_clips_and_a_clip_of_a_part_are_notes_from_fifty_steps_on(
     counted: str, since: str, kind: FaultKind
 ) -> None:
-    assert list(judge_habits(replace(NONE, **{counted: 49}))) == []
-    (told,) = judge_habits(replace(NONE, **{counted: 50}, since={since: 41}))
+    fewer: dict[str, Any] = {counted: 49}
+    assert list(judge_habits(replace(NONE, **fewer))) == []
+    enough: dict[str, Any] = {counted: 50, "since": {since: 41}}
+    (told,) = judge_habits(replace(NONE, **enough))
     assert (told.kind, told.code, told.severity) == (kind, "SG306", Severity.INFO)
     assert (told.step, told.last_step, told.location) == (41, 90, PLACE)
     assert told.of_the_loop and not told.lasting

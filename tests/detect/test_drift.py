@@ -18,9 +18,10 @@ FOUR = Columns(tuple("abcd"), (64,) * 4, (True,) * 4)
 
 
 def leveled(decades: Sequence[Any], columns: Columns = ONE, blocks: int = 25) -> list[Symptom]:
-    """What is told of levels of 25 rows each; the leaps between them are spikes, which are not asked for here."""
+    """What is told of levels of 25 rows each, NaN where there is no gradient; the leaps between them are not asked for."""
     levels = np.array([np.broadcast_to(np.asarray(one, float), len(columns.names)) for one in decades])
-    found = judged(State(columns), rows(10.0 ** np.repeat(levels, 25, axis=0)), blocks=blocks)
+    norms = np.nan_to_num(10.0 ** np.repeat(levels, 25, axis=0), nan=-1.0)
+    found = judged(State(columns), rows(norms), blocks=blocks)
     return [one for one in found if one.lasting]
 
 
@@ -165,6 +166,8 @@ def test_a_fall_of_a_place_in_depth_is_named_with_its_cause() -> None:
     assert told.cause == "the gradient that reaches it is ×0.001 its usual size; that of 2.weight is unchanged"
 
 
-def test_a_weight_without_gradient_is_no_drift() -> None:
+def test_a_weight_without_a_gradient_is_no_drift_and_hides_none() -> None:
     found = leveled([[0.0] * 4] * 3 + [[np.nan, 0, 0, 0]] * 3, FOUR)
     assert [one.code for one in found if one.code in ("SG101", "SG201")] == []
+    growing = leveled([[0.0] * 4] * 3 + [[np.nan, 3.0, 0.0, 3.5]] * 2, FOUR)
+    assert [(one.code, one.column) for one in growing if one.code == "SG201"] == [("SG201", 3)]

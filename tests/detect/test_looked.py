@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -100,8 +101,8 @@ def test_of_several_attentions_the_one_that_grew_most_is_named() -> None:
 
 @pytest.mark.parametrize("unknown", ["logits", "entropy"])
 def test_an_attention_of_which_too_little_is_known_is_not_judged(unknown: str) -> None:
-    sharp = replace(ATTENTION, logits=16.0, entropy=0.1)
-    assert looked({KEY: ATTENTION}, {KEY: replace(sharp, **{unknown: None})}) == []
+    sharp, blind = replace(ATTENTION, logits=16.0, entropy=0.1), dict[str, Any]({unknown: None})
+    assert looked({KEY: ATTENTION}, {KEY: replace(sharp, **blind)}) == []
     assert looked({KEY: ATTENTION}, {KEY: replace(ATTENTION, logits=None)}, {KEY: sharp}) == []
     assert looked({KEY: ATTENTION}, {}, {KEY: sharp}) == [], "it was not seen at the look before"
     assert looked({KEY: replace(ATTENTION, logits=0.0)}, {KEY: sharp}) == [], "nothing is a multiple of zero"
@@ -164,8 +165,8 @@ def test_a_saturation_that_was_told_is_told_again_when_the_gain_has_doubled() ->
 
 @pytest.mark.parametrize("unknown", ["gain", "saturated"])
 def test_a_norm_of_which_too_little_is_known_is_not_judged(unknown: str) -> None:
-    ill = replace(NORM, gain=4.0, saturated=0.7)
-    assert looked({KEY: NORM}, {KEY: replace(ill, **{unknown: None})}) == []
-    assert looked({KEY: replace(NORM, **{unknown: None})}, {KEY: ill}) == []
+    ill, blind = replace(NORM, gain=4.0, saturated=0.7), dict[str, Any]({unknown: None})
+    assert looked({KEY: NORM}, {KEY: replace(ill, **blind)}) == []
+    assert looked({KEY: replace(NORM, **blind)}, {KEY: ill}) == []
     assert looked({KEY: replace(NORM, gain=0.0)}, {KEY: ill}) == []
     assert looked({}, {KEY: ill}) == []

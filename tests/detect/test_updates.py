@@ -482,6 +482,13 @@ def test_a_step_that_was_measured_exactly_is_not_judged_by_its_estimate() -> Non
     assert (one.step, one.slack) == (62, 0)
 
 
+def test_each_measured_step_is_remembered_once() -> None:
+    state = ran()
+    exact = Updates(63, np.array([8.0, 3.0, 8.0]), np.array([QUIET] * 3), True, 0.125)
+    assert block(state, [[QUIET] * 3] * 3, exact=(exact,)) == []
+    assert [step for step, _ in state.moves] == [58, 59, 60, 61, 62, 63]
+
+
 def test_an_estimate_that_is_not_finite_is_told() -> None:
     assert [one.code for one in block(ran(), [[QUIET] * 3, [NAN] * 3])] == ["SG203"]
 
