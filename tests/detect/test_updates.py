@@ -1,4 +1,4 @@
-"""A step's update: too large for the weights, harmful behind it, none at all, rounded away, or not a number."""
+"""A step's update: too large for the weights, none at all, rounded away, or not a number."""
 
 from __future__ import annotations
 
@@ -6,49 +6,18 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pytest
 
-from steadygrad.detect.history import PendingUpdate, State
-from steadygrad.detect.judge import limits, logs
+from steadygrad.detect.history import State
 from steadygrad.detect.symptoms import Symptom
-from steadygrad.detect.updates import Traits, confirmed, judge_update, judge_updates, traits_of
+from steadygrad.detect.updates import Traits, traits_of
 from steadygrad.record import Severity
 from steadygrad.record.fault_kind import FaultKind
-from steadygrad.record.rows import Columns, Estimates, Updates
-from tests.detect.made import rows, then, warm
+from steadygrad.record.rows import Columns
+from tests.detect.made import then, warm
+from tests.detect.updating import QUIET, THREE, ran, updated
 
-THREE = Columns(("a.weight", "a.bias", "b.weight"), (64, 8, 192), (True, False, True), fan_ins=(64, 0, 64))
 NAN, INF = math.nan, math.inf
-QUIET = 0.01
-
-
-def updated(
-    state: State,
-    step: int,
-    ratios: list[float],
-    *,
-    weights: list[float] | None = None,
-    exact: bool = True,
-    rate: float = 0.125,
-    leapt: bool = False,
-    loss: float = 1.0,
-    total: float | None = None,
-    may_rest: bool = False,
-    still: dict[int, float] | None = None,
-) -> list[Symptom]:
-    """Judge the update of one step; the weights' elements are 1 in root mean square, and the gradient is usual."""
-    one = Updates(step, np.array(weights or [8.0, 3.0, math.sqrt(192)]), np.array(ratios), exact, rate, still or {})
-    total = float(state.median[-1]) if total is None else total
-    return judge_update(state, one, leapt=leapt, loss=loss, total=total, may_rest=may_rest)
-
-
-def ran(measured: int = 3, quiet: float = QUIET, *, steps: int = 60) -> State:
-    """A warm run whose last steps changed each weight by so much of its norm."""
-    state = warm(THREE, steps=steps)
-    for step in range(steps - measured + 1, steps + 1):
-        assert updated(state, step, [quiet] * 3) == []
-    return state
 
 
 @pytest.mark.parametrize(
@@ -321,189 +290,3 @@ def test_steps_that_move_nothing_at_all_are_another_symptom() -> None:
 
 def test_a_young_run_may_round_steps_away() -> None:
     assert swallowed(ran(steps=49)) == [] and len(swallowed(ran(steps=50))) == 1
-
-
-# A large update that is told where the rows behind it show harm.
-
-
-def pending(ratio: float = 0.4, loss: float = 1.0, **given: Any) -> State:
-    """A run whose step 61 changed its weights by much, without a usual update to compare that with."""
-    state = warm(THREE, losses=loss if math.isfinite(loss) else None)
-    then(state, [1.0], losses=[loss])
-    assert updated(state, 61, [ratio] * 3, loss=loss, **given) == []
-    return state
-
-
-@pytest.mark.parametrize(("ratio", "waits"), [(1 / 3, True), (0.333, False)])
-def test_an_update_of_a_third_waits_for_the_rows_behind_it(ratio: float, waits: bool) -> None:
-    state = pending(ratio)
-    assert (limits(state).loss == -INF) == waits
-    assert bool(then(state, [1.0], losses=[1.6])) == waits
-
-
-@pytest.mark.parametrize(
-    ("loss", "harmless", "harmful", "words"),
-    [(1.0, 1.5, 1.51, "from 1 to 1.51"), (-2.0, -1.0, -0.99, "from -2 to -0.99"), (4.0, 6.0, 6.01, "from 4 to 6.01")],
-)
-def test_a_loss_that_rises_by_half_its_size_shows_harm(
-    loss: float, harmless: float, harmful: float, words: str
-) -> None:
-    assert then(pending(loss=loss), [1.0], losses=[harmless]) == []
-    (one,) = then(pending(loss=loss), [1.0], losses=[harmful])
-    assert (one.code, one.severity, one.step, one.last_step) == ("SG204", Severity.ERROR, 61, 62)
-    assert (one.column, one.columns, one.kind) == (0, (0, 2), FaultKind.RATE)
-    assert one.message == (
-        f"one step changes this weight by 0.4 times its norm, and 1 more weight by over a third; the loss then rises {words}"
-    )
-    assert one.cause == "the learning rate of 0.125 is too high for this optimizer"
-
-
-def test_a_gradient_that_grows_threefold_shows_harm() -> None:
-    assert then(pending(), [3.1], losses=[1.0]) == []
-    (one,) = then(pending(), [3.2], losses=[1.0])
-    assert one.message.endswith("; the gradient norm then grows by ×3.2") and one.step == 61
-    assert len(then(pending(loss=NAN), [3.2], losses=[NAN])) == 1
-
-
-def test_what_was_not_known_of_the_step_shows_no_harm() -> None:
-    assert then(pending(loss=NAN), [1.0], losses=[1e6]) == []
-    assert then(pending(total=NAN), [9.0], losses=[1.0]) == []
-
-
-@pytest.mark.parametrize(("norm", "loss", "harm"), [(NAN, 1.0, True), (1.0, INF, True), (1.0, NAN, False)])
-def test_a_next_step_that_is_not_finite_shows_harm(norm: float, loss: float, harm: bool) -> None:
-    found = [one for one in then(pending(), [norm], losses=[loss]) if one.code == "SG204"]
-    assert [one.message.endswith("; the next step is not finite") for one in found] == [True] * harm
-
-
-@pytest.mark.parametrize("blocks", [1, 10])
-@pytest.mark.parametrize(("quiet", "harm"), [(2, True), (3, False)])
-def test_harm_shows_within_three_rows(quiet: int, harm: bool, blocks: int) -> None:
-    state = pending()
-    found = then(state, np.ones(quiet + 1), losses=[1.0] * quiet + [1.6], blocks=blocks)
-    assert [one.step for one in found] == [61] * harm
-    assert limits(state).loss > 0, "it waits no longer"
-
-
-def test_rows_before_the_step_show_no_harm_of_it() -> None:
-    state = warm(THREE, losses=1.0)
-    assert updated(state, 61, [0.4] * 3) == []
-    assert then(state, [1.0], losses=[1.6]) == []
-    assert len(then(state, [1.0], losses=[1.6])) == 1
-
-
-@pytest.mark.parametrize(
-    ("ratios", "words"),
-    [
-        ([0.4, 9.0, QUIET], "0.4 times its norm; the"),
-        ([0.4, 0.1, 0.5], "0.5 times its norm, and 1 more weight by over a third; the"),
-    ],
-)
-def test_a_harmful_update_names_the_weight_it_changed_most(ratios: list[float], words: str) -> None:
-    state = warm(THREE, losses=1.0)
-    then(state, [1.0], losses=[1.0])
-    updated(state, 61, ratios)
-    (one,) = then(state, [1.0], losses=[1.6])
-    assert words in one.message and one.column == (2 if "more" in words else 0)
-
-
-def test_a_program_that_subtracts_by_itself_has_no_rate_to_blame() -> None:
-    (one,) = then(pending(rate=NAN), [1.0], losses=[1.6])
-    assert one.kind is FaultKind.UNKNOWN and one.cause.startswith("what the program subtracts")
-
-
-def test_only_the_first_of_several_waits() -> None:
-    state = pending()
-    updated(state, 62, [0.5] * 3)
-    assert [one.step for one in then(state, [1.0, 1.0], losses=[1.0, 1.6], blocks=2)] == [61]
-
-
-def test_an_update_that_was_told_does_not_wait() -> None:
-    state = ran()
-    assert len(updated(state, 61, [0.5] * 3)) == 1
-    assert limits(state).loss == INF
-
-
-def test_a_large_last_step_of_a_run_is_told() -> None:
-    state, none, some = pending(), rows(np.zeros((0, 3))), rows(np.ones((1, 3)), steps=[61])
-    assert list(confirmed(state, some, logs(some))) == []
-    (one,) = confirmed(state, some, logs(some), ending=True)
-    assert one.message.endswith("; the run ends right after it") and one.last_step == 61
-    (one,) = confirmed(pending(), none, logs(none), ending=True)
-    assert one.last_step == 61
-    later = rows(np.ones((1, 3)), steps=[62])
-    assert list(confirmed(pending(), later, logs(later), ending=True)) == []
-
-
-def test_three_weights_are_two_more() -> None:
-    state = warm(THREE)
-    state.pending_update = PendingUpdate(61, 0, 0.4, (0, 1, 2), 1.0, 0.0, 0.1)
-    (one,) = confirmed(state, rows(np.zeros((0, 3))), np.zeros((0, 4)), ending=True)
-    assert "and 2 more weights by over a third" in one.message
-
-
-# Blocks of estimates.
-
-
-def block(
-    state: State, ratios: list[list[float]], *, exact: tuple[Updates, ...] = (), leapt_at: int = 0, **given: Any
-) -> list[Symptom]:
-    begin = state.moves[-1][0] + 1 if state.moves else 61
-    steps = np.arange(begin, begin + len(ratios))
-    rates = np.full(len(steps), given.pop("rate", 0.125))
-    estimates = Estimates(steps, rates, np.array([8.0, 3.0, math.sqrt(192)]), np.array(ratios))
-    traits = Traits(False, given.pop("beta2", None))
-    at = given.pop("at", lambda step: (1.0, 9.0))
-    return judge_updates(state, exact, estimates, leapt_at=leapt_at, at=at, traits=traits)
-
-
-@pytest.mark.parametrize(("steps", "told"), [(16, False), (17, True)])
-def test_of_quiet_estimates_one_in_eight_says_what_is_usual(steps: int, told: bool) -> None:
-    """Three usual updates are needed: those of the first, the ninth and the seventeenth step."""
-    state = warm(THREE)
-    assert block(state, [[QUIET] * 3] * steps) == []
-    assert bool(updated(state, 100, [0.31] * 3)) == told
-
-
-@pytest.mark.parametrize(("ratio", "judged"), [(0.1, False), (0.11, True)])
-def test_estimates_are_judged_step_by_step_where_one_is_large(ratio: float, judged: bool) -> None:
-    """Two of them are judged: then three updates are known to be usual, and the fourth is compared with them."""
-    state = ran(1)
-    state.leap = (63, 0.125, 1.0)
-    found = block(state, [[QUIET] * 3, [QUIET] * 3, [ratio, QUIET, QUIET]], leapt_at=63)
-    assert [one.step for one in found] == [63] * judged
-
-
-def test_a_step_that_was_measured_exactly_is_not_judged_by_its_estimate() -> None:
-    state = ran()
-    exact = Updates(62, np.array([8.0, 3.0, 8.0]), np.array([QUIET] * 3), True, 0.125)
-    assert block(state, [[QUIET] * 3, [0.9] * 3], exact=(exact,)) == []
-    (one,) = block(ran(), [[QUIET] * 3, [0.9] * 3])
-    assert (one.step, one.slack) == (62, 0)
-
-
-def test_each_measured_step_is_remembered_once() -> None:
-    state = ran()
-    exact = Updates(63, np.array([8.0, 3.0, 8.0]), np.array([QUIET] * 3), True, 0.125)
-    assert block(state, [[QUIET] * 3] * 3, exact=(exact,)) == []
-    assert [step for step, _ in state.moves] == [58, 59, 60, 61, 62, 63]
-
-
-def test_an_estimate_that_is_not_finite_is_told() -> None:
-    assert [one.code for one in block(ran(), [[QUIET] * 3, [NAN] * 3])] == ["SG203"]
-
-
-def test_the_updates_of_exact_steps_are_judged_without_estimates() -> None:
-    state = ran()
-    steps = [Updates(step, np.array([8.0, 3.0, 8.0]), np.array([0.5] * 3), True, 0.125) for step in (63, 62)]
-    traits = Traits(False, None)
-    found = judge_updates(state, steps, None, leapt_at=0, at=lambda step: (1.0, 9.0), traits=traits)
-    assert [one.step for one in found] == [62, 63]
-
-
-@pytest.mark.parametrize(("beta2", "codes"), [(None, []), (0.999, ["SG204"])])
-def test_the_lengths_of_steps_are_judged_where_the_optimizer_has_a_second_moment(
-    beta2: float | None, codes: list[str]
-) -> None:
-    found = block(ran(), [[0.09] * 3] * 5, rate=0.03, beta2=beta2)
-    assert [one.code for one in found] == codes
