@@ -48,7 +48,7 @@ def test_four_levels_are_needed(levels: int, told: int) -> None:
 def test_growth_is_told_against_the_lowest_and_the_greatest_before_it() -> None:
     """The run begins a decade above its lowest: 2.9 above that is not two above all, 3.1 is."""
     assert leveled([1.0, 0.0, 0.0, 2.9, 2.9]) == []
-    (told,) = leveled([1.0, 0.0, 0.0, 3.1, 3.1])
+    (told,) = leveled([1.0, 0.0, 0.0, 3.4, 3.1])
     assert told.message == (
         "the total gradient norm has grown by ×1,300 (3.1 decades) since step 50, "
         "and exceeds the highest level before that by ×126 (2.1 decades)"

@@ -104,7 +104,7 @@ def _losses(state: State, steps: Sequence[int], losses: Array, totals: Array) ->
 def _placed(state: State, symptom: Symptom) -> Symptom:
     """A loss that runs away, with the layer whose gradients grew most since it began, where the levels show one."""
     before = [level for step, level in state.levels if step <= symptom.step - symptom.slack + CHUNK]
-    if not before or not state.levels:
+    if not before:
         return symptom
     first, cause, _ = began_at(state.columns, state.levels[-1][1][:-1] - before[-1][:-1], 1)
     return replace(symptom, column=first, cause=cause)
