@@ -21,7 +21,7 @@ from bench.mutants.running import ROOT, Coverage, covered, killed
 TESTS = {
     "clip": ("tests/clip", "--ignore=tests/clip/test_meshes.py"),
     "detect": ("tests/detect", "tests/guard"),
-    "rules": ("tests/rules",),
+    "rules": ("tests/rules", "tests/bench/test_calibrate.py"),
     "theory": ("tests/theory",),
 }
 """The tests that are run for a room: those that are there for it."""

@@ -210,6 +210,13 @@ def test_the_slope_at_a_kink_is_the_one_torch_takes(activation: Activation) -> N
     np.testing.assert_allclose(activation.derivative(kinks), torch_slopes(activation.name, kinks), atol=1e-12)
 
 
+@pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda activation: activation.name)
+def test_the_value_at_a_kink_is_torchs(activation: Activation) -> None:
+    kinks = np.array([*activation.kinks, 0.0])
+    expected = torch_function(activation.name)(torch.tensor(kinks)).numpy()
+    np.testing.assert_allclose(activation.function(kinks), expected, atol=1e-12)
+
+
 def test_a_names_other_spellings_are_the_same_activation() -> None:
     for word, name in [
         ("identity", "linear"),

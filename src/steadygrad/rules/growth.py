@@ -32,7 +32,7 @@ def _growth(trace: Trace, operation: Operation) -> float:
     """Decades between the size of its output and that of the greatest of its inputs; 0 where either is not known."""
     given = [size for parent in operation.parents if (size := _size(trace.operations[parent])) is not None]
     own = _size(operation)
-    if own is None or not given or max(given) <= 0.0 or own <= 0.0 or not math.isfinite(own):
+    if own is None or not given or not 0.0 < max(given) < math.inf or not 0.0 < own < math.inf:
         return 0.0
     return math.log10(own / max(given))
 

@@ -68,6 +68,10 @@ _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 """Klambauer et al. 2017, eq. 14: fixed point of mean 0 and variance 1."""
 
 
+def _elu(x: Array, alpha: float = 1.0) -> Array:
+    return np.asarray(np.maximum(x, 0) + alpha * np.expm1(np.minimum(x, 0)))
+
+
 def _softplus(x: Array) -> Array:
     return np.logaddexp(0.0, x)
 
@@ -82,16 +86,12 @@ ACTIVATIONS: tuple[Activation, ...] = (
     Activation("sigmoid", special.expit, _sigmoid_slope, 0.25, squashing=True),
     Activation("tanh", np.tanh, _tanh_slope, 1.0, squashing=True),
     Activation("relu", lambda x: np.maximum(x, 0), lambda x: _where(x > 0, 1, 0), 1.0, (0.0,)),
-    Activation("leaky_relu", lambda x: _where(x > 0, x, 0.01 * x), lambda x: _where(x > 0, 1, 0.01), 1.0, (0.0,)),
-    Activation(
-        "elu", lambda x: _where(x > 0, x, np.expm1(np.minimum(x, 0))), lambda x: np.exp(np.minimum(x, 0)), 1.0, (0.0,)
-    ),
-    Activation(
-        "celu", lambda x: _where(x > 0, x, np.expm1(np.minimum(x, 0))), lambda x: np.exp(np.minimum(x, 0)), 1.0, (0.0,)
-    ),
+    Activation("leaky_relu", lambda x: np.maximum(x, 0.01 * x), lambda x: _where(x > 0, 1, 0.01), 1.0, (0.0,)),
+    Activation("elu", _elu, lambda x: np.exp(np.minimum(x, 0)), 1.0, (0.0,)),
+    Activation("celu", _elu, lambda x: np.exp(np.minimum(x, 0)), 1.0, (0.0,)),
     Activation(
         "selu",
-        lambda x: _SELU_SCALE * _where(x > 0, x, _SELU_ALPHA * np.expm1(np.minimum(x, 0))),
+        lambda x: _SELU_SCALE * _elu(x, _SELU_ALPHA),
         lambda x: _SELU_SCALE * _where(x > 0, 1, _SELU_ALPHA * np.exp(np.minimum(x, 0))),
         _SELU_ALPHA * _SELU_SCALE,
         (0.0,),
