@@ -148,7 +148,11 @@ def test_sg102_says_where_no_gradient_passes_at_all() -> None:
 
 def test_sg102_is_raised_where_units_are_saturated_and_the_loss_stands() -> None:
     def judged(share: float, trial: StepTest | None, name: str = "tanh") -> list[Finding]:
-        layers = [op(0), op(1, name, "activation", saturation=saturation(0.1)), op(2, name, "activation", saturation=saturation(share))]  # fmt: skip
+        layers = [
+            op(0),
+            op(1, name, "activation", saturation=saturation(0.1)),
+            op(2, name, "activation", saturation=saturation(share)),
+        ]
         return list(sg102.judge(seen(layers), trial))
 
     (found,) = judged(0.41, STALLED)
@@ -660,8 +664,19 @@ def test_sg109_blames_dropout_that_leaves_hardly_any_of_its_input() -> None:
 
 def routed(used: int = 7, picks: int = 128, options: int = 8, kind: str = "modules", **more: Any) -> Routing:
     gone = tuple(range(used, options))
-    values: dict[str, Any] = {"name": "topk", "module": "gate", "location": place(3), "parts": "experts", "kind": kind,
-                              "options": options, "picks": picks, "used": used, "effective": 4.0, "most": 0.5, "lost": gone}  # fmt: skip
+    values: dict[str, Any] = {
+        "name": "topk",
+        "module": "gate",
+        "location": place(3),
+        "parts": "experts",
+        "kind": kind,
+        "options": options,
+        "picks": picks,
+        "used": used,
+        "effective": 4.0,
+        "most": 0.5,
+        "lost": gone,
+    }
     return Routing(**{**values, **more})
 
 

@@ -30,7 +30,7 @@ from tests.rules.made import (
 
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
 SLOW, STALLED, LEARNS = one_batch(0.003), one_batch(0.0), one_batch(0.5)
-COMES_DOWN = fresh(-0.05, before=1.2)
+STANDS, COMES_DOWN = fresh(0.0), fresh(-0.05, before=1.2)
 
 
 def judged(code: str, trace: Trace, trial: StepTest | None = STALLED) -> list[Finding]:
@@ -241,7 +241,10 @@ def test_sg301_is_raised_where_layers_are_drawn_too_small_for_their_activation()
     assert (
         judged("SG301", drawn(*[0.79] * 60, decades=-3.5))[0].count == 60 and judged("SG301", drawn(*[0.81] * 60)) == []
     )
-    assert len(judged("SG301", drawn(0.01, 0.01, 0.01, decades=-7.4))) == 1 and judged("SG301", drawn(0.01, 0.01, 0.01, decades=-7.6)) == []  # fmt: skip
+    assert (
+        len(judged("SG301", drawn(0.01, 0.01, 0.01, decades=-7.4))) == 1
+        and judged("SG301", drawn(0.01, 0.01, 0.01, decades=-7.6)) == []
+    )
     assert judged("SG301", drawn(1e-8, 1.0, 1.0))[0].count == 1
 
 
@@ -250,7 +253,10 @@ def test_sg301_is_raised_where_layers_are_drawn_too_large() -> None:
     assert (found.severity, found.count) == (ERROR, 2)
     assert found.message == "the weights' variance is 100 times what relu needs, in 2 layers"
     assert found.label == "each such layer adds 1 decades; 3.0 in all"
-    assert judged("SG301", drawn(*[1.26] * 60, decades=3.5))[0].count == 60 and judged("SG301", drawn(*[1.24] * 60, decades=3.5)) == []  # fmt: skip
+    assert (
+        judged("SG301", drawn(*[1.26] * 60, decades=3.5))[0].count == 60
+        and judged("SG301", drawn(*[1.24] * 60, decades=3.5)) == []
+    )
     assert judged("SG301", drawn(100.0, 100.0, decades=2.9)) == []
 
 
@@ -280,7 +286,11 @@ def test_sg301_tells_of_weights_that_are_all_zero() -> None:
 
 
 def test_sg301_looks_past_views_and_dropout_for_the_activation() -> None:
-    assert len(judged("SG301", drawn(*[1 / 6] * 6, between="view"))) == len(judged("SG301", drawn(*[1 / 6] * 6, between="dropout"))) == 1  # fmt: skip
+    assert (
+        len(judged("SG301", drawn(*[1 / 6] * 6, between="view")))
+        == len(judged("SG301", drawn(*[1 / 6] * 6, between="dropout")))
+        == 1
+    )
     assert len(judged("SG301", drawn(*[1 / 6] * 6, between="add"))) == 1, "a bias of a layer of one's own"
     assert judged("SG301", drawn(*[1 / 6] * 6, between="normalisation")) == []
     straight = drawn(*[1 / 6] * 6, name="tanhshrink", needed=1.0)
@@ -459,7 +469,11 @@ def test_sg304_stands_at_the_first_layer_unless_a_normalisation_comes_before_it(
         == fed(0.0, 100.0, STALLED, op(0, "add", "arithmetic"))
     )
     assert fed(0.0, 100.0, STALLED, op(0, "lstm", "recurrent"))[0].location == place(1)
-    early = (op(0, "tanh", "activation", saturation=saturation(0.9)), op(1), op(2, "tanh", "activation", saturation=saturation(0.1)))  # fmt: skip
+    early = (
+        op(0, "tanh", "activation", saturation=saturation(0.9)),
+        op(1),
+        op(2, "tanh", "activation", saturation=saturation(0.1)),
+    )
     assert evidence(fed(0.0, 100.0, STALLED, *early)[0])["saturated units of the first activation"] == 0.1
     unknown = (op(0), op(1, "relu", "activation"), op(2, "tanh", "activation", saturation=saturation(0.7)))
     assert evidence(fed(0.0, 100.0, STALLED, *unknown)[0])["saturated units of the first activation"] == 0.7
@@ -570,10 +584,10 @@ def test_sg311_is_raised_where_a_view_trades_axes_and_nothing_is_learned() -> No
     def viewed(
         before: tuple[int, ...],
         after: tuple[int, ...],
-        trial: StepTest | None = fresh(0.0),
+        trial: StepTest | None = STANDS,
         name: str = "view",
         path: str = "net.py",
-    ) -> int:  # noqa: B008
+    ) -> int:
         layers = [
             op(0, output_shape=before),
             op(1, name, "shape", output_shape=after, location=replace(place(2), path=path)),
@@ -600,7 +614,10 @@ def headed(times: float = 3.01, gain: float = 2.01, others: tuple[float, ...] = 
     layers[-1] = replace(layers[-1], output_shape=(32, 10), log10_gradient=-0.5)
     layers.append(op(len(sizes), "cross_entropy", "loss", log10_gradient=0.0, output_shape=()))
     shapes = [(16, 16)] * len(others) + [(10, 16)]
-    parameters = [weight(f"w{at}", shape, norm=size * math.sqrt(shape[0])) for at, (shape, size) in enumerate(zip(shapes, sizes, strict=True))]  # fmt: skip
+    parameters = [
+        weight(f"w{at}", shape, norm=size * math.sqrt(shape[0]))
+        for at, (shape, size) in enumerate(zip(shapes, sizes, strict=True))
+    ]
     return replace(seen(layers, parameters=tuple(parameters), loss=times * math.log(10)), **more)
 
 

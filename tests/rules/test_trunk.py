@@ -98,7 +98,8 @@ def test_decades_are_summed_by_operation_and_by_expression() -> None:
         2,
     ]
     assert [one.module for one in main_place([step(None, -1.0, module="a"), step(None, -2.0, module="b")])] == ["b"]
-    assert [one.operation for one in main_place([step(0, -1.0, location=None, module="a"), step(None, -1.0, module="a")])] == [None, 0]  # fmt: skip
+    unplaced = [step(0, -1.0, location=None, module="a"), step(None, -1.0, module="a")]
+    assert [one.operation for one in main_place(unplaced)] == [None, 0]
 
 
 def test_a_spread_escapes_that_grows_thirty_fold_off_the_floor() -> None:
@@ -404,7 +405,7 @@ def test_what_no_optimizer_holds_is_an_error_from_a_fifth_on_unless_the_rest_lea
     assert held(missed, trial=None) == [ERROR], "it holds none of them"
     assert held(replace(missed, shape=(19, 1)), weight("b", (81, 1))) == [INFO]
     assert held(replace(missed, connected=False), rest) == [] and held(replace(missed, optimized=None), rest) == []
-    labels = [list(not_held(seen(), None, given, major=0.2))[0].label for given in ([missed], [missed, rest])]
+    labels = [next(iter(not_held(seen(), None, given, major=0.2))).label for given in ([missed], [missed, rest])]
     assert labels == ["it holds other tensors than the model's", "these are not among what it holds"]
 
 

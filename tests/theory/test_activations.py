@@ -142,6 +142,10 @@ def test_a_function_of_the_users_own_gets_the_row_of_the_known_one() -> None:
         assert getattr(own, name) == pytest.approx(getattr(known, name), rel=1e-6), name
 
 
+def test_the_greatest_slope_of_a_function_is_found_where_it_lies_at_0() -> None:
+    assert row_for("mine", np.tanh).derivative_max == pytest.approx(1.0, rel=1e-8)
+
+
 def test_a_function_that_is_not_finite_is_told() -> None:
     with (
         np.errstate(divide="ignore", invalid="ignore"),

@@ -268,3 +268,26 @@ def test_a_mean_reaches_into_the_tails() -> None:
         assert share == pytest.approx(math.erfc(k / math.sqrt(2)) / 2, rel=1e-8)
         assert gaussian_mean(lambda x, k=k: (x > 2 * k).astype(float), 4.0, [2 * k]) == pytest.approx(share, rel=1e-9)
     assert gaussian_mean(np.cos, 0.0) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("bias_std", "settled"), [(1.2e-6, 1.44e-12), (0.9e-6, 0.0), (0.9e6, 8.1e11), (1.2e6, math.inf)]
+)
+def test_a_variance_dies_below_1e_minus_12_and_grows_without_bound_above_1e12(bias_std: float, settled: float) -> None:
+    """Without weights it is that of the bias."""
+    assert fixed_point(LINEAR, 0.0, bias_std) == pytest.approx(settled, rel=1e-9, abs=0.0)
+
+
+def test_a_mean_keeps_what_lies_at_the_end_of_the_tail() -> None:
+    """E[z¹⁰⁰] = 99!! has most of its weight at ten standard deviations."""
+    assert gaussian_mean(lambda x: (x / 10) ** 100) == pytest.approx(
+        math.prod(n / 100 for n in range(1, 100, 2)), rel=0.05
+    )
+
+
+@pytest.mark.parametrize(
+    ("slope", "layers"), [(0.5, 1 / math.log(2)), (2.0, 1 / math.log(2)), (1 - 1e-8, 1e8), (1 - 1e-10, math.inf)]
+)
+def test_a_deviation_lives_for_one_over_the_logarithm_of_the_slope(slope: float, layers: float) -> None:
+    assert depth_scale(slope) == pytest.approx(layers, rel=1e-6)
+    assert depth_scale(-1.0) == 0.0

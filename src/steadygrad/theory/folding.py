@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -66,8 +67,8 @@ def _fold(phi: Activation, target: float) -> Folding | None:
             found = _at(phi, float(shift), target)
             if found is None or found.variance_slope > HEALS:
                 continue
-            # The share of the curvature asked for that is used; a shift far out on a straight piece uses none.
-            worth = found.scale * math.sqrt(max(0.0, found.slope - 1.0) / (target - 1.0))
+            # By the curvature that is used, too: a shift far out on a straight piece uses none.
+            worth = found.scale * math.sqrt(max(0.0, found.slope - 1.0))
             if best is None or worth > 1.02 * greatest:
                 best, greatest = found, worth
     return best
@@ -84,9 +85,7 @@ def _at(phi: Activation, shift: float, target: float) -> Folding | None:
     values = [excess(point) for point in grid]
     if abs(values[0]) < 1e-9:
         return moments(phi, GREATEST_SCALE, shift)
-    for (high, f_high), (low, f_low) in zip(
-        zip(grid, values, strict=True), list(zip(grid, values, strict=True))[1:], strict=False
-    ):
+    for (high, f_high), (low, f_low) in pairwise(zip(grid, values, strict=True)):
         if math.isfinite(f_high) and math.isfinite(f_low) and f_high * f_low <= 0:
             return moments(phi, math.exp(optimize.brentq(excess, low, high, xtol=1e-12)), shift)
     # At its greatest scale the activation is not even as curved as asked for: that scale is safe.

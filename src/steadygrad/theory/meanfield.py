@@ -136,7 +136,7 @@ def critical_variance(phi: Activation, bias_std: float) -> float | None:
 
     grid = np.linspace(-8, 3, 45)
     values = [excess(point) for point in grid]
-    for (a, fa), (b, fb) in zip(zip(grid, values, strict=True), list(zip(grid, values, strict=True))[1:], strict=False):
+    for (a, fa), (b, fb) in pairwise(zip(grid, values, strict=True)):
         if fa == 0 or fa * fb < 0:
             root = optimize.brentq(excess, a, b, xtol=1e-10) if fa != 0 else a
             return float(10.0**root)
