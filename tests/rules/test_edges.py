@@ -136,6 +136,26 @@ def test_sg102_leaves_an_activation_alone_that_can_pass_all_and_is_not_saturated
         assert found[0].message == "tanh passes 0.001 of the gradient, 2 times in a row"
 
 
+def test_sg102_tells_of_each_kind_of_activation_that_bears_half() -> None:
+    layers = [op(0, "sigmoid", "activation", saturation=saturation(0.1, greatest=0.25)),
+              op(1, "tanh", "activation", saturation=saturation(0.9)),
+              op(2, "sigmoid", "activation", saturation=saturation(0.2, greatest=0.25))]  # fmt: skip
+    road = trunk(step(2, -1.5), step(1, -3.0), step(0, -1.5))
+    sigmoid, tanh = sg102.judge(seen(layers, road), STALLED)
+    assert sigmoid.label == tanh.label == "takes 3.0 of the 6.0 decades lost on the way to the input (50%)"
+    assert (sigmoid.count, tanh.count) == (2, 1) and evidence(sigmoid)["saturated units"] == 0.2
+    assert tanh.message == "tanh passes 0.001 of the gradient"
+
+
+def test_sg102_stands_where_the_gradient_shrinks_not_where_one_of_them_gives_some_back() -> None:
+    layers = [
+        op(0, "tanh", "activation", saturation=saturation(0.4)),
+        op(1, "tanh", "activation", saturation=saturation(0.1)),
+    ]
+    (found,) = sg102.judge(seen(layers, trunk(step(1, 1.0), step(0, -9.0))), STALLED)
+    assert found.location == place(1)
+
+
 def test_sg102_says_where_no_gradient_passes_at_all() -> None:
     layers = [op(0), op(1, "sigmoid", "activation", saturation=saturation(1.0, greatest=0.25))]
     (found,) = sg102.judge(seen(layers, trunk(step(1, -math.inf, "activation derivative"), step(0, -1.0))), STALLED)
@@ -818,6 +838,11 @@ def test_sg112_is_raised_where_five_decades_are_lost_inside_a_block() -> None:
     (found,) = sg112.judge(branch(-5.0, -3.0, 0.0), STALLED)
     assert (found.severity, found.location, found.count) == (INFO, place(2), 1)
     assert "loses 5.0 decades, from w3 to w1" in found.message
+    assert [one.value for one in found.evidence] == [5.0, 1.0]
+    slower = branch(-5.0, 0.0)
+    second = replace(slower.parameters[1], update_ratio=1e-9)
+    (other,) = sg112.judge(replace(slower, parameters=(second, slower.parameters[0])), STALLED)
+    assert other.consequence.startswith("w1 moves by 0.001 of") and other.severity is INFO
     assert found.consequence.startswith("w1 moves by 0.001 of its size a step")
     assert not list(sg112.judge(branch(-4.9, -3.0, 0.0), STALLED))
     assert severities(sg112.judge(branch(-5.0, 0.0, moved=9e-7), STALLED)) == [WARNING]
