@@ -636,6 +636,7 @@ def test_sg312_is_raised_where_the_loss_begins_at_three_times_that_of_equal_logi
     given = evidence(found)
     assert given["gain of the head: rms of its weights × √fan-in"] == pytest.approx(2.01)
     assert given["median gain of the other matrices"] == pytest.approx(0.6)
+    assert "standard deviation 0.25" in found.cures[0].why, "one over the root of a fan-in of 16"
     assert (
         headings(times=2.99)
         == headings(times=math.inf)
