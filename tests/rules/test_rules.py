@@ -84,6 +84,17 @@ def test_the_codes_are_those_of_the_design() -> None:
     assert [rule.code for rule in rules.load()] == [f"SG{number}" for number in expected]
 
 
+@pytest.mark.parametrize("selector", ["", "SG9", "nothing"])
+def test_a_selector_that_means_no_rule_is_told(selector: str) -> None:
+    with pytest.raises(rules.UnknownRuleError, match="no rule"):
+        rules.resolve(["SG101", selector])
+
+
+def test_a_selector_is_a_code_a_prefix_of_codes_or_a_name() -> None:
+    assert rules.resolve(["sg101", "underflow"]) == {"SG101", "SG108"}
+    assert rules.resolve(["SG20"]) == {f"SG{number}" for number in range(201, 208)} and rules.resolve([]) == frozenset()
+
+
 def _finding(code: str, severity: Severity, explains: list[str]) -> Finding:
     return Finding(code, "rule", severity, "seen", None, "", (), (), explains=tuple(explains))
 
