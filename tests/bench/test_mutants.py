@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.mutants.changes import mutants, mutated
-from bench.mutants.running import killed
+from bench.mutants.running import Coverage, killed
 
 SOURCE = '''"""At most 3 words."""
 
@@ -82,3 +82,11 @@ def test_tests_that_never_load_the_changed_file_are_an_error(tmp_path: Path) -> 
     test.write_text("def test_passes():\n    pass\n")
     with pytest.raises(RuntimeError, match=r"did not load .* as it was changed"):
         killed(mutants(path)[0], [str(test)], 1.0)
+
+
+def test_a_file_of_numbers_alone_is_held_by_the_tests_of_its_room(tmp_path: Path) -> None:
+    """No test runs a line of it: it is read when it is imported."""
+    path = tmp_path / "numbers.py"
+    path.write_text("LIMIT = 0.5\n")
+    coverage = Coverage({"other.py": {1: ["slow"], 2: ["slow", "quick"]}}, {"slow": 2.0, "quick": 1.0})
+    assert coverage.tests_of(mutants(path)[0]) == (["quick", "slow"], False)
