@@ -130,7 +130,7 @@ def look_lines(look: Look) -> list[str]:
     shown = [one for one in look.findings if one.severity != "info"]
     lines = []
     for one in shown:
-        where = f" {one.location}" if one.location is not None else (f" {one.module}" if one.module else "")
+        where = f" {one.location}" if one.location is not None else (f" module {one.module}:" if one.module else "")
         lines.append(numerals.with_factors(f"{when}: {one.severity}[{one.code}]{where} {one.message}"))
     if not shown and look.verdict and look.step == 1:
         lines.append(f"{when}: {_healthy(look)}{_decades(look.decades)}{_next(look)}")
