@@ -17,6 +17,7 @@ from torch.nn import functional as F
 import steadygrad as sg
 from steadygrad.cli import main
 from steadygrad.scaling.as_code import MARK, module
+from tests.families import always
 from tests.scaling.families import TEXT, Transformer, words_loss
 
 BATCH = torch.randn(32, 16, generator=torch.Generator().manual_seed(0)), torch.arange(32) % 10
@@ -62,7 +63,7 @@ def alike(found: Any, build: Callable[[int], nn.Module], size: int) -> bool:
     return same and rates[0] == rates[1] and len(set(rates[0].values())) > 1
 
 
-@pytest.mark.parametrize("optimizer", ["adam:1e-3", "sgd:0.1"])
+@pytest.mark.parametrize("optimizer", always(["adam:1e-3", "sgd:0.1"], "sgd:0.1"))
 def test_over_width_the_module_does_what_the_result_does(optimizer: str) -> None:
     found = sg.scale(net, (16, 32, 64), BATCH, F.cross_entropy, optimizer=optimizer)
     assert alike(found, net, 128)
@@ -137,6 +138,7 @@ print(sorted(round(group["lr"], 9) for group in optimizer.param_groups))
 """
 
 
+@pytest.mark.long
 def test_the_command_writes_a_file_that_a_program_imports_without_us(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

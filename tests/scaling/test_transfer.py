@@ -80,6 +80,7 @@ def proof() -> TransferRecord:
     return found.transfer
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("size", [8, 64])
 def test_the_losses_are_those_of_plain_torch(size: int, proof: TransferRecord) -> None:
     runs = (proof.small if size == 8 else proof.before).runs
@@ -90,6 +91,7 @@ def test_the_losses_are_those_of_plain_torch(size: int, proof: TransferRecord) -
         assert one.loss == pytest.approx(trained(model, optimizer), rel=1e-5)
 
 
+@pytest.mark.long
 def test_the_cured_one_is_trained_as_its_numbers_say(proof: TransferRecord) -> None:
     found = sg.scale(build, SIZES, batches, F.cross_entropy, optimizer="adam:1e-3", seeds=1)
     seed_torch(0)

@@ -34,7 +34,7 @@ def test_the_working_point_is_what_autograd_measures(name: str, depth: int) -> N
     assert point.slope == pytest.approx(point.scale**2 * float((weight * slope**2).sum()) / variance, rel=1e-4)
 
 
-@pytest.mark.parametrize("depth", always([3, 10, 30, 100, 300, 1000, 10_000], "3", "100", "10000"))
+@pytest.mark.parametrize("depth", always([3, 10, 30, 100, 300, 1000, 10_000], "3", "10000"))
 @pytest.mark.parametrize("name", NAMES)
 def test_no_net_is_chaotic_and_an_error_of_the_variance_heals(name: str, depth: int) -> None:
     point = fold(find(name), depth)
@@ -52,7 +52,7 @@ def test_what_makes_no_sense_is_refused(depth: int, zeta: float) -> None:
         fold(find("tanh"), depth, zeta)
 
 
-@pytest.mark.parametrize("name", ["sigmoid", "tanh", "relu", "gelu", "hardtanh"])
+@pytest.mark.parametrize("name", always(["sigmoid", "tanh", "relu", "gelu", "hardtanh"], "sigmoid", "relu"))
 def test_no_other_working_point_uses_more(name: str) -> None:
     """Of those that heal and are not chaotic, by scale and share of the curvature; 2 % is the same."""
     phi, depth = find(name), 20
