@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,7 +20,7 @@ from steadygrad.scaling.judge_depth import judged
 from steadygrad.scaling.laws import law
 from steadygrad.scaling.layers import Deep, Pattern, mean_update, measure_deep, of_pattern, repeated, stream
 from steadygrad.scaling.limit import limit_of
-from steadygrad.scaling.transfer import check_large, transfer
+from steadygrad.scaling.transfer import check_large, with_transfer
 from steadygrad.source.spans import recording_constructions
 from steadygrad.source.user_errors import raised_as_theirs, running_theirs
 from steadygrad.subject.optimizers import OptimizerLike
@@ -76,7 +76,7 @@ class DepthScaled(DepthRecord):
         return as_code.module(self.argument, self.depths[0], powers, {}, measured)
 
     def _factors(self, depth: int) -> parameters.Factors:
-        return parameters.factors_of(lambda name: deepen.powers(self, name), depth / self.depths[0])
+        return parameters.factors_of(partial(deepen.powers, self), depth / self.depths[0])
 
 
 def scale_depth(
@@ -182,17 +182,7 @@ def depth_of(
         findings=judged(activations, gradient, spread, change, layers, limit, depths, argument, residual=residual),
         seconds=time.monotonic() - begun,
     )
-    if prove_at is None:
-        return scaled
-    proof = transfer(
-        member,
-        depths[0],
-        prove_at,
-        lambda name: deepen.powers(scaled, name),
-        argument=argument,
-        say=say,
-    )
-    return replace(scaled, transfer=proof, seconds=time.monotonic() - begun)
+    return with_transfer(scaled, member, depths[0], prove_at, partial(deepen.powers, scaled), say=say)
 
 
 def _names(member: Deep, patterns: Iterable[Pattern]) -> list[str]:

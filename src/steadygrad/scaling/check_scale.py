@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ from steadygrad.scaling.family import family, measured
 from steadygrad.scaling.fit import exponent
 from steadygrad.scaling.judge import judged
 from steadygrad.scaling.member import Member, Use, measure
-from steadygrad.scaling.transfer import check_large, transfer
+from steadygrad.scaling.transfer import check_large, with_transfer
 from steadygrad.source.spans import recording_constructions
 from steadygrad.source.user_errors import raised_as_theirs
 from steadygrad.subject.optimizers import OptimizerLike
@@ -86,7 +86,7 @@ class Scaled(ScaleRecord):
         return as_code.module(self.argument, self.sizes[0], powers, parametrise.multipliers(self), measured)
 
     def _factors(self, size: int) -> parameters.Factors:
-        return parameters.factors_of(lambda name: parametrise.powers(self, name), size / self.sizes[0])
+        return parameters.factors_of(partial(parametrise.powers, self), size / self.sizes[0])
 
 
 def scale(
@@ -180,18 +180,9 @@ def scale_of(
         computed=at[0][0].computed,
         seconds=time.monotonic() - begun,
     )
-    if prove_at is None:
-        return scaled
-    proof = transfer(
-        member,
-        sizes[0],
-        prove_at,
-        lambda name: parametrise.powers(scaled, name),
-        without=scaled.multipliers(prove_at),
-        argument=argument,
-        say=say,
-    )
-    return replace(scaled, transfer=proof, seconds=time.monotonic() - begun)
+    without = () if prove_at is None else scaled.multipliers(prove_at)
+    powers = partial(parametrise.powers, scaled)
+    return with_transfer(scaled, member, sizes[0], prove_at, powers, without=without, say=say)
 
 
 def _refuse_other_weights(at: Sequence[Sequence[Member]], sizes: Sequence[int], argument: str) -> None:

@@ -7,10 +7,15 @@ at those beside the best, a factor of √2 away (Yang et al. 2022, arXiv:2203.03
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from statistics import fmean
+from typing import TypeVar
 
 from steadygrad.errors import SubjectError
+from steadygrad.record.depth import DepthRecord
+from steadygrad.record.scale import ScaleRecord
 from steadygrad.record.transfer import RateRun, Sweep, TransferRecord
 from steadygrad.scaling import parameters
 from steadygrad.source.user_errors import running_theirs
@@ -22,7 +27,9 @@ STEPS = 100
 FARTHEST = 7
 """Doublings of the rate, up or down, after which no more are tried."""
 
+Found = TypeVar("Found", bound=ScaleRecord | DepthRecord)
 Member = Callable[[int, int], Subject]
+Powers = Callable[[str], tuple[float, float]]
 Train = Callable[[float], tuple[float, float]]
 """The loss before any step and that at the end, by a factor of the rate."""
 
@@ -33,11 +40,29 @@ def check_large(large: int | None, small: int, argument: str) -> None:
         raise SubjectError(f"prove_at is {large}, expected a {argument} above the smallest, which is {small}")
 
 
+def with_transfer(
+    found: Found,
+    member: Member,
+    small: int,
+    large: int | None,
+    powers: Powers,
+    *,
+    without: Iterable[str] = (),
+    say: Callable[[str], None],
+) -> Found:
+    """``found`` with its ``transfer``; as it is where no ``large`` size is asked."""
+    if large is None:
+        return found
+    begun = time.monotonic()
+    proof = transfer(member, small, large, powers, without=without, argument=found.argument, say=say)
+    return replace(found, transfer=proof, seconds=found.seconds + time.monotonic() - begun)
+
+
 def transfer(
     member: Member,
     small: int,
     large: int,
-    powers: Callable[[str], tuple[float, float]],
+    powers: Powers,
     *,
     without: Iterable[str] = (),
     argument: str,
