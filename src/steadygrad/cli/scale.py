@@ -52,7 +52,7 @@ from steadygrad.cli.subject import asked, settings_for, subject_options
     "--write",
     type=click.Path(dir_okay=False),
     metavar="FILE.py",
-    help="Write the cure as a module of your own, which needs torch alone: initialise_ and groups for any size.",
+    help="Write the cure as a module of your own, which needs torch alone: the start and the rates for any size.",
 )
 @output_options("text", "json", "html")
 @click.pass_context
