@@ -115,11 +115,6 @@ def command(
             found = depth_of(member, sizes, argument, seconds=seconds, **shared)
         else:
             found = scale_of(member, sizes, argument, steps=steps, **shared)
-    if write is not None:
-        from steadygrad.report.write import write_atomically
-
-        write_atomically(write, found.as_code())
-        click.echo(f"wrote {write}", err=True)
     if output_format == "json":
         from steadygrad.report.as_json import depth_as_json, scale_as_json
 
@@ -133,6 +128,12 @@ def command(
         from steadygrad.report import scale as scale_report
 
         click.echo((depth_report if depth else scale_report).render(found, color=color), color=True)
+    # Last, so that a path that cannot be written loses nothing of what was measured.
+    if write is not None:
+        from steadygrad.report.write import write_atomically
+
+        write_atomically(write, found.as_code())
+        click.echo(f"wrote {write}", err=True)
     ctx.exit(0 if found.stable else 1)
 
 
