@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bench.rivals.listed import ALONE, CURE, RIVALS
+from bench.rivals.listed import ALONE, OURS, RIVALS
 from bench.rivals.measure import FIRST, SECOND, Row
 from bench.rivals.nets import NETS
 
@@ -67,11 +67,11 @@ def scores(rows: Iterable[Row]) -> dict[tuple[str, str], Score]:
     kept = list(rows)
     found: dict[tuple[str, str], Score] = {}
     for net in NETS:
-        for way in (CURE, ALONE, *RIVALS):
+        for way in (*OURS, ALONE, *RIVALS):
             mine = [row for row in kept if (row.net, row.way) == (net.title, way)]
             groups = (
                 [mine]
-                if way == CURE
+                if way in OURS
                 else [[row for row in mine if row.rate == rate] for rate in {r.rate for r in mine}]
             )
             whole = [_mean(group) for group in groups if {row.seed for row in group} == {FIRST, SECOND}]
@@ -80,10 +80,10 @@ def scores(rows: Iterable[Row]) -> dict[tuple[str, str], Score]:
     return found
 
 
-def cells(found: dict[tuple[str, str], Score]) -> list[Cell]:
-    """Every net and rival that were measured, beside ours."""
+def cells(found: dict[tuple[str, str], Score], ours: str) -> list[Cell]:
+    """Every net and rival that were measured, beside one of ours."""
     return [
-        Cell(net, way, found[net, CURE], score)
+        Cell(net, way, found[net, ours], score)
         for (net, way), score in found.items()
-        if way in RIVALS and (net, CURE) in found
+        if way in RIVALS and (net, ours) in found
     ]

@@ -13,8 +13,13 @@ from bench.rivals.nets import Net
 Make = Callable[[Net, Tensor], nn.Module]
 """From a net and a batch to a fresh model; the weights are drawn from torch's global random state."""
 
-ALONE, CURE = "as torch initialises it", "cure"
-"""Two rows that are no rivals: the net with no change, and ours."""
+ALONE = "as torch initialises it"
+"""A row that is no rival: the net with no change."""
+CURE, BEST = "cure", "cure --best"
+"""Ours: the default, which takes the least intrusive cure that heals; and all tried, of which the fastest learner is taken."""
+OURS = (CURE, BEST)
+NUMBERS = ("He / Xavier", "orthogonal", "LSUV", "MetaInit", "GradInit")
+"""Rivals that set the first weights and change nothing else."""
 
 LAYERED = ("mlp", "conv")
 ALL = (*LAYERED, "recurrent", "transformer")

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 import steadygrad as sg
-from bench.rivals.listed import ALONE, CURE, RIVALS, maker
+from bench.rivals.listed import ALONE, BEST, OURS, RIVALS, maker
 from bench.rivals.nets import BATCH, Data, Net, digits, plain
 
 RECORD = Path(__file__).with_name("record.jsonl")
@@ -34,7 +34,7 @@ class Row:
 
     net: str
     way: str
-    """The rival, or ``CURE``, or ``ALONE``."""
+    """The rival, or one of ``OURS``, or ``ALONE``."""
     seed: int
     rate: float
     loss: float | None
@@ -69,17 +69,18 @@ def _row(net: Net, way: str, seed: int, rate: float, got: tuple[float, float], b
     return Row(net.title, way, seed, rate, loss, round(got[1], 4), round(time.process_time() - began, 1), taken)
 
 
-def cure(net: Net, seed: int) -> Row:
-    """The net cured with default settings on fresh batches, then trained at the rate that the cure chose."""
+def cure(net: Net, way: str, seed: int) -> Row:
+    """The net cured on fresh batches, with default settings or ``best``, then trained at the rate that the cure chose."""
     began, data = time.process_time(), digits(net.kind)
     torch.manual_seed(seed)
     model = plain(net)
     loader = DataLoader(TensorDataset(data.x, data.y), batch_size=BATCH, shuffle=True, drop_last=True)
-    cured = sg.cure(model, loader, F.cross_entropy, optimizer=torch.optim.Adam(model.parameters(), lr=1e-3))
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    cured = sg.cure(model, loader, F.cross_entropy, optimizer=optimizer, best=way == BEST)
     if cured.loss_fn is not None:
         raise ValueError(f"the cure of {net.title} has another loss, and this bench compares losses")
     got = train(cured.model, cured.optimizer, data, net, seed)
-    return _row(net, CURE, seed, float(cured.optimizer.param_groups[0]["lr"]), got, began, cured.words)
+    return _row(net, way, seed, float(cured.optimizer.param_groups[0]["lr"]), got, began, cured.words)
 
 
 def rival(net: Net, way: str, seed: int, wanted: Callable[[], float | None]) -> Iterator[Row]:
@@ -133,9 +134,10 @@ def measure(net: Net, record: Path = RECORD) -> Iterator[Row]:
             file.write(json.dumps(asdict(row)) + "\n")
         return row
 
-    for seed in (FIRST, SECOND):
-        if not losses(CURE, seed):
-            yield kept(cure(net, seed))
+    for ours in OURS:
+        for seed in (FIRST, SECOND):
+            if not losses(ours, seed):
+                yield kept(cure(net, ours, seed))
     for way in (ALONE, *RIVALS):
         for seed in (FIRST, SECOND):
             for row in rival(net, way, seed, partial(wanted, way, seed)):

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from bench.rivals import blocks, learned, numbers, shaped, transformers
 from bench.rivals.compared import Cell, Score, cells, scores
-from bench.rivals.listed import ALONE, CURE, RIVALS, maker
+from bench.rivals.listed import ALONE, BEST, CURE, NUMBERS, OURS, RIVALS, maker
 from bench.rivals.measure import RATES, Row, climbed, measure, rows, two_best
 from bench.rivals.nets import NETS, Net, digits, plain
 from bench.rivals.page import PAGE, page
@@ -38,8 +38,18 @@ def test_the_page_follows_from_the_record() -> None:
     assert PAGE.read_text(encoding="utf-8") == page(rows())
 
 
-def test_the_page_compares_forty_cells() -> None:
-    assert len(cells(scores(rows()))) >= 40
+@pytest.mark.parametrize("ours", OURS)
+def test_the_page_compares_forty_cells(ours: str) -> None:
+    assert len(cells(scores(rows()), ours)) >= 40
+
+
+def test_the_rivals_that_set_numbers_alone_leave_the_modules_as_they_are() -> None:
+    for name in NUMBERS:
+        make = maker(name, SMALL)
+        assert make is not None
+        assert [type(module) for module in make(SMALL, batch(SMALL)).modules()] == [
+            type(module) for module in plain(SMALL).modules()
+        ]
 
 
 @pytest.mark.long
@@ -261,7 +271,8 @@ def test_a_rival_counts_at_its_best_rate_of_those_that_both_seeds_trained() -> N
     theirs = found[NETS[0].title, "LSUV"]
     assert (theirs.loss, theirs.rates) == (pytest.approx(0.35), (1e-3,))
     assert found[NETS[0].title, CURE].rates == (1e-3, 2e-3)
-    assert [cell.lower for cell in cells(found)] == [True]
+    assert [cell.lower for cell in cells(found, CURE)] == [True]
+    assert cells(found, BEST) == []
 
 
 @pytest.mark.parametrize(
@@ -289,7 +300,7 @@ def test_the_second_seed_trains_the_two_best_rates_that_stayed_finite() -> None:
 def test_what_the_record_holds_is_not_trained_again(tmp_path: Path) -> None:
     record = tmp_path / "record.jsonl"
     last = next(way for way in reversed(RIVALS) if SMALL.kind in RIVALS[way].makes)
-    whole = [Row(SMALL.title, CURE, seed, 1e-3, 0.1, 0.9, 1.0) for seed in (0, 1)]
+    whole = [Row(SMALL.title, way, seed, 1e-3, 0.1, 0.9, 1.0) for way in OURS for seed in (0, 1)]
     for way in (ALONE, *RIVALS):
         tried = [(0, 3e-4, 0.3), (0, 1e-3, 0.1), (0, 3e-3, 0.2), (1, 1e-3, 0.1), (1, 3e-3, 0.2)]
         whole += [Row(SMALL.title, way, seed, rate, loss, 0.9, 1.0) for seed, rate, loss in tried]
