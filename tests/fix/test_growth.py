@@ -16,13 +16,14 @@ import torch
 from torch import nn
 
 from steadygrad._fix import verify_growth
-from steadygrad._fix.growth import Patch, patch_of
+from steadygrad._fix.growth import ScalePatch, patch_of
 from steadygrad.cli import main
 from steadygrad.errors import CannotFixError
 from steadygrad.scaling.check_depth import DepthScaled, depth_of
 from steadygrad.scaling.check_scale import Scaled, scale_of
 from steadygrad.subject.from_options import plain_options, subject_of
 from tests.families import always
+from tests.fix.growing import BLOCK, CLASS, CONFIG, FUNCTION, MAIN, OTHER_OPTIMIZERS, REFUSED, SETUP
 from tests.forgetting import forget
 
 Found = Scaled | DepthScaled
@@ -34,7 +35,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A folder of its own; the patch is proven by the code of the fresh process, in this one."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    monkeypatch.setattr(verify_growth, "asked_of", verify_growth.answer)
+
+    def asked_of(request: verify_growth.Request) -> str:
+        forget(tmp_path)
+        return verify_growth.answer(request)
+
+    monkeypatch.setattr(verify_growth, "asked_of", asked_of)
     yield tmp_path
     forget(tmp_path)
 
@@ -54,7 +60,7 @@ def measured(target: str, argument: str, sizes: tuple[int, ...], *, deep: bool =
     return scale_of(member, sizes, argument, target=target, seeds=1, steps=1), options
 
 
-def patched(text: str, target: str, argument: str, sizes: tuple[int, ...], **given: Any) -> tuple[Found, Patch]:
+def patched(text: str, target: str, argument: str, sizes: tuple[int, ...], **given: Any) -> tuple[Found, ScalePatch]:
     """The patch of a file with this text, written into it."""
     path = Path(target.partition(":")[0])
     path.write_text(text)
@@ -105,93 +111,6 @@ def exact(found: Found, before: str, after: str, build: Callable[[ModuleType, in
     return same and made == rates(ours, found.groups(ours, size, lr=0.1)) and len(set(made.values())) > 1
 
 
-CLASS = """
-from torch import nn
-
-
-class Net(nn.Module):
-    def __init__(self, hidden=16, classes=10):
-        super().__init__()
-        self.first = nn.Linear(8, hidden)
-        self.middle = nn.Linear(hidden, hidden)
-        self.head = nn.Linear(hidden, classes)
-        nn.init.zeros_(self.head.bias)
-
-    def forward(self, x):
-        return self.head(self.middle(self.first(x).relu()).relu())
-"""
-
-MAIN = """
-
-def main():
-    model = Net(hidden=512).to("cpu")
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, eps=1e-9)
-    return model, optimizer
-"""
-
-FUNCTION = """
-import torch
-from torch import nn
-
-
-def build(width=16):
-    return nn.Sequential(
-        nn.Linear(8, width),
-        nn.ReLU(),
-        nn.Linear(width, width),
-        nn.ReLU(),
-        nn.Linear(width, 10),
-    )
-
-
-def main():
-    net = build(512)
-    return torch.optim.AdamW(net.parameters(), 1e-3)
-"""
-
-BLOCK = """
-from dataclasses import dataclass
-
-import torch
-from torch import nn
-
-
-class Block(nn.Module):
-    def __init__(self, width):
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
-
-    def forward(self, x):
-        return x + self.mlp(self.norm(x))
-"""
-
-CONFIG = (
-    BLOCK
-    + """
-
-@dataclass
-class Config:
-    hidden: int = 16
-    layers: int = 2
-
-
-class Net(nn.Module):
-    def __init__(self, config: Config) -> None:
-        super().__init__()
-        self.embed = nn.Linear(8, config.hidden)
-        self.blocks = nn.ModuleList(Block(config.hidden) for _ in range(config.layers))
-        self.head = nn.Linear(config.hidden, 10)
-
-    def forward(self, x):
-        x = self.embed(x)
-        for block in self.blocks:
-            x = block(x)
-        return self.head(x)
-"""
-)
-
-
 @pytest.mark.parametrize("optimizer", always(["adam:1e-3", "sgd:0.1"], "sgd:0.1"))
 def test_a_class_starts_and_moves_as_the_numbers_say(optimizer: str) -> None:
     found, _ = patched(CLASS, "net.py:Net", "hidden", (16, 32, 64), optimizer=optimizer)
@@ -237,18 +156,6 @@ def test_a_function_is_ended_with_its_model() -> None:
     assert "    return model\n\n\ndef parameter_groups(model, lr):" in after
     assert "torch.optim.AdamW(parameter_groups(net, lr=1e-3))" in after
     assert "model[-1].weight.mul_(model.width_ratio**-0.5)" in after
-
-
-SETUP = CLASS.replace("from torch", "import torch\nfrom torch") + (
-    """
-
-def setup(hidden=16):
-    model = Net(hidden)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    batch = torch.randn(32, 8, generator=torch.Generator().manual_seed(0)), torch.arange(32) % 10
-    return model, batch, nn.CrossEntropyLoss(), optimizer
-"""
-)
 
 
 def test_a_setup_has_its_optimizer_made_behind_the_start() -> None:
@@ -299,19 +206,6 @@ def build(depth=2):
     assert exact(found, text, Path("net.py").read_text(), lambda module, size: module.build(size), 12)
 
 
-OTHER_OPTIMIZERS = {
-    "wrapped": (
-        MAIN.replace('.to("cpu")', "\n    model = nn.DataParallel(model)"),
-        "model is also nn.DataParallel(model)",
-    ),
-    "another model": (MAIN.replace("Net(hidden=512)", "nn.Linear(2, 2)"), "model is not seen to be Net"),
-    "groups": (
-        MAIN.replace("model.parameters()", "list(model.parameters())"),
-        "not made from plain model.parameters()",
-    ),
-}
-
-
 @pytest.mark.parametrize("kind", always(OTHER_OPTIMIZERS, "wrapped"))
 def test_an_optimizer_that_is_not_seen_to_be_the_models_is_named_and_left(kind: str) -> None:
     main, why = OTHER_OPTIMIZERS[kind]
@@ -322,6 +216,32 @@ def test_an_optimizer_that_is_not_seen_to_be_the_models_is_named_and_left(kind: 
         "display only: give model.parameter_groups(lr=...) to the optimizer (Adam of main in net.py: "
     )
     assert why in told
+
+
+def test_what_becomes_of_the_model_behind_its_optimizer_does_not_matter() -> None:
+    main = MAIN.replace("    return", "    model, optimizer = prepare(model, optimizer)\n    return")
+    text = f"import torch{CLASS}{main}\n\ndef test():\n    model = torch.load('net.pt')\n"
+    patched(text, "net.py:Net", "hidden", (16, 32))
+    assert "Adam(model.parameter_groups(lr=1e-3), eps=1e-9)" in Path("net.py").read_text()
+
+
+def test_the_optimizer_of_a_script_that_imports_the_model() -> None:
+    Path("train.py").write_text(f"import torch\nfrom net import Net\n{MAIN}")
+    Path("net.py").write_text(CLASS)
+    found, options = measured("train.py:Net", "hidden", (16, 32))
+    patch = patch_of(found, "train.py:Net", options)
+    assert [source.path.name for source in patch.sources] == ["net.py", "train.py"]
+    assert "+    optimizer = torch.optim.Adam(model.parameter_groups(lr=1e-3), eps=1e-9)" in patch.diff()
+
+
+@pytest.mark.parametrize("text", [CLASS, FUNCTION], ids=["class", "function"])
+def test_tabs_and_line_ends_stay_those_of_the_file(text: str) -> None:
+    text = text.replace("    ", "\t").replace("\n", "\r\n")
+    Path("net.py").write_bytes(text.encode())
+    target, argument = ("net.py:build", "width") if "def build" in text else ("net.py:Net", "hidden")
+    found, options = measured(target, argument, (16, 32))
+    after = patch_of(found, target, options).sources[0].patched
+    assert after.count("\n") == after.count("\r\n") and "    " not in after
 
 
 def test_what_gives_every_group_one_rate_is_named() -> None:
@@ -339,32 +259,6 @@ def test_a_comment_beside_the_rate_is_kept() -> None:
     )
     patched(f"import torch{CLASS}{main}", "net.py:Net", "hidden", (16, 32))
     assert "model.parameter_groups(lr=1e-3),  # all\n        lr=1e-3," in Path("net.py").read_text()
-
-
-REFUSED = {
-    "other optimizer": (
-        f"import torch{CLASS}{MAIN.replace('Adam', 'RMSprop')}",
-        "makes RMSprop, and Adam was measured",
-    ),
-    "keywords": (
-        CLASS.replace("hidden=16, classes=10):", "**sizes):\n        hidden, classes = sizes['hidden'], 10"),
-        "no argument",
-    ),
-    "changed": (
-        CLASS.replace("        super", "        hidden = 2 * hidden\n        super"),
-        "does not start head.weight at 16 as the cure does",
-    ),
-    "own groups": (
-        f"{CLASS}\n    def parameter_groups(self):\n        return []\n",
-        "a method parameter_groups already",
-    ),
-    "generated": (f"# Generated by nets.toml. DO NOT EDIT.\n{CLASS}", "net.py says that it is generated"),
-    "inherited": (f"{CLASS}\n\nclass Wide(Net):\n    pass\n", "Wide has no __init__ of its own to patch"),
-    "early": (
-        CLASS.replace("        nn.init", "        if classes < 0:\n            return\n        nn.init"),
-        "returns before its end",
-    ),
-}
 
 
 @pytest.mark.parametrize("kind", always(REFUSED, "changed", "other optimizer"))

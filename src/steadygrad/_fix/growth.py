@@ -39,7 +39,7 @@ BY_FILE = "--write cure.py gives the cure as a module of your own"
 
 
 @dataclass(frozen=True)
-class Patch:
+class ScalePatch:
     """A proven patch. Nothing is written before ``write()``."""
 
     sources: tuple[Source, ...]
@@ -73,7 +73,7 @@ class _Grown:
         return self.argument.rpartition(".")[2]
 
 
-def patch_of(found: Scaled | DepthScaled, target: str, options: Options) -> Patch:
+def patch_of(found: Scaled | DepthScaled, target: str, options: Options) -> ScalePatch:
     """The cure of ``found`` in the source of ``target``. Raises ``CannotFixError`` where it cannot be written or does not hold.
 
     Args:
@@ -112,7 +112,7 @@ def patch_of(found: Scaled | DepthScaled, target: str, options: Options) -> Patc
         f"safe patch: built in a fresh process at {found.argument} = {ends[0]} and {ends[1]}, each weight starts and each rate "
         "is as the cure has it"
     )
-    return Patch(changed, tuple(told), words)
+    return ScalePatch(changed, tuple(told), words)
 
 
 def _grown(found: Scaled | DepthScaled, told: Sequence[str]) -> _Grown:

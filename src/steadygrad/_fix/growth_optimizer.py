@@ -103,7 +103,7 @@ def _why_not(source: Source, call: Any, made: Made, code: CodeType) -> str:
     """Why the optimizer is left as it is; "" where it is the patched model's."""
     owner = _owner(source, call)
     if not owner:
-        return "it is not made from plain model.parameters()"
+        return "it is not made from plain model.parameters(), so join these groups with its own"
     if _rate(source, call) is None and _default(_kind(source, call)) is None:
         return "its rate is not seen"
     if made.method and owner == "self" and _class_around(source, call) == made.constructor:
@@ -115,7 +115,7 @@ def _why_not(source: Source, call: Any, made: Made, code: CodeType) -> str:
     ]
     if function_around(source, call) is not None and _own(source, call, code):
         return "" if not made.method else f"{owner} is not seen to be {made.constructor}"
-    values = list(_assigned(source, owner))
+    values = _assigned(source, owner, call)
     if not any(re.fullmatch(ways[0], value, re.DOTALL) for value in values):
         return f"{owner} is not seen to be {made.constructor}"
     other = [value for value in values if not any(re.fullmatch(way, value, re.DOTALL) for way in ways)]
@@ -138,19 +138,22 @@ def _class_around(source: Source, node: Any) -> str:
     return node.name.value if isinstance(node, cst.ClassDef) else ""
 
 
-def _assigned(source: Source, name: str) -> Iterator[str]:
-    """The text of everything that a name is assigned in a file."""
-    cst = libcst()
+def _assigned(source: Source, name: str, call: Any) -> list[str]:
+    """The text of all that a name is assigned in front of a call, in its function; where nothing is, in the file itself."""
+    cst, own, outside = libcst(), [], []
+    around = function_around(source, call)
     for node in source.spans:
-        if isinstance(node, cst.Assign):
-            targets = [target.target for target in node.targets]
-        elif isinstance(node, cst.AnnAssign) and node.value is not None:
-            targets = [node.target]
-        else:
+        if not isinstance(node, (cst.Assign, cst.AnnAssign)) or node.value is None:
             continue
-        for target in targets:
-            if isinstance(target, (cst.Name, cst.Tuple, cst.List)) and re.search(rf"\b{name}\b", source.code(target)):
-                yield source.code(node.value)
+        targets = [one.target for one in node.targets] if isinstance(node, cst.Assign) else [node.target]
+        plain = [one for one in targets if isinstance(one, (cst.Name, cst.Tuple, cst.List))]
+        if any(re.search(rf"\b{name}\b", source.code(one)) for one in plain):
+            home = function_around(source, node)
+            if home is around and source.spans[node] < source.spans[call]:
+                own.append(source.code(node.value))
+            elif home is None:
+                outside.append(source.code(node.value))
+    return own or outside
 
 
 def _rate(source: Source, call: Any) -> Any:
