@@ -137,6 +137,8 @@ def test_scale_finds_nothing_any_more() -> None:
     forget(Path.cwd())
     again, options = measured("net.py:Net", "hidden", (16, 32, 64))
     assert again.stable, again
+    assumed = [one.words for one in subject_of("net.py:Net", plain_options(inputs=["16,8"])).assumptions]
+    assert "AdamW, learning rate 0.001, in the groups of Net.parameter_groups" in assumed
     with pytest.raises(CannotFixError, match="nothing to patch: nothing grows with hidden"):
         patch_of(again, "net.py:Net", options)
 
@@ -291,7 +293,7 @@ def test_a_multiplier_is_named_and_the_rest_is_patched(monkeypatch: pytest.Monke
     told = patch_of(found, "net.py:Net", options).told
     assert told[:2] == (
         "display only: in forward multiply the logits that blocks.*.w makes by (hidden / 16) ** -0.5",
-        "display only: first.parametrizations.weight.original0 stay as they are: a layer's weight is computed from them",
+        "display only: left as it was: first.parametrizations.weight.original0; a layer's weight is computed from them",
     )
 
 

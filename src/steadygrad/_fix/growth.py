@@ -144,7 +144,8 @@ def _told(found: Scaled | DepthScaled) -> list[str]:
         for name, (power, _) in numbered({name: (power, 0.0) for name, power in multipliers(found).items()}).items()
     ]
     if found.computed:
-        told.append(f"{DISPLAY}{', '.join(found.computed)} stay as they are: a layer's weight is computed from them")
+        more = f" and {len(found.computed) - 1} more" if found.computed[1:] else ""
+        told.append(f"{DISPLAY}left as it was: {found.computed[0]}{more}; a layer's weight is computed from them")
     return told
 
 
