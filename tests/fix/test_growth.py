@@ -246,6 +246,14 @@ def test_tabs_and_line_ends_stay_those_of_the_file(text: str) -> None:
     assert after.count("\n") == after.count("\r\n") and "    " not in after
 
 
+def test_an_attribute_of_the_models_own_keeps_its_value() -> None:
+    text = CLASS.replace("        nn.init", "        self.width_ratio = 3\n        nn.init")
+    found, _ = patched(text, "net.py:Net", "hidden", (16, 32))
+    after = Path("net.py").read_text()
+    assert exact(found, text, after, lambda module, size: module.Net(size), 64)
+    assert run(after).Net(32).width_ratio == 3
+
+
 def test_what_gives_every_group_one_rate_is_named() -> None:
     loop = '    for group in optimizer.param_groups:\n        group["lr"] = 1e-4\n    return'
     text = f"import torch{CLASS}{MAIN.replace('    return', loop)}"

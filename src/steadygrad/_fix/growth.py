@@ -186,7 +186,8 @@ def _block(
     source: Source, node: Any, code: CodeType, model: nn.Module, grown: _Grown, this: str
 ) -> tuple[list[str], str]:
     """The rows that end the constructor, and the attribute that they set."""
-    ratio = next(name for name in (grown.ratio, f"measured_{grown.ratio}") if not hasattr(model, name))
+    # The user's own attribute of that name stays what it is.
+    ratio = f"measured_{grown.ratio}" if hasattr(model, grown.ratio) else grown.ratio
     size = _size(source, node, code, grown.argument)
     what = " and ".join(["starts"] * bool(grown.starts) + ["rates"] * bool(grown.rates))
     torch = names.torch(source) if grown.starts else ""
