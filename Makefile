@@ -16,8 +16,8 @@ READY := $(VENV)/.ready
 SITE := $(VENV)/.site
 DIST := $(VENV)/.dist
 # The files that define the public names: their docstrings follow Google's convention.
-PUBLIC := $(addprefix src/steadygrad/,__init__.py _check.py _fix/apply.py _fix/fix.py _guard/attach.py _guard/guard.py \
-	act/on_alarm.py clip cures/learning_rate.py cures/plan.py cures/cured.py cures/rate_search.py \
+PUBLIC := $(addprefix src/steadygrad/,__init__.py _check.py _fix/apply.py _fix/fix.py _fix/growth.py _fix/scale_patch.py \
+	_guard/attach.py _guard/guard.py act/on_alarm.py clip cures/learning_rate.py cures/plan.py cures/cured.py cures/rate_search.py \
 	errors.py integrations lab/__init__.py proof.py record rounding/check_precision.py scaling/check_scale.py \
 	scaling/check_depth.py)
 CORE := tests/test_torch_internals.py tests/test_api.py tests/clip tests/probe tests/rules tests/report tests/journal \

@@ -32,7 +32,7 @@ def test_the_functions_are_found() -> None:
     assert {"check", "cure", "find_lr", "fix", "guard", "prove", "clip_norm_"} <= set(FUNCTIONS)
 
 
-@pytest.mark.parametrize("name", always(FUNCTIONS, *sorted(set(FUNCTIONS) - {"fix", "prove"})))
+@pytest.mark.parametrize("name", always(FUNCTIONS, *sorted(set(FUNCTIONS) - {"fix", "prove", "scale_patch"})))
 def test_the_example_of_every_public_function_runs(name: str) -> None:
     function = getattr(sg, name)
     (found,) = doctest.DocTestFinder(recurse=False).find(function, name, globs={})

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from steadygrad._check import Report, check
     from steadygrad._fix.apply import Fixed
     from steadygrad._fix.fix import fix
+    from steadygrad._fix.growth import ScalePatch
+    from steadygrad._fix.scale_patch import scale_patch
     from steadygrad._guard.attach import guard
     from steadygrad._guard.guard import Guard
     from steadygrad.act.on_alarm import OnAlarm
@@ -62,6 +64,8 @@ _HOME = {
     "prove": "steadygrad.proof",
     "Fixed": "steadygrad._fix.apply",
     "fix": "steadygrad._fix.fix",
+    "ScalePatch": "steadygrad._fix.growth",
+    "scale_patch": "steadygrad._fix.scale_patch",
     "SteadygradError": "steadygrad.errors",
     "TrainingStopped": "steadygrad.errors",
     "Guard": "steadygrad._guard.guard",
@@ -90,6 +94,7 @@ __all__ = [
     "QuantileState",
     "RateSearch",
     "Rounded",
+    "ScalePatch",
     "Scaled",
     "Report",
     "Severity",
@@ -115,6 +120,7 @@ __all__ = [
     "prove",
     "scale",
     "scale_depth",
+    "scale_patch",
 ]
 
 

@@ -12,7 +12,7 @@ from steadygrad._fix.source import Source
 from steadygrad.cures.layers import Layer, Net
 from steadygrad.errors import CannotFixError
 from steadygrad.record import Location, Operation, Site
-from steadygrad.source.spans import construction_of, is_user_file
+from steadygrad.source.spans import construction_of
 from steadygrad.subject.subject import Subject
 
 
@@ -32,10 +32,8 @@ class Draft:
 
     def source(self, path: str | Path) -> Source:
         path = Path(path).resolve()
-        if not is_user_file(str(path)) or "site-packages" in path.parts:
-            raise CannotFixError(f"{path} is not a file of yours")
         if path not in self.sources:
-            self.sources[path] = Source.read(path)
+            self.sources[path] = Source.own(path)
         return self.sources[path]
 
     def operation(self, site: Site) -> Operation:

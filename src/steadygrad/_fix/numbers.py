@@ -14,7 +14,7 @@ from torch import nn
 from steadygrad._fix import functions, names
 from steadygrad._fix.draft import Draft, paths_of
 from steadygrad._fix.selecting import Lists
-from steadygrad._fix.source import Source, libcst
+from steadygrad._fix.source import Source
 from steadygrad.cures.gates import shut
 from steadygrad.cures.initialise import WORKING_VARIANCE, ZEROED, drawn_again
 from steadygrad.errors import CannotFixError
@@ -93,13 +93,7 @@ def _own_init(draft: Draft) -> tuple[Source, Any, str]:
     if code is None or not is_user_file(code.co_filename):
         raise CannotFixError(f"{kind.__name__} has no __init__ of its own to end with a call")
     source = draft.source(code.co_filename)
-    cst = libcst()
-    for node in source.spans:
-        if isinstance(node, cst.FunctionDef) and node.name.value == "__init__":
-            line = source.text.count("\n", 0, names.start_of(source, node)) + 1
-            if line == code.co_firstlineno and isinstance(node.body, cst.IndentedBlock):
-                return source, node.body, code.co_varnames[0]
-    raise CannotFixError(f"the __init__ of {kind.__name__} has no lines to end with a call")
+    return source, source.definition(code).body, code.co_varnames[0]
 
 
 _BEGIN = {

@@ -11,10 +11,12 @@ import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 from steadygrad.errors import CannotFixError, SettingsError
 from steadygrad.record import Location
+from steadygrad.source.spans import is_user_file
 
 
 @functools.cache
@@ -62,6 +64,14 @@ class Source:
         except (OSError, SyntaxError, UnicodeDecodeError) as error:
             raise CannotFixError(f"cannot read {path}: {error}") from None
         return cls(path, data, encoding, text)
+
+    @classmethod
+    def own(cls, path: str | Path) -> Source:
+        """Read a file of the user's. Raises ``CannotFixError`` for one of a library's as well."""
+        path = Path(path).resolve()
+        if not is_user_file(str(path)) or "site-packages" in path.parts:
+            raise CannotFixError(f"{path} is not a file of yours")
+        return cls.read(path)
 
     @functools.cached_property
     def newline(self) -> str:
@@ -126,6 +136,17 @@ class Source:
     def calls(self) -> Iterator[Any]:
         """Every call in the file."""
         return (node for node in self.spans if isinstance(node, libcst().Call))
+
+    def definition(self, code: CodeType) -> Any:
+        """The function whose code this is, with lines of its own. Raises ``CannotFixError`` where it has none."""
+        cst = libcst()
+        for node in self.spans:
+            if isinstance(node, cst.FunctionDef) and node.name.value == code.co_name:
+                first = self.spans[node.decorators[0] if node.decorators else node][0]
+                line = self.text.count("\n", 0, first) + 1
+                if line == code.co_firstlineno and isinstance(node.body, cst.IndentedBlock):
+                    return node
+        raise CannotFixError(f"{code.co_qualname} has no lines to end with a call")
 
     def blocks(self) -> Iterator[Any]:
         """The statements of every block: the file's own, and those of functions, loops and branches."""

@@ -19,7 +19,7 @@ from steadygrad.subject.subject import Subject
 def optimizer_call(draft: Draft) -> tuple[Source, Any]:
     """The one construction of the optimizer's class in the files at hand."""
     name = type(draft.subject.optimizer).__name__
-    files = [_target_file(draft.subject), *draft.sources]
+    files = [target_file(draft.subject.target), *draft.sources]
     found = []
     for path in dict.fromkeys(file.resolve() for file in files):
         if path.is_file():
@@ -32,9 +32,9 @@ def optimizer_call(draft: Draft) -> tuple[Source, Any]:
     return found[0]
 
 
-def _target_file(subject: Subject) -> Path:
+def target_file(target: str) -> Path:
     """The file that the target names, as a path or as a module."""
-    place = split(subject.target)[0]
+    place = split(target)[0]
     return Path(place if is_file(place) else getattr(sys.modules.get(place), "__file__", None) or ".")
 
 

@@ -122,7 +122,7 @@ def _checked(asked: Request) -> Answer:
     from steadygrad._fix.elsewhere import VALUES, anew, given, others_of, runs
 
     with contextlib.redirect_stdout(sys.stderr):
-        with _reading(files), anew():
+        with reading(files), anew():
             subject, report = _report(asked, asked.options)
             others = others_of(subject, asked.target, asked.options)
         found = Answer(report.verdict.value, operations_of(report.trace))
@@ -130,7 +130,7 @@ def _checked(asked: Request) -> Answer:
             # The files on disk are not patched: what they do not run with is no value that a patch must hold for.
             legal = (other for other in tried if runs(asked.target, asked.options, other))
             for other in islice(legal, VALUES):
-                with _reading(files), anew(), given(other):
+                with reading(files), anew(), given(other):
                     found.elsewhere[other.words] = _verdict(asked, other.options(asked.options))
     return found
 
@@ -170,7 +170,7 @@ def _cannot_run(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def _reading(files: Mapping[str, bytes]) -> Iterator[None]:
+def reading(files: Mapping[str, bytes]) -> Iterator[None]:
     """Let imports of the files run the given text instead of what is on disk or compiled."""
     loader = importlib.machinery.SourceFileLoader
     original = loader.get_code

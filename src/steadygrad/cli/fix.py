@@ -66,12 +66,12 @@ def command(
         try:
             said = found.write(unsafe_fixes=unsafe_fixes, allow_dirty=allow_dirty)
         except OutputError:
-            click.echo(_shown(found.diff()), nl=False)
+            click.echo(shown(found.diff()), nl=False)
             raise
         for line in said:
             click.echo(line)
     else:
-        click.echo(_shown(found.diff()), nl=False)
+        click.echo(shown(found.diff()), nl=False)
     for line in (found.words, *found.told):
         click.echo(line, err=not write)
     if not write and not only_diff:
@@ -80,7 +80,7 @@ def command(
     ctx.exit(0 if write else 1)
 
 
-def _shown(diff: str) -> str:
+def shown(diff: str) -> str:
     """Return the patch unchanged, so that it can be applied; on a terminal nothing in it moves the cursor."""
     if not sys.stdout.isatty():
         return diff

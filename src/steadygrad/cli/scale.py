@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from steadygrad.cli import completing
+from steadygrad.cli.fix import shown
 from steadygrad.cli.formats import output_options
 from steadygrad.cli.subject import asked, settings_for, subject_options
 
@@ -54,6 +56,11 @@ from steadygrad.cli.subject import asked, settings_for, subject_options
     metavar="FILE.py",
     help="Write the cure as a module of your own, which needs torch alone: the start and the rates for any size.",
 )
+@click.option(
+    "--diff", is_flag=True, help="Print the cure as a patch of your source; the report goes to standard error."
+)
+@click.option("--write-source", is_flag=True, help="Write that patch into the files.")
+@click.option("--allow-dirty", is_flag=True, help="Write into files with changes that git does not know.")
 @output_options("text", "json", "html")
 @click.pass_context
 def command(
@@ -67,6 +74,9 @@ def command(
     seeds: int,
     prove_at: int | None,
     write: str | None,
+    diff: bool,
+    write_source: bool,
+    allow_dirty: bool,
     output_format: str,
     color: Any,
     quiet: bool,
@@ -76,9 +86,10 @@ def command(
 
     An exponent of 0 stays the same at every width; an update of 1 doubles where the width doubles, and the wide model needs
     half the learning rate. With --depth: what grows from layer to layer, and the depth at which it stops training. With
-    --prove-at: whether the best rate of the smallest model serves a large one. It writes no file but that of --write.
+    --prove-at: whether the best rate of the smallest model serves a large one. With --diff: the cure in the constructor and at
+    the optimizer of your own source, checked in a fresh process. It writes no file without --write or --write-source.
 
-    Exit code: 0 nothing grows; 1 something does; 2 could not check.
+    Exit code: 0 nothing grows, or the source was patched; 1 something grows; 2 could not check.
     """
     from steadygrad.cli.progress import progress
 
@@ -91,6 +102,13 @@ def command(
         raise click.UsageError("give --width hidden=64,128,256 or --depth layers=4,8,16, one of them")
     if write is not None:
         _check_own(write)
+    if diff and (write_source or output_format != "text"):
+        other = "--write-source" if write_source else "--output-format"
+        raise click.UsageError(f"--diff and {other} contradict each other; give one of them")
+    if diff or write_source:
+        from steadygrad._fix.source import libcst
+
+        libcst()
     settings = settings_for(target, {name: options[name] for name in ("device", "dtype", "seed")})
     grown = _read(width, "--width", "hidden=64,128,256") or _read((depth or "",), "--depth", "layers=4,8,16")
     argument, sizes = next(iter(grown.items()))
@@ -103,11 +121,13 @@ def command(
 
         given = asked(settings, options)
 
-        def member(size: int, seed: int) -> Any:
+        def options_at(size: int) -> dict[str, Any]:
             known = grown[argument]
             at = {name: values[known.index(size)] for name, values in grown.items()} if width else {argument: size}
-            arguments = [*given["arguments"], *(f"{name}={value}" for name, value in at.items())]
-            return subject_of(target, {**given, "arguments": arguments, "seed": given["seed"] + seed})
+            return {**given, "arguments": [*given["arguments"], *(f"{name}={value}" for name, value in at.items())]}
+
+        def member(size: int, seed: int) -> Any:
+            return subject_of(target, {**options_at(size), "seed": given["seed"] + seed})
 
         shared: dict[str, Any] = {"target": target, "seeds": seeds, "prove_at": prove_at, "progress": say}
         found: Any
@@ -127,14 +147,55 @@ def command(
         from steadygrad.report import depth as depth_report
         from steadygrad.report import scale as scale_report
 
-        click.echo((depth_report if depth else scale_report).render(found, color=color), color=True)
+        click.echo((depth_report if depth else scale_report).render(found, color=color), color=True, err=diff)
     # Last, so that a path that cannot be written loses nothing of what was measured.
     if write is not None:
         from steadygrad.report.write import write_atomically
 
         write_atomically(write, found.as_code())
         click.echo(f"wrote {write}", err=True)
-    ctx.exit(0 if found.stable else 1)
+    patched = False
+    if found.stable and (diff or write_source):
+        click.echo(f"nothing to patch: nothing grows with {argument}", err=True)
+    elif diff or write_source:
+        with progress(target, quiet=quiet) as say, contextlib.redirect_stdout(sys.stderr):
+            say("proving the patch")
+            patch = _patch(found, target, options_at)
+        patched = patch is not None and _deliver(patch, write=write_source, allow_dirty=allow_dirty)
+    ctx.exit(0 if found.stable or patched else 1)
+
+
+def _patch(found: Any, target: str, options_at: Callable[[int], dict[str, Any]]) -> Any:
+    """The proven patch; None where there is none, after the reason was told."""
+    from steadygrad._fix.growth import patch_of
+    from steadygrad.errors import CannotFixError
+
+    try:
+        return patch_of(found, target, options_at)
+    except CannotFixError as error:
+        click.echo(f"no patch: {error}", err=True)
+        return None
+
+
+def _deliver(patch: Any, *, write: bool, allow_dirty: bool) -> bool:
+    """Print the patch or write it, as ``fix`` does; whether it was written."""
+    from steadygrad.errors import OutputError
+
+    if write:
+        try:
+            said = patch.write(allow_dirty=allow_dirty)
+        except OutputError:
+            click.echo(shown(patch.diff()), nl=False)
+            raise
+        for line in said:
+            click.echo(line, err=True)
+    else:
+        click.echo(shown(patch.diff()), nl=False)
+    for line in (patch.words, *patch.told):
+        click.echo(line, err=True)
+    if not write:
+        click.echo("to put it into the source, run the same with --write-source", err=True)
+    return write
 
 
 def _check_own(path: str) -> None:

@@ -41,8 +41,9 @@ def render(found: DepthRecord, *, width: int | None = None, color: Color = "auto
         lines += fill(f"stable: nothing runs off with {found.argument}", width)
     elif found.residual:
         lines += fill(
-            "try: --write cure.py, a module with initialise_ and groups, which set the start and the rate of each branch for any "
-            f"{found.argument}; in Python found.initialise_(model, depth) and found.groups(model, depth, lr)",
+            "try: --diff, the cure as a patch of your source; or --write cure.py, a module with initialise_ and groups, which "
+            f"set the start and the rate of each branch for any {found.argument}; in Python found.initialise_(model, depth) and "
+            "found.groups(model, depth, lr)",
             width,
         )
     return "\n".join(lines)

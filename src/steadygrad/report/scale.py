@@ -49,8 +49,9 @@ def render(found: ScaleRecord, *, width: int | None = None, color: Color = "auto
         lines += fill(f"stable: nothing grows with {found.argument}{judged}", width)
     else:
         lines += fill(
-            "try: --write cure.py, a module with initialise_ and groups, which set the start and the rate of each weight for any "
-            f"{found.argument}; in Python found.initialise_(model, size) and found.groups(model, size, lr)",
+            "try: --diff, the cure as a patch of your source; or --write cure.py, a module with initialise_ and groups, which "
+            f"set the start and the rate of each weight for any {found.argument}; in Python found.initialise_(model, size) and "
+            "found.groups(model, size, lr)",
             width,
         )
     return "\n".join(lines)

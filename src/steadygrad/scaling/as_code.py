@@ -30,7 +30,7 @@ def module(
     size = last if last.isidentifier() and not keyword.iskeyword(last) else "size"
     # Adding 0 turns −0 into 0.
     rows = "".join(
-        f"    {json.dumps(name)}: ({start + 0:g}, {rate + 0:g}),\n" for name, (start, rate) in _numbered(powers).items()
+        f"    {json.dumps(name)}: ({start + 0:g}, {rate + 0:g}),\n" for name, (start, rate) in numbered(powers).items()
     )
     also = ""
     if multipliers:
@@ -41,8 +41,8 @@ def module(
     )
 
 
-def _numbered(powers: Mapping[str, Powers]) -> dict[str, Powers]:
-    """Those that do not stay as they are; names that differ by numbers alone are one where all of them have the same powers."""
+def numbered(powers: Mapping[str, Powers]) -> dict[str, Powers]:
+    """Powers that are not both 0, by name; names that differ by numbers alone are one where all of them have the same powers."""
     by_pattern: dict[str, list[str]] = {}
     for name in powers:
         by_pattern.setdefault(re.sub(r"(?<![^.])\d+(?![^.])", "*", name), []).append(name)

@@ -15,6 +15,7 @@ from steadygrad.copies.randomness import same_randomness
 from steadygrad.errors import SubjectError
 from steadygrad.record.depth import DepthRecord, LayerScale
 from steadygrad.scaling import as_code, deepen, parameters
+from steadygrad.scaling.as_code import Powers
 from steadygrad.scaling.family import family, measured
 from steadygrad.scaling.judge_depth import judged
 from steadygrad.scaling.laws import law
@@ -69,11 +70,14 @@ class DepthScaled(DepthRecord):
 
     def as_code(self) -> str:
         """Return the cure as the text of a module: ``initialise_`` and ``groups`` for any depth. The module needs torch alone."""
-        ends = [one.pattern for one in self.layers if one.ends_branch]
-        powers = {pattern: deepen.powers(self, pattern.replace("*", "0")) for pattern in ends}
         depths = ", ".join(str(depth) for depth in self.depths)
         measured = f"{self.target} at {self.argument} = {depths}, {self.optimizer}"
-        return as_code.module(self.argument, self.depths[0], powers, {}, measured)
+        return as_code.module(self.argument, self.depths[0], self.powers(), {}, measured)
+
+    def powers(self) -> dict[str, Powers]:
+        """Return the powers of depth ÷ least depth for the start and the rate of each end of a branch, * for its number."""
+        ends = [one.pattern for one in self.layers if one.ends_branch]
+        return {pattern: deepen.powers(self, pattern.replace("*", "0")) for pattern in ends}
 
     def _factors(self, depth: int) -> parameters.Factors:
         return parameters.factors_of(partial(deepen.powers, self), depth / self.depths[0])

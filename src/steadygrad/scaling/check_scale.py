@@ -14,6 +14,7 @@ from steadygrad.copies.randomness import same_randomness
 from steadygrad.errors import SubjectError
 from steadygrad.record.scale import AttentionScale, Exponent, ScaleRecord, WeightScale
 from steadygrad.scaling import as_code, parameters, parametrise
+from steadygrad.scaling.as_code import Powers
 from steadygrad.scaling.family import family, measured
 from steadygrad.scaling.fit import exponent
 from steadygrad.scaling.judge import judged
@@ -79,11 +80,14 @@ class Scaled(ScaleRecord):
 
     def as_code(self) -> str:
         """Return the cure as the text of a module: ``initialise_`` and ``groups`` for any size. The module needs torch alone."""
-        names = dict.fromkeys(one.name for one in self.weights)
-        powers = {name: parametrise.powers(self, name) for name in names}
         sizes = ", ".join(str(size) for size in self.sizes)
         measured = f"{self.target} at {self.argument} = {sizes}, {self.optimizer}"
-        return as_code.module(self.argument, self.sizes[0], powers, parametrise.multipliers(self), measured)
+        return as_code.module(self.argument, self.sizes[0], self.powers(), parametrise.multipliers(self), measured)
+
+    def powers(self) -> dict[str, Powers]:
+        """Return the powers of size ÷ smallest size for the start and the rate of each weight that was measured."""
+        names = dict.fromkeys(one.name for one in self.weights)
+        return {name: parametrise.powers(self, name) for name in names}
 
     def _factors(self, size: int) -> parameters.Factors:
         return parameters.factors_of(partial(parametrise.powers, self), size / self.sizes[0])

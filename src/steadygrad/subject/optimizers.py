@@ -66,7 +66,8 @@ def choose_optimizer(model: nn.Module, given: Any) -> Chosen:
         return given, None
     trainable = trainable_parameters(model)
     if isinstance(given, str):
-        return parse_optimizer(given, trainable), None
+        optimizer = parse_optimizer(given, trainable)
+        return optimizer, _in_own_groups(model, optimizer)
     if callable(given):
         made = given(trainable)
         if not isinstance(made, torch.optim.Optimizer):
@@ -78,7 +79,21 @@ def choose_optimizer(model: nn.Module, given: Any) -> Chosen:
     if configured is not None:
         return configured
     optimizer, words = _assumed(model, trainable)
+    own = _in_own_groups(model, optimizer)
+    words = words if own is None else f"{words}, {own.words}"
     return optimizer, Assumption("optimizer", f"{words}, since {why_not}" if why_not else words)
+
+
+def _in_own_groups(model: nn.Module, optimizer: torch.optim.Optimizer) -> Assumption | None:
+    """Put the optimizer's parameters into the groups of a method that ``steadygrad scale`` wrote; None where there is none."""
+    own: Callable[[nn.Module, float], list[dict[str, Any]]] | None = getattr(type(model), "parameter_groups", None)
+    if own is None or "steadygrad scale" not in (own.__doc__ or "") or "lr" not in optimizer.defaults:
+        return None
+    groups = own(model, optimizer.defaults["lr"])
+    optimizer.param_groups.clear()
+    for group in groups:
+        optimizer.add_param_group(group)
+    return Assumption("optimizer", f"in the groups of {type(model).__name__}.parameter_groups", by_default=False)
 
 
 def trainable_parameters(model: nn.Module) -> list[nn.Parameter]:
