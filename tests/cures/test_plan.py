@@ -18,7 +18,7 @@ from steadygrad import cures
 from steadygrad.cures import candidates, evaluate
 from steadygrad.cures import plan as planner
 from steadygrad.cures.evaluate import LEARNS, Outcome
-from steadygrad.cures.plan import _why_none
+from steadygrad.cures.reasons import why_none
 from steadygrad.record import GROUPS, Candidate, CureRecord, Tried, Verdict
 from tests.cures.kinds import Functional
 from tests.families import always
@@ -62,13 +62,13 @@ def test_nothing_less_intrusive_would_have_done(name: str) -> None:
     ("learned", "told"),
     [
         (0.04, "4% of the loss of the best trivial answer (a constant, or the input itself) is gone"),
-        (None, "but it got no longer run"),
+        (None, "but at no learning rate that was tried does its loss begin to fall"),
     ],
 )
 def test_what_is_healthy_and_not_taken_has_its_reason(learned: float | None, told: str) -> None:
     candidate = Candidate("learning-rate", "learning rate 1", "learning rate", "safe", ())
     outcome = Outcome(Tried(candidate, Verdict.HEALTHY, -1.0, 0.5, 0.1, learned, 1.0))
-    words = _why_none([outcome], [candidate], late=False)
+    words = why_none([outcome], [candidate], late=False)
     assert words.startswith("not cured: learning rate 1 is healthy by the check, but ") and told in words
 
 

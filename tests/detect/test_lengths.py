@@ -1,4 +1,4 @@
-"""Steps of an optimizer of Adam's kind that are longer than its learning rate: five of ten, from a length of two on."""
+"""Steps of an optimizer of Adam's kind that are longer than its learning rate: five of ten, from a length of three on."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def steps(
     return list(judge_lengths(state, estimates, beta2=0.999))
 
 
-@pytest.mark.parametrize(("length", "column"), [(2.0, 0), (2.0, 1), (5.0, 1)])
-def test_the_fifth_step_of_two_learning_rates_is_told_and_the_first_named(length: float, column: int) -> None:
+@pytest.mark.parametrize(("length", "column"), [(3.0, 0), (3.0, 1), (5.0, 1)])
+def test_the_fifth_step_of_three_learning_rates_is_told_and_the_first_named(length: float, column: int) -> None:
     assert steps(warm(TWO), dict.fromkeys(range(61, 65), length), column=column) == []
     (told,) = steps(warm(TWO), dict.fromkeys(range(61, 66), length), column=column)
     assert (told.code, told.severity, told.kind) == ("SG204", Severity.WARNING, FaultKind.STALE_MOMENT)
@@ -42,7 +42,7 @@ def test_the_fifth_step_of_two_learning_rates_is_told_and_the_first_named(length
 
 
 def test_steps_a_little_shorter_are_none() -> None:
-    assert steps(warm(TWO), dict.fromkeys(range(61, 90), 1.99)) == []
+    assert steps(warm(TWO), dict.fromkeys(range(61, 90), 2.99)) == []
 
 
 def test_the_longest_names_the_weight() -> None:
@@ -57,6 +57,12 @@ def test_the_longest_names_the_weight() -> None:
 def test_the_five_are_among_ten_steps(last: int, told: bool) -> None:
     found = steps(warm(TWO), {61: 3.0, 63: 3.0, 65: 3.0, 67: 3.0, last: 3.0})
     assert [one.step for one in found] == [61] * told
+
+
+def test_long_steps_before_the_named_one_are_not_counted() -> None:
+    (told,) = steps(warm(TWO), {61: 9.0, **dict.fromkeys(range(75, 80), 3.0)})
+    assert (told.step, told.last_step) == (75, 79)
+    assert told.message.startswith("5 steps from step 75 on move this weight by up to 3 times")
 
 
 @pytest.mark.parametrize(("last", "told"), [(70, True), (71, False)])

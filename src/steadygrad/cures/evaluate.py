@@ -16,7 +16,8 @@ from steadygrad.cures.constant_baseline import constant_loss, learned
 from steadygrad.cures.editable_copy import EditableCopy, editable_copy_of, rate_of
 from steadygrad.cures.identity_baseline import identity_loss
 from steadygrad.cures.learning_rate import BEGUN, EARLY, ENOUGH, STEPS, search
-from steadygrad.cures.long_run import Settling, settle
+from steadygrad.cures.long_run import PATIENT, Settling, settle
+from steadygrad.cures.long_run import STEPS as LONG
 from steadygrad.cures.rate_search import RateSearch
 from steadygrad.errors import CannotCureError, SteadygradError
 from steadygrad.numerals import percent
@@ -145,7 +146,7 @@ def try_out(
             if found is None:
                 say(f"{candidate.title}: learning rate")
                 found = search(copy.subject, steps=EARLY if briefly else STEPS, impatient=True)
-            trivial = None if all(one.dropped for one in found.tried) else _trivial_loss(copy)
+            trivial = None if all(one.dropped for one in found.tried) else trivial_loss(copy)
             found = _beyond(found, trivial)
             if edits and not _rate_stays(options):
                 report = _at_tested_rate(copy, report, found, trivial, options)
@@ -161,7 +162,7 @@ def try_out(
         return Outcome(Tried(candidate, None, None, None, None, None, None, why_not=str(error)))
     rate, own = rate_of(copy.optimizer), rate_of(subject.optimizer)
     if rate != own:
-        change = Change(f"optimizer: learning rate {own:.3g} → {rate:.2g}", "optimizer")
+        change = _rate_change(own, rate)
         changes = [*changes, change] if edits else [change]
     tried = Tried(
         candidate=candidate,
@@ -176,7 +177,27 @@ def try_out(
     return Outcome(tried, copy, report, held, slowed)
 
 
-def _trivial_loss(copy: EditableCopy) -> float | None:
+def wait_for(subject: Subject, outcome: Outcome, options: Options, say: Progress) -> Outcome:
+    """What is healthy by the check and has not begun to learn, after a longer run; as it is where that shows no more."""
+    copy, report, tried = outcome.copy, outcome.report, outcome.tried
+    trivial = trivial_loss(copy) if copy is not None and report is not None else None
+    if copy is None or report is None or trivial is None:
+        return outcome
+    say(f"{tried.candidate.title}: {PATIENT} steps")
+    own = rate_of(subject.optimizer)
+    report, settling = _settled(copy, report, own, trivial, options, steps=PATIENT)
+    rate = rate_of(copy.optimizer)
+    without = tried.changes[:-1] if tried.rate is not None else tried.changes
+    moved = () if rate == own else (_rate_change(own, rate),)
+    tried = replace(tried, learned=settling.best.trained, rate=rate if moved else None, changes=(*without, *moved))
+    return replace(outcome, tried=tried, report=report, held=settling.best.held)
+
+
+def _rate_change(own: float, rate: float) -> Change:
+    return Change(f"optimizer: learning rate {own:.3g} → {rate:.2g}", "optimizer")
+
+
+def trivial_loss(copy: EditableCopy) -> float | None:
     """Loss of the best constant answer; where the loss takes none, of the input itself as the answer; None for neither."""
     constant = constant_loss(copy)
     return identity_loss(copy) if constant is None else constant
@@ -214,11 +235,11 @@ def _learned_in(found: RateSearch, rate: float, trivial: float | None) -> float 
 
 
 def _settled(
-    copy: EditableCopy, report: Report, own: float, trivial: float | None, options: Options
+    copy: EditableCopy, report: Report, own: float, trivial: float | None, options: Options, *, steps: int = LONG
 ) -> tuple[Report, Settling]:
     """The longer run; where another rate does better there and the check agrees, the copy has that rate from now on."""
     rate = rate_of(copy.optimizer)
-    settling = settle(copy, trivial, move=not _rate_stays(options), own=own, enough=LEARNS)
+    settling = settle(copy, trivial, move=not _rate_stays(options), own=own, enough=LEARNS, steps=steps)
     if settling.best.rate == rate:
         return report, settling
     copy.set_rate(settling.best.rate)

@@ -26,9 +26,9 @@ from steadygrad.copies.copying import unwrapped
 from steadygrad.cures.candidates import candidates_for, check_options, join
 from steadygrad.cures.cured import Cured
 from steadygrad.cures.editable_copy import editable_copy_of
-from steadygrad.cures.evaluate import BEGINS, LEARNS, Options, Outcome, Progress, try_out, without_rate
+from steadygrad.cures.evaluate import BEGINS, STIRS, Options, Outcome, Progress, try_out, wait_for, without_rate
 from steadygrad.cures.long_run import GENERALISES
-from steadygrad.numerals import percent
+from steadygrad.cures.reasons import CLIP, rank, why, why_none
 from steadygrad.record import Candidate, CheckRecord, Verdict
 from steadygrad.source.inferred_constructions import infer_constructions
 from steadygrad.source.user_errors import raised_as_theirs
@@ -36,14 +36,14 @@ from steadygrad.subject.optimizers import OptimizerLike
 from steadygrad.subject.subject import Subject, make_subject
 from steadygrad.written import names, seconds
 
-CLIP = "clip"
-"""The group of which one may join what was taken."""
-
 NOISE = 0.02
 """Share of the loss by which trainings of one set-up differ between seeds."""
 
 JOINED = 3
 """Candidates in one plan at most."""
+
+AWAITED = 2
+"""Of what is healthy by the check and has not begun to learn, the first so many get a run of 300 steps where nothing heals."""
 
 
 def cure(
@@ -152,11 +152,13 @@ def cure_subject(subject: Subject, options: Options | None = None, progress: Pro
         taken = _first(subject, before, candidates, options, outcomes, late, say)
         if taken is not None and taken.slowed and _memorises(taken, options) and not late():
             taken = _clipped(subject, before, taken, candidates, options, outcomes, say)
+        if taken is None:
+            taken = _awaited(subject, options, outcomes, late, say)
         if taken is None and not late() and not options.only:
             taken = _joined(subject, before, candidates, options, outcomes, late, say)
         if taken is None:
             taken = _nearly_best([one for one in outcomes if one.healthy and one.learned >= BEGINS])
-        words = _why(taken, outcomes, options) if taken is not None else _why_none(outcomes, candidates, late())
+        words = why(taken, outcomes, options) if taken is not None else why_none(outcomes, candidates, late())
     if taken is None:
         model, optimizer, after = start.model, start.optimizer, before
         loss_fn = None
@@ -205,6 +207,24 @@ def _first(
         ):
             taken = outcome
     return taken
+
+
+def _awaited(
+    subject: Subject, options: Options, outcomes: list[Outcome], late: Callable[[], bool], say: Progress
+) -> Outcome | None:
+    """The first of those that stand still at first and learn in a longer run; a long memory shows nothing for a hundred steps."""
+    still = [
+        at
+        for at, one in enumerate(outcomes)
+        if one.healthy and one.learned < STIRS and without_rate(one.tried.candidate.edits)
+    ]
+    for at in still[:AWAITED]:
+        if late():
+            return None
+        outcomes[at] = wait_for(subject, outcomes[at], options, say)
+        if outcomes[at].heals:
+            return outcomes[at]
+    return None
 
 
 def _clipped(
@@ -271,7 +291,7 @@ def _joined(
         applied = [one for one in outcomes if one.tried.verdict is not None and without_rate(one.tried.candidate.edits)]
         if not applied:
             return None
-        best = max(applied, key=_rank)
+        best = max(applied, key=rank)
         if base is not None and best is base:
             return None
         base = best
@@ -286,54 +306,3 @@ def _joined(
             if outcome.heals:
                 return outcome
     return None
-
-
-def _rank(one: Outcome) -> tuple[float, float]:
-    """Greatest for the best: by verdict, then by what was learned."""
-    assert one.tried.verdict is not None
-    return -list(Verdict).index(one.tried.verdict), one.learned
-
-
-def _why(taken: Outcome, outcomes: Sequence[Outcome], options: Options) -> str:
-    how = "the fastest learner of those that heal" if options.best else "the least intrusive that heals"
-    if not options.best and any(one.heals for one in outcomes[: outcomes.index(taken)]):
-        how = "the one of the least intrusive group that learns most of the held-out samples"
-    *without, last = taken.tried.candidate.names
-    slow = [one.tried.candidate.names for one in outcomes if one.heals and one.slowed]
-    if tuple(without) in slow and cures.find(last).candidates[last][0] == CLIP:
-        how = "because only slow steps stay stable without the clip, and they learn less"
-    if not taken.heals:
-        how = (
-            f"the best of those that the check calls healthy; in a hundred steps it removed {percent(taken.learned)} of "
-            f"{_TRIVIAL}"
-        )
-    return f"taken: {taken.tried.candidate.title}, {how}"
-
-
-def _why_none(outcomes: Sequence[Outcome], candidates: Sequence[Candidate], late: bool) -> str:
-    applied = [one for one in outcomes if one.tried.verdict is not None]
-    if not applied:
-        reason = "the budget ended before the first try" if late and candidates else "no cure fits this model"
-        return f"not cured: {reason} within the options given"
-    best = max(applied, key=_rank)
-    assert best.tried.verdict is not None
-    end = "; the budget ended" if late else ""
-    if best.healthy:
-        return f"not cured: {best.tried.candidate.title} is healthy by the check, {_too_little(best)}{end}"
-    worst = best.report.findings[0] if best.report is not None and best.report.findings else None
-    because = f": {worst.code} {worst.message}" if worst is not None else ""
-    return f"not cured: the best seen was {best.tried.candidate.title} ({best.tried.verdict.value}{because}){end}"
-
-
-_TRIVIAL = "the loss of the best trivial answer (a constant, or the input itself)"
-
-
-def _too_little(best: Outcome) -> str:
-    """Why what is healthy is not taken."""
-    if best.tried.learned is None:
-        return "but it got no longer run, because its loss has no trivial answer to compare with"
-    return (
-        f"but in its longest run {percent(max(0.0, best.learned))} of {_TRIVIAL} is gone, "
-        f"and a cure has to remove {percent(LEARNS)}; train it for longer (--trial 500), or check that the "
-        "inputs determine the targets"
-    )

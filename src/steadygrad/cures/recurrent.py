@@ -10,7 +10,7 @@ GRU in place of a plain RNN.
 
 Every step back in time multiplies the gradient by the same matrix. The singular values of the matrix decide: (0.65)^100 is 19
 decades. Orthogonal matrices have singular values 1. A gate with bias log U(1, T) keeps a unit for up to T steps (Tallec and
-Ollivier 2018, equation 11).
+Ollivier 2018, equation 11). The draws are spread evenly: one in each of as many equal parts of (1, T) as there are units.
 
 ## What it changes
 
@@ -143,11 +143,16 @@ def _remember(module: nn.Module, scheme: str, steps: float, generator: torch.Gen
         elif name.startswith("bias"):
             parameter.zero_()
             if scheme == "chrono" and gates > 1 and name.startswith("bias_ih"):
-                memory = (1.0 + (max(steps, 3.0) - 2.0) * torch.rand(size, generator=generator)).log().to(parameter)
+                memory = (1.0 + (max(steps, 3.0) - 2.0) * _spread(size, generator)).log().to(parameter)
                 parameter[size : 2 * size] = memory
                 if gates == 4:
                     parameter[:size] = -memory
     return done
+
+
+def _spread(size: int, generator: torch.Generator) -> Tensor:
+    """Uniform on (0, 1), one draw in each of ``size`` equal parts, in any order: no draw leaves a length of memory out."""
+    return (torch.randperm(size, generator=generator) + torch.rand(size, generator=generator)) / size
 
 
 def _matrix(like: Tensor, scheme: str, generator: torch.Generator) -> Tensor:

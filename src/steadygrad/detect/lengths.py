@@ -17,12 +17,12 @@ from steadygrad.record import Severity
 from steadygrad.record.fault_kind import FaultKind
 from steadygrad.record.rows import Estimates
 
-LONG = 2.0
+LONG = 3.0
 """Root mean square of a weight's step ÷ learning rate. The rise of a gradient to 8 to 100 times its size after 3,000 steps makes
-it 5.1 to 8.6 under a beta2 of 0.999 or 0.9999, and 1.1 under 0.95."""
+it 5.1 to 8.6 under a beta2 of 0.999 or 0.9999, and 1.1 under 0.95. In the 395 healthy runs of ``bench.faults`` the longest are
+those of a GAN (2.1), of a critic with its penalty (1.98) and of a run with several tasks (1.69)."""
 STEPS_LONG, AMONG = 5, 10
-"""Steps so long, and the steps among which they are. In 27 healthy runs of ``bench.faults`` no step is; the longest
-are a critic's with its penalty (1.93), a GAN's (1.86), and those of a run that a second task joins (1.42)."""
+"""Steps so long, and the steps among which they are."""
 
 
 def judge_lengths(state: State, estimates: Estimates, *, beta2: float) -> Iterator[Symptom]:
@@ -42,6 +42,7 @@ def judge_lengths(state: State, estimates: Estimates, *, beta2: float) -> Iterat
     begun = next((one[0] for one in recent if sum(one[0] <= o[0] < one[0] + AMONG for o in recent) >= STEPS_LONG), None)
     if begun is None:
         return
+    recent = [one for one in recent if one[0] >= begun]
     worst = max(recent, key=lambda one: one[2])
     memory = f"{1 / (1 - beta2):,.0f} steps" if beta2 < 1 else "all steps"
     yield Symptom(
