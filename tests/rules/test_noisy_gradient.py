@@ -23,6 +23,7 @@ from steadygrad.rules import sg113_noisy_gradient as sg113
 from steadygrad.rules import sg204_oversized_update as sg204
 from steadygrad.rules.sg113_noisy_gradient import may_be_noise
 from steadygrad.steptest.averaging import Several, mean_of
+from steadygrad.steptest.averaging import averaged as averaged_by
 from steadygrad.steptest.noise import noise_in, share_of_noise
 from steadygrad.subject.subject import Subject, make_subject
 from tests.rules.made import bounced, diverged, fresh, place, seen, weight
@@ -262,6 +263,25 @@ def test_a_loader_of_few_batches_is_asked_for_no_more_than_it_has() -> None:
     report = sg.check(model, DataLoader(few, SIZE), F.mse_loss, optimizer=adam(model))
     assert report.verdict is not sg.Verdict.HEALTHY
     assert helps(report).batches <= 22
+
+
+def test_a_last_batch_of_another_size_is_left_out() -> None:
+    def subject_of(samples: int) -> Subject:
+        return make_subject(net(), DataLoader(TensorDataset(*drawn(samples, 1)), 4), F.mse_loss, optimizer="sgd:0.1")
+
+    seen_of = noise_in(subject_of(32 + 9 * 4 + 2))
+    assert seen_of is not None and (seen_of.batches, seen_of.samples) == (9, 4)
+    assert noise_in(subject_of(32 + 7 * 4 + 2)) is None
+
+
+def test_a_closure_and_a_clip_are_stepped_with_averaged_gradients_too() -> None:
+    model = nn.Linear(10, 1, bias=False).double()
+    batches = of_a_line(16, torch.ones(10, 1, dtype=torch.float64), 0.0)
+    subject = make_subject(model, batches, F.mse_loss, optimizer=torch.optim.LBFGS(model.parameters(), lr=0.5))
+    helps = averaged_by(subject, Noise(16, 16, 0.75, 0.02), 4, 0.0)
+    assert helps is not None and (helps.batches, helps.steps) == (4, 30) and helps.learned > 0.9
+    clipped = sg.check(net(), loader(SIZE), F.mse_loss, optimizer="adam:0.05", clip="norm:1.0")
+    assert clipped.findings[0].code == "SG113"
 
 
 def test_the_record_comes_back_from_json() -> None:

@@ -18,7 +18,7 @@ from steadygrad.probe.backward import put_back
 from steadygrad.record.steptest import Noise
 from steadygrad.steptest.at_step import batch_at, gradient_at, stepped_weights
 from steadygrad.subject.subject import Subject
-from steadygrad.subject.with_copy import with_copy
+from steadygrad.subject.with_copy import SubjectCopy, with_copy
 
 BATCHES = 16
 """That are looked at, at the cost of 32 plain passes: the standard error of the share is then 0.06, the median of 90 nets."""
@@ -28,17 +28,14 @@ FEWEST = 8
 
 
 def noise_in(subject: Subject) -> Noise | None:
-    """The noise of the gradient on the fresh batches; None where they are too few, of several sizes, or not finite."""
+    """The noise of the gradient on the fresh batches; None where they are too few, or it is not finite."""
     outside: list[tuple[Tensor, Tensor | None]] = []
     try:
         with with_copy(subject) as run:
             weights = stepped_weights(run)
-            drawn = [batch_at(run, step)[0] for step in range(BATCHES)]
-            known = {id(batch) for batch in drawn}
-            sizes = {size_of(batch) for batch in drawn[: len(known)]}
-            if len(known) < FEWEST or len(sizes) > 1:
+            steps, samples = _alike(run)
+            if len(steps) < FEWEST:
                 return None
-            steps = range(len(known))
             total = [torch.zeros_like(weight, dtype=_wide(weight)) for weight in weights]
             for step in steps:
                 for kept, one in zip(total, gradient_at(run, step, weights, outside), strict=True):
@@ -51,7 +48,16 @@ def noise_in(subject: Subject) -> Noise | None:
     finally:
         put_back(outside)
     found = share_of_noise(squares, products)
-    return None if found is None else Noise(len(squares), sizes.pop(), *found)
+    return None if found is None else Noise(len(squares), samples, *found)
+
+
+def _alike(run: SubjectCopy) -> tuple[list[int], int | None]:
+    """The first steps whose batches differ and are of one size, and the size."""
+    drawn = [batch_at(run, step)[0] for step in range(BATCHES)]
+    samples = size_of(drawn[0])
+    # Beyond the last batch come the same ones again.
+    there = range(len({id(batch) for batch in drawn}))
+    return [step for step in there if size_of(drawn[step]) == samples], samples
 
 
 def share_of_noise(squares: Sequence[float], products: Sequence[float]) -> tuple[float, float] | None:
