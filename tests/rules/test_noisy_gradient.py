@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
@@ -137,6 +138,69 @@ def test_the_verdict_is_the_same_without_it(monkeypatch: pytest.MonkeyPatch) -> 
     report = sg.check(model, loader(SIZE), F.mse_loss, optimizer=adam(model))
     assert report.verdict is sick().verdict
     assert [(one.code, one.severity) for one in report.findings] == [("SG204", sick().findings[0].severity)]
+
+
+DIGITS, LABELS = load_digits(return_X_y=True)
+
+
+def digits(wrong: float = 0.6) -> TensorDataset:
+    """Digits of which so many have a label drawn at random; the last 397 are right."""
+    generator = torch.Generator().manual_seed(0)
+    x, y = torch.tensor(DIGITS, dtype=torch.float32), torch.tensor(LABELS)
+    at = torch.rand(len(y), generator=generator) < wrong
+    at[1400:] = False
+    y[at] = torch.randint(10, (int(at.sum()),), generator=generator)
+    return TensorDataset((x - x.mean()) / x.std(), y)
+
+
+def perceptron() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 10))
+
+
+def convolutions() -> nn.Sequential:
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 64, 3, stride=2, padding=1), nn.ReLU()]
+    return nn.Sequential(nn.Unflatten(1, (1, 8, 8)), *layers, nn.Flatten(), nn.Linear(1024, 10))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("build", "size", "make"),
+    [
+        (perceptron, 1, lambda weights: torch.optim.SGD(weights, lr=0.3)),
+        (perceptron, 1, lambda weights: torch.optim.Adam(weights, lr=0.02)),
+        (convolutions, 2, lambda weights: torch.optim.SGD(weights, lr=0.05, momentum=0.9)),
+    ],
+    ids=["SG109", "Adam", "SG105"],
+)
+def test_digits_with_wrong_labels_are_learned_by_what_it_says_and_not_without(
+    build: Callable[[], nn.Module], size: int, make: Callable[[Any], torch.optim.Optimizer]
+) -> None:
+    whole = digits()
+    x, y = whole.tensors
+    few = TensorDataset(x[:1400], y[:1400])
+
+    def accuracy(accumulate: int, batches: int) -> float:
+        model, number = build(), 0
+        optimizer = make(model.parameters())
+        order = torch.Generator().manual_seed(0)
+        while number < batches:
+            for xs, ys in DataLoader(few, size, shuffle=True, generator=order):
+                number += 1
+                (F.cross_entropy(model(xs), ys) / accumulate).backward()
+                if number % accumulate == 0:
+                    optimizer.step()
+                    optimizer.zero_grad()
+        return float((model(x[1400:]).argmax(1) == y[1400:]).float().mean())
+
+    model = build()
+    order = torch.Generator().manual_seed(0)
+    loader = DataLoader(few, size, shuffle=True, generator=order)
+    report = sg.check(model, loader, F.cross_entropy, optimizer=make(model.parameters()))
+    assert [finding.code for finding in report.findings] == ["SG113"]
+    assert accuracy(1, 3000) < 0.3
+    assert accuracy(helps(report).batches, 4000) > 0.6
 
 
 def of_a_line(size: int, rule: Tensor, noise: float) -> Callable[[int], tuple[Tensor, Tensor]]:
@@ -350,6 +414,9 @@ def test_noise_is_looked_for_where_no_other_cause_is_known() -> None:
     assert may_be_noise([of("SG204"), of("SG101", Severity.INFO)], seen())
     assert not may_be_noise([], seen()) and not may_be_noise([of("SG101", Severity.INFO)], seen())
     assert not may_be_noise([of("SG109"), of("SG101")], seen())
+    assert may_be_noise([of("SG105")], seen()), "the samples differ before the steps"
+    assert not may_be_noise([of("SG105")], seen(output_spread=1e-9))
+    assert not may_be_noise([of("SG105")], seen(output_spread=None))
     assert not may_be_noise([of("SG109", location=place(1))], seen()), "dropout, which is a cause"
     for ratio, expected in ((4.9, True), (5.0, False)):
         assert may_be_noise([of("SG204")], seen(parameters=(weight("w", update_ratio=ratio),))) is expected

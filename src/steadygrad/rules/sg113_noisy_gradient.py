@@ -3,8 +3,8 @@
 ## What it measures
 
 The check measures it where the step test on fresh batches has ended badly already, and no more is known than that nothing is
-learned (SG109) or the loss leaps (SG204): it costs a healthy model nothing. The squared gradient of a batch of b samples is on
-average
+learned (SG109), the loss leaps (SG204) or the steps draw the samples together (SG105): it costs a healthy model nothing. The
+squared gradient of a batch of b samples is on average
 
     ‖gradient of the batch‖² = ‖G‖² + tr Σ ÷ b
 
@@ -18,7 +18,7 @@ takes the same batches one at a time, and once more at a lower rate: divided by 
 others. All are read on the same held-out batches. The finding is raised if averaging learns, and single batches learn less than
 half as much.
 
-It takes the place of SG109 or SG204 at their severity, and changes no verdict.
+It takes the place of these findings at their severity, and changes no verdict.
 
 ## Why it matters
 
@@ -110,6 +110,7 @@ from collections.abc import Iterable
 from steadygrad.numerals import number, percent
 from steadygrad.record import CureRef, Evidence, Finding, Severity, StepTest, Trace
 from steadygrad.record.steptest import Averaged, Noise
+from steadygrad.rules import sg105_collapsed_representation as sg105
 from steadygrad.rules import sg204_oversized_update as sg204
 from steadygrad.rules.findings import sentence
 
@@ -119,7 +120,7 @@ RULE = "SG113", "noisy-gradient"
 # nothing: 224 called healthy have 0.15 to 1.04, median 0.87, and 22 rows of the table that train with batches of up to 8 have
 # 0.17 to 1.06, median 0.84. It saves the time of further steps where it is small.
 NOISY = 0.5
-# Learned by averaging, and the part of it that single batches learn. 90 of these nets have no other finding than SG109 or SG204,
+# Learned by averaging, and the part of it that single batches learn. 90 of these nets have no finding but SG109 or SG204,
 # and were trained for 5,000 steps on single batches and 600 on averaged ones. These numbers find 47: in each of them single
 # batches end with less than half of what averaged ones learn, in most worse than a constant answer. 9 of the other 43 end so too.
 LEARNS = 0.04
@@ -131,8 +132,14 @@ def may_be_noise(found: Iterable[Finding], trace: Trace) -> bool:
     told = [one for one in found if one.severity is not Severity.INFO]
     if any((one.update_ratio or 0.0) >= sg204.REPLACED for one in trace.parameters if len(one.shape) > 1):
         return False
+    return bool(told) and all(_is_symptom(one, trace) for one in told)
+
+
+def _is_symptom(one: Finding, trace: Trace) -> bool:
+    if one.code == "SG105":
+        return (trace.output_spread or 0.0) >= sg105.SPREAD  # The steps bring it about.
     # SG109 with a place is a cause by itself: a dropout that leaves next to nothing.
-    return bool(told) and all(one.code == "SG204" or (one.code == "SG109" and one.location is None) for one in told)
+    return one.code == "SG204" or (one.code == "SG109" and one.location is None)
 
 
 def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
@@ -162,14 +169,14 @@ def judge(trace: Trace, trial: StepTest | None) -> Iterable[Finding]:
             *([CureRef(f"a learning rate {number(slower, 2)} times lower")] if slower is not None else []),
             CureRef("a learning rate found by real steps", "learning-rate"),
         ),
-        explains=("SG109", "SG204"),
+        explains=("SG105", "SG109", "SG204"),
     )
 
 
 def _severity(trace: Trace, trial: StepTest) -> Severity:
-    """That of SG204, whose place it takes: averaged gradients learn at the same rate, which is not too high for them."""
-    leaps = any(one.severity is Severity.ERROR for one in sg204.judge(trace, trial))
-    return Severity.ERROR if leaps else Severity.WARNING
+    """That of what it takes the place of: averaged gradients learn at the same rate, which is not too high for them."""
+    others = (*sg105.judge(trace, trial), *sg204.judge(trace, trial))
+    return Severity.ERROR if any(one.severity is Severity.ERROR for one in others) else Severity.WARNING
 
 
 def _seen(noise: Noise) -> str:

@@ -71,6 +71,8 @@ def averaged(subject: Subject, noise: Noise, most: int, worth: float) -> Average
         if learned < worth:
             return Averaged(count, STEPS, learned)
         alone = _learned(subject, singles, held, 1.0)
+        if alone >= learned or not all("lr" in group for group in subject.optimizer.param_groups):
+            return Averaged(count, STEPS, learned, alone)
         slower = float(count) if isinstance(subject.optimizer, torch.optim.SGD) else math.sqrt(count)
         return Averaged(count, STEPS, learned, alone, slower, _learned(subject, singles, held, slower))
     finally:
@@ -99,8 +101,9 @@ def _pools(subject: Subject, samples: int | None, wanted: int) -> tuple[list[Any
 
 
 def _learned(subject: Subject, batches: Sequence[Any], held: Sequence[Any], slower: float) -> float:
+    """What steps from the start on these batches bring, at a rate so many times lower."""
     with with_copy(subject) as run:
-        for group in run.optimizer.param_groups:
+        for group in run.optimizer.param_groups if slower != 1.0 else ():
             group["lr"] = group["lr"] / slower
         seen = step_test(
             replace(run, objective=mean_of(run.objective)),
