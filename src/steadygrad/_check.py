@@ -31,7 +31,7 @@ from steadygrad.settings import Settings, apply_ignores
 from steadygrad.source.inferred_constructions import infer_constructions
 from steadygrad.source.spans import construction_of
 from steadygrad.source.user_errors import raised_as_theirs, running_theirs
-from steadygrad.steptest.curvature import with_curvature
+from steadygrad.steptest.causes import as_stepped, with_causes
 from steadygrad.steptest.mixing import may_mix, mixing_in
 from steadygrad.steptest.run_steptest import Stepped, in_words, step_test
 from steadygrad.steptest.second_look import look_again
@@ -131,11 +131,11 @@ def check_subject(
     trial: int | None = None,
     settings: Settings | None = None,
     progress: Progress | None = None,
-    curvature: bool = True,
+    causes: bool = True,
 ) -> Report:
     """Check a subject that has been put together already. Raises ``UserCodeError`` for an exception of the model's own.
 
-    ``curvature``: measure it where plain gradient descent leaps. It changes no verdict; a search among cures saves its steps.
+    ``causes``: measure what may be behind a bad verdict, which changes none; a search among cures saves its steps.
     """
     settings = settings or Settings()
     if trial is not None and trial < 0:
@@ -146,8 +146,8 @@ def check_subject(
     ):
         measured = _measure(subject, trial, progress)
         trace, stepped = measured.trace, measured.stepped
-        record = None if stepped is None else with_curvature(subject, stepped) if curvature else stepped.record
-    notes = list(measured.notes)
+        record, unmeasured = with_causes(subject, trace, stepped, progress) if causes else as_stepped(stepped)
+    notes = [*measured.notes, *unmeasured]
     found = rules.run(trace, record, settings)
     kept, ignored, unused = apply_ignores(found, settings, sources=_sources(trace))
     verdict = rules.verdict(kept)

@@ -137,7 +137,7 @@ def try_out(
         # Ten steps at the user's own rate, for what is only compared: most has another rate in the end.
         brief = briefly and options.trial is None
         at_first = report = check_subject(
-            copy.subject, trial=thresholds.STEPS if brief else options.trial, curvature=False
+            copy.subject, trial=thresholds.STEPS if brief else options.trial, causes=False
         )
         share: float | None = None
         held: float | None = None
@@ -157,7 +157,7 @@ def try_out(
                 share, held = settling.best.trained, settling.best.held
                 slowed = not settling.at_hand.lasts and settling.best.rate < settling.at_hand.rate
         if brief and report is at_first and report.trial is not None and left_open(report.trial):
-            report = check_subject(copy.subject, trial=options.trial, curvature=False)
+            report = check_subject(copy.subject, trial=options.trial, causes=False)
     except SteadygradError as error:
         return Outcome(Tried(candidate, None, None, None, None, None, None, why_not=str(error)))
     rate, own = rate_of(copy.optimizer), rate_of(subject.optimizer)
@@ -243,7 +243,7 @@ def _settled(
     if settling.best.rate == rate:
         return report, settling
     copy.set_rate(settling.best.rate)
-    again = check_subject(copy.subject, trial=options.trial, curvature=False)
+    again = check_subject(copy.subject, trial=options.trial, causes=False)
     if again.verdict is Verdict.HEALTHY:
         return again, settling
     copy.set_rate(rate)
@@ -267,7 +267,7 @@ def _at_tested_rate(
     slower = [one.rate for one in found.tried if rate < one.rate < found.rate and not one.dropped]
     for other in (found.rate, *slower[::-1][:SLOWER]):
         copy.set_rate(other)
-        again = check_subject(copy.subject, trial=options.trial, curvature=False)
+        again = check_subject(copy.subject, trial=options.trial, causes=False)
         if order.index(again.verdict) <= order.index(report.verdict):
             return again
     copy.set_rate(rate)

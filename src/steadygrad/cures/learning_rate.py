@@ -56,7 +56,7 @@ GROUP = "learning rate"
 SAFETY = "safe"
 PHASE = 4
 SEARCHES_RATE = True
-FINDINGS = ("SG105", "SG106", "SG109", "SG201", "SG203", "SG204")
+FINDINGS = ("SG105", "SG106", "SG109", "SG113", "SG201", "SG203", "SG204")
 CANDIDATES = {
     "learning-rate": ("learning rate", "safe"),
 }

@@ -104,6 +104,48 @@ class Curvature:
 
 
 @dataclass(frozen=True, slots=True)
+class Averaged:
+    """Steps from the start with the gradients of several batches averaged, beside steps on the same batches one at a time.
+
+    What is learned is the fall of the loss of held-out batches that needed the input; −inf where the loss stopped being finite.
+    """
+
+    batches: int
+    """Of one step."""
+    steps: int
+    learned: float
+    alone: float | None = None
+    """Of the same batches, one step on each; None where averaging learned too little to compare."""
+    slower: float | None = None
+    """The same as ``alone`` at a rate so many times lower; None where it was not tried."""
+    learned_slower: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """The part of the gradient that differs from batch to batch, before the first step.
+
+    ‖gradient of a batch‖² is on average ‖G‖² + tr Σ ÷ size: the gradient of all data, and what a batch adds by chance.
+    """
+
+    batches: int
+    """Fresh ones that it was measured on."""
+    samples: int | None
+    """Of each; None where it is not known."""
+    share: float
+    """(tr Σ ÷ size) ÷ (‖G‖² + tr Σ ÷ size), estimated without bias above and below: by chance it may be over 1."""
+    error: float
+    """Standard error of the share."""
+    averaged: Averaged | None = None
+    """Whether less noise mends it; None where that was not tried."""
+
+    @property
+    def scale(self) -> float:
+        """Batches whose mean gradient is noise by half, tr Σ ÷ ‖G‖² ÷ size; infinite where no signal was seen."""
+        return self.share / (1 - self.share) if self.share < 1 else float("inf")
+
+
+@dataclass(frozen=True, slots=True)
 class StepTest:
     """Steps of the real optimizer on a copy, on one batch or on fresh ones.
 
@@ -143,6 +185,8 @@ class StepTest:
     """Name of the optimizer's class: "SGD"."""
     curvature: Curvature | None = None
     """Of plain gradient descent whose loss leapt in the first steps."""
+    noise: Noise | None = None
+    """Of the gradient on fresh batches, where they teach nothing or the loss leaps."""
 
     @property
     def first(self) -> StepTest:

@@ -20,7 +20,8 @@ from steadygrad.probe.backward import put_back
 from steadygrad.record import StepTest
 from steadygrad.record.steptest import Curvature
 from steadygrad.rules import thresholds
-from steadygrad.steptest.plain_step import gradients_of, one_step
+from steadygrad.steptest.at_step import batch_at, gradient_at, stepped_weights
+from steadygrad.steptest.plain_step import one_step
 from steadygrad.steptest.run_steptest import Stepped
 from steadygrad.subject.subject import Subject
 from steadygrad.subject.with_copy import SubjectCopy, with_copy
@@ -91,7 +92,7 @@ def _in_front_of_the_leap(run: SubjectCopy, rate: float) -> tuple[int, float] | 
     try:
         for step in range(STEPS + 1):
             now = [weight.detach().clone() for weight in weights]
-            losses.append(one_step(run.copied, run.objective, *_batch(run, step), outside, None)[0])
+            losses.append(one_step(run.copied, run.objective, *batch_at(run, step), outside, None)[0])
             if step and _leaps(losses[-2], losses[-1], losses[0]):
                 _put(weights, before)
                 return step - 1, _largest(run, step - 1)
@@ -105,18 +106,12 @@ def _leaps(before: float, after: float, first: float) -> bool:
     return not math.isfinite(after) or after - before > thresholds.LEAP * abs(first)
 
 
-def _batch(run: SubjectCopy, step: int) -> tuple[object, int]:
-    """The batch and the seed of a step, as the step test has them."""
-    batches = run.subject.batches
-    return (run.batch, run.seed) if batches is None else (batches.to_train_on(step), run.seed + step)
-
-
 def _largest(run: SubjectCopy, step: int) -> float:
     """The greatest eigenvalue of the Hessian of one step's loss, by power iterations; 0 or less if none is above."""
-    weights = [p for group in run.optimizer.param_groups for p in group["params"] if p.requires_grad]
+    weights = stepped_weights(run)
     here = [weight.detach().clone() for weight in weights]
     reach = REACH * (_norm(here) or 1.0)
-    vector = _gradient(run, step, weights)
+    vector = gradient_at(run, step, weights)
     found, shift = 0.0, 0.0
     for at in range(2 * ITERATIONS):
         size = _norm(vector)
@@ -126,7 +121,7 @@ def _largest(run: SubjectCopy, step: int) -> float:
         sides = []
         for way in (reach, -reach):
             _put(weights, [one + way * v for one, v in zip(here, vector, strict=True)])
-            sides.append(_gradient(run, step, weights))
+            sides.append(gradient_at(run, step, weights))
         product = [(up - down) / (2 * reach) for up, down in zip(*sides, strict=True)]
         found = float(sum((a * b).sum() for a, b in zip(vector, product, strict=True)))
         if at >= ITERATIONS - 1 and found > 0:
@@ -135,14 +130,6 @@ def _largest(run: SubjectCopy, step: int) -> float:
         shift = max(shift, -found)
         vector = [b + shift * a for a, b in zip(vector, product, strict=True)]
     return found
-
-
-def _gradient(run: SubjectCopy, step: int, weights: Sequence[Tensor]) -> list[Tensor]:
-    """The gradient of one step's loss, zero where a weight has none."""
-    batch, seed = _batch(run, step)
-    gradients_of(run.copied, run.objective, batch, seed, None)
-    found = [torch.zeros_like(one) if one.grad is None else one.grad.detach().clone() for one in weights]
-    return [one.to_dense() if one.is_sparse else one for one in found]
 
 
 def _put(weights: Sequence[Tensor], values: Sequence[Tensor]) -> None:
