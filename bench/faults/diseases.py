@@ -119,6 +119,41 @@ def in_bfloat16(rate: float) -> Callable[[], Script]:
     return make
 
 
+def generator(*, saturates: bool) -> Callable[[], Script]:
+    """A generator of points on a ring, and a discriminator that learns twenty times as fast (Goodfellow et al. 2014)."""
+
+    def make() -> Script:
+        maker = nn.Sequential(
+            nn.Linear(8, 64), nn.LeakyReLU(0.2), nn.Linear(64, 64), nn.LeakyReLU(0.2), nn.Linear(64, 2)
+        )
+        judge = nn.Sequential(
+            nn.Linear(2, 64), nn.LeakyReLU(0.2), nn.Linear(64, 64), nn.LeakyReLU(0.2), nn.Linear(64, 1)
+        )
+        judges = torch.optim.Adam(judge.parameters(), lr=4e-3, betas=(0.5, 0.99))
+
+        def batch(step: int) -> Batch:
+            generator = torch.Generator().manual_seed(step)
+            angle = torch.rand(64, generator=generator) * 6.2832
+            return torch.randn(64, 8, generator=generator), 4 * torch.stack([angle.cos(), angle.sin()], 1)
+
+        def before(step: int) -> None:
+            noise, real = batch(step)
+            with torch.no_grad():
+                fake = maker(noise)
+            judges.zero_grad()
+            (F.softplus(-judge(real)) + F.softplus(judge(fake))).mean().backward()
+            judges.step()
+
+        def loss(fake: Tensor, _: Tensor) -> Tensor:
+            judged = judge(fake)
+            return -F.softplus(judged).mean() if saturates else F.softplus(-judged).mean()
+
+        optimizer = torch.optim.Adam(maker.parameters(), lr=2e-4, betas=(0.5, 0.99))
+        return Script(maker, optimizer, STEPS, batch, loss, before=before)
+
+    return make
+
+
 _MATRICES = tuple(f"layers.{at}.weight" for at in range(6))
 
 FAULTS: dict[str, Fault] = {
@@ -138,6 +173,16 @@ FAULTS: dict[str, Fault] = {
         drift=100,
         alone=False,
         options=OFTEN,
+    ),
+    "saturating-generator": Fault(
+        generator(saturates=True),
+        ("SG101",),
+        ("",),
+        "have shrunk by ×.*nothing pulls it back",
+        step=1,
+        late=150,
+        drift=100,
+        info=True,
     ),
     "drifting-gain": Fault(
         gains(1.01),
@@ -165,6 +210,7 @@ FAULTS: dict[str, Fault] = {
 HEALTHY: dict[str, Callable[[], Script]] = {
     "stale-second-moment": quiet_then_loud(0.95, 8),
     "growing-logits": attending(1e-3),
+    "saturating-generator": generator(saturates=False),
     "drifting-gain": gains(1.0),
     "swallowed-updates": in_bfloat16(2e-3),
 }

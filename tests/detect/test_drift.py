@@ -171,3 +171,42 @@ def test_a_weight_without_a_gradient_is_no_drift_and_hides_none() -> None:
     assert [one.code for one in found if one.code in ("SG101", "SG201")] == []
     growing = leveled([[0.0] * 4] * 3 + [[np.nan, 3.0, 0.0, 3.5]] * 2, FOUR)
     assert [(one.code, one.column) for one in growing if one.code == "SG201"] == [("SG201", 3)]
+
+
+def faded(decades: Sequence[float], losses: Sequence[float], blocks: int = 25) -> list[Symptom]:
+    """What is told of levels of 25 rows each with these losses, of which those of a level are all alike."""
+    given = rows(10.0 ** np.repeat(np.asarray(decades), 25), losses=np.repeat(np.asarray(losses), 25))
+    return [one for one in judged(State(ONE), given, blocks=blocks) if one.lasting and one.code == "SG101"]
+
+
+@pytest.mark.parametrize("blocks", [1, 25, 60, 1000])
+def test_all_gradients_that_fall_while_the_loss_gets_worse_are_told_as_information(blocks: int) -> None:
+    levels, losses = [0.0, -1.0, -2.0, -2.51, -2.51], [-0.8, -0.4, -0.1, -0.1, -0.1]
+    assert faded(levels[:4], losses[:4], blocks) == []
+    (told,) = faded(levels, losses, blocks)
+    assert (told.severity, told.column, told.last_step) == (Severity.INFO, None, 125)
+    assert told.message == (
+        "all gradients together have shrunk by ×324 (2.5 decades), and the loss is -0.1, above the -0.8 of its first 10 steps: "
+        "nothing pulls it back"
+    )
+
+
+@pytest.mark.parametrize(
+    ("decades", "losses"),
+    [
+        ([0.0, -1.0, -2.0, -2.49, -2.49], [-0.8, -0.4, -0.1, -0.1, -0.1]),
+        ([0.0, -1.0, -2.0, -3.0, -3.0], [2.0, 1.0, 0.1, 0.1, 0.1]),
+        ([0.0, -1.0, -2.0, -3.0, -3.0], [1.0, 1.5, 1.5, 1.5, 1.5]),
+        ([0.0, -1.0, -2.0, -3.0, -3.0], [1.0, 2.0, 2.0, 1.4, 2.0]),
+        ([0.0, -3.0, -3.0, -3.0, 0.0], [1.0, 2.0, 2.0, 2.0, 2.0]),
+    ],
+    ids=[
+        "less than 2.5 decades",
+        "the loss falls",
+        "the loss is up by half",
+        "the loss was lower",
+        "the gradient is back",
+    ],
+)
+def test_gradients_that_fall_otherwise_are_no_such_thing(decades: list[float], losses: list[float]) -> None:
+    assert [one for one in faded(decades, losses) if one.last_step == 125] == []

@@ -1,4 +1,4 @@
-"""Symptoms over many rows: the total norm's level rises, or the levels of early layers fall away from the others."""
+"""Symptoms over many rows: the total norm rises, early layers fall away from the others, or all fall and the loss is worse."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from steadygrad.detect.depth import began_at
-from steadygrad.detect.history import State, add_level, medians
-from steadygrad.detect.symptoms import Symptom, change
+from steadygrad.detect.history import FIRST, State, add_level, medians
+from steadygrad.detect.symptoms import Symptom, change, plain
 from steadygrad.record import Severity
+from steadygrad.record.fault_kind import FaultKind
 
 CHUNK = 25
 """Rows of which one level (median) is kept for the slow comparisons."""
@@ -18,6 +19,12 @@ GROWTH_DECADES = 2.0
 adversarial pair), 0.4 in all others. Above the lowest itself healthy runs rise by up to 1.5 decades."""
 VANISH_DECADES = 2.5
 """Fall of the early layers' level against the greatest one, below the best of the run. Healthy: at most 0.49."""
+FADED_DECADES = 2.5
+"""Fall of the total norm's level below the greatest of the run, while the loss is worse than at its start. A generator whose loss
+saturates: 2.5 after 100 steps, 4 after 1,000. Healthy: at most 0.6, but for policies that settle (3.0): it is information."""
+WORSE = 0.5
+"""Of the spread of the first losses, or of their size: by so much the loss is above the greatest of them. That generator: 0.9;
+policies whose returns have a baseline: at most 0.2."""
 BENT = 0.5
 """Decades by which a level lies below the straight line of a drift that began there, and not at the lowest level."""
 SETTLED = 10.0
@@ -37,6 +44,7 @@ def take_level(state: State) -> Iterator[Symptom]:
     if len(state.levels) >= 4:
         yield from _growing(state, steps[-1])
         yield from _falling(state, steps[-1])
+        yield from _fading(state, steps[-1])
 
 
 def _growing(state: State, step: int) -> Iterator[Symptom]:
@@ -82,6 +90,29 @@ def _falling(state: State, step: int) -> Iterator[Symptom]:
     which = tuple(int(w) for w in weights[:reach])
     first = int(weights[place]) if first is None else first
     yield Symptom("SG101", Severity.ERROR, begun, first, message, which, step, cause=cause, slack=slack, lasting=True)
+
+
+def _fading(state: State, step: int) -> Iterator[Symptom]:
+    """All gradients fall although the loss is worse than it was: what converges gets better."""
+    losses = state.losses
+    known = [level for at, level in losses.levels if at <= step]
+    if len(known) < 2 or len(losses.first) < FIRST:
+        return
+    totals = [float(level[-1]) for _, level in state.levels]
+    fall = state.peak - max(totals[-2:])
+    least, greatest = min(losses.first), max(losses.first)
+    worse = min(known[-2:]) - greatest
+    if not (fall >= FADED_DECADES and worse > WORSE * max(greatest - least, abs(greatest))):
+        return
+    highest = int(np.argmax(totals[:-2]))
+    begun, slack = _onset(state, [state.peak - total for total in totals], state.levels[highest][0])
+    message = (
+        f"all gradients together have shrunk by {change(fall)}, and the loss is {plain(known[-1])}, above the "
+        f"{plain(greatest)} of its first {FIRST} steps: nothing pulls it back"
+    )
+    yield Symptom(
+        "SG101", Severity.INFO, begun, None, message, (), step, slack=slack, lasting=True, kind=FaultKind.FADED
+    )
 
 
 def _onset(state: State, away: Sequence[float], best: int) -> tuple[int, int]:

@@ -19,6 +19,7 @@ class FaultKind(StrEnum):
     # The model and its loss.
     NO_GRADIENT = "no gradient"
     CONSTANT_ANSWER = "constant answer"
+    FADED = "faded"
     LOGITS = "logits"
     GAIN = "gain"
     SWALLOWED = "swallowed"

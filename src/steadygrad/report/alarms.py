@@ -45,6 +45,8 @@ _BY_KIND = {
     FaultKind.STALE_MOMENT: "lower beta2, so that exp_avg_sq follows the gradient: betas=(0.9, 0.95); or bound what a rise does: "
     "--clip quantile:0.9",
     "unused": "if it is meant to be used, add a load-balancing loss that gives it samples: loss + 0.01 * balance",
+    FaultKind.FADED: "use a loss that does not saturate where it is lost: for a generator softplus(-judge(fake)) in place of "
+    "-softplus(judge(fake)); or lower the rate of the net that it works against",
     FaultKind.LOGITS: "normalise queries and keys before their product (QK-norm: steadygrad cure FILE --only qk-norm), or lower "
     "the learning rate",
     FaultKind.GAIN: "give the gains of norms a lower rate: torch.optim.AdamW([{'params': gains, 'lr': rate / 10}, "
