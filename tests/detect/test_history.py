@@ -83,7 +83,7 @@ def test_a_resumed_run_knows_the_levels_that_it_drifts_from() -> None:
     state = warm(LAYERS, steps=100)
     again = resumed(state)
     again.last = 100
-    found = [one for one in then(again, np.full((50, 8), 150.0)) if one.lasting]
+    found = [one for one in then(again, np.full((50, 8), 600.0)) if one.lasting]
     assert [(one.code, one.last_step) for one in found] == [("SG201", 150)]
 
 

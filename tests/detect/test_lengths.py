@@ -45,6 +45,12 @@ def test_steps_a_little_shorter_are_none() -> None:
     assert steps(warm(TWO), dict.fromkeys(range(61, 90), 2.99)) == []
 
 
+@pytest.mark.parametrize(("rate", "told"), [(0.0099, False), (0.0101, True)])
+def test_long_steps_that_hardly_change_a_weight_are_none(rate: float, told: bool) -> None:
+    """Three learning rates of a hundredth of the weight are 3 % of it."""
+    assert bool(steps(warm(TWO), dict.fromkeys(range(61, 66), 3.0), rate=rate)) == told
+
+
 def test_the_longest_names_the_weight() -> None:
     state = warm(TWO)
     assert steps(state, {61: 3.0, 62: 3.0, 63: 3.0}) == []

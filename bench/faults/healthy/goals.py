@@ -23,7 +23,15 @@ def label_noise(watch: Watch, seed: int, factor: float) -> Losses:
 
 def gan(watch: Watch, seed: int, factor: float) -> Losses:
     """Two nets that each make the other's loss: neither settles."""
+    return _adversaries(watch, seed, factor, rates=(5e-4, 5e-4), beta2=0.99)
 
+
+def gan_with_a_long_memory(watch: Watch, seed: int, factor: float) -> Losses:
+    """A discriminator that is faster by far: the generator's gradient grows to many times its size, and bursts."""
+    return _adversaries(watch, seed, factor, rates=(2e-4, 4e-3), beta2=0.999)
+
+
+def _adversaries(watch: Watch, seed: int, factor: float, *, rates: tuple[float, float], beta2: float) -> Losses:
     def net(*sizes: int) -> nn.Sequential:
         parts: list[nn.Module] = []
         for a, b in itertools.pairwise(sizes):
@@ -31,8 +39,8 @@ def gan(watch: Watch, seed: int, factor: float) -> Losses:
         return nn.Sequential(*parts[:-1])
 
     maker, judge = net(8, 32, 32, 2), net(2, 32, 32, 1)
-    makes = torch.optim.Adam(maker.parameters(), lr=5e-4 * factor, betas=(0.5, 0.99))
-    judges = torch.optim.Adam(judge.parameters(), lr=5e-4 * factor, betas=(0.5, 0.99))
+    makes = torch.optim.Adam(maker.parameters(), lr=rates[0] * factor, betas=(0.5, beta2))
+    judges = torch.optim.Adam(judge.parameters(), lr=rates[1] * factor, betas=(0.5, beta2))
     watch(nn.ModuleList([maker, judge]), [makes, judges])
     noise = torch.Generator().manual_seed(seed)
     losses = []
@@ -278,6 +286,7 @@ def slow_start(watch: Watch, seed: int, factor: float) -> Losses:
 RUNS = (
     label_noise,
     gan,
+    gan_with_a_long_memory,
     regression,
     critic,
     autoencoder,
