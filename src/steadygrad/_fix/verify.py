@@ -9,10 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import importlib.machinery
-import json
 import linecache
-import os
-import subprocess
 import sys
 import types
 from collections import Counter
@@ -22,17 +19,13 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from steadygrad._fix import fresh_process
 from steadygrad.errors import CannotFixError
 from steadygrad.record import Trace, Verdict
 
 if TYPE_CHECKING:
     from steadygrad._check import Report
     from steadygrad.subject.subject import Subject
-
-PATIENCE = 600.0
-"""Seconds after which the fresh process is given up."""
-
-_ANSWER = "steadygrad's answer: "
 
 
 @dataclass(frozen=True)
@@ -83,27 +76,12 @@ _COUNTED = ("activation", "normalisation")
 
 def verify(asked: Request) -> Answer:
     """The patched target checked in a fresh process."""
-    import torch
-
     try:
-        done = subprocess.run(
-            # -P: a file of the user's that is called as one of Python's own must not be imported in its place.
-            [sys.executable, "-P", "-m", "steadygrad._fix.verify"],
-            input=json.dumps(asdict(asked)),
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=PATIENCE,
-            check=False,
-            env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},
-        )
-    except subprocess.TimeoutExpired:
-        raise CannotFixError(f"the patched file was still being checked after {PATIENCE:.0f} s") from None
-    answers = [line for line in done.stdout.splitlines() if line.startswith(_ANSWER)]
-    if not answers:
-        said = done.stderr.strip().splitlines()
-        return Answer(f"cannot run: {said[-1] if said else f'exit code {done.returncode}'}", {})
-    return Answer(**json.loads(answers[-1].removeprefix(_ANSWER)))
+        return Answer(**fresh_process.ask("steadygrad._fix.verify", asdict(asked)))
+    except TimeoutError:
+        raise CannotFixError(f"the patched file was still being checked after {fresh_process.PATIENCE:.0f} s") from None
+    except ChildProcessError as error:
+        return Answer(f"cannot run: {error}", {})
 
 
 def answer(asked: Request) -> Answer:
@@ -188,5 +166,4 @@ def reading(files: Mapping[str, bytes]) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    found = answer(Request(**json.loads(sys.stdin.read())))
-    print(f"\n{_ANSWER}{json.dumps(asdict(found))}")  # noqa: T201
+    fresh_process.answer(asdict(answer(Request(**fresh_process.question()))))

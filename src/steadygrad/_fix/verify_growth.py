@@ -8,22 +8,18 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from steadygrad._fix.verify import PATIENCE, reading
+from steadygrad._fix import fresh_process
+from steadygrad._fix.verify import reading
 from steadygrad.errors import CannotFixError
 
 if TYPE_CHECKING:
     from torch import nn
-
-_ANSWER = "steadygrad's answer: "
 
 
 @dataclass(frozen=True)
@@ -64,26 +60,12 @@ def prove(
 
 def asked_of(request: Request) -> str:
     """What a fresh process finds wrong; "" where all is as the cure has it."""
-    import torch
-
     try:
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "steadygrad._fix.verify_growth"],
-            input=json.dumps(asdict(request)),
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=PATIENCE,
-            check=False,
-            env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},
-        )
-    except subprocess.TimeoutExpired:
-        return f"was still being built after {PATIENCE:.0f} s"
-    answers = [line for line in done.stdout.splitlines() if line.startswith(_ANSWER)]
-    if not answers:
-        said = done.stderr.strip().splitlines()
-        return f"cannot run: {said[-1] if said else f'exit code {done.returncode}'}"
-    return str(json.loads(answers[-1].removeprefix(_ANSWER)))
+        return str(fresh_process.ask("steadygrad._fix.verify_growth", asdict(request)))
+    except TimeoutError:
+        return f"was still being built after {fresh_process.PATIENCE:.0f} s"
+    except ChildProcessError as error:
+        return f"cannot run: {error}"
 
 
 def answer(request: Request) -> str:
@@ -146,4 +128,4 @@ def _rates(model: nn.Module, groups: list[dict[str, Any]]) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    print(f"\n{_ANSWER}{json.dumps(answer(Request(**json.loads(sys.stdin.read()))))}")  # noqa: T201
+    fresh_process.answer(answer(Request(**fresh_process.question())))
