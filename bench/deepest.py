@@ -163,6 +163,9 @@ def page(found: list[Row]) -> str:
     ordered = sorted(found, key=lambda row: places[row.net, row.depth])
     learnt = sum(row.accuracy is not None and row.accuracy >= 0.5 for row in ordered)
     table = "\n".join("| " + " | ".join(_cells(row)) + " |" for row in ordered)
+    measured = {(row.net, row.depth) for row in ordered}
+    others = [f"{net.title} x{net.depth:,}" for net in NETS if (net.title, net.depth) not in measured]
+    waiting = f"\nNot measured yet: {'; '.join(others)}.\n" if others else ""
     return f"""# How deep a net trains by numbers alone
 
 Written by `python -m bench.deepest --table` from `bench/deepest.jsonl`. No net here has skips or norms but for the transformers.
@@ -178,7 +181,7 @@ last {LAST}. **Accuracy**: on the held-out fifth, where guessing has 10 %. {lear
 | net | layers | decades: as built | cured | what the cure did | rate | loss | accuracy |
 |---|---:|---:|---:|---|---:|---:|---:|
 {table}
-"""
+{waiting}"""
 
 
 def main() -> None:
