@@ -110,6 +110,14 @@ def test_what_the_finding_says_to_do_helps_when_it_is_trained() -> None:
     assert trained(SIZE, 2000, rate=RATE / averaged.slower) > 0.3
 
 
+@pytest.mark.long
+def test_a_cure_that_finds_none_says_that_the_batch_is_too_small() -> None:
+    model = net()
+    cured = sg.cure(model, loader(SIZE), F.mse_loss, optimizer=adam(model), only="learning-rate")
+    assert cured.taken is None
+    assert cured.words.startswith("not cured: the batch is too small, and no cure makes it larger; give a batch of ")
+
+
 def test_its_twin_with_a_larger_batch_is_healthy_and_pays_nothing() -> None:
     model = net()
     report = sg.check(model, loader(128), F.mse_loss, optimizer=adam(model))

@@ -158,7 +158,11 @@ def cure_subject(subject: Subject, options: Options | None = None, progress: Pro
             taken = _joined(subject, before, candidates, options, outcomes, late, say)
         if taken is None:
             taken = _nearly_best([one for one in outcomes if one.healthy and one.learned >= BEGINS])
-        words = why(taken, outcomes, options) if taken is not None else why_none(outcomes, candidates, late())
+        words = (
+            why(taken, outcomes, options)
+            if taken is not None
+            else why_none(outcomes, candidates, late(), before.findings)
+        )
     if taken is None:
         model, optimizer, after = start.model, start.optimizer, before
         loss_fn = None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from steadygrad import cures
 from steadygrad.cures.evaluate import LEARNS, Options, Outcome, trivial_loss
 from steadygrad.numerals import percent
-from steadygrad.record import Candidate, Verdict
+from steadygrad.record import Candidate, Finding, Verdict
 
 CLIP = "clip"
 """The group of which one may join what was taken."""
@@ -38,8 +38,13 @@ def why(taken: Outcome, outcomes: Sequence[Outcome], options: Options) -> str:
     return f"taken: {taken.tried.candidate.title}, {how}"
 
 
-def why_none(outcomes: Sequence[Outcome], candidates: Sequence[Candidate], late: bool) -> str:
-    """Why none was taken, with the best that was seen."""
+def why_none(
+    outcomes: Sequence[Outcome], candidates: Sequence[Candidate], late: bool, before: Sequence[Finding] = ()
+) -> str:
+    """Why none was taken, with the best that was seen. ``before``: the findings of the model as it is."""
+    noisy = next((one for one in before if one.code == "SG113"), None)
+    if noisy is not None:
+        return f"not cured: the batch is too small, and no cure makes it larger; give {noisy.cures[0].why}"
     applied = [one for one in outcomes if one.tried.verdict is not None]
     if not applied:
         reason = "the budget ended before the first try" if late and candidates else "no cure fits this model"
