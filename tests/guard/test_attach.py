@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 import steadygrad
 from steadygrad import journal
+from steadygrad._guard.attach import guard_of
 from steadygrad.act import snapshot
 from tests.guard.runs import Net, batch
 
@@ -58,6 +59,22 @@ def test_a_second_guard_takes_the_place_of_the_first_and_says_so(every: int) -> 
     assert (first.steps, second.steps) == (3, 5)
     second.detach()
     assert not optimizer._optimizer_step_pre_hooks and not optimizer._optimizer_step_post_hooks
+
+
+def test_a_guard_that_is_collected_late_leaves_its_successor_in_place() -> None:
+    """As in a notebook, whose name for the first guard is given to the second once that is there."""
+    model = Net()
+    optimizer = torch.optim.Adam(model.parameters())
+    guard = steadygrad.guard(model, optimizer, quiet=True)
+    guard.detach()
+    guard = steadygrad.guard(model, optimizer, quiet=True)
+    gc.collect()
+    assert guard_of(optimizer) is guard
+    said: list[str] = []
+    third = steadygrad.guard(model, optimizer, say=said.append)
+    assert said == ["this optimizer had a guard, which is detached after 0 steps; the new guard begins at step 1"]
+    third.detach()
+    assert guard_of(optimizer) is None
 
 
 def test_a_guard_stays_where_the_settings_of_a_second_are_wrong() -> None:

@@ -190,7 +190,10 @@ class Guard:
     def _unhook(self) -> None:
         for one in self.optimizers:
             one.remove()
-            guards.pop(one.optimizer, None)
+            kept = guards.get(one.optimizer)
+            # One that goes later than its successor came leaves the successor's place alone.
+            if kept is not None and kept() in (None, self):
+                del guards[one.optimizer]
         self.looking.remove()
 
     def __enter__(self) -> Self:
