@@ -190,10 +190,8 @@ class Guard:
     def _unhook(self) -> None:
         for one in self.optimizers:
             one.remove()
-            kept = guards.get(one.optimizer)
-            # One that goes later than its successor came leaves the successor's place alone.
-            if kept is not None and kept() in (None, self):
-                del guards[one.optimizer]
+            if (kept := guards.get(one.optimizer)) is not None and kept() in (None, self):
+                del guards[one.optimizer]  # That of a successor stays.
         self.looking.remove()
 
     def __enter__(self) -> Self:
