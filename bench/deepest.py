@@ -151,7 +151,7 @@ def _cells(row: Row) -> Iterator[str]:
     for decades in (row.before, row.after):
         yield "–" if decades is None else f"{decades:.1f}".replace("-", "−")
     did = row.cure.removeprefix("numbers only: ").removesuffix(", same modules, same state_dict keys")
-    yield did or row.why_not or "as it is"
+    yield did or row.why_not or "nothing: the fold is not proposed"
     yield "–" if row.rate is None else f"{row.rate:.2g}"
     yield "–" if row.first is None or row.last is None else f"{row.first:.2f} → {row.last:.2f}"
     yield "–" if row.accuracy is None else percent(row.accuracy)
