@@ -20,7 +20,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bench.deepest_nets import conv, mlp, transformer
+from bench.deepest_nets import plain, transformer
 from bench.rivals.nets import digits
 from steadygrad._check import check_subject
 from steadygrad.cures.candidates import candidates_for
@@ -61,14 +61,17 @@ class Net:
 
 
 NETS = (
-    *(Net(f"MLP, {name}", "mlp", 3_000, partial(mlp, act, 3_000), FOLDED) for name, act in ACTIVATIONS.items()),
     *(
-        Net(f"convolutions, {act.__name__}", "conv", 1_000, partial(conv, act, 1_000), FOLDED)
+        Net(f"MLP, {name}", "mlp", 3_000, partial(plain, "mlp", act, 3_000), FOLDED)
+        for name, act in ACTIVATIONS.items()
+    ),
+    *(
+        Net(f"convolutions, {act.__name__}", "conv", 1_000, partial(plain, "conv", act, 1_000), FOLDED)
         for act in (nn.Tanh, nn.ReLU, nn.GELU, nn.Sigmoid)
     ),
     Net("transformer, pre-norm", "transformer", 1_000, partial(transformer, 1_000, norm_first=True), SCALED),
     Net("transformer, post-norm", "transformer", 1_000, partial(transformer, 1_000, norm_first=False), SCALED),
-    Net("MLP, Tanh", "mlp", 10_000, partial(mlp, nn.Tanh, 10_000), FOLDED),
+    Net("MLP, Tanh", "mlp", 10_000, partial(plain, "mlp", nn.Tanh, 10_000), FOLDED),
 )
 
 
@@ -173,7 +176,7 @@ Each has torch's own initialisation at first: a gradient of 10^−100 at the fir
 the group "numbers" then sets its weights and biases, and the cures' own search finds the rate for Adam. No module changes.
 
 Each then takes {STEPS} steps on fresh batches of 64 of scikit-learn's digits. Depths are far beyond use: they show that nothing
-is lost on the way, and that the fold holds for each activation. A net learns slowly there because its rate falls with the depth.
+is lost on the way, and which activations the fold holds for. A net learns slowly there because its rate falls with the depth.
 
 **Decades**: log10 of the gradient behind the first layer ÷ that behind the last. **Loss**: of the first step, and the mean of the
 last {LAST}. **Accuracy**: on the held-out fifth, where guessing has 10 %. {learnt} of {len(ordered)} nets exceed 50 %.

@@ -6,7 +6,7 @@ import pytest
 from torch import nn
 
 from bench.deepest import FOLDED, NETS, PAGE, SCALED, Net, measure, missing, page, rows
-from bench.deepest_nets import conv, mlp, transformer
+from bench.deepest_nets import plain, transformer
 
 
 def test_the_page_follows_from_the_record() -> None:
@@ -31,8 +31,8 @@ def test_every_net_without_skips_that_was_folded_learns() -> None:
 @pytest.mark.parametrize(
     ("net", "least"),
     [
-        (Net("small", "mlp", 40, lambda: mlp(nn.Tanh, 40), FOLDED), 0.8),
-        (Net("small", "conv", 20, lambda: conv(nn.ReLU, 20), FOLDED), 0.8),
+        (Net("small", "mlp", 40, lambda: plain("mlp", nn.Tanh, 40), FOLDED), 0.8),
+        (Net("small", "conv", 20, lambda: plain("conv", nn.ReLU, 20), FOLDED), 0.8),
         (Net("small", "transformer", 3, lambda: transformer(3, norm_first=True), SCALED), 0.3),
     ],
     ids=["mlp", "conv", "transformer"],
